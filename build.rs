@@ -1,0 +1,29 @@
+#[path = "build/host_headers.rs"]
+mod host_headers;
+
+use std::fs;
+use std::path::Path;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let headers = host_headers::generate(Path::new(env!("CARGO_MANIFEST_DIR")));
+    println!("cargo::rustc-env=CALLPARK_HEADERS={headers}");
+    println!("cargo::rustc-env=CALLPARK_REVISION={}", git_revision());
+}
+
+/// The commit that was built, or `unknown` outside a checkout.
+fn git_revision() -> String {
+    let Ok(head) = fs::read_to_string(".git/HEAD") else { return "unknown".into() };
+    println!("cargo::rerun-if-changed=.git/HEAD");
+    let commit = match head.trim().strip_prefix("ref: ") {
+        Some(reference) => {
+            println!("cargo::rerun-if-changed=.git/{reference}");
+            fs::read_to_string(format!(".git/{reference}")).unwrap_or_default()
+        }
+        None => head,
+    };
+    match commit.trim().get(..12) {
+        Some(short) => short.into(),
+        None => "unknown".into(),
+    }
+}

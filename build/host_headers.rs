@@ -1,0 +1,181 @@
+//! FreeSWITCH's C interface for Rust: which headers, which names, and the declarations bindgen makes of them.
+//!
+//! Headers are taken from, in this order: `FREESWITCH_INCLUDE_DIR`, `FREESWITCH_PREFIX`
+//! (`<prefix>/include/freeswitch`), `pkg-config freeswitch`, the default prefix, and last the ones that
+//! this repository declares itself in `freeswitch-headers/`. Enum values move between releases, so the
+//! installed headers always win. The simulator's build script uses this file too: both sides of the
+//! C interface are always built from the same headers.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Every C function that the module calls. `freeswitch-headers/` declares the same ones, `make abi` proves them.
+const FUNCTIONS: &[&str] = &[
+    // loading
+    "switch_loadable_module_create_module_interface",
+    "switch_loadable_module_create_interface",
+    // sessions and channels
+    "switch_core_session_perform_locate",
+    "switch_core_session_rwunlock",
+    "switch_core_session_get_uuid",
+    "switch_core_session_get_channel",
+    "switch_core_event_hook_add_receive_message",
+    "switch_core_event_hook_remove_receive_message",
+    "switch_channel_direction",
+    "switch_channel_event_set_data",
+    "switch_channel_get_caller_profile",
+    "switch_channel_get_cause",
+    "switch_channel_get_hold_music",
+    "switch_channel_get_partner_uuid_copy",
+    "switch_channel_get_state",
+    "switch_channel_get_variable_dup",
+    "switch_channel_perform_answer",
+    "switch_channel_perform_hangup",
+    "switch_channel_cause2str",
+    "switch_channel_set_originatee_caller_profile",
+    "switch_channel_set_originator_caller_profile",
+    "switch_channel_set_variable_var_check",
+    "switch_channel_test_flag",
+    "switch_channel_test_ready",
+    "switch_caller_profile_clone",
+    // what a call can be made to do
+    "switch_ivr_media",
+    "switch_ivr_multi_threaded_bridge",
+    "switch_ivr_originate",
+    "switch_ivr_phrase_macro_event",
+    "switch_ivr_play_file",
+    "switch_ivr_read",
+    "switch_ivr_session_transfer",
+    "switch_ivr_sleep",
+    // events
+    "switch_event_add_header_string",
+    "switch_event_bind_removable",
+    "switch_event_create_subclass_detailed",
+    "switch_event_destroy",
+    "switch_event_fire_detailed",
+    "switch_event_free_subclass_detailed",
+    "switch_event_reserve_subclass_detailed",
+    "switch_event_unbind",
+    // configuration, console, clock, log
+    "switch_xml_open_cfg",
+    "switch_xml_free",
+    "switch_console_add_complete_func",
+    "switch_console_del_complete_func",
+    "switch_console_push_match",
+    "switch_console_set_complete",
+    "switch_core_get_switchname",
+    "switch_core_get_variable_dup",
+    "switch_log_printf",
+    "switch_micro_time_now",
+    "switch_mono_micro_time_now",
+    "switch_scheduler_add_task",
+    "switch_scheduler_del_task_id",
+];
+
+/// Types whose fields the module reads or fills.
+const TYPES: &[&str] = &[
+    "switch_loadable_module_function_table_t",
+    "switch_application_interface_t",
+    "switch_api_interface_t",
+    "switch_stream_handle_t",
+    "switch_input_args_t",
+    "switch_core_session_message_t",
+    "switch_scheduler_task_t",
+    "switch_dtmf_t",
+    "switch_application_flag_enum_t",
+    "switch_originate_flag_enum_t",
+    "switch_media_flag_enum_t",
+];
+
+const CONSTANTS: &[&str] = &["SWITCH_API_VERSION"];
+
+/// Types the module only passes along by pointer.
+const OPAQUE: &[&str] = &[
+    "switch_core_session",
+    "switch_channel",
+    "switch_caller_profile",
+    "switch_event",
+    "switch_event_node",
+    "switch_frame",
+    "switch_frame_t",
+    "switch_file_handle",
+    "switch_loadable_module_interface",
+    "switch_state_handler_table",
+    "switch_ivr_dmachine",
+    "switch_console_callback_match",
+    "switch_dial_handle_s",
+    "apr_pool_t",
+    "apr_thread_rwlock_t",
+    "apr_thread_mutex_t",
+];
+
+/// Writes `bindings.rs` into cargo's output folder; answers whose headers they are, for `callpark version`.
+/// `root` is the repository's folder.
+pub fn generate(root: &Path) -> String {
+    for path in ["build/host_headers.rs", "freeswitch-headers"] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    for name in ["FREESWITCH_INCLUDE_DIR", "FREESWITCH_PREFIX", "PKG_CONFIG_PATH"] {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    let (headers, whose) = find(root);
+    let mut builder = bindgen::Builder::default()
+        .header_contents("callpark_host.h", "#include <switch.h>\n")
+        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
+        .default_enum_style(bindgen::EnumVariation::NewType { is_bitfield: false, is_global: false })
+        .generate_comments(false)
+        .layout_tests(true)
+        .derive_debug(false)
+        .derive_default(true)
+        .merge_extern_blocks(true)
+        .wrap_unsafe_ops(true)
+        .rust_edition(bindgen::RustEdition::Edition2024);
+    for dir in &headers {
+        builder = builder.clang_arg(format!("-I{}", dir.display()));
+    }
+    for name in FUNCTIONS {
+        builder = builder.allowlist_function(name);
+    }
+    for name in TYPES {
+        builder = builder.allowlist_type(name);
+    }
+    for name in CONSTANTS {
+        builder = builder.allowlist_var(name);
+    }
+    for name in OPAQUE {
+        builder = builder.opaque_type(name);
+    }
+    let bindings = match builder.generate() {
+        Ok(bindings) => bindings,
+        Err(error) => panic!("cannot read FreeSWITCH's headers in {headers:?}: {error}"),
+    };
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("bindings.rs");
+    bindings.write_to_file(&out).unwrap_or_else(|error| panic!("cannot write {}: {error}", out.display()));
+    whose
+}
+
+/// The include directories, and a word on whose they are.
+fn find(root: &Path) -> (Vec<PathBuf>, String) {
+    if let Some(dir) = env::var_os("FREESWITCH_INCLUDE_DIR").filter(|dir| !dir.is_empty()) {
+        return (vec![checked(PathBuf::from(dir), "FREESWITCH_INCLUDE_DIR")], "installed".into());
+    }
+    if let Some(prefix) = env::var_os("FREESWITCH_PREFIX").filter(|prefix| !prefix.is_empty()) {
+        let dir = Path::new(&prefix).join("include/freeswitch");
+        return (vec![checked(dir, "FREESWITCH_PREFIX")], "installed".into());
+    }
+    if let Ok(library) = pkg_config::Config::new().cargo_metadata(false).probe("freeswitch") {
+        if library.include_paths.iter().any(|dir| dir.join("switch.h").is_file()) {
+            return (library.include_paths, format!("installed {}", library.version));
+        }
+    }
+    let default = Path::new("/usr/local/freeswitch/include/freeswitch");
+    if default.join("switch.h").is_file() {
+        return (vec![default.into()], "installed".into());
+    }
+    (vec![root.join("freeswitch-headers")], "own".into())
+}
+
+fn checked(dir: PathBuf, variable: &str) -> PathBuf {
+    assert!(dir.join("switch.h").is_file(), "{variable} is set, but {} has no switch.h", dir.display());
+    dir
+}
