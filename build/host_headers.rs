@@ -34,7 +34,9 @@ const FUNCTIONS: &[&str] = &[
     "switch_channel_cause2str",
     "switch_channel_set_originatee_caller_profile",
     "switch_channel_set_originator_caller_profile",
+    "switch_channel_set_profile_var",
     "switch_channel_set_variable_var_check",
+    "switch_channel_step_caller_profile",
     "switch_channel_test_flag",
     "switch_channel_test_ready",
     "switch_caller_profile_clone",
@@ -59,6 +61,7 @@ const FUNCTIONS: &[&str] = &[
     // configuration, console, clock, log
     "switch_xml_open_cfg",
     "switch_xml_free",
+    "switch_xml_toxml_ex",
     "switch_console_add_complete_func",
     "switch_console_del_complete_func",
     "switch_console_push_match",
@@ -111,7 +114,7 @@ const OPAQUE: &[&str] = &[
 
 /// Writes `bindings.rs` into cargo's output folder; answers whose headers they are, for `callpark version`.
 /// `root` is the repository's folder.
-pub fn generate(root: &Path) -> String {
+pub(crate) fn generate(root: &Path) -> String {
     for path in ["build/host_headers.rs", "freeswitch-headers"] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }

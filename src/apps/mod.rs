@@ -1,0 +1,32 @@
+//! The dialplan applications: what their words mean, and which of the attendant's services each is.
+
+mod park;
+mod retrieve;
+mod slot;
+mod words;
+
+pub(crate) use words::{park_order, shown};
+
+use crate::attendant::{self, Attendant, Verdict};
+use crate::host::{Interfaces, Leg, add_application};
+
+/// Registers every application. False if the host refused one.
+pub(crate) fn add_all(interfaces: &mut Interfaces<'_>) -> bool {
+    [add_application::<park::Park>, add_application::<retrieve::Retrieve>, add_application::<slot::AtSlot>]
+        .iter()
+        .all(|add| add(interfaces))
+}
+
+/// Runs an application's body with the attendant; without one (the module is on its way out) the leg goes on in its
+/// dialplan.
+fn serve(leg: Leg<'_>, body: impl FnOnce(&Attendant, &Leg<'_>) -> Verdict) {
+    match attendant::on_duty() {
+        Some(attendant) => {
+            body(&attendant, &leg);
+        }
+        None => {
+            log::error!("not loaded: {} goes on in its dialplan", leg.uuid());
+            leg.set_var("callpark_result", "invalid");
+        }
+    }
+}

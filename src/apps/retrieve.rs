@@ -1,0 +1,40 @@
+//! `callpark_retrieve`
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use super::words::{self, Asked};
+use super::serve;
+use crate::attendant::{Attendant, RetrieveOrder, Verdict};
+use crate::host::{Application, Leg};
+use crate::parking::{LotName, Pick, Slot};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) struct Retrieve;
+
+impl Application for Retrieve {
+    const NAME: &'static CStr = c"callpark_retrieve";
+    const SHORT: &'static CStr = c"Take a parked call";
+    const LONG: &'static CStr = c"Connects this leg with the call parked in a slot, or with the one that waits longest or shortest.";
+    const SYNTAX: &'static CStr = c"<slot>|oldest|newest|ask [<lot>[@<domain>]]";
+
+    fn run(leg: Leg<'_>, data: &str) {
+        serve(leg, |attendant, leg| match words::retrieve_order(data) {
+            Ok((Asked::Pick(pick), lot)) => attendant.retrieve(leg, &RetrieveOrder { pick, lot }),
+            Ok((Asked::Ask, lot)) => ask(attendant, leg, lot),
+            Err(why) => attendant.invalid(leg, "callpark_retrieve", why),
+        });
+    }
+}
+
+fn ask(attendant: &Attendant, leg: &Leg<'_>, lot: Option<LotName>) -> Verdict {
+    if !leg.make_audible() {
+        return Verdict::LegGone;
+    }
+    let digits = leg.ask_digits("phrase:callpark_ask_slot", 20, PATIENCE);
+    match digits.as_deref().and_then(Slot::parse) {
+        Some(slot) => attendant.retrieve(leg, &RetrieveOrder { pick: Pick::Slot(slot), lot }),
+        None => attendant.invalid(leg, "callpark_retrieve", "no slot was dialled".into()),
+    }
+}

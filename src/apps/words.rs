@@ -1,0 +1,122 @@
+//! The words after an application's name.
+
+use crate::attendant::{ParkOrder, RetrieveOrder};
+use crate::parking::{LotName, Pick, Slot, Wanted};
+
+/// More than any slot, lot and domain together need; what is longer is not a slip but an attack.
+const LONGEST: usize = 600;
+
+/// `[<slot>|auto] [<lot>[@<domain>]]`. The error says which word is wrong.
+pub(crate) fn park_order(data: &str) -> Result<ParkOrder, String> {
+    let words = split(data, 2)?;
+    let order = |wanted, lot| Ok(ParkOrder { wanted, lot });
+    match words.as_slice() {
+        [] => order(Wanted::Auto, None),
+        [place] => match (wanted(place), LotName::parse(place)) {
+            (Some(wanted), _) => order(wanted, None),
+            (None, Some(lot)) => order(Wanted::Auto, Some(lot)),
+            (None, None) => Err(format!("{} is neither a slot, auto nor a lot", shown(place))),
+        },
+        [place, lot, ..] => match (wanted(place), lot_name(lot)?) {
+            (Some(wanted), lot) => order(wanted, Some(lot)),
+            (None, _) => Err(format!("{} is neither a slot nor auto", shown(place))),
+        },
+    }
+}
+
+/// What a retriever may ask for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    Pick(Pick),
+    /// The slot is to be asked of the leg.
+    Ask,
+}
+
+/// `<slot>|oldest|newest|ask [<lot>[@<domain>]]`.
+pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), String> {
+    let words = split(data, 2)?;
+    let (first, lot) = match words.as_slice() {
+        [] => return Err("which slot?".into()),
+        [first] => (first, None),
+        [first, lot, ..] => (first, Some(lot_name(lot)?)),
+    };
+    let asked = match *first {
+        "oldest" => Asked::Pick(Pick::Oldest),
+        "newest" => Asked::Pick(Pick::Newest),
+        "ask" => Asked::Ask,
+        slot => Asked::Pick(Pick::Slot(
+            Slot::parse(slot).ok_or_else(|| format!("{} is neither a slot, oldest, newest nor ask", shown(slot)))?,
+        )),
+    };
+    Ok((asked, lot))
+}
+
+/// `<slot> [<lot>[@<domain>]]`.
+pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), String> {
+    let words = split(data, 2)?;
+    let (slot, lot) = match words.as_slice() {
+        [] => return Err("which slot?".into()),
+        [slot] => (slot, None),
+        [slot, lot, ..] => (slot, Some(lot_name(lot)?)),
+    };
+    let slot = Slot::parse(slot).ok_or_else(|| format!("{} is not a slot", shown(slot)))?;
+    let park = ParkOrder { wanted: Wanted::Slot(slot.clone()), lot: lot.clone() };
+    Ok((park, RetrieveOrder { pick: Pick::Slot(slot), lot }))
+}
+
+fn wanted(word: &str) -> Option<Wanted> {
+    if word == "auto" { Some(Wanted::Auto) } else { Slot::parse(word).map(Wanted::Slot) }
+}
+
+fn lot_name(word: &str) -> Result<LotName, String> {
+    LotName::parse(word).ok_or_else(|| format!("{} is not a lot", shown(word)))
+}
+
+fn split(data: &str, most: usize) -> Result<Vec<&str>, String> {
+    if data.len() > LONGEST {
+        return Err(format!("{} bytes are too many", data.len()));
+    }
+    let words: Vec<&str> = data.split_ascii_whitespace().collect();
+    if words.len() > most { Err(format!("{} words, at most {most} make sense", words.len())) } else { Ok(words) }
+}
+
+/// A word that somebody sent, fit for a log line: quoted, control characters spelled out, cut.
+pub(crate) fn shown(word: &str) -> String {
+    let short: String = word.chars().take(60).collect();
+    let dots = if short.len() < word.len() { "..." } else { "" };
+    format!("{short:?}{dots}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_park_order_has_a_slot_a_lot_both_or_neither() {
+        let slot = |text| Wanted::Slot(Slot::parse(text).unwrap());
+        let lot = |text: &str| LotName::parse(text);
+        for (data, wanted, name) in [
+            ("", Wanted::Auto, None),
+            ("auto", Wanted::Auto, None),
+            (" 701 ", slot("701"), None),
+            ("*5901 main@a.b", slot("*5901"), lot("main@a.b")),
+            ("auto main", Wanted::Auto, lot("main")),
+            ("main@a.b", Wanted::Auto, lot("main@a.b")),
+        ] {
+            let order = park_order(data).unwrap();
+            assert_eq!((order.wanted, order.lot), (wanted, name), "{data}");
+        }
+    }
+
+    #[test]
+    fn bad_words_are_refused_by_name_and_never_whole() {
+        let long = "7".repeat(100_000);
+        for data in ["701 main more", "%n%s main", "${slot}", "7'01", "\"701\"", "\u{fffd}", "701 <x>", &long] {
+            let error = park_order(data).unwrap_err();
+            assert!(error.len() < 200, "{error}");
+            assert!(retrieve_order(data).is_err() && slot_order(data).is_err(), "{data}");
+        }
+        assert!(retrieve_order("").is_err() && slot_order("").is_err());
+        assert_eq!(retrieve_order("ask main").unwrap().0, Asked::Ask);
+    }
+}

@@ -1,0 +1,98 @@
+//! Who is who, as the legs tell.
+
+use crate::host::{self, Leg};
+use crate::parking::{LotName, Party, Where};
+
+/// Who is at the far end of a leg. On a leg that this server called, and that was not turned round since, that is the
+/// callee (`switch_channel_flip_cid` turns it and says so).
+pub(super) fn party(leg: &Leg<'_>) -> Party {
+    let called = leg.outbound() && leg.var("channel_cid_flipped").as_deref() != Some("yes");
+    let (name, number) = if called {
+        let number = leg.var("callee_id_number").or_else(|| leg.var("dialed_user")).or_else(|| leg.var("sip_to_user"));
+        (leg.var("callee_id_name"), number)
+    } else {
+        (leg.var("caller_id_name"), leg.var("caller_id_number"))
+    };
+    let number = number.unwrap_or_default();
+    Party { name: name.unwrap_or_else(|| number.clone()), number }
+}
+
+/// The user of a leg, `1001@example.com`: as authenticated, or as the user that was called. Empty if it is nobody's.
+/// Never what a From header says.
+pub(super) fn user(leg: &Leg<'_>) -> String {
+    let authenticated = || {
+        let user = leg.var("sip_auth_username").or_else(|| leg.var("user_name"))?;
+        Some((user, leg.var("domain_name").or_else(|| leg.var("sip_auth_realm"))))
+    };
+    let dialed = || Some((leg.var("dialed_user")?, leg.var("dialed_domain").or_else(|| leg.var("domain_name"))));
+    let found = if leg.outbound() { dialed().or_else(authenticated) } else { authenticated() };
+    match found {
+        Some((user, Some(domain))) => format!("{user}@{domain}"),
+        Some((user, None)) => format!("{user}@{}", host::global("domain").unwrap_or_default()),
+        None => String::new(),
+    }
+}
+
+/// Who sent a leg here by a blind or attended transfer, by its Referred-By header.
+pub(super) fn referrer(leg: &Leg<'_>) -> Option<String> {
+    address(&leg.var("sip_h_Referred-By")?)
+}
+
+/// `"Ann" <sip:1001@example.com:5060;x=y>` is `1001@example.com`.
+fn address(header: &str) -> Option<String> {
+    let uri = header.split_once('<').map_or(header, |(_, rest)| rest.split('>').next().unwrap_or(rest));
+    let rest = uri.trim().split_once(':').filter(|(scheme, _)| scheme.starts_with("sip")).map_or(uri.trim(), |(_, rest)| rest);
+    let (user, host) = rest.split_once('@')?;
+    let host = host.split([';', '?', '>']).next().unwrap_or(host);
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(v6),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    let user = user.split(';').next().unwrap_or(user);
+    (!user.is_empty() && !host.is_empty()).then(|| format!("{user}@{}", host.to_lowercase()))
+}
+
+/// The domain whose user a leg is: what decides whether it may retrieve.
+pub(super) fn domain(leg: &Leg<'_>) -> String {
+    leg.var("domain_name").or_else(|| leg.var("dialed_domain")).or_else(|| host::global("domain")).unwrap_or_default()
+}
+
+/// Which lot a leg means: as named, or in the likeliest of its domains.
+pub(super) fn place(leg: &Leg<'_>, lot: Option<LotName>, parker: &str) -> Where {
+    let of_parker = parker.split_once('@').map(|(_, domain)| domain.to_owned());
+    let domains =
+        [leg.var("domain_name"), of_parker, leg.var("dialed_domain"), host::global("domain")].into_iter().flatten().collect();
+    Where { lot, domains }
+}
+
+/// Whether a transfer brought the leg to the extension it is at, or its far end dialled it. A leg is taken for
+/// transferred if a REFER says so, if it has talked to somebody before, or if it was moved after it was answered:
+/// an ordinary `transfer` in a dialplan, which only passes a dialled call on, does none of these.
+pub(super) fn was_transferred(leg: &Leg<'_>) -> bool {
+    referrer(leg).is_some()
+        || leg.var("sip_refer_to").is_some()
+        || leg.var("last_bridge_to").is_some()
+        || (leg.var("transfer_source").is_some() && leg.answered())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn the_referrer_is_found_in_every_spelling() {
+        for header in [
+            "<sip:1001@Example.com>",
+            "sip:1001@example.com",
+            "\"Ann <x>\" <sip:1001@example.com>".replace("Ann <x>", "Ann").as_str(),
+            "<sip:1001@example.com:5080;transport=tcp>;cid=1@x",
+            "<sips:1001;phone-context=x@example.com?a=b>",
+        ] {
+            assert_eq!(address(header).as_deref(), Some("1001@example.com"), "{header}");
+        }
+        assert_eq!(address("<sip:1001@[::1]:5060>").as_deref(), Some("1001@::1"));
+        for header in ["", "<>", "<sip:example.com>", "tel:+4912345", "<sip:@x>"] {
+            assert_eq!(address(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! How other threads reach the thread that looks after a parked call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+/// What the parked call's own thread is asked to do.
+#[derive(Clone, Debug)]
+pub(super) enum Letter {
+    /// Connect the caller with this leg, which claimed it and waits.
+    Connect(super::Retriever),
+}
+
+/// One parked call's letters. Looked at fifty times a second, so looking costs one atomic read.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    full: AtomicBool,
+    letter: Mutex<Option<Letter>>,
+}
+
+impl Mailbox {
+    pub(super) fn has_letter(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take(&self) -> Option<Letter> {
+        let mut letter = self.letter.lock();
+        self.full.store(false, Ordering::Release);
+        letter.take()
+    }
+
+    fn put(&self, new: Letter) {
+        *self.letter.lock() = Some(new);
+        self.full.store(true, Ordering::Release);
+    }
+}
+
+/// The mailboxes of all parked calls, by the parked leg's UUID.
+#[derive(Debug, Default)]
+pub(super) struct Mailboxes(Mutex<HashMap<String, Arc<Mailbox>>>);
+
+impl Mailboxes {
+    pub(super) fn open(&self, uuid: &str) -> Arc<Mailbox> {
+        Arc::clone(self.0.lock().entry(uuid.to_owned()).or_default())
+    }
+
+    pub(super) fn close(&self, uuid: &str) {
+        self.0.lock().remove(uuid);
+    }
+
+    /// False if nobody looks after that call any more.
+    pub(super) fn post(&self, uuid: &str, letter: Letter) -> bool {
+        let mailbox = self.0.lock().get(uuid).cloned();
+        mailbox.is_some_and(|mailbox| {
+            mailbox.put(letter);
+            true
+        })
+    }
+}

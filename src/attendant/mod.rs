@@ -1,0 +1,187 @@
+//! The attendant at the switchboard: carries out what the rules decide.
+//!
+//! It holds the one lock, and works in the same order everywhere: lock, decide, unlock, then act. FreeSWITCH is never
+//! called with the lock held. A parked call is looked after by its own leg's thread: that thread plays the music,
+//! connects the retriever, and tells how it ended, so the events of one call are always in order.
+
+mod identity;
+mod mailbox;
+mod notice;
+mod park;
+mod retrieve;
+mod tell;
+mod wait;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::config::{self, Config, Fault};
+use crate::host::{self, Leg};
+use crate::parking::{Call, LotId, LotName, LotView, Moment, Refusal, Slot, Table, Where};
+
+pub(crate) use notice::{Notice, Retriever, What, Witness};
+pub(crate) use park::{ParkOrder, Whose};
+pub(crate) use retrieve::RetrieveOrder;
+pub(crate) use tell::Verdict;
+
+/// The state that lives from load to shutdown.
+static ON_DUTY: RwLock<Option<Arc<Attendant>>> = RwLock::new(None);
+
+/// The attendant of the loaded module; `None` before load and after shutdown.
+pub(crate) fn on_duty() -> Option<Arc<Attendant>> {
+    ON_DUTY.read().clone()
+}
+
+/// Load: from here on calls can be parked.
+pub(crate) fn begin(attendant: Attendant) {
+    *ON_DUTY.write() = Some(Arc::new(attendant));
+}
+
+/// Shutdown. What is in flight keeps the attendant alive until it is done.
+pub(crate) fn end() {
+    ON_DUTY.write().take();
+}
+
+pub(crate) struct Attendant {
+    table: Mutex<Table>,
+    config: RwLock<Arc<Config>>,
+    mailboxes: mailbox::Mailboxes,
+    witnesses: Vec<Box<dyn Witness>>,
+    /// Why the configuration in force is not the file's; empty when it is.
+    faults: Mutex<Vec<Fault>>,
+    pub(crate) since: Moment,
+}
+
+impl Attendant {
+    /// `faults`: what was wrong with the file, if `config` is the emergency one.
+    pub(crate) fn new(config: Config, faults: Vec<Fault>, witnesses: Vec<Box<dyn Witness>>) -> Attendant {
+        Attendant {
+            table: Mutex::new(Table::new(&config.lots, config.default_lot.as_deref())),
+            config: RwLock::new(Arc::new(config)),
+            mailboxes: mailbox::Mailboxes::default(),
+            witnesses,
+            faults: Mutex::new(faults),
+            since: host::now(),
+        }
+    }
+
+    /// Reads the configuration again. A faulty one changes nothing.
+    pub(crate) fn reload(&self) -> Result<(), Vec<Fault>> {
+        let outcome = read_config();
+        match &outcome {
+            Ok(config) => warn_without_effect(config),
+            Err(faults) => {
+                for fault in faults {
+                    log::error!("{fault}");
+                }
+                log::error!("callpark.conf.xml is faulty: nothing changed");
+            }
+        }
+        let cause = outcome.as_ref().err().map(|faults| format!("{} faults", faults.len()));
+        let answer = match outcome {
+            Ok(config) => {
+                self.table.lock().replace_lots(&config.lots, config.default_lot.as_deref());
+                *self.config.write() = Arc::new(config);
+                self.faults.lock().clear();
+                Ok(())
+            }
+            Err(faults) => {
+                (*self.faults.lock()).clone_from(&faults);
+                Err(faults)
+            }
+        };
+        self.notify(&Notice { cause: cause.as_deref(), ..Notice::of(What::Reload) });
+        answer
+    }
+
+    fn notify(&self, notice: &Notice<'_>) {
+        for witness in &self.witnesses {
+            witness.saw(notice);
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        self.faults.lock().clone()
+    }
+
+    pub(crate) fn node_name(&self) -> String {
+        self.config.read().node_name.clone().unwrap_or_else(host::switch_name)
+    }
+
+    /// Every parked call; of one lot where one is named.
+    pub(crate) fn calls(&self, lot: Option<&LotName>) -> Result<Vec<Call>, Refusal> {
+        let table = self.table.lock();
+        let lot = match lot {
+            None => None,
+            Some(_) => Some(table.resolve(&understood(lot), None)?),
+        };
+        Ok(table.calls(lot.as_ref()))
+    }
+
+    pub(crate) fn call_count(&self) -> usize {
+        self.table.lock().call_count()
+    }
+
+    pub(crate) fn lots(&self) -> Vec<LotView> {
+        self.table.lock().lots(host::now())
+    }
+
+    pub(crate) fn call_in(&self, slot: &Slot, lot: Option<&LotName>) -> Result<Call, Refusal> {
+        self.table.lock().find(&understood(lot), slot)
+    }
+
+    /// The application for one extension that parks and retrieves: a leg that a transfer brought is parked, and so is the
+    /// other party of one that is in a conversation; one that dialled retrieves, and is never parked itself.
+    pub(crate) fn at_slot(&self, leg: &Leg<'_>, park: &ParkOrder, retrieve: &RetrieveOrder) -> Verdict {
+        if leg.partner().is_some() || identity::was_transferred(leg) {
+            self.park(leg, park)
+        } else {
+            self.retrieve(leg, retrieve)
+        }
+    }
+
+    /// What an application was told makes no sense: the leg is told so and goes on in its dialplan.
+    pub(crate) fn invalid(&self, leg: &Leg<'_>, application: &str, why: String) -> Verdict {
+        self.refuse(leg, application, Verdict::Invalid(why), None, None)
+    }
+
+    fn call_of(&self, uuid: &str) -> Option<Call> {
+        self.table.lock().find_leg(uuid)
+    }
+
+    fn lot_named(&self, place: &Where) -> Result<LotId, Refusal> {
+        self.table.lock().resolve(place, None)
+    }
+}
+
+/// What a command means, which has no leg to tell its domain.
+fn understood(lot: Option<&LotName>) -> Where {
+    Where { lot: lot.cloned(), domains: host::global("domain").into_iter().collect() }
+}
+
+/// The file as it is now, checked.
+pub(crate) fn read_config() -> Result<Config, Vec<Fault>> {
+    match host::configuration("callpark.conf") {
+        Some(text) => config::read(&text),
+        None => Err(vec![Fault {
+            place: String::new(),
+            key: String::new(),
+            value: String::new(),
+            why: "there is no such configuration".into(),
+        }]),
+    }
+}
+
+/// Says which settings of the file are accepted and do nothing in this version.
+pub(crate) fn warn_without_effect(config: &Config) {
+    if !config.without_effect.is_empty() {
+        log::warn!("callpark.conf.xml: not in effect in this version: {}", config.without_effect.join(", "));
+    }
+}
+
+/// A number nobody can foresee, for `slot-order` random. Keys of std's hasher come from the system's random source.
+fn dice() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,48 @@
+//! Something happened that others want to know of.
+
+use std::time::Duration;
+
+use crate::host::Leg;
+use crate::parking::{Call, LotId, Outcome, Slot};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum What {
+    Park,
+    Ended(Outcome),
+    Full,
+    Denied,
+    Reload,
+}
+
+/// Who takes a call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Retriever {
+    /// `1002@example.com`
+    pub(crate) user: String,
+    pub(crate) uuid: String,
+}
+
+/// One thing that happened, with what is known of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Notice<'a> {
+    pub(crate) what: What,
+    pub(crate) call: Option<&'a Call>,
+    /// The leg it is about: the parked one, or the one that was refused.
+    pub(crate) leg: Option<&'a Leg<'a>>,
+    pub(crate) lot: Option<&'a LotId>,
+    pub(crate) slot: Option<&'a Slot>,
+    pub(crate) wait: Duration,
+    pub(crate) retriever: Option<&'a Retriever>,
+    pub(crate) cause: Option<&'a str>,
+}
+
+impl Notice<'_> {
+    pub(crate) fn of(what: What) -> Notice<'static> {
+        Notice { what, call: None, leg: None, lot: None, slot: None, wait: Duration::ZERO, retriever: None, cause: None }
+    }
+}
+
+/// Is told of everything that happens, on the thread where it happens: it must not wait.
+pub(crate) trait Witness: Send + Sync {
+    fn saw(&self, notice: &Notice<'_>);
+}

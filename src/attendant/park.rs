@@ -1,0 +1,196 @@
+//! Parking: this leg, or the one it talks to.
+
+use std::time::Duration;
+
+use super::{Attendant, Notice, Verdict, What, dice, identity};
+use crate::config::{parse_ringback, seconds, truth};
+use crate::host::{self, HangupCause, Leg, Located};
+use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, Slot, Wanted};
+
+/// What an application or a command asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct ParkOrder {
+    pub(crate) wanted: Wanted,
+    pub(crate) lot: Option<LotName>,
+}
+
+/// Which leg a command means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Whose {
+    ItsOwn,
+    Partner,
+}
+
+impl Attendant {
+    /// The application: on a leg in a bridge parks the other party, tells this one the slot and lets it go; otherwise
+    /// parks this leg, and comes back when it is wanted elsewhere.
+    pub(crate) fn park(&self, leg: &Leg<'_>, order: &ParkOrder) -> Verdict {
+        match leg.partner() {
+            Some(partner) => self.park_partner(leg, &partner, order),
+            None => self.park_here(leg, order),
+        }
+    }
+
+    fn park_here(&self, leg: &Leg<'_>, order: &ParkOrder) -> Verdict {
+        let uuid = leg.uuid();
+        let arrived = self.table.lock().arrive(&uuid, host::now());
+        let dialled = arrived.is_none() && !identity::was_transferred(leg);
+        let call = match arrived {
+            Some(call) => call,
+            None => {
+                let parker = self.parker_of(leg);
+                let request = request(leg, order, parker);
+                let taken = self.table.lock().park(&request, false, host::now());
+                match taken {
+                    Ok(call) => call,
+                    Err(refusal) => {
+                        let lot = self.lot_named(&request.place).ok();
+                        let slot = wanted_slot(&order.wanted);
+                        return self.refuse(leg, "parking", Verdict::Refused(refusal), lot.as_ref(), slot);
+                    }
+                }
+            }
+        };
+        let mailbox = self.mailboxes.open(&uuid);
+        describe_on_channel(leg, &call);
+        if leg.make_audible() {
+            log::info!("parked {} in {} of {} for {}", uuid, call.facts.slot, call.facts.lot, nobody(&call.facts.parker));
+        }
+        self.notify(&Notice { call: Some(&call), leg: Some(leg), ..Notice::of(What::Park) });
+        if dialled && call.facts.terms.announce && leg.ready() {
+            leg.say(c"callpark_announce_slot", call.facts.slot.as_str());
+        }
+        self.look_after(leg, &call, &mailbox);
+        Verdict::Parked
+    }
+
+    fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> Verdict {
+        let parker = leg.var("callpark_parker").unwrap_or_else(|| identity::user(leg));
+        match self.send_to_slot(partner, order, &parker, Some(leg)) {
+            Ok(call) => {
+                leg.set_var("callpark_result", "parked");
+                leg.set_var("callpark_slot", call.facts.slot.as_str());
+                leg.set_var("callpark_lot", &call.facts.lot.name);
+                leg.set_var("callpark_domain", &call.facts.lot.domain);
+                if let Some(tone) = call.facts.terms.park_tone.as_deref().filter(|_| leg.ready()) {
+                    leg.play(tone, &mut || host::Heard::GoOn);
+                }
+                if call.facts.terms.announce && leg.ready() {
+                    leg.say(c"callpark_announce_slot", call.facts.slot.as_str());
+                }
+                leg.hang_up(HangupCause::NormalClearing);
+                Verdict::Parked
+            }
+            Err(refusal) => {
+                self.refuse(leg, "parking", Verdict::Refused(refusal), None, wanted_slot(&order.wanted))
+            }
+        }
+    }
+
+    /// The command: parks a leg, or its partner, wherever it is now.
+    pub(crate) fn park_by_command(&self, uuid: &str, whose: Whose, order: &ParkOrder) -> Result<Call, String> {
+        let leg = Located::find(uuid).ok_or_else(|| format!("no such channel {uuid}"))?;
+        let partner = leg.partner();
+        let (target, other) = match whose {
+            Whose::ItsOwn => (uuid.to_owned(), partner),
+            Whose::Partner => (partner.ok_or_else(|| format!("{uuid} is not in a bridge"))?, Some(uuid.to_owned())),
+        };
+        let other = other.and_then(|other| Located::find(&other));
+        let parker = leg.var("callpark_parker").or_else(|| other.as_ref().map(|other| identity::user(other)));
+        drop(leg);
+        let call = self.send_to_slot(&target, order, &parker.unwrap_or_default(), other.as_deref());
+        call.map_err(|refusal| refusal.to_string())
+    }
+
+    /// Keeps a slot for a leg and sends the leg there; its own thread does the rest. `parker`'s leg tells the domain
+    /// where the parked one does not.
+    fn send_to_slot(&self, uuid: &str, order: &ParkOrder, parker: &str, by: Option<&Leg<'_>>) -> Result<Call, Refusal> {
+        let gone = || Refusal::Empty(format!("channel {uuid}"));
+        let leg = Located::find(uuid).ok_or_else(gone)?;
+        let mut request = request(&leg, order, parker.to_owned());
+        if let Some(by) = by {
+            // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
+            request.place.domains.insert(0, identity::domain(by));
+        }
+        let call = self.table.lock().park(&request, true, host::now())?;
+        let extension = format!("callpark_park:{} {}", call.facts.slot, call.facts.lot);
+        if leg.transfer(&extension, Some("inline"), None) {
+            Ok(call)
+        } else {
+            self.table.lock().left(uuid, crate::parking::Left::HungUp, host::now());
+            Err(gone())
+        }
+    }
+
+    /// Who parks a leg that came here itself: whoever the channel says, else who transferred it, else nobody.
+    fn parker_of(&self, leg: &Leg<'_>) -> String {
+        leg.var("callpark_parker").or_else(|| identity::referrer(leg)).unwrap_or_default()
+    }
+}
+
+fn wanted_slot(wanted: &Wanted) -> Option<&Slot> {
+    match wanted {
+        Wanted::Slot(slot) => Some(slot),
+        Wanted::Auto => None,
+    }
+}
+
+fn nobody(parker: &str) -> &str {
+    if parker.is_empty() { "nobody" } else { parker }
+}
+
+fn request(leg: &Leg<'_>, order: &ParkOrder, parker: String) -> ParkRequest {
+    ParkRequest {
+        uuid: leg.uuid(),
+        place: identity::place(leg, order.lot.clone(), &parker),
+        wanted: order.wanted.clone(),
+        caller: identity::party(leg),
+        parker,
+        label: leg.var("callpark_label").unwrap_or_default(),
+        amend: amendment(leg),
+        parked_at_ms: host::epoch_ms(),
+        dice: dice(),
+    }
+}
+
+/// What the leg's own variables change in the lot's terms. One that will not do is left out and said in the log: a typing
+/// error in a dialplan must not keep a caller from being parked.
+fn amendment(leg: &Leg<'_>) -> Amendment {
+    Amendment {
+        park_timeout: amended(leg, "callpark_timeout", |value| seconds(value, 0)),
+        ringback: amended(leg, "callpark_ringback", parse_ringback),
+        ringback_timeout: amended(leg, "callpark_ringback_timeout", |value| seconds(value, 1)),
+        fallback: amended(leg, "callpark_fallback", |value| {
+            Destination::parse(value).ok_or_else(|| "not <extension> [<dialplan> [<context>]]".to_owned())
+        }),
+        hold_music: leg.var("callpark_hold_music"),
+        announce: amended(leg, "callpark_announce", truth),
+    }
+}
+
+fn amended<T>(leg: &Leg<'_>, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    let value = leg.var(name)?;
+    read(&value).map_err(|why| log::warn!("{name}={value:?} of {} ignored: {why}", leg.uuid())).ok()
+}
+
+/// What the parked leg carries, so that it reaches the CDR.
+fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
+    let facts = &call.facts;
+    leg.set_var("callpark_result", "parked");
+    leg.set_var("callpark_lot", &facts.lot.name);
+    leg.set_var("callpark_domain", &facts.lot.domain);
+    leg.set_var("callpark_slot", facts.slot.as_str());
+    leg.set_var("callpark_parked_at", &facts.parked_at_ms.to_string());
+    for name in ["callpark_outcome", "callpark_retriever", "callpark_wait_ms"] {
+        leg.unset_var(name);
+    }
+    if facts.parker.is_empty() {
+        leg.unset_var("callpark_parker");
+    } else {
+        leg.set_var("callpark_parker", &facts.parker);
+    }
+}
+
+pub(super) fn millis(wait: Duration) -> String {
+    wait.as_millis().to_string()
+}

@@ -1,0 +1,149 @@
+//! Retrieving: a leg asks for a parked call and is connected with it.
+
+use std::time::Duration;
+
+use super::mailbox::Letter;
+use super::{Attendant, Retriever, Verdict, identity};
+use crate::host::{self, Leg, Located};
+use crate::parking::{Call, LotName, Pick, Refusal, Slot, State, Where};
+
+/// For how long a retriever's leg waits to be connected. The parked call's thread sees the letter within 20 ms; what can
+/// take longer is its media being changed at that moment.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PIN_TRIES: usize = 3;
+const PIN_PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+pub(crate) struct RetrieveOrder {
+    pub(crate) pick: Pick,
+    pub(crate) lot: Option<LotName>,
+}
+
+impl Attendant {
+    /// The application: connects this leg with a parked call. Comes back as the leg is taken over into the conversation, or
+    /// with what was wrong.
+    pub(crate) fn retrieve(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> Verdict {
+        let place = identity::place(leg, order.lot.clone(), "");
+        let slot = match &order.pick {
+            Pick::Slot(slot) => Some(slot),
+            Pick::Oldest | Pick::Newest => None,
+        };
+        let refuse = |verdict: Verdict| {
+            let lot = self.table.lock().resolve(&place, slot).ok();
+            self.refuse(leg, "retrieval", verdict, lot.as_ref(), slot)
+        };
+        if let Err(verdict) = self.may_retrieve(leg, &place, slot) {
+            return refuse(verdict);
+        }
+        let retriever = Retriever { user: identity::user(leg), uuid: leg.uuid() };
+        let claimed = self.table.lock().claim(&place, &order.pick, &retriever.uuid);
+        let call = match claimed {
+            Ok(call) => call,
+            Err(refusal) => return refuse(Verdict::Refused(refusal)),
+        };
+        // Shown from the first answer on: many phones ignore a later update (mod_sofia reads these for the 200 OK).
+        leg.set_var("initial_callee_id_name", &call.facts.caller.name);
+        leg.set_var("initial_callee_id_number", &call.facts.caller.number);
+        let uuid = &call.facts.uuid;
+        if !leg.make_audible() {
+            self.table.lock().release(uuid, &retriever.uuid);
+            leg.set_var("callpark_result", Verdict::LegGone.word());
+            return Verdict::LegGone;
+        }
+        if !self.mailboxes.post(uuid, Letter::Connect(retriever.clone())) {
+            self.table.lock().release(uuid, &retriever.uuid);
+            return refuse(Verdict::Refused(Refusal::Gone(call.facts.slot.clone())));
+        }
+        if self.wait_for_caller(leg, &call, &retriever) {
+            Verdict::Retrieved
+        } else {
+            refuse(Verdict::Refused(Refusal::Gone(call.facts.slot.clone())))
+        }
+    }
+
+    /// Until the parked call's thread takes this leg over, or gives it back. False: it stays, without the caller.
+    fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
+        let began = host::now();
+        loop {
+            if !leg.ready() {
+                if leg.hung_up() {
+                    // If the caller's thread has not begun to connect us, it will find nobody and play on.
+                    self.table.lock().release(&call.facts.uuid, &retriever.uuid);
+                }
+                return true;
+            }
+            let mine = matches!(
+                self.call_of(&call.facts.uuid).map(|call| call.state),
+                Some(State::Retrieving { by }) if *by == *retriever.uuid
+            );
+            if !mine {
+                // Connecting takes the leg away before the call leaves the table; so if the leg is still here, it was not
+                // connected.
+                return !leg.ready();
+            }
+            if host::now().since(began) > PATIENCE {
+                self.table.lock().release(&call.facts.uuid, &retriever.uuid);
+                log::error!("the caller in slot {} was not connected in time with {}", call.facts.slot, retriever.uuid);
+                return false;
+            }
+            leg.sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether this leg's user may take calls there. An empty slot is nobody's secret.
+    fn may_retrieve(&self, leg: &Leg<'_>, place: &Where, slot: Option<&Slot>) -> Result<(), Verdict> {
+        let terms = {
+            let table = self.table.lock();
+            let call = match slot {
+                Some(slot) => table.find(place, slot).map_err(Verdict::Refused)?,
+                None => {
+                    let lot = table.resolve(place, None).map_err(Verdict::Refused)?;
+                    let empty = || Verdict::Refused(Refusal::Empty(format!("lot {lot}")));
+                    table.calls(Some(&lot)).into_iter().next().ok_or_else(empty)?
+                }
+            };
+            (call.facts.terms.clone(), call.facts.lot.clone())
+        };
+        let (terms, lot) = terms;
+        if !terms.retrieve_from.allows(&lot.domain, &identity::domain(leg)) {
+            return Err(Verdict::Denied("users of its domain may not retrieve there"));
+        }
+        match &terms.retrieve_pin {
+            Some(pin) if !asked_pin(leg, pin) => Err(Verdict::Denied("wrong PIN")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The command: brings a leg that exists to the parked call.
+    pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), String> {
+        let leg = Located::find(uuid).ok_or_else(|| format!("no such channel {uuid}"))?;
+        send_to_caller(&leg, call)
+    }
+
+    /// The command: calls a dial string, and whoever answers gets the parked call.
+    pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), String> {
+        const RING: Duration = Duration::from_secs(60);
+        let caller = (call.facts.caller.name.as_str(), call.facts.caller.number.as_str());
+        let leg = host::originate(dial, caller, RING)?;
+        send_to_caller(&leg, call)
+    }
+}
+
+fn send_to_caller(leg: &Leg<'_>, call: &Call) -> Result<(), String> {
+    let extension = format!("callpark_retrieve:{} {}", call.facts.slot, call.facts.lot);
+    let sent = leg.transfer(&extension, Some("inline"), None);
+    sent.then_some(()).ok_or_else(|| format!("{} cannot be moved", leg.uuid()))
+}
+
+fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {
+    leg.make_audible()
+        && (0..PIN_TRIES).any(|_| {
+            leg.ready()
+                && leg.ask_digits("phrase:callpark_ask_pin", pin.len().max(1), PIN_PATIENCE).is_some_and(|digits| same(&digits, pin))
+        })
+}
+
+/// Compares without telling by the time it takes how much was right.
+fn same(given: &str, pin: &str) -> bool {
+    given.len() == pin.len() && given.bytes().zip(pin.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}

@@ -1,0 +1,78 @@
+//! What people are told: results on the channel, phrases in the ear.
+
+use std::ffi::CStr;
+
+use super::{Attendant, Notice, What};
+use crate::host::Leg;
+use crate::parking::{LotId, Refusal, Slot};
+
+/// What an application leaves in `callpark_result`.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    Parked,
+    Retrieved,
+    Refused(Refusal),
+    /// Not allowed: why.
+    Denied(&'static str),
+    /// The words after the application are wrong: why.
+    Invalid(String),
+    /// The leg itself went while it was being done.
+    LegGone,
+}
+
+impl Verdict {
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Verdict::Parked => "parked",
+            Verdict::Retrieved => "retrieved",
+            Verdict::Refused(refusal) => refusal.word(),
+            Verdict::Denied(_) => "denied",
+            Verdict::Invalid(_) => "invalid",
+            Verdict::LegGone => "gone",
+        }
+    }
+
+    /// The phrase for whoever asked; `None` where there is nothing to explain.
+    fn phrase(&self) -> Option<&'static CStr> {
+        Some(match self.word() {
+            "full" => c"callpark_full",
+            "empty" => c"callpark_empty",
+            "taken" => c"callpark_taken",
+            "denied" => c"callpark_denied",
+            "invalid" => c"callpark_invalid",
+            "limit" => c"callpark_limit",
+            "gone" if !matches!(self, Verdict::LegGone) => c"callpark_gone",
+            _ => return None,
+        })
+    }
+}
+
+impl Attendant {
+    /// Says on the channel, in the log, as an event and in the ear that something was refused.
+    pub(super) fn refuse(&self, leg: &Leg<'_>, doing: &str, verdict: Verdict, lot: Option<&LotId>, slot: Option<&Slot>) -> Verdict {
+        leg.set_var("callpark_result", verdict.word());
+        let why = match &verdict {
+            Verdict::Refused(refusal) => refusal.to_string(),
+            Verdict::Denied(why) => (*why).to_owned(),
+            Verdict::Invalid(why) => why.clone(),
+            _ => verdict.word().to_owned(),
+        };
+        log::warn!("{doing} refused to {}: {why}", leg.uuid());
+        let what = match verdict.word() {
+            "full" => Some(What::Full),
+            "denied" | "limit" => Some(What::Denied),
+            _ => None,
+        };
+        if let Some(what) = what {
+            let refused_lot = match &verdict {
+                Verdict::Refused(Refusal::Full(lot)) => Some(lot),
+                _ => lot,
+            };
+            self.notify(&Notice { leg: Some(leg), lot: refused_lot, slot, cause: Some(&why), ..Notice::of(what) });
+        }
+        if let Some(phrase) = verdict.phrase().filter(|_| leg.ready()) {
+            leg.say(phrase, slot.map_or("", Slot::as_str));
+        }
+        verdict
+    }
+}

@@ -1,0 +1,40 @@
+//! What tab completion offers.
+
+use std::ffi::CStr;
+
+use super::VERBS;
+use crate::attendant;
+use crate::host::{Completer, Words};
+
+/// The slots now taken.
+pub(super) struct Slots;
+
+impl Completer for Slots {
+    const NAME: &'static CStr = c"::callpark::slots";
+
+    fn words() -> Words {
+        let calls = attendant::on_duty().and_then(|attendant| attendant.calls(None).ok()).unwrap_or_default();
+        Words(calls.iter().map(|call| call.facts.slot.to_string()).collect())
+    }
+}
+
+pub(super) struct Lots;
+
+impl Completer for Lots {
+    const NAME: &'static CStr = c"::callpark::lots";
+
+    fn words() -> Words {
+        let lots = attendant::on_duty().map(|attendant| attendant.lots()).unwrap_or_default();
+        Words(lots.iter().map(|lot| lot.id.to_string()).collect())
+    }
+}
+
+pub(super) struct Verbs;
+
+impl Completer for Verbs {
+    const NAME: &'static CStr = c"::callpark::verbs";
+
+    fn words() -> Words {
+        Words(VERBS.iter().map(|verb| verb.name.to_owned()).collect())
+    }
+}

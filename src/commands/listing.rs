@@ -1,0 +1,259 @@
+//! Rows as a table for people, and as JSON, XML and CSV for programs, where every text arrives exactly as it was.
+
+use serde::Serialize;
+
+use super::Wrong;
+use super::parse::Format;
+use crate::host;
+use crate::parking::{Call, LotView, Moment};
+
+/// One parked call, with the field names of the contract.
+#[derive(Serialize)]
+pub(super) struct CallRow {
+    lot: String,
+    domain: String,
+    slot: String,
+    state: &'static str,
+    wait_ms: u64,
+    parked_at: i64,
+    timeout_at: Option<i64>,
+    caller_name: String,
+    caller_number: String,
+    parker: String,
+    label: String,
+    attempt: u32,
+    uuid: String,
+    node: String,
+}
+
+impl CallRow {
+    pub(super) fn new(call: &Call, node: &str, now: Moment, epoch_ms: i64) -> CallRow {
+        let facts = &call.facts;
+        let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        CallRow {
+            lot: facts.lot.name.to_string(),
+            domain: facts.lot.domain.to_string(),
+            slot: facts.slot.to_string(),
+            state: call.state.word(),
+            wait_ms: u64::try_from(now.since(call.parked_at).as_millis()).unwrap_or(u64::MAX),
+            parked_at: facts.parked_at_ms,
+            timeout_at: call.deadline.map(|at| epoch_ms.saturating_add(ms(at.since(now)))),
+            caller_name: facts.caller.name.clone(),
+            caller_number: facts.caller.number.clone(),
+            parker: facts.parker.clone(),
+            label: call.label.to_string(),
+            attempt: call.attempt,
+            uuid: facts.uuid.clone(),
+            node: node.to_owned(),
+        }
+    }
+}
+
+/// One lot.
+#[derive(Serialize)]
+pub(super) struct LotRow {
+    lot: String,
+    domain: String,
+    size: usize,
+    used: usize,
+    free: usize,
+    longest_wait_ms: u64,
+}
+
+impl From<&LotView> for LotRow {
+    fn from(view: &LotView) -> LotRow {
+        let wait = view.longest_wait.unwrap_or_default();
+        LotRow {
+            lot: view.id.name.to_string(),
+            domain: view.id.domain.to_string(),
+            size: view.size,
+            used: view.used,
+            free: view.free,
+            longest_wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// What a table shows of a row.
+pub(super) trait Row: Serialize {
+    /// Element of one row and of all.
+    const ELEMENTS: (&'static str, &'static str);
+    const FIELDS: &'static [&'static str];
+    const COLUMNS: &'static [&'static str];
+    fn cells(&self) -> Vec<String>;
+}
+
+impl Row for CallRow {
+    const ELEMENTS: (&'static str, &'static str) = ("call", "calls");
+    const FIELDS: &'static [&'static str] = &[
+        "lot", "domain", "slot", "state", "wait_ms", "parked_at", "timeout_at", "caller_name", "caller_number", "parker", "label",
+        "attempt", "uuid", "node",
+    ];
+    const COLUMNS: &'static [&'static str] = &["lot", "slot", "state", "wait", "caller", "parker", "label", "uuid"];
+
+    fn cells(&self) -> Vec<String> {
+        let caller = format!("{} <{}>", self.caller_name, self.caller_number);
+        let lot = format!("{}@{}", self.lot, self.domain);
+        let (parker, label) = (self.parker.clone(), self.label.clone());
+        vec![lot, self.slot.clone(), self.state.into(), clock(self.wait_ms), caller, parker, label, self.uuid.clone()]
+    }
+}
+
+impl Row for LotRow {
+    const ELEMENTS: (&'static str, &'static str) = ("lot", "lots");
+    const FIELDS: &'static [&'static str] = &["lot", "domain", "size", "used", "free", "longest_wait_ms"];
+    const COLUMNS: &'static [&'static str] = &["lot", "size", "used", "free", "longest wait"];
+
+    fn cells(&self) -> Vec<String> {
+        let lot = format!("{}@{}", self.lot, self.domain);
+        vec![lot, self.size.to_string(), self.used.to_string(), self.free.to_string(), clock(self.longest_wait_ms)]
+    }
+}
+
+pub(super) fn all<R: Row>(rows: &[R], format: Format) -> Result<String, Wrong> {
+    match format {
+        Format::Table => Ok(table(rows)),
+        Format::Json => Ok(serde_json::to_string(rows)? + "\n"),
+        Format::Xml => {
+            let (one, all) = R::ELEMENTS;
+            let rows: Result<String, Wrong> = rows.iter().map(|row| xml(one, row)).collect();
+            Ok(format!("<{all}>{}</{all}>\n", rows?))
+        }
+        Format::Csv => {
+            let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+            csv.write_record(R::FIELDS)?;
+            for row in rows {
+                csv.serialize(row)?;
+            }
+            Ok(String::from_utf8(csv.into_inner()?)?)
+        }
+    }
+}
+
+pub(super) fn one<R: Row>(row: &R, format: Format) -> Result<String, Wrong> {
+    match format {
+        Format::Table => {
+            let fields = serde_json::to_value(row)?;
+            let line = |name: &&str| {
+                let value = match &fields[*name] {
+                    serde_json::Value::String(text) => printable(text),
+                    serde_json::Value::Null => String::new(),
+                    other => other.to_string(),
+                };
+                format!("{name:<14} {value}\n")
+            };
+            Ok(R::FIELDS.iter().map(line).collect())
+        }
+        Format::Json => Ok(serde_json::to_string(row)? + "\n"),
+        Format::Xml => Ok(xml(R::ELEMENTS.0, row)? + "\n"),
+        Format::Csv => Err(Wrong::Usage),
+    }
+}
+
+fn xml<R: Serialize>(element: &str, row: &R) -> Result<String, Wrong> {
+    let text = quick_xml::se::to_string_with_root(element, row)?;
+    // XML has no way to write these, not even escaped.
+    let unwritable = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    Ok(text.replace(unwritable, "\u{fffd}"))
+}
+
+fn table<R: Row>(rows: &[R]) -> String {
+    let mut lines = vec![R::COLUMNS.iter().map(ToString::to_string).collect::<Vec<_>>()];
+    lines.extend(rows.iter().map(|row| row.cells().iter().map(|cell| printable(cell)).collect()));
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..R::COLUMNS.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for line in &lines {
+        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Control characters spelled out, so that a caller's name cannot write on the operator's terminal.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// Minutes and seconds, hours where there are any.
+fn clock(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+pub(super) fn call_rows(calls: &[Call], node: &str) -> Vec<CallRow> {
+    let (now, epoch_ms) = (host::now(), host::epoch_ms());
+    calls.iter().map(|call| CallRow::new(call, node, now, epoch_ms)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::parking::{LotId, LotPlan, ParkRequest, Party, Table, Terms, Wanted, Where, parse_slots};
+
+    const NAME: &str = "A&T <\"'%s, \n ]]>";
+
+    fn row() -> CallRow {
+        let plan = LotPlan {
+            id: LotId::new("main", "a.b"),
+            slots: parse_slots("701").unwrap().into(),
+            labels: Arc::default(),
+            terms: Arc::new(Terms::default()),
+        };
+        let request = ParkRequest {
+            uuid: "u-1".into(),
+            place: Where { lot: None, domains: vec!["a.b".into()] },
+            wanted: Wanted::Auto,
+            caller: Party { name: NAME.into(), number: "0123".into() },
+            parker: "1001@a.b".into(),
+            label: "x\u{1b}[2J".into(),
+            amend: crate::parking::Amendment::default(),
+            parked_at_ms: 5,
+            dice: 0,
+        };
+        let call = Table::new(&[plan], None).park(&request, false, Moment::default()).unwrap();
+        CallRow::new(&call, "node", Moment(Duration::from_secs(61)), 1000)
+    }
+
+    #[test]
+    fn a_name_arrives_exactly_as_it_was_in_every_format() {
+        let json: serde_json::Value = serde_json::from_str(&all(&[row()], Format::Json).ok().unwrap()).unwrap();
+        assert_eq!(json[0]["caller_name"], NAME);
+        assert_eq!(json[0]["wait_ms"], 61_000);
+
+        #[derive(serde::Deserialize)]
+        struct Calls {
+            call: Vec<std::collections::HashMap<String, String>>,
+        }
+        let xml: Calls = quick_xml::de::from_str(&all(&[row()], Format::Xml).ok().unwrap()).unwrap();
+        assert_eq!(xml.call[0]["caller_name"], NAME);
+        assert_eq!(xml.call[0]["label"], "x\u{fffd}[2J");
+
+        let csv = all(&[row()], Format::Csv).ok().unwrap();
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        assert_eq!(reader.headers().unwrap(), CallRow::FIELDS.to_vec());
+        assert_eq!(&reader.records().next().unwrap().unwrap()[7], NAME);
+    }
+
+    #[test]
+    fn the_field_list_is_the_struct() {
+        let json = serde_json::to_value(row()).unwrap();
+        let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut listed = CallRow::FIELDS.to_vec();
+        fields.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(fields, listed);
+    }
+
+    #[test]
+    fn a_table_cannot_write_on_the_terminal() {
+        let table = all(&[row()], Format::Table).ok().unwrap();
+        assert!(!table.contains('\u{1b}') && table.lines().count() == 2, "{table}");
+        assert!(table.contains("1:01"));
+    }
+}

@@ -1,0 +1,84 @@
+//! Verbs that only look.
+
+use super::listing::{LotRow, all, call_rows, one};
+use super::parse::Words;
+use super::Wrong;
+use crate::apps::shown;
+use crate::attendant::Attendant;
+use crate::host::{self, guard};
+use crate::parking::{LotName, Slot};
+
+pub(super) fn list(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+    let (format, words) = words.format()?;
+    let lot = match words.rest() {
+        [] => None,
+        [lot] => Some(lot_name(lot)?),
+        _ => return Err(Wrong::Usage),
+    };
+    let calls = attendant.calls(lot.as_ref())?;
+    all(&call_rows(&calls, &attendant.node_name()), format)
+}
+
+pub(super) fn show(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+    let (format, words) = words.format()?;
+    let (slot, lot) = match words.rest() {
+        [slot] => (slot, None),
+        [slot, lot] => (slot, Some(lot_name(lot)?)),
+        _ => return Err(Wrong::Usage),
+    };
+    let call = attendant.call_in(&slot_name(slot)?, lot.as_ref())?;
+    match call_rows(&[call], &attendant.node_name()).first() {
+        Some(row) => one(row, format),
+        None => Err(Wrong::Usage),
+    }
+}
+
+pub(super) fn lots(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+    let (format, words) = words.format()?;
+    if !words.rest().is_empty() {
+        return Err(Wrong::Usage);
+    }
+    let rows: Vec<LotRow> = attendant.lots().iter().map(LotRow::from).collect();
+    all(&rows, format)
+}
+
+pub(super) fn status(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+    if !words.rest().is_empty() {
+        return Err(Wrong::Usage);
+    }
+    let up = host::now().since(attendant.since).as_secs();
+    let faults = attendant.faults();
+    let config = if faults.is_empty() { "as in callpark.conf.xml".into() } else { format!("callpark.conf.xml has {} faults, not in force", faults.len()) };
+    let mut text = version_line();
+    for (name, value) in [
+        ("node", attendant.node_name()),
+        ("up", format!("{up} s")),
+        ("lots", attendant.lots().len().to_string()),
+        ("parked calls", attendant.call_count().to_string()),
+        ("panics caught", guard::caught().to_string()),
+        ("configuration", config),
+    ] {
+        text.push_str(&format!("{name:<14} {value}\n"));
+    }
+    for fault in faults {
+        text.push_str(&format!("{:<14} {fault}\n", ""));
+    }
+    Ok(text)
+}
+
+pub(super) fn version(_: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+    if words.rest().is_empty() { Ok(version_line()) } else { Err(Wrong::Usage) }
+}
+
+fn version_line() -> String {
+    let (version, revision, headers) = (env!("CARGO_PKG_VERSION"), env!("CALLPARK_REVISION"), env!("CALLPARK_HEADERS"));
+    format!("mod_callpark {version} ({revision}), built with {headers} headers\n")
+}
+
+pub(super) fn slot_name(word: &str) -> Result<Slot, Wrong> {
+    Slot::parse(word).ok_or_else(|| Wrong::Error(format!("{} is not a slot", shown(word))))
+}
+
+pub(super) fn lot_name(word: &str) -> Result<LotName, Wrong> {
+    LotName::parse(word).ok_or_else(|| Wrong::Error(format!("{} is not a lot", shown(word))))
+}

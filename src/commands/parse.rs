@@ -1,0 +1,47 @@
+//! A command line, word by word.
+
+/// More than any sensible command needs.
+const LONGEST: usize = 4096;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Format {
+    Table,
+    Json,
+    Xml,
+    Csv,
+}
+
+/// The words after the command's name.
+#[derive(Debug)]
+pub(super) struct Words<'a>(Vec<&'a str>);
+
+impl<'a> Words<'a> {
+    pub(super) fn split(line: &'a str) -> Result<Words<'a>, String> {
+        if line.len() > LONGEST {
+            return Err(format!("{} bytes are too many for a command, {LONGEST} are allowed", line.len()));
+        }
+        Ok(Words(line.split_ascii_whitespace().collect()))
+    }
+
+    pub(super) fn first(mut self) -> (Option<&'a str>, Words<'a>) {
+        let first = (!self.0.is_empty()).then(|| self.0.remove(0));
+        (first, self)
+    }
+
+    pub(super) fn rest(&self) -> &[&'a str] {
+        &self.0
+    }
+
+    /// Takes `as json`, `as xml` or `as csv` from the end. The error is a format that is none.
+    pub(super) fn format(mut self) -> Result<(Format, Words<'a>), super::Wrong> {
+        let format = match self.0.as_slice() {
+            [.., "as", "json"] => Format::Json,
+            [.., "as", "xml"] => Format::Xml,
+            [.., "as", "csv"] => Format::Csv,
+            [.., "as", _] | [.., "as"] => return Err(super::Wrong::Usage),
+            _ => return Ok((Format::Table, self)),
+        };
+        self.0.truncate(self.0.len() - 2);
+        Ok((format, self))
+    }
+}

@@ -1,0 +1,217 @@
+//! `callpark.conf.xml`, from the host's XML to a checked, immutable [`Config`]: all of it, or every error in it.
+
+mod document;
+mod lot_params;
+mod settings;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::parking::{LotId, LotPlan, Slot, Terms, is_name, parse_slots};
+
+pub use document::{Document, Lot as LotElement, Param, SlotLabel};
+pub use lot_params::LOT_PARAMS;
+pub(crate) use lot_params::{parse_ringback, seconds, truth};
+pub use settings::SETTINGS;
+
+/// The file that errors name.
+const FILE: &str = "callpark.conf.xml";
+
+#[derive(Debug, Default, Clone)]
+pub struct Config {
+    /// Lot meant where none is named and the slot does not tell; `None` = the first one.
+    pub default_lot: Option<String>,
+    pub lots: Vec<LotPlan>,
+    /// What this FreeSWITCH is called in listings; `None` = its host's name.
+    pub node_name: Option<String>,
+    /// Settings of the contract that this version accepts and does not act on yet, for a warning.
+    pub without_effect: Vec<String>,
+}
+
+/// One thing that is wrong: where, what, why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// `settings`, `lot main@example.com`, or empty for the file as a whole.
+    pub place: String,
+    pub key: String,
+    pub value: String,
+    pub why: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { place, key, value, why } = self;
+        f.write_str(FILE)?;
+        if !place.is_empty() {
+            write!(f, ": {place}")?;
+        }
+        if !key.is_empty() {
+            write!(f, ": {key}=\"{value}\"")?;
+        }
+        write!(f, ": {why}")
+    }
+}
+
+/// Reads configuration text. Every fault is reported, not just the first.
+pub fn read(text: &str) -> Result<Config, Vec<Fault>> {
+    match quick_xml::de::from_str::<Document>(text) {
+        Ok(document) => check(&document),
+        Err(error) => Err(vec![fault("", "", "", &error.to_string())]),
+    }
+}
+
+/// The lot to run with when there is no usable configuration at load: a caller who is transferred to a park extension
+/// must find a slot whatever the state of a file is.
+#[must_use]
+pub fn emergency() -> Config {
+    let slots = parse_slots("701-720").unwrap_or_default();
+    let plan = LotPlan {
+        id: LotId::new("main", "*"),
+        slots: slots.into(),
+        labels: Arc::default(),
+        terms: Arc::new(Terms::default()),
+    };
+    Config { lots: vec![plan], ..Config::default() }
+}
+
+fn fault(place: &str, key: &str, value: &str, why: &str) -> Fault {
+    Fault { place: place.into(), key: key.into(), value: value.into(), why: why.into() }
+}
+
+fn check(document: &Document) -> Result<Config, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut config = Config::default();
+    settings::read(&document.settings.params, &mut config, &mut faults);
+    for lot in &document.lots.lots {
+        if let Some(plan) = read_lot(lot, &mut config.without_effect, &mut faults) {
+            config.lots.push(plan);
+        }
+    }
+    if document.lots.lots.is_empty() {
+        faults.push(fault("", "", "", "no <lot> in <lots>: nowhere to park"));
+    }
+    check_together(&config, &mut faults);
+    config.without_effect.sort();
+    config.without_effect.dedup();
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn read_lot(lot: &LotElement, without_effect: &mut Vec<String>, faults: &mut Vec<Fault>) -> Option<LotPlan> {
+    let before = faults.len();
+    let id = LotId::new(&lot.name, &lot.domain);
+    let place = format!("lot {id}");
+    if !is_name(&lot.name) {
+        faults.push(fault(&place, "name", &lot.name, "not a name (letters, digits, . - _ only)"));
+    }
+    if Slot::parse(&lot.name).is_some() {
+        faults.push(fault(&place, "name", &lot.name, "looks like a slot; a lot needs another name"));
+    }
+    if &*id.domain != "*" && !is_name(&lot.domain) {
+        faults.push(fault(&place, "domain", &lot.domain, "not a domain, nor * for every domain"));
+    }
+    let mut terms = Terms::default();
+    let mut slots = None;
+    let mut given: HashMap<&str, &str> = HashMap::new();
+    for Param { name, value } in &lot.params {
+        if given.insert(name, value).is_some() {
+            faults.push(fault(&place, name, value, "given twice"));
+        }
+        let outcome = match name.as_str() {
+            "slots" => parse_slots(value).map(|found| slots = Some(found)),
+            _ => lot_params::set(name, value, &mut terms, without_effect),
+        };
+        if let Err(why) = outcome {
+            faults.push(fault(&place, name, value, &why));
+        }
+    }
+    if !given.contains_key("slots") {
+        faults.push(fault(&place, "slots", "", "missing: a lot needs slots"));
+    }
+    contradictions(&place, &terms, &given, faults);
+    let slots = slots.unwrap_or_default();
+    let labels = read_labels(&place, lot, &slots, faults);
+    (faults.len() == before).then(|| LotPlan { id, slots: slots.into(), labels: labels.into(), terms: terms.into() })
+}
+
+fn read_labels(place: &str, lot: &LotElement, slots: &[Slot], faults: &mut Vec<Fault>) -> BTreeMap<Slot, String> {
+    let mut labels = BTreeMap::new();
+    for SlotLabel { number, label } in &lot.slots {
+        match Slot::parse(number).filter(|slot| slots.binary_search(slot).is_ok()) {
+            Some(slot) => drop(labels.insert(slot, label.clone())),
+            None if slots.is_empty() => {} // said already
+            None => faults.push(fault(place, "slot number", number, "not one of the lot's slots")),
+        }
+    }
+    labels
+}
+
+fn contradictions(place: &str, terms: &Terms, given: &HashMap<&str, &str>, faults: &mut Vec<Fault>) {
+    let mut needs = |key: &str, other: &str, missing: bool| {
+        if missing {
+            let value = given.get(key).copied().unwrap_or_default();
+            faults.push(fault(place, key, value, &format!("has no effect without {other}")));
+        }
+    };
+    needs("max-park-time", "fallback", !terms.max_park_time.is_zero() && terms.fallback.is_none());
+    needs("comfort-interval", "comfort-file", !terms.comfort_interval.is_zero() && terms.comfort_file.is_none());
+    needs("comfort-file", "comfort-interval", terms.comfort_interval.is_zero() && terms.comfort_file.is_some());
+    needs("exit-key", "exit-destination", terms.exit_key.is_some() && terms.exit_destination.is_none());
+    needs("exit-destination", "exit-key", terms.exit_key.is_none() && terms.exit_destination.is_some());
+}
+
+/// What only shows when all lots are seen: names, slots and references between them.
+fn check_together(config: &Config, faults: &mut Vec<Fault>) {
+    let mut lots: HashMap<&LotId, ()> = HashMap::new();
+    for lot in &config.lots {
+        if lots.insert(&lot.id, ()).is_some() {
+            faults.push(fault(&format!("lot {}", lot.id), "name", &lot.id.name, "another lot has this name and domain"));
+        }
+    }
+    check_slots_unique(config, faults);
+    for lot in &config.lots {
+        let Some(next) = &lot.terms.overflow_lot else { continue };
+        let known = config.lots.iter().any(|other| {
+            *other.id.name == **next && (other.id.domain == lot.id.domain || &*other.id.domain == "*")
+        });
+        if !known {
+            faults.push(fault(&format!("lot {}", lot.id), "overflow-lot", next, "no such lot in this domain"));
+        } else if *lot.id.name == **next {
+            faults.push(fault(&format!("lot {}", lot.id), "overflow-lot", next, "a lot cannot overflow into itself"));
+        }
+    }
+    if let Some(default) = &config.default_lot {
+        // When a lot itself is faulty it is not in the list, and one fault should not be reported as two.
+        if faults.is_empty() && !config.lots.iter().any(|lot| *lot.id.name == **default) {
+            faults.push(fault("settings", "default-lot", default, "no lot has this name"));
+        }
+    }
+}
+
+/// A slot names its lot, so no two lots of a domain may have it; a template counts in every domain but those that have a
+/// lot of the same name.
+fn check_slots_unique(config: &Config, faults: &mut Vec<Fault>) {
+    let domains = config.lots.iter().map(|lot| &lot.id.domain).collect::<std::collections::BTreeSet<_>>();
+    for domain in domains {
+        let own: Vec<&LotPlan> = config.lots.iter().filter(|lot| lot.id.domain == *domain).collect();
+        let templates = config.lots.iter().filter(|lot| {
+            &*lot.id.domain == "*" && &**domain != "*" && !own.iter().any(|other| other.id.name == lot.id.name)
+        });
+        let mut owner: HashMap<&Slot, &LotId> = HashMap::new();
+        for lot in own.iter().copied().chain(templates) {
+            for slot in lot.slots.iter() {
+                match owner.insert(slot, &lot.id) {
+                    Some(other) if *other != lot.id => {
+                        let why = format!("slot {slot} belongs to lot {other} already");
+                        faults.push(fault(&format!("lot {}", lot.id), "slots", slot.as_str(), &why));
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The settings of the module as a whole: one table that reading, checking and the manual share.
+
+use super::document::Param;
+use super::lot_params::truth;
+use super::{Config, Fault, fault};
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    pub default: &'static str,
+    pub meaning: &'static str,
+    apply: fn(&mut Config, &str) -> Result<Effect, String>,
+}
+
+#[derive(Debug)]
+enum Effect {
+    Now,
+    /// Checked, accepted, and without effect in this version.
+    Later,
+}
+
+const fn row(
+    name: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+    apply: fn(&mut Config, &str) -> Result<Effect, String>,
+) -> Setting {
+    Setting { name, default, meaning, apply }
+}
+
+pub const SETTINGS: &[Setting] = &[
+    row("default-lot", "the first lot", "lot meant where none is named and the slot does not tell", |config, value| {
+        config.default_lot = Some(value.to_owned()).filter(|name| !name.is_empty());
+        Ok(Effect::Now)
+    }),
+    row("node-name", "host name", "this FreeSWITCH's name in listings", |config, value| {
+        config.node_name = Some(value.to_owned()).filter(|name| !name.is_empty());
+        Ok(Effect::Now)
+    }),
+    row("db-dsn", "callpark", "database of records and cluster", |_, _| Ok(Effect::Later)),
+    row("record-days", "90", "days that records are kept", |_, value| number(value)),
+    row("record-privacy", "full", "full, masked or none", |_, value| match value {
+        "full" | "masked" | "none" => Ok(Effect::Later),
+        _ => Err("not one of full, masked, none".into()),
+    }),
+    row("service-level", "60", "seconds within which a parked call should be taken", |_, value| number(value)),
+    row("recover-window", "60", "seconds for which a dead node's slots are kept", |_, value| number(value)),
+    row("cluster", "false", "several nodes share the lots", |_, value| truth(value).map(|_| Effect::Later)),
+    row("cluster-dial", "", "how a retriever's leg reaches another node", |_, _| Ok(Effect::Later)),
+    row("http-listen", "", "address of dashboard, JSON API and metrics", |_, _| Ok(Effect::Later)),
+    row("http-token-file", "", "file with the tokens for it", |_, _| Ok(Effect::Later)),
+];
+
+fn number(value: &str) -> Result<Effect, String> {
+    value.parse::<u32>().map(|_| Effect::Later).map_err(|_| "not a whole number".into())
+}
+
+pub(super) fn read(params: &[Param], config: &mut Config, faults: &mut Vec<Fault>) {
+    for Param { name, value } in params {
+        let value = value.trim();
+        let outcome = match SETTINGS.iter().find(|setting| setting.name == name) {
+            Some(setting) => (setting.apply)(config, value),
+            None => {
+                let known = SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>().join(", ");
+                Err(format!("no such setting; there are: {known}"))
+            }
+        };
+        match outcome {
+            Ok(Effect::Now) => {}
+            Ok(Effect::Later) => config.without_effect.push(name.clone()),
+            Err(why) => faults.push(fault("settings", name, value, &why)),
+        }
+    }
+}

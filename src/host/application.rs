@@ -1,0 +1,44 @@
+//! Dialplan applications: from C's function pointer to a safe trait.
+
+use std::ffi::{CStr, c_char};
+
+use super::guard::fence;
+use super::module::Interfaces;
+use super::session::Leg;
+use super::text::from_c;
+use crate::ffi;
+
+/// A dialplan application. It runs on the leg's own thread and returns when the leg is wanted elsewhere.
+pub(crate) trait Application {
+    const NAME: &'static CStr;
+    const SHORT: &'static CStr;
+    const LONG: &'static CStr;
+    const SYNTAX: &'static CStr;
+
+    fn run(leg: Leg<'_>, data: &str);
+}
+
+/// Registers `A` with the module's interfaces. False if the host has no memory for it.
+pub(crate) fn add_application<A: Application>(interfaces: &mut Interfaces<'_>) -> bool {
+    let kind = ffi::switch_module_interface_name_t::SWITCH_APPLICATION_INTERFACE;
+    let Some(entry) = interfaces.add::<ffi::switch_application_interface_t>(kind) else { return false };
+    entry.interface_name = A::NAME.as_ptr();
+    entry.application_function = Some(trampoline::<A>);
+    entry.short_desc = A::SHORT.as_ptr();
+    entry.long_desc = A::LONG.as_ptr();
+    entry.syntax = A::SYNTAX.as_ptr();
+    // Parking brings bypassed media back itself, so the core must not refuse the application to such a leg.
+    entry.flags = ffi::switch_application_flag_enum_t::SAF_SUPPORT_NOMEDIA.0;
+    true
+}
+
+unsafe extern "C" fn trampoline<A: Application>(session: *mut ffi::switch_core_session_t, data: *const c_char) {
+    fence(A::NAME.to_str().unwrap_or("application"), (), || {
+        // SAFETY: the core calls this on the session's own thread, so the session outlives the call
+        // (switch_core_session.c), and data is NULL or a C string for as long.
+        let (leg, data) = unsafe { (Leg::running(session), from_c(data)) };
+        if let Some(leg) = leg {
+            A::run(leg, data.as_deref().unwrap_or(""));
+        }
+    });
+}

@@ -1,0 +1,71 @@
+//! Tab completion on the console.
+
+use std::ffi::{CStr, c_char};
+
+use super::guard::fence;
+use super::text::to_c;
+use crate::ffi;
+
+/// Completes a word with what is true at this moment, such as the slots now taken.
+pub(crate) trait Completer {
+    /// As completion lines name it: `::callpark::slots`.
+    const NAME: &'static CStr;
+
+    fn words() -> Words;
+}
+
+pub(crate) struct Words(pub(crate) Vec<String>);
+
+/// The module's completion lines; taken back when dropped.
+pub(crate) struct Completions {
+    /// The first word of every line, which removes them all.
+    command: &'static str,
+    functions: Vec<&'static CStr>,
+}
+
+impl Completions {
+    pub(crate) fn new(command: &'static str) -> Completions {
+        Completions { command, functions: Vec::new() }
+    }
+
+    pub(crate) fn add_completer<C: Completer>(&mut self) {
+        // SAFETY: the name is static; the function is code of this module, which is unregistered before it goes.
+        unsafe { ffi::switch_console_add_complete_func(C::NAME.as_ptr(), Some(trampoline::<C>)) };
+        self.functions.push(C::NAME);
+    }
+
+    /// Words after the command, such as `list as json` or `show ::callpark::slots`.
+    pub(crate) fn add_line(&self, words: &str) {
+        set_complete(&format!("add {} {words}", self.command));
+    }
+}
+
+impl Drop for Completions {
+    fn drop(&mut self) {
+        set_complete(&format!("del {}", self.command));
+        for name in &self.functions {
+            // SAFETY: a static C string.
+            unsafe { ffi::switch_console_del_complete_func(name.as_ptr()) };
+        }
+    }
+}
+
+fn set_complete(line: &str) {
+    let line = to_c(line);
+    // SAFETY: a C string that lives through the call; the core copies it.
+    unsafe { ffi::switch_console_set_complete(line.as_ptr()) };
+}
+
+unsafe extern "C" fn trampoline<C: Completer>(
+    _line: *const c_char,
+    _word: *const c_char,
+    matches: *mut *mut ffi::switch_console_callback_match_t,
+) -> ffi::switch_status_t {
+    let found = fence("completion", Vec::new(), || C::words().0);
+    for word in &found {
+        let word = to_c(word);
+        // SAFETY: the core hands the list to add to; the word is copied there.
+        unsafe { ffi::switch_console_push_match(matches, word.as_ptr()) };
+    }
+    if found.is_empty() { ffi::switch_status_t::SWITCH_STATUS_FALSE } else { ffi::switch_status_t::SWITCH_STATUS_SUCCESS }
+}

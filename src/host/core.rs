@@ -1,0 +1,17 @@
+//! What the core as a whole knows.
+
+use super::text::{from_c, take_c, to_c};
+use crate::ffi;
+
+/// A global variable, such as `domain`.
+pub(crate) fn global(name: &str) -> Option<String> {
+    let name = to_c(name);
+    // SAFETY: the name lives through the call; the answer is NULL or ours, from malloc.
+    unsafe { take_c(ffi::switch_core_get_variable_dup(name.as_ptr())) }.filter(|value| !value.is_empty())
+}
+
+/// The name of this FreeSWITCH: `switchname`, or the host's name.
+pub(crate) fn switch_name() -> String {
+    // SAFETY: the answer is a string of the core's own that stays as long as it runs.
+    unsafe { from_c(ffi::switch_core_get_switchname()) }.unwrap_or_default()
+}

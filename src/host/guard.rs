@@ -1,0 +1,47 @@
+//! The fence around everything that FreeSWITCH calls: a panic that got into C would abort it, and every call on it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
+
+/// Panics caught since the module was loaded: each is a bug, and `callpark status` shows the count.
+pub(crate) fn caught() -> u64 {
+    CAUGHT.load(Ordering::Relaxed)
+}
+
+/// Runs `f`; if it panics, logs it with the name of what was running and answers with `instead`.
+pub(crate) fn fence<T>(name: &str, instead: T, f: impl FnOnce() -> T) -> T {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => value,
+        Err(panic) => {
+            CAUGHT.fetch_add(1, Ordering::Relaxed);
+            let words = words(&*panic);
+            // The log call could panic too, and nothing may leave here but a value.
+            let _ = catch_unwind(|| log::error!("bug in mod_callpark: {name} panicked: {words}"));
+            instead
+        }
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "no message",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_value_and_is_counted() {
+        let before = caught();
+        assert_eq!(fence("test", 1, || 2), 2);
+        assert_eq!(fence("test", 1, || panic!("planted")), 1);
+        assert_eq!(caught(), before + 1);
+    }
+}

@@ -1,0 +1,29 @@
+//! FreeSWITCH, made safe: one file for each thing of the host's that the module touches.
+//!
+//! `unsafe` stands here and in `ffi.rs` only. What holds throughout: a [`Leg`] lives no longer than the read lock or
+//! the running application that keeps its session; text crosses as C strings that the host copies; every function
+//! that the host calls goes through [`guard::fence`].
+
+mod application;
+mod clock;
+mod command;
+mod console;
+mod core;
+mod event;
+pub(crate) mod guard;
+mod log;
+mod module;
+mod session;
+mod text;
+mod xml;
+
+pub(crate) use application::{Application, add_application};
+pub(crate) use clock::{epoch_ms, now};
+pub(crate) use command::{Answer, Command, add_command};
+pub(crate) use console::{Completer, Completions, Words};
+pub(crate) use core::{global, switch_name};
+pub(crate) use event::{Event, OnReload, ReloadBinding, Subclass};
+pub(crate) use log::install as install_log;
+pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
+pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Located, originate};
+pub(crate) use xml::configuration;

@@ -1,0 +1,81 @@
+//! The module table that FreeSWITCH looks up, and the interfaces it fills in at load.
+
+use std::marker::PhantomData;
+
+use super::guard::fence;
+use crate::ffi;
+
+pub(crate) use crate::ffi::switch_loadable_module_function_table as FunctionTable;
+
+/// How a load or a shutdown went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Status {
+    Done,
+    Failed,
+    /// Shutdown only: keep the code, something still runs in it.
+    Stay,
+}
+
+/// A module's beginning and end.
+pub(crate) trait Lifecycle {
+    const NAME: &'static std::ffi::CStr;
+
+    fn load(interfaces: &mut Interfaces<'_>) -> Status;
+    fn shutdown() -> Status;
+}
+
+/// The table for `L`, for the exported static that FreeSWITCH's loader reads (`switch_loadable_module.c`).
+pub(crate) const fn function_table<L: Lifecycle>() -> FunctionTable {
+    FunctionTable {
+        switch_api_version: ffi::SWITCH_API_VERSION as i32,
+        load: Some(load::<L>),
+        shutdown: Some(shutdown::<L>),
+        runtime: None,
+        flags: 0,
+    }
+}
+
+/// Where a module being loaded adds its applications and commands.
+pub(crate) struct Interfaces<'a> {
+    module: *mut ffi::switch_loadable_module_interface_t,
+    _lent: PhantomData<&'a mut ()>,
+}
+
+impl Interfaces<'_> {
+    /// A fresh interface of `kind`, zeroed by the core; `None` if it has no memory. `T` is the struct of that kind.
+    pub(super) fn add<T>(&mut self, kind: ffi::switch_module_interface_name_t) -> Option<&mut T> {
+        // SAFETY: the module interface was made in `load` and is not given up before it returns; the core answers
+        // with a pointer to the struct that belongs to `kind`, from the module's pool.
+        unsafe { ffi::switch_loadable_module_create_interface(self.module, kind).cast::<T>().as_mut() }
+    }
+}
+
+unsafe extern "C" fn load<L: Lifecycle>(
+    module: *mut *mut ffi::switch_loadable_module_interface_t,
+    pool: *mut ffi::switch_memory_pool_t,
+) -> ffi::switch_status_t {
+    super::log::install();
+    let status = fence("load", Status::Failed, || {
+        // SAFETY: the loader hands a pool and a place for the interface; both outlive the call.
+        let made = unsafe { ffi::switch_loadable_module_create_module_interface(pool, L::NAME.as_ptr()) };
+        if made.is_null() {
+            return Status::Failed;
+        }
+        // SAFETY: as above.
+        unsafe { *module = made };
+        L::load(&mut Interfaces { module: made, _lent: PhantomData })
+    });
+    to_host(status)
+}
+
+unsafe extern "C" fn shutdown<L: Lifecycle>() -> ffi::switch_status_t {
+    to_host(fence("shutdown", Status::Stay, L::shutdown))
+}
+
+fn to_host(status: Status) -> ffi::switch_status_t {
+    match status {
+        Status::Done => ffi::switch_status_t::SWITCH_STATUS_SUCCESS,
+        Status::Failed => ffi::switch_status_t::SWITCH_STATUS_GENERR,
+        Status::Stay => ffi::switch_status_t::SWITCH_STATUS_NOUNLOAD,
+    }
+}

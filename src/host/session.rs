@@ -1,0 +1,416 @@
+//! Legs: FreeSWITCH's sessions and their channels.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use super::event::Event;
+use super::guard::fence;
+use super::text::{from_c, to_c};
+use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
+
+/// A leg of a call, for as long as something keeps its session: an application running on it, or a read lock.
+/// Not `Send`: a read lock is given back on the thread that took it.
+#[derive(Clone, Copy)]
+pub(crate) struct Leg<'a> {
+    session: NonNull<ffi::switch_core_session_t>,
+    _kept: PhantomData<(&'a (), *mut ())>,
+}
+
+/// A leg found by its UUID. Its session cannot go before this is dropped.
+pub(crate) struct Located(Leg<'static>);
+
+impl Located {
+    /// `None` if there is no such leg, or it is going down.
+    pub(crate) fn find(uuid: &str) -> Option<Located> {
+        let uuid = to_c(uuid);
+        // SAFETY: the name lives through the call; an answer other than NULL is read-locked for us.
+        let session = unsafe {
+            ffi::switch_core_session_perform_locate(uuid.as_ptr(), FILE.as_ptr(), c"find".as_ptr(), 0)
+        };
+        NonNull::new(session).map(|session| Located(Leg { session, _kept: PhantomData }))
+    }
+}
+
+impl Deref for Located {
+    type Target = Leg<'static>;
+    fn deref(&self) -> &Leg<'static> {
+        &self.0
+    }
+}
+
+impl Drop for Located {
+    fn drop(&mut self) {
+        // SAFETY: locked in `find` or by originate, on this thread since the type is not Send, and unlocked only here.
+        unsafe { ffi::switch_core_session_rwunlock(self.0.session.as_ptr()) };
+    }
+}
+
+/// What ends playing: returned from the function that is asked on every frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    GoOn,
+    Stop,
+}
+
+/// What came of [`Leg::bridge`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bridged {
+    /// Both heard each other; it is over now.
+    Talked,
+    /// They were never connected.
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HangupCause {
+    NormalClearing,
+}
+
+const FILE: &CStr = c"mod_callpark";
+
+impl<'a> Leg<'a> {
+    /// The leg an application was called for.
+    ///
+    /// # Safety
+    /// `session` is NULL or stays for `'a`.
+    pub(super) unsafe fn running(session: *mut ffi::switch_core_session_t) -> Option<Leg<'a>> {
+        NonNull::new(session).map(|session| Leg { session, _kept: PhantomData })
+    }
+
+    fn channel(&self) -> *mut ffi::switch_channel_t {
+        // SAFETY: the session is kept, and a session has its channel for life.
+        unsafe { ffi::switch_core_session_get_channel(self.session.as_ptr()) }
+    }
+
+    pub(crate) fn uuid(&self) -> String {
+        // SAFETY: the session is kept, and so is its own UUID string.
+        unsafe { from_c(ffi::switch_core_session_get_uuid(self.session.as_ptr())) }.unwrap_or_default()
+    }
+
+    /// A channel variable or a field of the caller profile (`caller_id_name`, ...); `None` if unset or empty.
+    pub(crate) fn var(&self, name: &str) -> Option<String> {
+        let name = to_c(name);
+        // SAFETY: with dup the core copies the value into the session's own memory, so nobody changes it meanwhile.
+        let value = unsafe {
+            from_c(ffi::switch_channel_get_variable_dup(self.channel(), name.as_ptr(), ffi::switch_bool_t::SWITCH_TRUE, -1))
+        };
+        value.filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn set_var(&self, name: &str, value: &str) {
+        let (name, value) = (to_c(name), to_c(value));
+        self.put_var(&name, value.as_ptr());
+    }
+
+    pub(crate) fn unset_var(&self, name: &str) {
+        self.put_var(&to_c(name), ptr::null());
+    }
+
+    fn put_var(&self, name: &CStr, value: *const c_char) {
+        // Not checked for `${`: a value is data, and the check would drop it (switch_channel.c).
+        let unchecked = ffi::switch_bool_t::SWITCH_FALSE;
+        // SAFETY: the texts live through the call and are copied.
+        unsafe { ffi::switch_channel_set_variable_var_check(self.channel(), name.as_ptr(), value, unchecked) };
+    }
+
+    /// Up, and not wanted elsewhere: an application must return when this turns false.
+    pub(crate) fn ready(&self) -> bool {
+        let (check, no_media) = (ffi::switch_bool_t::SWITCH_TRUE, ffi::switch_bool_t::SWITCH_FALSE);
+        // SAFETY: the session is kept.
+        unsafe { ffi::switch_channel_test_ready(self.channel(), check, no_media) != 0 }
+    }
+
+    pub(crate) fn hung_up(&self) -> bool {
+        // SAFETY: the session is kept.
+        unsafe { ffi::switch_channel_get_state(self.channel()).0 >= ffi::switch_channel_state_t::CS_HANGUP.0 }
+    }
+
+    fn flag(&self, flag: Flag) -> bool {
+        // SAFETY: the session is kept.
+        unsafe { ffi::switch_channel_test_flag(self.channel(), flag) != 0 }
+    }
+
+    pub(crate) fn answered(&self) -> bool {
+        self.flag(Flag::CF_ANSWERED)
+    }
+
+    pub(crate) fn outbound(&self) -> bool {
+        // SAFETY: the session is kept.
+        let direction = unsafe { ffi::switch_channel_direction(self.channel()) };
+        direction == ffi::switch_call_direction_t::SWITCH_CALL_DIRECTION_OUTBOUND
+    }
+
+    /// The other leg of the bridge this one is in.
+    pub(crate) fn partner(&self) -> Option<String> {
+        let mut uuid = [0 as c_char; 257];
+        // SAFETY: the buffer is as long as said, and the core ends what it writes with a NUL.
+        unsafe {
+            let found = ffi::switch_channel_get_partner_uuid_copy(self.channel(), uuid.as_mut_ptr(), uuid.len());
+            from_c(found)
+        }
+        .filter(|uuid| !uuid.is_empty() && self.flag(Flag::CF_BRIDGED))
+    }
+
+    /// Answers, and brings audio back to this server if the legs sent it to each other directly. False if the leg
+    /// is gone or the far end refused.
+    pub(crate) fn make_audible(&self) -> bool {
+        if !self.answered() {
+            // SAFETY: the session is kept; the texts are static.
+            unsafe { ffi::switch_channel_perform_answer(self.channel(), FILE.as_ptr(), c"answer".as_ptr(), 0) };
+        }
+        if self.flag(Flag::CF_PROXY_MODE) {
+            let uuid = to_c(&self.uuid());
+            // SAFETY: the UUID lives through the call.
+            unsafe { ffi::switch_ivr_media(uuid.as_ptr(), ffi::switch_media_flag_enum_t::SMF_NONE.0) };
+        }
+        self.ready()
+    }
+
+    pub(crate) fn hang_up(&self, cause: HangupCause) {
+        let cause = match cause {
+            HangupCause::NormalClearing => ffi::switch_call_cause_t::SWITCH_CAUSE_NORMAL_CLEARING,
+        };
+        // SAFETY: the session is kept; the texts are static.
+        unsafe {
+            ffi::switch_channel_perform_hangup(self.channel(), FILE.as_ptr(), c"hang_up".as_ptr(), 0, cause);
+        }
+    }
+
+    /// The channel's own hold music, variables filled in.
+    pub(crate) fn hold_music(&self) -> Option<String> {
+        // SAFETY: the answer is in the session's memory or the channel's own.
+        unsafe { from_c(ffi::switch_channel_get_hold_music(self.channel())) }.filter(|music| !music.is_empty())
+    }
+
+    /// Adds the channel's own data to an event.
+    pub(crate) fn describe(&self, event: &mut Event) {
+        // SAFETY: the session is kept, the event is ours.
+        unsafe { ffi::switch_channel_event_set_data(self.channel(), event.as_ptr()) };
+    }
+
+    /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or `each_frame` (asked about fifty
+    /// times a second) says to stop. False if it could not be played.
+    pub(crate) fn play(&self, file: &str, each_frame: &mut dyn FnMut() -> Heard) -> bool {
+        let file = to_c(file);
+        let mut each_frame = each_frame;
+        let mut args = ffi::switch_input_args_t {
+            read_frame_callback: Some(on_frame),
+            user_data: ptr::from_mut(&mut each_frame).cast::<c_void>(),
+            ..Default::default()
+        };
+        // SAFETY: playing is synchronous: `args` and the closure it points to outlive the call, which is what makes
+        // a stack address sound here; the core keeps neither.
+        let status = unsafe { ffi::switch_ivr_play_file(self.session.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
+        status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
+    }
+
+    /// Says a phrase macro. False if there is none of that name or it could not be played.
+    pub(crate) fn say(&self, phrase: &CStr, data: &str) -> bool {
+        let data = to_c(data);
+        // SAFETY: the texts live through the call, which is synchronous.
+        let status = unsafe {
+            ffi::switch_ivr_phrase_macro_event(
+                self.session.as_ptr(),
+                phrase.as_ptr(),
+                data.as_ptr(),
+                ptr::null_mut(),
+                ptr::null(),
+                ptr::null_mut(),
+            )
+        };
+        status == HostStatus::SWITCH_STATUS_SUCCESS
+    }
+
+    /// Waits, reading and dropping what the leg sends; ends early when the leg is wanted elsewhere.
+    pub(crate) fn sleep(&self, time: Duration) {
+        let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        // SAFETY: the session is kept; without args the core calls nothing of ours.
+        unsafe {
+            ffi::switch_ivr_sleep(self.session.as_ptr(), ms, ffi::switch_bool_t::SWITCH_FALSE, ptr::null_mut());
+        }
+    }
+
+    /// Asks for digits: plays `prompt` and collects until `#`, `most` digits, or `patience` passes.
+    pub(crate) fn ask_digits(&self, prompt: &str, most: usize, patience: Duration) -> Option<String> {
+        let prompt = to_c(prompt);
+        let mut digits = vec![0 as c_char; most + 2];
+        let ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        // SAFETY: the buffer is as long as said and stays through the call, which is synchronous.
+        unsafe {
+            ffi::switch_ivr_read(
+                self.session.as_ptr(),
+                1,
+                u32::try_from(most).unwrap_or(u32::MAX),
+                prompt.as_ptr(),
+                ptr::null(),
+                digits.as_mut_ptr(),
+                digits.len(),
+                ms,
+                c"#".as_ptr(),
+                0,
+            );
+            from_c(digits.as_ptr())
+        }
+        .filter(|digits| !digits.is_empty())
+    }
+
+    /// Sends the leg to an extension; what runs on it returns, and a partner in a bridge is let go. False if the
+    /// host refused.
+    pub(crate) fn transfer(&self, extension: &str, dialplan: Option<&str>, context: Option<&str>) -> bool {
+        let extension = to_c(extension);
+        let (dialplan, context) = (dialplan.map(to_c), context.map(to_c));
+        // SAFETY: the texts live through the call and are copied.
+        let status = unsafe {
+            ffi::switch_ivr_session_transfer(self.session.as_ptr(), extension.as_ptr(), opt(&dialplan), opt(&context))
+        };
+        status == HostStatus::SWITCH_STATUS_SUCCESS
+    }
+
+    /// Whom this leg's far end is shown, and whom the core's records name as the other side: the core shows a leg's own
+    /// profile to its partner, so the profile is stepped and the partner's identity put in (as uuid_bridge does).
+    pub(crate) fn present(&self, shown_to_it: (&str, &str), shown_to_partner: (&str, &str)) {
+        // SAFETY: the session is kept; the core copies the profile.
+        unsafe { ffi::switch_channel_step_caller_profile(self.channel()) };
+        for (field, value) in [
+            (c"caller_id_name", shown_to_it.0),
+            (c"caller_id_number", shown_to_it.1),
+            (c"callee_id_name", shown_to_partner.0),
+            (c"callee_id_number", shown_to_partner.1),
+        ] {
+            let value = to_c(value);
+            // SAFETY: the session is kept; the texts live through the call and are copied.
+            unsafe { ffi::switch_channel_set_profile_var(self.channel(), field.as_ptr(), value.as_ptr()) };
+        }
+    }
+
+    /// Connects this leg, whose application is running, with another, and comes back when they part. The core takes the
+    /// other leg out of its own application. `connected` is called once, the moment both can hear each other, and says
+    /// whether that counts.
+    pub(crate) fn bridge(&self, other: &Leg<'_>, connected: &mut dyn FnMut() -> bool) -> Bridged {
+        let mut pending = Pending { connected, asked: false, talked: false };
+        let previous = PENDING.replace(ptr::from_mut(&mut pending).cast::<c_void>());
+        // SAFETY: both sessions are kept through the calls. The hook runs on this thread only, inside the bridge
+        // (switch_ivr_bridge.c sends INDICATE_BRIDGE to the session it was called for), while `pending` is alive.
+        unsafe {
+            self.cross_profiles(other);
+            ffi::switch_core_event_hook_add_receive_message(self.session.as_ptr(), Some(on_message));
+            ffi::switch_ivr_multi_threaded_bridge(
+                self.session.as_ptr(),
+                other.session.as_ptr(),
+                None,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            );
+            ffi::switch_core_event_hook_remove_receive_message(self.session.as_ptr(), Some(on_message));
+        }
+        PENDING.set(previous);
+        if pending.talked { Bridged::Talked } else { Bridged::Never }
+    }
+
+    /// Tells each leg's record who the other was, as an ordinary bridge does.
+    ///
+    /// # Safety
+    /// Both sessions are kept.
+    unsafe fn cross_profiles(&self, other: &Leg<'_>) {
+        // SAFETY: by this function's contract; a clone lives in the memory of the session it is for.
+        unsafe {
+            let (own, theirs) =
+                (ffi::switch_channel_get_caller_profile(self.channel()), ffi::switch_channel_get_caller_profile(other.channel()));
+            if !own.is_null() && !theirs.is_null() {
+                let for_us = ffi::switch_caller_profile_clone(self.session.as_ptr(), theirs);
+                let for_them = ffi::switch_caller_profile_clone(other.session.as_ptr(), own);
+                ffi::switch_channel_set_originatee_caller_profile(self.channel(), for_us);
+                ffi::switch_channel_set_originator_caller_profile(other.channel(), for_them);
+            }
+        }
+    }
+}
+
+fn opt(text: &Option<CString>) -> *const c_char {
+    text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
+}
+
+unsafe extern "C" fn on_frame(
+    _session: *mut ffi::switch_core_session_t,
+    _frame: *mut ffi::switch_frame_t,
+    user_data: *mut c_void,
+) -> HostStatus {
+    let heard = fence("frame", Heard::Stop, || {
+        // SAFETY: `play` put a pointer to its closure there, and is waiting for this very call to come back.
+        let each_frame = unsafe { &mut *user_data.cast::<&mut dyn FnMut() -> Heard>() };
+        each_frame()
+    });
+    match heard {
+        Heard::GoOn => HostStatus::SWITCH_STATUS_SUCCESS,
+        Heard::Stop => HostStatus::SWITCH_STATUS_BREAK,
+    }
+}
+
+struct Pending<'a> {
+    connected: &'a mut dyn FnMut() -> bool,
+    asked: bool,
+    talked: bool,
+}
+
+thread_local! {
+    /// The bridge that this thread is making. Const and without a destructor, so that it does not keep the module's
+    /// image mapped after it is unloaded.
+    static PENDING: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
+}
+
+unsafe extern "C" fn on_message(
+    _session: *mut ffi::switch_core_session_t,
+    message: *mut ffi::switch_core_session_message_t,
+) -> HostStatus {
+    fence("bridge message", (), || {
+        // SAFETY: the core hands a message that lives through the call.
+        let kind = unsafe { message.as_ref() }.map(|message| message.message_id);
+        let pending = PENDING.get().cast::<Pending<'_>>();
+        if kind != Some(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_BRIDGE) {
+            return;
+        }
+        // SAFETY: not null only while `bridge` on this very thread waits, which keeps what it points to.
+        if let Some(pending) = unsafe { pending.as_mut() } {
+            if !pending.asked {
+                pending.asked = true;
+                pending.talked = (pending.connected)();
+            }
+        }
+    });
+    HostStatus::SWITCH_STATUS_SUCCESS
+}
+
+/// Calls a dial string and waits until somebody answers, for at most `patience`. The error is the hangup cause's name.
+pub(crate) fn originate(dial: &str, caller: (&str, &str), patience: Duration) -> Result<Located, String> {
+    let (dial, name, number) = (to_c(dial), to_c(caller.0), to_c(caller.1));
+    let mut answered = ptr::null_mut();
+    let mut cause = ffi::switch_call_cause_t::SWITCH_CAUSE_NONE;
+    // SAFETY: the texts live through the call, which is synchronous; the leg that answers is read-locked for us.
+    unsafe {
+        let status = ffi::switch_ivr_originate(
+            ptr::null_mut(),
+            &mut answered,
+            &mut cause,
+            dial.as_ptr(),
+            u32::try_from(patience.as_secs()).unwrap_or(u32::MAX),
+            ptr::null(),
+            name.as_ptr(),
+            number.as_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ffi::switch_originate_flag_enum_t::SOF_NONE.0,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        );
+        match NonNull::new(answered) {
+            Some(session) if status == HostStatus::SWITCH_STATUS_SUCCESS => {
+                Ok(Located(Leg { session, _kept: PhantomData }))
+            }
+            _ => Err(from_c(ffi::switch_channel_cause2str(cause)).unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! A parked call, from the moment a slot is kept for it to its one outcome.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::names::{LotId, Slot};
+use super::terms::Terms;
+
+/// Names one stay in a slot. Never used twice, and later ones are larger.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct CallId(pub(super) u64);
+
+/// A moment on a clock that never jumps, since some start that does not matter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Moment(pub Duration);
+
+impl Moment {
+    /// Time from `earlier` to here; zero if it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Moment) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Moment {
+        Moment(self.0.saturating_add(wait))
+    }
+}
+
+/// Who is at the other end of the parked leg, as that leg tells.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Party {
+    pub name: String,
+    pub number: String,
+}
+
+/// What is known of a call when it is parked and does not change.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The parked leg's UUID.
+    pub uuid: String,
+    pub lot: LotId,
+    pub slot: Slot,
+    pub caller: Party,
+    /// Who parked it, `1001@example.com`; empty where nobody did.
+    pub parker: String,
+    /// Wall clock at parking, milliseconds since 1970: for people and records, never for waiting.
+    pub parked_at_ms: i64,
+    pub terms: Arc<Terms>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    /// The slot is kept for a leg that is on its way.
+    Reserved,
+    Parked,
+    RingingBack,
+    /// Somebody is being connected to it: the retriever's leg.
+    Retrieving { by: Arc<str> },
+}
+
+impl State {
+    /// The word for it in listings.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            State::Reserved => "reserved",
+            State::Parked => "parked",
+            State::RingingBack => "ringing-back",
+            State::Retrieving { .. } => "retrieving",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub id: CallId,
+    pub facts: Arc<Facts>,
+    pub state: State,
+    pub label: Arc<str>,
+    pub parked_at: Moment,
+    /// When something is due for it; `None` = it may wait for ever.
+    pub deadline: Option<Moment>,
+    /// Ring backs so far.
+    pub attempt: u32,
+}
+
+/// How a parked call ended. Exactly one for each.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Outcome {
+    Retrieved,
+    /// The parker answered the ring back.
+    Returned,
+    Fallback,
+    /// Moved by an API, a script or an exit key.
+    Transferred,
+    /// The caller hung up.
+    Abandoned,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Retrieved => "retrieved",
+            Outcome::Returned => "returned",
+            Outcome::Fallback => "fallback",
+            Outcome::Transferred => "transferred",
+            Outcome::Abandoned => "abandoned",
+        })
+    }
+}
+
+/// A call that is parked no longer.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub call: Call,
+    pub outcome: Outcome,
+    /// From parking to the outcome.
+    pub wait: Duration,
+}
+
+/// Why the rules said no. The text is for the log; `callpark_result` has a word of its own for each.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    NoSuchLot(String),
+    NoSuchSlot(String),
+    /// No free slot in the lot, nor where it overflows to.
+    Full(LotId),
+    /// The slot asked for has a call in it already.
+    Taken(Slot),
+    /// Its parker holds as many calls as the lot allows.
+    Limit(u32),
+    /// Nobody is parked there.
+    Empty(String),
+    /// Somebody else is taking that call at this moment.
+    Gone(Slot),
+    /// The leg holds a slot already.
+    AlreadyParked(Slot),
+}
+
+impl Refusal {
+    /// What `callpark_result` says.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) => "invalid",
+            Refusal::Full(_) => "full",
+            Refusal::Taken(_) | Refusal::AlreadyParked(_) => "taken",
+            Refusal::Limit(_) => "limit",
+            Refusal::Empty(_) => "empty",
+            Refusal::Gone(_) => "gone",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::NoSuchLot(lot) => write!(f, "no lot {lot}"),
+            Refusal::NoSuchSlot(slot) => write!(f, "no slot {slot}"),
+            Refusal::Full(lot) => write!(f, "lot {lot} is full"),
+            Refusal::Taken(slot) => write!(f, "slot {slot} is taken"),
+            Refusal::Limit(limit) => write!(f, "the parker holds {limit} calls already, the most allowed"),
+            Refusal::Empty(place) => write!(f, "nobody is parked in {place}"),
+            Refusal::Gone(slot) => write!(f, "the call in slot {slot} is being taken by somebody else"),
+            Refusal::AlreadyParked(slot) => write!(f, "the call is parked in slot {slot} already"),
+        }
+    }
+}

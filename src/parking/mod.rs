@@ -1,0 +1,18 @@
+//! The rules of call parking: which slot, whose call, what next.
+//!
+//! Pure: no host, no clock, no lock, no thread. [`Table`] is told what happened and when, and answers with what follows.
+//! Nothing here can panic.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod call;
+mod lot;
+mod names;
+mod table;
+mod terms;
+
+pub use call::{Call, CallId, Ended, Facts, Moment, Outcome, Party, Refusal, State};
+pub use lot::LotPlan;
+pub use names::{LotId, LotName, Slot, is_name, parse_slots};
+pub use table::{Amendment, Left, LotView, ParkRequest, Pick, Table, Wanted, Where};
+pub use terms::{Destination, RetrieveFrom, RingBack, SlotOrder, SlotTaken, Terms};

@@ -1,0 +1,204 @@
+//! What people call things: slots, lots, domains, users.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+/// A slot as it is dialled: digits, `*` and `#`. Leading zeros count: `0701` is not `701`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Slot(Arc<str>);
+
+/// The longest slot that anybody would dial; also what keeps a hostile argument short.
+pub const MAX_SLOT_LENGTH: usize = 20;
+
+impl Slot {
+    /// `None` unless `text` can be dialled: 1 to [`MAX_SLOT_LENGTH`] of digits, `*` and `#`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Slot> {
+        let dialable = |c: char| c.is_ascii_digit() || c == '*' || c == '#';
+        let good = !text.is_empty() && text.len() <= MAX_SLOT_LENGTH && text.chars().all(dialable);
+        good.then(|| Slot(text.into()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `*0701` is `*`, then the number 701 written with four digits.
+    fn split(&self) -> (&str, &str) {
+        let digits = self.0.trim_start_matches(|c: char| !c.is_ascii_digit()).len();
+        self.0.split_at(self.0.len() - digits)
+    }
+}
+
+/// In the order a person counts: 99 before 701, `701` before `*701`.
+impl Ord for Slot {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |slot: &Self| {
+            let (prefix, digits) = slot.split();
+            let number = digits.trim_start_matches('0');
+            (prefix.to_owned(), number.len(), number.to_owned(), slot.0.clone())
+        };
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Slot {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The most slots one lot may have: more is a typing error in a range, not an office.
+pub const MAX_SLOTS_PER_LOT: usize = 100_000;
+
+/// Reads `701-720,750` or `*5901-*5999`: every slot once, in counting order. The error says which part is wrong and why.
+pub fn parse_slots(text: &str) -> Result<Vec<Slot>, String> {
+    let mut slots = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once('-') {
+            None => slots.push(parse_one(part)?),
+            Some((first, last)) => expand(part, &parse_one(first.trim())?, &parse_one(last.trim())?, &mut slots)?,
+        }
+        if slots.len() > MAX_SLOTS_PER_LOT {
+            return Err(format!("more than {MAX_SLOTS_PER_LOT} slots"));
+        }
+    }
+    if slots.is_empty() {
+        return Err("no slot in it".into());
+    }
+    slots.sort_unstable();
+    match slots.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
+        Some([twice, ..]) => Err(format!("slot {twice} twice")),
+        _ => Ok(slots),
+    }
+}
+
+fn parse_one(text: &str) -> Result<Slot, String> {
+    Slot::parse(text).ok_or_else(|| format!("'{text}' is not a slot (1 to {MAX_SLOT_LENGTH} digits, * and #)"))
+}
+
+fn expand(part: &str, first: &Slot, last: &Slot, slots: &mut Vec<Slot>) -> Result<(), String> {
+    let ((prefix, from), (other_prefix, to)) = (first.split(), last.split());
+    if prefix != other_prefix || from.len() != to.len() {
+        return Err(format!("the ends of range '{part}' are not written alike"));
+    }
+    let number = |digits: &str| digits.parse::<u64>().map_err(|_| format!("range '{part}' does not end in a number"));
+    let (low, high) = (number(from)?, number(to)?);
+    if low > high {
+        return Err(format!("range '{part}' runs backwards"));
+    }
+    if high - low >= MAX_SLOTS_PER_LOT as u64 {
+        return Err(format!("range '{part}' has more than {MAX_SLOTS_PER_LOT} slots"));
+    }
+    let width = from.len();
+    slots.extend((low..=high).map(|n| Slot(format!("{prefix}{n:0width$}").into())));
+    Ok(())
+}
+
+/// Lot and domain names: what may stand in a dialplan argument without quoting.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    !text.is_empty() && text.len() <= 255 && text.chars().all(plain)
+}
+
+/// A lot in its domain, written `main@example.com`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LotId {
+    pub name: Arc<str>,
+    pub domain: Arc<str>,
+}
+
+impl LotId {
+    #[must_use]
+    pub fn new(name: &str, domain: &str) -> LotId {
+        LotId { name: name.into(), domain: domain.to_lowercase().into() }
+    }
+}
+
+impl fmt::Display for LotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.domain)
+    }
+}
+
+/// How somebody names a lot: `main@example.com`, or `main` in the domain that is understood.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LotName {
+    pub name: String,
+    pub domain: Option<String>,
+}
+
+impl LotName {
+    /// `None` where a part is empty, too long or has a character that no name has.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<LotName> {
+        let (name, domain) = match text.split_once('@') {
+            Some((name, domain)) => (name, Some(domain)),
+            None => (text, None),
+        };
+        let good = is_name(name) && domain.is_none_or(is_name);
+        good.then(|| LotName { name: name.into(), domain: domain.map(str::to_lowercase) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(text: &str) -> Vec<String> {
+        parse_slots(text).unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn ranges_and_single_slots_are_counted_out_in_order() {
+        assert_eq!(numbers("750, 701-703"), ["701", "702", "703", "750"]);
+        assert_eq!(numbers("*5901-*5903"), ["*5901", "*5902", "*5903"]);
+        assert_eq!(numbers("0098-0101"), ["0098", "0099", "0100", "0101"]);
+        assert_eq!(numbers("99,701,*1"), ["99", "701", "*1"]);
+    }
+
+    #[test]
+    fn bad_slots_are_named() {
+        for (text, part) in [
+            ("", "no slot"),
+            ("70x", "'70x'"),
+            ("720-701", "backwards"),
+            ("701-*720", "not written alike"),
+            ("1-200", "not written alike"),
+            ("701,701", "701 twice"),
+            ("000000-999999", "more than"),
+            ("701-", "''"),
+            ("*-*", "does not end in a number"),
+        ] {
+            let error = parse_slots(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn slots_are_what_can_be_dialled() {
+        assert!(Slot::parse("*5901#").is_some());
+        for bad in ["", "7 01", "701%n", "seven", "7\u{0661}", "123456789012345678901"] {
+            assert!(Slot::parse(bad).is_none(), "{bad}");
+        }
+        assert_ne!(Slot::parse("0701"), Slot::parse("701"));
+    }
+
+    #[test]
+    fn lots_are_named_with_or_without_a_domain() {
+        let lot = LotName::parse("main@Example.COM").unwrap();
+        assert_eq!((lot.name.as_str(), lot.domain.as_deref()), ("main", Some("example.com")));
+        for bad in ["", "@example.com", "main@", "ma in", "main@a@b", "main,x", "${lot}"] {
+            assert!(LotName::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,581 @@
+//! The slot table: every lot, every slot, every parked call, and what may happen to them.
+//!
+//! Each method is one thing that happened, at a moment the caller tells. It changes the table wholly or not
+//! at all, and answers with what follows. No method waits, allocates without bound, or can panic.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::{Call, CallId, Ended, Facts, Moment, Outcome, Party, Refusal, State};
+use super::lot::{Lot, LotPlan};
+use super::names::{LotId, LotName, Slot};
+use super::terms::{SlotTaken, Terms};
+
+/// For how long a slot is kept for a leg that was sent to it and has not come.
+const RESERVATION: Duration = Duration::from_secs(10);
+
+/// Which lot is meant: by name, or by the slot alone, in the first of these domains that knows it.
+#[derive(Clone, Debug, Default)]
+pub struct Where {
+    pub lot: Option<LotName>,
+    /// Domains that may be understood where none is named, the likeliest first.
+    pub domains: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    Auto,
+    Slot(Slot),
+}
+
+/// Which parked call a retriever wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pick {
+    Slot(Slot),
+    Oldest,
+    Newest,
+}
+
+#[derive(Clone, Debug)]
+pub struct ParkRequest {
+    /// The leg to park.
+    pub uuid: String,
+    pub place: Where,
+    pub wanted: Wanted,
+    pub caller: Party,
+    pub parker: String,
+    pub label: String,
+    /// What this call's own variables change in the lot's terms.
+    pub amend: Amendment,
+    pub parked_at_ms: i64,
+    /// Decides a random slot.
+    pub dice: u64,
+}
+
+/// Terms of one call that differ from its lot's.
+#[derive(Clone, Debug, Default)]
+pub struct Amendment {
+    pub park_timeout: Option<Duration>,
+    pub ringback: Option<super::terms::RingBack>,
+    pub ringback_timeout: Option<Duration>,
+    pub fallback: Option<super::terms::Destination>,
+    pub hold_music: Option<String>,
+    pub announce: Option<bool>,
+}
+
+impl Amendment {
+    fn apply(&self, terms: &Arc<Terms>) -> Arc<Terms> {
+        let Amendment { park_timeout, ringback, ringback_timeout, fallback, hold_music, announce } = self.clone();
+        let mut own = Terms::clone(terms);
+        own.park_timeout = park_timeout.unwrap_or(own.park_timeout);
+        own.ringback = ringback.unwrap_or(own.ringback);
+        own.ringback_timeout = ringback_timeout.unwrap_or(own.ringback_timeout);
+        own.fallback = fallback.or(own.fallback);
+        own.hold_music = hold_music.or(own.hold_music);
+        own.announce = announce.unwrap_or(own.announce);
+        if own == **terms { Arc::clone(terms) } else { Arc::new(own) }
+    }
+}
+
+/// How a parked leg left its slot without being retrieved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    HungUp,
+    Moved,
+}
+
+/// One lot as a listing shows it.
+#[derive(Clone, Debug)]
+pub struct LotView {
+    pub id: LotId,
+    pub size: usize,
+    pub free: usize,
+    /// Calls that wait in it, also in slots that a reload took away.
+    pub used: usize,
+    pub longest_wait: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Tenant {
+    lots: BTreeMap<Arc<str>, Lot>,
+    /// Which lot has a slot, and under which index.
+    slots: HashMap<Slot, (Arc<str>, u32)>,
+    /// Slots with a call in them, also those that a reload took away.
+    held: HashMap<Slot, CallId>,
+}
+
+#[derive(Debug, Default)]
+pub struct Table {
+    tenants: BTreeMap<Arc<str>, Tenant>,
+    /// Lots of domain `*`, copied into each domain that uses them.
+    templates: Vec<LotPlan>,
+    default_lot: Option<String>,
+    calls: BTreeMap<CallId, Call>,
+    by_uuid: HashMap<String, CallId>,
+    /// How many calls each parker holds.
+    held_by_parker: HashMap<String, u32>,
+    deadlines: BTreeSet<(Moment, CallId)>,
+    last_id: u64,
+    /// Counts slots that came free.
+    turn: u64,
+}
+
+impl Table {
+    #[must_use]
+    pub fn new(plans: &[LotPlan], default_lot: Option<&str>) -> Table {
+        let mut table = Table::default();
+        table.replace_lots(plans, default_lot);
+        table
+    }
+
+    /// A new configuration. Calls stay where they are, under their own terms; a lot or slot that is gone lasts until its
+    /// last call ends.
+    pub fn replace_lots(&mut self, plans: &[LotPlan], default_lot: Option<&str>) {
+        let old = std::mem::take(&mut self.tenants);
+        self.default_lot = default_lot.map(str::to_owned);
+        self.templates = plans.iter().filter(|plan| &*plan.id.domain == "*").cloned().collect();
+        for plan in plans.iter().filter(|plan| &*plan.id.domain != "*") {
+            self.tenants.entry(Arc::clone(&plan.id.domain)).or_default().add(plan.clone());
+        }
+        for domain in self.tenants.keys().cloned().collect::<Vec<_>>() {
+            self.add_templates(&domain);
+        }
+        for domain in old.iter().filter(|(_, tenant)| !tenant.held.is_empty()).map(|(domain, _)| domain) {
+            if !self.tenants.contains_key(domain) {
+                self.add_templates(domain);
+            }
+        }
+        for call in self.calls.values() {
+            self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().hold(call);
+        }
+    }
+
+    /// Gives a domain its own copies of the template lots.
+    fn add_templates(&mut self, domain: &Arc<str>) {
+        let copies: Vec<LotPlan> = self
+            .templates
+            .iter()
+            .map(|plan| LotPlan { id: LotId { name: Arc::clone(&plan.id.name), domain: Arc::clone(domain) }, ..plan.clone() })
+            .collect();
+        let tenant = self.tenants.entry(Arc::clone(domain)).or_default();
+        for plan in copies {
+            if !tenant.lots.contains_key(&plan.id.name) {
+                tenant.add(plan);
+            }
+        }
+    }
+
+    /// Takes a slot for a leg. `reserve`: the leg is still to come there, and [`Table::arrive`] says that it has.
+    pub fn park(&mut self, request: &ParkRequest, reserve: bool, now: Moment) -> Result<Call, Refusal> {
+        if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
+            return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+        }
+        let lot = self.resolve(&request.place, match &request.wanted {
+            Wanted::Slot(slot) => Some(slot),
+            Wanted::Auto => None,
+        })?;
+        self.open(&lot.domain);
+        let (lot, index, slot) = self.find_slot(lot, &request.wanted, request.dice)?;
+        let Some(home) = self.tenants.get_mut(&lot.domain).and_then(|tenant| tenant.lots.get_mut(&lot.name)) else {
+            return Err(Refusal::NoSuchLot(lot.to_string()));
+        };
+        let limit = home.plan.terms.park_limit_per_user;
+        if limit > 0 && self.held_by_parker.get(&request.parker).is_some_and(|held| *held >= limit) {
+            return Err(Refusal::Limit(limit));
+        }
+        let terms = request.amend.apply(&home.plan.terms);
+        let label = match request.label.as_str() {
+            "" => home.plan.labels.get(&slot).map_or("", String::as_str),
+            label => label,
+        };
+        self.last_id += 1;
+        let mut call = Call {
+            id: CallId(self.last_id),
+            state: if reserve { State::Reserved } else { State::Parked },
+            label: label.into(),
+            parked_at: now,
+            deadline: Some(now.after(RESERVATION)).filter(|_| reserve),
+            attempt: 0,
+            facts: Arc::new(Facts {
+                uuid: request.uuid.clone(),
+                lot,
+                slot,
+                caller: request.caller.clone(),
+                parker: request.parker.clone(),
+                parked_at_ms: request.parked_at_ms,
+                terms,
+            }),
+        };
+        home.take(index);
+        if !reserve {
+            call.deadline = first_deadline(&call, now);
+        }
+        self.insert(call.clone());
+        Ok(call)
+    }
+
+    /// The leg that a slot was reserved for is there: its parking begins now.
+    pub fn arrive(&mut self, uuid: &str, now: Moment) -> Option<Call> {
+        let id = *self.by_uuid.get(uuid)?;
+        let call = self.calls.get(&id).filter(|call| call.state == State::Reserved)?;
+        let mut call = call.clone();
+        call.state = State::Parked;
+        call.parked_at = now;
+        let deadline = first_deadline(&call, now);
+        self.update(id, |call| {
+            call.state = State::Parked;
+            call.parked_at = now;
+        });
+        self.set_deadline(id, deadline);
+        self.calls.get(&id).cloned()
+    }
+
+    /// A retriever wants a call: it is theirs alone until [`Table::connected`] or [`Table::release`].
+    pub fn claim(&mut self, place: &Where, pick: &Pick, retriever: &str) -> Result<Call, Refusal> {
+        let id = match pick {
+            Pick::Slot(slot) => self.call_in(place, slot)?,
+            Pick::Oldest | Pick::Newest => self.waiting_in(place, *pick == Pick::Newest)?,
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Err(Refusal::Empty("the slot".into()));
+        };
+        match &call.state {
+            State::Reserved => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
+            State::Retrieving { .. } => Err(Refusal::Gone(call.facts.slot.clone())),
+            State::Parked | State::RingingBack => {
+                call.state = State::Retrieving { by: retriever.into() };
+                Ok(call.clone())
+            }
+        }
+    }
+
+    /// The retriever gave up or could not be connected: the call waits on. False if it was not theirs.
+    pub fn release(&mut self, uuid: &str, retriever: &str) -> bool {
+        self.if_claimed(uuid, retriever).is_some_and(|id| self.update(id, |call| call.state = State::Parked))
+    }
+
+    /// A retriever and the parked caller hear each other: whatever else was going on, that is how it ended. `None` if it had
+    /// ended already.
+    pub fn connected(&mut self, uuid: &str, now: Moment) -> Option<Ended> {
+        let id = *self.by_uuid.get(uuid)?;
+        self.end(id, Outcome::Retrieved, now)
+    }
+
+    /// The parked leg is not in its slot any more. `None` if it had an outcome already, or never arrived.
+    pub fn left(&mut self, uuid: &str, how: Left, now: Moment) -> Option<Ended> {
+        let id = *self.by_uuid.get(uuid)?;
+        let reserved = self.calls.get(&id).is_some_and(|call| call.state == State::Reserved);
+        let outcome = match how {
+            Left::HungUp => Outcome::Abandoned,
+            Left::Moved => Outcome::Transferred,
+        };
+        self.end(id, outcome, now).filter(|_| !reserved)
+    }
+
+    /// Slots whose legs never came are free again.
+    pub fn expire_reservations(&mut self, now: Moment) -> Vec<Call> {
+        let due: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        let lapsed = |id: &CallId| self.calls.get(id).is_some_and(|call| call.state == State::Reserved);
+        let due: Vec<CallId> = due.into_iter().filter(lapsed).collect();
+        due.into_iter().filter_map(|id| self.end(id, Outcome::Abandoned, now)).map(|ended| ended.call).collect()
+    }
+
+    pub fn set_label(&mut self, uuid: &str, label: &str) -> Option<Call> {
+        let id = *self.by_uuid.get(uuid)?;
+        self.update(id, |call| call.label = label.into());
+        self.calls.get(&id).cloned()
+    }
+
+    /// The call in a slot, in whatever state.
+    pub fn find(&self, place: &Where, slot: &Slot) -> Result<Call, Refusal> {
+        let id = self.call_in(place, slot)?;
+        self.calls.get(&id).cloned().ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
+    }
+
+    #[must_use]
+    pub fn find_leg(&self, uuid: &str) -> Option<Call> {
+        self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).cloned()
+    }
+
+    /// Every call, by lot and slot; of one lot where one is meant.
+    #[must_use]
+    pub fn calls(&self, lot: Option<&LotId>) -> Vec<Call> {
+        let wanted = |call: &&Call| lot.is_none_or(|lot| call.facts.lot == *lot);
+        let mut calls: Vec<Call> = self.calls.values().filter(wanted).cloned().collect();
+        calls.sort_by(|a, b| (&a.facts.lot, &a.facts.slot).cmp(&(&b.facts.lot, &b.facts.slot)));
+        calls
+    }
+
+    /// Every lot of every domain, and the templates.
+    #[must_use]
+    pub fn lots(&self, now: Moment) -> Vec<LotView> {
+        let of_tenants = self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| LotView {
+            id: lot.plan.id.clone(),
+            size: lot.size(),
+            free: lot.free_count(),
+            used: lot.waiting.len(),
+            longest_wait: lot.waiting.first().and_then(|id| self.calls.get(id)).map(|call| now.since(call.parked_at)),
+        });
+        let templates = self.templates.iter().map(|plan| LotView {
+            id: plan.id.clone(),
+            size: plan.slots.len(),
+            free: plan.slots.len(),
+            used: 0,
+            longest_wait: None,
+        });
+        of_tenants.chain(templates).collect()
+    }
+
+    #[must_use]
+    pub fn call_count(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The lot that is meant. With a slot, a lot that has that slot.
+    pub fn resolve(&self, place: &Where, slot: Option<&Slot>) -> Result<LotId, Refusal> {
+        let named_domain = place.lot.as_ref().and_then(|lot| lot.domain.as_deref());
+        let domains: Vec<&str> = match named_domain {
+            Some(domain) => vec![domain],
+            None => place.domains.iter().map(String::as_str).collect(),
+        };
+        let name = place.lot.as_ref().map(|lot| lot.name.as_str());
+        for domain in &domains {
+            if let Some(lot) = self.lot_in(domain, name, slot) {
+                return Ok(lot);
+            }
+        }
+        let in_domain = domains.first().map(|domain| format!("@{domain}")).unwrap_or_default();
+        Err(match (slot, name) {
+            (Some(slot), Some(name)) => Refusal::NoSuchSlot(format!("{slot} in lot {name}{in_domain}")),
+            (Some(slot), None) => Refusal::NoSuchSlot(format!("{slot}{in_domain}")),
+            (None, Some(name)) => Refusal::NoSuchLot(format!("{name}{in_domain}")),
+            (None, None) => Refusal::NoSuchLot(format!("in domain {}", domains.first().unwrap_or(&"?"))),
+        })
+    }
+
+    fn lot_in(&self, domain: &str, name: Option<&str>, slot: Option<&Slot>) -> Option<LotId> {
+        let domain = domain.to_lowercase();
+        let tenant = self.tenants.get(domain.as_str());
+        let plans = || {
+            let own = tenant.into_iter().flat_map(|tenant| tenant.lots.values()).map(|lot| &lot.plan);
+            let templates = self.templates.iter().filter(|_| tenant.is_none());
+            own.chain(templates)
+        };
+        let has_slot = |plan: &&LotPlan| match slot {
+            None => true,
+            Some(slot) => {
+                let held_here = tenant.and_then(|tenant| tenant.held.get(slot)).and_then(|id| self.calls.get(id));
+                match held_here {
+                    Some(call) => call.facts.lot.name == plan.id.name,
+                    None => plan.slots.binary_search(slot).is_ok(),
+                }
+            }
+        };
+        let named = |wanted: &str| plans().find(|plan| *plan.id.name == *wanted && has_slot(plan));
+        let found = match name {
+            Some(name) => named(name),
+            None => {
+                let default = self.default_lot.as_deref().and_then(named);
+                default.or_else(|| plans().find(has_slot))
+            }
+        }?;
+        Some(LotId { name: Arc::clone(&found.id.name), domain: domain.into() })
+    }
+
+    /// Makes a domain's copies of the template lots the first time it uses one.
+    fn open(&mut self, domain: &Arc<str>) {
+        if !self.tenants.contains_key(domain) {
+            self.add_templates(domain);
+        }
+    }
+
+    /// The slot to use, following `overflow-lot` from one full lot to the next, each at most once.
+    fn find_slot(&self, lot: LotId, wanted: &Wanted, dice: u64) -> Result<(LotId, u32, Slot), Refusal> {
+        let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
+        if let Wanted::Slot(slot) = wanted {
+            let place = tenant.slots.get(slot);
+            match place.filter(|_| !tenant.held.contains_key(slot)) {
+                Some((name, index)) => {
+                    let lot = LotId { name: Arc::clone(name), domain: lot.domain };
+                    return Ok((lot, *index, slot.clone()));
+                }
+                None if place.is_none() => return Err(Refusal::NoSuchSlot(format!("{slot} in lot {lot}"))),
+                None => {
+                    let goes_on = |lot: &Lot| lot.plan.terms.slot_taken == SlotTaken::Next;
+                    if !tenant.lots.get(&lot.name).is_some_and(goes_on) {
+                        return Err(Refusal::Taken(slot.clone()));
+                    }
+                }
+            }
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        let mut name: &str = &lot.name;
+        while let Some(here) = tenant.lots.get(name).filter(|_| !seen.contains(&name)) {
+            if let Some((index, slot)) = here.choose(dice) {
+                return Ok((here.plan.id.clone(), index, slot));
+            }
+            seen.push(name);
+            match &here.plan.terms.overflow_lot {
+                Some(next) => name = next,
+                None => break,
+            }
+        }
+        Err(Refusal::Full(lot))
+    }
+
+    fn call_in(&self, place: &Where, slot: &Slot) -> Result<CallId, Refusal> {
+        let lot = self.resolve(place, Some(slot))?;
+        let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held.get(slot)).copied();
+        held.ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
+    }
+
+    fn waiting_in(&self, place: &Where, newest: bool) -> Result<CallId, Refusal> {
+        let lot = self.resolve(place, None)?;
+        let empty = || Refusal::Empty(format!("lot {lot}"));
+        let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
+        let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
+        let free_to_take =
+            |id: &&CallId| self.calls.get(id).is_some_and(|call| matches!(call.state, State::Parked | State::RingingBack));
+        let found =
+            if newest { waiting.iter().rev().find(free_to_take) } else { waiting.iter().find(free_to_take) };
+        found.copied().ok_or_else(empty)
+    }
+
+    fn if_claimed(&self, uuid: &str, retriever: &str) -> Option<CallId> {
+        let id = *self.by_uuid.get(uuid)?;
+        let call = self.calls.get(&id)?;
+        matches!(&call.state, State::Retrieving { by } if **by == *retriever).then_some(id)
+    }
+
+    fn insert(&mut self, call: Call) {
+        if let Some(at) = call.deadline {
+            self.deadlines.insert((at, call.id));
+        }
+        self.by_uuid.insert(call.facts.uuid.clone(), call.id);
+        if !call.facts.parker.is_empty() {
+            *self.held_by_parker.entry(call.facts.parker.clone()).or_insert(0) += 1;
+        }
+        self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().note(&call);
+        self.calls.insert(call.id, call);
+    }
+
+    fn update(&mut self, id: CallId, change: impl FnOnce(&mut Call)) -> bool {
+        self.calls.get_mut(&id).map(change).is_some()
+    }
+
+    fn set_deadline(&mut self, id: CallId, deadline: Option<Moment>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Some(old) = call.deadline {
+            self.deadlines.remove(&(old, id));
+        }
+        call.deadline = deadline;
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, id));
+        }
+    }
+
+    fn end(&mut self, id: CallId, outcome: Outcome, now: Moment) -> Option<Ended> {
+        self.set_deadline(id, None);
+        let call = self.calls.remove(&id)?;
+        self.by_uuid.remove(&call.facts.uuid);
+        if let Some(held) = self.held_by_parker.get_mut(&call.facts.parker) {
+            *held = held.saturating_sub(1);
+            if *held == 0 {
+                self.held_by_parker.remove(&call.facts.parker);
+            }
+        }
+        self.turn += 1;
+        if let Some(tenant) = self.tenants.get_mut(&call.facts.lot.domain) {
+            tenant.free(&call, self.turn);
+        }
+        let wait = now.since(call.parked_at);
+        Some(Ended { call, outcome, wait })
+    }
+
+    /// What must be true of the table after anything at all; the first thing that is not. For tests.
+    pub fn check(&self) -> Result<(), String> {
+        let mut held = 0;
+        for (domain, tenant) in &self.tenants {
+            for (slot, id) in &tenant.held {
+                held += 1;
+                let call = self.calls.get(id).ok_or(format!("slot {slot}@{domain} holds a call that is none"))?;
+                if call.facts.slot != *slot || call.facts.lot.domain != *domain {
+                    return Err(format!("slot {slot}@{domain} holds the call of {}", call.facts.slot));
+                }
+            }
+            for lot in tenant.lots.values() {
+                let taken = lot.plan.slots.iter().filter(|slot| tenant.held.contains_key(slot)).count();
+                if lot.free_count() + taken != lot.size() {
+                    return Err(format!("lot {} has {} slots free and {taken} taken of {}", lot.plan.id, lot.free_count(), lot.size()));
+                }
+            }
+        }
+        let waiting: usize = self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| lot.waiting.len()).sum();
+        let deadlines = self.calls.values().filter(|call| call.deadline.is_some()).count();
+        let parked_by: u32 = self.held_by_parker.values().sum();
+        let with_parker = self.calls.values().filter(|call| !call.facts.parker.is_empty()).count();
+        for (what, count) in [("slots held", held), ("calls by leg", self.by_uuid.len()), ("calls waiting in lots", waiting)] {
+            if count != self.calls.len() {
+                return Err(format!("{count} {what}, but {} calls", self.calls.len()));
+            }
+        }
+        if deadlines != self.deadlines.len() {
+            return Err(format!("{} deadlines kept for {deadlines} calls that have one", self.deadlines.len()));
+        }
+        if parked_by as usize != with_parker {
+            return Err(format!("parkers hold {parked_by} calls, but {with_parker} calls have one"));
+        }
+        Ok(())
+    }
+}
+
+impl Tenant {
+    fn add(&mut self, plan: LotPlan) {
+        for (slot, index) in plan.slots.iter().zip(0..) {
+            self.slots.insert(slot.clone(), (Arc::clone(&plan.id.name), index));
+        }
+        self.lots.insert(Arc::clone(&plan.id.name), Lot::new(plan));
+    }
+
+    /// A call from before a new configuration: its slot stays taken, wherever that slot is now.
+    fn hold(&mut self, call: &Call) {
+        if let Some((name, index)) = self.slots.get(&call.facts.slot) {
+            if let Some(lot) = self.lots.get_mut(name) {
+                lot.take(*index);
+            }
+        }
+        self.note(call);
+    }
+
+    fn note(&mut self, call: &Call) {
+        self.held.insert(call.facts.slot.clone(), call.id);
+        let id = &call.facts.lot;
+        let gone = || LotPlan {
+            id: id.clone(),
+            slots: Arc::from([]),
+            labels: Arc::default(),
+            terms: Arc::clone(&call.facts.terms),
+        };
+        self.lots.entry(Arc::clone(&id.name)).or_insert_with(|| Lot::new(gone())).waiting.insert(call.id);
+    }
+
+    fn free(&mut self, call: &Call, turn: u64) {
+        self.held.remove(&call.facts.slot);
+        if let Some((name, index)) = self.slots.get(&call.facts.slot) {
+            if let Some(lot) = self.lots.get_mut(name) {
+                lot.give_back(*index, turn);
+            }
+        }
+        if let Some(lot) = self.lots.get_mut(&call.facts.lot.name) {
+            lot.waiting.remove(&call.id);
+            if lot.size() == 0 && lot.waiting.is_empty() {
+                self.lots.remove(&call.facts.lot.name);
+            }
+        }
+    }
+}
+
+fn first_deadline(_call: &Call, _now: Moment) -> Option<Moment> {
+    None
+}

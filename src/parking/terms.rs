@@ -1,0 +1,138 @@
+//! The terms on which a lot parks calls: its settings, as the rules use them.
+
+use std::time::Duration;
+
+/// Which free slot `auto` takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SlotOrder {
+    /// The lowest number.
+    #[default]
+    First,
+    /// The one after the last one taken.
+    Next,
+    /// The one that has been free for longest.
+    LongestFree,
+    Random,
+}
+
+/// What becomes of a call that is sent to a slot that is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SlotTaken {
+    /// Back to who sent it, who is told why.
+    #[default]
+    Return,
+    /// Into the next free slot.
+    Next,
+}
+
+/// Whom a parked call rings when its time is up.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum RingBack {
+    #[default]
+    Parker,
+    Nobody,
+    /// A dial string; `${...}` in it are the parked channel's variables.
+    DialString(String),
+}
+
+/// Whose users may take calls out of a lot.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum RetrieveFrom {
+    /// The lot's own domain.
+    #[default]
+    OwnDomain,
+    Domains(Vec<String>),
+    Anywhere,
+}
+
+impl RetrieveFrom {
+    #[must_use]
+    pub fn allows(&self, own_domain: &str, user_domain: &str) -> bool {
+        match self {
+            RetrieveFrom::OwnDomain => own_domain.eq_ignore_ascii_case(user_domain),
+            RetrieveFrom::Domains(domains) => domains.iter().any(|domain| domain.eq_ignore_ascii_case(user_domain)),
+            RetrieveFrom::Anywhere => true,
+        }
+    }
+}
+
+/// Where the parked caller gets to by a key, or when nobody takes the call: `<extension> [<dialplan> [<context>]]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Destination {
+    pub extension: String,
+    pub dialplan: Option<String>,
+    pub context: Option<String>,
+}
+
+impl Destination {
+    /// `None` unless `text` is one to three words.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Destination> {
+        let mut words = text.split_whitespace().map(str::to_owned);
+        let destination =
+            Destination { extension: words.next()?, dialplan: words.next(), context: words.next() };
+        words.next().is_none().then_some(destination)
+    }
+}
+
+/// Every setting of a lot that the rules or the attendant go by. A call keeps the terms it was parked under.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Terms {
+    pub slot_order: SlotOrder,
+    pub slot_taken: SlotTaken,
+    pub overflow_lot: Option<String>,
+    /// Most calls that one parker may hold at once; 0 = any number.
+    pub park_limit_per_user: u32,
+    /// Until the first ring back; zero = never.
+    pub park_timeout: Duration,
+    pub ringback: RingBack,
+    pub ringback_timeout: Duration,
+    pub ringback_attempts: u32,
+    pub ringback_cid_prefix: String,
+    pub ringback_alert_info: Option<String>,
+    pub ringback_ignore_voicemail: bool,
+    pub fallback: Option<Destination>,
+    /// After which the fallback is due whatever happens; zero = never.
+    pub max_park_time: Duration,
+    pub hold_music: Option<String>,
+    pub comfort_file: Option<String>,
+    pub comfort_interval: Duration,
+    pub exit_key: Option<char>,
+    pub exit_destination: Option<Destination>,
+    pub announce: bool,
+    pub park_tone: Option<String>,
+    pub retrieve_tone: Option<String>,
+    pub retrieve_from: RetrieveFrom,
+    /// Digits asked of a retriever.
+    pub retrieve_pin: Option<String>,
+}
+
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms {
+            slot_order: SlotOrder::default(),
+            slot_taken: SlotTaken::default(),
+            overflow_lot: None,
+            park_limit_per_user: 0,
+            park_timeout: Duration::from_secs(90),
+            ringback: RingBack::default(),
+            ringback_timeout: Duration::from_secs(20),
+            ringback_attempts: 1,
+            ringback_cid_prefix: "Park ${slot}: ".into(),
+            ringback_alert_info: None,
+            ringback_ignore_voicemail: true,
+            fallback: None,
+            max_park_time: Duration::ZERO,
+            hold_music: None,
+            comfort_file: None,
+            comfort_interval: Duration::ZERO,
+            exit_key: None,
+            exit_destination: None,
+            announce: true,
+            park_tone: None,
+            retrieve_tone: None,
+            retrieve_from: RetrieveFrom::default(),
+            retrieve_pin: None,
+        }
+    }
+}
