@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Attendant, Notice, Verdict, What, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
-use crate::host::{self, HangupCause, Leg, Located};
+use crate::host::{self, HangupCause, Heard, Leg, Located};
 use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, Slot, Wanted};
 
 /// What an application or a command asks for.
@@ -58,7 +58,9 @@ impl Attendant {
         }
         self.notify(&Notice { call: Some(&call), leg: Some(leg), ..Notice::of(What::Park) });
         if dialled && call.facts.terms.announce && leg.ready() {
-            leg.say(c"callpark_announce_slot", call.facts.slot.as_str());
+            // Whoever takes the call at once need not hear the slot out.
+            let stop = &mut || if mailbox.has_letter() { Heard::Stop } else { Heard::GoOn };
+            leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), stop);
         }
         self.look_after(leg, &call, &mailbox);
         Verdict::Parked
@@ -73,10 +75,10 @@ impl Attendant {
                 leg.set_var("callpark_lot", &call.facts.lot.name);
                 leg.set_var("callpark_domain", &call.facts.lot.domain);
                 if let Some(tone) = call.facts.terms.park_tone.as_deref().filter(|_| leg.ready()) {
-                    leg.play(tone, &mut || host::Heard::GoOn);
+                    leg.play(tone, &mut || Heard::GoOn);
                 }
                 if call.facts.terms.announce && leg.ready() {
-                    leg.say(c"callpark_announce_slot", call.facts.slot.as_str());
+                    leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), &mut || Heard::GoOn);
                 }
                 leg.hang_up(HangupCause::NormalClearing);
                 Verdict::Parked

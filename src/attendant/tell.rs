@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::{Attendant, Notice, What};
-use crate::host::Leg;
+use crate::host::{Heard, Leg};
 use crate::parking::{LotId, Refusal, Slot};
 
 /// What an application leaves in `callpark_result`.
@@ -71,7 +71,7 @@ impl Attendant {
             self.notify(&Notice { leg: Some(leg), lot: refused_lot, slot, cause: Some(&why), ..Notice::of(what) });
         }
         if let Some(phrase) = verdict.phrase().filter(|_| leg.ready()) {
-            leg.say(phrase, slot.map_or("", Slot::as_str));
+            leg.say(phrase, slot.map_or("", Slot::as_str), &mut || Heard::GoOn);
         }
         verdict
     }

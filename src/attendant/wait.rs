@@ -92,7 +92,7 @@ impl Attendant {
         let facts = &ended.call.facts;
         leg.set_var("callpark_outcome", &ended.outcome.to_string());
         leg.set_var("callpark_wait_ms", &millis(ended.wait));
-        let by = retriever.map(|retriever| format!(" by {} ({})", retriever.user, retriever.uuid)).unwrap_or_default();
+        let by = retriever.map(|retriever| format!(" by {} {}", retriever.uuid, retriever.user)).unwrap_or_default();
         log::info!(
             "{} {}{by} from {} of {} after {} s",
             ended.outcome,

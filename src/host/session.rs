@@ -197,21 +197,20 @@ impl<'a> Leg<'a> {
     pub(crate) fn play(&self, file: &str, each_frame: &mut dyn FnMut() -> Heard) -> bool {
         let file = to_c(file);
         let mut each_frame = each_frame;
-        let mut args = ffi::switch_input_args_t {
-            read_frame_callback: Some(on_frame),
-            user_data: ptr::from_mut(&mut each_frame).cast::<c_void>(),
-            ..Default::default()
-        };
+        let mut args = on_each_frame(&mut each_frame);
         // SAFETY: playing is synchronous: `args` and the closure it points to outlive the call, which is what makes
         // a stack address sound here; the core keeps neither.
         let status = unsafe { ffi::switch_ivr_play_file(self.session.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
         status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
     }
 
-    /// Says a phrase macro. False if there is none of that name or it could not be played.
-    pub(crate) fn say(&self, phrase: &CStr, data: &str) -> bool {
+    /// Says a phrase macro, asking `each_frame` as [`Leg::play`] does. False if there is none of that name or it could not be
+    /// played.
+    pub(crate) fn say(&self, phrase: &CStr, data: &str, each_frame: &mut dyn FnMut() -> Heard) -> bool {
         let data = to_c(data);
-        // SAFETY: the texts live through the call, which is synchronous.
+        let mut each_frame = each_frame;
+        let mut args = on_each_frame(&mut each_frame);
+        // SAFETY: as in `play`.
         let status = unsafe {
             ffi::switch_ivr_phrase_macro_event(
                 self.session.as_ptr(),
@@ -219,7 +218,7 @@ impl<'a> Leg<'a> {
                 data.as_ptr(),
                 ptr::null_mut(),
                 ptr::null(),
-                ptr::null_mut(),
+                &mut args,
             )
         };
         status == HostStatus::SWITCH_STATUS_SUCCESS
@@ -332,6 +331,16 @@ impl<'a> Leg<'a> {
 
 fn opt(text: &Option<CString>) -> *const c_char {
     text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
+}
+
+/// The host's way to ask on each frame. Points to the closure's place on the stack, so it is only for calls that are over
+/// before that is.
+fn on_each_frame(each_frame: &mut &mut dyn FnMut() -> Heard) -> ffi::switch_input_args_t {
+    ffi::switch_input_args_t {
+        read_frame_callback: Some(on_frame),
+        user_data: ptr::from_mut(each_frame).cast::<c_void>(),
+        ..Default::default()
+    }
 }
 
 unsafe extern "C" fn on_frame(
