@@ -21,7 +21,9 @@
 #![deny(unsafe_code)]
 
 #[cfg(not(panic = "unwind"))]
-compile_error!("mod_callpark must be built with panic = \"unwind\": a panic would otherwise end FreeSWITCH and every call on it");
+compile_error!(
+    "mod_callpark must be built with panic = \"unwind\": a panic would otherwise end FreeSWITCH and every call on it"
+);
 
 mod apps;
 mod attendant;

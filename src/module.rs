@@ -5,13 +5,15 @@ use std::ffi::CStr;
 use parking_lot::Mutex;
 
 use crate::attendant::{self, Attendant};
-use crate::host::{Completions, FunctionTable, Interfaces, Lifecycle, OnReload, ReloadBinding, Status, Subclass, function_table};
+use crate::host::{
+    Completions, FunctionTable, Interfaces, Lifecycle, OnReload, ReloadBinding, Status, Subclass, function_table,
+};
 use crate::{apps, commands, config, events};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
 #[cfg_attr(not(test), unsafe(no_mangle))]
-#[allow(non_upper_case_globals)]
+#[allow(non_upper_case_globals, unreachable_pub)]
 pub static mod_callpark_module_interface: FunctionTable = function_table::<Module>();
 
 /// What the module has registered with the core. Dropped from top to bottom, which is the reverse of how it was made.

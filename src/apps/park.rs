@@ -10,7 +10,8 @@ pub(crate) struct Park;
 impl Application for Park {
     const NAME: &'static CStr = c"callpark_park";
     const SHORT: &'static CStr = c"Park a call in a slot";
-    const LONG: &'static CStr = c"On a leg in a bridge parks the other party, says the slot and lets this leg go; otherwise parks this leg.";
+    const LONG: &'static CStr =
+        c"On a leg in a bridge parks the other party, says the slot and lets this leg go; otherwise parks this leg.";
     const SYNTAX: &'static CStr = c"[<slot>|auto] [<lot>[@<domain>]]";
 
     fn run(leg: Leg<'_>, data: &str) {

@@ -3,8 +3,8 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use super::words::{self, Asked};
 use super::serve;
+use super::words::{self, Asked};
 use crate::attendant::{Attendant, RetrieveOrder, Verdict};
 use crate::host::{Application, Leg};
 use crate::parking::{LotName, Pick, Slot};
@@ -16,7 +16,8 @@ pub(crate) struct Retrieve;
 impl Application for Retrieve {
     const NAME: &'static CStr = c"callpark_retrieve";
     const SHORT: &'static CStr = c"Take a parked call";
-    const LONG: &'static CStr = c"Connects this leg with the call parked in a slot, or with the one that waits longest or shortest.";
+    const LONG: &'static CStr =
+        c"Connects this leg with the call parked in a slot, or with the one that waits longest or shortest.";
     const SYNTAX: &'static CStr = c"<slot>|oldest|newest|ask [<lot>[@<domain>]]";
 
     fn run(leg: Leg<'_>, data: &str) {

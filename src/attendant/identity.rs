@@ -41,7 +41,8 @@ pub(super) fn referrer(leg: &Leg<'_>) -> Option<String> {
 /// `"Ann" <sip:1001@example.com:5060;x=y>` is `1001@example.com`.
 fn address(header: &str) -> Option<String> {
     let uri = header.split_once('<').map_or(header, |(_, rest)| rest.split('>').next().unwrap_or(rest));
-    let rest = uri.trim().split_once(':').filter(|(scheme, _)| scheme.starts_with("sip")).map_or(uri.trim(), |(_, rest)| rest);
+    let rest =
+        uri.trim().split_once(':').filter(|(scheme, _)| scheme.starts_with("sip")).map_or(uri.trim(), |(_, rest)| rest);
     let (user, host) = rest.split_once('@')?;
     let host = host.split([';', '?', '>']).next().unwrap_or(host);
     let host = match host.strip_prefix('[') {
@@ -60,8 +61,10 @@ pub(super) fn domain(leg: &Leg<'_>) -> String {
 /// Which lot a leg means: as named, or in the likeliest of its domains.
 pub(super) fn place(leg: &Leg<'_>, lot: Option<LotName>, parker: &str) -> Where {
     let of_parker = parker.split_once('@').map(|(_, domain)| domain.to_owned());
-    let domains =
-        [leg.var("domain_name"), of_parker, leg.var("dialed_domain"), host::global("domain")].into_iter().flatten().collect();
+    let domains = [leg.var("domain_name"), of_parker, leg.var("dialed_domain"), host::global("domain")]
+        .into_iter()
+        .flatten()
+        .collect();
     Where { lot, domains }
 }
 

@@ -38,7 +38,16 @@ pub(crate) struct Notice<'a> {
 
 impl Notice<'_> {
     pub(crate) fn of(what: What) -> Notice<'static> {
-        Notice { what, call: None, leg: None, lot: None, slot: None, wait: Duration::ZERO, retriever: None, cause: None }
+        Notice {
+            what,
+            call: None,
+            leg: None,
+            lot: None,
+            slot: None,
+            wait: Duration::ZERO,
+            retriever: None,
+            cause: None,
+        }
     }
 }
 

@@ -54,7 +54,13 @@ impl Attendant {
         let mailbox = self.mailboxes.open(&uuid);
         describe_on_channel(leg, &call);
         if leg.make_audible() {
-            log::info!("parked {} in {} of {} for {}", uuid, call.facts.slot, call.facts.lot, nobody(&call.facts.parker));
+            log::info!(
+                "parked {} in {} of {} for {}",
+                uuid,
+                call.facts.slot,
+                call.facts.lot,
+                nobody(&call.facts.parker)
+            );
         }
         self.notify(&Notice { call: Some(&call), leg: Some(leg), ..Notice::of(What::Park) });
         if dialled && call.facts.terms.announce && leg.ready() {
@@ -83,9 +89,7 @@ impl Attendant {
                 leg.hang_up(HangupCause::NormalClearing);
                 Verdict::Parked
             }
-            Err(refusal) => {
-                self.refuse(leg, "parking", Verdict::Refused(refusal), None, wanted_slot(&order.wanted))
-            }
+            Err(refusal) => self.refuse(leg, "parking", Verdict::Refused(refusal), None, wanted_slot(&order.wanted)),
         }
     }
 

@@ -139,7 +139,9 @@ fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {
     leg.make_audible()
         && (0..PIN_TRIES).any(|_| {
             leg.ready()
-                && leg.ask_digits("phrase:callpark_ask_pin", pin.len().max(1), PIN_PATIENCE).is_some_and(|digits| same(&digits, pin))
+                && leg
+                    .ask_digits("phrase:callpark_ask_pin", pin.len().max(1), PIN_PATIENCE)
+                    .is_some_and(|digits| same(&digits, pin))
         })
 }
 

@@ -49,7 +49,14 @@ impl Verdict {
 
 impl Attendant {
     /// Says on the channel, in the log, as an event and in the ear that something was refused.
-    pub(super) fn refuse(&self, leg: &Leg<'_>, doing: &str, verdict: Verdict, lot: Option<&LotId>, slot: Option<&Slot>) -> Verdict {
+    pub(super) fn refuse(
+        &self,
+        leg: &Leg<'_>,
+        doing: &str,
+        verdict: Verdict,
+        lot: Option<&LotId>,
+        slot: Option<&Slot>,
+    ) -> Verdict {
         leg.set_var("callpark_result", verdict.word());
         let why = match &verdict {
             Verdict::Refused(refusal) => refusal.to_string(),

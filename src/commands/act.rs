@@ -41,7 +41,9 @@ pub(super) fn retrieve(attendant: &Attendant, words: Words<'_>) -> Result<String
     } else {
         let uuid = match target.split_once(' ') {
             None => target.as_str(),
-            Some((_, lot)) => return Err(Wrong::Error(format!("no call in slot {slot} of lot {}", lot_name(lot)?.name))),
+            Some((_, lot)) => {
+                return Err(Wrong::Error(format!("no call in slot {slot} of lot {}", lot_name(lot)?.name)));
+            }
         };
         attendant.retrieve_by_leg(&call, uuid)?;
     }

@@ -86,8 +86,20 @@ pub(super) trait Row: Serialize {
 impl Row for CallRow {
     const ELEMENTS: (&'static str, &'static str) = ("call", "calls");
     const FIELDS: &'static [&'static str] = &[
-        "lot", "domain", "slot", "state", "wait_ms", "parked_at", "timeout_at", "caller_name", "caller_number", "parker", "label",
-        "attempt", "uuid", "node",
+        "lot",
+        "domain",
+        "slot",
+        "state",
+        "wait_ms",
+        "parked_at",
+        "timeout_at",
+        "caller_name",
+        "caller_number",
+        "parker",
+        "label",
+        "attempt",
+        "uuid",
+        "node",
     ];
     const COLUMNS: &'static [&'static str] = &["lot", "slot", "state", "wait", "caller", "parker", "label", "uuid"];
 

@@ -1,8 +1,8 @@
 //! Verbs that only look.
 
+use super::Wrong;
 use super::listing::{LotRow, all, call_rows, one};
 use super::parse::Words;
-use super::Wrong;
 use crate::apps::shown;
 use crate::attendant::Attendant;
 use crate::host::{self, guard};
@@ -48,7 +48,11 @@ pub(super) fn status(attendant: &Attendant, words: Words<'_>) -> Result<String, 
     }
     let up = host::now().since(attendant.since).as_secs();
     let faults = attendant.faults();
-    let config = if faults.is_empty() { "as in callpark.conf.xml".into() } else { format!("callpark.conf.xml has {} faults, not in force", faults.len()) };
+    let config = if faults.is_empty() {
+        "as in callpark.conf.xml".into()
+    } else {
+        format!("callpark.conf.xml has {} faults, not in force", faults.len())
+    };
     let mut text = version_line();
     for (name, value) in [
         ("node", attendant.node_name()),

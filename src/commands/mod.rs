@@ -39,15 +39,52 @@ struct Verb {
     run: fn(&Attendant, Words<'_>) -> Result<String, Wrong>,
 }
 
-const FORMATS: &[&str] = &["as json", "as xml", "as csv", "::callpark::lots as json", "::callpark::lots as xml", "::callpark::lots as csv"];
+const FORMATS: &[&str] =
+    &["as json", "as xml", "as csv", "::callpark::lots as json", "::callpark::lots as xml", "::callpark::lots as csv"];
 
 static VERBS: &[Verb] = &[
-    Verb { name: "list", syntax: "[<lot>] [as json|xml|csv]", does: "parked calls", completes: FORMATS, run: look::list },
-    Verb { name: "show", syntax: "<slot> [<lot>] [as json|xml]", does: "one slot in full", completes: &["::callpark::slots as json", "::callpark::slots as xml"], run: look::show },
-    Verb { name: "lots", syntax: "[as json|xml|csv]", does: "every lot: size, used, free, longest wait", completes: &["as json", "as xml", "as csv"], run: look::lots },
-    Verb { name: "park", syntax: "<uuid> [-bleg] [<slot>|auto] [<lot>]", does: "parks a leg, or with -bleg its partner", completes: &["::console::list_uuid auto", "::console::list_uuid -bleg auto"], run: act::park },
-    Verb { name: "retrieve", syntax: "<slot> <uuid>|<dial string> [<lot>]", does: "connects a leg, or whoever answers, with a parked call", completes: &["::callpark::slots ::console::list_uuid"], run: act::retrieve },
-    Verb { name: "reload", syntax: "", does: "reads callpark.conf.xml again; a faulty one changes nothing", completes: &[], run: act::reload },
+    Verb {
+        name: "list",
+        syntax: "[<lot>] [as json|xml|csv]",
+        does: "parked calls",
+        completes: FORMATS,
+        run: look::list,
+    },
+    Verb {
+        name: "show",
+        syntax: "<slot> [<lot>] [as json|xml]",
+        does: "one slot in full",
+        completes: &["::callpark::slots as json", "::callpark::slots as xml"],
+        run: look::show,
+    },
+    Verb {
+        name: "lots",
+        syntax: "[as json|xml|csv]",
+        does: "every lot: size, used, free, longest wait",
+        completes: &["as json", "as xml", "as csv"],
+        run: look::lots,
+    },
+    Verb {
+        name: "park",
+        syntax: "<uuid> [-bleg] [<slot>|auto] [<lot>]",
+        does: "parks a leg, or with -bleg its partner",
+        completes: &["::console::list_uuid auto", "::console::list_uuid -bleg auto"],
+        run: act::park,
+    },
+    Verb {
+        name: "retrieve",
+        syntax: "<slot> <uuid>|<dial string> [<lot>]",
+        does: "connects a leg, or whoever answers, with a parked call",
+        completes: &["::callpark::slots ::console::list_uuid"],
+        run: act::retrieve,
+    },
+    Verb {
+        name: "reload",
+        syntax: "",
+        does: "reads callpark.conf.xml again; a faulty one changes nothing",
+        completes: &[],
+        run: act::reload,
+    },
     Verb { name: "status", syntax: "", does: "how the module is", completes: &[], run: look::status },
     Verb { name: "version", syntax: "", does: "which module this is", completes: &[], run: look::version },
     Verb { name: "help", syntax: "[<verb>]", does: "this", completes: &["::callpark::verbs"], run: help },

@@ -21,23 +21,36 @@ enum Apply {
     Later(fn(&str) -> Result<(), String>),
 }
 
-const fn row(name: &'static str, default: &'static str, meaning: &'static str, set: fn(&mut Terms, &str) -> Result<(), String>) -> LotParam {
+const fn row(
+    name: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+    set: fn(&mut Terms, &str) -> Result<(), String>,
+) -> LotParam {
     LotParam { name, default, meaning, apply: Apply::Set(set) }
 }
 
-const fn later(name: &'static str, default: &'static str, meaning: &'static str, check: fn(&str) -> Result<(), String>) -> LotParam {
+const fn later(
+    name: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+    check: fn(&str) -> Result<(), String>,
+) -> LotParam {
     LotParam { name, default, meaning, apply: Apply::Later(check) }
 }
 
 /// Every parameter but `slots`, which the reader takes itself.
 pub const LOT_PARAMS: &[LotParam] = &[
     row("slot-order", "first", "which free slot auto takes: first, next, longest-free, random", |terms, value| {
-        terms.slot_order = choice(value, &[
-            ("first", SlotOrder::First),
-            ("next", SlotOrder::Next),
-            ("longest-free", SlotOrder::LongestFree),
-            ("random", SlotOrder::Random),
-        ])?;
+        terms.slot_order = choice(
+            value,
+            &[
+                ("first", SlotOrder::First),
+                ("next", SlotOrder::Next),
+                ("longest-free", SlotOrder::LongestFree),
+                ("random", SlotOrder::Random),
+            ],
+        )?;
         Ok(())
     }),
     row("slot-taken", "return", "a transfer to a slot that is taken: return or next", |terms, value| {
@@ -68,10 +81,15 @@ pub const LOT_PARAMS: &[LotParam] = &[
         terms.ringback_attempts = number(value, 0, 1000)?;
         Ok(())
     }),
-    row("ringback-cid-prefix", "Park ${slot}: ", "put before the caller's name on the ringing phone", |terms, value| {
-        terms.ringback_cid_prefix = value.into();
-        Ok(())
-    }),
+    row(
+        "ringback-cid-prefix",
+        "Park ${slot}: ",
+        "put before the caller's name on the ringing phone",
+        |terms, value| {
+            terms.ringback_cid_prefix = value.into();
+            Ok(())
+        },
+    ),
     row("ringback-alert-info", "", "Alert-Info of the ring back", |terms, value| {
         terms.ringback_alert_info = optional(value);
         Ok(())
@@ -132,14 +150,19 @@ pub const LOT_PARAMS: &[LotParam] = &[
     later("lamp-state", "confirmed", "dialog state of a taken slot: confirmed or early", |value| {
         choice(value, &[("confirmed", ()), ("early", ())])
     }),
-    later("lamp-caller-id", "false", "put the parked caller into the lamp's dialog-info", |value| truth(value).map(drop)),
+    later("lamp-caller-id", "false", "put the parked caller into the lamp's dialog-info", |value| {
+        truth(value).map(drop)
+    }),
     later("notify", "", "what is done as a call is parked", |_| Ok(())),
 ];
 
 /// Applies one parameter. The error says why the value, or the name, will not do.
 pub(super) fn set(name: &str, value: &str, terms: &mut Terms, without_effect: &mut Vec<String>) -> Result<(), String> {
     let Some(param) = LOT_PARAMS.iter().find(|param| param.name == name) else {
-        return Err(format!("no such lot parameter; there are: slots, {}", LOT_PARAMS.iter().map(|param| param.name).collect::<Vec<_>>().join(", ")));
+        return Err(format!(
+            "no such lot parameter; there are: slots, {}",
+            LOT_PARAMS.iter().map(|param| param.name).collect::<Vec<_>>().join(", ")
+        ));
     };
     match param.apply {
         Apply::Set(set) => set(terms, value),

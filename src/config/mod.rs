@@ -165,15 +165,21 @@ fn check_together(config: &Config, faults: &mut Vec<Fault>) {
     let mut lots: HashMap<&LotId, ()> = HashMap::new();
     for lot in &config.lots {
         if lots.insert(&lot.id, ()).is_some() {
-            faults.push(fault(&format!("lot {}", lot.id), "name", &lot.id.name, "another lot has this name and domain"));
+            faults.push(fault(
+                &format!("lot {}", lot.id),
+                "name",
+                &lot.id.name,
+                "another lot has this name and domain",
+            ));
         }
     }
     check_slots_unique(config, faults);
     for lot in &config.lots {
         let Some(next) = &lot.terms.overflow_lot else { continue };
-        let known = config.lots.iter().any(|other| {
-            *other.id.name == **next && (other.id.domain == lot.id.domain || &*other.id.domain == "*")
-        });
+        let known = config
+            .lots
+            .iter()
+            .any(|other| *other.id.name == **next && (other.id.domain == lot.id.domain || &*other.id.domain == "*"));
         if !known {
             faults.push(fault(&format!("lot {}", lot.id), "overflow-lot", next, "no such lot in this domain"));
         } else if *lot.id.name == **next {

@@ -15,7 +15,9 @@ const GOOD: &str = r#"<configuration name="callpark.conf" description="Call park
 </configuration>"#;
 
 fn lot(params: &str) -> String {
-    format!(r#"<configuration name="callpark.conf"><lots><lot name="main" domain="a.b">{params}</lot></lots></configuration>"#)
+    format!(
+        r#"<configuration name="callpark.conf"><lots><lot name="main" domain="a.b">{params}</lot></lots></configuration>"#
+    )
 }
 
 fn faults(text: &str) -> String {
@@ -56,9 +58,15 @@ fn every_fault_is_reported_with_file_lot_key_and_value() {
 #[test]
 fn contradictions_and_collisions_are_faults() {
     for (text, part) in [
-        (lot(r#"<param name="slots" value="1-2"/><param name="max-park-time" value="60"/>"#), "max-park-time=\"60\": has no effect without fallback"),
+        (
+            lot(r#"<param name="slots" value="1-2"/><param name="max-park-time" value="60"/>"#),
+            "max-park-time=\"60\": has no effect without fallback",
+        ),
         (lot(r#"<param name="slots" value="1-2"/><param name="exit-key" value="1"/>"#), "without exit-destination"),
-        (lot(r#"<param name="slots" value="1-2"/><param name="overflow-lot" value="x"/>"#), "no such lot in this domain"),
+        (
+            lot(r#"<param name="slots" value="1-2"/><param name="overflow-lot" value="x"/>"#),
+            "no such lot in this domain",
+        ),
         (lot(r#"<param name="slots" value="1-2"/><param name="slots" value="3"/>"#), "given twice"),
         (lot(r#"<param name="slots" value="1-2"/><slot number="3" label="x"/>"#), "not one of the lot's slots"),
         (lot(""), "a lot needs slots"),
@@ -66,7 +74,10 @@ fn contradictions_and_collisions_are_faults() {
         ("<configuration><lots/></configuration>".into(), "nowhere to park"),
         ("<configuration><lots>".into(), "callpark.conf.xml: "),
         (GOOD.replace("*5901-*5910", "720-730"), "slot 720 belongs to lot main@example.com already"),
-        (GOOD.replace("name=\"star\" domain=\"*\"", "name=\"main\" domain=\"example.com\""), "another lot has this name"),
+        (
+            GOOD.replace("name=\"star\" domain=\"*\"", "name=\"main\" domain=\"example.com\""),
+            "another lot has this name",
+        ),
         (GOOD.replace("value=\"main\"", "value=\"other\""), "default-lot=\"other\": no lot has this name"),
     ] {
         let all = faults(&text);
@@ -78,7 +89,10 @@ fn contradictions_and_collisions_are_faults() {
 fn what_has_no_effect_yet_is_said() {
     let config = read(&lot(r#"<param name="slots" value="1-2"/><param name="lamp-state" value="early"/>"#)).unwrap();
     assert_eq!(config.without_effect, ["lamp-state"]);
-    assert!(faults(&lot(r#"<param name="slots" value="1"/><param name="lamp-state" value="blue"/>"#)).contains("not one of confirmed"));
+    assert!(
+        faults(&lot(r#"<param name="slots" value="1"/><param name="lamp-state" value="blue"/>"#))
+            .contains("not one of confirmed")
+    );
 }
 
 #[test]

@@ -67,5 +67,9 @@ unsafe extern "C" fn trampoline<C: Completer>(
         // SAFETY: the core hands the list to add to; the word is copied there.
         unsafe { ffi::switch_console_push_match(matches, word.as_ptr()) };
     }
-    if found.is_empty() { ffi::switch_status_t::SWITCH_STATUS_FALSE } else { ffi::switch_status_t::SWITCH_STATUS_SUCCESS }
+    if found.is_empty() {
+        ffi::switch_status_t::SWITCH_STATUS_FALSE
+    } else {
+        ffi::switch_status_t::SWITCH_STATUS_SUCCESS
+    }
 }

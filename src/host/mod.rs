@@ -23,7 +23,6 @@ pub(crate) use command::{Answer, Command, add_command};
 pub(crate) use console::{Completer, Completions, Words};
 pub(crate) use core::{global, switch_name};
 pub(crate) use event::{Event, OnReload, ReloadBinding, Subclass};
-pub(crate) use log::install as install_log;
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
 pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Located, originate};
 pub(crate) use xml::configuration;

@@ -28,9 +28,8 @@ impl Located {
     pub(crate) fn find(uuid: &str) -> Option<Located> {
         let uuid = to_c(uuid);
         // SAFETY: the name lives through the call; an answer other than NULL is read-locked for us.
-        let session = unsafe {
-            ffi::switch_core_session_perform_locate(uuid.as_ptr(), FILE.as_ptr(), c"find".as_ptr(), 0)
-        };
+        let session =
+            unsafe { ffi::switch_core_session_perform_locate(uuid.as_ptr(), FILE.as_ptr(), c"find".as_ptr(), 0) };
         NonNull::new(session).map(|session| Located(Leg { session, _kept: PhantomData }))
     }
 }
@@ -96,7 +95,12 @@ impl<'a> Leg<'a> {
         let name = to_c(name);
         // SAFETY: with dup the core copies the value into the session's own memory, so nobody changes it meanwhile.
         let value = unsafe {
-            from_c(ffi::switch_channel_get_variable_dup(self.channel(), name.as_ptr(), ffi::switch_bool_t::SWITCH_TRUE, -1))
+            from_c(ffi::switch_channel_get_variable_dup(
+                self.channel(),
+                name.as_ptr(),
+                ffi::switch_bool_t::SWITCH_TRUE,
+                -1,
+            ))
         };
         value.filter(|value| !value.is_empty())
     }
@@ -200,7 +204,8 @@ impl<'a> Leg<'a> {
         let mut args = on_each_frame(&mut each_frame);
         // SAFETY: playing is synchronous: `args` and the closure it points to outlive the call, which is what makes
         // a stack address sound here; the core keeps neither.
-        let status = unsafe { ffi::switch_ivr_play_file(self.session.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
+        let status =
+            unsafe { ffi::switch_ivr_play_file(self.session.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
         status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
     }
 
@@ -317,8 +322,10 @@ impl<'a> Leg<'a> {
     unsafe fn cross_profiles(&self, other: &Leg<'_>) {
         // SAFETY: by this function's contract; a clone lives in the memory of the session it is for.
         unsafe {
-            let (own, theirs) =
-                (ffi::switch_channel_get_caller_profile(self.channel()), ffi::switch_channel_get_caller_profile(other.channel()));
+            let (own, theirs) = (
+                ffi::switch_channel_get_caller_profile(self.channel()),
+                ffi::switch_channel_get_caller_profile(other.channel()),
+            );
             if !own.is_null() && !theirs.is_null() {
                 let for_us = ffi::switch_caller_profile_clone(self.session.as_ptr(), theirs);
                 let for_them = ffi::switch_caller_profile_clone(other.session.as_ptr(), own);

@@ -57,7 +57,9 @@ pub enum State {
     Parked,
     RingingBack,
     /// Somebody is being connected to it: the retriever's leg.
-    Retrieving { by: Arc<str> },
+    Retrieving {
+        by: Arc<str>,
+    },
 }
 
 impl State {

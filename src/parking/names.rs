@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct Slot(Arc<str>);
 
 /// The longest slot that anybody would dial; also what keeps a hostile argument short.
-pub const MAX_SLOT_LENGTH: usize = 20;
+const MAX_SLOT_LENGTH: usize = 20;
 
 impl Slot {
     /// `None` unless `text` can be dialled: 1 to [`MAX_SLOT_LENGTH`] of digits, `*` and `#`.
@@ -57,7 +57,7 @@ impl fmt::Display for Slot {
 }
 
 /// The most slots one lot may have: more is a typing error in a range, not an office.
-pub const MAX_SLOTS_PER_LOT: usize = 100_000;
+const MAX_SLOTS_PER_LOT: usize = 100_000;
 
 /// Reads `701-720,750` or `*5901-*5999`: every slot once, in counting order. The error says which part is wrong and why.
 pub fn parse_slots(text: &str) -> Result<Vec<Slot>, String> {

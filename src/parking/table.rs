@@ -156,7 +156,10 @@ impl Table {
         let copies: Vec<LotPlan> = self
             .templates
             .iter()
-            .map(|plan| LotPlan { id: LotId { name: Arc::clone(&plan.id.name), domain: Arc::clone(domain) }, ..plan.clone() })
+            .map(|plan| LotPlan {
+                id: LotId { name: Arc::clone(&plan.id.name), domain: Arc::clone(domain) },
+                ..plan.clone()
+            })
             .collect();
         let tenant = self.tenants.entry(Arc::clone(domain)).or_default();
         for plan in copies {
@@ -171,10 +174,13 @@ impl Table {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
             return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
         }
-        let lot = self.resolve(&request.place, match &request.wanted {
-            Wanted::Slot(slot) => Some(slot),
-            Wanted::Auto => None,
-        })?;
+        let lot = self.resolve(
+            &request.place,
+            match &request.wanted {
+                Wanted::Slot(slot) => Some(slot),
+                Wanted::Auto => None,
+            },
+        )?;
         self.open(&lot.domain);
         let (lot, index, slot) = self.find_slot(lot, &request.wanted, request.dice)?;
         let Some(home) = self.tenants.get_mut(&lot.domain).and_then(|tenant| tenant.lots.get_mut(&lot.name)) else {
@@ -435,10 +441,10 @@ impl Table {
         let empty = || Refusal::Empty(format!("lot {lot}"));
         let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
         let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
-        let free_to_take =
-            |id: &&CallId| self.calls.get(id).is_some_and(|call| matches!(call.state, State::Parked | State::RingingBack));
-        let found =
-            if newest { waiting.iter().rev().find(free_to_take) } else { waiting.iter().find(free_to_take) };
+        let free_to_take = |id: &&CallId| {
+            self.calls.get(id).is_some_and(|call| matches!(call.state, State::Parked | State::RingingBack))
+        };
+        let found = if newest { waiting.iter().rev().find(free_to_take) } else { waiting.iter().find(free_to_take) };
         found.copied().ok_or_else(empty)
     }
 
@@ -507,15 +513,23 @@ impl Table {
             for lot in tenant.lots.values() {
                 let taken = lot.plan.slots.iter().filter(|slot| tenant.held.contains_key(slot)).count();
                 if lot.free_count() + taken != lot.size() {
-                    return Err(format!("lot {} has {} slots free and {taken} taken of {}", lot.plan.id, lot.free_count(), lot.size()));
+                    return Err(format!(
+                        "lot {} has {} slots free and {taken} taken of {}",
+                        lot.plan.id,
+                        lot.free_count(),
+                        lot.size()
+                    ));
                 }
             }
         }
-        let waiting: usize = self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| lot.waiting.len()).sum();
+        let waiting: usize =
+            self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| lot.waiting.len()).sum();
         let deadlines = self.calls.values().filter(|call| call.deadline.is_some()).count();
         let parked_by: u32 = self.held_by_parker.values().sum();
         let with_parker = self.calls.values().filter(|call| !call.facts.parker.is_empty()).count();
-        for (what, count) in [("slots held", held), ("calls by leg", self.by_uuid.len()), ("calls waiting in lots", waiting)] {
+        for (what, count) in
+            [("slots held", held), ("calls by leg", self.by_uuid.len()), ("calls waiting in lots", waiting)]
+        {
             if count != self.calls.len() {
                 return Err(format!("{count} {what}, but {} calls", self.calls.len()));
             }

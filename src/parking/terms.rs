@@ -69,8 +69,7 @@ impl Destination {
     #[must_use]
     pub fn parse(text: &str) -> Option<Destination> {
         let mut words = text.split_whitespace().map(str::to_owned);
-        let destination =
-            Destination { extension: words.next()?, dialplan: words.next(), context: words.next() };
+        let destination = Destination { extension: words.next()?, dialplan: words.next(), context: words.next() };
         words.next().is_none().then_some(destination)
     }
 }
