@@ -12,7 +12,7 @@ use crate::{apps, commands, config, events};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
-#[cfg_attr(not(test), unsafe(no_mangle))]
+#[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, unreachable_pub)]
 pub static mod_callpark_module_interface: FunctionTable = function_table::<Module>();
 
