@@ -46,12 +46,12 @@ impl Attendant {
         leg.set_var("initial_callee_id_number", &call.facts.caller.number);
         let uuid = &call.facts.uuid;
         if !leg.make_audible() {
-            self.table.lock().release(uuid, &retriever.uuid);
+            self.table.lock().release(uuid, &retriever.uuid, host::now());
             leg.set_var("callpark_result", Verdict::LegGone.word());
             return Verdict::LegGone;
         }
         if !self.mailboxes.post(uuid, Letter::Connect(retriever.clone())) {
-            self.table.lock().release(uuid, &retriever.uuid);
+            self.table.lock().release(uuid, &retriever.uuid, host::now());
             return refuse(Verdict::Refused(Refusal::Gone(call.facts.slot.clone())));
         }
         if self.wait_for_caller(leg, &call, &retriever) {
@@ -68,13 +68,13 @@ impl Attendant {
             if !leg.ready() {
                 if leg.hung_up() {
                     // If the caller's thread has not begun to connect us, it will find nobody and play on.
-                    self.table.lock().release(&call.facts.uuid, &retriever.uuid);
+                    self.table.lock().release(&call.facts.uuid, &retriever.uuid, host::now());
                 }
                 return true;
             }
             let mine = matches!(
                 self.call_of(&call.facts.uuid).map(|call| call.state),
-                Some(State::Retrieving { by }) if *by == *retriever.uuid
+                Some(State::Retrieving { by, .. }) if *by == *retriever.uuid
             );
             if !mine {
                 // Connecting takes the leg away before the call leaves the table; so if the leg is still here, it was not
@@ -82,7 +82,7 @@ impl Attendant {
                 return !leg.ready();
             }
             if host::now().since(began) > PATIENCE {
-                self.table.lock().release(&call.facts.uuid, &retriever.uuid);
+                self.table.lock().release(&call.facts.uuid, &retriever.uuid, host::now());
                 log::error!("the caller in slot {} was not connected in time with {}", call.facts.slot, retriever.uuid);
                 return false;
             }

@@ -40,7 +40,7 @@ impl Attendant {
         let uuid = &call.facts.uuid;
         let other = Located::find(&retriever.uuid).filter(|other| other.ready());
         let (Some(other), true) = (other, leg.ready()) else {
-            self.table.lock().release(uuid, &retriever.uuid);
+            self.table.lock().release(uuid, &retriever.uuid, host::now());
             return Bridged::Never;
         };
         if let Some(tone) = &call.facts.terms.retrieve_tone {
@@ -60,7 +60,7 @@ impl Attendant {
         });
         if outcome == Bridged::Never {
             set_aside.give_back(leg);
-            self.table.lock().release(uuid, &retriever.uuid);
+            self.table.lock().release(uuid, &retriever.uuid, host::now());
             log::warn!("{} could not be connected with {uuid} in slot {}", retriever.uuid, call.facts.slot);
         }
         outcome

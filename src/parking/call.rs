@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::{LotId, Slot};
-use super::terms::Terms;
+use super::terms::{Amendment, RingBack, Terms};
 
 /// Names one stay in a slot. Never used twice, and later ones are larger.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -48,6 +48,21 @@ pub struct Facts {
     /// Wall clock at parking, milliseconds since 1970: for people and records, never for waiting.
     pub parked_at_ms: i64,
     pub terms: Arc<Terms>,
+    /// What the call's own variables changed in its lot's terms.
+    pub amendment: Amendment,
+}
+
+impl Facts {
+    /// Whether there is anybody to ring back.
+    #[must_use]
+    pub fn can_ring(&self) -> bool {
+        let somebody = match &self.terms.ringback {
+            RingBack::Parker => !self.parker.is_empty(),
+            RingBack::Nobody => false,
+            RingBack::DialString(_) => true,
+        };
+        somebody && self.terms.ringback_attempts > 0
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,10 +71,13 @@ pub enum State {
     Reserved,
     Parked,
     RingingBack,
-    /// Somebody is being connected to it: the retriever's leg.
+    /// Somebody is being connected to it: the retriever's leg, or the parker's (`returning`), who answered a ring back.
     Retrieving {
         by: Arc<str>,
+        returning: bool,
     },
+    /// On its way to the fallback, for the moment that takes.
+    FallingBack,
 }
 
 impl State {
@@ -68,7 +86,7 @@ impl State {
     pub fn word(&self) -> &'static str {
         match self {
             State::Reserved => "reserved",
-            State::Parked => "parked",
+            State::Parked | State::FallingBack => "parked",
             State::RingingBack => "ringing-back",
             State::Retrieving { .. } => "retrieving",
         }
@@ -84,8 +102,12 @@ pub struct Call {
     pub parked_at: Moment,
     /// When something is due for it; `None` = it may wait for ever.
     pub deadline: Option<Moment>,
+    /// When the fallback is due whatever happens.
+    pub latest: Option<Moment>,
     /// Ring backs so far.
     pub attempt: u32,
+    /// Ring backs still to come before the fallback.
+    pub rings_left: u32,
 }
 
 /// How a parked call ended. Exactly one for each.
@@ -139,6 +161,12 @@ pub enum Refusal {
     Gone(Slot),
     /// The leg holds a slot already.
     AlreadyParked(Slot),
+    /// There is nobody to ring back for the call in that slot.
+    NobodyToRing(Slot),
+    /// The call in that slot is busy with something else: what.
+    Busy(Slot, &'static str),
+    /// The call in that slot may wait for ever: there is no time-out to move.
+    NoTimeout(Slot),
 }
 
 impl Refusal {
@@ -146,12 +174,12 @@ impl Refusal {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) => "invalid",
+            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) | Refusal::NobodyToRing(_) | Refusal::NoTimeout(_) => "invalid",
             Refusal::Full(_) => "full",
             Refusal::Taken(_) | Refusal::AlreadyParked(_) => "taken",
             Refusal::Limit(_) => "limit",
             Refusal::Empty(_) => "empty",
-            Refusal::Gone(_) => "gone",
+            Refusal::Gone(_) | Refusal::Busy(..) => "gone",
         }
     }
 }
@@ -166,6 +194,9 @@ impl fmt::Display for Refusal {
             Refusal::Limit(limit) => write!(f, "the parker holds {limit} calls already, the most allowed"),
             Refusal::Empty(place) => write!(f, "nobody is parked in {place}"),
             Refusal::Gone(slot) => write!(f, "the call in slot {slot} is being taken by somebody else"),
+            Refusal::NobodyToRing(slot) => write!(f, "there is nobody to ring back for the call in slot {slot}"),
+            Refusal::Busy(slot, with) => write!(f, "the call in slot {slot} is {with}"),
+            Refusal::NoTimeout(slot) => write!(f, "the call in slot {slot} has no time-out"),
             Refusal::AlreadyParked(slot) => write!(f, "the call is parked in slot {slot} already"),
         }
     }

@@ -1,5 +1,6 @@
 //! The terms on which a lot parks calls: its settings, as the rules use them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which free slot `auto` takes.
@@ -133,5 +134,30 @@ impl Default for Terms {
             retrieve_from: RetrieveFrom::default(),
             retrieve_pin: None,
         }
+    }
+}
+
+/// Terms of one call that differ from its lot's.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Amendment {
+    pub park_timeout: Option<Duration>,
+    pub ringback: Option<RingBack>,
+    pub ringback_timeout: Option<Duration>,
+    pub fallback: Option<Destination>,
+    pub hold_music: Option<String>,
+    pub announce: Option<bool>,
+}
+
+impl Amendment {
+    pub(super) fn apply(&self, terms: &Arc<Terms>) -> Arc<Terms> {
+        let Amendment { park_timeout, ringback, ringback_timeout, fallback, hold_music, announce } = self.clone();
+        let mut own = Terms::clone(terms);
+        own.park_timeout = park_timeout.unwrap_or(own.park_timeout);
+        own.ringback = ringback.unwrap_or(own.ringback);
+        own.ringback_timeout = ringback_timeout.unwrap_or(own.ringback_timeout);
+        own.fallback = fallback.or(own.fallback);
+        own.hold_music = hold_music.or(own.hold_music);
+        own.announce = announce.unwrap_or(own.announce);
+        if own == **terms { Arc::clone(terms) } else { Arc::new(own) }
     }
 }

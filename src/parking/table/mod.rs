@@ -3,17 +3,22 @@
 //! Each method is one thing that happened, at a moment the caller tells. It changes the table wholly or not
 //! at all, and answers with what follows. No method waits, allocates without bound, or can panic.
 
+mod check;
+mod park;
+mod retrieve;
+mod timeouts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{Call, CallId, Ended, Facts, Moment, Outcome, Party, Refusal, State};
-use super::lot::{Lot, LotPlan};
-use super::names::{LotId, LotName, Slot};
-use super::terms::{SlotTaken, Terms};
+pub use timeouts::Due;
 
-/// For how long a slot is kept for a leg that was sent to it and has not come.
-const RESERVATION: Duration = Duration::from_secs(10);
+use super::call::{Call, CallId, Ended, Moment, Outcome, Party, Refusal};
+pub(crate) use super::lot::LotPlan;
+use super::lot::Lot;
+use super::names::{LotId, LotName, Slot};
+use super::terms::Amendment;
 
 /// Which lot is meant: by name, or by the slot alone, in the first of these domains that knows it.
 #[derive(Clone, Debug, Default)]
@@ -51,31 +56,6 @@ pub struct ParkRequest {
     pub parked_at_ms: i64,
     /// Decides a random slot.
     pub dice: u64,
-}
-
-/// Terms of one call that differ from its lot's.
-#[derive(Clone, Debug, Default)]
-pub struct Amendment {
-    pub park_timeout: Option<Duration>,
-    pub ringback: Option<super::terms::RingBack>,
-    pub ringback_timeout: Option<Duration>,
-    pub fallback: Option<super::terms::Destination>,
-    pub hold_music: Option<String>,
-    pub announce: Option<bool>,
-}
-
-impl Amendment {
-    fn apply(&self, terms: &Arc<Terms>) -> Arc<Terms> {
-        let Amendment { park_timeout, ringback, ringback_timeout, fallback, hold_music, announce } = self.clone();
-        let mut own = Terms::clone(terms);
-        own.park_timeout = park_timeout.unwrap_or(own.park_timeout);
-        own.ringback = ringback.unwrap_or(own.ringback);
-        own.ringback_timeout = ringback_timeout.unwrap_or(own.ringback_timeout);
-        own.fallback = fallback.or(own.fallback);
-        own.hold_music = hold_music.or(own.hold_music);
-        own.announce = announce.unwrap_or(own.announce);
-        if own == **terms { Arc::clone(terms) } else { Arc::new(own) }
-    }
 }
 
 /// How a parked leg left its slot without being retrieved.
@@ -167,124 +147,6 @@ impl Table {
                 tenant.add(plan);
             }
         }
-    }
-
-    /// Takes a slot for a leg. `reserve`: the leg is still to come there, and [`Table::arrive`] says that it has.
-    pub fn park(&mut self, request: &ParkRequest, reserve: bool, now: Moment) -> Result<Call, Refusal> {
-        if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
-            return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
-        }
-        let lot = self.resolve(
-            &request.place,
-            match &request.wanted {
-                Wanted::Slot(slot) => Some(slot),
-                Wanted::Auto => None,
-            },
-        )?;
-        self.open(&lot.domain);
-        let (lot, index, slot) = self.find_slot(lot, &request.wanted, request.dice)?;
-        let Some(home) = self.tenants.get_mut(&lot.domain).and_then(|tenant| tenant.lots.get_mut(&lot.name)) else {
-            return Err(Refusal::NoSuchLot(lot.to_string()));
-        };
-        let limit = home.plan.terms.park_limit_per_user;
-        if limit > 0 && self.held_by_parker.get(&request.parker).is_some_and(|held| *held >= limit) {
-            return Err(Refusal::Limit(limit));
-        }
-        let terms = request.amend.apply(&home.plan.terms);
-        let label = match request.label.as_str() {
-            "" => home.plan.labels.get(&slot).map_or("", String::as_str),
-            label => label,
-        };
-        self.last_id += 1;
-        let mut call = Call {
-            id: CallId(self.last_id),
-            state: if reserve { State::Reserved } else { State::Parked },
-            label: label.into(),
-            parked_at: now,
-            deadline: Some(now.after(RESERVATION)).filter(|_| reserve),
-            attempt: 0,
-            facts: Arc::new(Facts {
-                uuid: request.uuid.clone(),
-                lot,
-                slot,
-                caller: request.caller.clone(),
-                parker: request.parker.clone(),
-                parked_at_ms: request.parked_at_ms,
-                terms,
-            }),
-        };
-        home.take(index);
-        if !reserve {
-            call.deadline = first_deadline(&call, now);
-        }
-        self.insert(call.clone());
-        Ok(call)
-    }
-
-    /// The leg that a slot was reserved for is there: its parking begins now.
-    pub fn arrive(&mut self, uuid: &str, now: Moment) -> Option<Call> {
-        let id = *self.by_uuid.get(uuid)?;
-        let call = self.calls.get(&id).filter(|call| call.state == State::Reserved)?;
-        let mut call = call.clone();
-        call.state = State::Parked;
-        call.parked_at = now;
-        let deadline = first_deadline(&call, now);
-        self.update(id, |call| {
-            call.state = State::Parked;
-            call.parked_at = now;
-        });
-        self.set_deadline(id, deadline);
-        self.calls.get(&id).cloned()
-    }
-
-    /// A retriever wants a call: it is theirs alone until [`Table::connected`] or [`Table::release`].
-    pub fn claim(&mut self, place: &Where, pick: &Pick, retriever: &str) -> Result<Call, Refusal> {
-        let id = match pick {
-            Pick::Slot(slot) => self.call_in(place, slot)?,
-            Pick::Oldest | Pick::Newest => self.waiting_in(place, *pick == Pick::Newest)?,
-        };
-        let Some(call) = self.calls.get_mut(&id) else {
-            return Err(Refusal::Empty("the slot".into()));
-        };
-        match &call.state {
-            State::Reserved => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
-            State::Retrieving { .. } => Err(Refusal::Gone(call.facts.slot.clone())),
-            State::Parked | State::RingingBack => {
-                call.state = State::Retrieving { by: retriever.into() };
-                Ok(call.clone())
-            }
-        }
-    }
-
-    /// The retriever gave up or could not be connected: the call waits on. False if it was not theirs.
-    pub fn release(&mut self, uuid: &str, retriever: &str) -> bool {
-        self.if_claimed(uuid, retriever).is_some_and(|id| self.update(id, |call| call.state = State::Parked))
-    }
-
-    /// A retriever and the parked caller hear each other: whatever else was going on, that is how it ended. `None` if it had
-    /// ended already.
-    pub fn connected(&mut self, uuid: &str, now: Moment) -> Option<Ended> {
-        let id = *self.by_uuid.get(uuid)?;
-        self.end(id, Outcome::Retrieved, now)
-    }
-
-    /// The parked leg is not in its slot any more. `None` if it had an outcome already, or never arrived.
-    pub fn left(&mut self, uuid: &str, how: Left, now: Moment) -> Option<Ended> {
-        let id = *self.by_uuid.get(uuid)?;
-        let reserved = self.calls.get(&id).is_some_and(|call| call.state == State::Reserved);
-        let outcome = match how {
-            Left::HungUp => Outcome::Abandoned,
-            Left::Moved => Outcome::Transferred,
-        };
-        self.end(id, outcome, now).filter(|_| !reserved)
-    }
-
-    /// Slots whose legs never came are free again.
-    pub fn expire_reservations(&mut self, now: Moment) -> Vec<Call> {
-        let due: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
-        let lapsed = |id: &CallId| self.calls.get(id).is_some_and(|call| call.state == State::Reserved);
-        let due: Vec<CallId> = due.into_iter().filter(lapsed).collect();
-        due.into_iter().filter_map(|id| self.end(id, Outcome::Abandoned, now)).map(|ended| ended.call).collect()
     }
 
     pub fn set_label(&mut self, uuid: &str, label: &str) -> Option<Call> {
@@ -396,62 +258,10 @@ impl Table {
         }
     }
 
-    /// The slot to use, following `overflow-lot` from one full lot to the next, each at most once.
-    fn find_slot(&self, lot: LotId, wanted: &Wanted, dice: u64) -> Result<(LotId, u32, Slot), Refusal> {
-        let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
-        if let Wanted::Slot(slot) = wanted {
-            let place = tenant.slots.get(slot);
-            match place.filter(|_| !tenant.held.contains_key(slot)) {
-                Some((name, index)) => {
-                    let lot = LotId { name: Arc::clone(name), domain: lot.domain };
-                    return Ok((lot, *index, slot.clone()));
-                }
-                None if place.is_none() => return Err(Refusal::NoSuchSlot(format!("{slot} in lot {lot}"))),
-                None => {
-                    let goes_on = |lot: &Lot| lot.plan.terms.slot_taken == SlotTaken::Next;
-                    if !tenant.lots.get(&lot.name).is_some_and(goes_on) {
-                        return Err(Refusal::Taken(slot.clone()));
-                    }
-                }
-            }
-        }
-        let mut seen: Vec<&str> = Vec::new();
-        let mut name: &str = &lot.name;
-        while let Some(here) = tenant.lots.get(name).filter(|_| !seen.contains(&name)) {
-            if let Some((index, slot)) = here.choose(dice) {
-                return Ok((here.plan.id.clone(), index, slot));
-            }
-            seen.push(name);
-            match &here.plan.terms.overflow_lot {
-                Some(next) => name = next,
-                None => break,
-            }
-        }
-        Err(Refusal::Full(lot))
-    }
-
     fn call_in(&self, place: &Where, slot: &Slot) -> Result<CallId, Refusal> {
         let lot = self.resolve(place, Some(slot))?;
         let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held.get(slot)).copied();
         held.ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
-    }
-
-    fn waiting_in(&self, place: &Where, newest: bool) -> Result<CallId, Refusal> {
-        let lot = self.resolve(place, None)?;
-        let empty = || Refusal::Empty(format!("lot {lot}"));
-        let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
-        let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
-        let free_to_take = |id: &&CallId| {
-            self.calls.get(id).is_some_and(|call| matches!(call.state, State::Parked | State::RingingBack))
-        };
-        let found = if newest { waiting.iter().rev().find(free_to_take) } else { waiting.iter().find(free_to_take) };
-        found.copied().ok_or_else(empty)
-    }
-
-    fn if_claimed(&self, uuid: &str, retriever: &str) -> Option<CallId> {
-        let id = *self.by_uuid.get(uuid)?;
-        let call = self.calls.get(&id)?;
-        matches!(&call.state, State::Retrieving { by } if **by == *retriever).then_some(id)
     }
 
     fn insert(&mut self, call: Call) {
@@ -499,49 +309,6 @@ impl Table {
         Some(Ended { call, outcome, wait })
     }
 
-    /// What must be true of the table after anything at all; the first thing that is not. For tests.
-    pub fn check(&self) -> Result<(), String> {
-        let mut held = 0;
-        for (domain, tenant) in &self.tenants {
-            for (slot, id) in &tenant.held {
-                held += 1;
-                let call = self.calls.get(id).ok_or(format!("slot {slot}@{domain} holds a call that is none"))?;
-                if call.facts.slot != *slot || call.facts.lot.domain != *domain {
-                    return Err(format!("slot {slot}@{domain} holds the call of {}", call.facts.slot));
-                }
-            }
-            for lot in tenant.lots.values() {
-                let taken = lot.plan.slots.iter().filter(|slot| tenant.held.contains_key(slot)).count();
-                if lot.free_count() + taken != lot.size() {
-                    return Err(format!(
-                        "lot {} has {} slots free and {taken} taken of {}",
-                        lot.plan.id,
-                        lot.free_count(),
-                        lot.size()
-                    ));
-                }
-            }
-        }
-        let waiting: usize =
-            self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| lot.waiting.len()).sum();
-        let deadlines = self.calls.values().filter(|call| call.deadline.is_some()).count();
-        let parked_by: u32 = self.held_by_parker.values().sum();
-        let with_parker = self.calls.values().filter(|call| !call.facts.parker.is_empty()).count();
-        for (what, count) in
-            [("slots held", held), ("calls by leg", self.by_uuid.len()), ("calls waiting in lots", waiting)]
-        {
-            if count != self.calls.len() {
-                return Err(format!("{count} {what}, but {} calls", self.calls.len()));
-            }
-        }
-        if deadlines != self.deadlines.len() {
-            return Err(format!("{} deadlines kept for {deadlines} calls that have one", self.deadlines.len()));
-        }
-        if parked_by as usize != with_parker {
-            return Err(format!("parkers hold {parked_by} calls, but {with_parker} calls have one"));
-        }
-        Ok(())
-    }
 }
 
 impl Tenant {
@@ -588,8 +355,4 @@ impl Tenant {
             }
         }
     }
-}
-
-fn first_deadline(_call: &Call, _now: Moment) -> Option<Moment> {
-    None
 }

@@ -1,0 +1,129 @@
+//! Into a slot.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Left, ParkRequest, Table, Wanted};
+use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
+use crate::parking::lot::Lot;
+use crate::parking::names::{LotId, Slot};
+use crate::parking::terms::SlotTaken;
+
+/// For how long a slot is kept for a leg that was sent to it and has not come.
+const RESERVATION: Duration = Duration::from_secs(10);
+
+impl Table {
+    /// Takes a slot for a leg. `reserve`: the leg is still to come there, and [`Table::arrive`] says that it has.
+    pub fn park(&mut self, request: &ParkRequest, reserve: bool, now: Moment) -> Result<Call, Refusal> {
+        if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
+            return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+        }
+        let lot = self.resolve(
+            &request.place,
+            match &request.wanted {
+                Wanted::Slot(slot) => Some(slot),
+                Wanted::Auto => None,
+            },
+        )?;
+        self.open(&lot.domain);
+        let (lot, index, slot) = self.find_slot(lot, &request.wanted, request.dice)?;
+        let Some(home) = self.tenants.get_mut(&lot.domain).and_then(|tenant| tenant.lots.get_mut(&lot.name)) else {
+            return Err(Refusal::NoSuchLot(lot.to_string()));
+        };
+        let limit = home.plan.terms.park_limit_per_user;
+        if limit > 0 && self.held_by_parker.get(&request.parker).is_some_and(|held| *held >= limit) {
+            return Err(Refusal::Limit(limit));
+        }
+        let terms = request.amend.apply(&home.plan.terms);
+        let label = match request.label.as_str() {
+            "" => home.plan.labels.get(&slot).map_or("", String::as_str),
+            label => label,
+        };
+        self.last_id += 1;
+        let mut call = Call {
+            id: CallId(self.last_id),
+            state: if reserve { State::Reserved } else { State::Parked },
+            label: label.into(),
+            parked_at: now,
+            deadline: Some(now.after(RESERVATION)),
+            latest: None,
+            attempt: 0,
+            rings_left: terms.ringback_attempts,
+            facts: Arc::new(Facts {
+                uuid: request.uuid.clone(),
+                lot,
+                slot,
+                caller: request.caller.clone(),
+                parker: request.parker.clone(),
+                parked_at_ms: request.parked_at_ms,
+                terms,
+                amendment: request.amend.clone(),
+            }),
+        };
+        home.take(index);
+        if !reserve {
+            call.start_waiting(now);
+        }
+        self.insert(call.clone());
+        Ok(call)
+    }
+
+    /// The leg that a slot was reserved for is there: its parking begins now.
+    pub fn arrive(&mut self, uuid: &str, now: Moment) -> Option<Call> {
+        let id = *self.by_uuid.get(uuid)?;
+        let call = self.calls.get(&id).filter(|call| call.state == State::Reserved)?;
+        let mut arrived = call.clone();
+        arrived.start_waiting(now);
+        let deadline = arrived.deadline.take();
+        self.update(id, |call| *call = Call { deadline: call.deadline, ..arrived });
+        self.set_deadline(id, deadline);
+        self.calls.get(&id).cloned()
+    }
+
+    /// The parked leg is not in its slot any more. `None` if it had an outcome already, or never arrived.
+    pub fn left(&mut self, uuid: &str, how: Left, now: Moment) -> Option<Ended> {
+        let id = *self.by_uuid.get(uuid)?;
+        let reserved = self.calls.get(&id).is_some_and(|call| call.state == State::Reserved);
+        let falling = self.calls.get(&id).is_some_and(|call| call.state == State::FallingBack);
+        let outcome = match how {
+            Left::HungUp => Outcome::Abandoned,
+            Left::Moved if falling => Outcome::Fallback,
+            Left::Moved => Outcome::Transferred,
+        };
+        self.end(id, outcome, now).filter(|_| !reserved)
+    }
+
+    /// The slot to use, following `overflow-lot` from one full lot to the next, each at most once.
+    fn find_slot(&self, lot: LotId, wanted: &Wanted, dice: u64) -> Result<(LotId, u32, Slot), Refusal> {
+        let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
+        if let Wanted::Slot(slot) = wanted {
+            let place = tenant.slots.get(slot);
+            match place.filter(|_| !tenant.held.contains_key(slot)) {
+                Some((name, index)) => {
+                    let lot = LotId { name: Arc::clone(name), domain: lot.domain };
+                    return Ok((lot, *index, slot.clone()));
+                }
+                None if place.is_none() => return Err(Refusal::NoSuchSlot(format!("{slot} in lot {lot}"))),
+                None => {
+                    let goes_on = |lot: &Lot| lot.plan.terms.slot_taken == SlotTaken::Next;
+                    if !tenant.lots.get(&lot.name).is_some_and(goes_on) {
+                        return Err(Refusal::Taken(slot.clone()));
+                    }
+                }
+            }
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        let mut name: &str = &lot.name;
+        while let Some(here) = tenant.lots.get(name).filter(|_| !seen.contains(&name)) {
+            if let Some((index, slot)) = here.choose(dice) {
+                return Ok((here.plan.id.clone(), index, slot));
+            }
+            seen.push(name);
+            match &here.plan.terms.overflow_lot {
+                Some(next) => name = next,
+                None => break,
+            }
+        }
+        Err(Refusal::Full(lot))
+    }
+}

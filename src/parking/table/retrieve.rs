@@ -1,0 +1,59 @@
+//! Out of a slot, to a person.
+
+use super::{Pick, Table, Where};
+use crate::parking::call::{Call, CallId, Ended, Moment, Outcome, Refusal, State};
+
+impl Table {
+    /// A retriever wants a call: it is theirs alone until [`Table::connected`] or [`Table::release`].
+    pub fn claim(&mut self, place: &Where, pick: &Pick, retriever: &str) -> Result<Call, Refusal> {
+        let id = match pick {
+            Pick::Slot(slot) => self.call_in(place, slot)?,
+            Pick::Oldest | Pick::Newest => self.waiting_in(place, *pick == Pick::Newest)?,
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Err(Refusal::Empty("the slot".into()));
+        };
+        match &call.state {
+            State::Reserved => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
+            State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.facts.slot.clone())),
+            State::Parked | State::RingingBack => {
+                call.state = State::Retrieving { by: retriever.into(), returning: false };
+                Ok(call.clone())
+            }
+        }
+    }
+
+    /// The retriever gave up or could not be connected: the call waits on. False if it was not theirs.
+    pub fn release(&mut self, uuid: &str, retriever: &str, now: Moment) -> bool {
+        let Some(id) = self.if_claimed(uuid, retriever) else { return false };
+        let returning = self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
+        self.wait_on(id, returning, now);
+        true
+    }
+
+    /// A retriever and the parked caller hear each other: whatever else was going on, that is how it ended. `None` if it had
+    /// ended already.
+    pub fn connected(&mut self, uuid: &str, now: Moment) -> Option<Ended> {
+        let id = *self.by_uuid.get(uuid)?;
+        let returning = self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
+        self.end(id, if returning { Outcome::Returned } else { Outcome::Retrieved }, now)
+    }
+
+    fn waiting_in(&self, place: &Where, newest: bool) -> Result<CallId, Refusal> {
+        let lot = self.resolve(place, None)?;
+        let empty = || Refusal::Empty(format!("lot {lot}"));
+        let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
+        let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
+        let free_to_take = |id: &&CallId| {
+            self.calls.get(id).is_some_and(|call| matches!(call.state, State::Parked | State::RingingBack))
+        };
+        let found = if newest { waiting.iter().rev().find(free_to_take) } else { waiting.iter().find(free_to_take) };
+        found.copied().ok_or_else(empty)
+    }
+
+    fn if_claimed(&self, uuid: &str, retriever: &str) -> Option<CallId> {
+        let id = *self.by_uuid.get(uuid)?;
+        let call = self.calls.get(&id)?;
+        matches!(&call.state, State::Retrieving { by, .. } if **by == *retriever).then_some(id)
+    }
+}

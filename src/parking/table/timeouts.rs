@@ -1,0 +1,210 @@
+//! What is due when nobody takes a call: ring back, ring back again, fallback.
+
+use std::time::Duration;
+
+use super::{LotPlan, Table};
+use crate::parking::call::{Call, CallId, Facts, Moment, Outcome, Refusal, State};
+
+/// A fallback that failed is not tried again sooner than this.
+const FALLBACK_RETRY: Duration = Duration::from_secs(30);
+
+/// Something to do now for a call, as it is after the rules have noted it.
+#[derive(Clone, Debug)]
+pub enum Due {
+    /// Ring whoever the call's terms say.
+    RingBack(Call),
+    /// Send the caller to the fallback; if it was ringing back, that stops.
+    Fallback(Call),
+    /// The leg that a slot was kept for never came: the slot is free.
+    Lapsed(Call),
+}
+
+impl Call {
+    /// From here on the caller waits.
+    pub(super) fn start_waiting(&mut self, now: Moment) {
+        let terms = &self.facts.terms;
+        self.state = State::Parked;
+        self.parked_at = now;
+        let limited = !terms.max_park_time.is_zero() && terms.fallback.is_some();
+        self.latest = limited.then(|| now.after(terms.max_park_time));
+        self.deadline = self.next_deadline(now);
+    }
+
+    /// When something is due again if the caller begins to wait now.
+    fn next_deadline(&self, now: Moment) -> Option<Moment> {
+        let terms = &self.facts.terms;
+        let something_to_do = self.facts.can_ring() || terms.fallback.is_some();
+        let turn = (something_to_do && !terms.park_timeout.is_zero()).then(|| now.after(terms.park_timeout));
+        match (turn, self.latest) {
+            (Some(turn), Some(latest)) => Some(turn.min(latest)),
+            (turn, latest) => turn.or(latest),
+        }
+    }
+
+    fn overdue(&self, now: Moment) -> bool {
+        self.latest.is_some_and(|latest| latest <= now)
+    }
+}
+
+impl Table {
+    /// Everything that is due by `now`. Each thing is told once.
+    pub fn due(&mut self, now: Moment) -> Vec<Due> {
+        let ids: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        ids.into_iter().filter_map(|id| self.due_for(id, now)).collect()
+    }
+
+    /// When the next thing is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn due_for(&mut self, id: CallId, now: Moment) -> Option<Due> {
+        let call = self.calls.get(&id)?;
+        match call.state {
+            State::Reserved => self.end(id, Outcome::Abandoned, now).map(|ended| Due::Lapsed(ended.call)),
+            // Decided when it is known whether they were connected.
+            State::Retrieving { .. } | State::FallingBack => None,
+            State::RingingBack => call.overdue(now).then(|| self.fall_back(id)).flatten(),
+            State::Parked => {
+                let fallback = call.facts.terms.fallback.is_some();
+                let ring = call.facts.can_ring() && (call.rings_left > 0 || !fallback);
+                if fallback && (call.overdue(now) || !ring) {
+                    self.fall_back(id)
+                } else if ring {
+                    self.ring(id)
+                } else {
+                    self.set_deadline(id, None);
+                    None
+                }
+            }
+        }
+    }
+
+    fn fall_back(&mut self, id: CallId) -> Option<Due> {
+        self.update(id, |call| call.state = State::FallingBack);
+        self.set_deadline(id, None);
+        self.calls.get(&id).cloned().map(Due::Fallback)
+    }
+
+    fn ring(&mut self, id: CallId) -> Option<Due> {
+        self.update(id, |call| {
+            call.state = State::RingingBack;
+            call.attempt = call.attempt.saturating_add(1);
+            call.rings_left = call.rings_left.saturating_sub(1);
+        });
+        let latest = self.calls.get(&id).and_then(|call| call.latest);
+        self.set_deadline(id, latest);
+        self.calls.get(&id).cloned().map(Due::RingBack)
+    }
+
+    /// Rings back now rather than at the time-out.
+    pub fn ring_now(&mut self, uuid: &str) -> Result<Due, Refusal> {
+        let gone = || Refusal::Empty(format!("channel {uuid}"));
+        let id = *self.by_uuid.get(uuid).ok_or_else(gone)?;
+        let call = self.calls.get(&id).ok_or_else(gone)?;
+        let slot = call.facts.slot.clone();
+        match call.state {
+            State::Parked if call.facts.can_ring() => self.ring(id).ok_or_else(gone),
+            State::Parked => Err(Refusal::NobodyToRing(slot)),
+            State::RingingBack => Err(Refusal::Busy(slot, "ringing back already")),
+            State::Retrieving { .. } => Err(Refusal::Gone(slot)),
+            State::Reserved | State::FallingBack => Err(Refusal::Busy(slot, "on its way")),
+        }
+    }
+
+    /// Somebody answered ring back number `attempt`: the caller is theirs, unless somebody was quicker. False then.
+    pub fn ring_answered(&mut self, uuid: &str, attempt: u32, by: &str) -> bool {
+        let Some(id) = self.if_ringing(uuid, attempt) else { return false };
+        self.update(id, |call| call.state = State::Retrieving { by: by.into(), returning: true })
+    }
+
+    /// Nobody answered ring back number `attempt`. The call as it waits on; `None` if it does not ring any more.
+    pub fn ring_failed(&mut self, uuid: &str, attempt: u32, now: Moment) -> Option<Call> {
+        let id = self.if_ringing(uuid, attempt)?;
+        self.wait_on(id, true, now);
+        self.calls.get(&id).cloned()
+    }
+
+    /// The fallback could not be reached: the caller waits on in the same slot, and everything begins anew.
+    pub fn fallback_failed(&mut self, uuid: &str, now: Moment) -> Option<Call> {
+        let id = *self.by_uuid.get(uuid)?;
+        let falling = self.calls.get(&id).is_some_and(|call| call.state == State::FallingBack);
+        if !falling {
+            return None;
+        }
+        self.update(id, |call| {
+            call.state = State::Parked;
+            call.rings_left = call.facts.terms.ringback_attempts;
+            call.latest = None;
+        });
+        let wait = self.calls.get(&id).map(|call| call.facts.terms.park_timeout.max(FALLBACK_RETRY));
+        self.set_deadline(id, wait.map(|wait| now.after(wait)));
+        self.calls.get(&id).cloned()
+    }
+
+    /// Moves the next time-out by `more`.
+    pub fn extend(&mut self, uuid: &str, more: Duration) -> Result<Call, Refusal> {
+        let gone = || Refusal::Empty(format!("channel {uuid}"));
+        let id = *self.by_uuid.get(uuid).ok_or_else(gone)?;
+        let call = self.calls.get(&id).ok_or_else(gone)?;
+        let slot = call.facts.slot.clone();
+        let at = match (&call.state, call.deadline) {
+            (State::Reserved | State::FallingBack, _) => return Err(Refusal::Busy(slot, "on its way")),
+            (_, None) => return Err(Refusal::NoTimeout(slot)),
+            (_, Some(at)) => at,
+        };
+        let later = at.after(more);
+        self.update(id, |call| {
+            if call.latest.is_some_and(|latest| latest < later) {
+                call.latest = Some(later);
+            }
+        });
+        self.set_deadline(id, Some(later));
+        self.calls.get(&id).cloned().ok_or_else(gone)
+    }
+
+    /// New terms for calls that are parked already, each with its own amendments. What was due under the old ones is
+    /// counted from its parking anew.
+    pub fn apply_terms(&mut self, now: Moment) {
+        for id in self.calls.keys().copied().collect::<Vec<_>>() {
+            let Some(plan) = self.calls.get(&id).and_then(|call| self.plan_of(call)).cloned() else { continue };
+            let Some(call) = self.calls.get_mut(&id) else { continue };
+            let terms = call.facts.amendment.apply(&plan.terms);
+            call.facts = std::sync::Arc::new(Facts { terms, ..Facts::clone(&call.facts) });
+            call.rings_left = call.facts.terms.ringback_attempts.saturating_sub(call.attempt);
+            let mut anew = call.clone();
+            anew.start_waiting(anew.parked_at);
+            call.latest = anew.latest;
+            if call.state == State::Parked {
+                self.set_deadline(id, anew.deadline.map(|at| at.max(now)));
+            }
+        }
+    }
+
+    fn plan_of(&self, call: &Call) -> Option<&LotPlan> {
+        let lot = &call.facts.lot;
+        self.tenants.get(&lot.domain).and_then(|tenant| tenant.lots.get(&lot.name)).map(|lot| &lot.plan)
+    }
+
+    fn if_ringing(&self, uuid: &str, attempt: u32) -> Option<CallId> {
+        let id = *self.by_uuid.get(uuid)?;
+        let call = self.calls.get(&id)?;
+        (call.state == State::RingingBack && call.attempt == attempt).then_some(id)
+    }
+
+    /// Back to waiting. After a ring back that was the last one, the fallback is due at once; a claim that came to nothing
+    /// leaves the time-out as it was.
+    pub(super) fn wait_on(&mut self, id: CallId, after_ring: bool, now: Moment) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = State::Parked;
+        let deadline = if after_ring && call.rings_left == 0 && call.facts.terms.fallback.is_some() {
+            Some(now)
+        } else if after_ring || call.deadline.is_none() || call.deadline == call.latest {
+            call.next_deadline(now)
+        } else {
+            call.deadline
+        };
+        self.set_deadline(id, deadline);
+    }
+}
