@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 
 use crate::attendant::{self, Attendant};
 use crate::host::{
-    Completions, FunctionTable, Interfaces, Lifecycle, OnReload, ReloadBinding, Status, Subclass, function_table,
+    Completions, FunctionTable, Interfaces, Lifecycle, OnReload, OnTick, ReloadBinding, Status, Subclass, Ticker,
+    function_table,
 };
 use crate::{apps, commands, config, events};
 
@@ -18,6 +19,7 @@ pub static mod_callpark_module_interface: FunctionTable = function_table::<Modul
 
 /// What the module has registered with the core. Dropped from top to bottom, which is the reverse of how it was made.
 struct Registered {
+    _ticker: Ticker,
     _reload: ReloadBinding,
     _completions: Completions,
     _events: Subclass,
@@ -46,7 +48,9 @@ impl Lifecycle for Module {
             attendant::end();
             return Status::Failed;
         };
-        *REGISTERED.lock() = Some(Registered { _reload: reload, _completions: completions, _events: subclass });
+        let ticker = Ticker::start::<EverySecond>();
+        *REGISTERED.lock() =
+            Some(Registered { _ticker: ticker, _reload: reload, _completions: completions, _events: subclass });
         Status::Done
     }
 
@@ -79,7 +83,17 @@ impl OnReload for OnReloadXml {
     fn reloaded() {
         if let Some(attendant) = attendant::on_duty() {
             // Told in the log by the attendant itself.
-            let _ = attendant.reload();
+            let _ = attendant.reload(false);
+        }
+    }
+}
+
+struct EverySecond;
+
+impl OnTick for EverySecond {
+    fn tick() {
+        if let Some(attendant) = attendant::on_duty() {
+            attendant.attend();
         }
     }
 }

@@ -21,11 +21,24 @@ impl Application for Retrieve {
     const SYNTAX: &'static CStr = c"<slot>|oldest|newest|ask [<lot>[@<domain>]]";
 
     fn run(leg: Leg<'_>, data: &str) {
-        serve(leg, |attendant, leg| match words::retrieve_order(data) {
-            Ok((Asked::Pick(pick), lot)) => attendant.retrieve(leg, &RetrieveOrder { pick, lot }),
-            Ok((Asked::Ask, lot)) => ask(attendant, leg, lot),
-            Err(why) => attendant.invalid(leg, "callpark_retrieve", why),
+        serve(leg, |attendant, leg| {
+            // Only the module itself sets this, on a parker's leg that it called for a caller who got no slot.
+            match leg.var("callpark_join") {
+                Some(uuid) => {
+                    leg.unset_var("callpark_join");
+                    attendant.join_bounced(leg, &uuid)
+                }
+                None => retrieve(attendant, leg, data),
+            }
         });
+    }
+}
+
+fn retrieve(attendant: &Attendant, leg: &Leg<'_>, data: &str) -> Verdict {
+    match words::retrieve_order(data) {
+        Ok((Asked::Pick(pick), lot)) => attendant.retrieve(leg, &RetrieveOrder { pick, lot }),
+        Ok((Asked::Ask, lot)) => ask(attendant, leg, lot),
+        Err(why) => attendant.invalid(leg, "callpark_retrieve", why),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How other threads reach the thread that looks after a parked call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,13 +11,17 @@ use parking_lot::Mutex;
 pub(super) enum Letter {
     /// Connect the caller with this leg, which claimed it and waits.
     Connect(super::Retriever),
+    /// Go to the fallback.
+    FallBack,
+    /// Nobody answered where a caller without a slot was ringing.
+    NoAnswer,
 }
 
 /// One parked call's letters. Looked at fifty times a second, so looking costs one atomic read.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     full: AtomicBool,
-    letter: Mutex<Option<Letter>>,
+    letters: Mutex<VecDeque<Letter>>,
 }
 
 impl Mailbox {
@@ -26,13 +30,15 @@ impl Mailbox {
     }
 
     pub(super) fn take(&self) -> Option<Letter> {
-        let mut letter = self.letter.lock();
-        self.full.store(false, Ordering::Release);
-        letter.take()
+        let mut letters = self.letters.lock();
+        let letter = letters.pop_front();
+        self.full.store(!letters.is_empty(), Ordering::Release);
+        letter
     }
 
-    fn put(&self, new: Letter) {
-        *self.letter.lock() = Some(new);
+    fn put(&self, letter: Letter) {
+        let mut letters = self.letters.lock();
+        letters.push_back(letter);
         self.full.store(true, Ordering::Release);
     }
 }

@@ -4,22 +4,25 @@
 //! called with the lock held. A parked call is looked after by its own leg's thread: that thread plays the music,
 //! connects the retriever, and tells how it ended, so the events of one call are always in order.
 
+mod bounce;
 mod identity;
 mod mailbox;
 mod notice;
 mod park;
 mod retrieve;
+mod ring;
 mod tell;
 mod wait;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::{self, Config, Fault};
-use crate::host::{self, Leg};
-use crate::parking::{Call, LotId, LotName, LotView, Moment, Refusal, Slot, Table, Where};
+use crate::host::{self, Leg, Located};
+use crate::parking::{Call, Destination, LotId, LotName, LotView, Moment, Refusal, Slot, Table, Where};
 
 pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
@@ -39,15 +42,19 @@ pub(crate) fn begin(attendant: Attendant) {
     *ON_DUTY.write() = Some(Arc::new(attendant));
 }
 
-/// Shutdown. What is in flight keeps the attendant alive until it is done.
+/// Shutdown: when this comes back, nothing rings and no thread of the module's runs.
 pub(crate) fn end() {
-    ON_DUTY.write().take();
+    let last = ON_DUTY.write().take();
+    if let Some(attendant) = last {
+        attendant.rings.end_all();
+    }
 }
 
 pub(crate) struct Attendant {
     table: Mutex<Table>,
     config: RwLock<Arc<Config>>,
     mailboxes: mailbox::Mailboxes,
+    rings: ring::Rings,
     witnesses: Vec<Box<dyn Witness>>,
     /// Why the configuration in force is not the file's; empty when it is.
     faults: Mutex<Vec<Fault>>,
@@ -61,14 +68,15 @@ impl Attendant {
             table: Mutex::new(Table::new(&config.lots, config.default_lot.as_deref())),
             config: RwLock::new(Arc::new(config)),
             mailboxes: mailbox::Mailboxes::default(),
+            rings: ring::Rings::default(),
             witnesses,
             faults: Mutex::new(faults),
             since: host::now(),
         }
     }
 
-    /// Reads the configuration again. A faulty one changes nothing.
-    pub(crate) fn reload(&self) -> Result<(), Vec<Fault>> {
+    /// Reads the configuration again. A faulty one changes nothing. `apply`: also for calls that are parked already.
+    pub(crate) fn reload(&self, apply: bool) -> Result<(), Vec<Fault>> {
         let outcome = read_config();
         match &outcome {
             Ok(config) => warn_without_effect(config),
@@ -82,7 +90,12 @@ impl Attendant {
         let cause = outcome.as_ref().err().map(|faults| format!("{} faults", faults.len()));
         let answer = match outcome {
             Ok(config) => {
-                self.table.lock().replace_lots(&config.lots, config.default_lot.as_deref());
+                let mut table = self.table.lock();
+                table.replace_lots(&config.lots, config.default_lot.as_deref());
+                if apply {
+                    table.apply_terms(host::now());
+                }
+                drop(table);
                 *self.config.write() = Arc::new(config);
                 self.faults.lock().clear();
                 Ok(())
@@ -132,6 +145,38 @@ impl Attendant {
         self.table.lock().find(&understood(lot), slot)
     }
 
+    /// Rings back now, not at the time-out.
+    pub(crate) fn ring_back_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
+        let due = self.table.lock().ring_now(&call.facts.uuid)?;
+        self.act(due);
+        Ok(())
+    }
+
+    /// Moves the next time-out.
+    pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
+        self.table.lock().extend(&call.facts.uuid, more)
+    }
+
+    /// Another label, for the team to read.
+    pub(crate) fn label(&self, call: &Call, text: &str) -> Result<(), Refusal> {
+        let labelled = self.table.lock().set_label(&call.facts.uuid, text);
+        let call = labelled.ok_or_else(|| Refusal::Empty(format!("slot {}", call.facts.slot)))?;
+        if let Some(leg) = Located::find(&call.facts.uuid) {
+            leg.set_var("callpark_label", text);
+            let wait = host::now().since(call.parked_at);
+            self.notify(&Notice { call: Some(&call), leg: Some(&leg), wait, ..Notice::of(What::Label) });
+        }
+        Ok(())
+    }
+
+    /// Sends the parked caller elsewhere. The error says why not.
+    pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), String> {
+        let leg = Located::find(&call.facts.uuid).ok_or("the caller is going")?;
+        leg.can_reach(to)?;
+        let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
+        sent.then_some(()).ok_or_else(|| "FreeSWITCH refused".into())
+    }
+
     /// The application for one extension that parks and retrieves: a leg that a transfer brought is parked, and so is the
     /// other party of one that is in a conversation; one that dialled retrieves, and is never parked itself.
     pub(crate) fn at_slot(&self, leg: &Leg<'_>, park: &ParkOrder, retrieve: &RetrieveOrder) -> Verdict {
@@ -144,7 +189,8 @@ impl Attendant {
 
     /// What an application was told makes no sense: the leg is told so and goes on in its dialplan.
     pub(crate) fn invalid(&self, leg: &Leg<'_>, application: &str, why: String) -> Verdict {
-        self.refuse(leg, application, Verdict::Invalid(why), None, None)
+        let verdict = self.refuse(leg, application, Verdict::Invalid(why), None, None);
+        self.explain(leg, verdict, None)
     }
 
     fn call_of(&self, uuid: &str) -> Option<Call> {

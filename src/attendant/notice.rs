@@ -8,6 +8,9 @@ use crate::parking::{Call, LotId, Outcome, Slot};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum What {
     Park,
+    RingBack,
+    RingBackFailed,
+    Label,
     Ended(Outcome),
     Full,
     Denied,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::bounce::Bounced;
+use super::mailbox::Mailbox;
 use super::{Attendant, Notice, Verdict, What, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
-use crate::host::{self, HangupCause, Heard, Leg, Located};
+use crate::host::{self, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
 use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, Slot, Wanted};
 
 /// What an application or a command asks for.
@@ -37,19 +39,10 @@ impl Attendant {
         let dialled = arrived.is_none() && !identity::was_transferred(leg);
         let call = match arrived {
             Some(call) => call,
-            None => {
-                let parker = self.parker_of(leg);
-                let request = request(leg, order, parker);
-                let taken = self.table.lock().park(&request, false, host::now());
-                match taken {
-                    Ok(call) => call,
-                    Err(refusal) => {
-                        let lot = self.lot_named(&request.place).ok();
-                        let slot = wanted_slot(&order.wanted);
-                        return self.refuse(leg, "parking", Verdict::Refused(refusal), lot.as_ref(), slot);
-                    }
-                }
-            }
+            None => match self.take_slot(leg, order, !dialled) {
+                Ok(call) => call,
+                Err(verdict) => return verdict,
+            },
         };
         let mailbox = self.mailboxes.open(&uuid);
         describe_on_channel(leg, &call);
@@ -65,11 +58,33 @@ impl Attendant {
         self.notify(&Notice { call: Some(&call), leg: Some(leg), ..Notice::of(What::Park) });
         if dialled && call.facts.terms.announce && leg.ready() {
             // Whoever takes the call at once need not hear the slot out.
-            let stop = &mut || if mailbox.has_letter() { Heard::Stop } else { Heard::GoOn };
-            leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), stop);
+            leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), &mut UntilLetter(&mailbox));
         }
         self.look_after(leg, &call, &mailbox);
         Verdict::Parked
+    }
+
+    /// A slot for a leg that came here itself. A caller who was transferred here is not sent on without one if there is
+    /// anybody who can be asked.
+    fn take_slot(&self, leg: &Leg<'_>, order: &ParkOrder, transferred: bool) -> Result<Call, Verdict> {
+        let request = request(leg, order, self.parker_of(leg));
+        let taken = self.table.lock().park(&request, false, host::now());
+        let refusal = match taken {
+            Ok(call) => return Ok(call),
+            Err(refusal) => refusal,
+        };
+        let lot = self.lot_named(&request.place).ok();
+        let slot = wanted_slot(&order.wanted);
+        let verdict = self.refuse(leg, "parking", Verdict::Refused(refusal), lot.as_ref(), slot);
+        let nowhere = matches!(verdict.word(), "full" | "taken" | "limit");
+        if transferred && nowhere && !request.parker.is_empty() {
+            match self.bounce(leg, &request, &verdict) {
+                Bounced::Parked(call) => Ok(call),
+                Bounced::Done => Err(verdict),
+            }
+        } else {
+            Err(self.explain(leg, verdict, slot))
+        }
     }
 
     fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> Verdict {
@@ -81,10 +96,10 @@ impl Attendant {
                 leg.set_var("callpark_lot", &call.facts.lot.name);
                 leg.set_var("callpark_domain", &call.facts.lot.domain);
                 if let Some(tone) = call.facts.terms.park_tone.as_deref().filter(|_| leg.ready()) {
-                    leg.play(tone, &mut || Heard::GoOn);
+                    leg.play(tone, &mut ToTheEnd);
                 }
                 if call.facts.terms.announce && leg.ready() {
-                    leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), &mut || Heard::GoOn);
+                    leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), &mut ToTheEnd);
                 }
                 leg.hang_up(HangupCause::NormalClearing);
                 Verdict::Parked
@@ -131,6 +146,19 @@ impl Attendant {
     /// Who parks a leg that came here itself: whoever the channel says, else who transferred it, else nobody.
     fn parker_of(&self, leg: &Leg<'_>) -> String {
         leg.var("callpark_parker").or_else(|| identity::referrer(leg)).unwrap_or_default()
+    }
+}
+
+/// Stops what is played as soon as somebody wants the call.
+struct UntilLetter<'a>(&'a Mailbox);
+
+impl Listener for UntilLetter<'_> {
+    fn frame(&mut self) -> Heard {
+        if self.0.has_letter() { Heard::Stop } else { Heard::GoOn }
+    }
+
+    fn key(&mut self, _: char) -> Heard {
+        Heard::GoOn
     }
 }
 

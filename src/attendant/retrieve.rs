@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::mailbox::Letter;
 use super::{Attendant, Retriever, Verdict, identity};
-use crate::host::{self, Leg, Located};
-use crate::parking::{Call, LotName, Pick, Refusal, Slot, State, Where};
+use crate::host::{self, Cancel, Dial, Leg, Located};
+use crate::parking::{Call, LotName, Party, Pick, Refusal, Slot, State, Where};
 
 /// For how long a retriever's leg waits to be connected. The parked call's thread sees the letter within 20 ms; what can
 /// take longer is its media being changed at that moment.
@@ -30,7 +30,8 @@ impl Attendant {
         };
         let refuse = |verdict: Verdict| {
             let lot = self.table.lock().resolve(&place, slot).ok();
-            self.refuse(leg, "retrieval", verdict, lot.as_ref(), slot)
+            let verdict = self.refuse(leg, "retrieval", verdict, lot.as_ref(), slot);
+            self.explain(leg, verdict, slot)
         };
         if let Err(verdict) = self.may_retrieve(leg, &place, slot) {
             return refuse(verdict);
@@ -41,6 +42,7 @@ impl Attendant {
             Ok(call) => call,
             Err(refusal) => return refuse(Verdict::Refused(refusal)),
         };
+        self.rings.cancel(&call.facts.uuid);
         // Shown from the first answer on: many phones ignore a later update (mod_sofia reads these for the 200 OK).
         leg.set_var("initial_callee_id_name", &call.facts.caller.name);
         leg.set_var("initial_callee_id_number", &call.facts.caller.number);
@@ -123,8 +125,9 @@ impl Attendant {
     /// The command: calls a dial string, and whoever answers gets the parked call.
     pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), String> {
         const RING: Duration = Duration::from_secs(60);
-        let caller = (call.facts.caller.name.as_str(), call.facts.caller.number.as_str());
-        let leg = host::originate(dial, caller, RING)?;
+        let Party { name, number } = &call.facts.caller;
+        let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
+        let leg = host::originate(&dial, &Cancel::default())?;
         send_to_caller(&leg, call)
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::{Attendant, Notice, What};
-use crate::host::{Heard, Leg};
+use crate::host::{Leg, ToTheEnd};
 use crate::parking::{LotId, Refusal, Slot};
 
 /// What an application leaves in `callpark_result`.
@@ -33,7 +33,7 @@ impl Verdict {
     }
 
     /// The phrase for whoever asked; `None` where there is nothing to explain.
-    fn phrase(&self) -> Option<&'static CStr> {
+    pub(super) fn phrase(&self) -> Option<&'static CStr> {
         Some(match self.word() {
             "full" => c"callpark_full",
             "empty" => c"callpark_empty",
@@ -48,7 +48,7 @@ impl Verdict {
 }
 
 impl Attendant {
-    /// Says on the channel, in the log, as an event and in the ear that something was refused.
+    /// Says on the channel, in the log and as an event that something was refused.
     pub(super) fn refuse(
         &self,
         leg: &Leg<'_>,
@@ -77,8 +77,13 @@ impl Attendant {
             };
             self.notify(&Notice { leg: Some(leg), lot: refused_lot, slot, cause: Some(&why), ..Notice::of(what) });
         }
+        verdict
+    }
+
+    /// Says to whoever asked why it cannot be.
+    pub(super) fn explain(&self, leg: &Leg<'_>, verdict: Verdict, slot: Option<&Slot>) -> Verdict {
         if let Some(phrase) = verdict.phrase().filter(|_| leg.ready()) {
-            leg.say(phrase, slot.map_or("", Slot::as_str), &mut || Heard::GoOn);
+            leg.say(phrase, slot.map_or("", Slot::as_str), &mut ToTheEnd);
         }
         verdict
     }

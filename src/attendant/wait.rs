@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::mailbox::{Letter, Mailbox};
 use super::park::millis;
 use super::{Attendant, Notice, Retriever, What, identity};
-use crate::host::{self, Bridged, HangupCause, Heard, Leg, Located};
-use crate::parking::{Call, Ended, Left};
+use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
+use crate::parking::{Call, Ended, Facts, Left, Moment, Party, State, Terms};
 
 /// Heard where no music can be played: two short notes now and then say that the line is alive. Needs no file.
 const LAST_RESORT: &str = "tone_stream://%(180,120,523.25);%(260,5500,659.25);loops=-1";
@@ -18,11 +18,13 @@ const AFTER_BRIDGE: [&str; 3] = ["hangup_after_bridge", "park_after_bridge", "tr
 impl Attendant {
     /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone.
     pub(super) fn look_after(&self, leg: &Leg<'_>, call: &Call, mailbox: &Mailbox) {
-        let mut music = Music::choose(leg, call);
+        let terms = &call.facts.terms;
+        let mut music = Music::choose(leg, terms);
+        let mut comfort = Comfort::of(terms);
         loop {
             match mailbox.take() {
                 Some(Letter::Connect(retriever)) => {
-                    if self.connect(leg, call, &retriever) == Bridged::Talked {
+                    if self.connect(leg, call, &retriever) {
                         // The conversation is over; what the dialplan has after parking is for calls that could not be.
                         if leg.ready() {
                             leg.hang_up(HangupCause::NormalClearing);
@@ -30,40 +32,89 @@ impl Attendant {
                         return;
                     }
                 }
-                None if leg.ready() => music.play(leg, mailbox),
-                None => return self.say_goodbye(leg, call),
+                Some(Letter::FallBack) => self.fall_back(leg, call),
+                Some(Letter::NoAnswer) => {}
+                None if !leg.ready() => return self.say_goodbye(leg, call),
+                None if comfort.due() => comfort.play(leg, mailbox, terms.exit_key),
+                None => music.play(leg, mailbox, Some(&comfort)),
+            }
+            if music.key_pressed() || comfort.key_pressed() {
+                exit(leg, terms);
             }
         }
     }
 
-    fn connect(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> Bridged {
+    /// True if the caller talked to the retriever; the conversation is over then.
+    fn connect(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
         let uuid = &call.facts.uuid;
-        let other = Located::find(&retriever.uuid).filter(|other| other.ready());
-        let (Some(other), true) = (other, leg.ready()) else {
-            self.table.lock().release(uuid, &retriever.uuid, host::now());
-            return Bridged::Never;
+        let other = Located::find(&retriever.uuid);
+        let talked = match other.as_ref().filter(|other| other.ready() && leg.ready()) {
+            None => false,
+            Some(other) => {
+                if let Some(tone) = &call.facts.terms.retrieve_tone {
+                    leg.play(tone, &mut ToTheEnd);
+                }
+                let taker = identity::party(other);
+                self.bridge(leg, other, &call.facts.caller, &taker, &mut || self.connected(leg, other, call, retriever))
+            }
         };
-        if let Some(tone) = &call.facts.terms.retrieve_tone {
-            leg.play(tone, &mut || Heard::GoOn);
+        if !talked {
+            log::warn!("{} could not be connected with {uuid} in slot {}", retriever.uuid, call.facts.slot);
+            self.give_up(call, retriever, other.as_deref());
         }
-        let (caller, taker) = (&call.facts.caller, identity::party(&other));
+        talked
+    }
+
+    /// The caller waits on. A retriever is told by their own application; a parker who answered a ring back has none.
+    fn give_up(&self, call: &Call, retriever: &Retriever, other: Option<&Leg<'_>>) {
+        let mut table = self.table.lock();
+        let state = table.find_leg(&call.facts.uuid).map(|call| call.state);
+        table.release(&call.facts.uuid, &retriever.uuid, host::now());
+        drop(table);
+        if let (Some(State::Retrieving { returning: true, .. }), Some(other)) = (state, other) {
+            other.hang_up(HangupCause::NormalClearing);
+        }
+    }
+
+    /// Joins a waiting caller, whose thread this is, with another leg. True if they heard each other; `connected` is called
+    /// the moment they do.
+    pub(super) fn bridge(
+        &self,
+        leg: &Leg<'_>,
+        other: &Leg<'_>,
+        caller: &Party,
+        taker: &Party,
+        connected: &mut dyn FnMut(),
+    ) -> bool {
         other.present((&caller.name, &caller.number), (&taker.name, &taker.number));
         let set_aside = SetAside::take(leg);
-        let outcome = leg.bridge(&other, &mut || {
-            // A retriever who hung up in this very moment has not heard the caller.
+        let outcome = leg.bridge(other, &mut || {
+            // Somebody who hung up in this very moment has not heard the caller.
             if other.hung_up() {
                 return false;
             }
             set_aside.give_back(leg);
-            self.connected(leg, &other, call, retriever);
+            connected();
             true
         });
         if outcome == Bridged::Never {
             set_aside.give_back(leg);
-            self.table.lock().release(uuid, &retriever.uuid, host::now());
-            log::warn!("{} could not be connected with {uuid} in slot {}", retriever.uuid, call.facts.slot);
         }
-        outcome
+        outcome == Bridged::Talked
+    }
+
+    /// To the fallback, if it can be reached; else the caller waits on in the same slot.
+    fn fall_back(&self, leg: &Leg<'_>, call: &Call) {
+        let Some(fallback) = &call.facts.terms.fallback else { return };
+        let sent = leg.can_reach(fallback).and_then(|()| {
+            let sent = leg.transfer(&fallback.extension, fallback.dialplan.as_deref(), fallback.context.as_deref());
+            sent.then_some(()).ok_or_else(|| "FreeSWITCH refused the transfer".to_owned())
+        });
+        if let Err(why) = sent {
+            let Facts { uuid, slot, lot, .. } = &*call.facts;
+            log::error!("fallback of {uuid} in slot {slot} of {lot} failed, the caller waits on: {why}");
+            self.table.lock().fallback_failed(uuid, host::now());
+        }
     }
 
     fn connected(&self, leg: &Leg<'_>, other: &Leg<'_>, call: &Call, retriever: &Retriever) {
@@ -82,6 +133,7 @@ impl Attendant {
     fn say_goodbye(&self, leg: &Leg<'_>, call: &Call) {
         self.mailboxes.close(&call.facts.uuid);
         let how = if leg.hung_up() { Left::HungUp } else { Left::Moved };
+        self.rings.cancel(&call.facts.uuid);
         let ended = self.table.lock().left(&call.facts.uuid, how, host::now());
         if let Some(ended) = ended {
             self.close_books(leg, &ended, None);
@@ -111,33 +163,63 @@ impl Attendant {
     }
 }
 
-/// What a parked caller hears: the first of these that plays.
-struct Music {
+/// The exit key: the caller leaves the slot for where the lot says, if that is there.
+fn exit(leg: &Leg<'_>, terms: &Terms) {
+    let Some(destination) = &terms.exit_destination else { return };
+    match leg.can_reach(destination) {
+        Ok(()) => {
+            leg.transfer(&destination.extension, destination.dialplan.as_deref(), destination.context.as_deref());
+        }
+        Err(why) => log::error!("exit of {} failed, the caller waits on: {why}", leg.uuid()),
+    }
+}
+
+/// What a waiting caller hears: the first of these that plays.
+pub(super) struct Music {
     choices: Vec<String>,
+    exit_key: Option<char>,
+    pressed: bool,
 }
 
 impl Music {
-    fn choose(leg: &Leg<'_>, call: &Call) -> Music {
-        let asked = [call.facts.terms.hold_music.clone(), leg.hold_music()];
+    pub(super) fn choose(leg: &Leg<'_>, terms: &Terms) -> Music {
+        let asked = [terms.hold_music.clone(), leg.hold_music()];
         let mut choices: Vec<String> = asked.into_iter().flatten().map(spelled_out).collect();
         choices.push("local_stream://moh".into());
         choices.push(LAST_RESORT.into());
         choices.dedup();
-        Music { choices }
+        Music { choices, exit_key: terms.exit_key, pressed: false }
     }
 
-    /// Plays until there is a letter or the leg is wanted elsewhere. What cannot be played is not tried again.
-    fn play(&mut self, leg: &Leg<'_>, mailbox: &Mailbox) {
-        let look = &mut || if mailbox.has_letter() { Heard::Stop } else { Heard::GoOn };
+    fn key_pressed(&mut self) -> bool {
+        std::mem::take(&mut self.pressed)
+    }
+
+    /// Plays until there is a letter, the exit key, a comfort message is due, or the leg is wanted elsewhere. What cannot be
+    /// played is not tried again.
+    pub(super) fn play(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, comfort: Option<&Comfort>) {
+        self.play_with(leg, mailbox, &|| comfort.is_some_and(Comfort::due));
+    }
+
+    /// Plays until `end`, or there is a letter, or the leg is wanted elsewhere.
+    pub(super) fn play_until(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, end: Moment) {
+        while leg.ready() && host::now() < end && !mailbox.has_letter() {
+            self.play_with(leg, mailbox, &|| host::now() >= end);
+        }
+    }
+
+    fn play_with(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, stop: &dyn Fn() -> bool) {
         let Some(choice) = self.choices.first() else {
-            return leg.sleep(Duration::from_millis(20));
+            return leg.sleep(BLINK);
         };
         let began = host::now();
-        let played = leg.play(choice, look);
-        if played || !leg.ready() || mailbox.has_letter() {
+        let mut waiting = Waiting { mailbox, stop, exit_key: self.exit_key, pressed: false };
+        let played = leg.play(choice, &mut waiting);
+        self.pressed = waiting.pressed;
+        if played || self.pressed || !leg.ready() || mailbox.has_letter() {
             // A file so short that it ended at once would spin this thread.
-            if host::now().since(began) < Duration::from_millis(20) && leg.ready() {
-                leg.sleep(Duration::from_millis(20));
+            if host::now().since(began) < BLINK && leg.ready() {
+                leg.sleep(BLINK);
             }
             return;
         }
@@ -145,6 +227,62 @@ impl Music {
             log::warn!("hold music {choice:?} cannot be played to {}; trying the next", leg.uuid());
         }
         self.choices.remove(0);
+    }
+}
+
+const BLINK: Duration = Duration::from_millis(20);
+
+/// Listens while something plays to a waiting caller.
+struct Waiting<'a> {
+    mailbox: &'a Mailbox,
+    stop: &'a dyn Fn() -> bool,
+    exit_key: Option<char>,
+    pressed: bool,
+}
+
+impl Listener for Waiting<'_> {
+    fn frame(&mut self) -> Heard {
+        if self.mailbox.has_letter() || (self.stop)() { Heard::Stop } else { Heard::GoOn }
+    }
+
+    fn key(&mut self, key: char) -> Heard {
+        self.pressed = self.exit_key == Some(key);
+        if self.pressed { Heard::Stop } else { Heard::GoOn }
+    }
+}
+
+/// The message that a waiting caller hears now and then.
+pub(super) struct Comfort {
+    file: Option<String>,
+    interval: Duration,
+    next: Moment,
+    pressed: bool,
+}
+
+impl Comfort {
+    fn of(terms: &Terms) -> Comfort {
+        let interval = terms.comfort_interval;
+        let file = terms.comfort_file.clone().filter(|_| !interval.is_zero());
+        Comfort { file, interval, next: host::now().after(interval), pressed: false }
+    }
+
+    fn due(&self) -> bool {
+        self.file.is_some() && host::now() >= self.next
+    }
+
+    fn key_pressed(&mut self) -> bool {
+        std::mem::take(&mut self.pressed)
+    }
+
+    fn play(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, exit_key: Option<char>) {
+        let Some(file) = &self.file else { return };
+        let mut waiting = Waiting { mailbox, stop: &|| false, exit_key, pressed: false };
+        if !leg.play(file, &mut waiting) && leg.ready() && !mailbox.has_letter() {
+            log::warn!("comfort message {file:?} cannot be played to {}", leg.uuid());
+            self.file = None;
+        }
+        self.pressed = waiting.pressed;
+        self.next = host::now().after(self.interval);
     }
 }
 

@@ -1,13 +1,16 @@
 //! Verbs that do something.
 
+use std::sync::Arc;
+
 use super::Wrong;
 use super::look::{lot_name, slot_name};
 use super::parse::Words;
-use crate::apps::park_order;
+use crate::apps::{park_order, shown};
 use crate::attendant::{Attendant, Whose};
-use crate::parking::LotName;
+use crate::config;
+use crate::parking::{Call, Destination, LotName};
 
-pub(super) fn park(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn park(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (uuid, words) = words.first();
     let uuid = uuid.ok_or(Wrong::Usage)?;
     let (whose, rest) = match words.rest() {
@@ -19,10 +22,10 @@ pub(super) fn park(attendant: &Attendant, words: Words<'_>) -> Result<String, Wr
     }
     let order = park_order(&rest.join(" "))?;
     let call = attendant.park_by_command(uuid, whose, &order)?;
-    Ok(format!("+OK {} {}\n", call.facts.slot, call.facts.lot))
+    Ok(done(&call))
 }
 
-pub(super) fn retrieve(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn retrieve(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
     // A dial string may have spaces, so a last word counts as the lot only if a lot is named so and has the slot.
@@ -50,11 +53,66 @@ pub(super) fn retrieve(attendant: &Attendant, words: Words<'_>) -> Result<String
     Ok(format!("+OK {} {}\n", call.facts.slot, call.facts.uuid))
 }
 
-pub(super) fn reload(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
-    if !words.rest().is_empty() {
+pub(super) fn ringback(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+    let (call, rest) = parked(attendant, words)?;
+    if !rest.is_empty() {
         return Err(Wrong::Usage);
     }
-    match attendant.reload() {
+    attendant.ring_back_now(&call)?;
+    Ok(done(&call))
+}
+
+pub(super) fn transfer(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+    let (slot, words) = words.first();
+    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
+    let words = words.rest();
+    // A fourth word is the lot; with fewer, a last word that names a lot and domain is.
+    let (to, lot) = match words {
+        [to @ .., lot] if words.len() == 4 || (words.len() > 1 && lot.contains('@')) => (to, Some(lot_name(lot)?)),
+        to => (to, None),
+    };
+    let to = Destination::parse(&to.join(" ")).ok_or(Wrong::Usage)?;
+    let call = attendant.call_in(&slot, lot.as_ref())?;
+    attendant.transfer(&call, &to)?;
+    Ok(done(&call))
+}
+
+pub(super) fn label(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+    let (slot, text) = words.first();
+    let call = attendant.call_in(&slot_name(slot.ok_or(Wrong::Usage)?)?, None)?;
+    attendant.label(&call, &text.rest().join(" "))?;
+    Ok(done(&call))
+}
+
+pub(super) fn extend(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+    let (slot, words) = words.first();
+    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
+    let [seconds] = words.rest() else { return Err(Wrong::Usage) };
+    let more = config::seconds(seconds, 1).map_err(|why| Wrong::Error(format!("{}: {why}", shown(seconds))))?;
+    let call = attendant.call_in(&slot, None)?;
+    Ok(done(&attendant.extend(&call, more)?))
+}
+
+/// `<slot> [<lot>]`, and what comes after.
+fn parked<'a>(attendant: &Attendant, words: Words<'a>) -> Result<(Call, Vec<&'a str>), Wrong> {
+    let (slot, words) = words.first();
+    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
+    let (lot, rest) = words.first();
+    let lot = lot.map(lot_name).transpose()?;
+    Ok((attendant.call_in(&slot, lot.as_ref())?, rest.rest().to_vec()))
+}
+
+fn done(call: &Call) -> String {
+    format!("+OK {} {}\n", call.facts.slot, call.facts.lot)
+}
+
+pub(super) fn reload(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+    let apply = match words.rest() {
+        [] => false,
+        ["apply"] => true,
+        _ => return Err(Wrong::Usage),
+    };
+    match attendant.reload(apply) {
         Ok(()) => Ok("+OK\n".into()),
         Err(faults) => {
             let all: Vec<String> = faults.iter().map(ToString::to_string).collect();

@@ -1,6 +1,8 @@
 //! Verbs that only look.
 
 use super::Wrong;
+use std::sync::Arc;
+
 use super::listing::{LotRow, all, call_rows, one};
 use super::parse::Words;
 use crate::apps::shown;
@@ -8,7 +10,7 @@ use crate::attendant::Attendant;
 use crate::host::{self, guard};
 use crate::parking::{LotName, Slot};
 
-pub(super) fn list(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn list(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let lot = match words.rest() {
         [] => None,
@@ -19,7 +21,7 @@ pub(super) fn list(attendant: &Attendant, words: Words<'_>) -> Result<String, Wr
     all(&call_rows(&calls, &attendant.node_name()), format)
 }
 
-pub(super) fn show(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn show(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (slot, lot) = match words.rest() {
         [slot] => (slot, None),
@@ -33,7 +35,7 @@ pub(super) fn show(attendant: &Attendant, words: Words<'_>) -> Result<String, Wr
     }
 }
 
-pub(super) fn lots(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn lots(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     if !words.rest().is_empty() {
         return Err(Wrong::Usage);
@@ -42,7 +44,7 @@ pub(super) fn lots(attendant: &Attendant, words: Words<'_>) -> Result<String, Wr
     all(&rows, format)
 }
 
-pub(super) fn status(attendant: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     if !words.rest().is_empty() {
         return Err(Wrong::Usage);
     }
@@ -70,7 +72,7 @@ pub(super) fn status(attendant: &Attendant, words: Words<'_>) -> Result<String, 
     Ok(text)
 }
 
-pub(super) fn version(_: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn version(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     if words.rest().is_empty() { Ok(version_line()) } else { Err(Wrong::Usage) }
 }
 

@@ -8,6 +8,7 @@ mod look;
 mod parse;
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use crate::attendant::{self, Attendant};
 use crate::host::{Answer, Command, Completions, Interfaces, add_command};
@@ -36,7 +37,7 @@ struct Verb {
     does: &'static str,
     /// Completion lines after the verb; `::callpark::slots` and `::callpark::lots` are what there is at the moment.
     completes: &'static [&'static str],
-    run: fn(&Attendant, Words<'_>) -> Result<String, Wrong>,
+    run: fn(&Arc<Attendant>, Words<'_>) -> Result<String, Wrong>,
 }
 
 const FORMATS: &[&str] =
@@ -79,10 +80,38 @@ static VERBS: &[Verb] = &[
         run: act::retrieve,
     },
     Verb {
+        name: "ringback",
+        syntax: "<slot> [<lot>]",
+        does: "rings the parker now, not at the time-out",
+        completes: &["::callpark::slots"],
+        run: act::ringback,
+    },
+    Verb {
+        name: "transfer",
+        syntax: "<slot> <extension> [<dialplan> [<context>]] [<lot>]",
+        does: "sends the caller elsewhere",
+        completes: &["::callpark::slots"],
+        run: act::transfer,
+    },
+    Verb {
+        name: "label",
+        syntax: "<slot> <text>",
+        does: "a word on the call, for the team",
+        completes: &["::callpark::slots"],
+        run: act::label,
+    },
+    Verb {
+        name: "extend",
+        syntax: "<slot> <seconds>",
+        does: "a later time-out",
+        completes: &["::callpark::slots"],
+        run: act::extend,
+    },
+    Verb {
         name: "reload",
-        syntax: "",
-        does: "reads callpark.conf.xml again; a faulty one changes nothing",
-        completes: &[],
+        syntax: "[apply]",
+        does: "reads callpark.conf.xml again; a faulty one changes nothing; apply: also for calls already parked",
+        completes: &["apply"],
         run: act::reload,
     },
     Verb { name: "status", syntax: "", does: "how the module is", completes: &[], run: look::status },
@@ -95,7 +124,8 @@ pub(crate) struct Callpark;
 impl Command for Callpark {
     const NAME: &'static CStr = c"callpark";
     const DESCRIPTION: &'static CStr = c"Call parking: list, park, retrieve";
-    const SYNTAX: &'static CStr = c"list|show|lots|park|retrieve|reload|status|version|help";
+    const SYNTAX: &'static CStr =
+        c"list|show|lots|park|retrieve|ringback|transfer|label|extend|reload|status|version|help";
 
     fn run(line: &str) -> Answer {
         Answer(match attendant::on_duty() {
@@ -124,7 +154,7 @@ pub(crate) fn completions() -> Completions {
     completions
 }
 
-fn answer(attendant: &Attendant, line: &str) -> String {
+fn answer(attendant: &Arc<Attendant>, line: &str) -> String {
     let words = match Words::split(line) {
         Ok(words) => words,
         Err(why) => return format!("-ERR {why}\n"),
@@ -145,7 +175,7 @@ fn usage(verb: &Verb) -> String {
     format!("callpark {} {}", verb.name, verb.syntax).trim_end().to_owned()
 }
 
-fn help(_: &Attendant, words: Words<'_>) -> Result<String, Wrong> {
+fn help(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let line = |verb: &Verb| format!("{:<58} {}\n", usage(verb), verb.does);
     match words.rest() {
         [] => Ok(VERBS.iter().map(line).collect()),

@@ -24,6 +24,9 @@ const CAUSE: &str = "CallPark-Cause";
 fn action(what: What) -> &'static str {
     match what {
         What::Park => "park",
+        What::RingBack => "ringback",
+        What::RingBackFailed => "ringback-failed",
+        What::Label => "label",
         What::Ended(Outcome::Retrieved) => "retrieve",
         What::Ended(Outcome::Returned) => "return",
         What::Ended(Outcome::Fallback) => "fallback",

@@ -28,6 +28,23 @@ impl Event {
         NonNull::new(event).map(Event)
     }
 
+    /// One that is never fired: a set of names and values for the core.
+    pub(super) fn plain() -> Option<Event> {
+        let mut event = ptr::null_mut();
+        // SAFETY: as in `custom`; without a subclass.
+        unsafe {
+            ffi::switch_event_create_subclass_detailed(
+                c"mod_callpark".as_ptr(),
+                c"event".as_ptr(),
+                0,
+                &mut event,
+                ffi::switch_event_types_t::SWITCH_EVENT_REQUEST_PARAMS,
+                ptr::null(),
+            );
+        }
+        NonNull::new(event).map(Event)
+    }
+
     pub(crate) fn set(&mut self, header: &str, value: &str) {
         let (header, value) = (to_c(header), to_c(value));
         // SAFETY: the event is ours until it is fired; both texts are copied by the core.

@@ -1,7 +1,7 @@
 //! Legs: FreeSWITCH's sessions and their channels.
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -34,6 +34,16 @@ impl Located {
     }
 }
 
+impl Located {
+    /// A leg that a call of the core's answered with, read-locked for us.
+    ///
+    /// # Safety
+    /// `session` is NULL, or read-locked for the caller of this function and not unlocked by anybody else.
+    pub(super) unsafe fn locked(session: *mut ffi::switch_core_session_t) -> Option<Located> {
+        NonNull::new(session).map(|session| Located(Leg { session, _kept: PhantomData }))
+    }
+}
+
 impl Deref for Located {
     type Target = Leg<'static>;
     fn deref(&self) -> &Leg<'static> {
@@ -55,6 +65,27 @@ pub(crate) enum Heard {
     Stop,
 }
 
+/// Is asked while something is played to a leg.
+pub(crate) trait Listener {
+    /// About fifty times a second.
+    fn frame(&mut self) -> Heard;
+    /// The far end pressed a key.
+    fn key(&mut self, key: char) -> Heard;
+}
+
+/// Hears everything out: keys and frames change nothing.
+pub(crate) struct ToTheEnd;
+
+impl Listener for ToTheEnd {
+    fn frame(&mut self) -> Heard {
+        Heard::GoOn
+    }
+
+    fn key(&mut self, _: char) -> Heard {
+        Heard::GoOn
+    }
+}
+
 /// What came of [`Leg::bridge`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bridged {
@@ -67,6 +98,8 @@ pub(crate) enum Bridged {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HangupCause {
     NormalClearing,
+    /// Somebody else was quicker.
+    LoseRace,
 }
 
 const FILE: &CStr = c"mod_callpark";
@@ -78,6 +111,10 @@ impl<'a> Leg<'a> {
     /// `session` is NULL or stays for `'a`.
     pub(super) unsafe fn running(session: *mut ffi::switch_core_session_t) -> Option<Leg<'a>> {
         NonNull::new(session).map(|session| Leg { session, _kept: PhantomData })
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut ffi::switch_core_session_t {
+        self.session.as_ptr()
     }
 
     fn channel(&self) -> *mut ffi::switch_channel_t {
@@ -177,6 +214,7 @@ impl<'a> Leg<'a> {
     pub(crate) fn hang_up(&self, cause: HangupCause) {
         let cause = match cause {
             HangupCause::NormalClearing => ffi::switch_call_cause_t::SWITCH_CAUSE_NORMAL_CLEARING,
+            HangupCause::LoseRace => ffi::switch_call_cause_t::SWITCH_CAUSE_LOSE_RACE,
         };
         // SAFETY: the session is kept; the texts are static.
         unsafe {
@@ -196,25 +234,24 @@ impl<'a> Leg<'a> {
         unsafe { ffi::switch_channel_event_set_data(self.channel(), event.as_ptr()) };
     }
 
-    /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or `each_frame` (asked about fifty
-    /// times a second) says to stop. False if it could not be played.
-    pub(crate) fn play(&self, file: &str, each_frame: &mut dyn FnMut() -> Heard) -> bool {
+    /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or the listener says to stop. False if
+    /// it could not be played.
+    pub(crate) fn play(&self, file: &str, listener: &mut dyn Listener) -> bool {
         let file = to_c(file);
-        let mut each_frame = each_frame;
-        let mut args = on_each_frame(&mut each_frame);
-        // SAFETY: playing is synchronous: `args` and the closure it points to outlive the call, which is what makes
+        let mut listener = listener;
+        let mut args = asking(&mut listener);
+        // SAFETY: playing is synchronous: `args` and the listener it points to outlive the call, which is what makes
         // a stack address sound here; the core keeps neither.
         let status =
             unsafe { ffi::switch_ivr_play_file(self.session.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
         status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
     }
 
-    /// Says a phrase macro, asking `each_frame` as [`Leg::play`] does. False if there is none of that name or it could not be
-    /// played.
-    pub(crate) fn say(&self, phrase: &CStr, data: &str, each_frame: &mut dyn FnMut() -> Heard) -> bool {
+    /// Says a phrase macro. False if there is none of that name or it could not be played.
+    pub(crate) fn say(&self, phrase: &CStr, data: &str, listener: &mut dyn Listener) -> bool {
         let data = to_c(data);
-        let mut each_frame = each_frame;
-        let mut args = on_each_frame(&mut each_frame);
+        let mut listener = listener;
+        let mut args = asking(&mut listener);
         // SAFETY: as in `play`.
         let status = unsafe {
             ffi::switch_ivr_phrase_macro_event(
@@ -340,13 +377,30 @@ fn opt(text: &Option<CString>) -> *const c_char {
     text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
 }
 
-/// The host's way to ask on each frame. Points to the closure's place on the stack, so it is only for calls that are over
-/// before that is.
-fn on_each_frame(each_frame: &mut &mut dyn FnMut() -> Heard) -> ffi::switch_input_args_t {
+/// The host's way to ask a listener. Points to the listener's place on the stack, so it is only for calls that are over
+/// before that is. The key callback is always given: without one the core stops at every key (`switch_ivr_play_say.c`).
+fn asking(listener: &mut &mut dyn Listener) -> ffi::switch_input_args_t {
+    let place = ptr::from_mut(listener).cast::<c_void>();
     ffi::switch_input_args_t {
+        input_callback: Some(on_input),
+        buf: place,
         read_frame_callback: Some(on_frame),
-        user_data: ptr::from_mut(each_frame).cast::<c_void>(),
+        user_data: place,
         ..Default::default()
+    }
+}
+
+/// # Safety
+/// `place` is what [`asking`] put there, of a call that has not come back.
+unsafe fn ask(place: *mut c_void, question: impl FnOnce(&mut dyn Listener) -> Heard) -> HostStatus {
+    let heard = fence("listener", Heard::Stop, || {
+        // SAFETY: by this function's contract.
+        let listener = unsafe { &mut *place.cast::<&mut dyn Listener>() };
+        question(*listener)
+    });
+    match heard {
+        Heard::GoOn => HostStatus::SWITCH_STATUS_SUCCESS,
+        Heard::Stop => HostStatus::SWITCH_STATUS_BREAK,
     }
 }
 
@@ -355,14 +409,25 @@ unsafe extern "C" fn on_frame(
     _frame: *mut ffi::switch_frame_t,
     user_data: *mut c_void,
 ) -> HostStatus {
-    let heard = fence("frame", Heard::Stop, || {
-        // SAFETY: `play` put a pointer to its closure there, and is waiting for this very call to come back.
-        let each_frame = unsafe { &mut *user_data.cast::<&mut dyn FnMut() -> Heard>() };
-        each_frame()
-    });
-    match heard {
-        Heard::GoOn => HostStatus::SWITCH_STATUS_SUCCESS,
-        Heard::Stop => HostStatus::SWITCH_STATUS_BREAK,
+    // SAFETY: the core calls this from within the very call that `asking` was for.
+    unsafe { ask(user_data, |listener| listener.frame()) }
+}
+
+unsafe extern "C" fn on_input(
+    _session: *mut ffi::switch_core_session_t,
+    input: *mut c_void,
+    kind: ffi::switch_input_type_t,
+    buf: *mut c_void,
+    _length: c_uint,
+) -> HostStatus {
+    if kind != ffi::switch_input_type_t::SWITCH_INPUT_TYPE_DTMF {
+        return HostStatus::SWITCH_STATUS_SUCCESS;
+    }
+    // SAFETY: with this kind the core hands a switch_dtmf_t; the rest as in `on_frame`.
+    unsafe {
+        let Some(dtmf) = input.cast::<ffi::switch_dtmf_t>().as_ref() else { return HostStatus::SWITCH_STATUS_SUCCESS };
+        let key = char::from(dtmf.digit.to_ne_bytes()[0]);
+        ask(buf, |listener| listener.key(key))
     }
 }
 
@@ -398,35 +463,4 @@ unsafe extern "C" fn on_message(
         }
     });
     HostStatus::SWITCH_STATUS_SUCCESS
-}
-
-/// Calls a dial string and waits until somebody answers, for at most `patience`. The error is the hangup cause's name.
-pub(crate) fn originate(dial: &str, caller: (&str, &str), patience: Duration) -> Result<Located, String> {
-    let (dial, name, number) = (to_c(dial), to_c(caller.0), to_c(caller.1));
-    let mut answered = ptr::null_mut();
-    let mut cause = ffi::switch_call_cause_t::SWITCH_CAUSE_NONE;
-    // SAFETY: the texts live through the call, which is synchronous; the leg that answers is read-locked for us.
-    unsafe {
-        let status = ffi::switch_ivr_originate(
-            ptr::null_mut(),
-            &mut answered,
-            &mut cause,
-            dial.as_ptr(),
-            u32::try_from(patience.as_secs()).unwrap_or(u32::MAX),
-            ptr::null(),
-            name.as_ptr(),
-            number.as_ptr(),
-            ptr::null_mut(),
-            ptr::null_mut(),
-            ffi::switch_originate_flag_enum_t::SOF_NONE.0,
-            ptr::null_mut(),
-            ptr::null_mut(),
-        );
-        match NonNull::new(answered) {
-            Some(session) if status == HostStatus::SWITCH_STATUS_SUCCESS => {
-                Ok(Located(Leg { session, _kept: PhantomData }))
-            }
-            _ => Err(from_c(ffi::switch_channel_cause2str(cause)).unwrap_or_default()),
-        }
-    }
 }

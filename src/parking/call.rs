@@ -174,7 +174,9 @@ impl Refusal {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) | Refusal::NobodyToRing(_) | Refusal::NoTimeout(_) => "invalid",
+            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) | Refusal::NobodyToRing(_) | Refusal::NoTimeout(_) => {
+                "invalid"
+            }
             Refusal::Full(_) => "full",
             Refusal::Taken(_) | Refusal::AlreadyParked(_) => "taken",
             Refusal::Limit(_) => "limit",

@@ -149,7 +149,9 @@ pub struct Amendment {
 }
 
 impl Amendment {
-    pub(super) fn apply(&self, terms: &Arc<Terms>) -> Arc<Terms> {
+    /// The lot's terms with these changes.
+    #[must_use]
+    pub fn apply(&self, terms: &Arc<Terms>) -> Arc<Terms> {
         let Amendment { park_timeout, ringback, ringback_timeout, fallback, hold_music, announce } = self.clone();
         let mut own = Terms::clone(terms);
         own.park_timeout = park_timeout.unwrap_or(own.park_timeout);

@@ -15,10 +15,10 @@ use std::time::Duration;
 pub use timeouts::Due;
 
 use super::call::{Call, CallId, Ended, Moment, Outcome, Party, Refusal};
-pub(crate) use super::lot::LotPlan;
 use super::lot::Lot;
+pub(crate) use super::lot::LotPlan;
 use super::names::{LotId, LotName, Slot};
-use super::terms::Amendment;
+use super::terms::{Amendment, Terms};
 
 /// Which lot is meant: by name, or by the slot alone, in the first of these domains that knows it.
 #[derive(Clone, Debug, Default)]
@@ -222,6 +222,16 @@ impl Table {
         })
     }
 
+    /// The terms of the lot that is meant; the usual ones if there is none.
+    #[must_use]
+    pub fn terms_at(&self, place: &Where) -> Arc<Terms> {
+        let plan = self.resolve(place, None).ok().and_then(|lot| {
+            let own = self.tenants.get(&lot.domain).and_then(|tenant| tenant.lots.get(&lot.name)).map(|lot| &lot.plan);
+            own.or_else(|| self.templates.iter().find(|plan| plan.id.name == lot.name))
+        });
+        plan.map_or_else(Arc::default, |plan| Arc::clone(&plan.terms))
+    }
+
     fn lot_in(&self, domain: &str, name: Option<&str>, slot: Option<&Slot>) -> Option<LotId> {
         let domain = domain.to_lowercase();
         let tenant = self.tenants.get(domain.as_str());
@@ -308,7 +318,6 @@ impl Table {
         let wait = now.since(call.parked_at);
         Some(Ended { call, outcome, wait })
     }
-
 }
 
 impl Tenant {

@@ -26,7 +26,8 @@ impl Table {
     /// The retriever gave up or could not be connected: the call waits on. False if it was not theirs.
     pub fn release(&mut self, uuid: &str, retriever: &str, now: Moment) -> bool {
         let Some(id) = self.if_claimed(uuid, retriever) else { return false };
-        let returning = self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
+        let returning =
+            self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
         self.wait_on(id, returning, now);
         true
     }
@@ -35,7 +36,8 @@ impl Table {
     /// ended already.
     pub fn connected(&mut self, uuid: &str, now: Moment) -> Option<Ended> {
         let id = *self.by_uuid.get(uuid)?;
-        let returning = self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
+        let returning =
+            self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
         self.end(id, if returning { Outcome::Returned } else { Outcome::Retrieved }, now)
     }
 

@@ -1,0 +1,302 @@
+//! Ringing the parker. Each ring back is a thread of its own, since a call to somebody takes as long as they let it ring;
+//! shutdown ends and joins them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use super::mailbox::Letter;
+use super::{Attendant, Notice, Retriever, What};
+use crate::host::{self, Cancel, Dial, HangupCause, Leg, Located, guard};
+use crate::parking::{Call, Due, Moment, Party, RingBack, Terms, is_name};
+
+/// The scheduler comes by once a second; what is due within half of that is due now, so that it is early by as much as it
+/// would be late.
+const EARLY: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Phones that are ringing, by the waiting leg's UUID, and the threads that wait for them.
+#[derive(Debug, Default)]
+pub(super) struct Rings {
+    ringing: Mutex<HashMap<String, Arc<Cancel>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Rings {
+    /// Runs `ring` on a thread of its own. False if the system has no thread to give.
+    pub(super) fn spawn(&self, uuid: &str, ring: impl FnOnce(&Cancel) + Send + 'static) -> bool {
+        let cancel = Arc::new(Cancel::default());
+        if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
+            before.cancel();
+        }
+        let name = "callpark-ring".to_owned();
+        let body = move || guard::fence("ring back", (), || ring(&cancel));
+        match std::thread::Builder::new().name(name).spawn(body) {
+            Ok(thread) => {
+                let mut threads = self.threads.lock();
+                threads.retain(|thread| !thread.is_finished());
+                threads.push(thread);
+                true
+            }
+            Err(error) => {
+                log::error!("no thread for a ring back: {error}");
+                self.ringing.lock().remove(uuid);
+                false
+            }
+        }
+    }
+
+    /// Stops the phone that rings for this leg, if one does.
+    pub(super) fn cancel(&self, uuid: &str) {
+        if let Some(cancel) = self.ringing.lock().remove(uuid) {
+            cancel.cancel();
+        }
+    }
+
+    fn over(&self, uuid: &str, cancel: &Cancel) {
+        let mut ringing = self.ringing.lock();
+        if ringing.get(uuid).is_some_and(|current| std::ptr::eq(&**current, cancel)) {
+            ringing.remove(uuid);
+        }
+    }
+
+    /// Shutdown: nothing rings, and no thread of ours runs, when this comes back.
+    pub(super) fn end_all(&self) {
+        for cancel in self.ringing.lock().drain().map(|(_, cancel)| cancel) {
+            cancel.cancel();
+        }
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            if thread.join().is_err() {
+                log::error!("a ring back thread ended in a panic");
+            }
+        }
+    }
+}
+
+/// What a ringing phone shows, and for how long it rings.
+struct Phone<'a> {
+    dial: String,
+    party: &'a Party,
+    prefix: String,
+    terms: &'a Terms,
+}
+
+impl Attendant {
+    /// The scheduler's tick: does what is due, without waiting for anything.
+    pub(crate) fn attend(self: &Arc<Self>) {
+        let now = host::now();
+        let due = self.table.lock().due(Moment(now.0 + EARLY));
+        for due in due {
+            self.act(due);
+        }
+    }
+
+    pub(super) fn act(self: &Arc<Self>, due: Due) {
+        match due {
+            Due::RingBack(call) => self.ring_back(call),
+            Due::Fallback(call) => {
+                self.rings.cancel(&call.facts.uuid);
+                self.mailboxes.post(&call.facts.uuid, Letter::FallBack);
+            }
+            Due::Lapsed(call) => {
+                log::warn!(
+                    "{} never came to slot {} of {}: free again",
+                    call.facts.uuid,
+                    call.facts.slot,
+                    call.facts.lot
+                );
+            }
+        }
+    }
+
+    fn ring_back(self: &Arc<Self>, call: Call) {
+        let attendant = Arc::clone(self);
+        let (uuid, attempt) = (call.facts.uuid.clone(), call.attempt);
+        if let Some(leg) = Located::find(&uuid) {
+            self.notify(&Notice {
+                call: Some(&call),
+                leg: Some(&leg),
+                wait: waited(&call),
+                ..Notice::of(What::RingBack)
+            });
+        }
+        log::info!("ring back {attempt} of {uuid} in slot {} of {}", call.facts.slot, call.facts.lot);
+        let spawned = self.rings.spawn(&uuid, move |cancel| attendant.ring_for(&call, cancel));
+        if !spawned {
+            self.table.lock().ring_failed(&uuid, attempt, host::now());
+        }
+    }
+
+    fn ring_for(self: &Arc<Self>, call: &Call, cancel: &Cancel) {
+        let facts = &call.facts;
+        let prefix =
+            facts.terms.ringback_cid_prefix.replace("${slot}", facts.slot.as_str()).replace("${lot}", &facts.lot.name);
+        let answered = self.dial_string(&facts.uuid, &facts.terms.ringback, &facts.parker).and_then(|dial| {
+            let phone = Phone { dial, party: &facts.caller, prefix, terms: &facts.terms };
+            call_phone(&phone, &[("callpark_slot", facts.slot.as_str()), ("callpark_lot", &facts.lot.name)], cancel)
+        });
+        self.rings.over(&facts.uuid, cancel);
+        match answered {
+            Ok(peer) => self.deliver(call, &peer),
+            Err(_) if cancel.cancelled() => {}
+            Err(cause) => self.unanswered(call, &cause),
+        }
+    }
+
+    /// The parker answered: the caller is theirs if nobody was quicker.
+    fn deliver(&self, call: &Call, peer: &Leg<'_>) {
+        let uuid = &call.facts.uuid;
+        let by = Retriever { user: call.facts.parker.clone(), uuid: peer.uuid() };
+        let theirs = self.table.lock().ring_answered(uuid, call.attempt, &by.uuid);
+        if !(theirs && self.mailboxes.post(uuid, Letter::Connect(by))) {
+            peer.hang_up(HangupCause::LoseRace);
+        }
+    }
+
+    fn unanswered(self: &Arc<Self>, call: &Call, cause: &str) {
+        let failed = self.table.lock().ring_failed(&call.facts.uuid, call.attempt, host::now());
+        let Some(call) = failed else { return };
+        log::info!("ring back {} of {} in slot {}: {cause}", call.attempt, call.facts.uuid, call.facts.slot);
+        if let Some(leg) = Located::find(&call.facts.uuid) {
+            let what = Notice::of(What::RingBackFailed);
+            self.notify(&Notice {
+                call: Some(&call),
+                leg: Some(&leg),
+                wait: waited(&call),
+                cause: Some(cause),
+                ..what
+            });
+        }
+        self.attend();
+    }
+
+    /// Whom to ring. `${...}` of a configured dial string are the waiting leg's variables, each taken only if it cannot
+    /// change what the dial string says.
+    fn dial_string(&self, uuid: &str, ringback: &RingBack, parker: &str) -> Result<String, String> {
+        match ringback {
+            RingBack::Nobody => Err("NO_USER".into()),
+            RingBack::Parker => dial_user(parker).ok_or_else(|| "UNALLOCATED_NUMBER".into()),
+            RingBack::DialString(dial) => {
+                let leg = Located::find(uuid).ok_or("ORIGINATOR_CANCEL")?;
+                Ok(filled_in(dial, |name| leg.var(name).filter(|value| is_address(value))))
+            }
+        }
+    }
+
+    /// Rings the parker for a caller who got no slot; see `bounce.rs`.
+    pub(super) fn ring_for_bounced(
+        &self,
+        uuid: &str,
+        parker: &str,
+        phrase: &str,
+        prefix: String,
+        party: &Party,
+        terms: &Arc<Terms>,
+    ) -> bool {
+        let (uuid, dial, phrase) = (uuid.to_owned(), dial_user(parker), phrase.to_owned());
+        let (party, terms) = (party.clone(), Arc::clone(terms));
+        let Some(attendant) = super::on_duty() else { return false };
+        self.rings.spawn(&uuid.clone(), move |cancel| {
+            let answered = dial.ok_or_else(|| "UNALLOCATED_NUMBER".to_owned()).and_then(|dial| {
+                call_phone(&Phone { dial, party: &party, prefix, terms: &terms }, &[("callpark_join", &uuid)], cancel)
+            });
+            attendant.rings.over(&uuid, cancel);
+            let reached = match answered {
+                // Told why on their own leg; then the application there joins them with the caller.
+                Ok(peer) => peer.transfer(&format!("phrase:{phrase},callpark_retrieve:join"), Some("inline"), None),
+                Err(cause) => {
+                    log::info!("{uuid} has no slot and its parker does not answer: {cause}");
+                    false
+                }
+            };
+            if !reached && !cancel.cancelled() {
+                attendant.mailboxes.post(&uuid, Letter::NoAnswer);
+            }
+        })
+    }
+}
+
+fn waited(call: &Call) -> std::time::Duration {
+    host::now().since(call.parked_at)
+}
+
+fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Result<Located, String> {
+    let name = format!("{}{}", phone.prefix, phone.party.name);
+    let number = &phone.party.number;
+    let mut variables = vec![
+        ("origination_caller_id_name", name.as_str()),
+        ("origination_caller_id_number", number),
+        // Early media is not an answer.
+        ("ignore_early_media", "true"),
+    ];
+    if phone.terms.ringback_ignore_voicemail {
+        // A phone that forwards (302), most often to a mailbox, has not answered.
+        variables.push(("outbound_redirect_fatal", "true"));
+    }
+    if let Some(alert_info) = &phone.terms.ringback_alert_info {
+        variables.push(("alert_info", alert_info));
+    }
+    variables.extend_from_slice(more);
+    let dial = Dial {
+        to: &phone.dial,
+        caller_name: &name,
+        caller_number: number,
+        variables: &variables,
+        patience: phone.terms.ringback_timeout,
+    };
+    host::originate(&dial, cancel)
+}
+
+/// `user/1001@example.com` rings every phone that the user has registered. `None` if that is no user: part of a Referred-By
+/// header that somebody wrote must not become a dial string of its own.
+fn dial_user(user: &str) -> Option<String> {
+    let (name, domain) = user.split_once('@')?;
+    (is_address(name) && is_name(domain)).then(|| format!("user/{user}"))
+}
+
+/// Text that stands for one thing in a dial string and cannot begin another.
+fn is_address(text: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '*' | '#' | '@' | '/' | ':');
+    !text.is_empty() && text.len() <= 255 && text.chars().all(plain)
+}
+
+/// Puts values in for `${name}`; what has no value becomes nothing.
+fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        filled.push_str(before);
+        match after.split_once('}') {
+            Some((name, after)) => {
+                filled.push_str(&value(name).unwrap_or_default());
+                rest = after;
+            }
+            None => {
+                rest = "";
+            }
+        }
+    }
+    filled + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_user_becomes_a_dial_string() {
+        assert_eq!(dial_user("1001@example.com").as_deref(), Some("user/1001@example.com"));
+        for bad in ["", "1001", "10,01@x", "[x=y]1001@x", "1001@x,user/1002", "{a=b}1@x", "1 1@x", "1001@"] {
+            assert_eq!(dial_user(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn variables_are_filled_in_and_missing_ones_vanish() {
+        let value = |name: &str| (name == "a").then(|| "1001".to_owned());
+        assert_eq!(filled_in("user/${a}@x:${b}", value), "user/1001@x:");
+        assert_eq!(filled_in("user/${a", value), "user/");
+    }
+}

@@ -1,0 +1,76 @@
+//! Calling somebody.
+
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::event::Event;
+use super::session::Located;
+use super::text::{from_c, to_c};
+use crate::ffi::{self, switch_call_cause_t as Cause};
+
+/// Ends a call that still rings, from another thread. The core looks at it all the while (`cancel_cause`).
+#[derive(Debug, Default)]
+pub(crate) struct Cancel(AtomicU32);
+
+impl Cancel {
+    pub(crate) fn cancel(&self) {
+        self.0.store(Cause::SWITCH_CAUSE_LOSE_RACE.0, Ordering::Release);
+    }
+
+    pub(crate) fn cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire) != Cause::SWITCH_CAUSE_NONE.0
+    }
+}
+
+/// Whom to call, and how that shows there.
+#[derive(Debug)]
+pub(crate) struct Dial<'a> {
+    /// A dial string, such as `user/1001@example.com`.
+    pub(crate) to: &'a str,
+    pub(crate) caller_name: &'a str,
+    pub(crate) caller_number: &'a str,
+    /// Channel variables of the new leg. Data all through: they are handed over as an event, never written into the dial
+    /// string.
+    pub(crate) variables: &'a [(&'a str, &'a str)],
+    pub(crate) patience: Duration,
+}
+
+/// Calls and waits until somebody answers, it is refused, patience ends, or it is cancelled. The error is the name of the
+/// hangup cause.
+pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<Located, String> {
+    let (to, name, number) = (to_c(dial.to), to_c(dial.caller_name), to_c(dial.caller_number));
+    let mut variables = Event::plain().ok_or("no memory")?;
+    for (name, value) in dial.variables {
+        variables.set(name, value);
+    }
+    let mut answered = ptr::null_mut();
+    let mut cause = Cause::SWITCH_CAUSE_NONE;
+    // SAFETY: the texts and the event live through the call, which is synchronous and copies what it keeps. The cancel
+    // cause is a C enum, four bytes like the atomic it is in here, and lives as long. The leg that answers is read-locked
+    // for us.
+    let leg = unsafe {
+        let status = ffi::switch_ivr_originate(
+            ptr::null_mut(),
+            &mut answered,
+            &mut cause,
+            to.as_ptr(),
+            u32::try_from(dial.patience.as_secs()).unwrap_or(u32::MAX).max(1),
+            ptr::null(),
+            name.as_ptr(),
+            number.as_ptr(),
+            ptr::null_mut(),
+            variables.as_ptr(),
+            ffi::switch_originate_flag_enum_t::SOF_NONE.0,
+            cancel.0.as_ptr().cast::<Cause>(),
+            ptr::null_mut(),
+        );
+        if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { Located::locked(answered) } else { None }
+    };
+    leg.ok_or_else(|| cause_name(cause))
+}
+
+fn cause_name(cause: Cause) -> String {
+    // SAFETY: takes a number, answers with a static string.
+    unsafe { from_c(ffi::switch_channel_cause2str(cause)) }.unwrap_or_default()
+}
