@@ -40,10 +40,10 @@ const FUNCTIONS: &[&str] = &[
     "switch_channel_test_flag",
     "switch_channel_test_ready",
     "switch_caller_profile_clone",
-    "switch_core_session_get_app_flags",
     "switch_core_session_get_pool",
     "switch_caller_profile_new",
     // finding out whether a destination exists
+    "switch_loadable_module_get_application_interface",
     "switch_loadable_module_get_dialplan_interface",
     "switch_mutex_lock",
     "switch_mutex_unlock",

@@ -1,5 +1,6 @@
 //! Whether a destination exists, before a caller is sent to it.
 
+use std::ffi::c_int;
 use std::ptr;
 
 use super::session::Leg;
@@ -45,7 +46,7 @@ impl Leg<'_> {
         // with the session. The interface is held from `get` to `let_go`, and the dialplan's module with it.
         unsafe {
             let interface = ffi::switch_loadable_module_get_dialplan_interface(name.as_ptr());
-            let hunt = interface.as_ref()?.hunt_function;
+            let it = interface.as_mut()?;
             let profile = ffi::switch_caller_profile_new(
                 ffi::switch_core_session_get_pool(self.as_ptr()),
                 ptr::null(),
@@ -60,12 +61,12 @@ impl Leg<'_> {
                 context.as_ptr(),
                 extension.as_ptr(),
             );
-            let found = match hunt {
+            let found = match it.hunt_function {
                 Some(hunt) if !profile.is_null() => hunt(self.as_ptr(), argument.cast_mut().cast(), profile),
                 _ => ptr::null_mut(),
             };
             let applications = found.as_ref().map(|extension| names(extension.applications));
-            let_go(interface);
+            let_go(it.rwlock, &mut it.refs, it.reflock, it.parent);
             applications
         }
     }
@@ -90,25 +91,30 @@ unsafe fn names(first: *const ffi::switch_caller_application_t) -> Vec<String> {
 /// `app` or `app::data`, as a dialplan may write it.
 fn application_exists(name: &str) -> bool {
     let name = to_c(name.split("::").next().unwrap_or(name));
-    let mut flags = 0;
-    // SAFETY: the name lives through the call and `flags` is ours to be set.
-    let status = unsafe { ffi::switch_core_session_get_app_flags(name.as_ptr(), &mut flags) };
-    status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS
+    // SAFETY: the name lives through the call; what the core answers with is held, and given back at once.
+    unsafe {
+        let found = ffi::switch_loadable_module_get_application_interface(name.as_ptr()).as_mut();
+        found.map(|it| let_go(it.rwlock, &mut it.refs, it.reflock, it.parent)).is_some()
+    }
 }
 
 /// Gives an interface back: what the host's own macro does (UNPROTECT_INTERFACE in `switch_module_interfaces.h`).
 ///
 /// # Safety
-/// `interface` came from the core, and is given back once.
-unsafe fn let_go(interface: *mut ffi::switch_dialplan_interface_t) {
-    // SAFETY: by this function's contract both it and its module stay until the last line.
+/// The four are fields of one interface that the core handed out, and it is given back once.
+unsafe fn let_go(
+    rwlock: *mut ffi::switch_thread_rwlock_t,
+    refs: &mut c_int,
+    reflock: *mut ffi::switch_mutex_t,
+    module: *mut ffi::switch_loadable_module_interface_t,
+) {
+    // SAFETY: by this function's contract both the interface and its module stay until the last line.
     unsafe {
-        let (own, module) = (&mut *interface, &mut *(*interface).parent);
-        ffi::switch_mutex_lock(own.reflock);
-        own.refs -= 1;
-        module.refs -= 1;
-        ffi::switch_mutex_unlock(own.reflock);
-        ffi::switch_thread_rwlock_unlock(own.rwlock);
-        ffi::switch_thread_rwlock_unlock(module.rwlock);
+        ffi::switch_mutex_lock(reflock);
+        *refs -= 1;
+        (*module).refs -= 1;
+        ffi::switch_mutex_unlock(reflock);
+        ffi::switch_thread_rwlock_unlock(rwlock);
+        ffi::switch_thread_rwlock_unlock((*module).rwlock);
     }
 }
