@@ -54,7 +54,6 @@ const FUNCTIONS: &[&str] = &[
     "switch_ivr_originate",
     "switch_ivr_phrase_macro_event",
     "switch_ivr_play_file",
-    "switch_ivr_read",
     "switch_ivr_session_transfer",
     "switch_ivr_sleep",
     // events

@@ -1,15 +1,12 @@
 //! `callpark_retrieve`
 
 use std::ffi::CStr;
-use std::time::Duration;
 
 use super::serve;
 use super::words::{self, Asked};
-use crate::attendant::{Attendant, RetrieveOrder, Verdict};
+use crate::attendant::{Attendant, RetrieveOrder, Verdict, ask_digits};
 use crate::host::{Application, Leg};
-use crate::parking::{LotName, Pick, Slot};
-
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::parking::{LotName, MAX_SLOT_LENGTH, Pick, Slot};
 
 pub(crate) struct Retrieve;
 
@@ -46,7 +43,7 @@ fn ask(attendant: &Attendant, leg: &Leg<'_>, lot: Option<LotName>) -> Verdict {
     if !leg.make_audible() {
         return Verdict::LegGone;
     }
-    let digits = leg.ask_digits("phrase:callpark_ask_slot", 20, PATIENCE);
+    let digits = ask_digits(leg, c"callpark_ask_slot", MAX_SLOT_LENGTH);
     match digits.as_deref().and_then(Slot::parse) {
         Some(slot) => attendant.retrieve(leg, &RetrieveOrder { pick: Pick::Slot(slot), lot }),
         None => attendant.invalid(leg, "callpark_retrieve", "no slot was dialled".into()),

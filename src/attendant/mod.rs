@@ -4,6 +4,7 @@
 //! called with the lock held. A parked call is looked after by its own leg's thread: that thread plays the music,
 //! connects the retriever, and tells how it ended, so the events of one call are always in order.
 
+mod ask;
 mod bounce;
 mod identity;
 mod mailbox;
@@ -24,6 +25,7 @@ use crate::config::{self, Config, Fault};
 use crate::host::{self, Leg, Located};
 use crate::parking::{Call, Destination, LotId, LotName, LotView, Moment, Refusal, Slot, Table, Where};
 
+pub(crate) use ask::digits as ask_digits;
 pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mailbox::Letter;
-use super::{Attendant, Retriever, Verdict, identity};
+use super::{Attendant, Retriever, Verdict, ask, identity};
 use crate::host::{self, Cancel, Dial, Leg, Located};
 use crate::parking::{Call, LotName, Party, Pick, Refusal, Slot, State, Where};
 
@@ -11,7 +11,6 @@ use crate::parking::{Call, LotName, Party, Pick, Refusal, Slot, State, Where};
 /// take longer is its media being changed at that moment.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PIN_TRIES: usize = 3;
-const PIN_PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 pub(crate) struct RetrieveOrder {
@@ -139,13 +138,8 @@ fn send_to_caller(leg: &Leg<'_>, call: &Call) -> Result<(), String> {
 }
 
 fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {
-    leg.make_audible()
-        && (0..PIN_TRIES).any(|_| {
-            leg.ready()
-                && leg
-                    .ask_digits("phrase:callpark_ask_pin", pin.len().max(1), PIN_PATIENCE)
-                    .is_some_and(|digits| same(&digits, pin))
-        })
+    let right = || ask::digits(leg, c"callpark_ask_pin", pin.len()).is_some_and(|typed| same(&typed, pin));
+    leg.make_audible() && (0..PIN_TRIES).any(|_| leg.ready() && right())
 }
 
 /// Compares without telling by the time it takes how much was right.

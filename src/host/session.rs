@@ -275,30 +275,6 @@ impl<'a> Leg<'a> {
         }
     }
 
-    /// Asks for digits: plays `prompt` and collects until `#`, `most` digits, or `patience` passes.
-    pub(crate) fn ask_digits(&self, prompt: &str, most: usize, patience: Duration) -> Option<String> {
-        let prompt = to_c(prompt);
-        let mut digits = vec![0 as c_char; most + 2];
-        let ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-        // SAFETY: the buffer is as long as said and stays through the call, which is synchronous.
-        unsafe {
-            ffi::switch_ivr_read(
-                self.session.as_ptr(),
-                1,
-                u32::try_from(most).unwrap_or(u32::MAX),
-                prompt.as_ptr(),
-                ptr::null(),
-                digits.as_mut_ptr(),
-                digits.len(),
-                ms,
-                c"#".as_ptr(),
-                0,
-            );
-            from_c(digits.as_ptr())
-        }
-        .filter(|digits| !digits.is_empty())
-    }
-
     /// Sends the leg to an extension; what runs on it returns, and a partner in a bridge is let go. False if the
     /// host refused.
     pub(crate) fn transfer(&self, extension: &str, dialplan: Option<&str>, context: Option<&str>) -> bool {

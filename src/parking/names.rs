@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct Slot(Arc<str>);
 
 /// The longest slot that anybody would dial; also what keeps a hostile argument short.
-const MAX_SLOT_LENGTH: usize = 20;
+pub const MAX_SLOT_LENGTH: usize = 20;
 
 impl Slot {
     /// `None` unless `text` can be dialled: 1 to [`MAX_SLOT_LENGTH`] of digits, `*` and `#`.
@@ -107,7 +107,8 @@ fn expand(part: &str, first: &Slot, last: &Slot, slots: &mut Vec<Slot>) -> Resul
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
-    !text.is_empty() && text.len() <= 255 && text.chars().all(plain)
+    let first = |c: char| c.is_alphanumeric() || matches!(c, '_' | '[' | ':');
+    text.starts_with(first) && text.len() <= 255 && text.chars().all(plain)
 }
 
 /// A lot in its domain, written `main@example.com`.
@@ -197,7 +198,7 @@ mod tests {
     fn lots_are_named_with_or_without_a_domain() {
         let lot = LotName::parse("main@Example.COM").unwrap();
         assert_eq!((lot.name.as_str(), lot.domain.as_deref()), ("main", Some("example.com")));
-        for bad in ["", "@example.com", "main@", "ma in", "main@a@b", "main,x", "${lot}"] {
+        for bad in ["", "@example.com", "main@", "ma in", "main@a@b", "main,x", "${lot}", "-ERR"] {
             assert!(LotName::parse(bad).is_none(), "{bad}");
         }
     }

@@ -1,0 +1,126 @@
+"""Sound over RTP: sends a tone, listens to what comes back. PCMU, 8 kHz, packets of 20 ms."""
+
+import math
+import socket
+import struct
+import threading
+import time
+from collections import deque
+
+RATE = 8000
+FRAME = 160
+
+
+def _encode(sample):
+    """One 16-bit sample in G.711 mu-law."""
+    sign = 0x80 if sample < 0 else 0
+    magnitude = min(abs(sample), 32635) + 132
+    exponent = magnitude.bit_length() - 8
+    return ~(sign | (exponent << 4) | ((magnitude >> (exponent + 3)) & 0x0F)) & 0xFF
+
+
+def _decode(byte):
+    byte = ~byte & 0xFF
+    magnitude = (((byte & 0x0F) << 3) + 132 << ((byte >> 4) & 7)) - 132
+    return -magnitude if byte & 0x80 else magnitude
+
+
+_DECODED = [_decode(byte) for byte in range(256)]
+
+
+def tone(frequency, seconds=1.0, amplitude=8000):
+    """A mu-law tone; whole periods if frequency divides the length."""
+    step = 2 * math.pi * frequency / RATE
+    return bytes(_encode(int(amplitude * math.sin(step * n))) for n in range(int(RATE * seconds)))
+
+
+def strength(samples, frequency):
+    """The share of the sound's power at one frequency (Goertzel), 0 to 1; 0 for silence."""
+    power = sum(sample * sample for sample in samples)
+    if power < 1000 * len(samples):  # under about -60 dB: silence
+        return 0.0
+    coefficient = 2 * math.cos(2 * math.pi * frequency / RATE)
+    before = last = 0.0
+    for sample in samples:
+        before, last = last, sample + coefficient * last - before
+    found = last * last + before * before - coefficient * last * before
+    return 2 * found / (len(samples) * power)
+
+
+class Audio:
+    """One end of an RTP stream. `says` is the frequency it sends, 0 for none."""
+
+    def __init__(self, says=0):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.peer = None
+        self.heard = deque(maxlen=250)  # (time, payload), the last 5 s
+        self.keys = deque()
+        self.open = True
+        self._tone = tone(says) if says else None
+        threading.Thread(target=self._listen, daemon=True).start()
+        if says:
+            threading.Thread(target=self._speak, daemon=True).start()
+
+    def close(self):
+        self.open = False
+        self.socket.close()
+
+    def _listen(self):
+        while self.open:
+            try:
+                packet, _ = self.socket.recvfrom(2048)
+            except OSError:
+                return
+            if len(packet) > 12 and packet[1] & 0x7F == 0:
+                self.heard.append((time.monotonic(), packet[12:]))
+
+    def _speak(self):
+        sequence, stamp, position = 0, 0, 0
+        next_at = time.monotonic()
+        while self.open:
+            if self.peer:
+                kind, payload, mark = 0, self._tone[position:position + FRAME], 0
+                position = (position + FRAME) % len(self._tone)
+                if self.keys:
+                    kind, payload, mark = self.keys.popleft()
+                header = struct.pack("!BBHII", 0x80, kind | mark, sequence & 0xFFFF, stamp & 0xFFFFFFFF, 0x1234)
+                try:
+                    self.socket.sendto(header + payload, self.peer)
+                except OSError:
+                    return
+                sequence, stamp = sequence + 1, stamp + FRAME
+            next_at += 0.02
+            time.sleep(max(0, next_at - time.monotonic()))
+
+    def press(self, key):
+        """A key by RFC 2833, 160 ms long."""
+        code = "0123456789*#".index(key)
+        for step in range(1, 9):
+            end = 0x80 if step > 5 else 0
+            self.keys.append((101, struct.pack("!BBH", code, end | 10, min(step, 6) * FRAME), 0x80 if step == 1 else 0))
+
+    def samples(self, seconds):
+        since = time.monotonic() - seconds
+        return [_DECODED[byte] for at, payload in list(self.heard) if at >= since for byte in payload]
+
+    def hears(self, frequency, within=3.0, share=0.5):
+        """Whether for 300 ms that tone is most of what arrives."""
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            samples = self.samples(0.3)
+            if len(samples) >= 0.2 * RATE and strength(samples, frequency) >= share:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def hears_sound(self, within=3.0):
+        """Whether anything but silence arrives."""
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            samples = self.samples(0.3)
+            if len(samples) >= 0.2 * RATE and sum(s * s for s in samples) > 1000 * len(samples):
+                return True
+            time.sleep(0.05)
+        return False

@@ -1,0 +1,233 @@
+"""A private FreeSWITCH on loopback, with the module in it, and a line to its event socket."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+MODULES = """logfile event_socket commands dptools dialplan_xml sofia loopback tone_stream sndfile native_file local_stream hash
+say_en""".split()
+PLACES = ["/usr/local/freeswitch", "/usr", "/opt/freeswitch"]
+
+
+def find_prefix():
+    """Where FreeSWITCH is installed, or None."""
+    given = os.environ.get("FREESWITCH_PREFIX")
+    if given:
+        return Path(given)
+    asked = subprocess.run(["pkg-config", "--variable=prefix", "freeswitch"], capture_output=True, text=True, check=False)
+    for place in [asked.stdout.strip(), *PLACES]:
+        if place and any((Path(place) / name).exists() for name in ("bin/freeswitch", "sbin/freeswitch")):
+            return Path(place)
+    return None
+
+
+def module_dir(prefix):
+    for place in [prefix / "mod", prefix / "lib/freeswitch/mod", *prefix.glob("lib/*/freeswitch/mod")]:
+        if (place / "mod_sofia.so").exists():
+            return place
+    raise FileNotFoundError(f"no FreeSWITCH modules under {prefix}")
+
+
+def free_port(kind=socket.SOCK_DGRAM):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Switch:
+    """One running FreeSWITCH. `lots` is the inside of <lots>; `dialplan` the inside of the context default."""
+
+    def __init__(self, module, prefix):
+        self.prefix, self.module = prefix, Path(module)
+        self.dir = Path(tempfile.mkdtemp(prefix="callpark-live."))
+        self.sip_port, self.outside_port, self.esl_port = free_port(), free_port(), free_port(socket.SOCK_STREAM)
+        for name in ("mod", "conf", "log", "run", "db", "storage", "temp", "sounds", "recordings"):
+            (self.dir / name).mkdir()
+        for name in MODULES:
+            source = module_dir(prefix) / f"mod_{name}.so"
+            if source.exists():
+                (self.dir / "mod" / source.name).symlink_to(source)
+        (self.dir / "mod/mod_callpark.so").symlink_to(self.module.resolve())
+        self.settings, self.lots, self.process = "", "", None
+
+    def configure(self, lots, settings=""):
+        """Writes callpark.conf.xml; takes effect at start, or with `callpark reload`."""
+        self.lots, self.settings = lots, settings
+        text = (HERE / "conf/freeswitch.xml").read_text()
+        modules = "".join(f'<load module="mod_{name}"/>' for name in [*MODULES, "callpark"])
+        first_rtp = 20000 + (self.sip_port * 7) % 20000 // 2 * 2
+        for name, value in {
+            "MODULES": modules, "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
+            "SETTINGS": settings, "LOTS": lots, "PHRASES": (ROOT / "conf/lang/en/callpark.xml").read_text(),
+            "RTP_FIRST": first_rtp, "RTP_LAST": first_rtp + 6000,
+        }.items():
+            text = text.replace(f"@{name}@", str(value))
+        # FreeSWITCH reads what this writes in one go: a half-written file would be read as a broken one.
+        new = self.dir / "conf/freeswitch.xml.new"
+        new.write_text(text)
+        new.rename(self.dir / "conf/freeswitch.xml")
+
+    def reload(self, lots, settings=""):
+        self.configure(lots, settings)
+        self.api("reloadxml")
+        return self.api("callpark reload")
+
+    def start(self):
+        program = next(p for p in (self.prefix / "bin/freeswitch", self.prefix / "sbin/freeswitch") if p.exists())
+        folders = [word for name in ("conf", "log", "run", "db", "mod", "storage", "temp", "sounds", "recordings")
+                   for word in (f"-{name}", str(self.dir / name))]
+        with open(self.dir / "console", "wb") as console:
+            self.process = subprocess.Popen([str(program), "-nonat", "-nc", "-nf", "-nort", *folders],
+                                            stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        until = time.monotonic() + 40
+        while True:
+            try:
+                self.socket = EventSocket(self.esl_port)
+                if "UP" in self.api("status") and self.api("sofia status").count("RUNNING") == 2:
+                    break
+            except (OSError, EOFError):
+                pass
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise RuntimeError("FreeSWITCH did not start:\n" + (self.dir / "console").read_text()[-3000:])
+            time.sleep(0.2)
+        self.events = Events(self.esl_port)
+        return self
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    # --- the command line
+
+    def api(self, command):
+        return self.socket.api(command)
+
+    def json(self, command):
+        return json.loads(self.api(f"callpark {command} as json"))
+
+    def calls(self, lot=""):
+        return self.json(f"list {lot}")
+
+    def channels(self):
+        return int(self.api("show channels count").split()[0])
+
+    def var(self, uuid, name):
+        value = self.api(f"uuid_getvar {uuid} {name}").strip()
+        return None if value == "_undef_" else value
+
+    def log(self):
+        return (self.dir / "log/freeswitch.log").read_text(errors="replace")
+
+    def memory_kb(self):
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text()).group(1))
+
+    def wait_idle(self, timeout=8):
+        """Until no channel is left."""
+        return wait_for(lambda: self.channels() == 0, timeout)
+
+
+def wait_for(what, timeout=5.0, step=0.05):
+    """Asks until the answer is true; the answer."""
+    until = time.monotonic() + timeout
+    while True:
+        answer = what()
+        if answer or time.monotonic() > until:
+            return answer
+        time.sleep(step)
+
+
+class EventSocket:
+    """The inbound event socket: commands and their answers, one at a time."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=90)
+        self.file = self.socket.makefile("rb")
+        self.lock = threading.Lock()
+        self.read()
+        self.command("auth ClueCon")
+
+    def command(self, text):
+        with self.lock:
+            self.socket.sendall(text.encode("utf-8", "surrogateescape") + b"\n\n")
+            return self.read()
+
+    def read(self):
+        headers = {}
+        while True:
+            line = self.file.readline()
+            if not line:
+                raise EOFError("event socket closed")
+            if line == b"\n":
+                break
+            name, _, value = line.decode().partition(":")
+            headers[name] = value.strip()
+        body = self.file.read(int(headers.get("Content-Length", 0)))
+        return headers, body
+
+    def api(self, command):
+        return self.command(f"api {command}")[1].decode("utf-8", "replace")
+
+
+class Events:
+    """Every callpark::info event, in order."""
+
+    def __init__(self, port):
+        self.all, self.changed = [], threading.Condition()
+        self.socket = EventSocket(port)
+        self.socket.command("event plain CUSTOM callpark::info")
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self):
+        while True:
+            try:
+                headers, body = self.socket.read()
+            except (OSError, EOFError, ValueError):
+                return
+            if headers.get("Content-Type") != "text/event-plain":
+                continue
+            event = {}
+            for line in body.decode("utf-8", "replace").splitlines():
+                name, _, value = line.partition(": ")
+                event[name] = urllib.parse.unquote(value)
+            with self.changed:
+                self.all.append(event)
+                self.changed.notify_all()
+
+    def clear(self):
+        with self.changed:
+            self.all.clear()
+
+    def of(self, uuid):
+        """The actions for one call, in order."""
+        with self.changed:
+            return [event["CallPark-Action"] for event in self.all if event.get("Unique-ID") == uuid]
+
+    def wait(self, action, timeout=5.0, **headers):
+        """The first event of that action whose headers are as said (CallPark_Slot="701")."""
+        wanted = {name.replace("_", "-"): value for name, value in headers.items()}
+        found = wait_for(lambda: self._find(action, wanted), timeout)
+        assert found, f"no {action} with {wanted} in {[e['CallPark-Action'] for e in self.all]}"
+        return found
+
+    def _find(self, action, wanted):
+        with self.changed:
+            for event in self.all:
+                if event["CallPark-Action"] == action and all(event.get(k) == v for k, v in wanted.items()):
+                    return event
+        return None
