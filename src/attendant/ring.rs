@@ -223,11 +223,18 @@ fn waited(call: &Call) -> std::time::Duration {
 }
 
 fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Result<Located, String> {
-    let name = format!("{}{}", phone.prefix, phone.party.name);
+    let name = displayable(&format!("{}{}", phone.prefix, phone.party.name));
+    // The core takes a name for a number and cuts it after every colon and slash (switch_sanitize_number), so these are not
+    // in what it is told; sofia shows the whole name all the same, by its own variable.
+    let plain = name.replace([':', '/', '@'], " ");
     let number = &phone.party.number;
+    let seconds = phone.terms.ringback_timeout.as_secs().max(1).to_string();
     let mut variables = vec![
-        ("origination_caller_id_name", name.as_str()),
+        ("origination_caller_id_name", plain.as_str()),
         ("origination_caller_id_number", number),
+        ("sip_from_display", &name),
+        // `user/` rings for as long as this says, whatever the call to it was given (mod_dptools).
+        ("leg_timeout", &seconds),
         // Early media is not an answer.
         ("ignore_early_media", "true"),
     ];
@@ -241,12 +248,17 @@ fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Resu
     variables.extend_from_slice(more);
     let dial = Dial {
         to: &phone.dial,
-        caller_name: &name,
+        caller_name: &plain,
         caller_number: number,
         variables: &variables,
         patience: phone.terms.ringback_timeout,
     };
     host::originate(&dial, cancel)
+}
+
+/// A name fit for a SIP header, where the core writes it between quotes as it is.
+fn displayable(name: &str) -> String {
+    name.replace(['"', '\\'], "'").replace(char::is_control, " ")
 }
 
 /// `user/1001@example.com` rings every phone that the user has registered. `None` if that is no user: part of a Referred-By

@@ -77,15 +77,17 @@ class Audio:
                 self.heard.append((time.monotonic(), packet[12:]))
 
     def _speak(self):
-        sequence, stamp, position = 0, 0, 0
+        sequence, stamp, position, began = 0, 0, 0, 0
         next_at = time.monotonic()
         while self.open:
             if self.peer:
-                kind, payload, mark = 0, self._tone[position:position + FRAME], 0
+                kind, payload, mark, shown = 0, self._tone[position:position + FRAME], 0, stamp
                 position = (position + FRAME) % len(self._tone)
                 if self.keys:
+                    # Every packet of one key press carries the time at which it began.
                     kind, payload, mark = self.keys.popleft()
-                header = struct.pack("!BBHII", 0x80, kind | mark, sequence & 0xFFFF, stamp & 0xFFFFFFFF, 0x1234)
+                    began = shown = stamp if mark else began
+                header = struct.pack("!BBHII", 0x80, kind | mark, sequence & 0xFFFF, shown & 0xFFFFFFFF, 0x1234)
                 try:
                     self.socket.sendto(header + payload, self.peer)
                 except OSError:
