@@ -34,7 +34,7 @@ def test_the_parker_answers_and_has_the_caller(switch, phones):
     parker, caller, row = parked_by(phones, switch, 0.5)
     call = parker.wait_call(6)
     assert call.caller_name == "Park 701: Alice"
-    assert call.invite_headers["alert-info"] == "park-recall"
+    assert call.invite_headers["alert-info"].strip("<>") == "park-recall"
     assert caller.audio.hears(MUSIC)
     parker_says = phones.made[0].says
     assert call.audio.hears(600) and (parker_says == 0)

@@ -1,6 +1,7 @@
 """Park, retrieve, see it: with real calls, listened to."""
 
 import threading
+import time
 
 import pytest
 
@@ -108,6 +109,7 @@ def test_oldest_newest_and_ask(switch, phones):
     oldest = phones("1001", says=1000).call("do-retrieve-oldest_main")
     assert oldest.audio.hears(500)
     ask = phones("1003", says=1100).call("do-retrieve-ask")
+    time.sleep(0.6)  # a person listens to the prompt first
     ask.press("702#")
     assert ask.audio.hears(600)
     for call in callers:
