@@ -1,0 +1,48 @@
+# mod_callpark: make help
+SHELL := /bin/sh
+CARGO ?= cargo
+MODULE := target/release/libmod_callpark.so
+FREESWITCH_PREFIX ?= $(shell scripts/find-freeswitch)
+export FREESWITCH_PREFIX
+
+.PHONY: help build test lint rules abi live run bench install uninstall clean needs
+
+help: ## this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: needs ## the module: target/release/libmod_callpark.so
+	$(CARGO) build --release
+
+test: needs lint rules abi live ## everything, on what is installed here
+
+lint: needs
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+rules: needs ## unit and property tests, no FreeSWITCH
+	$(CARGO) test --workspace
+
+abi: needs ## our headers against those of every installed FreeSWITCH
+	scripts/prove-abi
+
+live: needs build ## real calls on a real FreeSWITCH
+	CALLPARK_MODULE=$(MODULE) scripts/test-live
+
+run: needs build ## a private FreeSWITCH with the module in it
+	@if [ -n "$(FREESWITCH_PREFIX)" ]; then scripts/start-private $(MODULE) "$(FREESWITCH_PREFIX)"; \
+	else echo "no FreeSWITCH is installed here (FREESWITCH_PREFIX says where another one is)"; exit 1; fi
+
+bench: needs ## cost of the rules
+	$(CARGO) bench
+
+install: build ## the module and its configuration into the installed FreeSWITCH
+	scripts/install $(MODULE)
+
+uninstall: ## the module out of it again; configuration stays
+	scripts/install --remove
+
+clean:
+	$(CARGO) clean
+
+needs:
+	@scripts/install-needs

@@ -1,0 +1,354 @@
+/*
+ * The part of FreeSWITCH's C interface that mod_callpark binds, declared after release 1.10.12.
+ * README.md says how it is proved. With CALLPARK_PROTOTYPES_ONLY only the functions are declared, over types that the
+ * including file has from elsewhere: that is how the proof lays them beside FreeSWITCH's own.
+ */
+#ifndef CALLPARK_SWITCH_H
+#define CALLPARK_SWITCH_H
+
+#ifndef CALLPARK_PROTOTYPES_ONLY
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+/* Known by pointer only. */
+typedef struct switch_core_session switch_core_session_t;
+typedef struct switch_channel switch_channel_t;
+typedef struct switch_caller_profile switch_caller_profile_t;
+typedef struct switch_event switch_event_t;
+typedef struct switch_event_node switch_event_node_t;
+typedef struct switch_frame switch_frame_t;
+typedef struct switch_file_handle switch_file_handle_t;
+typedef struct switch_state_handler_table switch_state_handler_table_t;
+typedef struct switch_ivr_dmachine switch_ivr_dmachine_t;
+typedef struct switch_console_callback_match switch_console_callback_match_t;
+typedef struct switch_dial_handle_s switch_dial_handle_t;
+typedef struct switch_xml *switch_xml_t;
+typedef struct fspr_pool_t switch_memory_pool_t;
+typedef struct fspr_thread_rwlock_t switch_thread_rwlock_t;
+typedef struct fspr_thread_mutex_t switch_mutex_t;
+
+typedef size_t switch_size_t;
+typedef int64_t switch_time_t;
+typedef uint32_t switch_media_flag_t;
+typedef uint32_t switch_originate_flag_t;
+typedef uint32_t switch_scheduler_flag_t;
+typedef uint32_t switch_core_session_message_flag_t;
+typedef uint32_t switch_module_flag_t;
+
+#define SWITCH_API_VERSION 5
+
+typedef enum { SWITCH_FALSE = 0, SWITCH_TRUE = 1 } switch_bool_t;
+
+typedef enum {
+	SWITCH_STATUS_SUCCESS = 0,
+	SWITCH_STATUS_FALSE = 1,
+	SWITCH_STATUS_GENERR = 9,
+	SWITCH_STATUS_BREAK = 11,
+	SWITCH_STATUS_NOUNLOAD = 16
+} switch_status_t;
+
+typedef enum { CS_HANGUP = 10 } switch_channel_state_t;
+typedef enum { CF_ANSWERED = 1, CF_BRIDGED = 9, CF_PROXY_MODE = 17 } switch_channel_flag_t;
+typedef enum { SWITCH_CALL_DIRECTION_INBOUND = 0, SWITCH_CALL_DIRECTION_OUTBOUND = 1 } switch_call_direction_t;
+
+typedef enum {
+	SWITCH_CAUSE_NONE = 0,
+	SWITCH_CAUSE_NORMAL_CLEARING = 16,
+	SWITCH_CAUSE_LOSE_RACE = 702
+} switch_call_cause_t;
+
+typedef enum {
+	SWITCH_EVENT_CUSTOM = 0,
+	SWITCH_EVENT_RELOADXML = 56,
+	SWITCH_EVENT_REQUEST_PARAMS = 62
+} switch_event_types_t;
+
+typedef enum { SWITCH_STACK_BOTTOM = 1 } switch_stack_t;
+typedef enum { SWITCH_CHANNEL_ID_LOG = 0 } switch_text_channel_t;
+
+typedef enum {
+	SWITCH_LOG_ERROR = 3,
+	SWITCH_LOG_WARNING = 4,
+	SWITCH_LOG_NOTICE = 5,
+	SWITCH_LOG_INFO = 6,
+	SWITCH_LOG_DEBUG = 7,
+	SWITCH_LOG_INVALID = 64,
+	SWITCH_LOG_UNINIT = 1000
+} switch_log_level_t;
+
+typedef enum { SWITCH_MESSAGE_INDICATE_BRIDGE = 5 } switch_core_session_message_types_t;
+typedef enum { SWITCH_INPUT_TYPE_DTMF = 0 } switch_input_type_t;
+typedef enum { SWITCH_APPLICATION_INTERFACE = 4, SWITCH_API_INTERFACE = 5 } switch_module_interface_name_t;
+typedef enum { SAF_SUPPORT_NOMEDIA = 1 } switch_application_flag_enum_t;
+typedef enum { SMF_NONE = 0 } switch_media_flag_enum_t;
+typedef enum { SOF_NONE = 0 } switch_originate_flag_enum_t;
+typedef enum { SWITCH_DTMF_UNKNOWN = 0 } switch_dtmf_source_t;
+
+/* Callbacks. */
+typedef struct switch_loadable_module_interface switch_loadable_module_interface_t;
+typedef struct switch_stream_handle switch_stream_handle_t;
+typedef struct switch_caller_extension switch_caller_extension_t;
+typedef struct switch_caller_application switch_caller_application_t;
+typedef struct switch_core_session_message switch_core_session_message_t;
+typedef struct switch_scheduler_task switch_scheduler_task_t;
+typedef switch_status_t (*switch_module_load_t)(switch_loadable_module_interface_t **, switch_memory_pool_t *);
+typedef switch_status_t (*switch_module_shutdown_t)(void);
+typedef switch_status_t (*switch_module_runtime_t)(void);
+typedef void (*switch_application_function_t)(switch_core_session_t *, const char *);
+typedef switch_status_t (*switch_api_function_t)(const char *cmd, switch_core_session_t *session, switch_stream_handle_t *stream);
+typedef switch_caller_extension_t *(*switch_dialplan_hunt_function_t)(switch_core_session_t *, void *, switch_caller_profile_t *);
+typedef switch_status_t (*switch_input_callback_function_t)(switch_core_session_t *session, void *input, switch_input_type_t type,
+	void *buf, unsigned int buflen);
+typedef switch_status_t (*switch_read_frame_callback_function_t)(switch_core_session_t *session, switch_frame_t *frame, void *user_data);
+typedef switch_status_t (*switch_receive_message_hook_t)(switch_core_session_t *, switch_core_session_message_t *);
+typedef void (*switch_event_callback_t)(switch_event_t *);
+typedef void (*switch_scheduler_func_t)(switch_scheduler_task_t *task);
+typedef switch_status_t (*switch_console_complete_callback_t)(const char *, const char *, switch_console_callback_match_t **matches);
+typedef uint8_t *(*switch_stream_handle_read_function_t)(switch_stream_handle_t *handle, int *len);
+typedef switch_status_t (*switch_stream_handle_write_function_t)(switch_stream_handle_t *handle, const char *fmt, ...);
+typedef switch_status_t (*switch_stream_handle_raw_write_function_t)(switch_stream_handle_t *handle, uint8_t *data, switch_size_t datalen);
+
+/* What the loader looks up: <module>_module_interface. */
+typedef struct switch_loadable_module_function_table {
+	int switch_api_version;
+	switch_module_load_t load;
+	switch_module_shutdown_t shutdown;
+	switch_module_runtime_t runtime;
+	switch_module_flag_t flags;
+} switch_loadable_module_function_table_t;
+
+typedef struct switch_dialplan_interface {
+	const char *interface_name;
+	switch_dialplan_hunt_function_t hunt_function;
+	switch_thread_rwlock_t *rwlock;
+	int refs;
+	switch_mutex_t *reflock;
+	switch_loadable_module_interface_t *parent;
+	struct switch_dialplan_interface *next;
+} switch_dialplan_interface_t;
+
+typedef struct switch_application_interface {
+	const char *interface_name;
+	switch_application_function_t application_function;
+	const char *long_desc;
+	const char *short_desc;
+	const char *syntax;
+	uint32_t flags;
+	switch_thread_rwlock_t *rwlock;
+	int refs;
+	switch_mutex_t *reflock;
+	switch_loadable_module_interface_t *parent;
+	struct switch_application_interface *next;
+} switch_application_interface_t;
+
+typedef struct switch_api_interface {
+	const char *interface_name;
+	const char *desc;
+	switch_api_function_t function;
+	const char *syntax;
+	switch_thread_rwlock_t *rwlock;
+	int refs;
+	switch_mutex_t *reflock;
+	switch_loadable_module_interface_t *parent;
+	struct switch_api_interface *next;
+} switch_api_interface_t;
+
+/* Only the two fields after the heads of its lists are used; the lists are all pointers. */
+struct switch_loadable_module_interface {
+	const char *module_name;
+	void *endpoint_interface;
+	void *timer_interface;
+	switch_dialplan_interface_t *dialplan_interface;
+	void *codec_interface;
+	switch_application_interface_t *application_interface;
+	void *chat_application_interface;
+	switch_api_interface_t *api_interface;
+	void *json_api_interface;
+	void *file_interface;
+	void *speech_interface;
+	void *directory_interface;
+	void *chat_interface;
+	void *say_interface;
+	void *asr_interface;
+	void *management_interface;
+	void *limit_interface;
+	void *database_interface;
+	switch_thread_rwlock_t *rwlock;
+	int refs;
+	switch_memory_pool_t *pool;
+};
+
+/* What an API command writes its answer to. */
+struct switch_stream_handle {
+	switch_stream_handle_read_function_t read_function;
+	switch_stream_handle_write_function_t write_function;
+	switch_stream_handle_raw_write_function_t raw_write_function;
+	void *data;
+	void *end;
+	switch_size_t data_size;
+	switch_size_t data_len;
+	switch_size_t alloc_len;
+	switch_size_t alloc_chunk;
+	switch_event_t *param_event;
+};
+
+typedef struct {
+	char digit;
+	uint32_t duration;
+	int32_t flags;
+	switch_dtmf_source_t source;
+} switch_dtmf_t;
+
+/* What is asked and told while something plays. */
+typedef struct {
+	switch_input_callback_function_t input_callback;
+	void *buf;
+	uint32_t buflen;
+	switch_read_frame_callback_function_t read_frame_callback;
+	void *user_data;
+	switch_ivr_dmachine_t *dmachine;
+	int loops;
+} switch_input_args_t;
+
+struct switch_core_session_message {
+	char *from;
+	switch_core_session_message_types_t message_id;
+	int numeric_arg;
+	const char *string_arg;
+	switch_size_t string_arg_size;
+	void *pointer_arg;
+	switch_size_t pointer_arg_size;
+	int numeric_reply;
+	char *string_reply;
+	switch_size_t string_reply_size;
+	void *pointer_reply;
+	switch_size_t pointer_reply_size;
+	switch_core_session_message_flag_t flags;
+	const char *_file;
+	const char *_func;
+	int _line;
+	const char *string_array_arg[10];
+	time_t delivery_time;
+};
+
+struct switch_scheduler_task {
+	int64_t created;
+	int64_t runtime;
+	uint32_t cmd_id;
+	uint32_t repeat;
+	char *group;
+	void *cmd_arg;
+	uint32_t task_id;
+	unsigned long hash;
+};
+
+struct switch_caller_application {
+	char *application_name;
+	char *application_data;
+	switch_application_function_t application_function;
+	struct switch_caller_application *next;
+};
+
+struct switch_caller_extension {
+	char *extension_name;
+	char *extension_number;
+	switch_caller_application_t *current_application;
+	switch_caller_application_t *last_application;
+	switch_caller_application_t *applications;
+	struct switch_caller_profile *children;
+	struct switch_caller_extension *next;
+};
+#endif /* CALLPARK_PROTOTYPES_ONLY */
+
+/* Loading. */
+switch_loadable_module_interface_t *switch_loadable_module_create_module_interface(switch_memory_pool_t *pool, const char *name);
+void *switch_loadable_module_create_interface(switch_loadable_module_interface_t *mod, switch_module_interface_name_t iname);
+
+/* Sessions and channels. */
+switch_core_session_t *switch_core_session_perform_locate(const char *uuid_str, const char *file, const char *func, int line);
+void switch_core_session_rwunlock(switch_core_session_t *session);
+char *switch_core_session_get_uuid(switch_core_session_t *session);
+switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);
+switch_memory_pool_t *switch_core_session_get_pool(switch_core_session_t *session);
+switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session, switch_receive_message_hook_t hook);
+switch_status_t switch_core_event_hook_remove_receive_message(switch_core_session_t *session, switch_receive_message_hook_t hook);
+switch_call_direction_t switch_channel_direction(switch_channel_t *channel);
+void switch_channel_event_set_data(switch_channel_t *channel, switch_event_t *event);
+switch_caller_profile_t *switch_channel_get_caller_profile(switch_channel_t *channel);
+switch_call_cause_t switch_channel_get_cause(switch_channel_t *channel);
+const char *switch_channel_get_hold_music(switch_channel_t *channel);
+const char *switch_channel_get_partner_uuid_copy(switch_channel_t *channel, char *buf, switch_size_t blen);
+switch_channel_state_t switch_channel_get_state(switch_channel_t *channel);
+const char *switch_channel_get_variable_dup(switch_channel_t *channel, const char *varname, switch_bool_t dup, int idx);
+switch_status_t switch_channel_perform_answer(switch_channel_t *channel, const char *file, const char *func, int line);
+switch_channel_state_t switch_channel_perform_hangup(switch_channel_t *channel, const char *file, const char *func, int line,
+	switch_call_cause_t hangup_cause);
+const char *switch_channel_cause2str(switch_call_cause_t cause);
+void switch_channel_set_originatee_caller_profile(switch_channel_t *channel, switch_caller_profile_t *caller_profile);
+void switch_channel_set_originator_caller_profile(switch_channel_t *channel, switch_caller_profile_t *caller_profile);
+switch_status_t switch_channel_set_profile_var(switch_channel_t *channel, const char *name, const char *val);
+switch_status_t switch_channel_set_variable_var_check(switch_channel_t *channel, const char *varname, const char *value,
+	switch_bool_t var_check);
+void switch_channel_step_caller_profile(switch_channel_t *channel);
+uint32_t switch_channel_test_flag(switch_channel_t *channel, switch_channel_flag_t flag);
+int switch_channel_test_ready(switch_channel_t *channel, switch_bool_t check_ready, switch_bool_t check_media);
+switch_caller_profile_t *switch_caller_profile_clone(switch_core_session_t *session, switch_caller_profile_t *tocopy);
+switch_caller_profile_t *switch_caller_profile_new(switch_memory_pool_t *pool, const char *username, const char *dialplan,
+	const char *caller_id_name, const char *caller_id_number, const char *network_addr, const char *ani, const char *aniii,
+	const char *rdnis, const char *source, const char *context, const char *destination_number);
+
+/* Finding out whether a destination exists. */
+switch_application_interface_t *switch_loadable_module_get_application_interface(const char *name);
+switch_dialplan_interface_t *switch_loadable_module_get_dialplan_interface(const char *name);
+switch_status_t switch_mutex_lock(switch_mutex_t *lock);
+switch_status_t switch_mutex_unlock(switch_mutex_t *lock);
+switch_status_t switch_thread_rwlock_unlock(switch_thread_rwlock_t *rwlock);
+
+/* What a call can be made to do. */
+switch_status_t switch_ivr_media(const char *uuid, switch_media_flag_t flags);
+switch_status_t switch_ivr_multi_threaded_bridge(switch_core_session_t *session, switch_core_session_t *peer_session,
+	switch_input_callback_function_t dtmf_callback, void *session_data, void *peer_session_data);
+switch_status_t switch_ivr_originate(switch_core_session_t *session, switch_core_session_t **bleg, switch_call_cause_t *cause,
+	const char *bridgeto, uint32_t timelimit_sec, const switch_state_handler_table_t *table, const char *cid_name_override,
+	const char *cid_num_override, switch_caller_profile_t *caller_profile_override, switch_event_t *ovars,
+	switch_originate_flag_t flags, switch_call_cause_t *cancel_cause, switch_dial_handle_t *dh);
+switch_status_t switch_ivr_phrase_macro_event(switch_core_session_t *session, const char *macro_name, const char *data,
+	switch_event_t *event, const char *lang, switch_input_args_t *args);
+switch_status_t switch_ivr_play_file(switch_core_session_t *session, switch_file_handle_t *fh, const char *file,
+	switch_input_args_t *args);
+switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, const char *extension, const char *dialplan,
+	const char *context);
+switch_status_t switch_ivr_sleep(switch_core_session_t *session, uint32_t ms, switch_bool_t sync, switch_input_args_t *args);
+
+/* Events. */
+switch_status_t switch_event_add_header_string(switch_event_t *event, switch_stack_t stack, const char *header_name, const char *data);
+switch_status_t switch_event_bind_removable(const char *id, switch_event_types_t event, const char *subclass_name,
+	switch_event_callback_t callback, void *user_data, switch_event_node_t **node);
+switch_status_t switch_event_create_subclass_detailed(const char *file, const char *func, int line, switch_event_t **event,
+	switch_event_types_t event_id, const char *subclass_name);
+void switch_event_destroy(switch_event_t **event);
+switch_status_t switch_event_fire_detailed(const char *file, const char *func, int line, switch_event_t **event, void *user_data);
+switch_status_t switch_event_free_subclass_detailed(const char *owner, const char *subclass_name);
+switch_status_t switch_event_reserve_subclass_detailed(const char *owner, const char *subclass_name);
+switch_status_t switch_event_unbind(switch_event_node_t **node);
+
+/* Configuration, console, clock, log, scheduler. */
+switch_xml_t switch_xml_open_cfg(const char *file_path, switch_xml_t *node, switch_event_t *params);
+void switch_xml_free(switch_xml_t xml);
+char *switch_xml_toxml_ex(switch_xml_t xml, switch_bool_t prn_header, switch_bool_t use_utf8_encoding);
+switch_status_t switch_console_add_complete_func(const char *name, switch_console_complete_callback_t cb);
+switch_status_t switch_console_del_complete_func(const char *name);
+void switch_console_push_match(switch_console_callback_match_t **matches, const char *new_val);
+switch_status_t switch_console_set_complete(const char *string);
+const char *switch_core_get_switchname(void);
+char *switch_core_get_variable_dup(const char *varname);
+void switch_log_printf(switch_text_channel_t channel, const char *file, const char *func, int line, const char *userdata,
+	switch_log_level_t level, const char *fmt, ...);
+switch_time_t switch_micro_time_now(void);
+switch_time_t switch_mono_micro_time_now(void);
+uint32_t switch_scheduler_add_task(time_t task_runtime, switch_scheduler_func_t func, const char *desc, const char *group,
+	uint32_t cmd_id, void *cmd_arg, switch_scheduler_flag_t flags);
+uint32_t switch_scheduler_del_task_id(uint32_t task_id);
+
+#endif
