@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+import urllib.parse
 import uuid
 
 from audio import Audio
@@ -221,7 +222,7 @@ class Call:
 
     def invite(self, number, timeout, headers, name):
         phone = self.phone
-        self.remote_uri = f"sip:{number}@{phone.domain}"
+        self.remote_uri = f"sip:{urllib.parse.quote(number, safe='+*-_.')}@{phone.domain}"
         self.local = f'"{name or phone.name}" <sip:{phone.user}@{phone.domain}>;tag={self.tag}'
         self.remote = f"<{self.remote_uri}>"
         phone.calls[self.id] = self

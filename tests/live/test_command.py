@@ -22,7 +22,8 @@ def test_every_format_tells_the_same_and_names_arrive_as_they_were(switch, phone
     caller = phones(name=NAME).call("do-park-703")
     wait_for(switch.calls)
     row = switch.calls("main")[0]
-    shown = NAME.replace('\\"', '"')
+    shown = switch.api(f"uuid_getvar {row['uuid']} caller_id_name")  # as FreeSWITCH has it
+    assert "A&T <" in shown and shown.endswith("\"'%s")
     assert row["caller_name"] == shown and sorted(row) == sorted(FIELDS)
     assert switch.json("show 703")["uuid"] == row["uuid"]
     tree = ET.fromstring(switch.api("callpark list as xml"))
@@ -48,9 +49,9 @@ def test_status_version_and_help(switch):
 def test_completion_offers_verbs_lots_and_taken_slots(switch, phones):
     caller = phones().call("do-park-704")
     wait_for(switch.calls)
-    assert "retrieve" in switch.api("complete callpark ")
-    assert "704" in switch.api("complete callpark show ")
-    assert "main@" in switch.api("complete callpark list ")
+    assert "retrieve" in switch.api("console_complete callpark ")
+    assert "704" in switch.api("console_complete callpark show ")
+    assert "main@" in switch.api("console_complete callpark list ")
     caller.hang_up()
 
 
@@ -186,24 +187,26 @@ def test_load_and_unload_fifty_times(switch):
 
 
 def turns(switch, count):
-    """Parks and retrieves over loopback, whole turns."""
-    for _ in range(count):
-        switch.api("bgapi originate loopback/do-park-auto/default &park")
-        assert wait_for(lambda: "parked" in switch.api("callpark list"), step=0.01)
-        slot = switch.calls()[0]["slot"]
-        assert switch.api(f"callpark retrieve {slot} loopback/tone-1300/default").startswith("+OK")
+    """Parks and retrieves over loopback, ten at a time."""
+    for _ in range(count // 10):
+        for _ in range(10):
+            switch.api("bgapi originate loopback/do-park-auto/default &park")
+        assert wait_for(lambda: switch.api("callpark list").count(" parked ") == 10, step=0.01)
+        for row in switch.calls():
+            assert switch.api(f"callpark retrieve {row['slot']} loopback/tone-1300/default").startswith("+OK")
         assert wait_for(lambda: switch.calls() == [], step=0.01)
         switch.api("hupall")
         assert switch.wait_idle()
 
 
 def test_five_hundred_turns_leave_nothing_behind(switch):
-    turns(switch, 60)
+    turns(switch, 100)
     before = switch.memory_kb()
     threads = len(os.listdir(f"/proc/{switch.process.pid}/task"))
-    turns(switch, 440)
+    turns(switch, 400)
+    print(f"memory before and after 400 turns: {before} kB, {switch.memory_kb()} kB")
     assert switch.memory_kb() - before < 6000, "memory grows with every turn"
-    assert len(os.listdir(f"/proc/{switch.process.pid}/task")) <= threads + 4
+    assert len(os.listdir(f"/proc/{switch.process.pid}/task")) <= threads + 12
     assert switch.channels() == 0
 
 
@@ -221,6 +224,6 @@ def test_a_thousand_parked_calls_are_listed_in_no_time(switch):
         times.append(time.monotonic() - began)
     print(f"list of 1000 calls as JSON, with the socket and the parsing: {min(times) * 1000:.1f} ms at best, "
           f"{sorted(times)[4] * 1000:.1f} ms in the middle")
-    assert min(times) < 0.2  # measured, not proved, here: the benches have the goal of 20 ms
+    assert min(times) < 0.1  # a figure to read, not a race: the machine plays music to a thousand callers meanwhile
     switch.api("hupall")
     assert switch.wait_idle(60)

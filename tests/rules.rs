@@ -1,0 +1,426 @@
+//! The rules, by themselves: what the contract says of parking and retrieving, and random sequences of events that must not
+//! shake the table.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mod_callpark::parking::{
+    Amendment, Destination, Due, Left, LotId, LotName, LotPlan, Moment, Outcome, ParkRequest, Party, Pick, Refusal,
+    RingBack, Slot, SlotOrder, SlotTaken, State, Table, Terms, Wanted, Where, parse_slots,
+};
+use proptest::prelude::*;
+
+const DOMAIN: &str = "a.test";
+
+fn plan(name: &str, domain: &str, slots: &str, terms: Terms) -> LotPlan {
+    LotPlan {
+        id: LotId::new(name, domain),
+        slots: parse_slots(slots).unwrap().into(),
+        labels: Arc::default(),
+        terms: Arc::new(terms),
+    }
+}
+
+fn table(terms: Terms) -> Table {
+    Table::new(&[plan("main", DOMAIN, "701-703", terms)], None)
+}
+
+fn place(domain: &str) -> Where {
+    Where { lot: None, domains: vec![domain.into()] }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment(Duration::from_secs(seconds))
+}
+
+fn slot(text: &str) -> Slot {
+    Slot::parse(text).unwrap()
+}
+
+fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
+    ParkRequest {
+        uuid: uuid.into(),
+        place: place(DOMAIN),
+        wanted,
+        caller: Party { name: "Alice".into(), number: "555".into() },
+        parker: "1001@a.test".into(),
+        label: String::new(),
+        amend: Amendment::default(),
+        parked_at_ms: 0,
+        dice: 5,
+    }
+}
+
+/// Parks `uuid` automatically; the slot it got.
+fn park(table: &mut Table, uuid: &str) -> String {
+    table.park(&request(uuid, Wanted::Auto), false, at(0)).unwrap().facts.slot.to_string()
+}
+
+fn fallback() -> Option<Destination> {
+    Destination::parse("1000")
+}
+
+#[test]
+fn automatic_slots_follow_the_lots_order() {
+    for (order, expected) in [
+        (SlotOrder::First, ["701", "701", "702"]),
+        (SlotOrder::Next, ["701", "702", "703"]),
+        (SlotOrder::LongestFree, ["701", "702", "703"]),
+    ] {
+        let mut table = table(Terms { slot_order: order, ..Terms::default() });
+        let first = park(&mut table, "a");
+        table.left("a", Left::HungUp, at(1));
+        let got = [first, park(&mut table, "b"), park(&mut table, "c")];
+        assert_eq!(got, expected, "{order:?}");
+    }
+}
+
+#[test]
+fn of_two_who_want_one_slot_exactly_one_gets_the_caller() {
+    let mut table = table(Terms::default());
+    park(&mut table, "a");
+    let pick = Pick::Slot(slot("701"));
+    table.claim(&place(DOMAIN), &pick, "first").unwrap();
+    assert_eq!(table.claim(&place(DOMAIN), &pick, "second").unwrap_err(), Refusal::Gone(slot("701")));
+    assert_eq!(table.connected("a", at(9)).unwrap().outcome, Outcome::Retrieved);
+    assert!(matches!(table.claim(&place(DOMAIN), &pick, "third"), Err(Refusal::Empty(_))));
+    table.check().unwrap();
+}
+
+#[test]
+fn a_claim_that_comes_to_nothing_leaves_the_caller_parked() {
+    let mut table = table(Terms::default());
+    park(&mut table, "a");
+    table.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap();
+    assert!(!table.release("a", "somebody else", at(1)));
+    assert!(table.release("a", "r", at(1)));
+    assert_eq!(table.find_leg("a").unwrap().state, State::Parked);
+    assert_eq!(table.find_leg("a").unwrap().deadline, Some(at(90)));
+}
+
+#[test]
+fn oldest_and_newest_pass_over_those_being_taken() {
+    let mut table = table(Terms::default());
+    for uuid in ["a", "b", "c"] {
+        park(&mut table, uuid);
+    }
+    let mut take = |pick: &Pick, by: &str| table.claim(&place(DOMAIN), pick, by).map(|call| call.facts.uuid.clone());
+    assert_eq!(take(&Pick::Oldest, "r1").unwrap(), "a");
+    assert_eq!(take(&Pick::Newest, "r2").unwrap(), "c");
+    assert_eq!(take(&Pick::Oldest, "r3").unwrap(), "b");
+    assert!(take(&Pick::Newest, "r4").is_err());
+}
+
+#[test]
+fn full_lots_overflow_once_around() {
+    let chain = |to: &str| Terms { overflow_lot: Some(to.into()), ..Terms::default() };
+    let plans = [plan("a", DOMAIN, "1", chain("b")), plan("b", DOMAIN, "2", chain("a"))];
+    let mut table = Table::new(&plans, None);
+    assert_eq!([park(&mut table, "x"), park(&mut table, "y")], ["1", "2"]);
+    assert!(matches!(table.park(&request("z", Wanted::Auto), false, at(0)), Err(Refusal::Full(_))));
+}
+
+#[test]
+fn a_taken_slot_is_returned_or_the_next_one_used() {
+    for (taken, expected) in [(SlotTaken::Return, None), (SlotTaken::Next, Some("701"))] {
+        let mut table = table(Terms { slot_taken: taken, ..Terms::default() });
+        table.park(&request("a", Wanted::Slot(slot("702"))), false, at(0)).unwrap();
+        let second = table.park(&request("b", Wanted::Slot(slot("702"))), false, at(0));
+        assert_eq!(second.as_ref().ok().map(|call| call.facts.slot.as_str()), expected);
+        table.check().unwrap();
+    }
+}
+
+#[test]
+fn templates_are_copied_into_each_domain_and_kept_apart() {
+    let mut table = Table::new(&[plan("main", "*", "701", Terms::default())], None);
+    let in_domain = |uuid: &str, domain: &str| ParkRequest { place: place(domain), ..request(uuid, Wanted::Auto) };
+    assert!(table.park(&in_domain("a", "x.test"), false, at(0)).is_ok());
+    assert!(table.park(&in_domain("b", "y.test"), false, at(0)).is_ok());
+    assert!(matches!(table.park(&in_domain("c", "x.test"), false, at(0)), Err(Refusal::Full(_))));
+    assert!(matches!(table.claim(&place("z.test"), &Pick::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
+    assert_eq!(table.claim(&place("Y.TEST"), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "b");
+}
+
+#[test]
+fn a_reservation_is_for_its_leg_and_lapses() {
+    let mut table = table(Terms::default());
+    table.park(&request("a", Wanted::Auto), true, at(0)).unwrap();
+    assert!(matches!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
+    assert_eq!(table.arrive("b", at(1)).map(|call| call.id), None);
+    assert_eq!(table.arrive("a", at(2)).unwrap().parked_at, at(2));
+    table.park(&request("c", Wanted::Auto), true, at(2)).unwrap();
+    assert!(table.left("c", Left::HungUp, at(3)).is_none(), "a leg that never came has no outcome");
+    table.park(&request("d", Wanted::Auto), true, at(3)).unwrap();
+    assert!(matches!(table.due(at(20)).as_slice(), [Due::Lapsed(call)] if call.facts.uuid == "d"));
+    table.check().unwrap();
+}
+
+#[test]
+fn a_parker_holds_as_many_calls_as_allowed() {
+    let mut table = table(Terms { park_limit_per_user: 1, ..Terms::default() });
+    park(&mut table, "a");
+    assert_eq!(table.park(&request("b", Wanted::Auto), false, at(0)).unwrap_err(), Refusal::Limit(1));
+    table.left("a", Left::HungUp, at(1));
+    park(&mut table, "b");
+}
+
+#[test]
+fn ring_back_ring_back_fallback() {
+    let mut table = table(Terms { ringback_attempts: 2, fallback: fallback(), ..Terms::default() });
+    park(&mut table, "a");
+    assert!(table.due(at(89)).is_empty());
+    assert!(matches!(table.due(at(90)).as_slice(), [Due::RingBack(call)] if call.attempt == 1));
+    assert!(table.due(at(95)).is_empty(), "told once");
+    table.ring_failed("a", 1, at(110)).unwrap();
+    assert!(table.ring_failed("a", 1, at(111)).is_none());
+    assert!(table.due(at(199)).is_empty());
+    assert!(matches!(table.due(at(200)).as_slice(), [Due::RingBack(call)] if call.attempt == 2));
+    table.ring_failed("a", 2, at(220)).unwrap();
+    assert!(matches!(table.due(at(220)).as_slice(), [Due::Fallback(_)]));
+    assert_eq!(table.left("a", Left::Moved, at(221)).unwrap().outcome, Outcome::Fallback);
+}
+
+#[test]
+fn a_retriever_and_the_parker_race_in_either_order() {
+    let ringing = || {
+        let mut table = table(Terms::default());
+        park(&mut table, "a");
+        table.due(at(90));
+        table
+    };
+    let mut quicker_retriever = ringing();
+    quicker_retriever.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap();
+    assert!(!quicker_retriever.ring_answered("a", 1, "p"));
+    assert_eq!(quicker_retriever.connected("a", at(91)).unwrap().outcome, Outcome::Retrieved);
+
+    let mut quicker_parker = ringing();
+    assert!(quicker_parker.ring_answered("a", 1, "p"));
+    assert!(matches!(quicker_parker.claim(&place(DOMAIN), &Pick::Oldest, "r"), Err(_)));
+    assert_eq!(quicker_parker.connected("a", at(91)).unwrap().outcome, Outcome::Returned);
+
+    let mut gone_again = ringing();
+    assert!(gone_again.ring_answered("a", 1, "p"));
+    assert!(gone_again.release("a", "p", at(92)), "the parker hung up at once");
+    assert_eq!(gone_again.find_leg("a").unwrap().state, State::Parked);
+    assert_eq!(gone_again.find_leg("a").unwrap().deadline, Some(at(182)));
+}
+
+#[test]
+fn a_fallback_that_failed_keeps_the_caller_and_comes_again() {
+    let mut table = table(Terms { ringback: RingBack::Nobody, fallback: fallback(), ..Terms::default() });
+    park(&mut table, "a");
+    assert!(matches!(table.due(at(90)).as_slice(), [Due::Fallback(_)]));
+    assert!(matches!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r"), Err(Refusal::Gone(_))));
+    table.fallback_failed("a", at(91)).unwrap();
+    assert!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r").is_ok());
+    table.release("a", "r", at(92));
+    assert!(matches!(table.due(at(181)).as_slice(), [Due::Fallback(_)]));
+}
+
+#[test]
+fn max_park_time_interrupts_a_ring_back() {
+    let terms = Terms { max_park_time: Duration::from_secs(100), fallback: fallback(), ..Terms::default() };
+    let mut table = table(terms);
+    park(&mut table, "a");
+    assert!(matches!(table.due(at(90)).as_slice(), [Due::RingBack(_)]));
+    assert!(matches!(table.due(at(100)).as_slice(), [Due::Fallback(_)]));
+    assert!(table.ring_failed("a", 1, at(101)).is_none());
+}
+
+#[test]
+fn nobody_to_ring_and_no_fallback_means_for_ever() {
+    let mut table = table(Terms::default());
+    table.park(&ParkRequest { parker: String::new(), ..request("a", Wanted::Auto) }, false, at(0)).unwrap();
+    assert_eq!(table.next_deadline(), None);
+    assert!(table.extend("a", Duration::from_secs(5)).is_err());
+    assert!(table.ring_now("a").is_err());
+}
+
+#[test]
+fn a_new_configuration_keeps_calls_under_their_old_terms_until_it_is_applied() {
+    let mut table = table(Terms::default());
+    park(&mut table, "a");
+    let shorter = plan("main", DOMAIN, "701-703", Terms { park_timeout: Duration::from_secs(10), ..Terms::default() });
+    table.replace_lots(&[shorter], None);
+    assert_eq!(table.next_deadline(), Some(at(90)));
+    table.apply_terms(at(5));
+    assert_eq!(table.next_deadline(), Some(at(10)));
+    table.replace_lots(&[plan("other", DOMAIN, "801", Terms::default())], None);
+    table.check().unwrap();
+    assert_eq!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "a");
+    table.connected("a", at(6));
+    assert!(table.lots(at(6)).iter().all(|lot| &*lot.id.name == "other"));
+    table.check().unwrap();
+}
+
+#[test]
+fn a_slot_that_moved_to_another_lot_is_still_taken() {
+    let mut table = table(Terms::default());
+    park(&mut table, "a");
+    table.replace_lots(&[plan("other", DOMAIN, "701", Terms::default())], None);
+    assert!(table.park(&request("b", Wanted::Auto), false, at(0)).is_err());
+    table.left("a", Left::HungUp, at(1));
+    assert_eq!(park(&mut table, "b"), "701");
+    table.check().unwrap();
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Park { leg: u8, slot: Option<u8>, reserve: bool, other_domain: bool },
+    Arrive(u8),
+    Claim { slot: u8, by: u8 },
+    ClaimOldest(u8),
+    Release { leg: u8, by: u8 },
+    Connected(u8),
+    Left { leg: u8, moved: bool },
+    Pass(u16),
+    RingNow(u8),
+    RingAnswered { leg: u8, attempt: u32, by: u8 },
+    RingFailed { leg: u8, attempt: u32 },
+    FallbackFailed(u8),
+    Extend(u8),
+    Reload(u8, bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let leg = || 0..12u8;
+    prop_oneof![
+        4 => (leg(), prop::option::of(0..8u8), any::<bool>(), any::<bool>())
+            .prop_map(|(leg, slot, reserve, other_domain)| Step::Park { leg, slot, reserve, other_domain }),
+        2 => leg().prop_map(Step::Arrive),
+        2 => (0..8u8, 0..4u8).prop_map(|(slot, by)| Step::Claim { slot, by }),
+        1 => (0..4u8).prop_map(Step::ClaimOldest),
+        1 => (leg(), 0..4u8).prop_map(|(leg, by)| Step::Release { leg, by }),
+        1 => leg().prop_map(Step::Connected),
+        1 => (leg(), any::<bool>()).prop_map(|(leg, moved)| Step::Left { leg, moved }),
+        3 => (0..120u16).prop_map(Step::Pass),
+        1 => leg().prop_map(Step::RingNow),
+        1 => (leg(), 0..4u32, 0..4u8).prop_map(|(leg, attempt, by)| Step::RingAnswered { leg, attempt, by }),
+        1 => (leg(), 0..4u32).prop_map(|(leg, attempt)| Step::RingFailed { leg, attempt }),
+        1 => leg().prop_map(Step::FallbackFailed),
+        1 => leg().prop_map(Step::Extend),
+        1 => (0..4u8, any::<bool>()).prop_map(|(which, apply)| Step::Reload(which, apply)),
+    ]
+}
+
+fn configuration(which: u8) -> Vec<LotPlan> {
+    let terms = |n: u8| Terms {
+        slot_order: [SlotOrder::First, SlotOrder::Next, SlotOrder::LongestFree, SlotOrder::Random][usize::from(n % 4)],
+        fallback: fallback().filter(|_| n % 2 == 0),
+        ringback_attempts: u32::from(n),
+        max_park_time: Duration::from_secs(if n == 2 { 200 } else { 0 }),
+        slot_taken: if n == 3 { SlotTaken::Next } else { SlotTaken::Return },
+        park_limit_per_user: if n == 1 { 3 } else { 0 },
+        ..Terms::default()
+    };
+    match which {
+        0 => vec![plan("main", DOMAIN, "1-4", terms(0)), plan("more", "*", "5-8", terms(1))],
+        1 => vec![plan("main", DOMAIN, "3-8", terms(2))],
+        2 => vec![plan("all", "*", "1-8", terms(3))],
+        _ => vec![plan("elsewhere", "b.test", "1-2", terms(1))],
+    }
+}
+
+proptest! {
+    // 1,000 sequences of about 100 events.
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sequence_of_events_loses_a_caller(steps in prop::collection::vec(step(), 60..140)) {
+        let mut table = Table::new(&configuration(0), None);
+        let mut now = at(0);
+        // Legs that are parked and have no outcome yet, by what the table answered.
+        let mut waiting: HashMap<String, bool> = HashMap::new();
+        let name = |leg: u8| format!("leg{leg}");
+        for step in steps {
+            let mut ended = None;
+            match step.clone() {
+                Step::Park { leg, slot: wanted, reserve, other_domain } => {
+                    let wanted = wanted.map_or(Wanted::Auto, |n| Wanted::Slot(slot(&(n + 1).to_string())));
+                    let domain = if other_domain { "b.test" } else { DOMAIN };
+                    let order = ParkRequest { place: place(domain), dice: u64::from(leg) * 31, ..request(&name(leg), wanted) };
+                    if let Ok(call) = table.park(&order, reserve, now) {
+                        prop_assert!(waiting.insert(call.facts.uuid.clone(), reserve).is_none());
+                    }
+                }
+                Step::Arrive(leg) => {
+                    if table.arrive(&name(leg), now).is_some() {
+                        prop_assert_eq!(waiting.insert(name(leg), false), Some(true));
+                    }
+                }
+                Step::Claim { slot: n, by } => {
+                    let _ = table.claim(&place(DOMAIN), &Pick::Slot(slot(&(n + 1).to_string())), &format!("r{by}"));
+                }
+                Step::ClaimOldest(by) => {
+                    let lot = LotName::parse("main");
+                    let _ = table.claim(&Where { lot, ..place(DOMAIN) }, &Pick::Oldest, &format!("r{by}"));
+                }
+                Step::Release { leg, by } => {
+                    table.release(&name(leg), &format!("r{by}"), now);
+                }
+                Step::Connected(leg) => {
+                    let state = table.find_leg(&name(leg)).map(|call| call.state);
+                    if matches!(state, Some(State::Retrieving { .. })) {
+                        ended = table.connected(&name(leg), now).map(|ended| ended.call.facts.uuid.clone());
+                        prop_assert!(ended.is_some());
+                    }
+                }
+                Step::Left { leg, moved } => {
+                    let reserved = waiting.get(&name(leg)).copied();
+                    let outcome = table.left(&name(leg), if moved { Left::Moved } else { Left::HungUp }, now);
+                    prop_assert_eq!(outcome.is_some(), reserved == Some(false), "one outcome for each who was parked");
+                    ended = reserved.map(|_| name(leg));
+                }
+                Step::Pass(seconds) => {
+                    now = now.after(Duration::from_secs(seconds.into()));
+                    for due in table.due(now) {
+                        if let Due::Lapsed(call) = due {
+                            prop_assert_eq!(waiting.remove(&call.facts.uuid), Some(true));
+                        }
+                    }
+                    prop_assert!(table.due(now).is_empty(), "told once");
+                }
+                Step::RingNow(leg) => {
+                    let _ = table.ring_now(&name(leg));
+                }
+                Step::RingAnswered { leg, attempt, by } => {
+                    table.ring_answered(&name(leg), attempt, &format!("r{by}"));
+                }
+                Step::RingFailed { leg, attempt } => {
+                    table.ring_failed(&name(leg), attempt, now);
+                }
+                Step::FallbackFailed(leg) => {
+                    table.fallback_failed(&name(leg), now);
+                }
+                Step::Extend(leg) => {
+                    let _ = table.extend(&name(leg), Duration::from_secs(30));
+                }
+                Step::Reload(which, apply) => {
+                    table.replace_lots(&configuration(which), None);
+                    if apply {
+                        table.apply_terms(now);
+                    }
+                }
+            }
+            if let Some(uuid) = ended {
+                waiting.remove(&uuid);
+            }
+            if let Err(wrong) = table.check() {
+                prop_assert!(false, "after {step:?}: {wrong}");
+            }
+            let calls = table.calls(None);
+            prop_assert_eq!(calls.len(), waiting.len(), "after {:?} the table has others than those who wait", step);
+            let slots: HashSet<_> = calls.iter().map(|call| (call.facts.lot.domain.clone(), call.facts.slot.clone())).collect();
+            prop_assert_eq!(slots.len(), calls.len(), "two callers in one slot");
+            for call in &calls {
+                prop_assert!(waiting.contains_key(&call.facts.uuid));
+                let for_ever = call.facts.terms.park_timeout.is_zero() || !(call.facts.can_ring() || call.facts.terms.fallback.is_some());
+                if call.state == State::Parked && !for_ever {
+                    prop_assert!(call.deadline.is_some(), "after {:?} nothing will happen for {:?}", step, call);
+                }
+            }
+        }
+    }
+}
