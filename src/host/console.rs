@@ -61,7 +61,11 @@ unsafe extern "C" fn trampoline<C: Completer>(
     _word: *const c_char,
     matches: *mut *mut ffi::switch_console_callback_match_t,
 ) -> ffi::switch_status_t {
-    let found = fence("completion", Vec::new(), || C::words().0);
+    let mut found = fence("completion", Vec::new(), || C::words().0);
+    // The core sorts the matches itself, and loses its way in the list when it has to swap two of more than three
+    // (switch_console_sort_matches): given in its own order there is nothing to swap.
+    found.sort_unstable();
+    found.dedup();
     for word in &found {
         let word = to_c(word);
         // SAFETY: the core hands the list to add to; the word is copied there.
