@@ -1,6 +1,7 @@
 //! Tab completion on the console.
 
 use std::ffi::{CStr, c_char};
+use std::ptr;
 
 use super::guard::fence;
 use super::text::to_c;
@@ -61,19 +62,18 @@ unsafe extern "C" fn trampoline<C: Completer>(
     _word: *const c_char,
     matches: *mut *mut ffi::switch_console_callback_match_t,
 ) -> ffi::switch_status_t {
-    let mut found = fence("completion", Vec::new(), || C::words().0);
-    // The core sorts the matches itself, and loses its way in the list when it has to swap two of more than three
-    // (switch_console_sort_matches): given in its own order there is nothing to swap.
-    found.sort_unstable();
-    found.dedup();
+    let found = fence("completion", Vec::new(), || C::words().0);
+    if found.is_empty() {
+        return ffi::switch_status_t::SWITCH_STATUS_FALSE;
+    }
+    // A list of our own, made from nothing: what the core's pointer holds before is not set (switch_console.c).
+    let mut list = ptr::null_mut();
     for word in &found {
         let word = to_c(word);
-        // SAFETY: the core hands the list to add to; the word is copied there.
-        unsafe { ffi::switch_console_push_match(matches, word.as_ptr()) };
+        // SAFETY: the list is ours until it is handed over; the word is copied into it.
+        unsafe { ffi::switch_console_push_match(&mut list, word.as_ptr()) };
     }
-    if found.is_empty() {
-        ffi::switch_status_t::SWITCH_STATUS_FALSE
-    } else {
-        ffi::switch_status_t::SWITCH_STATUS_SUCCESS
-    }
+    // SAFETY: the core hands a place for the list, which is the core's to free from here on.
+    unsafe { *matches = list };
+    ffi::switch_status_t::SWITCH_STATUS_SUCCESS
 }
