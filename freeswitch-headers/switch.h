@@ -1,12 +1,10 @@
 /*
  * The part of FreeSWITCH's C interface that mod_callpark binds, declared after release 1.10.12.
- * README.md says how it is proved. With CALLPARK_PROTOTYPES_ONLY only the functions are declared, over types that the
- * including file has from elsewhere: that is how the proof lays them beside FreeSWITCH's own.
+ * README.md says how it is proved.
  */
 #ifndef CALLPARK_SWITCH_H
 #define CALLPARK_SWITCH_H
 
-#ifndef CALLPARK_PROTOTYPES_ONLY
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -38,36 +36,122 @@ typedef uint32_t switch_module_flag_t;
 
 #define SWITCH_API_VERSION 5
 
+/*
+ * Only the values that the module uses or is about to. SWITCH_LOG_DISABLE is here for its sign: it makes the type a signed one.
+ */
 typedef enum { SWITCH_FALSE = 0, SWITCH_TRUE = 1 } switch_bool_t;
-
 typedef enum {
 	SWITCH_STATUS_SUCCESS = 0,
 	SWITCH_STATUS_FALSE = 1,
+	SWITCH_STATUS_TIMEOUT = 2,
 	SWITCH_STATUS_GENERR = 9,
+	SWITCH_STATUS_INUSE = 10,
 	SWITCH_STATUS_BREAK = 11,
-	SWITCH_STATUS_NOUNLOAD = 16
+	SWITCH_STATUS_NOTFOUND = 14,
+	SWITCH_STATUS_NOUNLOAD = 16,
+	SWITCH_STATUS_TERM = 21
 } switch_status_t;
 
-typedef enum { CS_HANGUP = 10 } switch_channel_state_t;
-typedef enum { CF_ANSWERED = 1, CF_BRIDGED = 9, CF_PROXY_MODE = 17 } switch_channel_flag_t;
-typedef enum { SWITCH_CALL_DIRECTION_INBOUND = 0, SWITCH_CALL_DIRECTION_OUTBOUND = 1 } switch_call_direction_t;
+typedef enum {
+	SWITCH_CALL_DIRECTION_INBOUND = 0,
+	SWITCH_CALL_DIRECTION_OUTBOUND = 1
+} switch_call_direction_t;
+
+typedef enum {
+	CS_NEW = 0,
+	CS_INIT = 1,
+	CS_ROUTING = 2,
+	CS_SOFT_EXECUTE = 3,
+	CS_EXECUTE = 4,
+	CS_EXCHANGE_MEDIA = 5,
+	CS_PARK = 6,
+	CS_CONSUME_MEDIA = 7,
+	CS_HIBERNATE = 8,
+	CS_RESET = 9,
+	CS_HANGUP = 10,
+	CS_REPORTING = 11,
+	CS_DESTROY = 12
+} switch_channel_state_t;
+
+typedef enum {
+	CF_ANSWERED = 1,
+	CF_OUTBOUND = 2,
+	CF_EARLY_MEDIA = 3,
+	CF_TRANSFER = 6,
+	CF_BRIDGED = 9,
+	CF_HOLD = 10,
+	CF_PROXY_MODE = 17,
+	CF_BREAK = 23,
+	CF_ORIGINATING = 30,
+	CF_PROXY_MEDIA = 32,
+	CF_LEG_HOLDING = 52,
+	CF_RECOVERED = 59,
+	CF_RECOVERING = 86,
+	CF_TRACKED = 88,
+	CF_TRACKABLE = 89,
+	CF_NO_RECOVER = 134
+} switch_channel_flag_t;
 
 typedef enum {
 	SWITCH_CAUSE_NONE = 0,
+	SWITCH_CAUSE_UNALLOCATED_NUMBER = 1,
+	SWITCH_CAUSE_NO_ROUTE_DESTINATION = 3,
 	SWITCH_CAUSE_NORMAL_CLEARING = 16,
-	SWITCH_CAUSE_LOSE_RACE = 702
+	SWITCH_CAUSE_USER_BUSY = 17,
+	SWITCH_CAUSE_NO_USER_RESPONSE = 18,
+	SWITCH_CAUSE_NO_ANSWER = 19,
+	SWITCH_CAUSE_SUBSCRIBER_ABSENT = 20,
+	SWITCH_CAUSE_CALL_REJECTED = 21,
+	SWITCH_CAUSE_DESTINATION_OUT_OF_ORDER = 27,
+	SWITCH_CAUSE_NORMAL_UNSPECIFIED = 31,
+	SWITCH_CAUSE_NORMAL_TEMPORARY_FAILURE = 41,
+	SWITCH_CAUSE_ORIGINATOR_CANCEL = 487,
+	SWITCH_CAUSE_SYSTEM_SHUTDOWN = 701,
+	SWITCH_CAUSE_LOSE_RACE = 702,
+	SWITCH_CAUSE_MANAGER_REQUEST = 703,
+	SWITCH_CAUSE_BLIND_TRANSFER = 800,
+	SWITCH_CAUSE_ATTENDED_TRANSFER = 801,
+	SWITCH_CAUSE_ALLOTTED_TIMEOUT = 802,
+	SWITCH_CAUSE_PICKED_OFF = 805,
+	SWITCH_CAUSE_USER_NOT_REGISTERED = 806
 } switch_call_cause_t;
 
 typedef enum {
 	SWITCH_EVENT_CUSTOM = 0,
+	SWITCH_EVENT_CHANNEL_ANSWER = 6,
+	SWITCH_EVENT_CHANNEL_HANGUP = 7,
+	SWITCH_EVENT_CHANNEL_HANGUP_COMPLETE = 8,
+	SWITCH_EVENT_CHANNEL_HOLD = 11,
+	SWITCH_EVENT_CHANNEL_UNHOLD = 12,
+	SWITCH_EVENT_CHANNEL_BRIDGE = 13,
+	SWITCH_EVENT_CHANNEL_UNBRIDGE = 14,
+	SWITCH_EVENT_SHUTDOWN = 28,
+	SWITCH_EVENT_PRESENCE_IN = 38,
+	SWITCH_EVENT_PRESENCE_PROBE = 41,
 	SWITCH_EVENT_RELOADXML = 56,
-	SWITCH_EVENT_REQUEST_PARAMS = 62
+	SWITCH_EVENT_REQUEST_PARAMS = 62,
+	SWITCH_EVENT_CALL_UPDATE = 79
 } switch_event_types_t;
 
-typedef enum { SWITCH_STACK_BOTTOM = 1 } switch_stack_t;
-typedef enum { SWITCH_CHANNEL_ID_LOG = 0 } switch_text_channel_t;
+typedef enum {
+	SWITCH_STACK_BOTTOM = 1,
+	SWITCH_STACK_TOP = 2,
+	SWITCH_STACK_UNSHIFT = 4,
+	SWITCH_STACK_PUSH = 8
+} switch_stack_t;
 
 typedef enum {
+	SWITCH_CHANNEL_ID_LOG = 0,
+	SWITCH_CHANNEL_ID_LOG_CLEAN = 1,
+	SWITCH_CHANNEL_ID_EVENT = 2,
+	SWITCH_CHANNEL_ID_SESSION = 3
+} switch_text_channel_t;
+
+typedef enum {
+	SWITCH_LOG_DISABLE = -1,
+	SWITCH_LOG_CONSOLE = 0,
+	SWITCH_LOG_ALERT = 1,
+	SWITCH_LOG_CRIT = 2,
 	SWITCH_LOG_ERROR = 3,
 	SWITCH_LOG_WARNING = 4,
 	SWITCH_LOG_NOTICE = 5,
@@ -77,13 +161,55 @@ typedef enum {
 	SWITCH_LOG_UNINIT = 1000
 } switch_log_level_t;
 
-typedef enum { SWITCH_MESSAGE_INDICATE_BRIDGE = 5 } switch_core_session_message_types_t;
-typedef enum { SWITCH_INPUT_TYPE_DTMF = 0 } switch_input_type_t;
-typedef enum { SWITCH_APPLICATION_INTERFACE = 4, SWITCH_API_INTERFACE = 5 } switch_module_interface_name_t;
-typedef enum { SAF_SUPPORT_NOMEDIA = 1 } switch_application_flag_enum_t;
-typedef enum { SMF_NONE = 0 } switch_media_flag_enum_t;
-typedef enum { SOF_NONE = 0 } switch_originate_flag_enum_t;
-typedef enum { SWITCH_DTMF_UNKNOWN = 0 } switch_dtmf_source_t;
+typedef enum {
+	SWITCH_MESSAGE_INDICATE_BRIDGE = 5,
+	SWITCH_MESSAGE_INDICATE_UNBRIDGE = 6,
+	SWITCH_MESSAGE_INDICATE_TRANSFER = 7,
+	SWITCH_MESSAGE_INDICATE_MEDIA = 10,
+	SWITCH_MESSAGE_INDICATE_NOMEDIA = 12,
+	SWITCH_MESSAGE_INDICATE_HOLD = 14,
+	SWITCH_MESSAGE_INDICATE_UNHOLD = 15,
+	SWITCH_MESSAGE_INDICATE_DISPLAY = 22,
+	SWITCH_MESSAGE_INDICATE_RECOVERY_REFRESH = 39
+} switch_core_session_message_types_t;
+typedef enum { SWITCH_INPUT_TYPE_DTMF = 0, SWITCH_INPUT_TYPE_EVENT = 1 } switch_input_type_t;
+typedef enum {
+	SWITCH_DIALPLAN_INTERFACE = 2,
+	SWITCH_APPLICATION_INTERFACE = 4,
+	SWITCH_API_INTERFACE = 5,
+	SWITCH_JSON_API_INTERFACE = 15
+} switch_module_interface_name_t;
+
+typedef enum {
+	SAF_NONE = 0,
+	SAF_SUPPORT_NOMEDIA = 1,
+	SAF_ROUTING_EXEC = 2,
+	SAF_ZOMBIE_EXEC = 8,
+	SAF_NO_LOOPBACK = 16
+} switch_application_flag_enum_t;
+typedef enum { SMF_NONE = 0, SMF_REBRIDGE = 1, SMF_FORCE = 8, SMF_IMMEDIATE = 64 } switch_media_flag_enum_t;
+typedef enum {
+	SOF_NONE = 0,
+	SOF_NOBLOCK = 1,
+	SOF_NO_EFFECTIVE_CID_NUM = 16,
+	SOF_NO_EFFECTIVE_CID_NAME = 32,
+	SOF_NO_LIMITS = 64
+} switch_originate_flag_enum_t;
+
+typedef enum {
+	SSHF_NONE = 0,
+	SSHF_OWN_THREAD = 1,
+	SSHF_FREE_ARG = 2,
+	SSHF_NO_DEL = 4
+} switch_scheduler_flag_enum_t;
+
+typedef enum {
+	SWITCH_DTMF_UNKNOWN = 0,
+	SWITCH_DTMF_INBAND_AUDIO = 1,
+	SWITCH_DTMF_RTP = 2,
+	SWITCH_DTMF_ENDPOINT = 3,
+	SWITCH_DTMF_APP = 4
+} switch_dtmf_source_t;
 
 /* Callbacks. */
 typedef struct switch_loadable_module_interface switch_loadable_module_interface_t;
@@ -154,26 +280,26 @@ typedef struct switch_api_interface {
 	struct switch_api_interface *next;
 } switch_api_interface_t;
 
-/* Only the two fields after the heads of its lists are used; the lists are all pointers. */
+/* Only refs, the lock and the pool are used; the heads of the lists stand before them. */
 struct switch_loadable_module_interface {
 	const char *module_name;
-	void *endpoint_interface;
-	void *timer_interface;
+	struct switch_endpoint_interface *endpoint_interface;
+	struct switch_timer_interface *timer_interface;
 	switch_dialplan_interface_t *dialplan_interface;
-	void *codec_interface;
+	struct switch_codec_interface *codec_interface;
 	switch_application_interface_t *application_interface;
-	void *chat_application_interface;
+	struct switch_chat_application_interface *chat_application_interface;
 	switch_api_interface_t *api_interface;
-	void *json_api_interface;
-	void *file_interface;
-	void *speech_interface;
-	void *directory_interface;
-	void *chat_interface;
-	void *say_interface;
-	void *asr_interface;
-	void *management_interface;
-	void *limit_interface;
-	void *database_interface;
+	struct switch_json_api_interface *json_api_interface;
+	struct switch_file_interface *file_interface;
+	struct switch_speech_interface *speech_interface;
+	struct switch_directory_interface *directory_interface;
+	struct switch_chat_interface *chat_interface;
+	struct switch_say_interface *say_interface;
+	struct switch_asr_interface *asr_interface;
+	struct switch_management_interface *management_interface;
+	struct switch_limit_interface *limit_interface;
+	struct switch_database_interface *database_interface;
 	switch_thread_rwlock_t *rwlock;
 	int refs;
 	switch_memory_pool_t *pool;
@@ -259,7 +385,6 @@ struct switch_caller_extension {
 	struct switch_caller_profile *children;
 	struct switch_caller_extension *next;
 };
-#endif /* CALLPARK_PROTOTYPES_ONLY */
 
 /* Loading. */
 switch_loadable_module_interface_t *switch_loadable_module_create_module_interface(switch_memory_pool_t *pool, const char *name);

@@ -1,0 +1,88 @@
+"""Reads our own header: the few forms of C that it is written in, and nothing else. What has another form is named as unread."""
+
+import re
+
+DIRECTIVE = re.compile(r"#(ifndef|define) CALLPARK_SWITCH_H|#endif|#include <(stddef|stdint|time)\.h>")
+CONSTANT = re.compile(r"#define (?P<name>\w+) -?\d+")
+ENUM = re.compile(r"typedef enum \{(?P<body>.*)\} (?P<name>\w+)")
+ENUMERATOR = re.compile(r"(?P<name>\w+) = -?\d+")
+STRUCT = re.compile(r"(typedef )?struct (?P<tag>\w+ )?\{(?P<body>.*)\}(?P<name> \w+)?")
+FIELD = re.compile(r"(?P<type>[\w ]+[ *])(?P<name>\w+)(?P<array>\[\d+\])?")
+CALLBACK = re.compile(r"typedef [\w ]+[ *]\(\*(?P<name>\w+)\)\([^()]*\)")
+ALIAS = re.compile(r"typedef [\w ]+[ *](?P<name>\w+)")
+FUNCTION = re.compile(r"[\w ]+[ *](?P<name>\w+)\([^()]*\)")
+
+
+class Header:
+    """What our header says.
+
+    names         everything that it declares
+    declarations  functions and typedefs, to be said again beside FreeSWITCH's own
+    expressions   C expressions whose values it fixes: sizes, offsets, types, signs, values
+    unread        what this reader does not understand, so nobody would prove
+    """
+
+    def __init__(self, text):
+        self.names, self.declarations, self.expressions, self.unread = set(), [], [], []
+        lines = re.sub(r"/\*.*?\*/", "", text, flags=re.S).splitlines()
+        for line in lines:
+            if line.startswith("#"):
+                self._directive(line.strip())
+        code = " ".join(line for line in lines if not line.startswith("#"))
+        for declaration in outside_braces(" ".join(code.split())):
+            self._declaration(declaration)
+
+    def _directive(self, line):
+        if constant := CONSTANT.fullmatch(line):
+            self.names.add(constant["name"])
+            self.expressions.append(constant["name"])
+        elif not DIRECTIVE.fullmatch(line):
+            self.unread.append(line)
+
+    def _declaration(self, text):
+        if enum := ENUM.fullmatch(text):
+            self._enum(enum)
+        elif struct := STRUCT.fullmatch(text):
+            self._struct(struct)
+        elif plain := CALLBACK.fullmatch(text) or ALIAS.fullmatch(text) or FUNCTION.fullmatch(text):
+            self.names.add(plain["name"])
+            self.declarations.append(f"{text};")
+        else:
+            self.unread.append(text)
+
+    def _enum(self, enum):
+        name = enum["name"]
+        self.names.add(name)
+        self.expressions += [f"sizeof({name})", f"({name})-1 < 0"]
+        for item in map(str.strip, enum["body"].split(",")):
+            if value := ENUMERATOR.fullmatch(item):
+                self.expressions.append(value["name"])
+            else:
+                self.unread.append(item)
+
+    def _struct(self, struct):
+        tag, name = (struct["tag"] or "").strip(), (struct["name"] or "").strip()
+        kind = f"struct {tag}" if tag else name
+        self.names.update({tag, name} - {""})
+        if tag and name:
+            self.declarations.append(f"typedef struct {tag} {name};")
+        self.expressions += [f"sizeof({kind})", f"_Alignof({kind})"]
+        for item in filter(None, map(str.strip, struct["body"].split(";"))):
+            if field := FIELD.fullmatch(item):
+                type_ = field["type"].strip() + (field["array"] or "")
+                self.expressions.append(f"offsetof({kind}, {field['name']})")
+                self.expressions.append(f"__builtin_types_compatible_p(__typeof__((({kind} *)0)->{field['name']}), {type_})")
+            else:
+                self.unread.append(item)
+
+
+def outside_braces(code):
+    """The declarations of `code`: split at each semicolon that stands in no braces."""
+    depth, start = 0, 0
+    for at, sign in enumerate(code):
+        depth += (sign == "{") - (sign == "}")
+        if sign == ";" and depth == 0:
+            yield code[start:at].strip()
+            start = at + 1
+    if rest := code[start:].strip():
+        yield rest
