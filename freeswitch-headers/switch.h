@@ -37,9 +37,11 @@ typedef uint32_t switch_module_flag_t;
 #define SWITCH_API_VERSION 5
 
 /*
- * Only the values that the module uses or is about to. SWITCH_LOG_DISABLE is here for its sign: it makes the type a signed one.
+ * Only the values that the module uses or is about to, as both releases have them.
+ * SWITCH_LOG_DISABLE is here for its sign: it makes its type a signed one.
  */
 typedef enum { SWITCH_FALSE = 0, SWITCH_TRUE = 1 } switch_bool_t;
+
 typedef enum {
 	SWITCH_STATUS_SUCCESS = 0,
 	SWITCH_STATUS_FALSE = 1,
@@ -172,7 +174,9 @@ typedef enum {
 	SWITCH_MESSAGE_INDICATE_DISPLAY = 22,
 	SWITCH_MESSAGE_INDICATE_RECOVERY_REFRESH = 39
 } switch_core_session_message_types_t;
+
 typedef enum { SWITCH_INPUT_TYPE_DTMF = 0, SWITCH_INPUT_TYPE_EVENT = 1 } switch_input_type_t;
+
 typedef enum {
 	SWITCH_DIALPLAN_INTERFACE = 2,
 	SWITCH_APPLICATION_INTERFACE = 4,
@@ -187,7 +191,9 @@ typedef enum {
 	SAF_ZOMBIE_EXEC = 8,
 	SAF_NO_LOOPBACK = 16
 } switch_application_flag_enum_t;
+
 typedef enum { SMF_NONE = 0, SMF_REBRIDGE = 1, SMF_FORCE = 8, SMF_IMMEDIATE = 64 } switch_media_flag_enum_t;
+
 typedef enum {
 	SOF_NONE = 0,
 	SOF_NOBLOCK = 1,
@@ -222,18 +228,23 @@ typedef switch_status_t (*switch_module_load_t)(switch_loadable_module_interface
 typedef switch_status_t (*switch_module_shutdown_t)(void);
 typedef switch_status_t (*switch_module_runtime_t)(void);
 typedef void (*switch_application_function_t)(switch_core_session_t *, const char *);
-typedef switch_status_t (*switch_api_function_t)(const char *cmd, switch_core_session_t *session, switch_stream_handle_t *stream);
-typedef switch_caller_extension_t *(*switch_dialplan_hunt_function_t)(switch_core_session_t *, void *, switch_caller_profile_t *);
-typedef switch_status_t (*switch_input_callback_function_t)(switch_core_session_t *session, void *input, switch_input_type_t type,
-	void *buf, unsigned int buflen);
-typedef switch_status_t (*switch_read_frame_callback_function_t)(switch_core_session_t *session, switch_frame_t *frame, void *user_data);
+typedef switch_status_t (*switch_api_function_t)(const char *cmd, switch_core_session_t *session,
+	switch_stream_handle_t *stream);
+typedef switch_caller_extension_t *(*switch_dialplan_hunt_function_t)(switch_core_session_t *, void *,
+	switch_caller_profile_t *);
+typedef switch_status_t (*switch_input_callback_function_t)(switch_core_session_t *session, void *input,
+	switch_input_type_t type, void *buf, unsigned int buflen);
+typedef switch_status_t (*switch_read_frame_callback_function_t)(switch_core_session_t *session,
+	switch_frame_t *frame, void *user_data);
 typedef switch_status_t (*switch_receive_message_hook_t)(switch_core_session_t *, switch_core_session_message_t *);
 typedef void (*switch_event_callback_t)(switch_event_t *);
 typedef void (*switch_scheduler_func_t)(switch_scheduler_task_t *task);
-typedef switch_status_t (*switch_console_complete_callback_t)(const char *, const char *, switch_console_callback_match_t **matches);
+typedef switch_status_t (*switch_console_complete_callback_t)(const char *, const char *,
+	switch_console_callback_match_t **matches);
 typedef uint8_t *(*switch_stream_handle_read_function_t)(switch_stream_handle_t *handle, int *len);
 typedef switch_status_t (*switch_stream_handle_write_function_t)(switch_stream_handle_t *handle, const char *fmt, ...);
-typedef switch_status_t (*switch_stream_handle_raw_write_function_t)(switch_stream_handle_t *handle, uint8_t *data, switch_size_t datalen);
+typedef switch_status_t (*switch_stream_handle_raw_write_function_t)(switch_stream_handle_t *handle, uint8_t *data,
+	switch_size_t datalen);
 
 /* What the loader looks up: <module>_module_interface. */
 typedef struct switch_loadable_module_function_table {
@@ -387,17 +398,22 @@ struct switch_caller_extension {
 };
 
 /* Loading. */
-switch_loadable_module_interface_t *switch_loadable_module_create_module_interface(switch_memory_pool_t *pool, const char *name);
-void *switch_loadable_module_create_interface(switch_loadable_module_interface_t *mod, switch_module_interface_name_t iname);
+switch_loadable_module_interface_t *switch_loadable_module_create_module_interface(switch_memory_pool_t *pool,
+	const char *name);
+void *switch_loadable_module_create_interface(switch_loadable_module_interface_t *mod,
+	switch_module_interface_name_t iname);
 
 /* Sessions and channels. */
-switch_core_session_t *switch_core_session_perform_locate(const char *uuid_str, const char *file, const char *func, int line);
+switch_core_session_t *switch_core_session_perform_locate(const char *uuid_str, const char *file, const char *func,
+	int line);
 void switch_core_session_rwunlock(switch_core_session_t *session);
 char *switch_core_session_get_uuid(switch_core_session_t *session);
 switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);
 switch_memory_pool_t *switch_core_session_get_pool(switch_core_session_t *session);
-switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session, switch_receive_message_hook_t hook);
-switch_status_t switch_core_event_hook_remove_receive_message(switch_core_session_t *session, switch_receive_message_hook_t hook);
+switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session,
+	switch_receive_message_hook_t hook);
+switch_status_t switch_core_event_hook_remove_receive_message(switch_core_session_t *session,
+	switch_receive_message_hook_t hook);
 switch_call_direction_t switch_channel_direction(switch_channel_t *channel);
 void switch_channel_event_set_data(switch_channel_t *channel, switch_event_t *event);
 switch_caller_profile_t *switch_channel_get_caller_profile(switch_channel_t *channel);
@@ -407,21 +423,22 @@ const char *switch_channel_get_partner_uuid_copy(switch_channel_t *channel, char
 switch_channel_state_t switch_channel_get_state(switch_channel_t *channel);
 const char *switch_channel_get_variable_dup(switch_channel_t *channel, const char *varname, switch_bool_t dup, int idx);
 switch_status_t switch_channel_perform_answer(switch_channel_t *channel, const char *file, const char *func, int line);
-switch_channel_state_t switch_channel_perform_hangup(switch_channel_t *channel, const char *file, const char *func, int line,
-	switch_call_cause_t hangup_cause);
+switch_channel_state_t switch_channel_perform_hangup(switch_channel_t *channel, const char *file, const char *func,
+	int line, switch_call_cause_t hangup_cause);
 const char *switch_channel_cause2str(switch_call_cause_t cause);
 void switch_channel_set_originatee_caller_profile(switch_channel_t *channel, switch_caller_profile_t *caller_profile);
 void switch_channel_set_originator_caller_profile(switch_channel_t *channel, switch_caller_profile_t *caller_profile);
 switch_status_t switch_channel_set_profile_var(switch_channel_t *channel, const char *name, const char *val);
-switch_status_t switch_channel_set_variable_var_check(switch_channel_t *channel, const char *varname, const char *value,
-	switch_bool_t var_check);
+switch_status_t switch_channel_set_variable_var_check(switch_channel_t *channel, const char *varname,
+	const char *value, switch_bool_t var_check);
 void switch_channel_step_caller_profile(switch_channel_t *channel);
 uint32_t switch_channel_test_flag(switch_channel_t *channel, switch_channel_flag_t flag);
 int switch_channel_test_ready(switch_channel_t *channel, switch_bool_t check_ready, switch_bool_t check_media);
 switch_caller_profile_t *switch_caller_profile_clone(switch_core_session_t *session, switch_caller_profile_t *tocopy);
-switch_caller_profile_t *switch_caller_profile_new(switch_memory_pool_t *pool, const char *username, const char *dialplan,
-	const char *caller_id_name, const char *caller_id_number, const char *network_addr, const char *ani, const char *aniii,
-	const char *rdnis, const char *source, const char *context, const char *destination_number);
+switch_caller_profile_t *switch_caller_profile_new(switch_memory_pool_t *pool, const char *username,
+	const char *dialplan, const char *caller_id_name, const char *caller_id_number, const char *network_addr,
+	const char *ani, const char *aniii, const char *rdnis, const char *source, const char *context,
+	const char *destination_number);
 
 /* Finding out whether a destination exists. */
 switch_application_interface_t *switch_loadable_module_get_application_interface(const char *name);
@@ -434,26 +451,30 @@ switch_status_t switch_thread_rwlock_unlock(switch_thread_rwlock_t *rwlock);
 switch_status_t switch_ivr_media(const char *uuid, switch_media_flag_t flags);
 switch_status_t switch_ivr_multi_threaded_bridge(switch_core_session_t *session, switch_core_session_t *peer_session,
 	switch_input_callback_function_t dtmf_callback, void *session_data, void *peer_session_data);
-switch_status_t switch_ivr_originate(switch_core_session_t *session, switch_core_session_t **bleg, switch_call_cause_t *cause,
-	const char *bridgeto, uint32_t timelimit_sec, const switch_state_handler_table_t *table, const char *cid_name_override,
-	const char *cid_num_override, switch_caller_profile_t *caller_profile_override, switch_event_t *ovars,
-	switch_originate_flag_t flags, switch_call_cause_t *cancel_cause, switch_dial_handle_t *dh);
-switch_status_t switch_ivr_phrase_macro_event(switch_core_session_t *session, const char *macro_name, const char *data,
-	switch_event_t *event, const char *lang, switch_input_args_t *args);
+switch_status_t switch_ivr_originate(switch_core_session_t *session, switch_core_session_t **bleg,
+	switch_call_cause_t *cause, const char *bridgeto, uint32_t timelimit_sec,
+	const switch_state_handler_table_t *table, const char *cid_name_override, const char *cid_num_override,
+	switch_caller_profile_t *caller_profile_override, switch_event_t *ovars, switch_originate_flag_t flags,
+	switch_call_cause_t *cancel_cause, switch_dial_handle_t *dh);
+switch_status_t switch_ivr_phrase_macro_event(switch_core_session_t *session, const char *macro_name,
+	const char *data, switch_event_t *event, const char *lang, switch_input_args_t *args);
 switch_status_t switch_ivr_play_file(switch_core_session_t *session, switch_file_handle_t *fh, const char *file,
 	switch_input_args_t *args);
-switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, const char *extension, const char *dialplan,
-	const char *context);
-switch_status_t switch_ivr_sleep(switch_core_session_t *session, uint32_t ms, switch_bool_t sync, switch_input_args_t *args);
+switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, const char *extension,
+	const char *dialplan, const char *context);
+switch_status_t switch_ivr_sleep(switch_core_session_t *session, uint32_t ms, switch_bool_t sync,
+	switch_input_args_t *args);
 
 /* Events. */
-switch_status_t switch_event_add_header_string(switch_event_t *event, switch_stack_t stack, const char *header_name, const char *data);
+switch_status_t switch_event_add_header_string(switch_event_t *event, switch_stack_t stack, const char *header_name,
+	const char *data);
 switch_status_t switch_event_bind_removable(const char *id, switch_event_types_t event, const char *subclass_name,
 	switch_event_callback_t callback, void *user_data, switch_event_node_t **node);
-switch_status_t switch_event_create_subclass_detailed(const char *file, const char *func, int line, switch_event_t **event,
-	switch_event_types_t event_id, const char *subclass_name);
+switch_status_t switch_event_create_subclass_detailed(const char *file, const char *func, int line,
+	switch_event_t **event, switch_event_types_t event_id, const char *subclass_name);
 void switch_event_destroy(switch_event_t **event);
-switch_status_t switch_event_fire_detailed(const char *file, const char *func, int line, switch_event_t **event, void *user_data);
+switch_status_t switch_event_fire_detailed(const char *file, const char *func, int line, switch_event_t **event,
+	void *user_data);
 switch_status_t switch_event_free_subclass_detailed(const char *owner, const char *subclass_name);
 switch_status_t switch_event_reserve_subclass_detailed(const char *owner, const char *subclass_name);
 switch_status_t switch_event_unbind(switch_event_node_t **node);
@@ -468,12 +489,12 @@ void switch_console_push_match(switch_console_callback_match_t **matches, const 
 switch_status_t switch_console_set_complete(const char *string);
 const char *switch_core_get_switchname(void);
 char *switch_core_get_variable_dup(const char *varname);
-void switch_log_printf(switch_text_channel_t channel, const char *file, const char *func, int line, const char *userdata,
-	switch_log_level_t level, const char *fmt, ...);
+void switch_log_printf(switch_text_channel_t channel, const char *file, const char *func, int line,
+	const char *userdata, switch_log_level_t level, const char *fmt, ...);
 switch_time_t switch_micro_time_now(void);
 switch_time_t switch_mono_micro_time_now(void);
-uint32_t switch_scheduler_add_task(time_t task_runtime, switch_scheduler_func_t func, const char *desc, const char *group,
-	uint32_t cmd_id, void *cmd_arg, switch_scheduler_flag_t flags);
+uint32_t switch_scheduler_add_task(time_t task_runtime, switch_scheduler_func_t func, const char *desc,
+	const char *group, uint32_t cmd_id, void *cmd_arg, switch_scheduler_flag_t flags);
 uint32_t switch_scheduler_del_task_id(uint32_t task_id);
 
 #endif

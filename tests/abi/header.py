@@ -1,4 +1,4 @@
-"""Reads our own header: the few forms of C that it is written in, and nothing else. What has another form is named as unread."""
+"""Reads our own header: the few forms of C that it is written in. What has another form is named, not skipped."""
 
 import re
 
@@ -53,7 +53,7 @@ class Header:
     def _enum(self, enum):
         name = enum["name"]
         self.names.add(name)
-        self.expressions += [f"sizeof({name})", f"({name})-1 < 0"]
+        self.expressions += [f"sizeof({name})", f"({name})-1"]
         for item in map(str.strip, enum["body"].split(",")):
             if value := ENUMERATOR.fullmatch(item):
                 self.expressions.append(value["name"])
@@ -70,8 +70,9 @@ class Header:
         for item in filter(None, map(str.strip, struct["body"].split(";"))):
             if field := FIELD.fullmatch(item):
                 type_ = field["type"].strip() + (field["array"] or "")
+                place = f"(({kind} *)0)->{field['name']}"
                 self.expressions.append(f"offsetof({kind}, {field['name']})")
-                self.expressions.append(f"__builtin_types_compatible_p(__typeof__((({kind} *)0)->{field['name']}), {type_})")
+                self.expressions.append(f"__builtin_types_compatible_p(__typeof__({place}), {type_})")
             else:
                 self.unread.append(item)
 

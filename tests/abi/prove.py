@@ -3,7 +3,7 @@
 
 usage: prove.py <include folder>...      exit status 0: proved, 1: not
 
-The lists are read from our header itself, so whatever is declared there is proved, and what cannot be read there is an error:
+The lists are read from our header itself: what is declared there is proved, and what cannot be read there is an error.
   declarations  our functions and typedefs, said again after FreeSWITCH's own, must be compatible with them
   layout        sizes, alignments, the offset and type of every field, the sign of every enum, every value and constant
 and everything that build/host_headers.rs binds must be declared.
@@ -27,7 +27,8 @@ def evaluate(include_line, declarations, expressions, *flags):
     """The value of each C expression, or the compiler's complaint; one of the two is None."""
     said = "\n".join(declarations)
     rows = "\n".join(f'\tprintf("%lld\\n", (long long)({expression}));' for expression in expressions)
-    source = f"{include_line}\n#include <stddef.h>\n#include <stdio.h>\n{said}\nint main(void)\n{{\n{rows}\n\treturn 0;\n}}\n"
+    head = f"{include_line}\n#include <stddef.h>\n#include <stdio.h>\n{said}\n"
+    source = f"{head}int main(void)\n{{\n{rows}\n\treturn 0;\n}}\n"
     with tempfile.TemporaryDirectory() as folder:
         file, program = Path(folder) / "proof.c", Path(folder) / "proof"
         file.write_text(source)
@@ -69,15 +70,15 @@ def prove(include, text):
     return wrong + [f"{what}: {here[what]} here, {there[what]} there" for what in here if here[what] != there[what]]
 
 
-# One error of each kind: what to replace in our header, by what, and a word that the proof must answer with.
+# One error of each kind: what to replace in our header, by what, and words that the proof must answer with.
 PLANTED = [
-    ("CF_BRIDGED = 9", "CF_BRIDGED = 8", "CF_BRIDGED: 8 here"),
-    ("\tSWITCH_LOG_DISABLE = -1,\n", "", "(switch_log_level_t)-1 < 0: 0 here"),
-    ("#define SWITCH_API_VERSION 5", "#define SWITCH_API_VERSION 6", "SWITCH_API_VERSION: 6 here"),
-    ("\tchar *group;\n\tvoid *cmd_arg;", "\tvoid *cmd_arg;\n\tchar *group;", "offsetof(struct switch_scheduler_task, group)"),
-    ("\tuint32_t cmd_id;\n", "\tint32_t cmd_id;\n", "switch_scheduler_task *)0)->cmd_id), int32_t"),
-    ("\tint loops;\n", "", "sizeof(switch_input_args_t)"),
-    ("(*switch_scheduler_func_t)(switch_scheduler_task_t *task)", "(*switch_scheduler_func_t)(void *task)", "switch_scheduler_func_t"),
+    ("CF_BRIDGED = 9", "CF_BRIDGED = 8", "CF_BRIDGED: 8 here, 9 there"),
+    ("\tSWITCH_LOG_DISABLE = -1,\n", "", "(switch_log_level_t)-1: 4294967295 here, -1 there"),
+    ("#define SWITCH_API_VERSION 5", "#define SWITCH_API_VERSION 6", "SWITCH_API_VERSION: 6 here, 5 there"),
+    ("char *group;\n\tvoid *cmd_arg;", "void *cmd_arg;\n\tchar *group;", "offsetof(struct switch_scheduler_task, group): "),
+    ("\tuint32_t cmd_id;\n", "\tint32_t cmd_id;\n", "switch_scheduler_task *)0)->cmd_id), int32_t): 1 here, 0 there"),
+    ("\tint loops;\n", "", "sizeof(switch_input_args_t): "),
+    ("_func_t)(switch_scheduler_task_t *task)", "_func_t)(void *task)", "switch_scheduler_func_t"),
     ("switch_core_get_switchname(void)", "switch_core_get_switchname(int which)", "switch_core_get_switchname"),
     ("const char *fmt, ...);\nswitch_time_t", "const char *fmt);\nswitch_time_t", "switch_log_printf"),
     ("typedef int64_t switch_time_t;", "typedef int32_t switch_time_t;", "switch_time_t"),
@@ -109,7 +110,8 @@ def main():
         for line in wrong:
             print(f"{include}: {line}")
         if not wrong:
-            print(f"{include}: proved: {len(header.declarations)} declarations, {len(header.expressions)} facts of layout and value")
+            declarations, facts = len(header.declarations), len(header.expressions)
+            print(f"{include}: proved: {declarations} declarations, {facts} facts of layout and value")
         bad = bad or bool(wrong)
     if not bad:
         missed = self_test(includes[0], text)
