@@ -110,15 +110,30 @@ const OPAQUE: &[&str] = &[
     "switch_event",
     "switch_event_node",
     "switch_frame",
-    "switch_frame_t",
     "switch_file_handle",
     "switch_state_handler_table",
     "switch_ivr_dmachine",
     "switch_console_callback_match",
     "switch_dial_handle_s",
-    "apr_pool_t",
-    "apr_thread_rwlock_t",
-    "apr_thread_mutex_t",
+    "switch_xml",
+    "fspr_pool_t",
+    "fspr_thread_rwlock_t",
+    "fspr_thread_mutex_t",
+    // the heads of a module's lists, of kinds that this module has none of
+    "switch_endpoint_interface",
+    "switch_timer_interface",
+    "switch_codec_interface",
+    "switch_chat_application_interface",
+    "switch_json_api_interface",
+    "switch_file_interface",
+    "switch_speech_interface",
+    "switch_directory_interface",
+    "switch_chat_interface",
+    "switch_say_interface",
+    "switch_asr_interface",
+    "switch_management_interface",
+    "switch_limit_interface",
+    "switch_database_interface",
 ];
 
 /// Writes `bindings.rs` into cargo's output folder; answers whose headers they are, for `callpark version`.
@@ -169,7 +184,9 @@ pub(crate) fn generate(root: &Path) -> String {
 /// The include directories, and a word on whose they are.
 fn find(root: &Path) -> (Vec<PathBuf>, String) {
     if let Some(dir) = env::var_os("FREESWITCH_INCLUDE_DIR").filter(|dir| !dir.is_empty()) {
-        return (vec![checked(PathBuf::from(dir), "FREESWITCH_INCLUDE_DIR")], "installed".into());
+        let dir = checked(PathBuf::from(dir), "FREESWITCH_INCLUDE_DIR");
+        let own = dir.canonicalize().ok() == root.join("freeswitch-headers").canonicalize().ok();
+        return (vec![dir], if own { "own" } else { "installed" }.into());
     }
     if let Some(prefix) = env::var_os("FREESWITCH_PREFIX").filter(|prefix| !prefix.is_empty()) {
         let dir = Path::new(&prefix).join("include/freeswitch");

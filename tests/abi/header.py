@@ -40,6 +40,7 @@ class Header:
             self.unread.append(line)
 
     def _declaration(self, text):
+        self.names.update(re.findall(r"\bstruct (\w+)", text))
         if enum := ENUM.fullmatch(text):
             self._enum(enum)
         elif struct := STRUCT.fullmatch(text):
@@ -63,7 +64,7 @@ class Header:
     def _struct(self, struct):
         tag, name = (struct["tag"] or "").strip(), (struct["name"] or "").strip()
         kind = f"struct {tag}" if tag else name
-        self.names.update({tag, name} - {""})
+        self.names.update({name} - {""})
         if tag and name:
             self.declarations.append(f"typedef struct {tag} {name};")
         self.expressions += [f"sizeof({kind})", f"_Alignof({kind})"]

@@ -20,7 +20,7 @@ from header import Header
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = ROOT / "freeswitch-headers/switch.h"
 BINDING = ROOT / "build/host_headers.rs"
-BOUND_LISTS = ("FUNCTIONS", "TYPES", "CONSTANTS")
+BOUND_LISTS = ("FUNCTIONS", "TYPES", "CONSTANTS", "OPAQUE")
 
 
 def evaluate(include_line, declarations, expressions, *flags):
@@ -67,7 +67,7 @@ def prove(include, text):
     there, complaint = evaluate("#include <switch.h>", header.declarations, header.expressions, "-isystem", include)
     if complaint:
         return [*wrong, f"not as FreeSWITCH declares it:\n{complaint}"]
-    return wrong + [f"{what}: {here[what]} here, {there[what]} there" for what in here if here[what] != there[what]]
+    return wrong + [f"{it}: {here[it]} here, {there[it]} there" for it in here if here[it] != there[it]]
 
 
 # One error of each kind: what to replace in our header, by what, and words that the proof must answer with.
@@ -75,14 +75,14 @@ PLANTED = [
     ("CF_BRIDGED = 9", "CF_BRIDGED = 8", "CF_BRIDGED: 8 here, 9 there"),
     ("\tSWITCH_LOG_DISABLE = -1,\n", "", "(switch_log_level_t)-1: 4294967295 here, -1 there"),
     ("#define SWITCH_API_VERSION 5", "#define SWITCH_API_VERSION 6", "SWITCH_API_VERSION: 6 here, 5 there"),
-    ("char *group;\n\tvoid *cmd_arg;", "void *cmd_arg;\n\tchar *group;", "offsetof(struct switch_scheduler_task, group): "),
+    ("char *group;\n\tvoid *cmd_arg;", "void *cmd_arg;\n\tchar *group;", "switch_scheduler_task, group): "),
     ("\tuint32_t cmd_id;\n", "\tint32_t cmd_id;\n", "switch_scheduler_task *)0)->cmd_id), int32_t): 1 here, 0 there"),
     ("\tint loops;\n", "", "sizeof(switch_input_args_t): "),
     ("_func_t)(switch_scheduler_task_t *task)", "_func_t)(void *task)", "switch_scheduler_func_t"),
     ("switch_core_get_switchname(void)", "switch_core_get_switchname(int which)", "switch_core_get_switchname"),
     ("const char *fmt, ...);\nswitch_time_t", "const char *fmt);\nswitch_time_t", "switch_log_printf"),
     ("typedef int64_t switch_time_t;", "typedef int32_t switch_time_t;", "switch_time_t"),
-    ("char *switch_core_get_variable_dup(const char *varname);", "", "switch_core_get_variable_dup is bound and not declared"),
+    ("char *switch_core_get_variable_dup(const char *varname);", "", "variable_dup is bound and not declared"),
     ("CF_OUTBOUND = 2", "CF_OUTBOUND", "cannot be read, so not be proved: CF_OUTBOUND"),
 ]
 

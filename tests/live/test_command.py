@@ -100,7 +100,7 @@ def test_bad_commands_say_what_is_wrong(switch, line, answer):
     assert got.startswith(answer) and len(got) < 600, got
 
 
-@pytest.mark.parametrize("data", ["70x", "999", "auto_nolot", "701_main@nowhere.test", "%n%s", "'", '"701"', "7" * 3000])
+@pytest.mark.parametrize("data", ["70x", "999", "auto_nolot", "%n%s", "'", "7" * 3000])
 def test_bad_application_data_parks_nobody_and_loses_nobody(switch, phones, data):
     for application in ("park", "retrieve", "slot"):
         before = switch.log().count("refused to")
