@@ -66,7 +66,8 @@ class Switch:
         self.lots, self.settings = lots, settings
         text = (HERE / "conf/freeswitch.xml").read_text()
         modules = "".join(f'<load module="mod_{name}"/>' for name in [*MODULES, "callpark"])
-        first_rtp = 20000 + (self.sip_port * 7) % 20000 // 2 * 2
+        # Below the ports that the system gives to anybody, our own phones among them.
+        first_rtp = 16000 + (self.sip_port * 7) % 8000 // 2 * 2
         for name, value in {
             "MODULES": modules, "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
             "SETTINGS": settings, "LOTS": lots, "PHRASES": (ROOT / "conf/lang/en/callpark.xml").read_text(),
