@@ -49,9 +49,10 @@ def test_status_version_and_help(switch):
 def test_completion_offers_verbs_lots_and_taken_slots(switch, phones):
     caller = phones().call("do-park-704")
     wait_for(switch.calls)
-    assert "retrieve" in switch.api("console_complete callpark re")
-    assert "704" in switch.api("console_complete callpark show 7")
-    assert "main@" in switch.api("console_complete callpark list m")
+    # The core puts completion lines into its database by and by.
+    assert wait_for(lambda: "retrieve" in switch.api("console_complete callpark re"))
+    assert wait_for(lambda: "704" in switch.api("console_complete callpark show 7"))
+    assert wait_for(lambda: "main@" in switch.api("console_complete callpark list m"))
     caller.hang_up()
 
 
