@@ -9,6 +9,9 @@ use crate::config::{parse_ringback, seconds, truth};
 use crate::host::{self, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
 use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, Slot, Wanted};
 
+/// For how long a caller who is sent to a slot may take to leave the bridge.
+const LEAVING: Duration = Duration::from_millis(300);
+
 /// What an application or a command asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct ParkOrder {
@@ -95,6 +98,9 @@ impl Attendant {
                 leg.set_var("callpark_slot", call.facts.slot.as_str());
                 leg.set_var("callpark_lot", &call.facts.lot.name);
                 leg.set_var("callpark_domain", &call.facts.lot.domain);
+                // The bridge that the caller leaves breaks off whatever is being played to this leg as it ends
+                // (audio_bridge_thread in switch_ivr_bridge.c), about 0.1 s from now.
+                leg.sleep(LEAVING);
                 if let Some(tone) = call.facts.terms.park_tone.as_deref().filter(|_| leg.ready()) {
                     leg.play(tone, &mut ToTheEnd);
                 }

@@ -97,7 +97,8 @@ class Audio:
             time.sleep(max(0, next_at - time.monotonic()))
 
     def press(self, key):
-        """A key by RFC 2833, 160 ms long."""
+        """A key by RFC 2833, 160 ms long, in place of what this end says at that time."""
+        assert self._tone, "an end that says nothing sends no keys either"
         code = "0123456789*#".index(key)
         for step in range(1, 9):
             end = 0x80 if step > 5 else 0

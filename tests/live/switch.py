@@ -45,8 +45,12 @@ def free_port(kind=socket.SOCK_DGRAM):
         return probe.getsockname()[1]
 
 
+SHIPPED_PHRASES = ROOT / "conf/lang/en/callpark.xml"
+SHIPPED_DIALPLAN = ROOT / "conf/dialplan/callpark.xml"
+
+
 class Switch:
-    """One running FreeSWITCH. `lots` is the inside of <lots>; `dialplan` the inside of the context default."""
+    """One running FreeSWITCH in a folder of its own, which stays there if `keep` is set when it stops."""
 
     def __init__(self, module, prefix):
         self.prefix, self.module = prefix, Path(module)
@@ -59,18 +63,22 @@ class Switch:
             if source.exists():
                 (self.dir / "mod" / source.name).symlink_to(source)
         (self.dir / "mod/mod_callpark.so").symlink_to(self.module.resolve())
-        self.settings, self.lots, self.process = "", "", None
+        self.written, self.process, self.keep = None, None, False
 
-    def configure(self, lots, settings=""):
-        """Writes callpark.conf.xml; takes effect at start, or with `callpark reload`."""
-        self.lots, self.settings = lots, settings
+    def configure(self, lots, settings="", phrases=None, extensions=""):
+        """Writes the configuration; takes effect at start, or with `reload`. `lots` and `settings` are the insides of the
+        elements in callpark.conf.xml, `phrases` the macros (None: the shipped ones), `extensions` more of the context default.
+        """
+        self.written = (lots, settings, phrases, extensions)
+        if phrases is None:
+            phrases = SHIPPED_PHRASES.read_text()
         text = (HERE / "conf/freeswitch.xml").read_text()
         modules = "".join(f'<load module="mod_{name}"/>' for name in [*MODULES, "callpark"])
         # Below the ports that the system gives to anybody, our own phones among them.
         first_rtp = 16000 + (self.sip_port * 7) % 8000 // 2 * 2
         for name, value in {
             "MODULES": modules, "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
-            "SETTINGS": settings, "LOTS": lots, "PHRASES": (ROOT / "conf/lang/en/callpark.xml").read_text(),
+            "SETTINGS": settings, "LOTS": lots, "PHRASES": phrases, "EXTENSIONS": extensions,
             "RTP_FIRST": first_rtp, "RTP_LAST": first_rtp + 6000,
         }.items():
             text = text.replace(f"@{name}@", str(value))
@@ -79,8 +87,9 @@ class Switch:
         new.write_text(text)
         new.rename(self.dir / "conf/freeswitch.xml")
 
-    def reload(self, lots, settings=""):
-        self.configure(lots, settings)
+    def reload(self, lots, *more, **others):
+        """Writes the configuration and has it read; the module's answer."""
+        self.configure(lots, *more, **others)
         self.api("reloadxml")
         return self.api("callpark reload")
 
@@ -106,13 +115,21 @@ class Switch:
         return self
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        """Ends it; the exit status, negative if a signal had to do it."""
+        status = None
+        if self.process:
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                status = self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        shutil.rmtree(self.dir, ignore_errors=True)
+                status = self.process.wait()
+        if self.keep:
+            print(f"\nlog kept: {self.dir}/log/freeswitch.log")
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        return status
 
     # --- the command line
 

@@ -1,0 +1,93 @@
+"""The channel variables: read from the leg over the lot's own, set on it for the CDR."""
+
+import time
+
+import pytest
+
+from conftest import LOTS
+from phone import DOMAIN
+from switch import wait_for
+
+
+def parked_with(switch, phones, *variables, says=600):
+    """A caller who parks in 701 with these variables set."""
+    sets = "".join(f'<action application="set" data="{name}={value}"/>' for name, value in variables)
+    assert switch.reload(LOTS, extensions=f"""
+      <extension name="with"><condition field="destination_number" expression="^with$">
+        {sets}<action application="callpark_park" data="701"/>
+      </condition></extension>""").startswith("+OK")
+    caller = phones(says=says, name="Alice").call("with")
+    return caller, wait_for(switch.calls)[0]
+
+
+def test_label_and_parker(switch, phones):
+    caller, row = parked_with(switch, phones, ("callpark_label", "Mr Chen, invoice"), ("callpark_parker", f"1003@{DOMAIN}"))
+    assert (row["label"], row["parker"]) == ("Mr Chen, invoice", f"1003@{DOMAIN}")
+    event = switch.events.wait("park")
+    assert (event["CallPark-Label"], event["CallPark-Parker"]) == ("Mr Chen, invoice", f"1003@{DOMAIN}")
+    caller.hang_up()
+
+
+def test_hold_music(switch, phones):
+    caller, _ = parked_with(switch, phones, ("callpark_hold_music", "tone_stream://%(1000,0,520);loops=-1"))
+    assert caller.audio.hears(520)
+    caller.hang_up()
+
+
+def test_timeout_and_fallback(switch, phones):
+    caller, row = parked_with(switch, phones, ("callpark_timeout", "1"), ("callpark_ringback", "none"),
+                              ("callpark_fallback", "tone-1300"))
+    assert caller.audio.hears(1300, within=5)
+    assert switch.events.of(row["uuid"]) == ["park", "fallback"]
+    caller.hang_up()
+
+
+def test_ringback_and_its_timeout(switch, phones):
+    chef = phones("1003")
+    caller, row = parked_with(switch, phones, ("callpark_timeout", "1"), ("callpark_ringback", f"user/1003@{DOMAIN}"),
+                              ("callpark_ringback_timeout", "2"), ("callpark_fallback", "tone-1300"))
+    ringing = chef.wait_call(5)
+    began = time.monotonic()
+    assert ringing.wait_over(6) and 1 < time.monotonic() - began < 4, "rang for 2 s"
+    assert caller.audio.hears(1300, within=5)
+    assert switch.events.of(row["uuid"]) == ["park", "ringback", "ringback-failed", "fallback"]
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("name, value", [
+    ("callpark_timeout", "soon"), ("callpark_timeout", "-1"), ("callpark_timeout", "9" * 40), ("callpark_ringback_timeout", "0"),
+    ("callpark_announce", "perhaps"), ("callpark_fallback", "a b c d e"), ("callpark_label", "%n%s&lt;x&gt;"),
+    ("callpark_parker", "&quot;&lt;nobody&gt;"),
+])
+def test_a_variable_that_will_not_do_keeps_nobody_from_being_parked(switch, phones, name, value):
+    caller, row = parked_with(switch, phones, (name, value))
+    assert (row["slot"], row["state"]) == ("701", "parked") and caller.audio.hears_sound()
+    caller.hang_up()
+
+
+def test_the_cdr_has_it_all(switch, phones):
+    caller, row = parked_with(switch, phones, ("callpark_parker", f"1003@{DOMAIN}"))
+    uuid = row["uuid"]
+    expected = {"callpark_lot": "main", "callpark_slot": "701", "callpark_parker": f"1003@{DOMAIN}", "callpark_result": "parked",
+                "callpark_parked_at": str(row["parked_at"])}
+    assert {name: switch.var(uuid, name) for name in expected} == expected
+    time.sleep(1)
+    taker = phones("1002", says=900).call("701")
+    assert taker.audio.hears(600)
+    assert switch.var(uuid, "callpark_outcome") == "retrieved"
+    assert switch.var(uuid, "callpark_retriever") == f"1002@{DOMAIN}"
+    assert 900 <= int(switch.var(uuid, "callpark_wait_ms")) < 5000
+    caller.hang_up()
+
+
+def test_two_domains_have_the_same_slot_and_each_its_own_caller(switch, phones):
+    assert switch.reload(LOTS).startswith("+OK")
+    here = phones("1000", says=500).call("do-park-701")
+    there = phones("2000", says=600, domain="other.test").call("do-park-701")
+    assert wait_for(lambda: len(switch.calls()) == 2)
+    assert {(row["slot"], row["domain"]) for row in switch.calls()} == {("701", DOMAIN), ("701", "other.test")}
+    taker = phones("2000", says=900, domain="other.test").call("do-retrieve-701")
+    assert taker.audio.hears(600) and there.audio.hears(900)
+    assert [row["domain"] for row in switch.calls()] == [DOMAIN]
+    for call in (taker, there, here):
+        call.hang_up()
