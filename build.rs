@@ -7,6 +7,11 @@ use std::path::Path;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let headers = host_headers::generate(Path::new(env!("CARGO_MANIFEST_DIR")));
+    // The scenarios load the module into themselves: it finds the simulated host's functions there.
+    println!(
+        "cargo::rustc-link-arg-tests=-Wl,--dynamic-list={}/tests/simulator/exported.list",
+        env!("CARGO_MANIFEST_DIR")
+    );
     println!("cargo::rustc-env=CALLPARK_HEADERS={headers}");
     println!("cargo::rustc-env=CALLPARK_REVISION={}", git_revision());
 }

@@ -1,0 +1,294 @@
+//! Conversations: two legs whose media goes to each other, each on its own thread (`switch_ivr_bridge.c`).
+
+use std::ffi::c_void;
+
+use crate::cause::Cause;
+use crate::core::{Core, enter};
+use crate::ffi::{
+    self, switch_core_session_message_types_t as Message, switch_input_callback_function_t as InputCallback,
+    switch_status_t as Status,
+};
+use crate::kernel::Micros;
+use crate::leg::{LegId, Session, Sound, State, status};
+
+/// The two that follow INDICATE_BRIDGE in the host.
+const UNBRIDGE: Message = Message(Message::SWITCH_MESSAGE_INDICATE_BRIDGE.0 + 1);
+pub(crate) const TRANSFER: Message = Message(Message::SWITCH_MESSAGE_INDICATE_BRIDGE.0 + 2);
+
+/// For how long a leg waits until the other is in the bridge too.
+const PATIENCE: Micros = 10_000_000;
+
+impl Core {
+    /// Hands a message to all who hooked themselves to the leg, also to one that is hung up and still there.
+    pub(crate) fn tell(&self, to: LegId, kind: Message, text: Option<&str>) -> Status {
+        let (session, hooks) = self.leg(to, |leg| (leg.session.as_ptr(), leg.hooks.clone()));
+        let string = text.map_or(std::ptr::null_mut(), |text| self.leg(to, |leg| leg.session.strdup(text)));
+        let mut message =
+            ffi::switch_core_session_message_t { message_id: kind, string_arg: string, ..Default::default() };
+        for hook in hooks.into_iter().flatten() {
+            // SAFETY: the module's function, which it takes back before it goes; the message lives through the call.
+            let answer = unsafe { hook(session, &mut message) };
+            if answer != Status::SWITCH_STATUS_SUCCESS {
+                return answer;
+            }
+        }
+        Status::SWITCH_STATUS_SUCCESS
+    }
+
+    /// Joins `caller`, whose thread calls, with `peer`; comes back when they part. False if they were never joined.
+    pub(crate) fn bridge(&self, caller: LegId, peer: LegId) -> bool {
+        if self.leg(caller, |leg| leg.bypassed) {
+            self.misuse("bridged a leg in bypassed media: signal bridges are not simulated");
+        }
+        if self.leg(peer, |leg| leg.answered) {
+            self.answer(caller);
+        }
+        let peer_has_media = self.leg(peer, |leg| leg.answered || leg.early_media);
+        let outcome = if peer_has_media { self.joined(caller, peer) } else { Outcome::Failed };
+        if outcome == Outcome::Failed {
+            self.hang_up(peer, Cause::NO_ANSWER);
+        }
+        let (caller_uuid, peer_uuid) = (self.uuid(caller), self.uuid(peer));
+        self.tell(peer, UNBRIDGE, Some(&caller_uuid));
+        self.tell(caller, UNBRIDGE, Some(&peer_uuid));
+        self.after_bridge(caller, peer, outcome);
+        outcome != Outcome::Failed
+    }
+
+    fn uuid(&self, id: LegId) -> String {
+        self.leg(id, |leg| leg.uuid.clone())
+    }
+
+    fn abort(&self, caller: LegId, peer: LegId) -> Outcome {
+        let cause = self.leg(caller, |leg| leg.cause);
+        self.hang_up(peer, if cause == Cause::NONE { Cause::ORIGINATOR_CANCEL } else { cause });
+        Outcome::Aborted
+    }
+
+    fn joined(&self, caller: LegId, peer: LegId) -> Outcome {
+        if !self.leg(caller, |leg| leg.is_ready()) {
+            return self.abort(caller, peer);
+        }
+        self.set_state(peer, State::ConsumeMedia);
+        let (caller_uuid, peer_uuid) = (self.uuid(caller), self.uuid(peer));
+        if self.locate(&peer_uuid).is_none() {
+            return Outcome::Failed;
+        }
+        for (id, other) in [(caller, &peer_uuid), (peer, &caller_uuid)] {
+            self.leg(id, |leg| {
+                leg.set_variable("bridge_to", Some(other));
+                leg.set_variable("last_bridge_to", Some(other));
+            });
+        }
+        let outcome = self.joined_locked(caller, peer, &caller_uuid, &peer_uuid);
+        self.unlock(peer);
+        outcome
+    }
+
+    fn joined_locked(&self, caller: LegId, peer: LegId, caller_uuid: &str, peer_uuid: &str) -> Outcome {
+        if !self.leg(caller, |leg| leg.is_ready()) {
+            return self.abort(caller, peer);
+        }
+        let bridge = Message::SWITCH_MESSAGE_INDICATE_BRIDGE;
+        let both = [(peer, caller_uuid), (caller, peer_uuid)];
+        for (id, other) in both {
+            if self.tell(id, bridge, Some(other)) != Status::SWITCH_STATUS_SUCCESS {
+                self.abort(caller, peer);
+                return Outcome::Failed;
+            }
+        }
+        for (id, other) in both {
+            self.leg(id, |leg| {
+                leg.set_variable("bridge_uuid", Some(other));
+                leg.set_variable("signal_bond", Some(other));
+            });
+        }
+        self.leg(peer, |leg| leg.bridge_with = Some(caller));
+        self.set_state(peer, State::ExchangeMedia);
+        let clean = self.watching(peer, || {
+            let clean = self.converse(caller, peer);
+            while self.leg(peer, |leg| leg.state == State::ExchangeMedia) {
+                self.wait(None, "for the other leg to leave the bridge");
+            }
+            clean
+        });
+        for (id, other) in [(peer, caller), (caller, peer)] {
+            let cause = self.leg(other, |leg| leg.cause);
+            if cause != Cause::NONE {
+                self.leg(id, |leg| leg.set_variable("bridge_hangup_cause", Some(cause.name())));
+            }
+        }
+        Outcome::Talked { clean }
+    }
+
+    /// The peer's own side, on the peer's thread.
+    pub(crate) fn exchange_media(&self, id: LegId) {
+        let Some(caller) = self.leg(id, |leg| leg.bridge_with.take()) else {
+            return self.hang_up(id, Cause::DESTINATION_OUT_OF_ORDER);
+        };
+        let clean = self.watching(caller, || self.converse(id, caller));
+        let (state, transferred) = self.leg(id, |leg| (leg.state, leg.transferred));
+        if state != State::ExchangeMedia {
+            return;
+        }
+        if !transferred && !clean {
+            if self.leg(id, |leg| leg.is_true("park_after_bridge")) {
+                return self.set_state(id, State::Park);
+            }
+            if self.transfer_after_bridge(id) {
+                return;
+            }
+            let answered = self.leg(id, |leg| leg.answered);
+            self.hang_up(id, if answered { Cause::NORMAL_CLEARING } else { Cause::ORIGINATOR_CANCEL });
+        }
+        // Nobody wants it: the host leaves it in its parking state for a moment.
+        if self.leg(id, |leg| leg.state == State::ExchangeMedia) {
+            self.set_state(id, State::Park);
+        }
+    }
+
+    /// One leg's side of the conversation, on its own thread. True if it was this leg that was taken out of it.
+    fn converse(&self, me: LegId, other: LegId) -> bool {
+        let other_uuid = self.uuid(other);
+        if self.locate(&other_uuid).is_none() {
+            return false;
+        }
+        self.leg(me, |leg| leg.bridged = true);
+        self.changed(me);
+        let clean = if self.both_there(me, other) {
+            self.hear(me, Sound::Talking(other_uuid));
+            self.talk(me, other)
+        } else {
+            false
+        };
+        self.leg(me, |leg| {
+            leg.set_variable("bridge_to", None);
+            leg.bridged = false;
+        });
+        self.hear_nothing(me);
+        self.changed(me);
+        self.unlock(other);
+        clean
+    }
+
+    fn both_there(&self, me: LegId, other: LegId) -> bool {
+        let until = self.kernel.now() + PATIENCE;
+        loop {
+            if self.leg(other, |leg| leg.bridged) {
+                return true;
+            }
+            let hopeless = self.leg(other, |leg| leg.is_down()) || !self.leg(me, |leg| leg.is_ready());
+            if hopeless || self.kernel.now() >= until {
+                break;
+            }
+            self.wait(Some(until), "for the other leg to come into the bridge");
+        }
+        if !self.leg(other, |leg| leg.transferred) {
+            self.hang_up(other, Cause::DESTINATION_OUT_OF_ORDER);
+        }
+        false
+    }
+
+    fn talk(&self, me: LegId, other: LegId) -> bool {
+        loop {
+            if self.leg(me, |leg| leg.transferred) {
+                return true;
+            }
+            if self.leg(other, |leg| leg.transferred || !leg.bridged) {
+                return false;
+            }
+            if !self.leg(me, |leg| leg.is_ready()) {
+                return self.leg(me, |leg| !leg.is_down());
+            }
+            if self.leg(other, |leg| leg.is_down()) {
+                return false;
+            }
+            match self.leg(me, |leg| leg.asides.pop_front()) {
+                Some((application, data)) => self.aside(me, other, &application, &data),
+                None => {
+                    self.wait(None, "talks");
+                }
+            }
+        }
+    }
+
+    /// An application in the middle of the conversation: the other party hears nothing of it.
+    fn aside(&self, me: LegId, other: LegId, application: &str, data: &str) {
+        let other_uuid = self.uuid(other);
+        self.tell(me, UNBRIDGE, Some(&other_uuid));
+        self.hear_nothing(me);
+        // What comes of it shows in the state of the leg.
+        let _ = self.run_application(me, application, data);
+        self.tell(me, Message::SWITCH_MESSAGE_INDICATE_BRIDGE, Some(&other_uuid));
+        if self.leg(me, |leg| leg.is_ready()) && self.leg(other, |leg| leg.bridged) {
+            self.hear(me, Sound::Talking(other_uuid));
+        }
+    }
+
+    /// What becomes of the leg that made the bridge, by its variables.
+    fn after_bridge(&self, caller: LegId, peer: LegId, outcome: Outcome) {
+        let (transferred, state) = self.leg(caller, |leg| (leg.transferred, leg.state));
+        if transferred || matches!(outcome, Outcome::Talked { clean: true }) {
+            return;
+        }
+        let (answered, cause) = self.leg(peer, |leg| (leg.answered, leg.cause));
+        let cause = if cause == Cause::NONE { Cause::NORMAL_CLEARING } else { cause };
+        let hangup = self.leg(caller, |leg| leg.variable("hangup_after_bridge").map(str::to_owned));
+        if hangup.is_some_and(|word| word.eq_ignore_ascii_case("explicit")) {
+            self.hang_up(caller, cause);
+        }
+        if !answered || state >= State::HungUp {
+            return;
+        }
+        if self.leg(caller, |leg| leg.is_true("park_after_bridge")) {
+            self.set_state(caller, State::Park);
+        } else if !self.transfer_after_bridge(caller) && self.leg(caller, |leg| leg.is_true("hangup_after_bridge")) {
+            self.hang_up(caller, cause);
+        }
+    }
+
+    /// False if the leg has nowhere to go.
+    fn transfer_after_bridge(&self, id: LegId) -> bool {
+        let Some(to) = self.leg(id, |leg| leg.variable("transfer_after_bridge").map(str::to_owned)) else {
+            return false;
+        };
+        self.leg(id, |leg| leg.set_variable("transfer_after_bridge", None));
+        let mut parts = to.splitn(3, ':');
+        let extension = parts.next().unwrap_or_default().to_owned();
+        self.transfer(id, &extension, parts.next(), parts.next());
+        true
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Failed,
+    /// One of them was gone before they were joined.
+    Aborted,
+    /// `clean`: it was the caller who was taken out of it.
+    Talked {
+        clean: bool,
+    },
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_ivr_multi_threaded_bridge(
+    session: *mut ffi::switch_core_session_t,
+    peer: *mut ffi::switch_core_session_t,
+    _input: InputCallback,
+    _session_data: *mut c_void,
+    _peer_data: *mut c_void,
+) -> Status {
+    let call = enter("switch_ivr_multi_threaded_bridge");
+    // SAFETY: the module's handles are sessions of ours.
+    let (session, peer) = unsafe { (Session::of(session, &call), Session::of(peer, &call)) };
+    call.core.check_thread(session.id, "bridges");
+    if call.core.leg(peer.id, |leg| leg.locks.is_empty()) {
+        call.core.misuse("bridged with a leg whose session it has not read-locked");
+    }
+    if call.fails {
+        call.core.hang_up(peer.id, Cause::NO_ANSWER);
+        return Status::SWITCH_STATUS_FALSE;
+    }
+    status(call.core.bridge(session.id, peer.id))
+}

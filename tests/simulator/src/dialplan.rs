@@ -1,0 +1,217 @@
+//! Dialplans: from an extension to the applications that run there, and how a leg gets from one to another.
+
+use std::ffi::{CString, c_char, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+use crate::bridge::TRANSFER;
+use crate::cause::Cause;
+use crate::core::{Core, enter};
+use crate::ffi::{self, switch_status_t as Status};
+use crate::leg::{LegId, Profile, Session, State, status};
+use crate::text::{from_c, to_c};
+
+/// What the dialplan is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// What was dialled, or transferred to.
+    pub extension: String,
+    pub context: String,
+    pub caller_number: String,
+    /// UUID of the leg.
+    pub leg: String,
+}
+
+/// Applications and their data, in the order in which they run.
+pub type Plan = Vec<(String, String)>;
+
+type Rules = dyn Fn(&Route) -> Option<Plan> + Send + Sync;
+
+/// The dialplan that the host calls `XML`: here a function that the test gives.
+#[derive(Default)]
+pub(crate) struct Dialplan {
+    pub(crate) rules: Option<Arc<Rules>>,
+}
+
+/// More transfers than these are taken for a loop.
+const MOST_TRANSFERS: i64 = 70;
+
+impl Core {
+    fn hunt(&self, id: LegId, dialplan: &str, argument: Option<&str>, profile: &Profile) -> Option<Plan> {
+        let extension = profile.field("destination_number");
+        if dialplan.eq_ignore_ascii_case("inline") {
+            let target = argument.map(str::to_owned).unwrap_or(extension);
+            return (!target.is_empty()).then(|| inline(&target));
+        }
+        let rules = self.state().dialplan.rules.clone()?;
+        rules(&Route {
+            extension,
+            context: profile.field("context"),
+            caller_number: profile.field("caller_id_number"),
+            leg: self.leg(id, |leg| leg.uuid.clone()),
+        })
+    }
+
+    /// The leg's thread looks for what to do at its extension.
+    pub(crate) fn route(&self, id: LegId) {
+        let (profile, calling) = self.leg(id, |leg| (leg.profile.clone(), leg.outbound && !leg.answered));
+        if calling {
+            return self.set_state(id, State::ConsumeMedia);
+        }
+        let dialplans = profile.field("dialplan");
+        let found = dialplans.split(',').find_map(|dialplan| {
+            let (name, argument) = match dialplan.split_once(':') {
+                Some((name, argument)) => (name, Some(argument)),
+                None => (dialplan, None),
+            };
+            if !is_dialplan(name) {
+                return None;
+            }
+            let plan = self.hunt(id, name, argument, &profile)?;
+            Some((name.eq_ignore_ascii_case("inline"), plan))
+        });
+        match found {
+            None => self.hang_up(id, Cause::NO_ROUTE_DESTINATION),
+            Some((is_inline, plan)) => {
+                self.leg(id, |leg| {
+                    leg.plan = plan.into();
+                    if is_inline {
+                        // The host puts the number back that was dialled before.
+                        let before = leg.profile.field("rdnis");
+                        leg.profile.set("destination_number", &before);
+                        leg.profile.set("rdnis", "");
+                    }
+                });
+                self.set_state(id, State::Execute);
+            }
+        }
+    }
+
+    /// The leg's thread runs one application after the other.
+    pub(crate) fn execute(&self, id: LegId) {
+        while self.leg(id, |leg| leg.state == State::Execute) {
+            let Some((application, data)) = self.leg(id, |leg| leg.plan.pop_front()) else { break };
+            if !self.run_application(id, &application, &data) {
+                return;
+            }
+        }
+        if self.leg(id, |leg| leg.is_ready() && leg.state == State::Execute) {
+            self.hang_up(id, Cause::NORMAL_CLEARING);
+        }
+    }
+
+    /// As `switch_ivr_session_transfer`.
+    pub(crate) fn transfer(&self, id: LegId, extension: &str, dialplan: Option<&str>, context: Option<&str>) -> bool {
+        let now = self.wall() / 1_000_000;
+        let left =
+            self.look_up(id, "max_forwards").and_then(|left| left.parse().ok()).unwrap_or(MOST_TRANSFERS + 1) - 1;
+        if left <= 0 {
+            self.hang_up(id, Cause::EXCHANGE_ROUTING_ERROR);
+            return false;
+        }
+        let partner = self.leg(id, |leg| {
+            leg.set_variable("max_forwards", Some(&left.to_string()));
+            leg.set_variable("temp_hold_music", None);
+            let before = leg.profile.clone();
+            let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+            let own = |field: &str| given(before.get(field));
+            let own_dialplan = own("dialplan").filter(|dialplan| !dialplan.eq_ignore_ascii_case("inline"));
+            let dialplan = given(dialplan).or(own_dialplan).unwrap_or_else(|| "XML".into());
+            let context = given(context).or_else(|| own("context")).unwrap_or_else(|| "default".into());
+            leg.profile.set("dialplan", &dialplan);
+            leg.profile.set("context", &context);
+            leg.profile.set("destination_number", extension);
+            leg.profile.set("rdnis", &before.field("destination_number"));
+            leg.set_variable("signal_bond", None);
+            leg.transferred = true;
+            let source = format!("{now}:{}:bl_xfer:{extension}/{context}/{dialplan}", leg.uuid);
+            leg.set_variable("transfer_source", Some(&source));
+            leg.set_variable("transfer_history", Some(&source));
+            leg.variable("bridge_to").map(str::to_owned)
+        });
+        if let Some(partner) = partner.and_then(|partner| self.state().legs.find(&partner)) {
+            self.leg(partner, |leg| leg.set_variable("signal_bond", None));
+        }
+        self.set_state(id, State::Routing);
+        self.tell(id, TRANSFER, None);
+        true
+    }
+}
+
+fn is_dialplan(name: &str) -> bool {
+    ["XML", "inline"].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// `app:data,app2:data2`, with another separator after `m:<separator>:`.
+fn inline(target: &str) -> Plan {
+    let mut characters = target.chars();
+    let (separator, rest) = match (characters.next(), characters.next(), characters.next(), characters.next()) {
+        (Some('m'), Some(':'), Some(separator), Some(':')) => (separator, characters.as_str()),
+        _ => (',', target),
+    };
+    let plan = rest.split(separator).map(|word| word.split_once(':').unwrap_or((word, "")));
+    plan.map(|(name, data)| (name.trim_start().to_owned(), data.to_owned())).collect()
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_ivr_session_transfer(
+    session: *mut ffi::switch_core_session_t,
+    extension: *const c_char,
+    dialplan: *const c_char,
+    context: *const c_char,
+) -> Status {
+    let call = enter("switch_ivr_session_transfer");
+    // SAFETY: the module's handles are sessions of ours; null or C strings that live through the call.
+    let (session, extension, dialplan, context) =
+        unsafe { (Session::of(session, &call), from_c(extension), from_c(dialplan), from_c(context)) };
+    if call.fails {
+        return Status::SWITCH_STATUS_FALSE;
+    }
+    let extension = extension.filter(|extension| !extension.is_empty()).unwrap_or_else(|| "service".into());
+    status(call.core.transfer(session.id, &extension, dialplan.as_deref(), context.as_deref()))
+}
+
+/// What a dialplan answers with, and the texts that it points to. It stays in the pool of the session it was asked for.
+struct Extension {
+    _texts: Vec<CString>,
+    _applications: Vec<ffi::switch_caller_application_t>,
+    head: ffi::switch_caller_extension_t,
+}
+
+// SAFETY: it points to itself only, and is only ever freed by the pool that holds it.
+unsafe impl Send for Extension {}
+
+/// The function behind each of the host's dialplans; which one tells the profile that it is asked with.
+pub(crate) unsafe extern "C" fn hunt(
+    session: *mut ffi::switch_core_session_t,
+    argument: *mut c_void,
+    profile: *mut ffi::switch_caller_profile_t,
+) -> *mut ffi::switch_caller_extension_t {
+    let call = enter("hunt_function");
+    // SAFETY: the module's handles are ours; the argument is null or a C string.
+    let (session, argument, profile) =
+        unsafe { (Session::of(session, &call), from_c(argument.cast()), Profile::of(profile)) };
+    let profile = profile.unwrap_or_else(|| call.core.leg(session.id, |leg| leg.profile.clone()));
+    let dialplan = profile.field("dialplan");
+    let plan = if call.fails { None } else { call.core.hunt(session.id, &dialplan, argument.as_deref(), &profile) };
+    let Some(plan) = plan else { return ptr::null_mut() };
+    let texts: Vec<CString> = plan.iter().flat_map(|(name, data)| [to_c(name), to_c(data)]).collect();
+    let mut applications: Vec<ffi::switch_caller_application_t> = texts
+        .chunks(2)
+        .map(|pair| ffi::switch_caller_application_t {
+            application_name: pair[0].as_ptr().cast_mut(),
+            application_data: pair[1].as_ptr().cast_mut(),
+            ..Default::default()
+        })
+        .collect();
+    let mut next = ptr::null_mut();
+    for application in applications.iter_mut().rev() {
+        application.next = next;
+        next = ptr::from_mut(application);
+    }
+    let head = ffi::switch_caller_extension_t { applications: next, current_application: next, ..Default::default() };
+    let mut extension = Box::new(Extension { _texts: texts, _applications: applications, head });
+    let pointer = ptr::from_mut(&mut extension.head);
+    session.keep(extension);
+    pointer
+}

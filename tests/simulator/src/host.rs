@@ -1,0 +1,35 @@
+//! What the host as a whole tells: its clocks, its variables, its name.
+
+use std::ffi::{CString, c_char};
+use std::ptr;
+use std::sync::OnceLock;
+
+use crate::core::enter;
+use crate::ffi;
+use crate::text::{from_c, from_malloc, to_c};
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_micro_time_now() -> ffi::switch_time_t {
+    enter("switch_micro_time_now").core.wall()
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_mono_micro_time_now() -> ffi::switch_time_t {
+    enter("switch_mono_micro_time_now").core.kernel.now() as ffi::switch_time_t
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_get_variable_dup(name: *const c_char) -> *mut c_char {
+    let call = enter("switch_core_get_variable_dup");
+    // SAFETY: a C string that lives through the call.
+    let name = unsafe { from_c(name) }.unwrap_or_default();
+    let value = call.core.state().globals.get(&name).cloned();
+    value.map_or(ptr::null_mut(), |value| from_malloc(&value))
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_get_switchname() -> *const c_char {
+    static NAME: OnceLock<CString> = OnceLock::new();
+    enter("switch_core_get_switchname");
+    NAME.get_or_init(|| to_c("simulator")).as_ptr()
+}

@@ -1,0 +1,433 @@
+//! Virtual time, and who runs.
+//!
+//! Every simulated thread is a real one, but only one at a time is let go on, and it goes on until it waits for
+//! something. When nobody can go on, time steps to the next moment that somebody waits for. So a scenario takes the same
+//! course each time it runs, and a day passes as fast as its events can be worked off. With a seed, the order in which
+//! threads go on is shuffled, and a thread may lose its turn at any call to the host: another seed, another course.
+//!
+//! A thread that sleeps elsewhere (it joins another, say) would hold everybody up. After a moment it is taken to be
+//! *outside*: the others go on, and it queues up again when it next calls the host.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+/// Microseconds since the simulated machine was started.
+pub(crate) type Micros = u64;
+
+/// For how long, in real time, a thread must sleep elsewhere to be taken to be outside.
+const ASLEEP: Duration = Duration::from_millis(60);
+/// For how long, in real time, a thread may be busy without calling the host before the world is given up.
+const HUNG: Duration = Duration::from_secs(20);
+/// Uptime at the beginning: a clock that starts at 0 would hide sums that go below it.
+pub(crate) const UPTIME: Micros = 3_600_000_000;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct TaskId(usize);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Doing {
+    /// Could go on, and is not yet let.
+    Ready,
+    Running,
+    Waiting(&'static str),
+    /// Asleep where the simulator cannot see.
+    Outside,
+    Over,
+}
+
+struct Task {
+    name: String,
+    /// The system's number for its thread, once it runs.
+    thread: libc::pid_t,
+    bell: Arc<Condvar>,
+    doing: Doing,
+    alarm: Option<(Micros, u64)>,
+    poked: bool,
+    last_call: &'static str,
+}
+
+struct Schedule {
+    now: Micros,
+    /// How far time may step.
+    horizon: Micros,
+    running: Option<TaskId>,
+    ready: VecDeque<TaskId>,
+    alarms: BTreeSet<(Micros, u64, TaskId)>,
+    tasks: Vec<Task>,
+    sequence: u64,
+    /// The driver waits for the end of this one: time stops there.
+    awaited: Option<TaskId>,
+    /// Grows with everything that happens, so that standstill can be told.
+    progress: u64,
+    dice: Option<fastrand::Rng>,
+}
+
+pub(crate) struct Kernel {
+    schedule: Mutex<Schedule>,
+    driver: Condvar,
+}
+
+impl Kernel {
+    pub(crate) fn new() -> Kernel {
+        let schedule = Schedule {
+            now: UPTIME,
+            horizon: UPTIME,
+            running: None,
+            ready: VecDeque::new(),
+            alarms: BTreeSet::new(),
+            tasks: Vec::new(),
+            sequence: 0,
+            awaited: None,
+            progress: 0,
+            dice: None,
+        };
+        Kernel { schedule: Mutex::new(schedule), driver: Condvar::new() }
+    }
+
+    pub(crate) fn now(&self) -> Micros {
+        self.schedule.lock().now
+    }
+
+    /// Shuffles from here on.
+    pub(crate) fn shuffle(&self, seed: u64) {
+        self.schedule.lock().dice = Some(fastrand::Rng::with_seed(seed));
+    }
+
+    /// A new thread, known before it runs, so that time does not pass it by.
+    pub(crate) fn register(&self, name: &str) -> TaskId {
+        let mut schedule = self.schedule.lock();
+        let id = TaskId(schedule.tasks.len());
+        schedule.tasks.push(Task {
+            name: name.to_owned(),
+            thread: 0,
+            bell: Arc::new(Condvar::new()),
+            doing: Doing::Ready,
+            alarm: None,
+            poked: false,
+            last_call: "",
+        });
+        schedule.make_ready(id);
+        id
+    }
+
+    /// Called by the new thread itself: comes back when it may go on.
+    pub(crate) fn begin(&self, me: TaskId) {
+        let mut schedule = self.schedule.lock();
+        // SAFETY: takes nothing, answers with a number.
+        schedule.tasks[me.0].thread = unsafe { libc::gettid() };
+        self.await_turn(&mut schedule, me);
+    }
+
+    pub(crate) fn finish(&self, me: TaskId) {
+        let mut schedule = self.schedule.lock();
+        schedule.tasks[me.0].doing = Doing::Over;
+        if schedule.awaited == Some(me) {
+            schedule.horizon = schedule.now;
+        }
+        schedule.give_up_turn(me);
+        self.dispatch(&mut schedule);
+    }
+
+    pub(crate) fn is_over(&self, task: TaskId) -> bool {
+        self.schedule.lock().tasks[task.0].doing == Doing::Over
+    }
+
+    /// Waits until `until`, or until somebody pokes this thread; a poke from before counts. True if poked.
+    pub(crate) fn wait(&self, me: TaskId, until: Option<Micros>, why: &'static str) -> bool {
+        let mut schedule = self.schedule.lock();
+        if !std::mem::take(&mut schedule.tasks[me.0].poked) {
+            if until.is_some_and(|until| until <= schedule.now) {
+                return false;
+            }
+            schedule.tasks[me.0].doing = Doing::Waiting(why);
+            if let Some(until) = until {
+                schedule.sequence += 1;
+                let alarm = (until, schedule.sequence);
+                schedule.tasks[me.0].alarm = Some(alarm);
+                schedule.alarms.insert((alarm.0, alarm.1, me));
+            }
+            schedule.give_up_turn(me);
+            self.dispatch(&mut schedule);
+            self.await_turn(&mut schedule, me);
+            return std::mem::take(&mut schedule.tasks[me.0].poked);
+        }
+        true
+    }
+
+    /// Ends a thread's wait, or its next one.
+    pub(crate) fn poke(&self, task: TaskId) {
+        let mut schedule = self.schedule.lock();
+        schedule.tasks[task.0].poked = true;
+        if matches!(schedule.tasks[task.0].doing, Doing::Waiting(_)) {
+            schedule.make_ready(task);
+        }
+    }
+
+    /// A simulated thread calls the host. Here a thread comes back that was outside, and a shuffled one may lose its turn.
+    pub(crate) fn enter(&self, me: TaskId, call: &'static str) {
+        let mut schedule = self.schedule.lock();
+        schedule.progress += 1;
+        schedule.tasks[me.0].last_call = call;
+        let was_outside = schedule.tasks[me.0].doing == Doing::Outside;
+        let loses_turn = schedule.dice.as_mut().is_some_and(|dice| dice.u8(..) < 32);
+        if was_outside || loses_turn {
+            schedule.give_up_turn(me);
+            schedule.make_ready(me);
+            self.dispatch(&mut schedule);
+            self.await_turn(&mut schedule, me);
+        }
+    }
+
+    /// Lets everything happen that happens until `until`, and sets the clock to it.
+    pub(crate) fn run_to(&self, until: Micros) {
+        let mut schedule = self.schedule.lock();
+        schedule.horizon = until.max(schedule.now);
+        self.run(&mut schedule, None);
+        schedule.now = schedule.horizon;
+    }
+
+    /// Lets everything happen until `task` is over, but no longer than until `limit`; then what comes of it without time
+    /// passing. False if the limit was reached.
+    pub(crate) fn run_until_over(&self, task: TaskId, limit: Micros) -> bool {
+        let mut schedule = self.schedule.lock();
+        let is_over = |schedule: &Schedule| schedule.tasks[task.0].doing == Doing::Over;
+        if !is_over(&schedule) {
+            schedule.horizon = limit;
+            schedule.awaited = Some(task);
+            self.run(&mut schedule, Some(task));
+            schedule.awaited = None;
+        }
+        schedule.horizon = schedule.now;
+        self.run(&mut schedule, None);
+        is_over(&schedule)
+    }
+
+    /// Until nothing can happen up to the horizon any more, or the task is over.
+    fn run(&self, schedule: &mut MutexGuard<'_, Schedule>, task: Option<TaskId>) {
+        let mut seen = (schedule.progress, Instant::now());
+        loop {
+            self.dispatch(schedule);
+            let over = task.is_some_and(|task| schedule.tasks[task.0].doing == Doing::Over);
+            if schedule.running.is_none() && (over || schedule.is_idle() && schedule.outside().next().is_none()) {
+                return;
+            }
+            self.driver.wait_for(schedule, Duration::from_millis(10));
+            if schedule.progress != seen.0 {
+                seen = (schedule.progress, Instant::now());
+            } else if seen.1.elapsed() > HUNG {
+                let report = format!("the simulated world hangs; its threads:\n{}", schedule.report());
+                // A second panic would hide the first.
+                if std::thread::panicking() {
+                    eprintln!("{report}");
+                    return;
+                }
+                panic!("{report}");
+            } else if seen.1.elapsed() > ASLEEP {
+                match schedule.running {
+                    Some(running) if schedule.tasks[running.0].is_asleep() => {
+                        schedule.running = None;
+                        schedule.tasks[running.0].doing = Doing::Outside;
+                        schedule.progress += 1;
+                    }
+                    Some(_) => {}
+                    // Only sleepers are left, and they do not wake up from this.
+                    None if schedule.outside().all(Task::is_asleep) => return,
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn await_turn(&self, schedule: &mut MutexGuard<'_, Schedule>, me: TaskId) {
+        let bell = Arc::clone(&schedule.tasks[me.0].bell);
+        while schedule.running != Some(me) {
+            bell.wait(schedule);
+        }
+    }
+
+    /// Nobody's turn: the next one's, stepping time if need be.
+    fn dispatch(&self, schedule: &mut Schedule) {
+        if schedule.running.is_some() {
+            return;
+        }
+        if schedule.ready.is_empty() {
+            schedule.step();
+        }
+        match schedule.next_ready() {
+            Some(next) => {
+                schedule.progress += 1;
+                schedule.running = Some(next);
+                schedule.tasks[next.0].doing = Doing::Running;
+                schedule.tasks[next.0].bell.notify_one();
+            }
+            None => {
+                self.driver.notify_all();
+            }
+        }
+    }
+
+    /// Threads that are not over, and what they do.
+    pub(crate) fn report(&self) -> String {
+        self.schedule.lock().report()
+    }
+}
+
+impl Task {
+    /// It sleeps, and does not merely wait for a processor.
+    fn is_asleep(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", self.thread)).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
+    }
+}
+
+impl Schedule {
+    fn is_idle(&self) -> bool {
+        self.ready.is_empty() && self.next_alarm().is_none()
+    }
+
+    fn outside(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(|task| task.doing == Doing::Outside)
+    }
+
+    fn next_alarm(&self) -> Option<Micros> {
+        self.alarms.first().map(|alarm| alarm.0).filter(|due| *due <= self.horizon)
+    }
+
+    /// To the next moment that somebody waits for: all who wait for it can go on.
+    fn step(&mut self) {
+        let Some(due) = self.next_alarm() else { return };
+        self.now = self.now.max(due);
+        while let Some(&(at, _, task)) = self.alarms.first().filter(|alarm| alarm.0 == due) {
+            debug_assert_eq!(at, due);
+            self.make_ready(task);
+        }
+    }
+
+    fn make_ready(&mut self, id: TaskId) {
+        self.progress += 1;
+        let task = &mut self.tasks[id.0];
+        task.doing = Doing::Ready;
+        if let Some((due, sequence)) = task.alarm.take() {
+            self.alarms.remove(&(due, sequence, id));
+        }
+        self.ready.push_back(id);
+    }
+
+    fn next_ready(&mut self) -> Option<TaskId> {
+        match &mut self.dice {
+            Some(dice) if self.ready.len() > 1 => self.ready.remove(dice.usize(..self.ready.len())),
+            _ => self.ready.pop_front(),
+        }
+    }
+
+    fn give_up_turn(&mut self, me: TaskId) {
+        self.progress += 1;
+        if self.running == Some(me) {
+            self.running = None;
+        }
+    }
+
+    fn report(&self) -> String {
+        let mut report = String::new();
+        for task in self.tasks.iter().filter(|task| task.doing != Doing::Over) {
+            let _ = writeln!(report, "  {}: {:?}, last called {}", task.name, task.doing, task.last_call);
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// Runs `bodies` as simulated threads for a minute; answers what they wrote down, with the time.
+    fn course(seed: Option<u64>, bodies: &[fn(&Kernel, TaskId) -> Vec<&'static str>]) -> Vec<&'static str> {
+        let (kernel, notes) = (Kernel::new(), Mutex::new(Vec::new()));
+        if let Some(seed) = seed {
+            kernel.shuffle(seed);
+        }
+        thread::scope(|scope| {
+            for body in bodies {
+                let (kernel, notes) = (&kernel, &notes);
+                let id = kernel.register("test");
+                scope.spawn(move || {
+                    kernel.begin(id);
+                    let written = body(kernel, id);
+                    notes.lock().extend(written);
+                    kernel.finish(id);
+                });
+            }
+            kernel.run_to(UPTIME + 60_000_000);
+        });
+        assert_eq!(kernel.now(), UPTIME + 60_000_000);
+        notes.into_inner()
+    }
+
+    fn short(kernel: &Kernel, me: TaskId) -> Vec<&'static str> {
+        kernel.wait(me, Some(kernel.now() + 1_000_000), "test");
+        vec!["short"]
+    }
+
+    fn long(kernel: &Kernel, me: TaskId) -> Vec<&'static str> {
+        for _ in 0..59 {
+            short(kernel, me);
+        }
+        vec!["long"]
+    }
+
+    #[test]
+    fn threads_go_on_in_the_order_of_what_they_wait_for() {
+        assert_eq!(course(None, &[long, short]), ["short", "long"]);
+        assert_eq!(course(None, &[short, long]), ["short", "long"]);
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_course_each_time_and_another_seed_another() {
+        fn a(kernel: &Kernel, me: TaskId) -> Vec<&'static str> {
+            short(kernel, me);
+            vec!["a"]
+        }
+        let of = |seed| course(Some(seed), &[a, short]);
+        assert_eq!(of(1), of(1));
+        let courses: std::collections::HashSet<_> = (0..20).map(of).collect();
+        assert_eq!(courses.len(), 2);
+    }
+
+    #[test]
+    fn a_poke_is_not_lost_when_it_comes_before_the_wait() {
+        fn poked(kernel: &Kernel, me: TaskId) -> Vec<&'static str> {
+            kernel.poke(me);
+            if kernel.wait(me, None, "test") { vec!["poked"] } else { vec![] }
+        }
+        assert_eq!(course(None, &[poked]), ["poked"]);
+    }
+
+    #[test]
+    fn one_that_blocks_outside_does_not_hold_up_the_others() {
+        let kernel = Kernel::new();
+        let (blocked, other) = (kernel.register("blocked"), kernel.register("other"));
+        let (ring, wait) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            let kernel = &kernel;
+            scope.spawn(move || {
+                kernel.begin(blocked);
+                wait.recv().expect("the other thread rings");
+                kernel.enter(blocked, "test");
+                kernel.finish(blocked);
+            });
+            scope.spawn(move || {
+                kernel.begin(other);
+                short(kernel, other);
+                ring.send(()).expect("the blocked thread waits");
+                kernel.finish(other);
+            });
+            assert!(kernel.run_until_over(blocked, UPTIME + 60_000_000));
+        });
+        assert_eq!(kernel.now(), UPTIME + 1_000_000);
+    }
+}

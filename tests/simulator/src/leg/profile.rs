@@ -1,0 +1,187 @@
+//! Caller profiles: who calls whom, and where the call is in the dialplan.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use super::Session;
+use crate::core::enter;
+use crate::ffi;
+use crate::text::from_c;
+
+const FIELDS: &[&str] = &[
+    "dialplan",
+    "username",
+    "caller_id_name",
+    "caller_id_number",
+    "callee_id_name",
+    "callee_id_number",
+    "ani",
+    "aniii",
+    "network_addr",
+    "rdnis",
+    "destination_number",
+    "uuid",
+    "source",
+    "transfer_source",
+    "context",
+    "chan_name",
+    "profile_index",
+];
+
+#[derive(Clone, Default)]
+pub(crate) struct Profile(Vec<(&'static str, String)>);
+
+impl Profile {
+    /// A field by its name, in whatever case.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn field(&self, name: &str) -> String {
+        self.get(name).unwrap_or_default().to_owned()
+    }
+
+    /// False if a profile has no such field.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> bool {
+        let Some(field) = FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name)) else { return false };
+        self.0.retain(|(known, _)| known != field);
+        self.0.push((field, value.to_owned()));
+        true
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(field, value)| (*field, value.as_str()))
+    }
+
+    /// # Safety
+    /// `pointer` is null or was made of a profile that the session still keeps.
+    pub(crate) unsafe fn of(pointer: *const ffi::switch_caller_profile_t) -> Option<Profile> {
+        // SAFETY: by this function's contract.
+        unsafe { pointer.cast::<Profile>().as_ref() }.cloned()
+    }
+}
+
+impl Session {
+    fn keep_profile(&self, profile: Profile) -> *mut ffi::switch_caller_profile_t {
+        let profile = Arc::new(profile);
+        let pointer = Arc::as_ptr(&profile).cast_mut().cast();
+        self.keep(Box::new(profile));
+        pointer
+    }
+}
+
+/// Answers with a copy as of now; the module only ever clones it.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_get_caller_profile(
+    channel: *mut ffi::switch_channel_t,
+) -> *mut ffi::switch_caller_profile_t {
+    let call = enter("switch_channel_get_caller_profile");
+    // SAFETY: the module's handles are sessions of ours.
+    let session = unsafe { Session::of_channel(channel, &call) };
+    let profile = call.core.leg(session.id, |leg| leg.profile.clone());
+    session.keep_profile(profile)
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_caller_profile_clone(
+    session: *mut ffi::switch_core_session_t,
+    original: *mut ffi::switch_caller_profile_t,
+) -> *mut ffi::switch_caller_profile_t {
+    let call = enter("switch_caller_profile_clone");
+    // SAFETY: the module's handles are sessions and profiles of ours.
+    let (session, profile) = unsafe { (Session::of(session, &call), Profile::of(original)) };
+    profile.map_or(std::ptr::null_mut(), |profile| session.keep_profile(profile))
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_set_originatee_caller_profile(
+    channel: *mut ffi::switch_channel_t,
+    profile: *mut ffi::switch_caller_profile_t,
+) {
+    let call = enter("switch_channel_set_originatee_caller_profile");
+    // SAFETY: as above.
+    let (session, profile) = unsafe { (Session::of_channel(channel, &call), Profile::of(profile)) };
+    call.core.leg(session.id, |leg| leg.originatee = profile);
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_set_originator_caller_profile(
+    channel: *mut ffi::switch_channel_t,
+    profile: *mut ffi::switch_caller_profile_t,
+) {
+    let call = enter("switch_channel_set_originator_caller_profile");
+    // SAFETY: as above.
+    let (session, profile) = unsafe { (Session::of_channel(channel, &call), Profile::of(profile)) };
+    call.core.leg(session.id, |leg| leg.originator = profile);
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_step_caller_profile(channel: *mut ffi::switch_channel_t) {
+    let call = enter("switch_channel_step_caller_profile");
+    // SAFETY: as above.
+    let session = unsafe { Session::of_channel(channel, &call) };
+    call.core.leg(session.id, |leg| {
+        let index = leg.profile.get("profile_index").and_then(|index| index.parse::<u32>().ok()).unwrap_or(1);
+        leg.profile.set("profile_index", &(index + 1).to_string());
+    });
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_set_profile_var(
+    channel: *mut ffi::switch_channel_t,
+    name: *const c_char,
+    value: *const c_char,
+) -> ffi::switch_status_t {
+    let call = enter("switch_channel_set_profile_var");
+    // SAFETY: a session of ours, and C strings that live through the call.
+    let (session, name, value) = unsafe { (Session::of_channel(channel, &call), from_c(name), from_c(value)) };
+    let name = name.unwrap_or_default();
+    if !call.core.leg(session.id, |leg| leg.profile.set(&name, &value.unwrap_or_default())) {
+        call.core.misuse(format!("set the unknown profile field {name}"));
+    }
+    ffi::switch_status_t::SWITCH_STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)] // the host's
+pub(crate) unsafe extern "C" fn switch_caller_profile_new(
+    pool: *mut ffi::switch_memory_pool_t,
+    username: *const c_char,
+    dialplan: *const c_char,
+    caller_id_name: *const c_char,
+    caller_id_number: *const c_char,
+    network_addr: *const c_char,
+    ani: *const c_char,
+    aniii: *const c_char,
+    rdnis: *const c_char,
+    source: *const c_char,
+    context: *const c_char,
+    destination_number: *const c_char,
+) -> *mut ffi::switch_caller_profile_t {
+    let call = enter("switch_caller_profile_new");
+    if call.fails {
+        return std::ptr::null_mut();
+    }
+    let mut profile = Profile::default();
+    for (field, value) in [
+        ("username", username),
+        ("dialplan", dialplan),
+        ("caller_id_name", caller_id_name),
+        ("caller_id_number", caller_id_number),
+        ("network_addr", network_addr),
+        ("ani", ani),
+        ("aniii", aniii),
+        ("rdnis", rdnis),
+        ("source", source),
+        ("context", context),
+        ("destination_number", destination_number),
+    ] {
+        // SAFETY: null or C strings that live through the call.
+        if let Some(value) = unsafe { from_c(value) } {
+            profile.set(field, &value);
+        }
+    }
+    // SAFETY: the only pools that a module is given for profiles are those of sessions of ours.
+    let session = unsafe { Session::of(pool.cast::<c_void>().cast(), &call) };
+    session.keep_profile(profile)
+}

@@ -1,0 +1,81 @@
+//! A day of an office with the module, without FreeSWITCH: simulated calls, told as they happen.
+
+mod office;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use office::Office;
+
+const USAGE: &str = "simulator <libmod_callpark.so> [--hours <n>] [--speed <n>] [--seed <n>]
+  --hours  how long the day is (8)
+  --speed  simulated seconds in a second; 0: as fast as it goes (600)
+  --seed   another day (1)";
+
+struct Wish {
+    module: String,
+    hours: u64,
+    speed: u64,
+    seed: u64,
+}
+
+fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
+    let mut wish = Wish { module: String::new(), hours: 8, speed: 600, seed: 1 };
+    while let Some(argument) = arguments.next() {
+        let place = match argument.as_str() {
+            "--hours" => &mut wish.hours,
+            "--speed" => &mut wish.speed,
+            "--seed" => &mut wish.seed,
+            option if option.starts_with("--") => return Err(format!("unknown option {option}")),
+            _ if wish.module.is_empty() => {
+                wish.module = argument;
+                continue;
+            }
+            _ => return Err(format!("what is {argument}?")),
+        };
+        let value = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;
+        *place = value.parse().map_err(|_| format!("{argument} needs a number, not {value}"))?;
+    }
+    if wish.module.is_empty() { Err("which module?".into()) } else { Ok(wish) }
+}
+
+fn main() -> ExitCode {
+    let wish = match wish(std::env::args().skip(1)) {
+        Ok(wish) => wish,
+        Err(why) => {
+            eprintln!("{why}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    if let Err(error) = ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)) {
+        eprintln!("Ctrl-C will end this at once: {error}");
+    }
+    println!("These are SIMULATED calls: the module is real, FreeSWITCH, phones and people are not.\n");
+    let mut office = match Office::open(&wish.module, wish.seed) {
+        Ok(office) => office,
+        Err(why) => {
+            eprintln!("{} cannot be loaded: {why}", wish.module);
+            return ExitCode::FAILURE;
+        }
+    };
+    let step = Duration::from_secs(1);
+    for second in 0..wish.hours * 3600 {
+        if stop.load(Ordering::Relaxed) {
+            println!("\nThe office closes early.");
+            break;
+        }
+        if second > 0 && second % 3600 == 0 {
+            office.show();
+        }
+        office.live(step);
+        if wish.speed > 0 {
+            std::thread::sleep(step.div_f64(wish.speed as f64));
+        }
+    }
+    office.close();
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,395 @@
+//! Loading the module, as the host's loader does it (`switch_loadable_module.c`), and running what it registered.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+
+use crate::core::{Core, enter};
+use crate::ffi::{self, switch_module_interface_name_t as Kind, switch_status_t as Status};
+use crate::text::{from_c, to_c};
+
+/// Counts who holds an interface or a module; the module knows it as a lock by pointer.
+type Held = AtomicI32;
+
+/// The host's own applications and dialplans count as one module that never goes.
+#[derive(Default)]
+pub(crate) struct Modules {
+    loaded: Option<Loaded>,
+    interfaces: Vec<*mut ffi::switch_loadable_module_interface_t>,
+    applications: Vec<*mut ffi::switch_application_interface_t>,
+    commands: Vec<*mut ffi::switch_api_interface_t>,
+    dialplans: Vec<*mut ffi::switch_dialplan_interface_t>,
+    /// Whether interfaces of the host's own are made yet.
+    host: Option<*mut ffi::switch_loadable_module_interface_t>,
+    #[allow(clippy::vec_box, reason = "their addresses are handed out")]
+    locks: Vec<Box<Held>>,
+    texts: Vec<CString>,
+}
+
+struct Loaded {
+    library: Option<Library>,
+    table: *const ffi::switch_loadable_module_function_table_t,
+    interface: *mut ffi::switch_loadable_module_interface_t,
+    _folder: tempfile::TempDir,
+}
+
+impl Modules {
+    fn lock(&mut self) -> *mut Held {
+        let mut lock = Box::new(Held::new(0));
+        let pointer = ptr::from_mut(&mut *lock);
+        self.locks.push(lock);
+        pointer
+    }
+
+    fn text(&mut self, text: &str) -> *const c_char {
+        self.texts.push(to_c(text));
+        self.texts[self.texts.len() - 1].as_ptr()
+    }
+
+    fn new_interface(&mut self, name: &str) -> *mut ffi::switch_loadable_module_interface_t {
+        let (module_name, rwlock) = (self.text(name), self.lock().cast());
+        let interface = ffi::switch_loadable_module_interface_t { module_name, rwlock, ..Default::default() };
+        let pointer = Box::into_raw(Box::new(interface));
+        self.interfaces.push(pointer);
+        pointer
+    }
+
+    /// The host's own interfaces, made when they are first asked for.
+    fn add_host(&mut self) {
+        if self.host.is_some() {
+            return;
+        }
+        let parent = self.new_interface("simulator");
+        self.host = Some(parent);
+        for name in crate::apps::own_names() {
+            let interface_name = self.text(name);
+            let (rwlock, reflock) = (self.lock().cast(), self.lock().cast());
+            let interface =
+                ffi::switch_application_interface_t { interface_name, rwlock, reflock, parent, ..Default::default() };
+            self.applications.push(Box::into_raw(Box::new(interface)));
+        }
+        for name in ["XML", "inline"] {
+            let interface_name = self.text(name);
+            let (rwlock, reflock) = (self.lock().cast(), self.lock().cast());
+            let hunt_function: ffi::switch_dialplan_hunt_function_t = Some(crate::dialplan::hunt);
+            let interface = ffi::switch_dialplan_interface_t {
+                interface_name,
+                hunt_function,
+                rwlock,
+                reflock,
+                parent,
+                ..Default::default()
+            };
+            self.dialplans.push(Box::into_raw(Box::new(interface)));
+        }
+    }
+
+    fn forget_registered(&mut self) {
+        let host = self.host;
+        // SAFETY: all are boxes of ours, and nobody holds one: the caller has seen to that.
+        unsafe {
+            let of_module = |parent| Some(parent) != host;
+            for interface in self.applications.extract_if_compat(|it| of_module((**it).parent)) {
+                drop(Box::from_raw(interface));
+            }
+            for interface in self.commands.extract_if_compat(|it| of_module((**it).parent)) {
+                drop(Box::from_raw(interface));
+            }
+            for interface in self.interfaces.extract_if_compat(|it| of_module(*it)) {
+                drop(Box::from_raw(interface));
+            }
+        }
+    }
+
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded.is_some()
+    }
+
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let held = self.locks.iter().filter(|lock| lock.load(Ordering::Relaxed) != 0).count();
+        if held == 0 { Vec::new() } else { vec![format!("{held} interfaces or their locks are held")] }
+    }
+}
+
+impl Drop for Modules {
+    fn drop(&mut self) {
+        // SAFETY: the world ends, so nobody uses them any more.
+        unsafe {
+            self.applications.drain(..).for_each(|it| drop(Box::from_raw(it)));
+            self.commands.drain(..).for_each(|it| drop(Box::from_raw(it)));
+            self.dialplans.drain(..).for_each(|it| drop(Box::from_raw(it)));
+            self.interfaces.drain(..).for_each(|it| drop(Box::from_raw(it)));
+        }
+    }
+}
+
+/// `Vec::extract_if` is younger than the oldest compiler that is served.
+trait ExtractIf<T> {
+    fn extract_if_compat(&mut self, which: impl Fn(&T) -> bool) -> Vec<T>;
+}
+
+impl<T> ExtractIf<T> for Vec<T> {
+    fn extract_if_compat(&mut self, which: impl Fn(&T) -> bool) -> Vec<T> {
+        let (out, stay) = std::mem::take(self).into_iter().partition(|it| which(it));
+        *self = stay;
+        out
+    }
+}
+
+/// # Safety
+/// `name` is a C string that stays.
+unsafe fn named(name: *const c_char, wanted: &str) -> bool {
+    // SAFETY: by this function's contract.
+    unsafe { from_c(name) }.is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+}
+
+/// # Safety
+/// The locks are ours, or null in an interface that was never registered.
+unsafe fn add_to(lock: *mut c_void, by: i32) {
+    // SAFETY: by this function's contract.
+    if let Some(lock) = unsafe { lock.cast::<Held>().as_ref() } {
+        lock.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+macro_rules! hold {
+    ($interface:expr, $by:expr) => {{
+        let interface = $interface;
+        // SAFETY: one of ours, which stays while it is held; its parent and its locks with it.
+        unsafe {
+            add_to((*(*interface).parent).rwlock.cast(), $by);
+            add_to((*interface).rwlock.cast(), $by);
+            (*interface).refs += $by;
+            (*(*interface).parent).refs += $by;
+        }
+    }};
+}
+
+impl Core {
+    /// Loads `libmod_x.so` as `mod_x`: a copy of it, so that its statics are this world's alone. Runs on a thread of the
+    /// host's.
+    pub(crate) fn load(&self, path: &Path) -> Result<(), String> {
+        if self.state().modules.is_loaded() {
+            return Err("Module already loaded".into());
+        }
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).ok_or("a module needs a name")?;
+        let name = stem.strip_prefix("lib").unwrap_or(stem);
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let copy: PathBuf = folder.path().join(format!("{name}.so"));
+        std::fs::copy(path, &copy).map_err(|error| format!("{}: {error}", path.display()))?;
+        // SAFETY: a module's own code runs at load, as in the host.
+        let library =
+            unsafe { Library::open(Some(&copy), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| error.to_string())?;
+        // SAFETY: the symbol has this type by the host's contract.
+        let table = unsafe {
+            let symbol = format!("{name}_module_interface");
+            let found = library
+                .get::<*const ffi::switch_loadable_module_function_table_t>(symbol.as_bytes())
+                .map_err(|error| error.to_string())?;
+            found.into_raw().cast::<ffi::switch_loadable_module_function_table_t>().cast_const()
+        };
+        // SAFETY: as long as the library is open.
+        let (version, load) = unsafe { ((*table).switch_api_version, (*table).load) };
+        if version != ffi::SWITCH_API_VERSION as c_int {
+            return Err(format!("Trying to load an out of date module, please rebuild the module. ({version})"));
+        }
+        let load = load.ok_or("the module has no load function")?;
+        let mut interface = ptr::null_mut();
+        // SAFETY: the module's function, called as the host does; the pool is a handle that only comes back to us.
+        let status = unsafe { load(&mut interface, ptr::NonNull::dangling().as_ptr()) };
+        if status != Status::SWITCH_STATUS_SUCCESS {
+            self.state().modules.forget_registered();
+            return Err(format!("the module's load function answered {}", status.0));
+        }
+        if interface.is_null() {
+            return Err("the module made no interface".into());
+        }
+        self.state().modules.loaded = Some(Loaded { library: Some(library), table, interface, _folder: folder });
+        Ok(())
+    }
+
+    /// Runs on a thread of the host's.
+    pub(crate) fn unload(&self) -> Result<(), String> {
+        let loaded = self.state().modules.loaded.take().ok_or("No such module!")?;
+        // SAFETY: it stays until it is forgotten, below.
+        let users = unsafe { (*(*loaded.interface).rwlock.cast::<Held>()).load(Ordering::Relaxed) };
+        if users > 0 {
+            self.state().modules.loaded = Some(loaded);
+            return Err("Module in use.".into());
+        }
+        // SAFETY: the library is open.
+        let status = match unsafe { (*loaded.table).shutdown } {
+            // SAFETY: the module's function, called as the host does.
+            Some(shutdown) => unsafe { shutdown() },
+            None => Status::SWITCH_STATUS_SUCCESS,
+        };
+        if status == Status::SWITCH_STATUS_NOUNLOAD {
+            self.state().modules.loaded = Some(loaded);
+            return Err("the module does not want to be unloaded".into());
+        }
+        self.state().modules.forget_registered();
+        let mut loaded = loaded;
+        loaded.library.take().map_or(Ok(()), Library::close).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn hold_application(&self, name: &str) -> Option<*mut ffi::switch_application_interface_t> {
+        let modules = &mut self.state().modules;
+        modules.add_host();
+        // SAFETY: ours, and their names stay.
+        let found = modules.applications.iter().find(|it| unsafe { named((***it).interface_name, name) }).copied()?;
+        hold!(found, 1);
+        Some(found)
+    }
+
+    pub(crate) fn let_go_of_application(&self, interface: *mut ffi::switch_application_interface_t) {
+        hold!(interface, -1);
+    }
+
+    /// Runs a command line on the calling thread; answers with what it wrote.
+    pub(crate) fn command(&self, line: &str) -> String {
+        let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
+        let found = {
+            let modules = &self.state().modules;
+            // SAFETY: ours, and their names stay.
+            let found = modules.commands.iter().find(|it| unsafe { named((***it).interface_name, name) }).copied();
+            found.inspect(|found| hold!(*found, 1))
+        };
+        let Some(interface) = found else { return format!("-ERR {name} Command not found!\n") };
+        let mut answer = Vec::<u8>::new();
+        let data = ptr::from_mut(&mut answer).cast();
+        let mut stream =
+            ffi::switch_stream_handle_t { raw_write_function: Some(write_raw), data, ..Default::default() };
+        let arguments = to_c(arguments);
+        // SAFETY: held; the module's function, called as it registered it; all lives through the call.
+        unsafe {
+            if let Some(function) = (*interface).function {
+                let _ = function(arguments.as_ptr(), ptr::null_mut(), &mut stream);
+            }
+        }
+        hold!(interface, -1);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+unsafe extern "C" fn write_raw(
+    stream: *mut ffi::switch_stream_handle_t,
+    bytes: *mut u8,
+    length: ffi::switch_size_t,
+) -> Status {
+    // SAFETY: `command` made the stream; the module's bytes are as many as it says.
+    unsafe {
+        let answer = &mut *(*stream).data.cast::<Vec<u8>>();
+        answer.extend_from_slice(std::slice::from_raw_parts(bytes, length));
+    }
+    Status::SWITCH_STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_loadable_module_create_module_interface(
+    _pool: *mut ffi::switch_memory_pool_t,
+    name: *const c_char,
+) -> *mut ffi::switch_loadable_module_interface_t {
+    let call = enter("switch_loadable_module_create_module_interface");
+    if call.fails {
+        return ptr::null_mut();
+    }
+    // SAFETY: a C string that lives through the call.
+    let name = unsafe { from_c(name) }.unwrap_or_default();
+    call.core.state().modules.new_interface(&name)
+}
+
+/// Zeroed, for the module to fill.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_loadable_module_create_interface(
+    parent: *mut ffi::switch_loadable_module_interface_t,
+    kind: Kind,
+) -> *mut c_void {
+    let call = enter("switch_loadable_module_create_interface");
+    if call.fails {
+        return ptr::null_mut();
+    }
+    let modules = &mut call.core.state().modules;
+    let (rwlock, reflock) = (modules.lock().cast(), modules.lock().cast());
+    match kind {
+        Kind::SWITCH_APPLICATION_INTERFACE => {
+            let interface = ffi::switch_application_interface_t { rwlock, reflock, parent, ..Default::default() };
+            let pointer = Box::into_raw(Box::new(interface));
+            modules.applications.push(pointer);
+            pointer.cast()
+        }
+        Kind::SWITCH_API_INTERFACE => {
+            let interface = ffi::switch_api_interface_t { rwlock, reflock, parent, ..Default::default() };
+            let pointer = Box::into_raw(Box::new(interface));
+            modules.commands.push(pointer);
+            pointer.cast()
+        }
+        _ => ptr::null_mut(),
+    }
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_loadable_module_get_application_interface(
+    name: *const c_char,
+) -> *mut ffi::switch_application_interface_t {
+    let call = enter("switch_loadable_module_get_application_interface");
+    // SAFETY: a C string that lives through the call.
+    let name = unsafe { from_c(name) }.unwrap_or_default();
+    call.core.hold_application(&name).unwrap_or(ptr::null_mut())
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_loadable_module_get_dialplan_interface(
+    name: *const c_char,
+) -> *mut ffi::switch_dialplan_interface_t {
+    let call = enter("switch_loadable_module_get_dialplan_interface");
+    // SAFETY: as above.
+    let name = unsafe { from_c(name) }.unwrap_or_default();
+    let modules = &mut call.core.state().modules;
+    modules.add_host();
+    // SAFETY: ours, and their names stay.
+    let found = modules.dialplans.iter().find(|it| unsafe { named((***it).interface_name, &name) }).copied();
+    let Some(found) = found else { return ptr::null_mut() };
+    hold!(found, 1);
+    found
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_mutex_lock(lock: *mut ffi::switch_mutex_t) -> Status {
+    enter("switch_mutex_lock");
+    // SAFETY: the only locks that a module gets are those of interfaces, which are ours.
+    unsafe { add_to(lock.cast(), 1) };
+    Status::SWITCH_STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_mutex_unlock(lock: *mut ffi::switch_mutex_t) -> Status {
+    enter("switch_mutex_unlock");
+    // SAFETY: as above.
+    unsafe { add_to(lock.cast(), -1) };
+    Status::SWITCH_STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_thread_rwlock_unlock(lock: *mut ffi::switch_thread_rwlock_t) -> Status {
+    enter("switch_thread_rwlock_unlock");
+    // SAFETY: as above.
+    unsafe { add_to(lock.cast(), -1) };
+    Status::SWITCH_STATUS_SUCCESS
+}
+
+/// Where cargo puts the module beside the tests that are built with it: `libmod_callpark.so`.
+///
+/// # Panics
+/// If it is not there: then nobody has built it, and a test of it must not pass.
+pub fn built_module() -> PathBuf {
+    let program = std::env::current_exe().expect("a running program has a path");
+    let folders = program.ancestors().skip(1).take(3);
+    let candidates: Vec<PathBuf> = folders
+        .flat_map(|folder| [folder.join("libmod_callpark.so"), folder.join("deps/libmod_callpark.so")])
+        .collect();
+    let newest = candidates.iter().filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path))).max();
+    newest.map_or_else(|| panic!("libmod_callpark.so is in none of {candidates:?}: build it"), |(_, path)| path.clone())
+}

@@ -1,0 +1,249 @@
+//! People: callers, a receptionist who parks them, colleagues who take them, and some who lose patience.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use simulator::{Caller, Event, Leg, Phone, Plan, World};
+
+const DOMAIN: &str = "example.com";
+const RECEPTION: &str = "1001@example.com";
+const COLLEAGUES: [&str; 5] = ["Bob", "Carla", "Deniz", "Eva", "Finn"];
+const CALLERS: [&str; 12] = [
+    "Mr Chen",
+    "Ms Okafor",
+    "Mr Novak",
+    "Ms Silva",
+    "Mr Haddad",
+    "Ms Lindqvist",
+    "Mr Kim",
+    "Ms Rossi",
+    "Mr Dubois",
+    "Ms Petrova",
+    "Mr Nguyen",
+    "Ms Brown",
+];
+
+const CONFIGURATION: &str = r#"<configuration name="callpark.conf" description="Call parking">
+  <settings><param name="default-lot" value="main"/></settings>
+  <lots>
+    <lot name="main" domain="$${domain}">
+      <param name="slots" value="701-710"/>
+      <param name="park-timeout" value="60"/>
+      <param name="ringback-timeout" value="20"/>
+      <param name="fallback" value="600 XML default"/>
+      <param name="hold-music" value="local_stream://moh"/>
+    </lot>
+  </lots>
+</configuration>"#;
+
+fn dialplan(extension: &str) -> Option<Plan> {
+    let run = |application: &str, data: &str| Some(vec![(application.to_owned(), data.to_owned())]);
+    match extension {
+        "reception" => run("bridge", &format!("user/{RECEPTION}")),
+        "600" => run("playback", "voicemail.wav"),
+        "700" => run("callpark_park", "auto"),
+        slot if slot.starts_with('7') => run("callpark_slot", slot),
+        _ => None,
+    }
+}
+
+/// What somebody does next.
+#[derive(Clone, Copy)]
+enum Step {
+    CallIn,
+    /// The receptionist has heard what the caller wants.
+    Decide(usize),
+    /// A colleague fetches the caller.
+    Fetch(usize),
+    /// The caller has no patience left, or nothing left to say.
+    HangUp(usize),
+}
+
+struct Visit {
+    name: &'static str,
+    leg: Leg,
+}
+
+pub(crate) struct Office {
+    world: World,
+    dice: fastrand::Rng,
+    agenda: BTreeMap<(Duration, usize), Step>,
+    steps: usize,
+    visits: Vec<Visit>,
+    told: usize,
+    tally: BTreeMap<String, usize>,
+}
+
+impl Office {
+    pub(crate) fn open(module: &str, seed: u64) -> Result<Office, String> {
+        let world = World::new();
+        world.set_global("domain", DOMAIN);
+        world.set_config("callpark.conf", CONFIGURATION);
+        world.set_dialplan(|route| dialplan(&route.extension));
+        world.set_phone(RECEPTION, Phone::Answers(Duration::from_secs(4)));
+        world.set_length("voicemail.wav", Duration::from_secs(20));
+        // Nobody listens to the sound itself.
+        world.set_frame(Duration::from_millis(100));
+        world.load(module)?;
+        let mut office = Office {
+            world,
+            dice: fastrand::Rng::with_seed(seed),
+            agenda: BTreeMap::new(),
+            steps: 0,
+            visits: Vec::new(),
+            told: 0,
+            tally: BTreeMap::new(),
+        };
+        office.plan(5, Step::CallIn);
+        Ok(office)
+    }
+
+    /// Lets `time` pass, and people do what they do in it.
+    pub(crate) fn live(&mut self, time: Duration) {
+        let end = self.world.now() + time;
+        while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= end) {
+            let ((at, _), step) = entry.remove_entry();
+            self.world.advance(at.saturating_sub(self.world.now()));
+            self.tell_events();
+            self.take(step);
+            self.tell_events();
+        }
+        self.world.advance(end.saturating_sub(self.world.now()));
+        self.tell_events();
+    }
+
+    fn plan(&mut self, seconds: u64, step: Step) {
+        self.steps += 1;
+        self.agenda.insert((self.world.now() + Duration::from_secs(seconds), self.steps), step);
+    }
+
+    fn between(&mut self, least: u64, most: u64) -> u64 {
+        self.dice.u64(least..=most)
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::CallIn => self.call_in(),
+            Step::Decide(visit) => self.decide(visit),
+            Step::Fetch(visit) => self.fetch(visit),
+            Step::HangUp(visit) => self.hang_up(visit),
+        }
+    }
+
+    fn call_in(&mut self) {
+        let name = CALLERS[self.dice.usize(..CALLERS.len())];
+        let number = format!("030{:06}", self.dice.u32(100_000..999_999));
+        let leg = self.world.call(&Caller::outside(name, &number), "reception");
+        self.say(&format!("{name} calls the reception."));
+        self.visits.push(Visit { name, leg });
+        let (talk, next) = (self.between(15, 40), self.between(60, 240));
+        self.plan(talk, Step::Decide(self.visits.len() - 1));
+        self.plan(next, Step::CallIn);
+    }
+
+    fn decide(&mut self, visit: usize) {
+        let Visit { name, leg } = &self.visits[visit];
+        if !leg.is_up() || leg.partner().is_none() {
+            return;
+        }
+        if self.dice.u8(..4) == 0 {
+            let seconds = self.between(20, 120);
+            return self.plan(seconds, Step::HangUp(visit));
+        }
+        let (name, leg) = (*name, leg.clone());
+        self.say(&format!("The reception parks {name}."));
+        if let Some(reception) = leg.partner() {
+            reception.blind_transfer("700", RECEPTION);
+        }
+        match self.dice.u8(..10) {
+            0..=5 => {
+                let seconds = self.between(8, 55);
+                self.plan(seconds, Step::Fetch(visit));
+            }
+            6..=7 => {
+                let seconds = self.between(20, 75);
+                self.plan(seconds, Step::HangUp(visit));
+            }
+            // Nobody comes: the reception is rung back.
+            _ => self.plan(240, Step::HangUp(visit)),
+        }
+    }
+
+    fn fetch(&mut self, visit: usize) {
+        let (name, leg) = (self.visits[visit].name, self.visits[visit].leg.clone());
+        let Some(slot) = leg.var("callpark_slot").filter(|_| leg.is_up() && leg.partner().is_none()) else { return };
+        let at = self.dice.usize(..COLLEAGUES.len());
+        let colleague = COLLEAGUES[at];
+        self.say(&format!("{colleague} dials {slot} for {name}."));
+        self.world.call(&Caller::user(&format!("{}@{DOMAIN}", 1002 + at), colleague), &slot);
+        let seconds = self.between(30, 180);
+        self.plan(seconds, Step::HangUp(visit));
+    }
+
+    fn hang_up(&mut self, visit: usize) {
+        let (name, leg) = (self.visits[visit].name, self.visits[visit].leg.clone());
+        if leg.is_up() {
+            self.say(&format!("{name} hangs up."));
+            leg.hang_up();
+        }
+    }
+
+    fn say(&self, what: &str) {
+        say_at(self.world.now(), what);
+    }
+
+    fn tell_events(&mut self) {
+        let events = self.world.events_since(self.told);
+        self.told += events.len();
+        for event in events.iter().filter(|event| event.subclass == "callpark::info") {
+            *self.tally.entry(event.get("CallPark-Action").unwrap_or_default().to_owned()).or_default() += 1;
+            say_at(event.at, &format!("    {}", in_words(event)));
+        }
+    }
+
+    /// What the module itself says of its lots.
+    pub(crate) fn show(&mut self) {
+        for command in ["callpark lots", "callpark list"] {
+            println!("\n> {command}\n{}", self.world.command(command).trim_end());
+        }
+        println!();
+    }
+
+    /// Everybody goes home; what the module leaves behind is an error.
+    pub(crate) fn close(mut self) {
+        self.show();
+        for leg in self.world.legs() {
+            leg.hang_up();
+        }
+        self.world.advance(Duration::from_secs(2));
+        self.tell_events();
+        println!("\n{} callers. Events of the module, by action:", self.visits.len());
+        for (action, count) in &self.tally {
+            println!("  {action}: {count}");
+        }
+        self.world.finish();
+        println!("The module was unloaded and left nothing behind.");
+    }
+}
+
+/// The office opens at eight.
+fn say_at(time: Duration, what: &str) {
+    let seconds = 8 * 3600 + time.as_secs();
+    println!("{:02}:{:02}:{:02}  {what}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+}
+
+fn in_words(event: &Event) -> String {
+    let get = |name: &str| event.get(name).unwrap_or("?");
+    let (who, slot, parker) = (get("Caller-Caller-ID-Name"), get("CallPark-Slot"), get("CallPark-Parker"));
+    let waited = get("CallPark-Wait-Ms").parse::<u64>().unwrap_or(0) / 1000;
+    match get("CallPark-Action") {
+        "park" => format!("{who} waits in {slot}."),
+        "retrieve" => format!("{who} is taken out of {slot} by {} after {waited} s.", get("CallPark-Retriever")),
+        "ringback" => format!("{who} has waited {waited} s in {slot}: {parker} is rung back."),
+        "ringback-failed" => format!("{parker} does not answer for {who} ({}).", get("CallPark-Cause")),
+        "return" => format!("{who} is back with {parker} after {waited} s."),
+        "fallback" => format!("{who} goes from {slot} to the fallback after {waited} s."),
+        "abandon" => format!("{who} gave up in {slot} after {waited} s."),
+        other => format!("{other}: {who}, slot {slot}."),
+    }
+}

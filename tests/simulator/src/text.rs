@@ -1,0 +1,38 @@
+//! Text on its way to and from C.
+
+use std::ffi::{CStr, CString, c_char};
+
+pub(crate) fn to_c(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).unwrap_or_default()
+}
+
+/// `None` for a null pointer.
+///
+/// # Safety
+/// `text` is null or a C string that nobody changes during the call.
+pub(crate) unsafe fn from_c(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: by this function's contract.
+    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}
+
+/// A copy from malloc, which whoever gets it frees.
+pub(crate) fn from_malloc(text: &str) -> *mut c_char {
+    let text = to_c(text);
+    // SAFETY: a C string that lives through the call.
+    unsafe { libc::strdup(text.as_ptr()) }
+}
+
+/// Puts values in for `${name}`; what has no value becomes nothing.
+pub(crate) fn filled_in(text: &str, open: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once(open) {
+        let Some((name, after)) = after.split_once('}') else { break };
+        filled.push_str(before);
+        filled.push_str(&value(name).unwrap_or_default());
+        rest = after;
+    }
+    filled + rest
+}

@@ -1,0 +1,65 @@
+//! Threads that the module starts itself.
+//!
+//! They have to be known before they first call the host, or time would pass them by. So the module's `pthread_create` is
+//! this one: the program's own symbols come before the C library's.
+
+use std::ffi::{c_int, c_void};
+use std::sync::{Arc, OnceLock};
+
+use crate::core::{Core, become_task, own_world};
+use crate::kernel::TaskId;
+
+type Start = extern "C" fn(*mut c_void) -> *mut c_void;
+type Create = unsafe extern "C" fn(*mut libc::pthread_t, *const libc::pthread_attr_t, Start, *mut c_void) -> c_int;
+
+struct Begin {
+    core: Arc<Core>,
+    id: TaskId,
+    start: Start,
+    argument: *mut c_void,
+}
+
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn pthread_create(
+    thread: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    start: Start,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: by this function's contract; `Begin` is taken back by `begin`, or below if there is no thread.
+    unsafe {
+        let Some(core) = own_world() else { return real()(thread, attributes, start, argument) };
+        let id = core.kernel.register("a thread of the module's");
+        let place = Box::into_raw(Box::new(Begin { core, id, start, argument }));
+        let result = real()(thread, attributes, begin, place.cast());
+        if result != 0 {
+            let begin = Box::from_raw(place);
+            begin.core.kernel.finish(begin.id);
+        }
+        result
+    }
+}
+
+extern "C" fn begin(place: *mut c_void) -> *mut c_void {
+    // SAFETY: from `pthread_create` above, which gave it up.
+    let Begin { core, id, start, argument } = *unsafe { Box::from_raw(place.cast::<Begin>()) };
+    become_task(&core, id);
+    core.kernel.begin(id);
+    let result = start(argument);
+    core.kernel.finish(id);
+    result
+}
+
+fn real() -> Create {
+    static REAL: OnceLock<Create> = OnceLock::new();
+    *REAL.get_or_init(|| {
+        // SAFETY: the C library has this function, of this type.
+        unsafe {
+            let found = libc::dlsym(libc::RTLD_NEXT, c"pthread_create".as_ptr());
+            assert!(!found.is_null(), "the C library has pthread_create");
+            std::mem::transmute::<*mut c_void, Create>(found)
+        }
+    })
+}

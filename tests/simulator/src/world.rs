@@ -1,0 +1,450 @@
+//! The world that a test builds, lets run, and takes down.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::core::{Core, micros};
+use crate::dialplan::{Plan, Route};
+use crate::event::Event;
+use crate::fault::What;
+use crate::ffi::switch_event_types_t as Kind;
+use crate::kernel::TaskId;
+use crate::leg::{Leg, LegId, Profile};
+use crate::log::LogLine;
+use crate::originate::{Phone, User};
+
+/// Monday, 2 March 2026, 08:00 UTC.
+const BEGINNING: i64 = 1_772_438_400;
+/// For how long, in virtual time, a command may wait before it is taken to be lost.
+const COMMAND: Duration = Duration::from_secs(3600);
+
+/// A simulated FreeSWITCH: no module loaded, nobody there.
+///
+/// It belongs to one test, on one thread. Time passes only in [`World::advance`], and in commands that wait for something.
+/// When it goes, the module is unloaded and everything it has left behind is an error.
+pub struct World {
+    core: Arc<Core>,
+    down: bool,
+}
+
+/// Who calls in.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    name: String,
+    number: String,
+    context: String,
+    variables: Vec<(String, String)>,
+}
+
+impl Caller {
+    /// Somebody from outside.
+    pub fn outside(name: &str, number: &str) -> Caller {
+        Caller { name: name.into(), number: number.into(), context: "default".into(), variables: Vec::new() }
+    }
+
+    /// A user of this FreeSWITCH, `1001@example.com`, on their own registered phone.
+    pub fn user(address: &str, name: &str) -> Caller {
+        let (user, domain) = address.split_once('@').unwrap_or((address, ""));
+        Caller::outside(name, user)
+            .var("sip_auth_username", user)
+            .var("sip_auth_realm", domain)
+            .var("user_name", user)
+            .var("domain_name", domain)
+    }
+
+    /// With a channel variable set from the beginning.
+    pub fn var(mut self, name: &str, value: &str) -> Caller {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// In another context than `default`.
+    pub fn context(mut self, context: &str) -> Caller {
+        self.context = context.into();
+        self
+    }
+}
+
+/// A command that was given and may still be waiting for something.
+#[derive(Debug)]
+pub struct Pending {
+    task: TaskId,
+    answer: Arc<Mutex<Option<String>>>,
+}
+
+impl Pending {
+    /// `None` as long as it has not come back.
+    pub fn answer(&self) -> Option<String> {
+        self.answer.lock().clone()
+    }
+}
+
+/// When something is to go wrong; see [`World::at_call`].
+pub struct Fault<'a> {
+    world: &'a World,
+    function: Option<String>,
+    nth: u64,
+}
+
+impl Fault<'_> {
+    /// The call fails, as it can in the host.
+    pub fn fails(self) {
+        self.plan(What::Fail);
+    }
+
+    /// This leg hangs up just before the call.
+    pub fn hangs_up(self, leg: &Leg) {
+        let leg = leg.clone();
+        self.happens(move || leg.hang_up());
+    }
+
+    /// Anything, just before the call, on the thread that makes it.
+    pub fn happens(self, what: impl FnOnce() + Send + 'static) {
+        self.plan(What::Happen(Box::new(what)));
+    }
+
+    fn plan(self, what: What) {
+        self.world.core.state().plan.add(self.function.as_deref(), self.nth, what);
+    }
+}
+
+impl Default for World {
+    fn default() -> World {
+        World::new()
+    }
+}
+
+impl World {
+    pub fn new() -> World {
+        crate::surface::keep();
+        let core = Core::new(BEGINNING);
+        core.begin_scheduler();
+        core.begin_events();
+        core.settle();
+        World { core, down: false }
+    }
+
+    // What there is.
+
+    /// A global variable, such as `domain`.
+    pub fn set_global(&self, name: &str, value: &str) {
+        self.core.state().globals.insert(name.into(), value.into());
+    }
+
+    /// A configuration, such as `callpark.conf`, with the text of its `<configuration>`.
+    pub fn set_config(&self, name: &str, text: &str) {
+        self.core.state().configurations.texts.insert(name.into(), text.into());
+    }
+
+    /// From here on there is no such configuration.
+    pub fn remove_config(&self, name: &str) {
+        self.core.state().configurations.texts.remove(name);
+    }
+
+    /// The dialplan `XML`: which applications run at an extension; `None` if there is no such extension.
+    pub fn set_dialplan(&self, rules: impl Fn(&Route) -> Option<Plan> + Send + Sync + 'static) {
+        self.core.state().dialplan.rules = Some(Arc::new(rules));
+    }
+
+    /// A user `1001@example.com`, or any other address of a dial string (`loopback/700`), and what they do when it rings.
+    pub fn set_phone(&self, address: &str, phone: Phone) {
+        let mut state = self.core.state();
+        let variables = state.users.remove(address).map(|user| user.variables).unwrap_or_default();
+        state.users.insert(address.into(), User { phone, variables });
+    }
+
+    /// A variable that the directory sets on legs to this user.
+    pub fn set_user_var(&self, address: &str, name: &str, value: &str) {
+        let mut state = self.core.state();
+        if let Some(user) = state.users.get_mut(address) {
+            user.variables.push((name.into(), value.into()));
+        }
+    }
+
+    /// How long a file or phrase lasts; else 2 s. Streams without end never end.
+    pub fn set_length(&self, sound: &str, length: Duration) {
+        self.core.state().sounds.lengths.insert(sound.into(), length);
+    }
+
+    /// There is no such file, stream or phrase.
+    pub fn remove_sound(&self, sound: &str) {
+        self.core.state().sounds.missing.insert(sound.into());
+    }
+
+    /// How often whoever plays something is asked; else every 20 ms. Less often makes long simulations quicker.
+    pub fn set_frame(&self, frame: Duration) {
+        self.core.state().frame = micros(frame).max(1000);
+    }
+
+    // The module.
+
+    /// Loads a module, as `load mod_callpark` does. The error is what the host would log.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<(), String> {
+        let path = path.as_ref().to_owned();
+        self.on_host_thread("load", move |core| core.load(&path))
+    }
+
+    /// As `unload mod_callpark`: refused while anybody is in it.
+    pub fn unload(&self) -> Result<(), String> {
+        self.on_host_thread("unload", |core| core.unload())
+    }
+
+    pub fn is_loaded(&self) -> bool {
+        self.core.state().modules.is_loaded()
+    }
+
+    /// A command as on the console, such as `callpark list`; its answer. If it waits for something, time passes.
+    pub fn command(&self, line: &str) -> String {
+        let line = line.to_owned();
+        self.on_host_thread("command", move |core| core.command(&line))
+    }
+
+    /// As [`World::command`], but the test goes on. If it waits for something, that takes the time it takes.
+    pub fn begin_command(&self, line: &str) -> Pending {
+        let (line, answer) = (line.to_owned(), Arc::new(Mutex::new(None)));
+        let place = Arc::clone(&answer);
+        let task = self.core.spawn("command", move |core| *place.lock() = Some(core.command(&line)));
+        self.core.settle();
+        Pending { task, answer }
+    }
+
+    /// Waits for a command; its answer.
+    pub fn end_command(&self, pending: &Pending) -> String {
+        self.run_until_over(pending.task, "command");
+        pending.answer().unwrap_or_default()
+    }
+
+    /// What the console offers when the tabulator key is pressed after `line`.
+    pub fn complete(&self, line: &str) -> Vec<String> {
+        let line = line.to_owned();
+        self.on_host_thread("completion", move |core| core.complete(&line))
+    }
+
+    /// Tells all who want to know that the XML was read again.
+    pub fn reload_xml(&self) {
+        self.core.announce(Kind::SWITCH_EVENT_RELOADXML, "");
+        self.core.settle();
+    }
+
+    fn on_host_thread<R: Send + 'static>(&self, name: &str, what: impl FnOnce(&Arc<Core>) -> R + Send + 'static) -> R {
+        let result = Arc::new(Mutex::new(None));
+        let place = Arc::clone(&result);
+        let task = self.core.spawn(name, move |core| *place.lock() = Some(what(core)));
+        self.run_until_over(task, name);
+        let result = result.lock().take();
+        result.unwrap_or_else(|| panic!("{name} did not come back; threads:\n{}", self.core.kernel.report()))
+    }
+
+    fn run_until_over(&self, task: TaskId, name: &str) {
+        let limit = self.core.kernel.now() + micros(COMMAND);
+        if !self.core.kernel.run_until_over(task, limit) {
+            panic!("{name} did not come back in {COMMAND:?}; threads:\n{}", self.core.kernel.report());
+        }
+    }
+
+    // Calls.
+
+    /// Somebody dials.
+    pub fn call(&self, caller: &Caller, extension: &str) -> Leg {
+        let mut profile = Profile::default();
+        for (field, value) in [
+            ("dialplan", "XML"),
+            ("context", &caller.context),
+            ("caller_id_name", &caller.name),
+            ("caller_id_number", &caller.number),
+            ("destination_number", extension),
+            ("source", "simulator"),
+        ] {
+            profile.set(field, value);
+        }
+        let id = self.core.new_leg(false, profile);
+        self.core.leg(id, |leg| {
+            for (name, value) in &caller.variables {
+                leg.set_variable(name, Some(value));
+            }
+        });
+        self.core.begin_leg(id);
+        self.core.settle();
+        self.handle(id)
+    }
+
+    /// All legs that are up, in the order in which they came.
+    pub fn legs(&self) -> Vec<Leg> {
+        let up: Vec<LegId> = self.core.state().legs.all().filter(|(_, leg)| !leg.is_down()).map(|(id, _)| id).collect();
+        up.into_iter().map(|id| self.handle(id)).collect()
+    }
+
+    /// All legs there ever were, in the order in which they came.
+    pub fn all_legs(&self) -> Vec<Leg> {
+        let all: Vec<LegId> = self.core.state().legs.all().map(|(id, _)| id).collect();
+        all.into_iter().map(|id| self.handle(id)).collect()
+    }
+
+    /// The latest leg that is up and was called at that user's address (`1001@example.com`).
+    pub fn leg_to(&self, address: &str) -> Option<Leg> {
+        let dialled = |leg: &Leg| {
+            let part = |name: &str| leg.var(name).unwrap_or_default();
+            format!("{}@{}", part("dialed_user"), part("dialed_domain")) == address
+        };
+        self.legs().into_iter().rev().find(dialled)
+    }
+
+    fn handle(&self, id: LegId) -> Leg {
+        Leg::new(Arc::clone(&self.core), id)
+    }
+
+    // Time.
+
+    /// Lets time pass, and all happen that happens meanwhile.
+    pub fn advance(&self, time: Duration) {
+        self.core.kernel.run_to(self.core.kernel.now() + micros(time));
+    }
+
+    /// Lets time pass until `condition` holds, but no longer than `most`. True if it holds.
+    pub fn advance_until(&self, most: Duration, condition: impl Fn() -> bool) -> bool {
+        let end = self.now() + most;
+        while !condition() {
+            if self.now() >= end {
+                return false;
+            }
+            self.advance((end - self.now()).min(Duration::from_millis(20)));
+        }
+        true
+    }
+
+    /// Virtual time since the world began.
+    pub fn now(&self) -> Duration {
+        self.core.since_start()
+    }
+
+    /// The wall clock, in seconds since 1970.
+    pub fn wall_clock(&self) -> i64 {
+        self.core.wall().div_euclid(1_000_000)
+    }
+
+    /// Sets the wall clock, as an administrator or NTP may; the clock that never jumps goes on.
+    pub fn set_wall_clock(&self, seconds: i64) {
+        let now = self.core.kernel.now() as i64;
+        self.core.state().wall_ahead = seconds * 1_000_000 - now;
+        self.core.settle();
+    }
+
+    /// From here on threads go on in an order that `seed` determines, and may lose their turn at any call to the host. The
+    /// same seed gives the same course of events.
+    pub fn shuffle(&self, seed: u64) {
+        self.core.kernel.shuffle(seed);
+    }
+
+    // Faults.
+
+    /// Something goes wrong at the `nth` call from now to a function of the host, such as
+    /// `switch_ivr_multi_threaded_bridge`.
+    pub fn at_call(&self, function: &str, nth: u64) -> Fault<'_> {
+        Fault { world: self, function: Some(function.into()), nth }
+    }
+
+    /// As [`World::at_call`], whichever function it is: to try each moment of a scenario in turn.
+    pub fn at_any_call(&self, nth: u64) -> Fault<'_> {
+        Fault { world: self, function: None, nth }
+    }
+
+    /// Calls to the host so far.
+    pub fn calls(&self) -> u64 {
+        self.core.state().plan.calls()
+    }
+
+    /// Nothing more goes wrong.
+    pub fn clear_faults(&self) {
+        self.core.state().plan.clear();
+    }
+
+    // What was seen.
+
+    /// All events that were fired, in order.
+    pub fn events(&self) -> Vec<Event> {
+        self.core.state().events.fired.clone()
+    }
+
+    /// All events after the first `seen`, in order.
+    pub fn events_since(&self, seen: usize) -> Vec<Event> {
+        self.core.state().events.fired.iter().skip(seen).cloned().collect()
+    }
+
+    /// Those of a subclass, such as `callpark::info`.
+    pub fn events_of(&self, subclass: &str) -> Vec<Event> {
+        self.events().into_iter().filter(|event| event.subclass == subclass).collect()
+    }
+
+    /// All that was logged, in order.
+    pub fn log(&self) -> Vec<LogLine> {
+        self.core.state().log.clone()
+    }
+
+    /// Rules of the host that the module broke so far: each is an error when the world goes.
+    pub fn misuse(&self) -> Vec<String> {
+        self.core.state().misuse.clone()
+    }
+
+    // The end.
+
+    /// Unloads the module and takes the world down.
+    ///
+    /// # Panics
+    /// With a list of all that is left: legs that are up, read locks, threads, events, XML trees, scheduler tasks, event
+    /// bindings and subclasses, completions, interfaces that are held, and broken rules of the host.
+    pub fn finish(mut self) {
+        let problems = self.take_down();
+        assert!(problems.is_empty(), "the simulated world did not end clean:\n  {}", problems.join("\n  "));
+    }
+
+    fn take_down(&mut self) -> Vec<String> {
+        self.down = true;
+        self.clear_faults();
+        let mut problems = BTreeSet::new();
+        for leg in self.legs() {
+            problems.insert(format!("still up: {leg:?}"));
+            leg.hang_up();
+        }
+        for leg in self.all_legs().iter().filter(|leg| leg.read_locks() > 0) {
+            problems.insert(format!("{} read locks are left on {leg:?}", leg.read_locks()));
+        }
+        if self.is_loaded() {
+            if let Err(why) = self.unload() {
+                problems.insert(format!("the module cannot be unloaded: {why}"));
+            }
+        }
+        self.core.end_scheduler();
+        self.core.end_events();
+        self.core.settle();
+        let threads = self.core.kernel.report();
+        if !threads.is_empty() {
+            problems.insert(format!("threads are left:\n{threads}"));
+        }
+        self.core.join_threads();
+        let state = self.core.state();
+        problems.extend(state.misuse.iter().cloned());
+        problems.extend(state.events.leaks());
+        problems.extend(state.configurations.leaks());
+        problems.extend(state.console.leaks());
+        problems.extend(state.tasks.leaks());
+        problems.extend(state.modules.leaks());
+        problems.into_iter().collect()
+    }
+}
+
+/// One that was not finished is checked all the same.
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.down {
+            return;
+        }
+        let problems = self.take_down();
+        if !problems.is_empty() && !std::thread::panicking() {
+            panic!("the simulated world did not end clean:\n  {}", problems.join("\n  "));
+        }
+    }
+}
