@@ -28,9 +28,10 @@ abi: needs ## our headers against those of every installed FreeSWITCH
 live: needs build ## real calls on a real FreeSWITCH
 	CALLPARK_MODULE=$(MODULE) scripts/test-live
 
-run: needs build ## a private FreeSWITCH with the module in it
+run: needs build ## a private FreeSWITCH with the module in it; without FreeSWITCH, a simulated day
 	@if [ -n "$(FREESWITCH_PREFIX)" ]; then scripts/start-private $(MODULE) "$(FREESWITCH_PREFIX)"; \
-	else echo "no FreeSWITCH is installed here (FREESWITCH_PREFIX says where another one is)"; exit 1; fi
+	else echo "no FreeSWITCH is installed here: the same module on simulated calls"; \
+	$(CARGO) run --release -q -p simulator -- $(MODULE); fi
 
 bench: needs ## cost of the rules
 	$(CARGO) bench

@@ -1,0 +1,260 @@
+//! The real module on the simulated host: the races of a parked call, each in every order, and what changes underneath it.
+//!
+//! After each: exactly one outcome, no leg that sat in silence, and (by `World::finish`) no lock, thread, task or leg left.
+
+use std::time::Duration;
+
+use simulator::{Caller, Leg, Phone, World};
+
+const PARKER: &str = "1001@example.com";
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn configuration(params: &str) -> String {
+    format!(
+        r#"<configuration name="callpark.conf"><lots><lot name="main" domain="*">
+        <param name="slots" value="701-705"/><param name="hold-music" value="local_stream://moh"/>{params}
+        </lot></lots></configuration>"#
+    )
+}
+
+const RINGS: &str = r#"<param name="park-timeout" value="30"/><param name="ringback-timeout" value="10"/>"#;
+const FALLS: &str = r#"<param name="park-timeout" value="30"/><param name="ringback" value="none"/><param name="fallback" value="900"/>"#;
+
+fn office(params: &str) -> World {
+    let world = World::new();
+    world.set_global("domain", "example.com");
+    world.set_config("callpark.conf", &configuration(params));
+    world.set_dialplan(|route| {
+        let run = |application: &str, data: &str| Some(vec![(application.to_owned(), data.to_owned())]);
+        match route.extension.as_str() {
+            "700" => run("callpark_park", "auto"),
+            "900" => run("playback", "local_stream://reception"),
+            slot if slot.starts_with('7') => run("callpark_slot", slot),
+            user if user.starts_with('1') => run("bridge", &format!("user/{user}@example.com")),
+            _ => None,
+        }
+    });
+    world.set_phone(PARKER, Phone::Answers(seconds(1)));
+    world.load(simulator::built_module()).unwrap();
+    world
+}
+
+/// A caller from outside, parked by 1001, whose phone does `then` from here on when it rings.
+fn parked(world: &World, then: Phone) -> Leg {
+    let caller = world.call(&Caller::outside("Mr Chen", "030123"), "1001");
+    assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
+    world.leg_to(PARKER).unwrap().blind_transfer("700", PARKER);
+    assert!(world.advance_until(seconds(2), || actions(world) == ["park"]));
+    world.set_phone(PARKER, then);
+    caller
+}
+
+fn colleague(world: &World) -> Leg {
+    world.call(&Caller::user("1002@example.com", "Bob"), "701")
+}
+
+fn actions(world: &World) -> Vec<String> {
+    let events = world.events_of("callpark::info");
+    events.iter().map(|event| event.get("CallPark-Action").unwrap_or_default().to_owned()).collect()
+}
+
+fn outcomes(world: &World) -> Vec<String> {
+    const ALL: [&str; 5] = ["retrieve", "return", "fallback", "transfer", "abandon"];
+    actions(world).into_iter().filter(|action| ALL.contains(&action.as_str())).collect()
+}
+
+/// Everybody hangs up; then exactly one outcome, one of those expected, and nothing left behind.
+fn close(world: World, caller: &Leg, expected: &[&str], what: &str) {
+    assert!(caller.longest_silence() < millis(300), "{what}: {:?}", caller.heard());
+    world.legs().iter().for_each(Leg::hang_up);
+    world.advance(seconds(15));
+    world.legs().iter().for_each(Leg::hang_up);
+    world.advance(seconds(1));
+    let outcomes = outcomes(&world);
+    assert_eq!(outcomes.len(), 1, "{what}: {:?}", actions(&world));
+    assert!(expected.contains(&outcomes[0].as_str()), "{what}: {:?}", actions(&world));
+    assert_eq!(actions(&world)[0], "park", "{what}");
+    assert_eq!(world.command("callpark list as json").trim(), "[]", "{what}");
+    world.finish();
+}
+
+/// Runs a race at many moments around `at` seconds, each with many orders of the threads.
+fn around(at: u64, params: &str, phone: Phone, expected: &[&str], act: impl Fn(&World, &Leg)) {
+    for offset in (0..3000).step_by(125) {
+        for seed in 0..3 {
+            let world = office(params);
+            let caller = parked(&world, phone.clone());
+            world.shuffle(seed);
+            world.advance(seconds(at) - millis(1500) + millis(offset));
+            act(&world, &caller);
+            world.advance(seconds(20));
+            close(world, &caller, expected, &format!("{offset} ms, seed {seed}"));
+        }
+    }
+}
+
+#[test]
+fn expiry_and_retrieval() {
+    around(30, RINGS, Phone::Silent, &["retrieve"], |world, caller| {
+        let bob = colleague(world);
+        world.advance(seconds(2));
+        assert!(bob.talks_to(caller));
+    });
+}
+
+#[test]
+fn ring_back_answered_and_retrieval() {
+    around(33, RINGS, Phone::Answers(seconds(3)), &["retrieve", "return"], |world, caller| {
+        colleague(world);
+        world.advance(seconds(3));
+        assert!(caller.partner().is_some(), "with one of the two");
+    });
+}
+
+#[test]
+fn ring_back_answered_and_the_caller_hangs_up() {
+    around(33, RINGS, Phone::Answers(seconds(3)), &["return", "abandon"], |_, caller| caller.hang_up());
+}
+
+#[test]
+fn the_parker_answers_and_hangs_up_at_once() {
+    around(33, RINGS, Phone::Answers(seconds(3)), &["return", "abandon"], |world, _| {
+        if let Some(parker) = world.leg_to(PARKER) {
+            parker.hang_up();
+        }
+    });
+}
+
+#[test]
+fn fallback_and_retrieval() {
+    around(30, FALLS, Phone::Silent, &["fallback", "retrieve"], |world, caller| {
+        let bob = colleague(world);
+        world.advance(seconds(2));
+        let at_reception = caller.hears().is_some_and(|sound| format!("{sound:?}").contains("reception"));
+        assert!(bob.talks_to(caller) != at_reception, "one of the two");
+    });
+}
+
+#[test]
+fn two_retrievals() {
+    for seed in 0..60 {
+        let world = office(RINGS);
+        world.shuffle(seed);
+        let caller = parked(&world, Phone::Silent);
+        let (bob, carla) = (colleague(&world), world.call(&Caller::user("1003@example.com", "Carla"), "701"));
+        world.advance(seconds(3));
+        assert_ne!(bob.talks_to(&caller), carla.talks_to(&caller), "seed {seed}");
+        let told: Vec<_> = [&bob, &carla].iter().filter_map(|leg| leg.var("callpark_result")).collect();
+        assert!(told.contains(&"retrieved".to_owned()) && told.len() == 2, "seed {seed}: {told:?}");
+        close(world, &caller, &["retrieve"], &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn reload_and_expiry() {
+    around(30, RINGS, Phone::Answers(seconds(1)), &["return"], |world, _| {
+        world.set_config("callpark.conf", &configuration(r#"<param name="park-timeout" value="5"/>"#));
+        assert!(world.command("callpark reload").starts_with("+OK"));
+    });
+}
+
+#[test]
+fn unload_and_expiry() {
+    around(30, RINGS, Phone::Silent, &["abandon"], |world, caller| {
+        assert!(world.unload().is_err(), "somebody is parked");
+        assert!(caller.is_up());
+    });
+    // With nobody parked, and a phone of ours still ringing the moment before.
+    for seed in 0..20 {
+        let world = office(RINGS);
+        let caller = parked(&world, Phone::Silent);
+        world.shuffle(seed);
+        assert!(world.advance_until(seconds(40), || world.leg_to(PARKER).is_some()));
+        caller.hang_up();
+        assert!(world.advance_until(seconds(5), || world.unload().is_ok()), "seed {seed}");
+        world.legs().iter().for_each(Leg::hang_up);
+        world.finish();
+    }
+}
+
+#[test]
+fn a_bridge_that_fails_leaves_the_caller_in_the_slot() {
+    let world = office(RINGS);
+    let caller = parked(&world, Phone::Silent);
+    world.at_call("switch_ivr_multi_threaded_bridge", 1).fails();
+    let bob = colleague(&world);
+    world.advance(seconds(2));
+    assert!(!bob.talks_to(&caller) && caller.is_up());
+    assert!(world.command("callpark list").contains(" parked "));
+    bob.hang_up();
+    let again = colleague(&world);
+    world.advance(seconds(1));
+    assert!(again.talks_to(&caller));
+    close(world, &caller, &["retrieve"], "failed bridge");
+}
+
+#[test]
+fn busy_rejecting_unregistered_and_silent_parkers_lead_on() {
+    let params = format!(r#"{RINGS}<param name="ringback-attempts" value="2"/><param name="fallback" value="900"/>"#);
+    for phone in [Phone::Busy, Phone::Rejects, Phone::Unregistered, Phone::Silent] {
+        let world = office(&params);
+        let caller = parked(&world, phone.clone());
+        world.advance(seconds(100));
+        let expected = ["park", "ringback", "ringback-failed", "ringback", "ringback-failed", "fallback"];
+        assert_eq!(actions(&world), expected, "{phone:?}");
+        close(world, &caller, &["fallback"], "no answer");
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_fires_nothing_and_keeps_everything() {
+    let world = office(RINGS);
+    let caller = parked(&world, Phone::Answers(seconds(1)));
+    world.advance(seconds(5));
+    world.set_wall_clock(world.wall_clock() + 86_400);
+    world.advance(seconds(5));
+    assert_eq!(actions(&world), ["park"], "a day ahead fires nothing");
+    world.advance(seconds(25));
+    assert_eq!(actions(&world), ["park", "ringback", "return"]);
+    close(world, &caller, &["return"], "clock");
+}
+
+#[test]
+fn a_thousand_are_rung_back_in_time() {
+    let world = office("");
+    let lot = r#"<configuration name="callpark.conf"><lots><lot name="main" domain="*"><param name="slots" value="70001-71000"/>
+        <param name="park-timeout" value="30"/><param name="ringback" value="user/1001@example.com"/></lot></lots></configuration>"#;
+    world.set_config("callpark.conf", lot);
+    assert!(world.command("callpark reload").starts_with("+OK"));
+    world.set_phone(PARKER, Phone::Busy);
+    world.set_frame(millis(500));
+    let callers: Vec<Leg> = (0..1000).map(|n| world.call(&Caller::outside("C", &n.to_string()), "700")).collect();
+    let count = |action: &str| actions(&world).iter().filter(|found| *found == action).count();
+    assert!(world.advance_until(seconds(10), || count("park") == 1000));
+    world.advance(millis(31_500));
+    assert_eq!(count("ringback"), 1000, "all within 1.5 s of their time");
+    callers.iter().for_each(Leg::hang_up);
+    world.advance(seconds(2));
+    world.finish();
+}
+
+#[test]
+fn a_faulty_file_at_load_leaves_nobody_without_a_slot() {
+    let world = World::new();
+    world.set_global("domain", "example.com");
+    world.set_config("callpark.conf", "<configuration><lots><lot name=\"main\" domain=\"*\"/></lots></configuration>");
+    world.set_dialplan(|_| Some(vec![("callpark_park".into(), "auto".into())]));
+    world.load(simulator::built_module()).unwrap();
+    let caller = world.call(&Caller::outside("Mr Chen", "030123"), "700");
+    world.advance(seconds(2));
+    assert!(world.command("callpark list").contains("Mr Chen"));
+    assert!(world.command("callpark status").contains("faults"));
+    close(world, &caller, &["abandon"], "emergency");
+}
