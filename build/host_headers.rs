@@ -3,7 +3,8 @@
 //! Headers are taken from, in this order: `FREESWITCH_INCLUDE_DIR`, `FREESWITCH_PREFIX`
 //! (`<prefix>/include/freeswitch`), `pkg-config freeswitch`, the default prefix, and last the ones that
 //! this repository declares itself in `freeswitch-headers/`. Enum values move between releases, so the
-//! installed headers always win.
+//! installed headers always win. The simulator's build script uses this file too: both sides of the C interface are always
+//! built from the same headers.
 
 use std::env;
 use std::path::{Path, PathBuf};

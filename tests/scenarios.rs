@@ -90,7 +90,7 @@ fn around(at: u64, params: &str, phone: Phone, expected: &[&str], act: impl Fn(&
     for offset in (0..3000).step_by(125) {
         for seed in 0..3 {
             let world = office(params);
-            let caller = parked(&world, phone.clone());
+            let caller = parked(&world, phone);
             world.shuffle(seed);
             world.advance(seconds(at) - millis(1500) + millis(offset));
             act(&world, &caller);
@@ -205,7 +205,7 @@ fn busy_rejecting_unregistered_and_silent_parkers_lead_on() {
     let params = format!(r#"{RINGS}<param name="ringback-attempts" value="2"/><param name="fallback" value="900"/>"#);
     for phone in [Phone::Busy, Phone::Rejects, Phone::Unregistered, Phone::Silent] {
         let world = office(&params);
-        let caller = parked(&world, phone.clone());
+        let caller = parked(&world, phone);
         world.advance(seconds(100));
         let expected = ["park", "ringback", "ringback-failed", "ringback", "ringback-failed", "fallback"];
         assert_eq!(actions(&world), expected, "{phone:?}");

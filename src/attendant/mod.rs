@@ -125,14 +125,15 @@ impl Attendant {
         self.config.read().node_name.clone().unwrap_or_else(host::switch_name)
     }
 
-    /// Every parked call; of one lot where one is named.
+    /// Every parked call, by lot and slot; of one lot where one is named.
     pub(crate) fn calls(&self, lot: Option<&LotName>) -> Result<Vec<Call>, Refusal> {
-        let table = self.table.lock();
-        let lot = match lot {
-            None => None,
-            Some(_) => Some(table.resolve(&understood(lot), None)?),
+        let mut calls = {
+            let table = self.table.lock();
+            let lot = lot.map(|_| table.resolve(&understood(lot), None)).transpose()?;
+            table.calls(lot.as_ref())
         };
-        Ok(table.calls(lot.as_ref()))
+        calls.sort_by(|a, b| (&a.facts.lot, &a.facts.slot).cmp(&(&b.facts.lot, &b.facts.slot)));
+        Ok(calls)
     }
 
     pub(crate) fn call_count(&self) -> usize {

@@ -79,7 +79,7 @@ impl Attendant {
         let lot = self.lot_named(&request.place).ok();
         let slot = wanted_slot(&order.wanted);
         let verdict = self.refuse(leg, "parking", Verdict::Refused(refusal), lot.as_ref(), slot);
-        let nowhere = matches!(verdict.word(), "full" | "taken" | "limit");
+        let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid");
         if transferred && nowhere && !request.parker.is_empty() {
             match self.bounce(leg, &request, &verdict) {
                 Bounced::Parked(call) => Ok(call),

@@ -35,12 +35,12 @@ impl Slot {
 /// In the order a person counts: 99 before 701, `701` before `*701`.
 impl Ord for Slot {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |slot: &Self| {
-            let (prefix, digits) = slot.split();
+        let key = |slot| {
+            let (prefix, digits) = Slot::split(slot);
             let number = digits.trim_start_matches('0');
-            (prefix.to_owned(), number.len(), number.to_owned(), slot.0.clone())
+            (prefix, number.len(), number)
         };
-        key(self).cmp(&key(other))
+        key(self).cmp(&key(other)).then_with(|| self.0.cmp(&other.0))
     }
 }
 

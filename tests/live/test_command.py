@@ -211,17 +211,23 @@ def test_five_hundred_turns_leave_nothing_behind(switch):
     assert switch.channels() == 0
 
 
-def test_two_hundred_parked_calls_are_listed_in_no_time(switch):
-    assert switch.reload('<lot name="main" domain="*"><param name="slots" value="10001-10200"/><param name="park-timeout" value="0"/>'
+def test_a_thousand_parked_calls_are_listed_in_no_time(switch):
+    assert switch.reload('<lot name="main" domain="*"><param name="slots" value="10001-11000"/><param name="park-timeout" value="0"/>'
                          '<param name="hold-music" value="silence_stream://-1"/></lot>').startswith("+OK")
-    for _ in range(200):
-        switch.api("bgapi originate loopback/do-park-auto/default &park")
-    assert wait_for(lambda: len(switch.calls()) == 200, 60, 0.5)
-    times = []
-    for _ in range(9):
+    for n in range(1000):  # legs that carry no media of their own: a small machine bears a thousand of them
+        switch.api(f"bgapi originate null/{n} &callpark_park(auto)")
+    assert wait_for(lambda: switch.api("callpark lots").count("1000  1000"), 60, 0.5), switch.api("callpark lots")
+    def took(command):
         began = time.monotonic()
-        assert len(switch.calls()) == 200
-        times.append(time.monotonic() - began)
-    print(f"list of 200 calls as JSON, with socket and parsing: {min(times) * 1000:.1f} ms at best")
+        answer = switch.api(command)
+        return (time.monotonic() - began) * 1000, answer
+
+    listing = [took("callpark list as json") for _ in range(15)]
+    nothing = [took("callpark version")[0] for _ in range(15)]
+    assert len(json.loads(listing[0][1])) == 1000
+    times = [ms for ms, _ in listing]
+    print(f"list of 1,000 calls as JSON: {min(times):.1f} ms at best, {sorted(times)[7]:.1f} ms in the middle; "
+          f"of that the way there and back {min(nothing):.1f} and {sorted(nothing)[7]:.1f} ms")
+    assert min(times) < 60  # the goal is 20; the machine may be busy, so this is a net and not the measurement
     switch.api("hupall")
     assert switch.wait_idle(60)

@@ -247,3 +247,18 @@ def test_a_lot_that_is_gone_keeps_its_calls(switch, phones):
     assert taker.audio.hears(600)
     taker.hang_up()
     assert wait_for(lambda: [lot["lot"] for lot in switch.json("lots") if lot["domain"] == DOMAIN] in ([], ["other"]))
+
+
+def test_a_slot_that_does_not_exist_rings_the_parker(switch, phones):
+    with_lot(switch, ("park-timeout", "0"))
+    parker = phones("1001")
+    parker.on_ring = 0.1
+    caller = phones(says=600, name="Bob").call("1001")
+    call = parker.wait_call()
+    call.answered.wait(5)
+    parker.on_ring = 0.3
+    call.refer("799")
+    call.hang_up()
+    back = parker.wait_call(6)
+    assert back.caller_name == "invalid: Bob" and back.audio.hears(600, within=6)
+    back.hang_up()

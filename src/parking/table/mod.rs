@@ -166,13 +166,11 @@ impl Table {
         self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).cloned()
     }
 
-    /// Every call, by lot and slot; of one lot where one is meant.
+    /// Every call, in the order in which they were parked; of one lot where one is meant.
     #[must_use]
     pub fn calls(&self, lot: Option<&LotId>) -> Vec<Call> {
         let wanted = |call: &&Call| lot.is_none_or(|lot| call.facts.lot == *lot);
-        let mut calls: Vec<Call> = self.calls.values().filter(wanted).cloned().collect();
-        calls.sort_by(|a, b| (&a.facts.lot, &a.facts.slot).cmp(&(&b.facts.lot, &b.facts.slot)));
-        calls
+        self.calls.values().filter(wanted).cloned().collect()
     }
 
     /// Every lot of every domain, and the templates.
