@@ -155,6 +155,9 @@ class Switch:
     def memory_kb(self):
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text()).group(1))
 
+    def threads(self):
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
     def wait_idle(self, timeout=8):
         """Until no channel is left."""
         return wait_for(lambda: self.channels() == 0, timeout)
