@@ -21,6 +21,7 @@ lint: needs
 
 rules: needs ## unit and property tests, no FreeSWITCH
 	$(CARGO) test --workspace
+	PROPTEST_CASES=100000 $(CARGO) test --release --test rules no_sequence
 
 abi: needs ## our headers against those of every installed FreeSWITCH
 	scripts/prove-abi

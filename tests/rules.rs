@@ -323,9 +323,13 @@ fn configuration(which: u8) -> Vec<LotPlan> {
     }
 }
 
+fn sequences() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000)
+}
+
 proptest! {
-    // 1,000 sequences of about 100 events.
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    // 1,000 sequences of about 100 events; PROPTEST_CASES=100000 is what `make rules` runs as well, optimized.
+    #![proptest_config(ProptestConfig { cases: sequences(), ..ProptestConfig::default() })]
 
     #[test]
     fn no_sequence_of_events_loses_a_caller(steps in prop::collection::vec(step(), 60..140)) {
