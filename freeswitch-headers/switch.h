@@ -19,7 +19,6 @@ typedef struct switch_frame switch_frame_t;
 typedef struct switch_file_handle switch_file_handle_t;
 typedef struct switch_state_handler_table switch_state_handler_table_t;
 typedef struct switch_ivr_dmachine switch_ivr_dmachine_t;
-typedef struct switch_console_callback_match switch_console_callback_match_t;
 typedef struct switch_dial_handle_s switch_dial_handle_t;
 typedef struct switch_xml *switch_xml_t;
 typedef struct fspr_pool_t switch_memory_pool_t;
@@ -217,6 +216,19 @@ typedef enum {
 	SWITCH_DTMF_APP = 4
 } switch_dtmf_source_t;
 
+/* A list of words, such as the UUIDs of all sessions. */
+typedef struct switch_console_callback_match_node {
+	char *val;
+	struct switch_console_callback_match_node *next;
+} switch_console_callback_match_node_t;
+
+typedef struct switch_console_callback_match {
+	struct switch_console_callback_match_node *head;
+	struct switch_console_callback_match_node *end;
+	int count;
+	int dynamic;
+} switch_console_callback_match_t;
+
 /* Callbacks. */
 typedef struct switch_loadable_module_interface switch_loadable_module_interface_t;
 typedef struct switch_stream_handle switch_stream_handle_t;
@@ -408,6 +420,7 @@ switch_core_session_t *switch_core_session_perform_locate(const char *uuid_str, 
 	int line);
 void switch_core_session_rwunlock(switch_core_session_t *session);
 char *switch_core_session_get_uuid(switch_core_session_t *session);
+switch_console_callback_match_t *switch_core_session_findall(void);
 switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);
 switch_memory_pool_t *switch_core_session_get_pool(switch_core_session_t *session);
 switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session,
@@ -447,6 +460,12 @@ switch_status_t switch_mutex_lock(switch_mutex_t *lock);
 switch_status_t switch_mutex_unlock(switch_mutex_t *lock);
 switch_status_t switch_thread_rwlock_unlock(switch_thread_rwlock_t *rwlock);
 
+/* Other modules. */
+switch_status_t switch_api_execute(const char *cmd, const char *arg, switch_core_session_t *session,
+	switch_stream_handle_t *stream);
+switch_status_t switch_core_chat_send_args(const char *dest_proto, const char *proto, const char *from, const char *to,
+	const char *subject, const char *body, const char *type, const char *hint, switch_bool_t blocking);
+
 /* What a call can be made to do. */
 switch_status_t switch_ivr_media(const char *uuid, switch_media_flag_t flags);
 switch_status_t switch_ivr_multi_threaded_bridge(switch_core_session_t *session, switch_core_session_t *peer_session,
@@ -473,6 +492,7 @@ switch_status_t switch_event_bind_removable(const char *id, switch_event_types_t
 switch_status_t switch_event_create_subclass_detailed(const char *file, const char *func, int line,
 	switch_event_t **event, switch_event_types_t event_id, const char *subclass_name);
 void switch_event_destroy(switch_event_t **event);
+char *switch_event_get_header_idx(switch_event_t *event, const char *header_name, int idx);
 switch_status_t switch_event_fire_detailed(const char *file, const char *func, int line, switch_event_t **event,
 	void *user_data);
 switch_status_t switch_event_free_subclass_detailed(const char *owner, const char *subclass_name);
@@ -487,6 +507,9 @@ switch_status_t switch_console_add_complete_func(const char *name, switch_consol
 switch_status_t switch_console_del_complete_func(const char *name);
 void switch_console_push_match(switch_console_callback_match_t **matches, const char *new_val);
 switch_status_t switch_console_set_complete(const char *string);
+void switch_console_free_matches(switch_console_callback_match_t **matches);
+switch_status_t switch_console_stream_raw_write(switch_stream_handle_t *handle, uint8_t *data, switch_size_t datalen);
+switch_status_t switch_console_stream_write(switch_stream_handle_t *handle, const char *fmt, ...);
 const char *switch_core_get_switchname(void);
 char *switch_core_get_variable_dup(const char *varname);
 void switch_log_printf(switch_text_channel_t channel, const char *file, const char *func, int line,

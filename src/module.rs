@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use crate::attendant::{self, Attendant};
 use crate::host::{
-    Completions, FunctionTable, Interfaces, Lifecycle, OnReload, OnTick, ReloadBinding, Status, Subclass, Ticker,
+    Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Status, Subclass, Ticker, Told,
     function_table,
 };
 use crate::{apps, commands, config, events};
@@ -20,7 +20,7 @@ pub static mod_callpark_module_interface: FunctionTable = function_table::<Modul
 /// What the module has registered with the core. Dropped from top to bottom, which is the reverse of how it was made.
 struct Registered {
     _ticker: Ticker,
-    _reload: ReloadBinding,
+    _told: Vec<Binding>,
     _completions: Completions,
     _events: Subclass,
 }
@@ -43,14 +43,17 @@ impl Lifecycle for Module {
         }
         attendant::begin(begin());
         let completions = commands::completions();
-        let Some(reload) = ReloadBinding::bind::<OnReloadXml>() else {
-            log::error!("FreeSWITCH refused to tell of reloadxml; not loaded");
+        let bindings = [Binding::bind::<OnReloadXml>(), events::on_probe(), events::on_profile()];
+        let Some(told) = bindings.into_iter().collect() else {
+            log::error!("FreeSWITCH refused to tell of reloadxml and of lamps; not loaded");
             attendant::end();
             return Status::Failed;
         };
+        events::light_all();
+        events::warn_of_rival();
         let ticker = Ticker::start::<EverySecond>();
         *REGISTERED.lock() =
-            Some(Registered { _ticker: ticker, _reload: reload, _completions: completions, _events: subclass });
+            Some(Registered { _ticker: ticker, _told: told, _completions: completions, _events: subclass });
         Status::Done
     }
 
@@ -74,16 +77,19 @@ fn begin() -> Attendant {
         log::error!("running with the lot main of slots 701-720 in every domain until callpark.conf.xml is mended");
     }
     attendant::warn_without_effect(&config);
-    Attendant::new(config, faults, vec![Box::new(events::Announcer)])
+    Attendant::new(config, faults, vec![Box::new(events::Announcer), Box::new(events::Lamps)])
 }
 
 struct OnReloadXml;
 
-impl OnReload for OnReloadXml {
-    fn reloaded() {
+impl OnEvent for OnReloadXml {
+    const KIND: Kind = Kind::ReloadXml;
+
+    fn happened(_: &Told<'_>) {
         if let Some(attendant) = attendant::on_duty() {
             // Told in the log by the attendant itself.
             let _ = attendant.reload(false);
+            events::warn_of_rival();
         }
     }
 }

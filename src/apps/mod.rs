@@ -7,6 +7,8 @@ mod words;
 
 pub(crate) use words::{park_order, shown};
 
+use std::sync::Arc;
+
 use crate::attendant::{self, Attendant, Verdict};
 use crate::host::{Interfaces, Leg, add_application};
 
@@ -19,7 +21,7 @@ pub(crate) fn add_all(interfaces: &mut Interfaces<'_>) -> bool {
 
 /// Runs an application's body with the attendant; without one (the module is on its way out) the leg goes on in its
 /// dialplan.
-fn serve(leg: Leg<'_>, body: impl FnOnce(&Attendant, &Leg<'_>) -> Verdict) {
+fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<Attendant>, &Leg<'_>) -> Verdict) {
     match attendant::on_duty() {
         Some(attendant) => {
             body(&attendant, &leg);

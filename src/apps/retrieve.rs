@@ -19,7 +19,10 @@ impl Application for Retrieve {
 
     fn run(leg: Leg<'_>, data: &str) {
         serve(leg, |attendant, leg| {
-            // Only the module itself sets this, on a parker's leg that it called for a caller who got no slot.
+            // Only the module itself sets these, on legs that it called: for a page, and for a caller who got no slot.
+            if attendant.speak(leg) {
+                return Verdict::Retrieved;
+            }
             match leg.var("callpark_join") {
                 Some(uuid) => {
                     leg.unset_var("callpark_join");

@@ -74,7 +74,7 @@ impl Attendant {
             }
             let until = host::now().after(terms.park_timeout.max(ROUND));
             music.play_until(leg, mailbox, until);
-            let parked = self.table.lock().park(request, false, host::now());
+            let parked = self.change(|table, now| table.park(request, false, now));
             match parked {
                 Ok(call) => return Bounced::Parked(call),
                 Err(Refusal::AlreadyParked(_)) => return Bounced::Done,

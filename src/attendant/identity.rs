@@ -58,6 +58,16 @@ pub(super) fn domain(leg: &Leg<'_>) -> String {
     leg.var("domain_name").or_else(|| leg.var("dialed_domain")).or_else(|| host::global("domain")).unwrap_or_default()
 }
 
+/// Who a leg is that wants a call, and of which domain. `trust_from`: where it has not authenticated, its From header says.
+pub(super) fn retriever(leg: &Leg<'_>, trust_from: bool) -> (String, String) {
+    let (user, domain) = (user(leg), domain(leg));
+    let claimed = || Some((leg.var("sip_from_user")?, leg.var("sip_from_host")?));
+    match claimed().filter(|_| trust_from && user.is_empty()) {
+        Some((user, domain)) => (format!("{user}@{domain}"), domain),
+        None => (user, domain),
+    }
+}
+
 /// Which lot a leg means: as named, or in the likeliest of its domains.
 pub(super) fn place(leg: &Leg<'_>, lot: Option<LotName>, parker: &str) -> Where {
     let of_parker = parker.split_once('@').map(|(_, domain)| domain.to_owned());

@@ -6,6 +6,8 @@
 
 mod ask;
 mod bounce;
+mod consult;
+mod fill;
 mod identity;
 mod mailbox;
 mod notice;
@@ -13,9 +15,11 @@ mod park;
 mod retrieve;
 mod ring;
 mod tell;
+mod tidings;
 mod wait;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +27,9 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::config::{self, Config, Fault};
 use crate::host::{self, Leg, Located};
-use crate::parking::{Call, Destination, LotId, LotName, LotView, Moment, Refusal, Slot, Table, Where};
+use crate::parking::{
+    Call, Destination, Look, LotId, LotLook, LotName, LotView, Moment, Pick, Refusal, Slot, Table, Touched, Where,
+};
 
 pub(crate) use ask::digits as ask_digits;
 pub(crate) use notice::{Notice, Retriever, What, Witness};
@@ -57,6 +63,7 @@ pub(crate) struct Attendant {
     config: RwLock<Arc<Config>>,
     mailboxes: mailbox::Mailboxes,
     rings: ring::Rings,
+    pages: tidings::Pages,
     witnesses: Vec<Box<dyn Witness>>,
     /// Why the configuration in force is not the file's; empty when it is.
     faults: Mutex<Vec<Fault>>,
@@ -71,6 +78,7 @@ impl Attendant {
             config: RwLock::new(Arc::new(config)),
             mailboxes: mailbox::Mailboxes::default(),
             rings: ring::Rings::default(),
+            pages: tidings::Pages::default(),
             witnesses,
             faults: Mutex::new(faults),
             since: host::now(),
@@ -92,12 +100,12 @@ impl Attendant {
         let cause = outcome.as_ref().err().map(|faults| format!("{} faults", faults.len()));
         let answer = match outcome {
             Ok(config) => {
-                let mut table = self.table.lock();
-                table.replace_lots(&config.lots, config.default_lot.as_deref());
-                if apply {
-                    table.apply_terms(host::now());
-                }
-                drop(table);
+                self.change(|table, now| {
+                    table.replace_lots(&config.lots, config.default_lot.as_deref());
+                    if apply {
+                        table.apply_terms(now);
+                    }
+                });
                 *self.config.write() = Arc::new(config);
                 self.faults.lock().clear();
                 Ok(())
@@ -108,6 +116,22 @@ impl Attendant {
             }
         };
         self.notify(&Notice { cause: cause.as_deref(), ..Notice::of(What::Reload) });
+        answer
+    }
+
+    /// Lock, decide, unlock; then whoever watches is told which slots look different now.
+    fn change<T>(&self, decide: impl FnOnce(&mut Table, Moment) -> T) -> T {
+        let now = host::now();
+        let (answer, touched) = {
+            let mut table = self.table.lock();
+            let answer = decide(&mut table, now);
+            (answer, table.touched())
+        };
+        if !touched.is_empty() {
+            for witness in &self.witnesses {
+                witness.touched(self, &touched);
+            }
+        }
         answer
     }
 
@@ -144,25 +168,46 @@ impl Attendant {
         self.table.lock().lots(host::now())
     }
 
+    /// How a slot looks now; `None` if the domain has no such slot.
+    pub(crate) fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, Look)> {
+        self.table.lock().look(domain, slot)
+    }
+
+    pub(crate) fn look_of_lot(&self, domain: &str, lot: &str) -> Option<(LotId, LotLook)> {
+        self.table.lock().look_of_lot(domain, lot)
+    }
+
+    /// Every slot there is, and those of `domain` although nobody has parked there yet.
+    pub(crate) fn every_slot(&self, domain: &str) -> Vec<Touched> {
+        self.table.lock().every_slot(domain)
+    }
+
+    /// The domain that a phone means by `host`, which may be an address of this server's: then it is the usual one.
+    pub(crate) fn domain_meant(&self, host: &str) -> String {
+        let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let usual = host::global("domain").filter(|_| is_address && !self.table.lock().has_domain(host));
+        usual.unwrap_or_else(|| host.to_owned())
+    }
+
     pub(crate) fn call_in(&self, slot: &Slot, lot: Option<&LotName>) -> Result<Call, Refusal> {
         self.table.lock().find(&understood(lot), slot)
     }
 
     /// Rings back now, not at the time-out.
     pub(crate) fn ring_back_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
-        let due = self.table.lock().ring_now(&call.facts.uuid)?;
+        let due = self.change(|table, _| table.ring_now(&call.facts.uuid))?;
         self.act(due);
         Ok(())
     }
 
     /// Moves the next time-out.
     pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
-        self.table.lock().extend(&call.facts.uuid, more)
+        self.change(|table, _| table.extend(&call.facts.uuid, more))
     }
 
     /// Another label, for the team to read.
     pub(crate) fn label(&self, call: &Call, text: &str) -> Result<(), Refusal> {
-        let labelled = self.table.lock().set_label(&call.facts.uuid, text);
+        let labelled = self.change(|table, _| table.set_label(&call.facts.uuid, text));
         let call = labelled.ok_or_else(|| Refusal::Empty(format!("slot {}", call.facts.slot)))?;
         if let Some(leg) = Located::find(&call.facts.uuid) {
             leg.set_var("callpark_label", text);
@@ -181,13 +226,24 @@ impl Attendant {
     }
 
     /// The application for one extension that parks and retrieves: a leg that a transfer brought is parked, and so is the
-    /// other party of one that is in a conversation; one that dialled retrieves, and is never parked itself.
+    /// other party of one that is in a conversation; one that dialled retrieves, and is never parked itself, but an empty slot
+    /// is kept for the call that its user holds.
     pub(crate) fn at_slot(&self, leg: &Leg<'_>, park: &ParkOrder, retrieve: &RetrieveOrder) -> Verdict {
         if leg.partner().is_some() || identity::was_transferred(leg) {
-            self.park(leg, park)
-        } else {
-            self.retrieve(leg, retrieve)
+            return self.park(leg, park);
         }
+        if self.is_empty(leg, retrieve) {
+            if let Some(held) = self.held_by_user_of(leg) {
+                return self.consult(leg, held, park);
+            }
+        }
+        self.retrieve(leg, retrieve)
+    }
+
+    fn is_empty(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> bool {
+        let place = identity::place(leg, order.lot.clone(), "");
+        let Pick::Slot(slot) = &order.pick else { return false };
+        matches!(self.table.lock().find(&place, slot), Err(Refusal::Empty(_)))
     }
 
     /// What an application was told makes no sense: the leg is told so and goes on in its dialplan.

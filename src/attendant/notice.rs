@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::Attendant;
 use crate::host::Leg;
-use crate::parking::{Call, LotId, Outcome, Slot};
+use crate::parking::{Call, LotId, Outcome, Slot, Touched};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum What {
@@ -56,5 +57,8 @@ impl Notice<'_> {
 
 /// Is told of everything that happens, on the thread where it happens: it must not wait.
 pub(crate) trait Witness: Send + Sync {
-    fn saw(&self, notice: &Notice<'_>);
+    fn saw(&self, _notice: &Notice<'_>) {}
+
+    /// Slots that look different now; how, the attendant tells.
+    fn touched(&self, _attendant: &Attendant, _slots: &[Touched]) {}
 }

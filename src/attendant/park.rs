@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bounce::Bounced;
+use super::consult::show_slot;
 use super::mailbox::Mailbox;
 use super::{Attendant, Notice, Verdict, What, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
@@ -32,13 +33,22 @@ impl Attendant {
     pub(crate) fn park(&self, leg: &Leg<'_>, order: &ParkOrder) -> Verdict {
         match leg.partner() {
             Some(partner) => self.park_partner(leg, &partner, order),
-            None => self.park_here(leg, order),
+            None => match self.consultation(leg) {
+                Some(held) => self.consult(leg, held, order),
+                None => self.park_here(leg, order),
+            },
         }
+    }
+
+    /// Whoever dials a park extension while holding a call does not want to be parked: the held call is to follow.
+    fn consultation(&self, leg: &Leg<'_>) -> Option<Located> {
+        let dialled = !identity::was_transferred(leg) && self.call_of(&leg.uuid()).is_none();
+        dialled.then(|| self.held_by_user_of(leg)).flatten()
     }
 
     fn park_here(&self, leg: &Leg<'_>, order: &ParkOrder) -> Verdict {
         let uuid = leg.uuid();
-        let arrived = self.table.lock().arrive(&uuid, host::now());
+        let arrived = self.change(|table, now| table.arrive(&uuid, now));
         let dialled = arrived.is_none() && !identity::was_transferred(leg);
         let call = match arrived {
             Some(call) => call,
@@ -49,6 +59,9 @@ impl Attendant {
         };
         let mailbox = self.mailboxes.open(&uuid);
         describe_on_channel(leg, &call);
+        if dialled {
+            show_slot(leg, &call);
+        }
         if leg.make_audible() {
             log::info!(
                 "parked {} in {} of {} for {}",
@@ -59,6 +72,7 @@ impl Attendant {
             );
         }
         self.notify(&Notice { call: Some(&call), leg: Some(leg), ..Notice::of(What::Park) });
+        self.spread(&call);
         if dialled && call.facts.terms.announce && leg.ready() {
             // Whoever takes the call at once need not hear the slot out.
             leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), &mut UntilLetter(&mailbox));
@@ -71,14 +85,14 @@ impl Attendant {
     /// anybody who can be asked.
     fn take_slot(&self, leg: &Leg<'_>, order: &ParkOrder, transferred: bool) -> Result<Call, Verdict> {
         let request = request(leg, order, self.parker_of(leg));
-        let taken = self.table.lock().park(&request, false, host::now());
+        let kept = self.take_over(leg, &request);
+        let taken = kept.unwrap_or_else(|| self.change(|table, now| table.park(&request, false, now)));
         let refusal = match taken {
             Ok(call) => return Ok(call),
             Err(refusal) => refusal,
         };
-        let lot = self.lot_named(&request.place).ok();
         let slot = wanted_slot(&order.wanted);
-        let verdict = self.refuse(leg, "parking", Verdict::Refused(refusal), lot.as_ref(), slot);
+        let verdict = self.refuse_to_park(leg, &request, refusal);
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid");
         if transferred && nowhere && !request.parker.is_empty() {
             match self.bounce(leg, &request, &verdict) {
@@ -90,6 +104,11 @@ impl Attendant {
         }
     }
 
+    pub(super) fn refuse_to_park(&self, leg: &Leg<'_>, request: &ParkRequest, refusal: Refusal) -> Verdict {
+        let lot = self.lot_named(&request.place).ok();
+        self.refuse(leg, "parking", Verdict::Refused(refusal), lot.as_ref(), wanted_slot(&request.wanted))
+    }
+
     fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> Verdict {
         let parker = leg.var("callpark_parker").unwrap_or_else(|| identity::user(leg));
         match self.send_to_slot(partner, order, &parker, Some(leg)) {
@@ -98,6 +117,7 @@ impl Attendant {
                 leg.set_var("callpark_slot", call.facts.slot.as_str());
                 leg.set_var("callpark_lot", &call.facts.lot.name);
                 leg.set_var("callpark_domain", &call.facts.lot.domain);
+                host::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.facts.slot));
                 // The bridge that the caller leaves breaks off whatever is being played to this leg as it ends
                 // (audio_bridge_thread in switch_ivr_bridge.c), about 0.1 s from now.
                 leg.sleep(LEAVING);
@@ -139,12 +159,12 @@ impl Attendant {
             // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
             request.place.domains.insert(0, identity::domain(by));
         }
-        let call = self.table.lock().park(&request, true, host::now())?;
+        let call = self.change(|table, now| table.park(&request, true, now))?;
         let extension = format!("callpark_park:{} {}", call.facts.slot, call.facts.lot);
         if leg.transfer(&extension, Some("inline"), None) {
             Ok(call)
         } else {
-            self.table.lock().left(uuid, crate::parking::Left::HungUp, host::now());
+            self.change(|table, now| table.left(uuid, crate::parking::Left::HungUp, now));
             Err(gone())
         }
     }
@@ -168,7 +188,7 @@ impl Listener for UntilLetter<'_> {
     }
 }
 
-fn wanted_slot(wanted: &Wanted) -> Option<&Slot> {
+pub(super) fn wanted_slot(wanted: &Wanted) -> Option<&Slot> {
     match wanted {
         Wanted::Slot(slot) => Some(slot),
         Wanted::Auto => None,
@@ -179,7 +199,7 @@ fn nobody(parker: &str) -> &str {
     if parker.is_empty() { "nobody" } else { parker }
 }
 
-fn request(leg: &Leg<'_>, order: &ParkOrder, parker: String) -> ParkRequest {
+pub(super) fn request(leg: &Leg<'_>, order: &ParkOrder, parker: String) -> ParkRequest {
     ParkRequest {
         uuid: leg.uuid(),
         place: identity::place(leg, order.lot.clone(), &parker),

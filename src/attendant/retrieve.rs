@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mailbox::Letter;
-use super::{Attendant, Retriever, Verdict, ask, identity};
+use super::{Attendant, Retriever, Verdict, ask, fill, identity};
 use crate::host::{self, Cancel, Dial, Leg, Located};
 use crate::parking::{Call, LotName, Party, Pick, Refusal, Slot, State, Where};
 
@@ -32,11 +32,12 @@ impl Attendant {
             let verdict = self.refuse(leg, "retrieval", verdict, lot.as_ref(), slot);
             self.explain(leg, verdict, slot)
         };
-        if let Err(verdict) = self.may_retrieve(leg, &place, slot) {
-            return refuse(verdict);
-        }
-        let retriever = Retriever { user: identity::user(leg), uuid: leg.uuid() };
-        let claimed = self.table.lock().claim(&place, &order.pick, &retriever.uuid);
+        let user = match self.may_retrieve(leg, &place, slot) {
+            Ok(user) => user,
+            Err(verdict) => return refuse(verdict),
+        };
+        let retriever = Retriever { user, uuid: leg.uuid() };
+        let claimed = self.change(|table, _| table.claim(&place, &order.pick, &retriever.uuid));
         let call = match claimed {
             Ok(call) => call,
             Err(refusal) => return refuse(Verdict::Refused(refusal)),
@@ -47,12 +48,12 @@ impl Attendant {
         leg.set_var("initial_callee_id_number", &call.facts.caller.number);
         let uuid = &call.facts.uuid;
         if !leg.make_audible() {
-            self.table.lock().release(uuid, &retriever.uuid, host::now());
+            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
             leg.set_var("callpark_result", Verdict::LegGone.word());
             return Verdict::LegGone;
         }
         if !self.mailboxes.post(uuid, Letter::Connect(retriever.clone())) {
-            self.table.lock().release(uuid, &retriever.uuid, host::now());
+            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
             return refuse(Verdict::Refused(Refusal::Gone(call.facts.slot.clone())));
         }
         if self.wait_for_caller(leg, &call, &retriever) {
@@ -69,7 +70,7 @@ impl Attendant {
             if !leg.ready() {
                 if leg.hung_up() {
                     // If the caller's thread has not begun to connect us, it will find nobody and play on.
-                    self.table.lock().release(&call.facts.uuid, &retriever.uuid, host::now());
+                    self.change(|table, now| table.release(&call.facts.uuid, &retriever.uuid, now));
                 }
                 return true;
             }
@@ -83,7 +84,7 @@ impl Attendant {
                 return !leg.ready();
             }
             if host::now().since(began) > PATIENCE {
-                self.table.lock().release(&call.facts.uuid, &retriever.uuid, host::now());
+                self.change(|table, now| table.release(&call.facts.uuid, &retriever.uuid, now));
                 log::error!("the caller in slot {} was not connected in time with {}", call.facts.slot, retriever.uuid);
                 return false;
             }
@@ -91,8 +92,8 @@ impl Attendant {
         }
     }
 
-    /// Whether this leg's user may take calls there. An empty slot is nobody's secret.
-    fn may_retrieve(&self, leg: &Leg<'_>, place: &Where, slot: Option<&Slot>) -> Result<(), Verdict> {
+    /// The user whose leg this is, if they may take calls there. An empty slot is nobody's secret.
+    fn may_retrieve(&self, leg: &Leg<'_>, place: &Where, slot: Option<&Slot>) -> Result<String, Verdict> {
         let terms = {
             let table = self.table.lock();
             let call = match slot {
@@ -106,12 +107,16 @@ impl Attendant {
             (call.facts.terms.clone(), call.facts.lot.clone())
         };
         let (terms, lot) = terms;
-        if !terms.retrieve_from.allows(&lot.domain, &identity::domain(leg)) {
+        let (user, domain) = identity::retriever(leg, terms.trust_from);
+        if !terms.retrieve_from.allows(&lot.domain, &domain) {
             return Err(Verdict::Denied("users of its domain may not retrieve there"));
+        }
+        if !(terms.retrieve_groups.is_empty() || in_one_of(&user, &terms.retrieve_groups)) {
+            return Err(Verdict::Denied("its user is in none of the groups that may retrieve there"));
         }
         match &terms.retrieve_pin {
             Some(pin) if !asked_pin(leg, pin) => Err(Verdict::Denied("wrong PIN")),
-            _ => Ok(()),
+            _ => Ok(user),
         }
     }
 
@@ -135,6 +140,12 @@ fn send_to_caller(leg: &Leg<'_>, call: &Call) -> Result<(), String> {
     let extension = format!("callpark_retrieve:{} {}", call.facts.slot, call.facts.lot);
     let sent = leg.transfer(&extension, Some("inline"), None);
     sent.then_some(()).ok_or_else(|| format!("{} cannot be moved", leg.uuid()))
+}
+
+/// As the directory says.
+fn in_one_of(user: &str, groups: &[String]) -> bool {
+    fill::is_address(user)
+        && groups.iter().any(|group| host::api("in_group", &format!("{user} {group}")).trim() == "true")
 }
 
 fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {

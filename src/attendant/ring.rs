@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
+use super::fill::{filled_in, is_address};
 use super::mailbox::Letter;
 use super::{Attendant, Notice, Retriever, What};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg, Located, guard};
@@ -54,7 +55,7 @@ impl Rings {
         }
     }
 
-    fn over(&self, uuid: &str, cancel: &Cancel) {
+    pub(super) fn over(&self, uuid: &str, cancel: &Cancel) {
         let mut ringing = self.ringing.lock();
         if ringing.get(uuid).is_some_and(|current| std::ptr::eq(&**current, cancel)) {
             ringing.remove(uuid);
@@ -86,8 +87,7 @@ struct Phone<'a> {
 impl Attendant {
     /// The scheduler's tick: does what is due, without waiting for anything.
     pub(crate) fn attend(self: &Arc<Self>) {
-        let now = host::now();
-        let due = self.table.lock().due(Moment(now.0 + EARLY));
+        let due = self.change(|table, now| table.due(Moment(now.0 + EARLY)));
         for due in due {
             self.act(due);
         }
@@ -125,7 +125,7 @@ impl Attendant {
         log::info!("ring back {attempt} of {uuid} in slot {} of {}", call.facts.slot, call.facts.lot);
         let spawned = self.rings.spawn(&uuid, move |cancel| attendant.ring_for(&call, cancel));
         if !spawned {
-            self.table.lock().ring_failed(&uuid, attempt, host::now());
+            self.change(|table, now| table.ring_failed(&uuid, attempt, now));
         }
     }
 
@@ -149,14 +149,14 @@ impl Attendant {
     fn deliver(&self, call: &Call, peer: &Leg<'_>) {
         let uuid = &call.facts.uuid;
         let by = Retriever { user: call.facts.parker.clone(), uuid: peer.uuid() };
-        let theirs = self.table.lock().ring_answered(uuid, call.attempt, &by.uuid);
+        let theirs = self.change(|table, _| table.ring_answered(uuid, call.attempt, &by.uuid));
         if !(theirs && self.mailboxes.post(uuid, Letter::Connect(by))) {
             peer.hang_up(HangupCause::LoseRace);
         }
     }
 
     fn unanswered(self: &Arc<Self>, call: &Call, cause: &str) {
-        let failed = self.table.lock().ring_failed(&call.facts.uuid, call.attempt, host::now());
+        let failed = self.change(|table, now| table.ring_failed(&call.facts.uuid, call.attempt, now));
         let Some(call) = failed else { return };
         log::info!("ring back {} of {} in slot {}: {cause}", call.attempt, call.facts.uuid, call.facts.slot);
         if let Some(leg) = Located::find(&call.facts.uuid) {
@@ -257,7 +257,7 @@ fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Resu
 }
 
 /// A name fit for a SIP header, where the core writes it between quotes as it is.
-fn displayable(name: &str) -> String {
+pub(super) fn displayable(name: &str) -> String {
     name.replace(['"', '\\'], "'").replace(char::is_control, " ")
 }
 
@@ -266,31 +266,6 @@ fn displayable(name: &str) -> String {
 fn dial_user(user: &str) -> Option<String> {
     let (name, domain) = user.split_once('@')?;
     (is_address(name) && is_name(domain)).then(|| format!("user/{user}"))
-}
-
-/// Text that stands for one thing in a dial string and cannot begin another.
-fn is_address(text: &str) -> bool {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '*' | '#' | '@' | '/' | ':');
-    !text.is_empty() && text.len() <= 255 && text.chars().all(plain)
-}
-
-/// Puts values in for `${name}`; what has no value becomes nothing.
-fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        filled.push_str(before);
-        match after.split_once('}') {
-            Some((name, after)) => {
-                filled.push_str(&value(name).unwrap_or_default());
-                rest = after;
-            }
-            None => {
-                rest = "";
-            }
-        }
-    }
-    filled + rest
 }
 
 #[cfg(test)]
@@ -303,12 +278,5 @@ mod tests {
         for bad in ["", "1001", "10,01@x", "[x=y]1001@x", "1001@x,user/1002", "{a=b}1@x", "1 1@x", "1001@"] {
             assert_eq!(dial_user(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn variables_are_filled_in_and_missing_ones_vanish() {
-        let value = |name: &str| (name == "a").then(|| "1001".to_owned());
-        assert_eq!(filled_in("user/${a}@x:${b}", value), "user/1001@x:");
-        assert_eq!(filled_in("user/${a", value), "user/");
     }
 }

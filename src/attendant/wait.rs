@@ -67,10 +67,11 @@ impl Attendant {
 
     /// The caller waits on. A retriever is told by their own application; a parker who answered a ring back has none.
     fn give_up(&self, call: &Call, retriever: &Retriever, other: Option<&Leg<'_>>) {
-        let mut table = self.table.lock();
-        let state = table.find_leg(&call.facts.uuid).map(|call| call.state);
-        table.release(&call.facts.uuid, &retriever.uuid, host::now());
-        drop(table);
+        let state = self.change(|table, now| {
+            let state = table.find_leg(&call.facts.uuid).map(|call| call.state);
+            table.release(&call.facts.uuid, &retriever.uuid, now);
+            state
+        });
         if let (Some(State::Retrieving { returning: true, .. }), Some(other)) = (state, other) {
             other.hang_up(HangupCause::NormalClearing);
         }
@@ -113,13 +114,13 @@ impl Attendant {
         if let Err(why) = sent {
             let Facts { uuid, slot, lot, .. } = &*call.facts;
             log::error!("fallback of {uuid} in slot {slot} of {lot} failed, the caller waits on: {why}");
-            self.table.lock().fallback_failed(uuid, host::now());
+            self.change(|table, now| table.fallback_failed(uuid, now));
         }
     }
 
     fn connected(&self, leg: &Leg<'_>, other: &Leg<'_>, call: &Call, retriever: &Retriever) {
         self.mailboxes.close(&call.facts.uuid);
-        let ended = self.table.lock().connected(&call.facts.uuid, host::now());
+        let ended = self.change(|table, now| table.connected(&call.facts.uuid, now));
         let Some(ended) = ended else { return };
         other.set_var("callpark_result", "retrieved");
         leg.set_var("callpark_retriever", &retriever.user);
@@ -134,7 +135,7 @@ impl Attendant {
         self.mailboxes.close(&call.facts.uuid);
         let how = if leg.hung_up() { Left::HungUp } else { Left::Moved };
         self.rings.cancel(&call.facts.uuid);
-        let ended = self.table.lock().left(&call.facts.uuid, how, host::now());
+        let ended = self.change(|table, now| table.left(&call.facts.uuid, how, now));
         if let Some(ended) = ended {
             self.close_books(leg, &ended, None);
         }

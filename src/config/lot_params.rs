@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::parking::{Destination, RetrieveFrom, RingBack, SlotOrder, SlotTaken, Terms, is_name};
+use crate::parking::{Destination, LampState, Notify, RetrieveFrom, RingBack, SlotOrder, SlotTaken, Terms, is_name};
 
 /// One parameter of a lot.
 #[derive(Debug)]
@@ -10,15 +10,8 @@ pub struct LotParam {
     pub name: &'static str,
     pub default: &'static str,
     pub meaning: &'static str,
-    apply: Apply,
-}
-
-#[derive(Debug)]
-enum Apply {
     /// Checks a value and puts it into the terms.
-    Set(fn(&mut Terms, &str) -> Result<(), String>),
-    /// Checked, accepted, and without effect in this version.
-    Later(fn(&str) -> Result<(), String>),
+    set: fn(&mut Terms, &str) -> Result<(), String>,
 }
 
 const fn row(
@@ -27,16 +20,7 @@ const fn row(
     meaning: &'static str,
     set: fn(&mut Terms, &str) -> Result<(), String>,
 ) -> LotParam {
-    LotParam { name, default, meaning, apply: Apply::Set(set) }
-}
-
-const fn later(
-    name: &'static str,
-    default: &'static str,
-    meaning: &'static str,
-    check: fn(&str) -> Result<(), String>,
-) -> LotParam {
-    LotParam { name, default, meaning, apply: Apply::Later(check) }
+    LotParam { name, default, meaning, set }
 }
 
 /// Every parameter but `slots`, which the reader takes itself.
@@ -146,31 +130,42 @@ pub const LOT_PARAMS: &[LotParam] = &[
         terms.retrieve_pin = pin(value)?;
         Ok(())
     }),
-    later("retrieve-groups", "", "directory groups whose members may retrieve", |_| Ok(())),
-    later("lamp-state", "confirmed", "dialog state of a taken slot: confirmed or early", |value| {
-        choice(value, &[("confirmed", ()), ("early", ())])
+    row("retrieve-groups", "", "directory groups whose members may retrieve; empty = all", |terms, value| {
+        terms.retrieve_groups = names(value)?;
+        Ok(())
     }),
-    later("lamp-caller-id", "false", "put the parked caller into the lamp's dialog-info", |value| {
-        truth(value).map(drop)
+    row(
+        "retrieve-trust-from",
+        "false",
+        "a retriever that has not authenticated is who its From header says",
+        |terms, value| {
+            terms.trust_from = truth(value)?;
+            Ok(())
+        },
+    ),
+    row("lamp-state", "confirmed", "dialog state of a taken slot: confirmed or early", |terms, value| {
+        terms.lamp_state = choice(value, &[("confirmed", LampState::Confirmed), ("early", LampState::Early)])?;
+        Ok(())
     }),
-    later("notify", "", "what is done as a call is parked", |_| Ok(())),
+    row("lamp-caller-id", "false", "put the parked caller into the lamp's dialog-info", |terms, value| {
+        terms.lamp_caller_id = truth(value)?;
+        Ok(())
+    }),
+    row("notify", "", "message:<user>, page:<dial string>, api:<command> as a call is parked", |terms, value| {
+        terms.notify = notify(value)?;
+        Ok(())
+    }),
 ];
 
 /// Applies one parameter. The error says why the value, or the name, will not do.
-pub(super) fn set(name: &str, value: &str, terms: &mut Terms, without_effect: &mut Vec<String>) -> Result<(), String> {
+pub(super) fn set(name: &str, value: &str, terms: &mut Terms) -> Result<(), String> {
     let Some(param) = LOT_PARAMS.iter().find(|param| param.name == name) else {
         return Err(format!(
             "no such lot parameter; there are: slots, {}",
             LOT_PARAMS.iter().map(|param| param.name).collect::<Vec<_>>().join(", ")
         ));
     };
-    match param.apply {
-        Apply::Set(set) => set(terms, value),
-        Apply::Later(check) => {
-            without_effect.push(name.to_owned());
-            check(value)
-        }
-    }
+    (param.set)(terms, value)
 }
 
 /// `ringback` of the configuration, `callpark_ringback` of a channel.
@@ -245,4 +240,39 @@ fn retrieve_from(value: &str) -> Result<RetrieveFrom, String> {
         }
         _ => Err("not * nor a comma-separated list of domains".into()),
     }
+}
+
+/// `message:1000, page:group/all, api:...`. Dial strings have commas of their own, so a new one begins only where its kind is
+/// written.
+fn notify(value: &str) -> Result<Vec<Notify>, String> {
+    const KINDS: [&str; 3] = ["message:", "page:", "api:"];
+    let mut parts: Vec<String> = Vec::new();
+    for piece in value.split(',') {
+        let begins = KINDS.iter().any(|kind| piece.trim_start().starts_with(kind));
+        match parts.last_mut() {
+            Some(part) if !begins => part.push_str(&format!(",{piece}")),
+            _ => parts.push(piece.to_owned()),
+        }
+    }
+    parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).map(notify_one).collect()
+}
+
+fn notify_one(part: &str) -> Result<Notify, String> {
+    let wrong = || format!("'{part}' is none of message:<user>, page:<dial string>, api:<command> <args>");
+    let (kind, what) = part.split_once(':').ok_or_else(wrong)?;
+    let what = what.trim();
+    if what.is_empty() {
+        return Err(wrong());
+    }
+    match kind {
+        "message" => Ok(Notify::Message(what.into())),
+        "page" => Ok(Notify::Page(what.into())),
+        "api" => Ok(Notify::Api(what.into())),
+        _ => Err(wrong()),
+    }
+}
+
+fn names(value: &str) -> Result<Vec<String>, String> {
+    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| if is_name(name) { Ok(name.to_owned()) } else { Err(format!("'{name}' is not a name")) }).collect()
 }

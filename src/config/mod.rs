@@ -84,7 +84,7 @@ fn check(document: &Document) -> Result<Config, Vec<Fault>> {
     let mut config = Config::default();
     settings::read(&document.settings.params, &mut config, &mut faults);
     for lot in &document.lots.lots {
-        if let Some(plan) = read_lot(lot, &mut config.without_effect, &mut faults) {
+        if let Some(plan) = read_lot(lot, &mut faults) {
             config.lots.push(plan);
         }
     }
@@ -97,7 +97,7 @@ fn check(document: &Document) -> Result<Config, Vec<Fault>> {
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
-fn read_lot(lot: &LotElement, without_effect: &mut Vec<String>, faults: &mut Vec<Fault>) -> Option<LotPlan> {
+fn read_lot(lot: &LotElement, faults: &mut Vec<Fault>) -> Option<LotPlan> {
     let before = faults.len();
     let id = LotId::new(&lot.name, &lot.domain);
     let place = format!("lot {id}");
@@ -119,7 +119,7 @@ fn read_lot(lot: &LotElement, without_effect: &mut Vec<String>, faults: &mut Vec
         }
         let outcome = match name.as_str() {
             "slots" => parse_slots(value).map(|found| slots = Some(found)),
-            _ => lot_params::set(name, value, &mut terms, without_effect),
+            _ => lot_params::set(name, value, &mut terms),
         };
         if let Err(why) = outcome {
             faults.push(fault(&place, name, value, &why));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::parking::Notify;
 
 const GOOD: &str = r#"<configuration name="callpark.conf" description="Call parking">
   <settings><param name="default-lot" value="main"/></settings>
@@ -87,12 +88,34 @@ fn contradictions_and_collisions_are_faults() {
 
 #[test]
 fn what_has_no_effect_yet_is_said() {
-    let config = read(&lot(r#"<param name="slots" value="1-2"/><param name="lamp-state" value="early"/>"#)).unwrap();
-    assert_eq!(config.without_effect, ["lamp-state"]);
-    assert!(
-        faults(&lot(r#"<param name="slots" value="1"/><param name="lamp-state" value="blue"/>"#))
-            .contains("not one of confirmed")
+    let config = read(&GOOD.replace("<settings>", r#"<settings><param name="db-dsn" value="x"/>"#)).unwrap();
+    assert_eq!(config.without_effect, ["db-dsn"]);
+}
+
+#[test]
+fn notices_are_split_where_a_kind_begins() {
+    let value = "message:parker, page:[leg_timeout=3]user/1,user/2,api:luarun x.lua ${slot},1";
+    let text = lot(&format!(r#"<param name="slots" value="1-2"/><param name="notify" value="{value}"/>"#));
+    let notify = |kind: fn(String) -> Notify, what: &str| kind(what.to_owned());
+    assert_eq!(
+        read(&text).unwrap().lots[0].terms.notify,
+        [
+            notify(Notify::Message, "parker"),
+            notify(Notify::Page, "[leg_timeout=3]user/1,user/2"),
+            notify(Notify::Api, "luarun x.lua ${slot},1"),
+        ]
     );
+    for (value, why) in [("mail:x", "'mail:x' is none of"), ("page:", "is none of"), ("x,message:1", "'x' is none of")]
+    {
+        let text = lot(&format!(r#"<param name="slots" value="1"/><param name="notify" value="{value}"/>"#));
+        assert!(faults(&text).contains(why), "{value}: {}", faults(&text));
+    }
+}
+
+#[test]
+fn a_lamp_is_confirmed_or_early() {
+    let wrong = lot(r#"<param name="slots" value="1"/><param name="lamp-state" value="blue"/>"#);
+    assert!(faults(&wrong).contains("not one of confirmed"));
 }
 
 #[test]

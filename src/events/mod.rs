@@ -1,10 +1,14 @@
-//! `callpark::info`: every header and value that scripts and dashboards read.
+//! What the world is told: `callpark::info`, with every header and value that scripts and dashboards read, and the lamps.
+
+mod lamps;
 
 use std::ffi::CStr;
 
 use crate::attendant::{Notice, What, Witness};
 use crate::host::{Event, Subclass};
 use crate::parking::Outcome;
+
+pub(crate) use lamps::{Lamps, light_all, on_probe, on_profile, warn_of_rival};
 
 pub(crate) const INFO: &CStr = c"callpark::info";
 

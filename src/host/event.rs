@@ -1,45 +1,43 @@
-//! Events: fired ones, and the core's word that the XML was read again.
+//! Events: those the module fires, and those it is told of.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use super::guard::fence;
-use super::text::to_c;
-use crate::ffi;
+use super::text::{from_c, to_c};
+use crate::ffi::{self, switch_event_types_t as Type};
 
 /// An event being filled. Fired, or destroyed when dropped.
 pub(crate) struct Event(NonNull<ffi::switch_event_t>);
 
 impl Event {
     /// A CUSTOM event of that subclass; `None` if the core has no memory.
-    pub(crate) fn custom(subclass: &CStr) -> Option<Event> {
-        let mut event = ptr::null_mut();
-        // SAFETY: the subclass is static and `event` is ours to be set.
-        unsafe {
-            ffi::switch_event_create_subclass_detailed(
-                c"mod_callpark".as_ptr(),
-                c"event".as_ptr(),
-                0,
-                &mut event,
-                ffi::switch_event_types_t::SWITCH_EVENT_CUSTOM,
-                subclass.as_ptr(),
-            );
-        }
-        NonNull::new(event).map(Event)
+    pub(crate) fn custom(subclass: &'static CStr) -> Option<Event> {
+        Event::create(Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr())
+    }
+
+    /// What lights and puts out lamps: mod_sofia makes NOTIFYs of it.
+    pub(crate) fn presence() -> Option<Event> {
+        Event::create(Type::SWITCH_EVENT_PRESENCE_IN, ptr::null())
     }
 
     /// One that is never fired: a set of names and values for the core.
     pub(super) fn plain() -> Option<Event> {
+        Event::create(Type::SWITCH_EVENT_REQUEST_PARAMS, ptr::null())
+    }
+
+    fn create(kind: Type, subclass: *const c_char) -> Option<Event> {
         let mut event = ptr::null_mut();
-        // SAFETY: as in `custom`; without a subclass.
+        // SAFETY: the subclass is NULL or static, and `event` is ours to be set.
         unsafe {
             ffi::switch_event_create_subclass_detailed(
-                c"mod_callpark".as_ptr(),
+                OWNER.as_ptr(),
                 c"event".as_ptr(),
                 0,
                 &mut event,
-                ffi::switch_event_types_t::SWITCH_EVENT_REQUEST_PARAMS,
-                ptr::null(),
+                kind,
+                subclass,
             );
         }
         NonNull::new(event).map(Event)
@@ -107,44 +105,76 @@ impl Drop for Subclass {
 
 const OWNER: &CStr = c"mod_callpark";
 
-/// Calls a function whenever `reloadxml` was done, until dropped.
-pub(crate) struct ReloadBinding(*mut ffi::switch_event_node_t);
-
-// SAFETY: the node is only ever passed to switch_event_unbind, which takes the core's own lock.
-unsafe impl Send for ReloadBinding {}
-// SAFETY: as above; nothing is read through the pointer.
-unsafe impl Sync for ReloadBinding {}
-
-/// What is done on `reloadxml`.
-pub(crate) trait OnReload {
-    fn reloaded();
+/// What of the core's the module wants to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// `reloadxml` was done.
+    ReloadXml,
+    /// A phone subscribed and wants to know the present state.
+    PresenceProbe,
+    /// A CUSTOM event of another module's.
+    Custom(&'static CStr),
 }
 
-impl ReloadBinding {
-    pub(crate) fn bind<R: OnReload>() -> Option<ReloadBinding> {
+/// An event the module is told of, for as long as that takes.
+pub(crate) struct Told<'a>(NonNull<ffi::switch_event_t>, PhantomData<&'a ()>);
+
+impl Told<'_> {
+    pub(crate) fn get(&self, header: &str) -> Option<String> {
+        let header = to_c(header);
+        // SAFETY: the event lives through the callback; the answer is text of its own, copied at once.
+        unsafe { from_c(ffi::switch_event_get_header_idx(self.0.as_ptr(), header.as_ptr(), -1)) }
+    }
+}
+
+/// What is done when something happened elsewhere. Runs on the core's event thread: it must not wait.
+pub(crate) trait OnEvent {
+    const KIND: Kind;
+    fn happened(event: &Told<'_>);
+}
+
+/// The core's promise to tell of one kind of event, until dropped.
+pub(crate) struct Binding(*mut ffi::switch_event_node_t);
+
+// SAFETY: the node is only ever passed to switch_event_unbind, which takes the core's own lock.
+unsafe impl Send for Binding {}
+// SAFETY: as above; nothing is read through the pointer.
+unsafe impl Sync for Binding {}
+
+impl Binding {
+    pub(crate) fn bind<E: OnEvent>() -> Option<Binding> {
+        let (kind, subclass) = match E::KIND {
+            Kind::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
+            Kind::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
+            Kind::Custom(subclass) => (Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr()),
+        };
         let mut node = ptr::null_mut();
         // SAFETY: the callback is code of this module, unbound before it goes; `node` is ours to be set.
         unsafe {
             ffi::switch_event_bind_removable(
                 OWNER.as_ptr(),
-                ffi::switch_event_types_t::SWITCH_EVENT_RELOADXML,
-                ptr::null(),
-                Some(on_reload::<R>),
+                kind,
+                subclass,
+                Some(on_event::<E>),
                 ptr::null_mut(),
                 &mut node,
             );
         }
-        (!node.is_null()).then_some(ReloadBinding(node))
+        (!node.is_null()).then_some(Binding(node))
     }
 }
 
-impl Drop for ReloadBinding {
+impl Drop for Binding {
     fn drop(&mut self) {
         // SAFETY: the node of a binding that was made and not yet undone. Unbinding waits for a running callback.
         unsafe { ffi::switch_event_unbind(&mut self.0) };
     }
 }
 
-unsafe extern "C" fn on_reload<R: OnReload>(_event: *mut ffi::switch_event_t) {
-    fence("reloadxml", (), R::reloaded);
+unsafe extern "C" fn on_event<E: OnEvent>(event: *mut ffi::switch_event_t) {
+    fence("event", (), || {
+        if let Some(event) = NonNull::new(event) {
+            E::happened(&Told(event, PhantomData));
+        }
+    });
 }

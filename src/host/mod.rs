@@ -4,6 +4,7 @@
 //! the running application that keeps its session; text crosses as C strings that the host copies; every function
 //! that the host calls goes through [`guard::fence`].
 
+mod api;
 mod application;
 mod clock;
 mod command;
@@ -20,14 +21,15 @@ mod session;
 mod text;
 mod xml;
 
+pub(crate) use api::{api, module_loaded, send_message};
 pub(crate) use application::{Application, add_application};
 pub(crate) use clock::{epoch_ms, now};
 pub(crate) use command::{Answer, Command, add_command};
 pub(crate) use console::{Completer, Completions, Words};
 pub(crate) use core::{global, switch_name};
-pub(crate) use event::{Event, OnReload, ReloadBinding, Subclass};
+pub(crate) use event::{Binding, Event, Kind, OnEvent, Subclass, Told};
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
 pub(crate) use originate::{Cancel, Dial, originate};
 pub(crate) use scheduler::{OnTick, Ticker};
-pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
+pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd, every_leg};
 pub(crate) use xml::configuration;

@@ -44,6 +44,24 @@ impl Located {
     }
 }
 
+/// The UUIDs of all legs there are at this moment.
+pub(crate) fn every_leg() -> Vec<String> {
+    let mut uuids = Vec::new();
+    // SAFETY: the list is ours to read and to free; each node is NULL or the next of it, with a C string of the list's own.
+    unsafe {
+        let mut list = ffi::switch_core_session_findall();
+        let mut next = list.as_ref().and_then(|list| list.head.as_ref());
+        while let Some(node) = next {
+            uuids.extend(from_c(node.val));
+            next = node.next.as_ref();
+        }
+        if !list.is_null() {
+            ffi::switch_console_free_matches(&mut list);
+        }
+    }
+    uuids
+}
+
 impl Deref for Located {
     type Target = Leg<'static>;
     fn deref(&self) -> &Leg<'static> {
@@ -177,6 +195,18 @@ impl<'a> Leg<'a> {
 
     pub(crate) fn answered(&self) -> bool {
         self.flag(Flag::CF_ANSWERED)
+    }
+
+    /// The phone at this leg has put it on hold.
+    pub(crate) fn holding(&self) -> bool {
+        self.flag(Flag::CF_LEG_HOLDING)
+    }
+
+    /// It went down because an attended transfer put another leg in its place.
+    pub(crate) fn replaced(&self) -> bool {
+        // SAFETY: the session is kept.
+        let cause = unsafe { ffi::switch_channel_get_cause(self.channel()) };
+        self.hung_up() && cause == ffi::switch_call_cause_t::SWITCH_CAUSE_ATTENDED_TRANSFER
     }
 
     pub(crate) fn outbound(&self) -> bool {

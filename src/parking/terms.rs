@@ -36,6 +36,16 @@ pub enum RingBack {
     DialString(String),
 }
 
+/// The dialog state that lights a lamp: phones differ in what they make of each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LampState {
+    /// Steady on most phones.
+    #[default]
+    Confirmed,
+    /// Blinking on most phones.
+    Early,
+}
+
 /// Whose users may take calls out of a lot.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum RetrieveFrom {
@@ -75,6 +85,17 @@ impl Destination {
     }
 }
 
+/// One thing that is done as a call is parked. `${...}` in it stand for facts of the call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notify {
+    /// A SIP MESSAGE to a user; `parker` is whoever parked the call.
+    Message(String),
+    /// A call to this dial string that is answered by itself and says the slot.
+    Page(String),
+    /// A command of FreeSWITCH's.
+    Api(String),
+}
+
 /// Every setting of a lot that the rules or the attendant go by. A call keeps the terms it was parked under.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Terms {
@@ -105,6 +126,15 @@ pub struct Terms {
     pub retrieve_from: RetrieveFrom,
     /// Digits asked of a retriever.
     pub retrieve_pin: Option<String>,
+    /// Directory groups whose members may retrieve; empty = all.
+    pub retrieve_groups: Vec<String>,
+    /// Who a leg is may be read from its From header where it has not authenticated.
+    pub trust_from: bool,
+    pub lamp_state: LampState,
+    /// Whether the lamp tells who is parked.
+    pub lamp_caller_id: bool,
+    /// What is done as a call is parked.
+    pub notify: Vec<Notify>,
 }
 
 impl Default for Terms {
@@ -133,6 +163,11 @@ impl Default for Terms {
             retrieve_tone: None,
             retrieve_from: RetrieveFrom::default(),
             retrieve_pin: None,
+            retrieve_groups: Vec::new(),
+            trust_from: false,
+            lamp_state: LampState::default(),
+            lamp_caller_id: false,
+            notify: Vec::new(),
         }
     }
 }

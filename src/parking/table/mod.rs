@@ -4,6 +4,7 @@
 //! at all, and answers with what follows. No method waits, allocates without bound, or can panic.
 
 mod check;
+mod look;
 mod park;
 mod retrieve;
 mod timeouts;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use look::{Look, LotLook};
 pub use timeouts::Due;
 
 use super::call::{Call, CallId, Ended, Moment, Outcome, Party, Refusal};
@@ -99,7 +101,12 @@ pub struct Table {
     last_id: u64,
     /// Counts slots that came free.
     turn: u64,
+    /// Slots that look different since [`Table::touched`] was last asked.
+    touched: Vec<Touched>,
 }
+
+/// A slot that changed, for lamps and boards.
+pub type Touched = (LotId, Slot);
 
 impl Table {
     #[must_use]
@@ -128,7 +135,13 @@ impl Table {
         }
         for call in self.calls.values() {
             self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().hold(call);
+            self.touched.push(touched(call));
         }
+    }
+
+    /// What looks different since this was last asked. A slot may be named more than once.
+    pub fn touched(&mut self) -> Vec<Touched> {
+        std::mem::take(&mut self.touched)
     }
 
     /// Gives a domain its own copies of the template lots.
@@ -281,11 +294,15 @@ impl Table {
             *self.held_by_parker.entry(call.facts.parker.clone()).or_insert(0) += 1;
         }
         self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().note(&call);
+        self.touched.push(touched(&call));
         self.calls.insert(call.id, call);
     }
 
     fn update(&mut self, id: CallId, change: impl FnOnce(&mut Call)) -> bool {
-        self.calls.get_mut(&id).map(change).is_some()
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        change(call);
+        self.touched.push(touched(call));
+        true
     }
 
     fn set_deadline(&mut self, id: CallId, deadline: Option<Moment>) {
@@ -314,8 +331,13 @@ impl Table {
             tenant.free(&call, self.turn);
         }
         let wait = now.since(call.parked_at);
+        self.touched.push(touched(&call));
         Some(Ended { call, outcome, wait })
     }
+}
+
+fn touched(call: &Call) -> Touched {
+    (call.facts.lot.clone(), call.facts.slot.clone())
 }
 
 impl Tenant {

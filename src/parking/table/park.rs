@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Left, ParkRequest, Table, Wanted};
+use super::{Left, ParkRequest, Table, Wanted, Where};
 use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
 use crate::parking::lot::Lot;
-use crate::parking::names::{LotId, Slot};
+use crate::parking::names::{LotId, LotName, Slot};
 use crate::parking::terms::SlotTaken;
 
 /// For how long a slot is kept for a leg that was sent to it and has not come.
@@ -66,6 +66,34 @@ impl Table {
         }
         self.insert(call.clone());
         Ok(call)
+    }
+
+    /// Keeps a slot for as long as `request`'s leg lives, for a call that is to follow it: a consultation.
+    pub fn keep(&mut self, request: &ParkRequest, now: Moment) -> Result<Call, Refusal> {
+        let call = self.park(request, true, now)?;
+        self.set_deadline(call.id, None);
+        Ok(call)
+    }
+
+    /// The leg that a slot was kept by is gone, and the call that is to follow is on its way.
+    pub fn expect(&mut self, kept_by: &str, now: Moment) {
+        let kept = self.by_uuid.get(kept_by).and_then(|id| self.calls.get(id));
+        if let Some(id) = kept.filter(|call| call.state == State::Reserved).map(|call| call.id) {
+            self.set_deadline(id, Some(now.after(RESERVATION)));
+        }
+    }
+
+    /// Parks a leg in the slot that another kept for it; as asked where none is kept any more.
+    pub fn take_over(&mut self, kept_by: &str, request: &ParkRequest, now: Moment) -> Result<Call, Refusal> {
+        let kept = self.by_uuid.get(kept_by).and_then(|id| self.calls.get(id));
+        let Some(kept) = kept.filter(|call| call.state == State::Reserved) else {
+            return self.park(request, false, now);
+        };
+        let (id, lot, slot) = (kept.id, kept.facts.lot.clone(), kept.facts.slot.clone());
+        self.end(id, Outcome::Abandoned, now);
+        let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
+        let place = Where { lot: Some(lot), domains: Vec::new() };
+        self.park(&ParkRequest { place, wanted: Wanted::Slot(slot), ..request.clone() }, false, now)
     }
 
     /// The leg that a slot was reserved for is there: its parking begins now.

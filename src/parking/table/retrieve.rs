@@ -10,15 +10,14 @@ impl Table {
             Pick::Slot(slot) => self.call_in(place, slot)?,
             Pick::Oldest | Pick::Newest => self.waiting_in(place, *pick == Pick::Newest)?,
         };
-        let Some(call) = self.calls.get_mut(&id) else {
-            return Err(Refusal::Empty("the slot".into()));
-        };
+        let gone = || Refusal::Empty("the slot".into());
+        let call = self.calls.get(&id).ok_or_else(gone)?;
         match &call.state {
             State::Reserved => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
             State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.facts.slot.clone())),
             State::Parked | State::RingingBack => {
-                call.state = State::Retrieving { by: retriever.into(), returning: false };
-                Ok(call.clone())
+                self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false });
+                self.calls.get(&id).cloned().ok_or_else(gone)
             }
         }
     }

@@ -176,7 +176,9 @@ impl Table {
             let mut anew = call.clone();
             anew.start_waiting(anew.parked_at);
             call.latest = anew.latest;
-            if call.state == State::Parked {
+            let parked = call.state == State::Parked;
+            self.touched.push(super::touched(call));
+            if parked {
                 self.set_deadline(id, anew.deadline.map(|at| at.max(now)));
             }
         }
@@ -196,8 +198,8 @@ impl Table {
     /// Back to waiting. After a ring back that was the last one, the fallback is due at once; a claim that came to nothing
     /// leaves the time-out as it was.
     pub(super) fn wait_on(&mut self, id: CallId, after_ring: bool, now: Moment) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.state = State::Parked;
+        self.update(id, |call| call.state = State::Parked);
+        let Some(call) = self.calls.get(&id) else { return };
         let deadline = if after_ring && call.rings_left == 0 && call.facts.terms.fallback.is_some() {
             Some(now)
         } else if after_ring || call.deadline.is_none() || call.deadline == call.latest {

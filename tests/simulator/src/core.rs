@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::api::Asked;
 use crate::console::Console;
 use crate::dialplan::Dialplan;
 use crate::event::Events;
@@ -42,6 +43,7 @@ pub(crate) struct State {
     pub(crate) events: Events,
     pub(crate) configurations: Configurations,
     pub(crate) console: Console,
+    pub(crate) asked: Asked,
     pub(crate) tasks: Tasks,
     pub(crate) modules: Modules,
     pub(crate) log: Vec<LogLine>,
@@ -73,6 +75,7 @@ impl Core {
             events: Events::default(),
             configurations: Configurations::default(),
             console: Console::default(),
+            asked: Asked::default(),
             tasks: Tasks::default(),
             modules: Modules::default(),
             log: Vec::new(),

@@ -1,14 +1,14 @@
 //! Events: made, filled, fired or destroyed, and whom they are told.
 
 use std::collections::VecDeque;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{Core, enter};
 use crate::ffi::{self, switch_event_types_t as Kind, switch_status_t as Status};
-use crate::text::from_c;
+use crate::text::{from_c, to_c};
 
 /// An event that was fired.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +33,8 @@ struct Filling {
     kind: Kind,
     subclass: String,
     headers: Vec<(String, String)>,
+    /// Values that were handed out as C strings, which stay as long as the event.
+    handed: Vec<CString>,
 }
 
 struct Binding {
@@ -52,7 +54,7 @@ pub(crate) struct Events {
     live: Vec<usize>,
     subclasses: Vec<String>,
     bindings: Vec<Binding>,
-    queue: VecDeque<(Kind, String)>,
+    queue: VecDeque<(Kind, String, Vec<(String, String)>)>,
     /// A callback is running.
     delivering: bool,
     thread: Option<crate::kernel::TaskId>,
@@ -84,7 +86,7 @@ impl Core {
                     (events.over, events.queue.pop_front())
                 };
                 match next {
-                    Some((kind, subclass)) => core.deliver(kind, &subclass),
+                    Some((kind, subclass, headers)) => core.deliver(kind, &subclass, &headers),
                     None if over => return,
                     None => {
                         core.wait(None, "for events");
@@ -105,16 +107,16 @@ impl Core {
     }
 
     /// As if the host itself had fired it.
-    pub(crate) fn announce(&self, kind: Kind, subclass: &str) {
+    pub(crate) fn announce(&self, kind: Kind, subclass: &str, headers: &[(String, String)]) {
         let thread = {
             let events = &mut self.state().events;
-            events.queue.push_back((kind, subclass.to_owned()));
+            events.queue.push_back((kind, subclass.to_owned(), headers.to_vec()));
             events.thread
         };
         thread.inspect(|thread| self.kernel.poke(*thread));
     }
 
-    fn deliver(&self, kind: Kind, subclass: &str) {
+    fn deliver(&self, kind: Kind, subclass: &str, headers: &[(String, String)]) {
         let bound = |binding: &Binding| {
             let named = binding.subclass.as_ref().is_none_or(|name| name == subclass);
             !binding.gone && binding.kind == kind && named
@@ -126,6 +128,7 @@ impl Core {
         };
         for callback in callbacks {
             let event = self.new_event(kind, subclass);
+            self.with_event(event, |event| event.headers = headers.to_vec());
             // SAFETY: the module's function, which it unbinds before it goes; the event lives through the call.
             unsafe { callback(event) };
             self.drop_event(event);
@@ -134,7 +137,12 @@ impl Core {
     }
 
     fn new_event(&self, kind: Kind, subclass: &str) -> *mut ffi::switch_event_t {
-        let event = Box::into_raw(Box::new(Filling { kind, subclass: subclass.to_owned(), headers: Vec::new() }));
+        let event = Box::into_raw(Box::new(Filling {
+            kind,
+            subclass: subclass.to_owned(),
+            headers: Vec::new(),
+            handed: Vec::new(),
+        }));
         self.state().events.live.push(event as usize);
         event.cast()
     }
@@ -206,6 +214,24 @@ pub(crate) unsafe extern "C" fn switch_event_add_header_string(
     Status::SWITCH_STATUS_SUCCESS
 }
 
+/// The first value of a header, whatever its name's case.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_event_get_header_idx(
+    event: *mut ffi::switch_event_t,
+    name: *const c_char,
+    _index: c_int,
+) -> *mut c_char {
+    let call = enter("switch_event_get_header_idx");
+    // SAFETY: a C string that lives through the call.
+    let name = unsafe { from_c(name) }.unwrap_or_default();
+    let found = call.core.with_event(event, |event| {
+        let (_, value) = event.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name))?;
+        event.handed.push(to_c(value));
+        event.handed.last().map(|value| value.as_ptr().cast_mut())
+    });
+    found.flatten().unwrap_or(ptr::null_mut())
+}
+
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_event_destroy(event: *mut *mut ffi::switch_event_t) {
     let call = enter("switch_event_destroy");
@@ -233,13 +259,13 @@ pub(crate) unsafe extern "C" fn switch_event_fire_detailed(
         *event = ptr::null_mut();
         filled
     };
-    let Some(Filling { kind, subclass, headers }) = filled else {
+    let Some(Filling { kind, subclass, headers, .. }) = filled else {
         call.core.misuse("fired what is no event, or not any more");
         return Status::SWITCH_STATUS_FALSE;
     };
     let at = call.core.since_start();
-    call.core.state().events.fired.push(Event { at, subclass: subclass.clone(), headers });
-    call.core.announce(kind, &subclass);
+    call.core.announce(kind, &subclass, &headers);
+    call.core.state().events.fired.push(Event { at, subclass, headers });
     Status::SWITCH_STATUS_SUCCESS
 }
 

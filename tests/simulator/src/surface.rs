@@ -16,13 +16,14 @@ macro_rules! surface {
 }
 
 surface! {
+    api: switch_api_execute, switch_console_stream_raw_write, switch_core_chat_send_args;
     bridge: switch_ivr_multi_threaded_bridge;
     cause: switch_channel_cause2str;
     console: switch_console_add_complete_func, switch_console_del_complete_func, switch_console_push_match, switch_console_set_complete;
     dialplan: switch_ivr_session_transfer;
-    event: switch_event_add_header_string, switch_event_bind_removable, switch_event_create_subclass_detailed, switch_event_destroy, switch_event_fire_detailed, switch_event_free_subclass_detailed, switch_event_reserve_subclass_detailed, switch_event_unbind;
+    event: switch_event_add_header_string, switch_event_bind_removable, switch_event_create_subclass_detailed, switch_event_destroy, switch_event_get_header_idx, switch_event_fire_detailed, switch_event_free_subclass_detailed, switch_event_reserve_subclass_detailed, switch_event_unbind;
     host: switch_core_get_switchname, switch_core_get_variable_dup, switch_micro_time_now, switch_mono_micro_time_now;
-    leg: switch_core_session_perform_locate, switch_core_session_rwunlock, switch_core_session_get_uuid, switch_core_session_get_channel, switch_core_event_hook_add_receive_message, switch_core_event_hook_remove_receive_message, switch_channel_direction, switch_channel_event_set_data, switch_channel_get_caller_profile, switch_channel_get_cause, switch_channel_get_hold_music, switch_channel_get_partner_uuid_copy, switch_channel_get_state, switch_channel_get_variable_dup, switch_channel_perform_answer, switch_channel_perform_hangup, switch_channel_set_originatee_caller_profile, switch_channel_set_originator_caller_profile, switch_channel_set_profile_var, switch_channel_set_variable_var_check, switch_channel_step_caller_profile, switch_channel_test_flag, switch_channel_test_ready, switch_caller_profile_clone, switch_core_session_get_pool, switch_caller_profile_new, switch_ivr_media;
+    leg: switch_core_session_perform_locate, switch_core_session_rwunlock, switch_core_session_get_uuid, switch_core_session_get_channel, switch_core_session_findall, switch_console_free_matches, switch_core_event_hook_add_receive_message, switch_core_event_hook_remove_receive_message, switch_channel_direction, switch_channel_event_set_data, switch_channel_get_caller_profile, switch_channel_get_cause, switch_channel_get_hold_music, switch_channel_get_partner_uuid_copy, switch_channel_get_state, switch_channel_get_variable_dup, switch_channel_perform_answer, switch_channel_perform_hangup, switch_channel_set_originatee_caller_profile, switch_channel_set_originator_caller_profile, switch_channel_set_profile_var, switch_channel_set_variable_var_check, switch_channel_step_caller_profile, switch_channel_test_flag, switch_channel_test_ready, switch_caller_profile_clone, switch_core_session_get_pool, switch_caller_profile_new, switch_ivr_media;
     module: switch_loadable_module_create_module_interface, switch_loadable_module_create_interface, switch_loadable_module_get_application_interface, switch_loadable_module_get_dialplan_interface, switch_mutex_lock, switch_mutex_unlock, switch_thread_rwlock_unlock;
     originate: switch_ivr_originate;
     play: switch_ivr_phrase_macro_event, switch_ivr_play_file, switch_ivr_sleep;
@@ -30,11 +31,12 @@ surface! {
     xml: switch_xml_open_cfg, switch_xml_free, switch_xml_toxml_ex;
 }
 
-/// Keeps all of it in the program. The log function is apart: it is variadic in the headers (see `log.rs`).
+/// Keeps all of it in the program. Two are apart: they are variadic in the headers (see `log.rs`).
 pub(crate) fn keep() {
     for function in &SURFACE {
         std::hint::black_box(function());
     }
     std::hint::black_box(crate::log::switch_log_printf as *const () as usize);
+    std::hint::black_box(crate::api::switch_console_stream_write as *const () as usize);
     std::hint::black_box(crate::thread::pthread_create as *const () as usize);
 }

@@ -226,7 +226,7 @@ impl World {
 
     /// Tells all who want to know that the XML was read again.
     pub fn reload_xml(&self) {
-        self.core.announce(Kind::SWITCH_EVENT_RELOADXML, "");
+        self.core.announce(Kind::SWITCH_EVENT_RELOADXML, "", &[]);
         self.core.settle();
     }
 

@@ -191,6 +191,7 @@ pub(crate) unsafe extern "C" fn switch_channel_test_flag(channel: *mut ffi::swit
     let test: fn(&mut LegState) -> bool = match flag {
         Flag::CF_ANSWERED => |leg| leg.answered,
         Flag::CF_BRIDGED => |leg| leg.bridged,
+        Flag::CF_LEG_HOLDING => |leg| leg.holding,
         Flag::CF_PROXY_MODE => |leg| leg.bypassed,
         _ => {
             call.core.misuse(format!("tests the channel flag {}, which is not simulated", flag.0));

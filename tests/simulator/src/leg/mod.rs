@@ -2,6 +2,7 @@
 
 mod channel;
 mod handle;
+mod list;
 mod profile;
 mod session;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub(crate) use channel::*;
 pub use handle::{Heard, Leg};
+pub(crate) use list::*;
 pub(crate) use profile::*;
 pub(crate) use session::*;
 
@@ -84,6 +86,8 @@ pub(crate) struct LegState {
     pub(crate) transferred: bool,
     /// Its media goes past the host.
     pub(crate) bypassed: bool,
+    /// The far end has put it on hold.
+    pub(crate) holding: bool,
     /// An answer from the host is refused by the far end.
     pub(crate) refuses_answer: bool,
     pub(crate) keys: VecDeque<char>,
@@ -124,6 +128,7 @@ impl LegState {
             bridged: false,
             transferred: false,
             bypassed: false,
+            holding: false,
             refuses_answer: false,
             keys: VecDeque::new(),
             locks: Vec::new(),

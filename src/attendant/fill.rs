@@ -1,0 +1,73 @@
+//! Facts of a call put into texts that an administrator wrote. What people chose (names, labels) is data there: it can never
+//! become a part of a dial string or another word of a command.
+
+use crate::parking::Call;
+
+/// Puts values in for `${name}`; what has no value becomes nothing.
+pub(super) fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        filled.push_str(before);
+        match after.split_once('}') {
+            Some((name, after)) => {
+                filled.push_str(&value(name).unwrap_or_default());
+                rest = after;
+            }
+            None => rest = "",
+        }
+    }
+    filled + rest
+}
+
+/// A fact of a call by the name that `notify` knows it by.
+pub(super) fn fact(call: &Call, name: &str) -> Option<String> {
+    let facts = &call.facts;
+    Some(match name {
+        "slot" => facts.slot.to_string(),
+        "lot" => facts.lot.name.to_string(),
+        "domain" => facts.lot.domain.to_string(),
+        "uuid" => facts.uuid.clone(),
+        "parker" => facts.parker.clone(),
+        "caller_name" => facts.caller.name.clone(),
+        "caller_number" => facts.caller.number.clone(),
+        "label" => call.label.to_string(),
+        _ => return None,
+    })
+}
+
+/// Text that stands for one thing in a dial string and cannot begin another.
+pub(super) fn is_address(text: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '*' | '#' | '@' | '/' | ':');
+    !text.is_empty() && text.len() <= 255 && text.chars().all(plain)
+}
+
+/// Text as one word of a command, in a URL, in quotes or not: percent-encoded, but for what is no more than itself everywhere.
+pub(super) fn one_word(text: &str) -> String {
+    let mut word = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'.' | b'-' | b'_' | b'+' | b'*' | b'@' => word.push(byte.into()),
+            _ => word.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_filled_in_and_missing_ones_vanish() {
+        let value = |name: &str| (name == "a").then(|| "1001".to_owned());
+        assert_eq!(filled_in("user/${a}@x:${b}", value), "user/1001@x:");
+        assert_eq!(filled_in("user/${a", value), "user/");
+    }
+
+    #[test]
+    fn a_name_stays_one_word() {
+        assert_eq!(one_word("A&T ${x};'|\n\u{e9}"), "A%26T%20%24%7Bx%7D%3B%27%7C%0A%C3%A9");
+        assert_eq!(one_word("*5901+49@a.b"), "*5901+49@a.b");
+    }
+}

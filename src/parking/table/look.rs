@@ -1,0 +1,84 @@
+//! How slots and lots look from outside: what lamps show.
+
+use super::Table;
+use crate::parking::call::{Party, State};
+use crate::parking::names::{LotId, Slot};
+use crate::parking::terms::LampState;
+
+/// How a slot looks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Look {
+    Free,
+    /// Somebody is in it, or it is kept for somebody.
+    Taken {
+        state: LampState,
+        caller: Option<Party>,
+    },
+    /// It rings its parker.
+    Ringing {
+        caller: Option<Party>,
+    },
+}
+
+/// How a lot looks: how many wait in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LotLook {
+    pub waiting: usize,
+    pub state: LampState,
+}
+
+impl Table {
+    /// `None` if the domain has no such slot.
+    #[must_use]
+    pub fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, Look)> {
+        let lot = self.lot_in(domain, None, Some(slot))?;
+        let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held.get(slot));
+        let look = match held.and_then(|id| self.calls.get(id)) {
+            None => Look::Free,
+            Some(call) => {
+                let terms = &call.facts.terms;
+                let caller = terms.lamp_caller_id.then(|| call.facts.caller.clone());
+                match call.state {
+                    State::RingingBack => Look::Ringing { caller },
+                    _ => Look::Taken { state: terms.lamp_state, caller },
+                }
+            }
+        };
+        Some((lot, look))
+    }
+
+    /// `None` if the domain has no such lot.
+    #[must_use]
+    pub fn look_of_lot(&self, domain: &str, name: &str) -> Option<(LotId, LotLook)> {
+        let id = self.lot_in(domain, Some(name), None)?;
+        let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
+        let template = || self.templates.iter().find(|plan| plan.id.name == id.name);
+        let terms = lot.map(|lot| &lot.plan.terms).or_else(|| template().map(|plan| &plan.terms));
+        let look = LotLook {
+            waiting: lot.map_or(0, |lot| lot.waiting.len()),
+            state: terms.map(|terms| terms.lamp_state).unwrap_or_default(),
+        };
+        Some((id, look))
+    }
+
+    /// Whether a domain has lots of its own already.
+    #[must_use]
+    pub fn has_domain(&self, domain: &str) -> bool {
+        self.tenants.contains_key(domain.to_lowercase().as_str())
+    }
+
+    /// Every slot of every domain that has lots, `also` among them: for lamps that may show what is no longer so.
+    #[must_use]
+    pub fn every_slot(&self, also: &str) -> Vec<(LotId, Slot)> {
+        let own =
+            self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| (lot.plan.id.clone(), &lot.plan));
+        let templates = self
+            .templates
+            .iter()
+            .filter(|_| !also.is_empty() && !self.tenants.contains_key(also))
+            .map(|plan| (LotId::new(&plan.id.name, also), plan));
+        own.chain(templates)
+            .flat_map(|(id, plan)| plan.slots.iter().map(move |slot| (id.clone(), slot.clone())))
+            .collect()
+    }
+}

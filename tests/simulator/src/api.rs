@@ -1,0 +1,101 @@
+//! What the module asks of other modules: their commands, and messages to phones. They are noted, and answered as FreeSWITCH
+//! with its usual modules would.
+
+use std::ffi::c_char;
+
+use crate::core::enter;
+use crate::ffi::{self, switch_status_t as Status};
+use crate::text::from_c;
+
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// Command lines.
+    pub(crate) commands: Vec<String>,
+    /// Whom a text was sent to, and the text.
+    pub(crate) messages: Vec<(String, String)>,
+}
+
+fn answer(command: &str) -> &'static str {
+    match command {
+        "module_exists" | "in_group" => "false",
+        "bgapi" => "+OK Job-UUID: 00000000-0000-0000-0000-000000000000\n",
+        "uuid_display" => "+OK Success\n",
+        _ => "-ERR command not found\n",
+    }
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_api_execute(
+    command: *const c_char,
+    argument: *const c_char,
+    _session: *mut ffi::switch_core_session_t,
+    stream: *mut ffi::switch_stream_handle_t,
+) -> Status {
+    let call = enter("switch_api_execute");
+    // SAFETY: C strings, and a stream of the module's with the functions below, that live through the call.
+    unsafe {
+        let (command, argument) = (from_c(command).unwrap_or_default(), from_c(argument).unwrap_or_default());
+        let mut text = if call.fails { Vec::new() } else { answer(&command).as_bytes().to_vec() };
+        call.core.state().asked.commands.push(format!("{command} {argument}"));
+        if let Some(write) = stream.as_ref().and_then(|stream| stream.raw_write_function) {
+            write(stream, text.as_mut_ptr(), text.len());
+        }
+    }
+    Status::SWITCH_STATUS_SUCCESS
+}
+
+/// Enlarges the text with realloc, as the host does.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_console_stream_raw_write(
+    stream: *mut ffi::switch_stream_handle_t,
+    data: *mut u8,
+    length: ffi::switch_size_t,
+) -> Status {
+    // SAFETY: the stream is the module's, begun as the host's macro does, and the data as long as said.
+    unsafe {
+        let stream = &mut *stream;
+        let size = stream.data_len + length + 1;
+        if size > stream.data_size {
+            stream.data = libc::realloc(stream.data, size);
+            stream.data_size = size;
+        }
+        let end = stream.data.cast::<u8>().add(stream.data_len);
+        std::ptr::copy_nonoverlapping(data, end, length);
+        *end.add(length) = 0;
+        stream.data_len += length;
+        stream.end = end.add(length).cast();
+    }
+    Status::SWITCH_STATUS_SUCCESS
+}
+
+/// Variadic in the host; nothing here calls it, the module only hands it on.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_console_stream_write(
+    _stream: *mut ffi::switch_stream_handle_t,
+    _format: *const c_char,
+) -> Status {
+    enter("switch_console_stream_write").core.misuse("writes formatted text to a stream itself");
+    Status::SWITCH_STATUS_FALSE
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_chat_send_args(
+    _dest_proto: *const c_char,
+    _proto: *const c_char,
+    _from: *const c_char,
+    to: *const c_char,
+    _subject: *const c_char,
+    body: *const c_char,
+    _kind: *const c_char,
+    _hint: *const c_char,
+    _blocking: ffi::switch_bool_t,
+) -> Status {
+    let call = enter("switch_core_chat_send_args");
+    if call.fails {
+        return Status::SWITCH_STATUS_FALSE;
+    }
+    // SAFETY: C strings that live through the call.
+    let (to, body) = unsafe { (from_c(to), from_c(body)) };
+    call.core.state().asked.messages.push((to.unwrap_or_default(), body.unwrap_or_default()));
+    Status::SWITCH_STATUS_SUCCESS
+}
