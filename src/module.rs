@@ -77,7 +77,7 @@ fn begin() -> Attendant {
         log::error!("running with the lot main of slots 701-720 in every domain until callpark.conf.xml is mended");
     }
     attendant::warn_without_effect(&config);
-    Attendant::new(config, faults, vec![Box::new(events::Announcer), Box::new(events::Lamps)])
+    Attendant::new(config, faults, vec![Box::new(events::Announcer), Box::<events::Lamps>::default()])
 }
 
 struct OnReloadXml;

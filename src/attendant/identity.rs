@@ -33,6 +33,21 @@ pub(super) fn user(leg: &Leg<'_>) -> String {
     }
 }
 
+/// For the CDR; and that it was not the dialplan that said so, for the next time the leg is parked.
+const PARKER: &str = "callpark_parker";
+const PARKER_NOTED: &str = "callpark_parker_noted";
+
+/// Who the dialplan says parks this leg.
+pub(super) fn named_parker(leg: &Leg<'_>) -> Option<String> {
+    leg.var(PARKER).filter(|parker| leg.var(PARKER_NOTED).as_ref() != Some(parker))
+}
+
+pub(super) fn note_parker(leg: &Leg<'_>, parker: &str) {
+    for name in [PARKER, PARKER_NOTED] {
+        if parker.is_empty() { leg.unset_var(name) } else { leg.set_var(name, parker) }
+    }
+}
+
 /// Who sent a leg here by a blind or attended transfer, by its Referred-By header.
 pub(super) fn referrer(leg: &Leg<'_>) -> Option<String> {
     address(&leg.var("sip_h_Referred-By")?)

@@ -110,7 +110,7 @@ impl Attendant {
     }
 
     fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> Verdict {
-        let parker = leg.var("callpark_parker").unwrap_or_else(|| identity::user(leg));
+        let parker = identity::named_parker(leg).unwrap_or_else(|| identity::user(leg));
         match self.send_to_slot(partner, order, &parker, Some(leg)) {
             Ok(call) => {
                 leg.set_var("callpark_result", "parked");
@@ -143,7 +143,7 @@ impl Attendant {
             Whose::Partner => (partner.ok_or_else(|| format!("{uuid} is not in a bridge"))?, Some(uuid.to_owned())),
         };
         let other = other.and_then(|other| Located::find(&other));
-        let parker = leg.var("callpark_parker").or_else(|| other.as_ref().map(|other| identity::user(other)));
+        let parker = identity::named_parker(&leg).or_else(|| other.as_ref().map(|other| identity::user(other)));
         drop(leg);
         let call = self.send_to_slot(&target, order, &parker.unwrap_or_default(), other.as_deref());
         call.map_err(|refusal| refusal.to_string())
@@ -171,7 +171,7 @@ impl Attendant {
 
     /// Who parks a leg that came here itself: whoever the channel says, else who transferred it, else nobody.
     fn parker_of(&self, leg: &Leg<'_>) -> String {
-        leg.var("callpark_parker").or_else(|| identity::referrer(leg)).unwrap_or_default()
+        identity::named_parker(leg).or_else(|| identity::referrer(leg)).unwrap_or_default()
     }
 }
 
@@ -244,11 +244,7 @@ fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
     for name in ["callpark_outcome", "callpark_retriever", "callpark_wait_ms"] {
         leg.unset_var(name);
     }
-    if facts.parker.is_empty() {
-        leg.unset_var("callpark_parker");
-    } else {
-        leg.set_var("callpark_parker", &facts.parker);
-    }
+    identity::note_parker(leg, &facts.parker);
 }
 
 pub(super) fn millis(wait: Duration) -> String {

@@ -4,7 +4,10 @@
 //! several threads at once, and the last event must tell the last state: so each thread looks again after it has told, and
 //! tells again if the slot looks different by then.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::Mutex;
 
 use crate::attendant::{self, Attendant, Witness};
 use crate::host::{Binding, Event, Kind, OnEvent, Told, global, module_loaded};
@@ -13,17 +16,14 @@ use crate::parking::{LampState, Look, LotId, LotLook, Party, Slot, Touched};
 /// More lamps than this are not lit one by one when FreeSWITCH starts; phones ask when they subscribe again.
 const MOST_AT_ONCE: usize = 2000;
 
-pub(crate) struct Lamps;
+#[derive(Default)]
+pub(crate) struct Lamps(Shown);
 
 impl Witness for Lamps {
     fn touched(&self, attendant: &Attendant, slots: &[Touched]) {
-        let mut told: Vec<&Touched> = Vec::new();
-        for touched in slots {
-            if !told.contains(&touched) {
-                show_slot(attendant, &touched.0.domain, &touched.1, None);
-                show_lot(attendant, &touched.0.domain, &touched.0.name, None);
-                told.push(touched);
-            }
+        for (lot, slot) in slots {
+            show_slot(attendant, &lot.domain, slot, Some(&self.0), None);
+            show_lot(attendant, &lot.domain, &lot.name, Some(&self.0), None);
         }
     }
 }
@@ -32,8 +32,15 @@ impl Witness for Lamps {
 pub(crate) fn light_all() {
     let Some(attendant) = attendant::on_duty() else { return };
     let slots = attendant.every_slot(&global("domain").unwrap_or_default().to_lowercase());
-    if slots.len() <= MOST_AT_ONCE {
-        Lamps.touched(&attendant, &slots);
+    if slots.len() > MOST_AT_ONCE {
+        return;
+    }
+    let lots: BTreeSet<&LotId> = slots.iter().map(|(lot, _)| lot).collect();
+    for (lot, slot) in &slots {
+        show_slot(&attendant, &lot.domain, slot, None, None);
+    }
+    for lot in lots {
+        show_lot(&attendant, &lot.domain, &lot.name, None, None);
     }
 }
 
@@ -72,8 +79,8 @@ impl OnEvent for Probe {
         let only = call_id.map(|call_id| Only { call_id, host: host.to_owned() });
         let domain = attendant.domain_meant(host);
         match Slot::parse(wanted) {
-            Some(slot) => show_slot(&attendant, &domain, &slot, only.as_ref()),
-            None => show_lot(&attendant, &domain, wanted, only.as_ref()),
+            Some(slot) => show_slot(&attendant, &domain, &slot, None, only.as_ref()),
+            None => show_lot(&attendant, &domain, wanted, None, only.as_ref()),
         };
     }
 }
@@ -96,70 +103,76 @@ struct Only {
     host: String,
 }
 
-fn show_slot(attendant: &Attendant, domain: &str, slot: &Slot, only: Option<&Only>) {
-    let look = || attendant.look(domain, slot);
+/// What each lamp was last told to show, where that is not dark.
+type Shown = Mutex<HashMap<(String, String), Lamp>>;
+
+fn show_slot(attendant: &Attendant, domain: &str, slot: &Slot, told: Option<&Shown>, only: Option<&Only>) {
+    show(domain, slot.as_str(), told, only, &|| {
+        let (lot, look) = attendant.look(domain, slot)?;
+        let lit =
+            |state, says: &str, caller| Lamp::Lit { state, says: says.into(), caller, login: lot.name.to_string() };
+        Some(match look {
+            Look::Free => Lamp::Dark,
+            Look::Taken { state, caller } => lit(state, "Parked", caller),
+            Look::Ringing { caller } => lit(LampState::Early, "Ringing back", caller),
+        })
+    });
+}
+
+fn show_lot(attendant: &Attendant, domain: &str, name: &str, told: Option<&Shown>, only: Option<&Only>) {
+    show(domain, name, told, only, &|| {
+        let (_, LotLook { waiting, state }) = attendant.look_of_lot(domain, name)?;
+        let callers = if waiting == 1 { "caller" } else { "callers" };
+        let says = format!("Active ({waiting} {callers})");
+        let lit = Lamp::Lit { state, says, caller: None, login: name.to_owned() };
+        Some(if waiting == 0 { Lamp::Dark } else { lit })
+    });
+}
+
+/// Tells what `look` sees, and again for as long as that has changed meanwhile. What was told already is not told twice, but
+/// only at first: whoever told something else since may have been overtaken.
+fn show(domain: &str, what: &str, told: Option<&Shown>, only: Option<&Only>, look: &dyn Fn() -> Option<Lamp>) {
     let mut seen = look();
+    // Of a slot that there is not, nobody is told anything; one that a reload took away goes dark.
+    if only.is_some() && seen.is_none() {
+        return;
+    }
+    if told.is_some_and(|told| !note(told, domain, what, seen.as_ref())) {
+        return;
+    }
     loop {
-        let (lot, shown) = match &seen {
-            Some((lot, shown)) => (Some(lot), shown),
-            // Of a slot that there is not, phones are told nothing; one that a reload took away goes dark.
-            None if only.is_some() => return,
-            None => (None, &Look::Free),
-        };
-        let login = lot.map_or("", |lot| &lot.name);
-        match shown {
-            Look::Free => tell(slot.as_str(), domain, login, &Lamp::Dark { says: "Empty".into() }, only),
-            Look::Taken { state, caller } => tell(slot.as_str(), domain, login, &lit(*state, "Parked", caller), only),
-            Look::Ringing { caller } => {
-                tell(slot.as_str(), domain, login, &lit(LampState::Early, "Ringing back", caller), only)
-            }
-        }
+        tell(what, domain, seen.as_ref().unwrap_or(&Lamp::Dark), only);
         let now = look();
         if now == seen {
             return;
         }
         seen = now;
+        told.map(|told| note(told, domain, what, seen.as_ref()));
     }
 }
 
-fn show_lot(attendant: &Attendant, domain: &str, name: &str, only: Option<&Only>) {
-    let look = || attendant.look_of_lot(domain, name);
-    let mut seen: Option<(LotId, LotLook)> = look();
-    loop {
-        let lamp = match &seen {
-            Some((_, LotLook { waiting: 0, .. })) => Lamp::Dark { says: "Empty".into() },
-            Some((_, LotLook { waiting, state })) => {
-                let callers = if *waiting == 1 { "caller" } else { "callers" };
-                Lamp::Lit { state: *state, says: format!("Active ({waiting} {callers})"), caller: None }
-            }
-            None if only.is_some() => return,
-            None => Lamp::Dark { says: "Empty".into() },
-        };
-        tell(name, domain, name, &lamp, only);
-        let now = look();
-        if now == seen {
-            return;
-        }
-        seen = now;
-    }
+/// False if that lamp was told so before.
+fn note(told: &Shown, domain: &str, what: &str, lamp: Option<&Lamp>) -> bool {
+    let key = (domain.to_owned(), what.to_owned());
+    let before = match lamp {
+        None | Some(Lamp::Dark) => told.lock().remove(&key).unwrap_or(Lamp::Dark),
+        Some(lamp) => told.lock().insert(key, lamp.clone()).unwrap_or(Lamp::Dark),
+    };
+    before != *lamp.unwrap_or(&Lamp::Dark)
 }
 
-/// What a lamp shows; `says` is the note that programs with presence instead of lamps show.
+/// What a lamp shows; `says` is the note for programs that have no lamps, `login` the lot.
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Lamp {
-    Dark { says: String },
-    Lit { state: LampState, says: String, caller: Option<Party> },
+    Dark,
+    Lit { state: LampState, says: String, caller: Option<Party>, login: String },
 }
 
-fn lit(state: LampState, says: &str, caller: &Option<Party>) -> Lamp {
-    Lamp::Lit { state, says: says.into(), caller: caller.clone() }
-}
-
-fn tell(what: &str, domain: &str, login: &str, lamp: &Lamp, only: Option<&Only>) {
+fn tell(what: &str, domain: &str, lamp: &Lamp, only: Option<&Only>) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let Some(mut event) = Event::presence() else { return };
     let host = only.map_or(domain, |only| only.host.as_str());
     event.set("proto", "park");
-    event.set("login", login);
     event.set("from", &format!("{what}@{host}"));
     event.set("event_type", "presence");
     event.set("alt_event_type", "dialog");
@@ -171,14 +184,15 @@ fn tell(what: &str, domain: &str, login: &str, lamp: &Lamp, only: Option<&Only>)
         event.set("call-id", &only.call_id);
     }
     match lamp {
-        Lamp::Dark { says } => {
-            event.set("force-status", says);
+        Lamp::Dark => {
+            event.set("force-status", "Empty");
             event.set("rpid", "unknown");
             event.set("channel-state", "CS_HANGUP");
             event.set("answer-state", "terminated");
             event.set("presence-call-direction", "inbound");
         }
-        Lamp::Lit { state, says, caller } => {
+        Lamp::Lit { state, says, caller, login } => {
+            event.set("login", login);
             event.set("force-status", says);
             event.set("rpid", "active");
             event.set("channel-state", "CS_ROUTING");

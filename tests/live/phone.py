@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.parse
 import uuid
+from xml.etree import ElementTree
 
 from audio import Audio
 
@@ -59,6 +60,9 @@ class Phone:
         self.port = self.socket.getsockname()[1]
         self.server = ("127.0.0.1", switch.sip_port if user else switch.outside_port)
         self.calls = {}
+        self.lamps = {}
+        # Texts of SIP MESSAGEs, with who they are from.
+        self.messages = queue.Queue()
         self.answers = {}
         self.rang = queue.Queue()
         # What it does when it rings: seconds until it answers, None to ring on, or a status to refuse with.
@@ -153,6 +157,10 @@ class Phone:
         """Calls a number and waits for the answer."""
         return Call(self).invite(number, timeout, headers, name)
 
+    def subscribe(self, target, domain=None, event="dialog", expires=300):
+        """A lamp for `target`, such as park+701."""
+        return Lamp(self, target, domain or self.domain, event).subscribe(expires)
+
     def wait_call(self, timeout=10):
         """The next call that was answered here."""
         return self.rang.get(timeout=timeout)
@@ -184,6 +192,11 @@ class Phone:
                 Call(self).ringing(message)
             elif call:
                 call.incoming(message)
+            elif message["call-id"] in self.lamps:
+                self.lamps[message["call-id"]].notified(message)
+            elif message.method == "MESSAGE":
+                self.messages.put((re.search(r"sip:([^>;]+)", message["from"]).group(1), message.body))
+                self.respond(message, 200)
             elif message.method != "ACK":
                 self.respond(message, 200 if message.method in ("OPTIONS", "NOTIFY", "BYE") else 481)
 
@@ -198,6 +211,57 @@ class Phone:
         lines += [f"From: {message['from']}", f"To: {to}", f"Call-ID: {message['call-id']}", f"CSeq: {message['cseq']}",
                   f"Contact: <sip:{self.user}@127.0.0.1:{self.port}>", *headers, f"Content-Length: {len(body.encode())}"]
         self.send("\r\n".join(lines) + "\r\n\r\n" + body)
+
+
+class Lamp:
+    """One subscription, and what it was told."""
+
+    def __init__(self, phone, target, domain, event):
+        self.phone, self.event = phone, event
+        self.id, self.cseq, self.bodies = uuid.uuid4().hex, 0, []
+        self.uri = f"sip:{urllib.parse.quote(target, safe='+*-_.')}@{domain}"
+        self.local, self.remote = f"<sip:{phone.user}@{phone.domain}>;tag={uuid.uuid4().hex[:8]}", f"<{self.uri}>"
+        phone.lamps[self.id] = self
+
+    def subscribe(self, expires=300):
+        """Again: refreshes it. 0: ends it."""
+        kind = {"dialog": "application/dialog-info+xml", "presence": "application/pidf+xml"}[self.event]
+        headers, more = [f"Event: {self.event}", f"Accept: {kind}", f"Expires: {expires}"], []
+        for _ in range(2):
+            self.cseq += 1
+            response = self.phone.transact("SUBSCRIBE", self.uri, self.id, self.cseq, self.local, self.remote, headers + more)
+            if response.status not in (401, 407):
+                break
+            more = [self.phone.authorization(response, "SUBSCRIBE", self.uri)]
+        if response.status not in (200, 202):
+            raise Failed(response.status)
+        self.remote = response["to"]
+        return self
+
+    def notified(self, message):
+        if message.body:
+            self.bodies.append(message.body)
+        self.phone.respond(message, 200)
+
+    def dialog(self):
+        """What the last NOTIFY said, as XML: the root element, or None before the first."""
+        return ElementTree.fromstring(self.bodies[-1]) if self.bodies else None
+
+    @property
+    def state(self):
+        root = self.dialog()
+        return None if root is None else root.findtext("{*}dialog/{*}state")
+
+    @property
+    def states(self):
+        """Every state it was told, in order."""
+        return [ElementTree.fromstring(body).findtext("{*}dialog/{*}state") for body in self.bodies]
+
+    def shows(self, state, within=3.0):
+        until = time.monotonic() + within
+        while self.state != state and time.monotonic() < until:
+            time.sleep(0.02)
+        return self.state == state
 
 
 class Call:

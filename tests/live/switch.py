@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 MODULES = """logfile event_socket commands dptools dialplan_xml sofia loopback tone_stream sndfile native_file local_stream hash
 say_en""".split()
+RIVALS = ["valet_parking"]  # there to be loaded, but not at start
 PLACES = ["/usr/local/freeswitch", "/usr", "/opt/freeswitch"]
 
 
@@ -58,7 +59,7 @@ class Switch:
         self.sip_port, self.outside_port, self.esl_port = free_port(), free_port(), free_port(socket.SOCK_STREAM)
         for name in ("mod", "conf", "log", "run", "db", "storage", "temp", "sounds", "recordings"):
             (self.dir / name).mkdir()
-        for name in MODULES:
+        for name in [*MODULES, *RIVALS]:
             source = module_dir(prefix) / f"mod_{name}.so"
             if source.exists():
                 (self.dir / "mod" / source.name).symlink_to(source)

@@ -3,7 +3,6 @@
 import pytest
 
 from conftest import LOTS, MUSIC
-from phone import Failed
 from switch import SHIPPED_DIALPLAN, wait_for
 from test_story import park_by_transfer
 
@@ -61,10 +60,7 @@ def attended(phones, switch, number):
     return caller, heard
 
 
-NOT_YET = pytest.mark.xfail(strict=True, raises=Failed, reason="callpark_slot keeps no slot for a consultation yet")
-
-
-@pytest.mark.parametrize("number", ["700", pytest.param("703", marks=NOT_YET)])
+@pytest.mark.parametrize("number", ["700", "703"])
 def test_the_slot_that_was_heard_is_the_slot_that_is_used(switch, phones, number):
     caller, heard = attended(phones, switch, number)
     assert heard, "no slot was kept for the consultation"

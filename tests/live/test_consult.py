@@ -1,0 +1,118 @@
+"""Attended transfers to a slot: the parker hears it first."""
+
+import time
+
+import pytest
+
+from conftest import MUSIC
+from switch import wait_for
+from test_story import park_by_transfer
+
+
+@pytest.fixture
+def parker(phones):
+    """1001 in a conversation with Alice, who is on hold: the phone, her call, 1001's leg of it."""
+    phone = phones("1001", says=700)
+    phone.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("1001")
+    call = phone.wait_call()
+    assert call.answered.wait(5) and caller.audio.hears(700)
+    call.hold()
+    return phone, caller, call
+
+
+@pytest.mark.parametrize("number, slot", [("700", "701"), ("703", "703"), ("*5901", "*5901")])
+def test_a_slot_is_kept_while_the_parker_consults(switch, phones, parker, number, slot):
+    phone, caller, call = parker
+    consultation = phone.call(number)
+    row = wait_for(switch.calls)[0]
+    assert (row["slot"], row["state"], row["caller_name"], row["parker"]) == (slot, "reserved", "Alice", "1001@callpark.test")
+    assert consultation.shown[0] == (f"Park {slot}", slot), "the parker's display does not tell the slot"
+    assert not switch.events.all, "nothing is parked yet"
+    stranger = phones("1002", says=900).call(f"do-retrieve-{slot}")
+    assert stranger.audio.hears(1700), "a kept slot is empty for others"
+    stranger.hang_up()
+    call.refer(number, replaces=consultation)
+    assert caller.audio.hears(MUSIC, within=5)
+    assert wait_for(lambda: [row["state"] for row in switch.calls()] == ["parked"])
+    assert [row["slot"] for row in switch.calls()] == [slot]
+    uuid = switch.calls()[0]["uuid"]
+    taker = phones("1002", says=900).call(slot)
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    caller.hang_up()
+    assert switch.events.of(uuid) == ["park", "retrieve"]
+
+
+def test_a_phone_that_transfers_the_other_way_round(switch, phones, parker):
+    """Some phones send the REFER in the consultation, to replace the call."""
+    phone, caller, call = parker
+    consultation = phone.call("703")
+    assert wait_for(switch.calls)
+    consultation.refer("x", replaces=call)
+    assert caller.audio.hears(MUSIC, within=5)
+    assert [(row["slot"], row["state"], row["caller_name"]) for row in switch.calls()] == [("703", "parked", "Alice")]
+    caller.hang_up()
+
+
+def test_a_consultation_that_is_given_up_frees_the_slot_at_once(switch, phones, parker):
+    phone, caller, call = parker
+    consultation = phone.call("703")
+    assert wait_for(switch.calls)
+    consultation.hang_up()
+    assert wait_for(lambda: switch.calls() == [], timeout=1)
+    call.resume()
+    assert caller.audio.hears(700), "the conversation did not go on"
+    assert not switch.events.all
+    caller.hang_up()
+
+
+def test_a_slot_kept_is_nobody_elses(switch, phones, parker):
+    phone, caller, _ = parker
+    consultation = phone.call("700")
+    assert wait_for(switch.calls)[0]["slot"] == "701"
+    other = phones(says=800).call("do-park-auto")
+    assert wait_for(lambda: sorted(row["slot"] for row in switch.calls()) == ["701", "702"])
+    consultation.hang_up()
+    other.hang_up()
+    caller.hang_up()
+
+
+def test_a_taken_slot_is_retrieved_in_a_consultation_too(switch, phones, parker):
+    phone, caller, _ = parker
+    parked = phones(says=800).call("do-park-703")
+    assert wait_for(switch.calls)
+    consultation = phone.call("703")
+    assert consultation.audio.hears(800) and parked.audio.hears(700)
+    for call in (consultation, caller):
+        call.hang_up()
+
+
+def test_who_holds_nobody_keeps_nothing(switch, phones):
+    phone = phones("1001", says=700)
+    phone.on_ring = 0.1
+    caller = phones(says=600).call("1001")
+    call = phone.wait_call()
+    assert call.answered.wait(5)
+    second = phone.call("do-slot-703")
+    assert second.audio.hears(1700), "an empty slot, dialled beside a conversation that goes on"
+    assert switch.calls() == []
+    second.hang_up()
+    caller.hang_up()
+
+
+def test_a_call_on_hold_is_parked_and_comes_back_sane(switch, phones, parker):
+    """PEERS A6: audio was lost after hold; here the hold ends with the parker's leg."""
+    phone, caller, call = parker
+    call.refer("705")
+    assert caller.audio.hears(MUSIC, within=5)
+    call.hang_up()
+    taker = phones("1002", says=900).call("705")
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    taker.hold()
+    time.sleep(0.5)
+    taker.resume()
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    taker.refer("706")
+    assert caller.audio.hears(MUSIC, within=5)
+    assert [(row["slot"], row["parker"]) for row in switch.calls()] == [("706", "1002@callpark.test")]
+    caller.hang_up()

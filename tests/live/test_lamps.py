@@ -1,0 +1,227 @@
+"""Lamps: phones subscribe as phones do, and every NOTIFY is read as XML."""
+
+import os
+import time
+from xml.etree import ElementTree
+
+import pytest
+
+from conftest import MUSIC
+from phone import DOMAIN, Phone
+from switch import ROOT, Switch, find_prefix, wait_for
+from test_ringback import lot, with_lot
+from test_story import park_by_transfer
+
+ON, OFF, BLINKS = "confirmed", "terminated", "early"
+
+
+@pytest.fixture
+def watcher(phones):
+    return phones("1003")
+
+
+def test_a_lamp_goes_on_and_off_with_its_slot(switch, phones, watcher):
+    lamp, other = watcher.subscribe("park+701"), watcher.subscribe("park+702")
+    assert lamp.shows(OFF) and other.shows(OFF), "a new subscription is not told the present state"
+    lamp.bodies.clear()
+    caller, _ = park_by_transfer(phones, switch)
+    assert lamp.shows(ON)
+    root = lamp.dialog()
+    assert root.get("entity") == f"sip:park+701@{DOMAIN}" and root.get("state") == "full"
+    assert root.find("{*}dialog/{*}remote/{*}target").get("uri") == f"sip:park+701@{DOMAIN}"
+    taker = phones("1002", says=900).call("701")
+    assert taker.audio.hears(600) and lamp.shows(OFF)
+    caller.hang_up()
+    time.sleep(0.3)
+    assert lamp.states == [ON, OFF] and set(other.states) == {OFF}
+    versions = [int(ElementTree.fromstring(body).get("version")) for body in lamp.bodies]
+    assert versions == sorted(set(versions)), "phones drop a NOTIFY whose version is not newer"
+
+
+def ends_by_hanging_up(switch, caller, row):
+    caller.hang_up()
+
+
+def ends_by_transfer(switch, caller, row):
+    assert switch.api("callpark transfer 701 tone-1300").startswith("+OK")
+
+
+def ends_by_script(switch, caller, row):
+    switch.api(f"uuid_transfer {row['uuid']} tone-1300")
+
+
+def ends_by_kill(switch, caller, row):
+    switch.api(f"uuid_kill {row['uuid']}")
+
+
+@pytest.mark.parametrize("end", [ends_by_hanging_up, ends_by_transfer, ends_by_script, ends_by_kill])
+def test_no_lamp_is_left_on(switch, phones, watcher, end):
+    lamp = watcher.subscribe("park+701")
+    caller, row = park_by_transfer(phones, switch)
+    assert lamp.shows(ON)
+    end(switch, caller, row)
+    assert lamp.shows(OFF)
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("reacts, after", [(0.5, OFF), (486, ON)])
+def test_a_ring_back_blinks(switch, phones, watcher, reacts, after):
+    with_lot(switch, ("park-timeout", "2"))
+    lamp = watcher.subscribe("park+701")
+    caller, _ = park_by_transfer(phones, switch)
+    phones.made[1].on_ring = reacts
+    assert lamp.shows(ON) and lamp.shows(BLINKS, within=4) and lamp.shows(after, within=4)
+    assert lamp.states[:3] == [OFF, ON, BLINKS]
+    caller.hang_up()
+    assert lamp.shows(OFF)
+
+
+def test_the_fallback_puts_it_out(switch, phones, watcher):
+    with_lot(switch, ("ringback", "none"), ("fallback", "tone-1300"))
+    lamp = watcher.subscribe("park+701")
+    caller, _ = park_by_transfer(phones, switch)
+    assert lamp.shows(ON) and lamp.shows(OFF, within=6) and caller.audio.hears(1300)
+    caller.hang_up()
+
+
+def test_who_subscribes_late_or_again_is_told(switch, phones, watcher):
+    caller, _ = park_by_transfer(phones, switch)
+    late = watcher.subscribe("park+701")
+    assert late.shows(ON)
+    late.bodies.clear()
+    late.subscribe()
+    assert late.shows(ON), "a refreshed subscription is not told"
+    late.subscribe(0)
+    late.bodies.clear()
+    caller.hang_up()
+    time.sleep(0.5)
+    assert late.states in ([], [OFF])
+
+
+def test_a_lot_has_a_lamp_with_a_count(switch, phones, watcher):
+    lamp, note = watcher.subscribe("park+main"), watcher.subscribe("park+main", event="presence")
+    said = lambda: note.bodies and note.dialog().findtext("{*}person/{*}note")
+    assert lamp.shows(OFF)
+    callers = [phones(says=600 + 100 * n).call("do-park-auto") for n in range(2)]
+    assert lamp.shows(ON)
+    assert wait_for(lambda: said() == "Active (2 callers)"), note.bodies
+    callers[0].hang_up()
+    assert wait_for(lambda: said() == "Active (1 caller)") and lamp.state == ON
+    callers[1].hang_up()
+    assert lamp.shows(OFF) and wait_for(lambda: said() != "Active (1 caller)"), note.bodies
+
+
+def test_a_plain_number_through_the_presence_map(switch, phones, watcher):
+    lamp = watcher.subscribe("701")
+    assert lamp.shows(OFF)
+    caller, _ = park_by_transfer(phones, switch)
+    assert lamp.shows(ON)
+    root = lamp.dialog()
+    assert root.get("entity") == f"sip:701@{DOMAIN}"
+    assert root.find("{*}dialog/{*}remote/{*}target").get("uri") == f"sip:701@{DOMAIN}"
+    caller.hang_up()
+    assert lamp.shows(OFF)
+
+
+def test_starred_slots_have_lamps(switch, phones, watcher):
+    """PEERS A4: auto and starred slots did not fit together, nor their lamps."""
+    lamp = watcher.subscribe("park+*5901")
+    assert lamp.shows(OFF)
+    caller = phones(says=600).call("do-park-auto_star")
+    assert lamp.shows(ON)
+    caller.hang_up()
+    assert lamp.shows(OFF)
+
+
+def test_a_lamp_is_of_its_own_domain(switch, phones, watcher):
+    """PEERS A7 and the substring match of mod_valet_parking: tenants lit each other's lamps."""
+    here, there = watcher.subscribe("park+701"), phones("2000", domain="other.test").subscribe("park+701")
+    assert here.shows(OFF) and there.shows(OFF)
+    caller, _ = park_by_transfer(phones, switch)
+    assert here.shows(ON)
+    stranger = phones("2000", says=800, domain="other.test").call("do-park-701")
+    assert there.shows(ON)
+    stranger.hang_up()
+    assert there.shows(OFF) and here.state == ON and here.states == [OFF, ON]
+    caller.hang_up()
+    assert here.shows(OFF) and there.states == [OFF, ON, OFF]
+
+
+@pytest.mark.parametrize("name", ["Alice", "A&T <\"'%s", "Zoë ${x}", "]]>\tx"])
+def test_the_lamp_tells_who_is_parked(switch, phones, watcher, name):
+    """PEERS A3 and C6: the remote identity was missing in dialog-info; unescaped it broke the XML."""
+    with_lot(switch, ("lamp-state", "early"), ("lamp-caller-id", "true"), ("park-timeout", "0"))
+    lamp = watcher.subscribe("park+701")
+    caller = phones(says=600, name="x").call("do-park-701", name=name.replace('"', '\\"'))
+    assert lamp.shows(BLINKS)
+    shown = switch.calls()[0]["caller_name"]
+    remote = lamp.dialog().find("{*}dialog/{*}remote")
+    assert remote.find("{*}identity").get("display") == " ".join(shown.splitlines()).replace("\t", " ")
+    assert remote.find("{*}target").get("uri") == f"sip:**701@{DOMAIN}"
+    caller.hang_up()
+    assert lamp.shows(OFF)
+
+
+def test_a_lamp_is_off_for_nobody_when_early_is_disabled(switch, phones):
+    """PEERS A10: with presence-disable-early lamps stayed on; the outside profile of these tests has it."""
+    with_lot(switch, ("lamp-state", "confirmed"), ("park-timeout", "0"))
+    lamp = phones().subscribe("park+701")
+    assert lamp.shows(OFF)
+    caller = phones(says=600).call("do-park-701")
+    assert lamp.shows(ON)
+    caller.hang_up()
+    assert lamp.shows(OFF)
+
+
+def test_a_reload_leaves_lamps_right(switch, phones, watcher):
+    lamp = watcher.subscribe("park+701")
+    caller, _ = park_by_transfer(phones, switch)
+    assert lamp.shows(ON)
+    with_lot(switch, ("lamp-state", "early"), ("park-timeout", "0"))
+    assert lamp.state == ON, "a parked call keeps its terms"
+    assert switch.api("callpark reload apply").startswith("+OK") and lamp.shows(BLINKS)
+    assert switch.reload(lot(slots="801-802")).startswith("+OK") and lamp.state != OFF
+    caller.hang_up()
+    assert lamp.shows(OFF), "the slot is gone, and its lamp is left on"
+
+
+def test_a_consultation_lights_the_lamp_until_it_is_given_up(switch, phones, watcher):
+    lamp = watcher.subscribe("park+703")
+    parker = phones("1001", says=700)
+    parker.on_ring = 0.1
+    caller = phones(says=600).call("1001")
+    call = parker.wait_call()
+    assert call.answered.wait(5)
+    call.hold()
+    consultation = parker.call("703")
+    assert lamp.shows(ON)
+    consultation.hang_up()
+    assert lamp.shows(OFF, within=1)
+    caller.hang_up()
+
+
+@pytest.fixture
+def own():
+    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    yield switch
+    switch.stop()
+
+
+def test_a_restart_leaves_no_lamp_on_and_a_rival_is_named(own):
+    own.configure(lot(("park-timeout", "0"), slots="701-703"))
+    own.start()
+    watcher = Phone(own, "1003").register()
+    lamp = watcher.subscribe("park+701")
+    caller = Phone(own, says=600)
+    caller.call("do-park-701")
+    assert lamp.shows(ON)
+    own.process.kill()
+    own.process.wait()
+    caller.close()
+    own.start()
+    assert lamp.shows(OFF, within=10), "the lamp still shows what was before the restart"
+    assert "mod_valet_parking" not in own.log()
+    assert "+OK" in own.api("load mod_valet_parking")
+    own.api("reloadxml")
+    assert wait_for(lambda: "answers every subscription to park+<slot>" in own.log())
+    watcher.close()
