@@ -241,6 +241,9 @@ fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
     leg.set_var("callpark_domain", &facts.lot.domain);
     leg.set_var("callpark_slot", facts.slot.as_str());
     leg.set_var("callpark_parked_at", &facts.parked_at_ms.to_string());
+    // The core counts a leg's transfers and hangs it up at the seventieth (switch_ivr.c), against loops. Who waited in a slot
+    // is in none.
+    leg.unset_var("max_forwards");
     for name in ["callpark_outcome", "callpark_retriever", "callpark_wait_ms"] {
         leg.unset_var(name);
     }

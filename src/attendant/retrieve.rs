@@ -145,7 +145,7 @@ fn send_to_caller(leg: &Leg<'_>, call: &Call) -> Result<(), String> {
 /// As the directory says.
 fn in_one_of(user: &str, groups: &[String]) -> bool {
     fill::is_address(user)
-        && groups.iter().any(|group| host::api("in_group", &format!("{user} {group}")).trim() == "true")
+        && groups.iter().any(|group| host::api("in_group", &format!("{user},{group}")).trim() == "true")
 }
 
 fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {

@@ -11,7 +11,7 @@ use super::fill::{filled_in, is_address};
 use super::mailbox::Letter;
 use super::{Attendant, Notice, Retriever, What};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg, Located, guard};
-use crate::parking::{Call, Due, Moment, Party, RingBack, Terms, is_name};
+use crate::parking::{Call, Due, Left, Moment, Party, RingBack, Terms, is_name};
 
 /// The scheduler comes by once a second; what is due within half of that is due now, so that it is early by as much as it
 /// would be late.
@@ -90,6 +90,11 @@ impl Attendant {
         let due = self.change(|table, now| table.due(Moment(now.0 + EARLY)));
         for due in due {
             self.act(due);
+        }
+        // Who hangs up on the way to a slot never gets there to say so.
+        let coming = self.table.lock().on_their_way();
+        for uuid in coming.into_iter().filter(|uuid| Located::find(uuid).is_none()) {
+            self.change(|table, now| table.left(&uuid, Left::HungUp, now));
         }
     }
 

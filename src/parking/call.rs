@@ -69,6 +69,8 @@ impl Facts {
 pub enum State {
     /// The slot is kept for a leg that is on its way.
     Reserved,
+    /// The same, and the leg that kept it is gone already: the one to come is another.
+    Expected,
     Parked,
     RingingBack,
     /// Somebody is being connected to it: the retriever's leg, or the parker's (`returning`), who answered a ring back.
@@ -85,7 +87,7 @@ impl State {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            State::Reserved => "reserved",
+            State::Reserved | State::Expected => "reserved",
             State::Parked | State::FallingBack => "parked",
             State::RingingBack => "ringing-back",
             State::Retrieving { .. } => "retrieving",

@@ -50,10 +50,12 @@ class Failed(Exception):
 class Phone:
     """One user's phone, with one socket and any number of calls."""
 
-    def __init__(self, switch, user="", name="", says=0, domain=DOMAIN, password=None):
+    def __init__(self, switch, user="", name="", says=0, domain=DOMAIN, password=None, agent=""):
         self.switch, self.user, self.domain, self.says = switch, user or f"ext{next(_numbers)}", domain, says
         self.name = name or self.user
         self.password = password or self.user
+        # The switch sends display updates to phones that it knows by their User-Agent.
+        self.agent = agent
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.socket.bind(("127.0.0.1", 0))
@@ -95,6 +97,7 @@ class Phone:
             f"Call-ID: {call_id}",
             f"CSeq: {cseq} {method}",
             f"Contact: <sip:{self.user}@127.0.0.1:{self.port}>",
+            *([f"User-Agent: {self.agent}"] if self.agent else []),
             "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY, UPDATE, INFO",
             *headers,
             f"Content-Length: {len(body.encode())}",
@@ -153,9 +156,9 @@ class Phone:
     def unregister(self):
         self.register(0)
 
-    def call(self, number, timeout=15, headers=(), name=None):
+    def call(self, number, timeout=15, headers=(), name=None, parameters=""):
         """Calls a number and waits for the answer."""
-        return Call(self).invite(number, timeout, headers, name)
+        return Call(self).invite(number, timeout, headers, name, parameters)
 
     def subscribe(self, target, domain=None, event="dialog", expires=300):
         """A lamp for `target`, such as park+701."""
@@ -195,7 +198,7 @@ class Phone:
             elif message["call-id"] in self.lamps:
                 self.lamps[message["call-id"]].notified(message)
             elif message.method == "MESSAGE":
-                self.messages.put((re.search(r"sip:([^>;]+)", message["from"]).group(1), message.body))
+                self.messages.put((re.search(r"sip:(?:sip\+)?([^>;]+)", message["from"]).group(1), message.body))
                 self.respond(message, 200)
             elif message.method != "ACK":
                 self.respond(message, 200 if message.method in ("OPTIONS", "NOTIFY", "BYE") else 481)
@@ -209,7 +212,8 @@ class Phone:
         lines += [f"Via: {via}" for via in message.all("via")]
         lines += [f"Record-Route: {route}" for route in message.all("record-route")]
         lines += [f"From: {message['from']}", f"To: {to}", f"Call-ID: {message['call-id']}", f"CSeq: {message['cseq']}",
-                  f"Contact: <sip:{self.user}@127.0.0.1:{self.port}>", *headers, f"Content-Length: {len(body.encode())}"]
+                  f"Contact: <sip:{self.user}@127.0.0.1:{self.port}>", *([f"User-Agent: {self.agent}"] if self.agent else []),
+                  "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY, UPDATE, INFO", *headers, f"Content-Length: {len(body.encode())}"]
         self.send("\r\n".join(lines) + "\r\n\r\n" + body)
 
 
@@ -284,9 +288,9 @@ class Call:
 
     # --- calling
 
-    def invite(self, number, timeout, headers, name):
+    def invite(self, number, timeout, headers, name, parameters):
         phone = self.phone
-        self.remote_uri = f"sip:{urllib.parse.quote(number, safe='+*-_.')}@{phone.domain}"
+        self.remote_uri = f"sip:{urllib.parse.quote(number, safe='+*-_.')}@{phone.domain}{parameters}"
         self.local = f'"{name or phone.name}" <sip:{phone.user}@{phone.domain}>;tag={self.tag}'
         self.remote = f"<{self.remote_uri}>"
         phone.calls[self.id] = self
@@ -424,6 +428,10 @@ class Call:
         if replaces:
             tag = re.search(r"tag=([^;>\s]+)", replaces.remote).group(1)
             target += f"?Replaces={replaces.id}%3Bto-tag%3D{tag}%3Bfrom-tag%3D{replaces.tag}"
+        self.refer_to(target)
+
+    def refer_to(self, target):
+        """Transfer to a whole URI."""
         headers = [f"Refer-To: <{target}>", f"Referred-By: <sip:{self.phone.user}@{self.phone.domain}>"]
         response = self.in_dialog("REFER", headers)
         if response.status not in (200, 202):

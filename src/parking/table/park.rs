@@ -79,6 +79,7 @@ impl Table {
     pub fn expect(&mut self, kept_by: &str, now: Moment) {
         let kept = self.by_uuid.get(kept_by).and_then(|id| self.calls.get(id));
         if let Some(id) = kept.filter(|call| call.state == State::Reserved).map(|call| call.id) {
+            self.update(id, |call| call.state = State::Expected);
             self.set_deadline(id, Some(now.after(RESERVATION)));
         }
     }
@@ -86,7 +87,7 @@ impl Table {
     /// Parks a leg in the slot that another kept for it; as asked where none is kept any more.
     pub fn take_over(&mut self, kept_by: &str, request: &ParkRequest, now: Moment) -> Result<Call, Refusal> {
         let kept = self.by_uuid.get(kept_by).and_then(|id| self.calls.get(id));
-        let Some(kept) = kept.filter(|call| call.state == State::Reserved) else {
+        let Some(kept) = kept.filter(|call| matches!(call.state, State::Reserved | State::Expected)) else {
             return self.park(request, false, now);
         };
         let (id, lot, slot) = (kept.id, kept.facts.lot.clone(), kept.facts.slot.clone());
@@ -94,6 +95,13 @@ impl Table {
         let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
         let place = Where { lot: Some(lot), domains: Vec::new() };
         self.park(&ParkRequest { place, wanted: Wanted::Slot(slot), ..request.clone() }, false, now)
+    }
+
+    /// Legs that slots are kept for or by, and that are not in them: whether they live, only the host knows.
+    #[must_use]
+    pub fn on_their_way(&self) -> Vec<String> {
+        let coming = self.calls.values().filter(|call| call.state == State::Reserved);
+        coming.map(|call| call.facts.uuid.clone()).collect()
     }
 
     /// The leg that a slot was reserved for is there: its parking begins now.
@@ -111,7 +119,7 @@ impl Table {
     /// The parked leg is not in its slot any more. `None` if it had an outcome already, or never arrived.
     pub fn left(&mut self, uuid: &str, how: Left, now: Moment) -> Option<Ended> {
         let id = *self.by_uuid.get(uuid)?;
-        let reserved = self.calls.get(&id).is_some_and(|call| call.state == State::Reserved);
+        let reserved = self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Reserved | State::Expected));
         let falling = self.calls.get(&id).is_some_and(|call| call.state == State::FallingBack);
         let outcome = match how {
             Left::HungUp => Outcome::Abandoned,

@@ -13,7 +13,7 @@ impl Table {
         let gone = || Refusal::Empty("the slot".into());
         let call = self.calls.get(&id).ok_or_else(gone)?;
         match &call.state {
-            State::Reserved => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
+            State::Reserved | State::Expected => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
             State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.facts.slot.clone())),
             State::Parked | State::RingingBack => {
                 self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false });

@@ -62,7 +62,9 @@ impl Table {
     fn due_for(&mut self, id: CallId, now: Moment) -> Option<Due> {
         let call = self.calls.get(&id)?;
         match call.state {
-            State::Reserved => self.end(id, Outcome::Abandoned, now).map(|ended| Due::Lapsed(ended.call)),
+            State::Reserved | State::Expected => {
+                self.end(id, Outcome::Abandoned, now).map(|ended| Due::Lapsed(ended.call))
+            }
             // Decided when it is known whether they were connected.
             State::Retrieving { .. } | State::FallingBack => None,
             State::RingingBack => call.overdue(now).then(|| self.fall_back(id)).flatten(),
@@ -109,7 +111,7 @@ impl Table {
             State::Parked => Err(Refusal::NobodyToRing(slot)),
             State::RingingBack => Err(Refusal::Busy(slot, "ringing back already")),
             State::Retrieving { .. } => Err(Refusal::Gone(slot)),
-            State::Reserved | State::FallingBack => Err(Refusal::Busy(slot, "on its way")),
+            State::Reserved | State::Expected | State::FallingBack => Err(Refusal::Busy(slot, "on its way")),
         }
     }
 
@@ -150,7 +152,9 @@ impl Table {
         let call = self.calls.get(&id).ok_or_else(gone)?;
         let slot = call.facts.slot.clone();
         let at = match (&call.state, call.deadline) {
-            (State::Reserved | State::FallingBack, _) => return Err(Refusal::Busy(slot, "on its way")),
+            (State::Reserved | State::Expected | State::FallingBack, _) => {
+                return Err(Refusal::Busy(slot, "on its way"));
+            }
             (_, None) => return Err(Refusal::NoTimeout(slot)),
             (_, Some(at)) => at,
         };

@@ -1,0 +1,107 @@
+"""`notify`: messages, pages and commands as a call is parked."""
+
+import queue
+import time
+
+import pytest
+
+from conftest import MUSIC
+from switch import wait_for
+from test_ringback import lot
+from test_story import park_by_transfer
+
+SPOKEN = {"701:": 1010, "702:": 1110, "701:Mr Chen, invoice": 1210}
+PHRASES = '<macro name="callpark_page">' + "".join(
+    f'<input pattern="^{said}$"><match><action function="play-file" data="tone_stream://%(1500,0,{tone})"/></match></input>'
+    for said, tone in SPOKEN.items()) + '</macro><macro name="callpark_announce_slot"><input pattern="x"><match/></input></macro>'
+
+
+def notify(switch, value):
+    escaped = value.replace("&", "&amp;").replace('"', "&quot;")
+    assert switch.reload(lot(("notify", escaped), ("park-timeout", "0")), phrases=PHRASES).startswith("+OK")
+
+
+def test_a_message_tells_the_parker_and_others(switch, phones):
+    notify(switch, "message:parker,message:1003")
+    other = phones("1003")
+    caller, _ = park_by_transfer(phones, switch, name="A&T <x>")
+    for phone in (other, next(phone for phone in phones.made if phone.user == "1001")):
+        sender, text = phone.messages.get(timeout=5)
+        assert sender == "701@callpark.test", "an answer to it would not dial the slot"
+        assert text.startswith("A&T <x> <") and text.endswith("is parked in 701")
+    assert caller.audio.hears(MUSIC)
+    caller.hang_up()
+
+
+def test_nobody_to_tell_harms_nothing(switch, phones):
+    notify(switch, "message:parker,page:user/1000@callpark.test,api:no_such_command ${slot}")
+    caller = phones(says=600).call("do-park-701")
+    assert caller.audio.hears(MUSIC) and wait_for(lambda: switch.calls()[0]["slot"] == "701")
+    caller.hang_up()
+
+
+def test_a_page_says_slot_and_label(switch, phones):
+    notify(switch, "page:user/1003@callpark.test")
+    speaker = phones("1003", says=800)
+    speaker.on_ring = 0
+    caller = phones(says=600).call("do-park-701")
+    page = speaker.wait_call()
+    assert "answer-after=0" in page.invite_headers["call-info"], "phones would not answer by themselves"
+    assert page.caller_name.startswith("Park 701")
+    assert page.audio.hears(SPOKEN["701:"]) and page.wait_over(5), "the page did not hang up"
+    assert caller.audio.hears(MUSIC)
+    caller.hang_up()
+
+
+def test_pages_of_one_phone_come_one_after_the_other(switch, phones):
+    notify(switch, "page:user/1003@callpark.test")
+    speaker = phones("1003", says=800)
+    speaker.on_ring = 0
+    callers = [phones(says=600).call("do-park-auto") for _ in range(2)]
+    first = speaker.wait_call()
+    assert first.audio.hears(SPOKEN["701:"])
+    with pytest.raises(queue.Empty):
+        speaker.rang.get(timeout=0.4)
+    assert first.wait_over(5)
+    second = speaker.wait_call()
+    assert second.audio.hears(SPOKEN["702:"]) and second.wait_over(5)
+    for caller in callers:
+        caller.hang_up()
+
+
+def test_a_page_says_what_the_call_is_labelled(switch, phones):
+    extension = """<extension name="labelled"><condition field="destination_number" expression="^labelled$">
+      <action application="set" data="callpark_label=Mr Chen, invoice"/><action application="callpark_park"/></condition></extension>"""
+    escaped = lot(("notify", "page:user/1003@callpark.test"), ("park-timeout", "0"))
+    assert switch.reload(escaped, phrases=PHRASES, extensions=extension).startswith("+OK")
+    speaker = phones("1003", says=800)
+    speaker.on_ring = 0
+    caller = phones(says=600).call("labelled")
+    assert speaker.wait_call().audio.hears(SPOKEN["701:Mr Chen, invoice"])
+    caller.hang_up()
+    speaker.close()
+
+
+@pytest.mark.parametrize("name", ["Alice", "x;global_setvar told=no", "${global_setvar(told=no)}", "a b c", "'\"\\`|&"])
+def test_a_name_is_data_in_a_command(switch, phones, name):
+    """No name becomes a second word, a second command or a variable."""
+    switch.api("global_setvar told=")
+    notify(switch, "api:global_setvar told=${slot}/${caller_name}/end")
+    caller = phones(says=600).call("do-park-701", name=name.replace("\\", "\\\\").replace('"', '\\"'))
+    assert wait_for(lambda: switch.api("global_getvar told").strip())
+    told = switch.api("global_getvar told").strip()
+    assert told.startswith("701/") and told.endswith("/end") and " " not in told, told
+    assert ("Alice" in told) == (name == "Alice") and "told=no" not in told
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("name", ["1003@callpark.test", "x,user/1003@callpark.test", "x]user/1003@callpark.test"])
+def test_a_name_dials_nobody(switch, phones, name):
+    notify(switch, "page:user/none-${caller_name}@callpark.test")
+    victim = phones("1003", says=800)
+    victim.on_ring = 0
+    caller = phones(says=600).call("do-park-701", name=name)
+    assert caller.audio.hears(MUSIC)
+    time.sleep(0.5)
+    assert victim.rang.empty()
+    caller.hang_up()

@@ -1,0 +1,153 @@
+"""Every way to park that phones and administrators have, each with the right leg, and what the displays show."""
+
+import json
+import time
+import wave
+
+import pytest
+
+from audio import strength
+from conftest import LOTS, MUSIC
+from phone import DOMAIN
+from switch import SHIPPED_DIALPLAN, wait_for
+from test_story import park_by_transfer
+
+
+@pytest.fixture
+def shipped(switch):
+    """The shipped extensions before those of the tests."""
+    enter = f"""<extension name="digits"><condition field="destination_number" expression="^digits-(1\\d\\d\\d)$">
+      <action application="bind_digit_action" data="park,~^\\*7$,exec:callpark_park,auto,peer,peer"/>
+      <action application="digit_action_set_realm" data="park"/>
+      <action application="bridge" data="user/$1@callpark.test"/></condition></extension>
+      <extension name="feature"><condition field="destination_number" expression="^feature-(1\\d\\d\\d)$">
+      <action application="execute_extension" data="$1 XML shipped"/><action application="bridge" data="user/$1@callpark.test"/>
+      </condition></extension>
+      <extension name="to shipped"><condition field="destination_number" expression="^(callpark.*|pickup.*|park\\+.*|\\*\\*.*)$">
+      <action application="transfer" data="$1 XML shipped"/></condition></extension>
+      </context><context name="shipped">"""
+    assert switch.reload(LOTS, extensions=enter + SHIPPED_DIALPLAN.read_text()).startswith("+OK")
+
+
+def conversation(phones, number="1001", says=700, agent=""):
+    """A caller and 1001, talking: caller, 1001's leg."""
+    phone = phones("1001", says=says, agent=agent)
+    phone.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call(number)
+    call = phone.wait_call()
+    assert call.answered.wait(5) and caller.audio.hears(says)
+    return caller, call
+
+
+def callers_leg(switch):
+    """The UUID of the leg that came in; the core's list is written a moment later than the leg comes."""
+    rows = wait_for(lambda: json.loads(switch.api("show channels as json")).get("rows"))
+    return next(row["uuid"] for row in rows if row["direction"] == "inbound")
+
+
+@pytest.mark.parametrize("to, slot", [("park+main", "701"), ("callpark;orbit=704", "704"), ("**park+705", "705")])
+def test_park_keys_of_phones(shipped, switch, phones, to, slot):
+    caller, row = park_by_transfer(phones, switch, to)
+    assert (row["slot"], row["parker"]) == (slot, f"1001@{DOMAIN}") and caller.audio.hears(MUSIC)
+    caller.hang_up()
+
+
+def test_the_orbit_of_linksys_stands_behind_the_host(shipped, switch, phones):
+    caller, call = conversation(phones)
+    call.refer_to(f"sip:callpark@{DOMAIN};orbit=706")
+    assert caller.audio.hears(MUSIC, within=5) and switch.calls()[0]["slot"] == "706"
+    call.hang_up()
+    taker = phones("1002", says=900).call("pickup", parameters=";orbit=706")
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    caller.hang_up()
+
+
+def test_a_key_on_the_lot_takes_who_waits_longest(shipped, switch, phones):
+    callers = [phones(says=500 + 100 * n).call("do-park-auto") for n in range(2)]
+    taker = phones("1002", says=900).call("park+main")
+    assert taker.audio.hears(500)
+    for caller in callers:
+        caller.hang_up()
+
+
+@pytest.mark.parametrize("who", ["callee", "caller"])
+def test_the_shipped_feature_code_from_either_leg(shipped, switch, phones, who):
+    caller, call = conversation(phones, "feature-1001")
+    presses, parked = (call, caller) if who == "callee" else (caller, call)
+    presses.press("*5")
+    assert parked.audio.hears(MUSIC, within=5) and presses.wait_over(8)
+    row = switch.calls()[0]
+    assert (row["caller_name"] == "Alice") == (who == "callee"), row
+    parked.hang_up()
+
+
+def test_a_digit_action_parks_the_peer(shipped, switch, phones):
+    caller, call = conversation(phones, "digits-1001")
+    call.press("*7")
+    assert caller.audio.hears(MUSIC, within=5), "the caller is not parked"
+    assert switch.calls()[0]["caller_name"] == "Alice"
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("leg, parks", [("", "Alice"), ("-bleg ", "1001")])
+def test_the_command_parks_the_leg_that_it_names(switch, phones, leg, parks):
+    caller, call = conversation(phones)
+    uuid = callers_leg(switch)
+    assert switch.api(f"callpark park {uuid} {leg}703").startswith("+OK")
+    parked = caller if not leg else call
+    assert parked.audio.hears(MUSIC, within=5)
+    row = switch.calls()[0]
+    assert row["slot"] == "703" and parks in (row["caller_name"], row["caller_number"])
+    parked.hang_up()
+
+
+@pytest.mark.parametrize("leg, tone", [("", 600), ("-bleg ", 700)])
+def test_uuid_transfer_parks_the_leg_that_it_names(switch, phones, leg, tone):
+    caller, call = conversation(phones)
+    uuid = callers_leg(switch)
+    switch.api(f"uuid_transfer {uuid} {leg}704")
+    parked = call if leg else caller
+    assert parked.audio.hears(MUSIC, within=5) and switch.calls()[0]["slot"] == "704"
+    taker = phones("1002", says=900).call("704")
+    assert taker.audio.hears(tone) and parked.audio.hears(900)
+    parked.hang_up()
+
+
+def test_a_recording_goes_on_through_the_slot(switch, phones):
+    caller, call = conversation(phones)
+    uuid = callers_leg(switch)
+    file = switch.dir / "recordings/call.wav"
+    assert "+OK" in switch.api(f"uuid_record {uuid} start {file}")
+    time.sleep(0.5)
+    call.refer("701")
+    assert caller.audio.hears(MUSIC, within=5)
+    call.hang_up()
+    time.sleep(1)
+    taker = phones("1002", says=900).call("701")
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    time.sleep(1)
+    caller.hang_up()
+    assert switch.wait_idle()
+    with wave.open(str(file)) as recorded:
+        channels, frames = recorded.getnchannels(), recorded.readframes(recorded.getnframes())
+    samples = [int.from_bytes(frames[n:n + 2], "little", signed=True) for n in range(0, len(frames), 2 * channels)]
+    heard = {tone for at in range(0, len(samples) - 2400, 1200) for tone in (600, 700, 900, MUSIC)
+             if strength(samples[at:at + 2400], tone) > 0.2}
+    assert heard == {600, 700, 900, MUSIC}, f"the recording of {len(samples) / 8000} s lacks a part of the call"
+
+
+def test_the_parkers_display_tells_the_slot(switch, phones):
+    caller, call = conversation(phones, agent="Yealink SIP-T54W")
+    call.press("*5")
+    assert wait_for(lambda: ("Park 701", "701") in call.shown), call.shown
+    caller.hang_up()
+
+
+def test_each_sees_the_other_after_retrieval(switch, phones):
+    """PEERS A2 and C3: the retriever saw the slot, and the caller nobody."""
+    caller = phones(says=600, name="Alice", agent="Yealink SIP-T54W").call("do-park-701")
+    taker = phones("1002", says=900, name="Bob").call("701")
+    assert taker.audio.hears(600)
+    assert taker.shown[0][0] == "Alice", taker.shown
+    assert wait_for(lambda: caller.shown and caller.shown[-1][0] == "Bob"), caller.shown
+    caller.hang_up()
