@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mod_callpark::parking::{
-    Amendment, Destination, Due, Left, LotId, LotName, LotPlan, Moment, Outcome, ParkRequest, Party, Pick, Refusal,
-    RingBack, Slot, SlotOrder, SlotTaken, State, Table, Terms, Wanted, Where, parse_slots,
+    Amendment, Destination, Due, Left, Look, LotId, LotName, LotPlan, Moment, Outcome, ParkRequest, Party, Pick,
+    Refusal, RingBack, Slot, SlotOrder, SlotTaken, State, Table, Terms, Wanted, Where, parse_slots,
 };
 use proptest::prelude::*;
 
@@ -266,6 +266,47 @@ fn a_slot_that_moved_to_another_lot_is_still_taken() {
     table.check().unwrap();
 }
 
+#[test]
+fn a_consultation_keeps_its_slot_for_the_call_that_follows() {
+    let mut table = table(Terms { park_limit_per_user: 1, ..Terms::default() });
+    let kept = table.keep(&request("consulting", Wanted::Auto), at(0)).unwrap();
+    assert_eq!((kept.facts.slot.as_str(), kept.state, kept.deadline), ("701", State::Reserved, None));
+    assert!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r").is_err(), "nobody is there yet");
+    // The parker's leg ends as the transfer begins; the caller comes a moment later.
+    table.expect("consulting", at(5));
+    assert!(table.on_their_way().is_empty(), "the leg that is gone is not looked for");
+    let call = table.take_over("consulting", &request("caller", Wanted::Auto), at(6)).unwrap();
+    assert_eq!((call.facts.slot.as_str(), call.state, call.parked_at), ("701", State::Parked, at(6)));
+    table.check().unwrap();
+}
+
+#[test]
+fn a_consultation_that_is_given_up_frees_its_slot() {
+    let mut table = table(Terms::default());
+    table.keep(&request("consulting", Wanted::Auto), at(0)).unwrap();
+    assert!(table.left("consulting", Left::HungUp, at(1)).is_none(), "nobody was parked, so there is no outcome");
+    assert_eq!(table.call_count(), 0);
+    table.keep(&request("again", Wanted::Auto), at(2)).unwrap();
+    table.expect("again", at(3));
+    assert!(matches!(table.due(at(20)).as_slice(), [Due::Lapsed(_)]), "the caller never came");
+    // Whoever comes too late is parked all the same.
+    assert_eq!(table.take_over("again", &request("late", Wanted::Auto), at(21)).unwrap().facts.slot.as_str(), "701");
+    table.check().unwrap();
+}
+
+/// What lamps show, kept up to date from nothing but what the table says was touched.
+fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), Look>) -> Result<(), TestCaseError> {
+    for (lot, slot) in table.touched() {
+        let look = table.look(&lot.domain, &slot).map_or(Look::Free, |(_, look)| look);
+        shown.insert((lot.domain.to_string(), slot), look);
+    }
+    for ((domain, slot), before) in shown.iter() {
+        let now = table.look(domain, slot).map_or(Look::Free, |(_, look)| look);
+        prop_assert_eq!(before, &now, "the lamp of {}@{} is not told", slot, domain);
+    }
+    Ok(())
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Park { leg: u8, slot: Option<u8>, reserve: bool, other_domain: bool },
@@ -282,6 +323,9 @@ enum Step {
     FallbackFailed(u8),
     Extend(u8),
     Reload(u8, bool),
+    Keep(u8),
+    Expect(u8),
+    TakeOver { kept_by: u8, leg: u8 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -302,6 +346,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => leg().prop_map(Step::FallbackFailed),
         1 => leg().prop_map(Step::Extend),
         1 => (0..4u8, any::<bool>()).prop_map(|(which, apply)| Step::Reload(which, apply)),
+        1 => leg().prop_map(Step::Keep),
+        1 => leg().prop_map(Step::Expect),
+        1 => (leg(), leg()).prop_map(|(kept_by, leg)| Step::TakeOver { kept_by, leg }),
     ]
 }
 
@@ -338,6 +385,7 @@ proptest! {
         // Legs that are parked and have no outcome yet, by what the table answered.
         let mut waiting: HashMap<String, bool> = HashMap::new();
         let name = |leg: u8| format!("leg{leg}");
+        let mut shown = HashMap::new();
         for step in steps {
             let mut ended = None;
             match step.clone() {
@@ -401,6 +449,24 @@ proptest! {
                 Step::Extend(leg) => {
                     let _ = table.extend(&name(leg), Duration::from_secs(30));
                 }
+                Step::Keep(leg) => {
+                    if let Ok(call) = table.keep(&request(&name(leg), Wanted::Auto), now) {
+                        prop_assert_eq!(call.deadline, None, "kept for as long as its leg lives");
+                        prop_assert!(waiting.insert(name(leg), true).is_none());
+                    }
+                }
+                Step::Expect(leg) => table.expect(&name(leg), now),
+                Step::TakeOver { kept_by, leg } => {
+                    let kept = table.find_leg(&name(kept_by)).filter(|call| matches!(call.state, State::Reserved | State::Expected));
+                    let order = request(&name(leg), Wanted::Auto);
+                    let taken = table.take_over(&name(kept_by), &order, now);
+                    if let Some(kept) = kept {
+                        waiting.remove(&kept.facts.uuid);
+                    }
+                    if let Ok(call) = taken {
+                        prop_assert!(waiting.insert(call.facts.uuid.clone(), false).is_none());
+                    }
+                }
                 Step::Reload(which, apply) => {
                     table.replace_lots(&configuration(which), None);
                     if apply {
@@ -408,6 +474,7 @@ proptest! {
                     }
                 }
             }
+            watch(&mut table, &mut shown)?;
             if let Some(uuid) = ended {
                 waiting.remove(&uuid);
             }

@@ -2,6 +2,7 @@
 //!
 //! After each: exactly one outcome, no leg that sat in silence, and (by `World::finish`) no lock, thread, task or leg left.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use simulator::{Caller, Leg, Phone, World};
@@ -70,6 +71,17 @@ fn outcomes(world: &World) -> Vec<String> {
     actions(world).into_iter().filter(|action| ALL.contains(&action.as_str())).collect()
 }
 
+/// Lamps that were last told to be on.
+fn lamps_on(world: &World) -> Vec<String> {
+    let mut last = BTreeMap::new();
+    for event in world.events().iter().filter(|event| event.get("proto") == Some("park")) {
+        let lamp = event.get("from").unwrap_or_default().to_owned();
+        last.insert(lamp, event.get("answer-state") != Some("terminated"));
+    }
+    assert!(!last.is_empty(), "no lamp was told anything");
+    last.into_iter().filter(|(_, on)| *on).map(|(lamp, _)| lamp).collect()
+}
+
 /// Everybody hangs up; then exactly one outcome, one of those expected, and nothing left behind.
 fn close(world: World, caller: &Leg, expected: &[&str], what: &str) {
     assert!(caller.longest_silence() < millis(300), "{what}: {:?}", caller.heard());
@@ -82,6 +94,7 @@ fn close(world: World, caller: &Leg, expected: &[&str], what: &str) {
     assert!(expected.contains(&outcomes[0].as_str()), "{what}: {:?}", actions(&world));
     assert_eq!(actions(&world)[0], "park", "{what}");
     assert_eq!(world.command("callpark list as json").trim(), "[]", "{what}");
+    assert_eq!(lamps_on(&world), [] as [String; 0], "{what}");
     world.finish();
 }
 

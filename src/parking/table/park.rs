@@ -72,7 +72,7 @@ impl Table {
     pub fn keep(&mut self, request: &ParkRequest, now: Moment) -> Result<Call, Refusal> {
         let call = self.park(request, true, now)?;
         self.set_deadline(call.id, None);
-        Ok(call)
+        Ok(Call { deadline: None, ..call })
     }
 
     /// The leg that a slot was kept by is gone, and the call that is to follow is on its way.
