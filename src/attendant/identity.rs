@@ -1,5 +1,7 @@
 //! Who is who, as the legs tell.
 
+use std::net::IpAddr;
+
 use crate::host::{self, Leg};
 use crate::parking::{LotName, Party, Where};
 
@@ -48,9 +50,16 @@ pub(super) fn note_parker(leg: &Leg<'_>, parker: &str) {
     }
 }
 
-/// Who sent a leg here by a blind or attended transfer, by its Referred-By header.
+/// Who sent a leg here by a blind or attended transfer, by its Referred-By header. Many phones write the server's address
+/// there, under which no user is known: then the domain is that of the leg.
 pub(super) fn referrer(leg: &Leg<'_>) -> Option<String> {
-    address(&leg.var("sip_h_Referred-By")?)
+    let written = address(&leg.var("sip_h_Referred-By")?)?;
+    let (user, host) = written.split_once('@')?;
+    if host.parse::<IpAddr>().is_err() {
+        return Some(written);
+    }
+    let domain = leg.var("dialed_domain").or_else(|| leg.var("domain_name")).or_else(|| host::global("domain"));
+    Some(format!("{user}@{}", domain.as_deref().unwrap_or(host)))
 }
 
 /// `"Ann" <sip:1001@example.com:5060;x=y>` is `1001@example.com`.

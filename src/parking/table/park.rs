@@ -91,10 +91,12 @@ impl Table {
             return self.park(request, false, now);
         };
         let (id, lot, slot) = (kept.id, kept.facts.lot.clone(), kept.facts.slot.clone());
+        // Who keeps a slot has authenticated; what a transfer says of itself is only written.
+        let parker = kept.facts.parker.clone();
         self.end(id, Outcome::Abandoned, now);
         let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
         let place = Where { lot: Some(lot), domains: Vec::new() };
-        self.park(&ParkRequest { place, wanted: Wanted::Slot(slot), ..request.clone() }, false, now)
+        self.park(&ParkRequest { place, wanted: Wanted::Slot(slot), parker, ..request.clone() }, false, now)
     }
 
     /// Legs that slots are kept for or by, and that are not in them: whether they live, only the host knows.

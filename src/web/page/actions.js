@@ -1,0 +1,124 @@
+/** What can be done with a parked call, in a dialog: label, ring back, transfer, a later time-out. */
+
+import { callerOf, local } from "./calls.js";
+import { make, theirs, write } from "./dom.js";
+import { moment } from "./time.js";
+
+const MOST_SECONDS = 86_400;
+
+export class Actions {
+  #dialog;
+  #api;
+  #done;
+  #call = null;
+  #opener = null;
+  #board = null;
+  #error = make("p", { class: "error", role: "alert" });
+
+  /** `done(words)` is told what was done. */
+  constructor(dialog, api, done) {
+    this.#dialog = dialog;
+    this.#api = api;
+    this.#done = done;
+    dialog.onclose = () => this.#closed();
+    // A click beside the dialog lands on the dialog element itself, and closes it as people expect.
+    dialog.onclick = (event) => event.target === dialog && dialog.close();
+  }
+
+  open(call, opener) {
+    this.#call = call;
+    this.#opener = opener;
+    this.#board = opener.closest("section").querySelector("h2");
+    write(this.#error, "");
+    this.#dialog.replaceChildren(make("div", { class: "sheet" }, this.#head(), this.#facts(), ...this.#forms(), this.#error));
+    this.#dialog.showModal();
+  }
+
+  /** The calls are new: the one in hand may have ended meanwhile. */
+  follow(calls) {
+    if (!this.#dialog.open || calls.some((call) => call.uuid === this.#call.uuid)) return;
+    for (const button of this.#dialog.querySelectorAll("form button")) button.disabled = true;
+    write(this.#error, "This call is not parked any more.");
+  }
+
+  close() {
+    this.#dialog.close();
+  }
+
+  #closed() {
+    this.#dialog.replaceChildren();
+    if (this.#opener?.isConnected) this.#opener.focus();
+    else this.#board?.focus();
+  }
+
+  #head() {
+    const close = make("button", { type: "button", class: "close", "aria-label": "Close" }, "×");
+    close.onclick = () => this.close();
+    const title = make("h2", { id: "actions-title" }, make("span", { class: "number" }, this.#call.slot), " ", theirs(callerOf(this.#call)));
+    return make("header", {}, title, close);
+  }
+
+  #facts() {
+    const { caller_number, lot, domain, parker, parked_at, node } = this.#call;
+    const facts = [
+      ["Number", caller_number],
+      ["Lot", `${lot}@${domain}`],
+      ["Parked by", local(parker, domain)],
+      ["Since", moment(parked_at)],
+      ["Node", node],
+    ];
+    const shown = facts.filter(([, value]) => value);
+    return make("dl", {}, ...shown.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, theirs(value)))));
+  }
+
+  #forms() {
+    const { parker, domain, label } = this.#call;
+    const text = field("Label", { type: "text", maxlength: "200", autocomplete: "off" });
+    text.input.value = label;
+    const destination = field("Transfer to", {
+      type: "text", required: "", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+      placeholder: "extension [dialplan [context]]",
+    });
+    const seconds = field("Time-out later by (seconds)", { type: "number", min: "1", max: String(MOST_SECONDS), step: "1", required: "" });
+    seconds.input.value = "60";
+    const who = parker ? ["Rings ", theirs(local(parker, domain)), " at once"] : ["Rings the parker at once"];
+    return [
+      this.#form("label", "Save", [text.box], () => ({ text: text.input.value }), "Label saved"),
+      this.#form("ringback", "Ring back now", [make("p", {}, ...who)], () => ({}), "Ringing back"),
+      this.#form("transfer", "Transfer", [destination.box], () => ({ destination: destination.input.value.trim() }), "Transferred"),
+      this.#form("extend", "Extend", [seconds.box], () => ({ seconds: seconds.input.valueAsNumber }), "Time-out extended"),
+    ];
+  }
+
+  #form(verb, title, content, body, done) {
+    const button = make("button", { type: "submit" }, title);
+    const form = make("form", { class: "action", "data-verb": verb }, ...content, button);
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      this.#act(verb, body(), button, done);
+    };
+    return form;
+  }
+
+  async #act(verb, body, button, done) {
+    const call = this.#call;
+    write(this.#error, "");
+    // Not disabled: a disabled button would lose the focus of who works by keyboard. A second press is ignored.
+    if (button.ariaBusy === "true") return;
+    button.ariaBusy = "true";
+    try {
+      await this.#api.act(call, verb, body);
+      if (this.#call === call) this.close();
+      this.#done(`${done}: ${call.slot}`);
+    } catch (error) {
+      write(this.#error, error.status ? error.message : "The server does not answer. Try again.");
+    } finally {
+      button.ariaBusy = "false";
+    }
+  }
+}
+
+function field(title, attributes) {
+  const input = make("input", attributes);
+  return { input, box: make("label", {}, make("span", {}, title), input) };
+}

@@ -1,0 +1,63 @@
+/** All lots, in the order in which the server lists them. */
+
+import { Board } from "./board.js";
+import { make } from "./dom.js";
+
+const key = ({ lot, domain }) => JSON.stringify([domain, lot]);
+
+/** The lots worth showing: templates that no domain uses yet only where there is nothing else. */
+export function inUse(lots) {
+  const used = lots.filter(({ domain }) => domain !== "*");
+  return used.length > 0 ? used : lots;
+}
+
+/** Calls outlive their lot when a new configuration drops it: nobody who waits may be missing here. */
+function withOrphans(lots, byLot) {
+  const known = new Set(lots.map(key));
+  const orphans = [...byLot].filter(([name]) => !known.has(name)).map(([, calls]) => calls);
+  return [...lots, ...orphans.map((calls) => ({ ...calls[0], size: calls.length, used: calls.length, free: 0, service_level: 60, slots: [] }))];
+}
+
+export class Boards {
+  #root;
+  #open;
+  #boards = new Map();
+
+  constructor(root, open) {
+    this.#root = root;
+    this.#open = open;
+  }
+
+  show(lots, calls) {
+    const byLot = new Map();
+    for (const call of calls) byLot.set(key(call), [...(byLot.get(key(call)) ?? []), call]);
+    const all = withOrphans(inUse(lots), byLot);
+    const wanted = new Map(all.map((lot) => [key(lot), lot]));
+    for (const [name, board] of this.#boards) {
+      if (wanted.has(name)) continue;
+      board.element.remove();
+      this.#boards.delete(name);
+    }
+    for (const [name, lot] of wanted) {
+      if (!this.#boards.has(name)) this.#add(name, lot);
+      this.#boards.get(name).show(lot, byLot.get(name) ?? [], this.#open);
+    }
+    if (all.length === 0) this.#root.replaceChildren(make("p", { class: "empty" }, "There is no lot yet."));
+  }
+
+  tick(now) {
+    for (const board of this.#boards.values()) board.tick(now);
+  }
+
+  clear() {
+    this.#boards.clear();
+    this.#root.replaceChildren();
+  }
+
+  #add(name, { lot, domain }) {
+    if (this.#boards.size === 0) this.#root.replaceChildren();
+    const board = new Board(lot, domain === "*" ? "" : domain);
+    this.#boards.set(name, board);
+    this.#root.append(board.element);
+  }
+}

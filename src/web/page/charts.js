@@ -1,0 +1,66 @@
+/**
+ * Bars as SVG. All places are percentages of the drawing, so that it follows the width of its box while its text
+ * keeps the size of the page's own. Each chart has the same numbers as a table.
+ */
+
+import { draw, make } from "./dom.js";
+
+const LABEL_ROOM = 14;
+const HEAD_ROOM = 12;
+
+/** `rows` are `{label, short, value, tone}`; a label without `short` is left out of the axis, never out of the table. */
+export function figure(title, head, rows, shape) {
+  const total = rows.reduce((sum, row) => sum + row.value, 0);
+  const caption = make("figcaption", {}, title);
+  const drawing = total > 0 ? shape(rows) : make("p", { class: "empty" }, "Nothing yet today.");
+  return make("figure", { class: "chart" }, caption, drawing, table(title, head, rows));
+}
+
+export function columns(rows) {
+  const most = Math.max(...rows.map((row) => row.value));
+  const peak = rows.findIndex((row) => row.value === most);
+  const step = 100 / rows.length;
+  const floor = 100 - LABEL_ROOM;
+  const svg = chart("columns");
+  rows.forEach(({ short, value, tone }, place) => {
+    const height = ((floor - HEAD_ROOM) * value) / most;
+    const middle = (place + 0.5) * step;
+    if (value > 0) svg.append(bar(tone, place * step + step * 0.12, floor - height, step * 0.76, height));
+    // Narrow columns have no room for all their numbers: only the peak is named.
+    if (value > 0 && (rows.length < 10 || place === peak)) svg.append(text("value", middle, floor - height - 2, value));
+    if (short) svg.append(text("axis", middle, 98, short));
+  });
+  svg.append(draw("line", { x1: "0", x2: "100%", y1: `${floor}%`, y2: `${floor}%`, class: "floor" }));
+  return svg;
+}
+
+export function rowsOfBars(rows) {
+  const most = Math.max(...rows.map((row) => row.value));
+  const step = 100 / rows.length;
+  const svg = chart("rows");
+  rows.forEach(({ short, value, tone }, place) => {
+    const middle = (place + 0.5) * step;
+    const width = (50 * value) / most;
+    svg.append(text("name", 0, middle, short));
+    if (value > 0) svg.append(bar(tone, 36, place * step + step * 0.2, width, step * 0.6));
+    svg.append(text("value", 38 + width, middle, value));
+  });
+  return svg;
+}
+
+/** The drawing says nothing to a screen reader: the table beside it says it better. */
+const chart = (kind) => draw("svg", { class: `bars ${kind}`, "aria-hidden": "true" });
+
+const bar = (tone, x, y, width, height) =>
+  draw("rect", { class: `tone-${tone}`, x: `${x}%`, y: `${y}%`, width: `${width}%`, height: `${height}%`, rx: "2" });
+
+const text = (kind, x, y, words) => draw("text", { class: kind, x: `${x}%`, y: `${y}%` }, String(words));
+
+function table(title, head, rows) {
+  const cells = rows.map(({ label, value }) =>
+    make("tr", {}, make("th", { scope: "row" }, label), make("td", {}, value.toLocaleString())));
+  const heads = head.map((word) => make("th", { scope: "col" }, word));
+  return make("details", {},
+    make("summary", {}, "As a table", make("span", { class: "unseen" }, `: ${title}`)),
+    make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...cells)));
+}

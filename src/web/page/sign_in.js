@@ -1,0 +1,67 @@
+/** Asks for the token, and keeps it for as long as this tab is open. */
+
+import { Api, Refused } from "./api.js";
+import { write } from "./dom.js";
+
+const KEY = "callpark-token";
+
+const at = (id) => document.getElementById(id);
+
+/** Visible ASCII is all that a header can carry and a token file can hold. */
+const possible = (token) => /^[\x21-\x7e]+$/.test(token);
+
+async function rightsOf(api) {
+  const { rights } = await api.me();
+  if (!rights.includes("view")) throw new Refused(403, "This token may not look at the parked calls.");
+  return rights;
+}
+
+function inWords(error) {
+  if (error.status === 401) return "The server does not know this token.";
+  return error.status ? error.message : "The server does not answer. Try again.";
+}
+
+/** `enter(api, rights)` is called with what the token opens. */
+export class SignIn {
+  #enter;
+
+  constructor(enter) {
+    this.#enter = enter;
+    at("sign-in").onsubmit = (event) => {
+      event.preventDefault();
+      this.#try(at("token").value.trim());
+    };
+  }
+
+  async start() {
+    const token = sessionStorage.getItem(KEY);
+    if (token) await this.#try(token);
+    else this.ask("");
+  }
+
+  ask(why) {
+    at("sign-in").hidden = false;
+    at("token").value = "";
+    write(at("sign-in-error"), why);
+    at("token").focus();
+  }
+
+  forget() {
+    sessionStorage.removeItem(KEY);
+  }
+
+  async #try(token) {
+    const api = new Api(token);
+    try {
+      if (!possible(token)) throw new Refused(401, "");
+      const rights = await rightsOf(api);
+      sessionStorage.setItem(KEY, token);
+      at("sign-in").hidden = true;
+      at("token").value = "";
+      this.#enter(api, rights);
+    } catch (error) {
+      if (error.status === 401 || error.status === 403) this.forget();
+      this.ask(inWords(error));
+    }
+  }
+}

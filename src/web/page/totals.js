@@ -1,0 +1,41 @@
+/** The four figures on top, which are to be read from across the room. */
+
+import { inUse } from "./boards.js";
+import { callerOf, isWaiting, urgency, waiting } from "./calls.js";
+import { write } from "./dom.js";
+import { duration } from "./time.js";
+
+const at = (id) => document.getElementById(id);
+const sum = (rows, field) => rows.reduce((total, row) => total + row[field], 0);
+const plural = (n, one, many) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
+
+export class Totals {
+  #longest = null;
+  #serviceLevel = 60;
+
+  show(lots, calls) {
+    const waitingCalls = calls.filter(isWaiting);
+    const shown = inUse(lots);
+    this.#longest = waitingCalls.reduce((oldest, call) => (oldest && oldest.since <= call.since ? oldest : call), null);
+    const lot = this.#longest && lots.find((lot) => lot.lot === this.#longest.lot && lot.domain === this.#longest.domain);
+    this.#serviceLevel = lot?.service_level ?? 60;
+
+    write(at("waiting"), waitingCalls.length.toLocaleString());
+    const ringing = waitingCalls.filter((call) => call.state === "ringing-back").length;
+    write(at("waiting-note"), ringing > 0 ? `${ringing.toLocaleString()} ringing back` : plural(shown.length, "lot", "lots"));
+    write(at("free"), sum(shown, "free").toLocaleString());
+    write(at("free-note"), `of ${sum(shown, "size").toLocaleString()}`);
+    write(at("longest-note"), this.#longest ? `${this.#longest.slot} · ${callerOf(this.#longest)}` : "nobody waits");
+    document.title = waitingCalls.length > 0 ? `(${waitingCalls.length}) Call parking` : "Call parking";
+  }
+
+  showToday(stats) {
+    write(at("refused"), sum(stats, "full").toLocaleString());
+  }
+
+  tick(now) {
+    const ms = this.#longest && waiting(this.#longest, now);
+    write(at("longest"), ms === null ? "–" : duration(ms));
+    at("longest").dataset.urgency = ms === null ? "" : urgency(ms, this.#serviceLevel);
+  }
+}

@@ -1,0 +1,69 @@
+"""A user agent that is not ours: Linphone's console program, with files for a sound card. One at a time on a machine: its
+commands go through a socket that bears the user's number."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import wave
+from pathlib import Path
+
+from audio import _DECODED, tone
+from phone import DOMAIN
+from switch import wait_for
+
+INSTALLED = shutil.which("linphonecsh") is not None
+CONFIG = """[sip]
+sip_port=-1
+sip_tcp_port=0
+sip_tls_port=0
+media_encryption=none
+use_ipv6=0
+[rtp]
+audio_rtp_port=-1
+[net]
+auto_net_state_mon=0
+"""
+
+
+class Linphone:
+    """One user's Linphone, registered; it answers by itself and says a tone of `says` Hz."""
+
+    def __init__(self, switch, user, says):
+        self.dir = Path(tempfile.mkdtemp(prefix="callpark-linphone."))
+        (self.dir / ".local/share/linphone").mkdir(parents=True)
+        (self.dir / "rc").write_text(CONFIG)
+        with wave.open(str(self.dir / "speech.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(b"".join(_DECODED[byte].to_bytes(2, "little", signed=True) for byte in tone(says, 60)))
+        self._shell("init", "-c", str(self.dir / "rc"), "-a")
+        assert wait_for(lambda: "Commands" in self.tell("help"), 10, 0.3)
+        self.tell("soundcard use files")
+        self.host = f"127.0.0.1:{switch.sip_port}"
+        self.tell(f"register sip:{user}@{DOMAIN} sip:{self.host} {user}")
+        assert wait_for(lambda: self.registered().startswith("registered,"), 15, 0.3), self.registered()
+
+    def _shell(self, *words):
+        environment = {**os.environ, "HOME": str(self.dir)}
+        ran = subprocess.run(["linphonecsh", *words], capture_output=True, text=True, env=environment, cwd=self.dir,
+                             timeout=20, check=False)
+        return ran.stdout
+
+    def registered(self):
+        return self._shell("status", "register")
+
+    def tell(self, command):
+        return self._shell("generic", command)
+
+    def call(self, number):
+        """By address: no name server knows the domain."""
+        self.tell(f"call sip:{number}@{self.host}")
+
+    def speak(self):
+        self.tell(f"play {self.dir}/speech.wav")
+
+    def close(self):
+        self._shell("exit")
+        shutil.rmtree(self.dir, ignore_errors=True)
