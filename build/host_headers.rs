@@ -28,6 +28,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_channel_get_cause",
     "switch_channel_get_hold_music",
     "switch_channel_get_partner_uuid_copy",
+    "switch_channel_get_running_state",
     "switch_channel_get_state",
     "switch_channel_get_variable_dup",
     "switch_channel_perform_answer",
@@ -46,6 +47,12 @@ const FUNCTIONS: &[&str] = &[
     // other modules
     "switch_api_execute",
     "switch_core_chat_send_args",
+    // the core's database layer
+    "_switch_cache_db_get_db_handle_dsn",
+    "switch_cache_db_execute_sql",
+    "switch_cache_db_execute_sql_callback",
+    "switch_cache_db_get_type",
+    "switch_cache_db_release_db_handle",
     // finding out whether a destination exists
     "switch_loadable_module_get_application_interface",
     "switch_loadable_module_get_dialplan_interface",
@@ -123,6 +130,7 @@ const OPAQUE: &[&str] = &[
     "switch_state_handler_table",
     "switch_ivr_dmachine",
     "switch_dial_handle_s",
+    "switch_cache_db_handle",
     "switch_xml",
     "fspr_pool_t",
     "fspr_thread_rwlock_t",

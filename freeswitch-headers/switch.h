@@ -20,6 +20,7 @@ typedef struct switch_file_handle switch_file_handle_t;
 typedef struct switch_state_handler_table switch_state_handler_table_t;
 typedef struct switch_ivr_dmachine switch_ivr_dmachine_t;
 typedef struct switch_dial_handle_s switch_dial_handle_t;
+typedef struct switch_cache_db_handle switch_cache_db_handle_t;
 typedef struct switch_xml *switch_xml_t;
 typedef struct fspr_pool_t switch_memory_pool_t;
 typedef struct fspr_thread_rwlock_t switch_thread_rwlock_t;
@@ -208,6 +209,8 @@ typedef enum {
 	SSHF_NO_DEL = 4
 } switch_scheduler_flag_enum_t;
 
+typedef enum { SCDB_TYPE_CORE_DB = 0, SCDB_TYPE_ODBC = 1, SCDB_TYPE_DATABASE_INTERFACE = 2 } switch_cache_db_handle_type_t;
+
 typedef enum {
 	SWITCH_DTMF_UNKNOWN = 0,
 	SWITCH_DTMF_INBAND_AUDIO = 1,
@@ -249,6 +252,7 @@ typedef switch_status_t (*switch_input_callback_function_t)(switch_core_session_
 typedef switch_status_t (*switch_read_frame_callback_function_t)(switch_core_session_t *session,
 	switch_frame_t *frame, void *user_data);
 typedef switch_status_t (*switch_receive_message_hook_t)(switch_core_session_t *, switch_core_session_message_t *);
+typedef int (*switch_core_db_callback_func_t)(void *pArg, int argc, char **argv, char **columnNames);
 typedef void (*switch_event_callback_t)(switch_event_t *);
 typedef void (*switch_scheduler_func_t)(switch_scheduler_task_t *task);
 typedef switch_status_t (*switch_console_complete_callback_t)(const char *, const char *,
@@ -433,6 +437,7 @@ switch_caller_profile_t *switch_channel_get_caller_profile(switch_channel_t *cha
 switch_call_cause_t switch_channel_get_cause(switch_channel_t *channel);
 const char *switch_channel_get_hold_music(switch_channel_t *channel);
 const char *switch_channel_get_partner_uuid_copy(switch_channel_t *channel, char *buf, switch_size_t blen);
+switch_channel_state_t switch_channel_get_running_state(switch_channel_t *channel);
 switch_channel_state_t switch_channel_get_state(switch_channel_t *channel);
 const char *switch_channel_get_variable_dup(switch_channel_t *channel, const char *varname, switch_bool_t dup, int idx);
 switch_status_t switch_channel_perform_answer(switch_channel_t *channel, const char *file, const char *func, int line);
@@ -465,6 +470,15 @@ switch_status_t switch_api_execute(const char *cmd, const char *arg, switch_core
 	switch_stream_handle_t *stream);
 switch_status_t switch_core_chat_send_args(const char *dest_proto, const char *proto, const char *from, const char *to,
 	const char *subject, const char *body, const char *type, const char *hint, switch_bool_t blocking);
+
+/* The core's database layer. */
+switch_status_t _switch_cache_db_get_db_handle_dsn(switch_cache_db_handle_t **dbh, const char *dsn, const char *file,
+	const char *func, int line);
+switch_status_t switch_cache_db_execute_sql(switch_cache_db_handle_t *dbh, char *sql, char **err);
+switch_status_t switch_cache_db_execute_sql_callback(switch_cache_db_handle_t *dbh, const char *sql,
+	switch_core_db_callback_func_t callback, void *pdata, char **err);
+switch_cache_db_handle_type_t switch_cache_db_get_type(switch_cache_db_handle_t *dbh);
+void switch_cache_db_release_db_handle(switch_cache_db_handle_t **dbh);
 
 /* What a call can be made to do. */
 switch_status_t switch_ivr_media(const char *uuid, switch_media_flag_t flags);

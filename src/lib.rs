@@ -16,7 +16,8 @@
 //! | `attendant` | park, retrieve, look after; holds the one lock | `parking`, `config`, `host` |
 //! | `apps` | the dialplan applications | `attendant` and below |
 //! | `commands` | the `callpark` command | `attendant` and below |
-//! | `events` | `callpark::info` | `attendant` and below |
+//! | `events` | `callpark::info`, lamps | `attendant` and below |
+//! | `records` | a row for each call that was parked, and what is counted from them | `attendant` and below |
 //! | `module` | the exported table, load, shutdown | all; nobody uses it |
 #![deny(unsafe_code)]
 
@@ -37,3 +38,4 @@ mod host;
 #[allow(unsafe_code, reason = "the one exported symbol")]
 mod module;
 pub mod parking;
+mod records;

@@ -9,7 +9,7 @@ use crate::host::{
     Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Status, Subclass, Ticker, Told,
     function_table,
 };
-use crate::{apps, commands, config, events};
+use crate::{apps, commands, config, events, records};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -42,10 +42,12 @@ impl Lifecycle for Module {
             return Status::Failed;
         }
         attendant::begin(begin());
+        records::begin();
         let completions = commands::completions();
         let bindings = [Binding::bind::<OnReloadXml>(), events::on_probe(), events::on_profile()];
         let Some(told) = bindings.into_iter().collect() else {
             log::error!("FreeSWITCH refused to tell of reloadxml and of lamps; not loaded");
+            records::end();
             attendant::end();
             return Status::Failed;
         };
@@ -59,8 +61,9 @@ impl Lifecycle for Module {
 
     fn shutdown() -> Status {
         REGISTERED.lock().take();
+        let written = records::end();
         attendant::end();
-        Status::Done
+        if written { Status::Done } else { Status::Stay }
     }
 }
 
@@ -77,7 +80,11 @@ fn begin() -> Attendant {
         log::error!("running with the lot main of slots 701-720 in every domain until callpark.conf.xml is mended");
     }
     attendant::warn_without_effect(&config);
-    Attendant::new(config, faults, vec![Box::new(events::Announcer), Box::<events::Lamps>::default()])
+    Attendant::new(
+        config,
+        faults,
+        vec![Box::new(events::Announcer), Box::<events::Lamps>::default(), Box::new(records::Clerk)],
+    )
 }
 
 struct OnReloadXml;
@@ -100,6 +107,9 @@ impl OnTick for EverySecond {
     fn tick() {
         if let Some(attendant) = attendant::on_duty() {
             attendant.attend();
+        }
+        if let Some(records) = records::kept() {
+            records.attend();
         }
     }
 }

@@ -145,6 +145,10 @@ impl Attendant {
         self.faults.lock().clone()
     }
 
+    pub(crate) fn settings(&self) -> config::Settings {
+        self.config.read().settings.clone()
+    }
+
     pub(crate) fn node_name(&self) -> String {
         self.config.read().node_name.clone().unwrap_or_else(host::switch_name)
     }

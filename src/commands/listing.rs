@@ -135,7 +135,8 @@ pub(super) fn all<R: Row>(rows: &[R], format: Format) -> Result<String, Wrong> {
             let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
             csv.write_record(R::FIELDS)?;
             for row in rows {
-                csv.serialize(row)?;
+                let fields = serde_json::to_value(row)?;
+                csv.write_record(R::FIELDS.iter().map(|name| plain(&fields[*name])))?;
             }
             Ok(String::from_utf8(csv.into_inner()?)?)
         }
@@ -146,19 +147,22 @@ pub(super) fn one<R: Row>(row: &R, format: Format) -> Result<String, Wrong> {
     match format {
         Format::Table => {
             let fields = serde_json::to_value(row)?;
-            let line = |name: &&str| {
-                let value = match &fields[*name] {
-                    serde_json::Value::String(text) => printable(text),
-                    serde_json::Value::Null => String::new(),
-                    other => other.to_string(),
-                };
-                format!("{name:<14} {value}\n")
-            };
+            let line = |name: &&str| format!("{name:<14} {}\n", printable(&plain(&fields[*name])));
             Ok(R::FIELDS.iter().map(line).collect())
         }
         Format::Json => Ok(serde_json::to_string(row)? + "\n"),
         Format::Xml => Ok(xml(R::ELEMENTS.0, row)? + "\n"),
         Format::Csv => Err(Wrong::Usage),
+    }
+}
+
+/// A value as one text; of a list, its values with spaces between.
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
     }
 }
 
@@ -189,7 +193,7 @@ fn printable(text: &str) -> String {
 }
 
 /// Minutes and seconds, hours where there are any.
-fn clock(ms: u64) -> String {
+pub(super) fn clock(ms: u64) -> String {
     let seconds = ms / 1000;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }

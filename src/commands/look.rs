@@ -9,6 +9,7 @@ use crate::apps::shown;
 use crate::attendant::Attendant;
 use crate::host::{self, guard};
 use crate::parking::{LotName, Slot};
+use crate::records;
 
 pub(super) fn list(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
@@ -55,19 +56,23 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
     } else {
         format!("callpark.conf.xml has {} faults, not in force", faults.len())
     };
+    let records = records::kept();
+    let (backlog, dropped) = records.map_or((0, 0), |records| (records.backlog(), records.dropped()));
     let mut text = version_line();
     for (name, value) in [
         ("node", attendant.node_name()),
         ("up", format!("{up} s")),
         ("lots", attendant.lots().len().to_string()),
         ("parked calls", attendant.call_count().to_string()),
+        ("records waiting", backlog.to_string()),
+        ("records dropped", dropped.to_string()),
         ("panics caught", guard::caught().to_string()),
         ("configuration", config),
     ] {
-        text.push_str(&format!("{name:<14} {value}\n"));
+        text.push_str(&format!("{name:<16} {value}\n"));
     }
     for fault in faults {
-        text.push_str(&format!("{:<14} {fault}\n", ""));
+        text.push_str(&format!("{:<16} {fault}\n", ""));
     }
     Ok(text)
 }

@@ -6,6 +6,7 @@ mod completion;
 mod listing;
 mod look;
 mod parse;
+mod past;
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -108,6 +109,20 @@ static VERBS: &[Verb] = &[
         run: act::extend,
     },
     Verb {
+        name: "stats",
+        syntax: "[<days>] [<lot>] [as json|xml|csv]",
+        does: "what was counted, for each lot and day; today's without a number",
+        completes: FORMATS,
+        run: past::stats,
+    },
+    Verb {
+        name: "history",
+        syntax: "[<count>] [<lot>] [as json|xml|csv]",
+        does: "calls that were parked, the newest first",
+        completes: FORMATS,
+        run: past::history,
+    },
+    Verb {
         name: "reload",
         syntax: "[apply]",
         does: "reads callpark.conf.xml again; a faulty one changes nothing; apply: also for calls already parked",
@@ -125,7 +140,7 @@ impl Command for Callpark {
     const NAME: &'static CStr = c"callpark";
     const DESCRIPTION: &'static CStr = c"Call parking: list, park, retrieve";
     const SYNTAX: &'static CStr =
-        c"list|show|lots|park|retrieve|ringback|transfer|label|extend|reload|status|version|help";
+        c"list|show|lots|park|retrieve|ringback|transfer|label|extend|stats|history|reload|status|version|help";
 
     fn run(line: &str) -> Answer {
         Answer(match attendant::on_duty() {

@@ -191,7 +191,7 @@ pub(crate) fn truth(value: &str) -> Result<bool, String> {
     }
 }
 
-fn number(value: &str, least: u32, most: u32) -> Result<u32, String> {
+pub(super) fn number(value: &str, least: u32, most: u32) -> Result<u32, String> {
     let number = value.trim().parse::<u32>().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("not a whole number from {least} to {most}"))
 }

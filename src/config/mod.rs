@@ -25,8 +25,34 @@ pub struct Config {
     pub lots: Vec<LotPlan>,
     /// What this FreeSWITCH is called in listings; `None` = its host's name.
     pub node_name: Option<String>,
+    pub settings: Settings,
     /// Settings of the contract that this version accepts and does not act on yet, for a warning.
     pub without_effect: Vec<String>,
+}
+
+/// The settings of the module as a whole that are looked at while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub db_dsn: String,
+    pub record_days: u32,
+    pub record_privacy: Privacy,
+    /// Seconds within which a parked call should be taken.
+    pub service_level: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { db_dsn: "callpark".into(), record_days: 90, record_privacy: Privacy::Full, service_level: 60 }
+    }
+}
+
+/// What the records keep of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privacy {
+    Full,
+    /// The end of the number only.
+    Masked,
+    None,
 }
 
 /// One thing that is wrong: where, what, why.

@@ -1,8 +1,8 @@
 //! The settings of the module as a whole: one table that reading, checking and the manual share.
 
 use super::document::Param;
-use super::lot_params::truth;
-use super::{Config, Fault, fault};
+use super::lot_params::{number, truth};
+use super::{Config, Fault, Privacy, fault};
 
 /// One setting.
 #[derive(Debug)]
@@ -38,23 +38,38 @@ pub const SETTINGS: &[Setting] = &[
         config.node_name = Some(value.to_owned()).filter(|name| !name.is_empty());
         Ok(Effect::Now)
     }),
-    row("db-dsn", "callpark", "database of records and cluster", |_, _| Ok(Effect::Later)),
-    row("record-days", "90", "days that records are kept", |_, value| number(value)),
-    row("record-privacy", "full", "full, masked or none", |_, value| match value {
-        "full" | "masked" | "none" => Ok(Effect::Later),
-        _ => Err("not one of full, masked, none".into()),
+    row("db-dsn", "callpark", "database of the records: any DSN of the core's database layer", |config, value| {
+        if value.is_empty() {
+            return Err("empty; leave it out for the SQLite file callpark".into());
+        }
+        config.settings.db_dsn = value.to_owned();
+        Ok(Effect::Now)
     }),
-    row("service-level", "60", "seconds within which a parked call should be taken", |_, value| number(value)),
-    row("recover-window", "60", "seconds for which a dead node's slots are kept", |_, value| number(value)),
+    row("record-days", "90", "days that records are kept", |config, value| {
+        config.settings.record_days = number(value, 1, 36_500)?;
+        Ok(Effect::Now)
+    }),
+    row("record-privacy", "full", "what is kept of the caller: full, masked or none", |config, value| {
+        config.settings.record_privacy = match value {
+            "full" => Privacy::Full,
+            "masked" => Privacy::Masked,
+            "none" => Privacy::None,
+            _ => return Err("not one of full, masked, none".into()),
+        };
+        Ok(Effect::Now)
+    }),
+    row("service-level", "60", "seconds within which a parked call should be taken", |config, value| {
+        config.settings.service_level = number(value, 1, 86_400)?;
+        Ok(Effect::Now)
+    }),
+    row("recover-window", "60", "seconds for which a dead node's slots are kept", |_, value| {
+        number(value, 0, 86_400).map(|_| Effect::Later)
+    }),
     row("cluster", "false", "several nodes share the lots", |_, value| truth(value).map(|_| Effect::Later)),
     row("cluster-dial", "", "how a retriever's leg reaches another node", |_, _| Ok(Effect::Later)),
     row("http-listen", "", "address of dashboard, JSON API and metrics", |_, _| Ok(Effect::Later)),
     row("http-token-file", "", "file with the tokens for it", |_, _| Ok(Effect::Later)),
 ];
-
-fn number(value: &str) -> Result<Effect, String> {
-    value.parse::<u32>().map(|_| Effect::Later).map_err(|_| "not a whole number".into())
-}
 
 pub(super) fn read(params: &[Param], config: &mut Config, faults: &mut Vec<Fault>) {
     for Param { name, value } in params {

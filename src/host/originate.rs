@@ -67,7 +67,16 @@ pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<Located, Str
         );
         if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { Located::locked(answered) } else { None }
     };
-    leg.ok_or_else(|| cause_name(cause))
+    let leg = leg.ok_or_else(|| cause_name(cause))?;
+    // A leg that answers at once is still being routed, and its thread would sleep through a transfer that sets the very
+    // state it is in.
+    for _ in 0..200 {
+        if leg.settled() || leg.hung_up() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(leg)
 }
 
 fn cause_name(cause: Cause) -> String {

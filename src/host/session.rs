@@ -188,6 +188,14 @@ impl<'a> Leg<'a> {
         unsafe { ffi::switch_channel_get_state(self.channel()).0 >= ffi::switch_channel_state_t::CS_HANGUP.0 }
     }
 
+    /// Answered, and past what the core does with a leg that it called: before that, a transfer would be lost.
+    pub(super) fn settled(&self) -> bool {
+        // SAFETY: the session is kept.
+        unsafe {
+            ffi::switch_channel_get_running_state(self.channel()) == ffi::switch_channel_state_t::CS_CONSUME_MEDIA
+        }
+    }
+
     fn flag(&self, flag: Flag) -> bool {
         // SAFETY: the session is kept.
         unsafe { ffi::switch_channel_test_flag(self.channel(), flag) != 0 }

@@ -72,16 +72,24 @@ def switch(freeswitch):
 
 
 @pytest.fixture
-def phones(switch):
-    """Makes phones; they are put down afterwards."""
+def phones_of():
+    """Makes phones of a switch; they are put down afterwards."""
     made = []
 
-    def make(user="", **more):
-        phone = Phone(switch, user, **more)
-        made.append(phone)
-        return phone.register() if user else phone
+    def of(switch):
+        def make(user="", **more):
+            phone = Phone(switch, user, **more)
+            made.append(phone)
+            return phone.register() if user else phone
 
-    make.made = made
-    yield make
+        make.made = made
+        return make
+
+    yield of
     for phone in made:
         phone.close()
+
+
+@pytest.fixture
+def phones(switch, phones_of):
+    return phones_of(switch)

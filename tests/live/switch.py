@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 MODULES = """logfile event_socket commands dptools dialplan_xml sofia loopback tone_stream sndfile native_file local_stream hash
 say_en""".split()
-RIVALS = ["valet_parking"]  # there to be loaded, but not at start
+LATER = ["valet_parking", "pgsql"]  # there to be loaded, but not at start
 PLACES = ["/usr/local/freeswitch", "/usr", "/opt/freeswitch"]
 
 
@@ -59,7 +59,7 @@ class Switch:
         self.sip_port, self.outside_port, self.esl_port = free_port(), free_port(), free_port(socket.SOCK_STREAM)
         for name in ("mod", "conf", "log", "run", "db", "storage", "temp", "sounds", "recordings"):
             (self.dir / name).mkdir()
-        for name in [*MODULES, *RIVALS]:
+        for name in [*MODULES, *LATER]:
             source = module_dir(prefix) / f"mod_{name}.so"
             if source.exists():
                 (self.dir / "mod" / source.name).symlink_to(source)

@@ -118,7 +118,7 @@ def test_a_recording_goes_on_through_the_slot(switch, phones):
     uuid = callers_leg(switch)
     file = switch.dir / "recordings/call.wav"
     assert "+OK" in switch.api(f"uuid_record {uuid} start {file}")
-    time.sleep(0.5)
+    time.sleep(1.5)
     call.refer("701")
     assert caller.audio.hears(MUSIC, within=5)
     call.hang_up()

@@ -37,6 +37,7 @@ mod bridge;
 mod cause;
 mod console;
 mod core;
+mod database;
 mod dialplan;
 mod event;
 mod fault;

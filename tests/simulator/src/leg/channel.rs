@@ -116,6 +116,16 @@ pub(crate) unsafe extern "C" fn switch_channel_get_state(
 }
 
 #[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_get_running_state(
+    channel: *mut ffi::switch_channel_t,
+) -> ffi::switch_channel_state_t {
+    let call = enter("switch_channel_get_running_state");
+    // SAFETY: as above.
+    let session = unsafe { Session::of_channel(channel, &call) };
+    ffi::switch_channel_state_t(call.core.leg(session.id, |leg| leg.running) as _)
+}
+
+#[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_channel_get_variable_dup(
     channel: *mut ffi::switch_channel_t,
     name: *const c_char,

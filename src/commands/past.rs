@@ -1,0 +1,149 @@
+//! Verbs that tell of calls that are parked no longer.
+
+use std::sync::Arc;
+
+use super::Wrong;
+use super::listing::{Row, all, clock};
+use super::look::lot_name;
+use super::parse::Words;
+use crate::attendant::Attendant;
+use crate::host::global;
+use crate::parking::LotName;
+use crate::records::{self, Record, Records, Tally};
+
+const USUAL_COUNT: usize = 20;
+/// Of history at once: a listing, not an export.
+const MOST: usize = 100_000;
+const MOST_DAYS: usize = 36_500;
+
+pub(super) fn history(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+    let (format, words) = words.format()?;
+    let (count, lot) = number_and_lot(&words, USUAL_COUNT, MOST)?;
+    let wanted = |record: &Record| lot.as_ref().is_none_or(|lot| is_of(lot, &record.lot, &record.domain));
+    // Of one lot it cannot be known beforehand how far back they are.
+    let most = lot.is_none().then_some(count);
+    let mut rows = kept()?.since(0, most)?;
+    rows.retain(wanted);
+    rows.truncate(count);
+    all(&rows, format)
+}
+
+pub(super) fn stats(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+    let (format, words) = words.format()?;
+    let (days, lot) = number_and_lot(&words, 1, MOST_DAYS)?;
+    let mut rows = kept()?.tallies(u32::try_from(days).unwrap_or(1))?;
+    rows.retain(|tally| lot.as_ref().is_none_or(|lot| is_of(lot, &tally.lot, &tally.domain)));
+    all(&rows, format)
+}
+
+fn kept() -> Result<Arc<Records>, Wrong> {
+    records::kept().ok_or_else(|| Wrong::Error("the records are closed".into()))
+}
+
+/// `[<number>] [<lot>]`
+fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize, Option<LotName>), Wrong> {
+    let number = |word: &str| word.parse::<usize>().ok().filter(|number| (1..=most).contains(number));
+    match words.rest() {
+        [] => Ok((usual, None)),
+        [word] if word.bytes().all(|c| c.is_ascii_digit()) => Ok((number(word).ok_or(Wrong::Usage)?, None)),
+        [lot] => Ok((usual, Some(lot_name(lot)?))),
+        [count, lot] => Ok((number(count).ok_or(Wrong::Usage)?, Some(lot_name(lot)?))),
+        _ => Err(Wrong::Usage),
+    }
+}
+
+/// A lot may be gone from the configuration and still have a past.
+fn is_of(wanted: &LotName, lot: &str, domain: &str) -> bool {
+    let meant = wanted.domain.clone().or_else(|| global("domain")).unwrap_or_default();
+    wanted.name == lot && meant.eq_ignore_ascii_case(domain)
+}
+
+impl Row for Record {
+    const ELEMENTS: (&'static str, &'static str) = ("record", "history");
+    const FIELDS: &'static [&'static str] = &[
+        "lot",
+        "domain",
+        "slot",
+        "caller_name",
+        "caller_number",
+        "parker",
+        "retriever",
+        "label",
+        "parked_at",
+        "wait_ms",
+        "outcome",
+        "attempts",
+        "node",
+        "uuid",
+    ];
+    const COLUMNS: &'static [&'static str] =
+        &["parked at", "lot", "slot", "outcome", "wait", "caller", "parker", "retriever", "label"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            records::local_time(self.parked_at),
+            format!("{}@{}", self.lot, self.domain),
+            self.slot.clone(),
+            self.outcome.clone(),
+            clock(self.wait_ms.unsigned_abs()),
+            format!("{} <{}>", self.caller_name, self.caller_number),
+            self.parker.clone(),
+            self.retriever.clone(),
+            self.label.clone(),
+        ]
+    }
+}
+
+impl Row for Tally {
+    const ELEMENTS: (&'static str, &'static str) = ("lot", "stats");
+    const FIELDS: &'static [&'static str] = &[
+        "lot",
+        "domain",
+        "day",
+        "parked",
+        "retrieved",
+        "returned",
+        "fallback",
+        "transferred",
+        "abandoned",
+        "full",
+        "wait_mean_ms",
+        "wait_median_ms",
+        "wait_p95_ms",
+        "wait_longest_ms",
+        "in_time",
+        "service_level",
+        "busiest_hour",
+        "by_hour",
+        "waits",
+    ];
+    const COLUMNS: &'static [&'static str] = &[
+        "day",
+        "lot",
+        "parked",
+        "retrieved",
+        "returned",
+        "fallback",
+        "transferred",
+        "abandoned",
+        "full",
+        "mean",
+        "median",
+        "95th",
+        "longest",
+        "in time",
+        "busiest hour",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let time = |ms: i64| clock(ms.unsigned_abs());
+        let mut cells = vec![self.day.clone(), format!("{}@{}", self.lot, self.domain)];
+        let counts =
+            [self.parked, self.retrieved, self.returned, self.fallback, self.transferred, self.abandoned, self.full];
+        cells.extend(counts.map(|count| count.to_string()));
+        cells.extend([self.wait_mean_ms, self.wait_median_ms, self.wait_p95_ms, self.wait_longest_ms].map(time));
+        cells.push(self.in_time.map(|share| format!("{:.0} %", share * 100.0)).unwrap_or_default());
+        cells.push(self.busiest_hour.map(|hour| format!("{hour}:00")).unwrap_or_default());
+        cells
+    }
+}

@@ -1,0 +1,118 @@
+//! The core's database layer: one DSN means SQLite, PostgreSQL, MariaDB or ODBC, as for the core's own tables.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use super::guard::fence;
+use super::text::{from_c, take_c, to_c};
+use crate::ffi::{self, switch_cache_db_handle_type_t as Type, switch_status_t as Status};
+
+/// A connection from the core's pool, given back when dropped. Calls wait for the database: never on a call's thread.
+pub(crate) struct Database {
+    handle: NonNull<ffi::switch_cache_db_handle_t>,
+    _of_one_thread: PhantomData<*mut ()>,
+}
+
+impl Database {
+    /// The error says what failed, without the DSN, which may hold a password.
+    pub(crate) fn open(dsn: &str) -> Result<Database, String> {
+        let text = to_c(dsn);
+        let mut handle = ptr::null_mut();
+        // SAFETY: the texts live through the call; `handle` is ours to be set.
+        unsafe {
+            ffi::_switch_cache_db_get_db_handle_dsn(
+                &mut handle,
+                text.as_ptr(),
+                c"mod_callpark".as_ptr(),
+                c"open".as_ptr(),
+                0,
+            );
+        }
+        let of_a_module =
+            dsn.split_once("://").map(|(prefix, _)| prefix).filter(|prefix| !matches!(*prefix, "sqlite" | "odbc"));
+        let Some(handle) = NonNull::new(handle) else {
+            return Err(match of_a_module {
+                Some(prefix) => format!("cannot be reached, or no module for {prefix}:// is loaded"),
+                None => "cannot be opened".into(),
+            });
+        };
+        let database = Database { handle, _of_one_thread: PhantomData };
+        // The core takes a DSN whose module is missing for the name of a SQLite file.
+        // SAFETY: the handle is ours.
+        let kind = unsafe { ffi::switch_cache_db_get_type(handle.as_ptr()) };
+        match of_a_module {
+            Some(prefix) if kind != Type::SCDB_TYPE_DATABASE_INTERFACE => {
+                Err(format!("no module for {prefix}:// is loaded"))
+            }
+            _ => Ok(database),
+        }
+    }
+
+    pub(crate) fn execute(&self, sql: &str) -> Result<(), String> {
+        // The core's prototype says `char *`; it only reads.
+        let sql = to_c(sql);
+        let mut error = ptr::null_mut();
+        // SAFETY: the handle is ours, the text lives through the call, and an error is text from malloc that becomes ours.
+        unsafe {
+            let status = ffi::switch_cache_db_execute_sql(self.handle.as_ptr(), sql.as_ptr().cast_mut(), &mut error);
+            outcome(status, error)
+        }
+    }
+
+    /// Each row of the answer is told, as texts; NULL is `None`.
+    pub(crate) fn query(&self, sql: &str, row: &mut dyn FnMut(&[Option<String>])) -> Result<(), String> {
+        let sql = to_c(sql);
+        let mut row = row;
+        let mut error = ptr::null_mut();
+        // SAFETY: as above; the callback is only called from within the call, while `row` is here.
+        unsafe {
+            let status = ffi::switch_cache_db_execute_sql_callback(
+                self.handle.as_ptr(),
+                sql.as_ptr(),
+                Some(on_row),
+                ptr::from_mut(&mut row).cast(),
+                &mut error,
+            );
+            outcome(status, error)
+        }
+    }
+}
+
+/// # Safety
+/// `error` is NULL or a C string from malloc that is the caller's.
+unsafe fn outcome(status: Status, error: *mut c_char) -> Result<(), String> {
+    // SAFETY: by this function's contract.
+    let error = unsafe { take_c(error) };
+    match error {
+        Some(error) if !error.is_empty() => Err(error),
+        _ if status == Status::SWITCH_STATUS_SUCCESS => Ok(()),
+        _ => Err("refused".into()),
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let mut handle = self.handle.as_ptr();
+        // SAFETY: taken in `open`, on this thread since the type is not Send, and given back once.
+        unsafe { ffi::switch_cache_db_release_db_handle(&mut handle) };
+    }
+}
+
+unsafe extern "C" fn on_row(
+    place: *mut c_void,
+    count: c_int,
+    values: *mut *mut c_char,
+    _names: *mut *mut c_char,
+) -> c_int {
+    fence("database row", (), || {
+        let count = usize::try_from(count).unwrap_or(0);
+        // SAFETY: the core hands as many values as it says, each NULL or a C string; `place` is what `query` put there.
+        unsafe {
+            let values = (0..count).map(|at| from_c(*values.add(at))).collect::<Vec<_>>();
+            let row = &mut *place.cast::<&mut dyn FnMut(&[Option<String>])>();
+            row(&values);
+        }
+    });
+    0
+}

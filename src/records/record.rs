@@ -1,0 +1,95 @@
+//! One row.
+
+use serde::Serialize;
+
+use crate::attendant::Notice;
+use crate::config::Privacy;
+use crate::host;
+use crate::parking::{Call, Outcome};
+
+/// A call that was parked, as it ended. The names are those of the listings.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Record {
+    pub(crate) lot: String,
+    pub(crate) domain: String,
+    pub(crate) slot: String,
+    pub(crate) caller_name: String,
+    pub(crate) caller_number: String,
+    pub(crate) parker: String,
+    pub(crate) retriever: String,
+    pub(crate) label: String,
+    /// Milliseconds since 1970.
+    pub(crate) parked_at: i64,
+    pub(crate) wait_ms: i64,
+    pub(crate) outcome: String,
+    pub(crate) attempts: i64,
+    pub(crate) node: String,
+    pub(crate) uuid: String,
+}
+
+/// A call for which there was no slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Refused {
+    pub(crate) at: i64,
+    pub(crate) lot: String,
+    pub(crate) domain: String,
+}
+
+impl Record {
+    pub(super) fn new(call: &Call, outcome: Outcome, notice: &Notice<'_>) -> Record {
+        let facts = &call.facts;
+        let retriever = notice.retriever.map(|retriever| retriever.user.clone());
+        Record {
+            lot: facts.lot.name.to_string(),
+            domain: facts.lot.domain.to_string(),
+            slot: facts.slot.to_string(),
+            caller_name: facts.caller.name.clone(),
+            caller_number: facts.caller.number.clone(),
+            parker: facts.parker.clone(),
+            retriever: retriever.unwrap_or_default(),
+            label: call.label.to_string(),
+            parked_at: facts.parked_at_ms,
+            wait_ms: i64::try_from(notice.wait.as_millis()).unwrap_or(i64::MAX),
+            outcome: outcome.to_string(),
+            attempts: call.attempt.into(),
+            node: host::switch_name(),
+            uuid: facts.uuid.clone(),
+        }
+    }
+
+    /// Without what the configuration does not want kept of the caller.
+    pub(super) fn private(mut self, privacy: Privacy) -> Record {
+        match privacy {
+            Privacy::Full => {}
+            Privacy::Masked => {
+                // A name that is a number would tell the number.
+                if self.caller_name.chars().any(|c| c.is_ascii_digit()) {
+                    self.caller_name = masked(&self.caller_name);
+                }
+                self.caller_number = masked(&self.caller_number);
+            }
+            Privacy::None => {
+                self.caller_name.clear();
+                self.caller_number.clear();
+            }
+        }
+        self
+    }
+}
+
+/// All but the last two characters.
+fn masked(text: &str) -> String {
+    let length = text.chars().count();
+    text.chars().enumerate().map(|(at, c)| if at + 2 < length { '*' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_number_shows_its_end_only() {
+        assert_eq!(masked("+49301234"), "*******34");
+        assert_eq!(masked("1"), "1");
+    }
+}

@@ -1,0 +1,239 @@
+"""Records and what is counted from them: on SQLite, and on a PostgreSQL that goes away in the middle."""
+
+import csv
+import io
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from conftest import LOTS
+from switch import ROOT, Switch, find_prefix, free_port, module_dir, wait_for
+from test_ringback import lot
+from test_story import park_by_transfer
+
+OUTCOMES = ["retrieved", "returned", "fallback", "transferred", "abandoned"]
+
+
+@pytest.fixture
+def own(request):
+    """A FreeSWITCH of its own, with records of its own, not yet started."""
+    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch.configure(LOTS)
+    yield switch
+    if switch.process and switch.process.poll() is None:
+        switch.stop()
+
+
+def history(switch, what="1000"):
+    return switch.json(f"history {what}")
+
+
+def test_every_parked_call_ends_as_one_row(own, phones_of):
+    own.configure(lot(("ringback", "none"), ("fallback", "tone-1300"), ("park-timeout", "2"), slots="701-703"), '<param name="service-level" value="1"/>')
+    own.start()
+    phones = phones_of(own)
+    receptionist = phones("1001", says=700)
+    receptionist.on_ring = 0.1
+    caller = phones(says=600, name="O'Neil \\\"; DROP TABLE callpark_records; --").call("1001")
+    receptionist.wait_call().refer("701")
+    row = wait_for(own.calls)[0]
+    assert own.api("callpark label 701 Mr ’Chen\\, 100 %").startswith("+OK")
+    taker = phones("1002", says=900).call("701")
+    assert taker.audio.hears(600)
+    caller.hang_up()
+    gone = phones(says=600).call("do-park-701")
+    assert wait_for(own.calls)
+    gone.hang_up()
+    assert wait_for(lambda: not own.calls())
+    moved = phones(says=600).call("do-park-701")
+    assert wait_for(own.calls)
+    assert own.api("callpark transfer 701 tone-1300").startswith("+OK")
+    fallen = phones(says=600).call("do-park-702")
+    assert wait_for(lambda: len(history(own)) == 4, 8), history(own)
+    rows = history(own)
+    assert [r["outcome"] for r in rows] == ["fallback", "transferred", "abandoned", "retrieved"], "the newest first"
+    first = rows[-1]
+    assert first["caller_name"] == row["caller_name"] and "DROP TABLE" in first["caller_name"]
+    assert (first["parker"], first["retriever"], first["label"]) == ("1001@callpark.test", "1002@callpark.test", "Mr ’Chen\\, 100 %")
+    assert (first["uuid"], first["parked_at"], first["slot"]) == (row["uuid"], row["parked_at"], "701")
+    assert history(own, "2") == rows[:2] and history(own, "1 main@callpark.test") == rows[:1] and history(own, "main@other.test") == []
+    assert [dict(r) for r in csv.DictReader(io.StringIO(own.api("callpark history as csv")))][-1]["caller_name"] == first["caller_name"]
+    assert ElementTree.fromstring(own.api("callpark history as xml")).find("record[4]/caller_name").text == first["caller_name"]
+    stats = own.json("stats")
+    assert recount(rows, 1) == {key: stats[0][key] for key in recount(rows, 1)} and len(stats) == 1
+    table = own.api("callpark stats").splitlines()
+    assert len(table) == 2 and "main@callpark.test" in table[1]
+    for call in (moved, fallen):
+        call.hang_up()
+    assert own.wait_idle() and own.stop() == 0
+
+
+def recount(rows, service_level):
+    """The same figures, by other means."""
+    waits = sorted(row["wait_ms"] for row in rows)
+    outcomes = Counter(row["outcome"] for row in rows)
+    hours = Counter(time.localtime(row["parked_at"] / 1000).tm_hour for row in rows)
+    in_time = [r for r in rows if r["outcome"] in ("retrieved", "returned") and r["wait_ms"] <= service_level * 1000]
+    return {
+        "parked": len(rows), **{name: outcomes[name] for name in OUTCOMES}, "full": 0,
+        "wait_mean_ms": sum(waits) // len(waits), "wait_longest_ms": waits[-1],
+        "wait_median_ms": statistics.median_low(waits), "in_time": len(in_time) / len(rows),
+        "by_hour": [hours[hour] for hour in range(24)], "day": time.strftime("%Y-%m-%d", time.localtime(rows[0]["parked_at"] / 1000)),
+    }
+
+
+def test_records_outlive_a_restart_and_old_ones_go(own, phones_of):
+    own.start()
+    call = phones_of(own)(says=600).call("do-park-701")
+    assert wait_for(own.calls)
+    call.hang_up()
+    assert wait_for(lambda: len(history(own)) == 1)
+    assert own.api("reload mod_callpark").count("+OK") >= 1 and len(history(own)) == 1
+    assert wait_for(lambda: (own.dir / "db/callpark.db").exists())
+    # As if it had been parked a hundred days ago: forgotten after the next load, which looks at once.
+    subprocess.run(["/usr/bin/python3", "-c", f"import sqlite3; c = sqlite3.connect('{own.dir}/db/callpark.db'); "
+                    "c.execute('UPDATE callpark_records SET parked_at = parked_at - 8640000000'); c.commit()"], check=True)
+    own.api("reload mod_callpark")
+    assert wait_for(lambda: history(own) == [], 8)
+
+
+@pytest.mark.parametrize("privacy, number, name", [("masked", "**", "Alice"), ("none", "", "")])
+def test_a_caller_can_be_left_out(own, phones_of, privacy, number, name):
+    own.configure(LOTS, f'<param name="record-privacy" value="{privacy}"/>')
+    own.start()
+    call = phones_of(own)(says=600, name="Alice").call("do-park-701")
+    shown = wait_for(own.calls)[0]["caller_number"]
+    call.hang_up()
+    row = wait_for(lambda: history(own))[0]
+    assert row["caller_name"] == name and shown != row["caller_number"] and row["caller_number"].startswith(number)
+    assert len(row["caller_number"]) in (0, len(shown))
+
+
+def test_a_full_lot_is_counted(own, phones_of):
+    own.configure(lot(("park-timeout", "0"), slots="701"))
+    own.start()
+    phones = phones_of(own)
+    callers = [phones(says=600).call("do-park-auto") for _ in range(3)]
+    for call in callers:
+        call.hang_up()
+    assert wait_for(lambda: own.json("stats") and own.json("stats")[0]["parked"] == 1)
+    assert own.json("stats")[0]["full"] == 2
+
+
+def test_a_database_that_is_not_there_holds_nobody_up(own, phones_of):
+    own.configure(LOTS, '<param name="db-dsn" value="nosuch://x"/>')
+    own.start()
+    call = phones_of(own)(says=600).call("do-park-701")
+    assert wait_for(own.calls)
+    call.hang_up()
+    assert wait_for(lambda: "no module for nosuch:// is loaded" in own.log()), "the operator is not told"
+    assert own.api("callpark history").startswith("-ERR") and own.api("callpark stats").startswith("-ERR")
+    assert "records waiting  1" in own.api("callpark status")
+    assert own.wait_idle() and own.stop() == 0
+
+
+# --- PostgreSQL
+
+BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+class Postgres:
+    """A PostgreSQL on loopback, in a folder of its own."""
+
+    def __init__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="callpark-pg."))
+        self.port = free_port(socket.SOCK_STREAM)
+        shutil.chown(self.dir, "postgres", "postgres")
+        self._as("initdb", "-D", self.dir / "data", "-A", "trust", "-U", "postgres")
+        self.start()
+
+    def _as(self, program, *words):
+        subprocess.run(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", str(BIN / program), *map(str, words)],
+                       check=True, capture_output=True, cwd="/")
+
+    def start(self):
+        self._as("pg_ctl", "-D", self.dir / "data", "-w", "-l", self.dir / "log", "-o",
+                 f"-p {self.port} -k {self.dir} -c listen_addresses=127.0.0.1 -c fsync=off", "start")
+
+    @property
+    def pid(self):
+        return int((self.dir / "data/postmaster.pid").read_text().split()[0])
+
+    def kill(self):
+        self._as("pg_ctl", "-D", self.dir / "data", "-m", "immediate", "-w", "stop")
+
+    def signal_all(self, what):
+        """To the server and all its processes."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in [str(self.pid), *children]:
+            os.kill(int(pid), what)
+
+    def rows(self):
+        done = subprocess.run([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-tAc",
+                               "select count(*), count(distinct (uuid, parked_at)) from callpark_records"], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    @property
+    def dsn(self):
+        return f"pgsql://hostaddr=127.0.0.1 port={self.port} dbname=postgres user=postgres connect_timeout=2"
+
+    def close(self):
+        try:
+            self.kill()
+        except subprocess.CalledProcessError:
+            pass
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres():
+    if BIN is None or not (module_dir(find_prefix()) / "mod_pgsql.so").exists():
+        pytest.skip("no PostgreSQL, or FreeSWITCH without mod_pgsql")
+    server = Postgres()
+    yield server
+    server.close()
+
+
+def turns(switch, count):
+    for _ in range(count // 50):
+        for _ in range(50):
+            switch.api("bgapi originate null/x &callpark_park(auto)")
+        assert wait_for(lambda: len(switch.calls()) == 50, 10, 0.05)
+        switch.api("hupall")
+        assert wait_for(lambda: not switch.calls(), 10, 0.05)
+
+
+def test_no_row_is_lost_while_the_database_is_away(own, postgres):
+    own.configure('<lot name="main" domain="*"><param name="slots" value="701-760"/><param name="park-timeout" value="0"/>'
+                  '<param name="hold-music" value="silence_stream://-1"/></lot>', f'<param name="db-dsn" value="{postgres.dsn}"/>')
+    own.start()
+    assert "+OK" in own.api("load mod_pgsql")
+    turns(own, 300)
+    postgres.kill()
+    began = time.monotonic()
+    turns(own, 300)
+    away = time.monotonic() - began
+    postgres.start()
+    began = time.monotonic()
+    turns(own, 300)
+    there = time.monotonic() - began
+    postgres.signal_all(signal.SIGSTOP)
+    turns(own, 100)
+    assert "records waiting" in own.api("callpark status"), "a command waits for the database"
+    postgres.signal_all(signal.SIGCONT)
+    assert wait_for(lambda: postgres.rows() == "1000|1000", 30, 0.5), postgres.rows()
+    assert own.json("stats")[0]["abandoned"] == 1000 and "records dropped  0" in own.api("callpark status")
+    print(f"300 parks: {away:.2f} s without the database, {there:.2f} s with it")
+    said = own.log()  # not at all where the core itself had connected again in time
+    assert ("rows wait for it" in said) == ("the database of the records is back" in said)
+    assert own.stop() == 0
