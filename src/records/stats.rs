@@ -69,7 +69,9 @@ fn count(records: &[&Record], service_level: u32) -> Tally {
             "abandoned" => Some(&mut tally.abandoned),
             _ => None,
         };
-        taken.map(|count| *count += 1);
+        if let Some(count) = taken {
+            *count += 1;
+        }
         let by_a_person = matches!(record.outcome.as_str(), "retrieved" | "returned");
         if by_a_person && record.wait_ms <= i64::from(service_level) * 1000 {
             in_time += 1;

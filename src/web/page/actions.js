@@ -22,7 +22,9 @@ export class Actions {
     this.#done = done;
     dialog.onclose = () => this.#closed();
     // A click beside the dialog lands on the dialog element itself, and closes it as people expect.
-    dialog.onclick = (event) => event.target === dialog && dialog.close();
+    dialog.onclick = (event) => {
+      if (event.target === dialog) dialog.close();
+    };
   }
 
   open(call, opener) {

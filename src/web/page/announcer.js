@@ -34,6 +34,11 @@ export class Announcer {
     this.#timer ??= setTimeout(() => this.#speak(), GATHER_MS);
   }
 
+  clear() {
+    clearTimeout(this.#timer);
+    write(this.#node, "");
+  }
+
   #speak() {
     this.#timer = null;
     const said = this.#waiting.splice(0);

@@ -61,11 +61,12 @@ export class Dashboard {
     this.#live.stop();
     this.#records.stop();
     this.#actions.close();
+    this.#announcer.clear();
+    this.#totals.clear();
     this.#boards.clear();
     this.#today.clear();
     this.#history.clear();
     this.#connection.none();
-    document.title = "Call parking";
   }
 
   /** The stream is open before the first listing is fetched, so nothing falls between the two. */

@@ -12,18 +12,18 @@ const COLUMNS = [
   ["parker", "Parked by", (row) => theirs(local(row.parker, row.domain))],
   ["retriever", "Taken by", (row) => theirs(local(row.retriever, row.domain))],
   ["waited", "Waited", (row) => duration(row.wait_ms)],
-  ["outcome", "Outcome", (row) => make("span", { class: `outcome outcome-${row.outcome}` }, row.outcome)],
+  ["outcome-cell", "Outcome", (row) => make("span", { class: `outcome outcome-${row.outcome}` }, row.outcome)],
 ];
 
 function caller({ caller_name, caller_number }) {
   const name = theirs(caller_name || caller_number || "Unknown caller", { class: "name" });
-  return make("span", {}, name, ...(caller_name && caller_number ? [" ", theirs(caller_number, { class: "phone" })] : []));
+  return make("span", { class: "who" }, name, ...(caller_name && caller_number ? [" ", theirs(caller_number, { class: "phone" })] : []));
 }
 
 // The roles are said aloud because a phone shows the table as cards, and display: grid takes a table's meaning away.
 function line(row) {
-  const cells = COLUMNS.map(([kind, title, value]) =>
-    make("td", { role: "cell", class: kind, "data-title": title }, value(row)));
+  const cells = COLUMNS.map(([kind, , value]) =>
+    make("td", { role: "cell", class: kind }, value(row)));
   return make("tr", { role: "row" }, ...cells);
 }
 

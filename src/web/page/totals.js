@@ -33,6 +33,12 @@ export class Totals {
     write(at("refused"), sum(stats, "full").toLocaleString());
   }
 
+  clear() {
+    this.show([], []);
+    this.tick(performance.now());
+    write(at("refused"), "");
+  }
+
   tick(now) {
     const ms = this.#longest && waiting(this.#longest, now);
     write(at("longest"), ms === null ? "–" : duration(ms));

@@ -28,6 +28,8 @@ impl Event {
     }
 }
 
+type Headers = Vec<(String, String)>;
+
 /// What the module's `switch_event_t *` points to.
 struct Filling {
     kind: Kind,
@@ -54,7 +56,7 @@ pub(crate) struct Events {
     live: Vec<usize>,
     subclasses: Vec<String>,
     bindings: Vec<Binding>,
-    queue: VecDeque<(Kind, String, Vec<(String, String)>)>,
+    queue: VecDeque<(Kind, String, Headers)>,
     /// A callback is running.
     delivering: bool,
     thread: Option<crate::kernel::TaskId>,

@@ -1,0 +1,87 @@
+"""What a token with the right to act can do with a parked call."""
+
+import pytest
+from browser import until
+
+
+@pytest.fixture
+def parked(page, site):
+    site.park("Anna Berg", "+49 30 901820", "703")
+    page.sign_in().shows("703", "Anna Berg")
+    return page
+
+
+def closes(page):
+    until(lambda: not page.dialog_open(), 2, f"the dialog closes; it says {page.text('dialog .error')!r}")
+
+
+def test_label(parked):
+    parked.choose("703")
+    parked.act("label", "Mr Chen, invoice <b>")
+    closes(parked)
+    parked.shows("703", "Mr Chen, invoice <b>")
+    parked.choose("703")
+    assert parked.one('form[data-verb="label"] input').get_attribute("value") == "Mr Chen, invoice <b>"
+
+
+def test_ring_back_now(parked):
+    parked.choose("703")
+    parked.act("ringback")
+    closes(parked)
+    parked.shows("703", "ringing back")
+
+
+def test_transfer(parked):
+    parked.choose("703")
+    parked.act("transfer", "1000 XML default")
+    closes(parked)
+    parked.shows("703", "free")
+    until(lambda: "transferred" in parked.text("#history"), 6, "the transfer is in the history")
+
+
+def test_extend(parked):
+    before = parked.timeout_of("703")
+    parked.choose("703")
+    parked.act("extend", "120")
+    closes(parked)
+    until(lambda: parked.timeout_of("703") > before + 100, 1, "the time-out is later")
+
+
+def test_a_star_slot_can_be_acted_on(page, site):
+    site.park("Anna Berg", "+49 30 901820", "*5903")
+    page.sign_in().choose("*5903")
+    page.act("label", "starred")
+    closes(page)
+    page.shows("*5903", "starred")
+
+
+def test_an_error_of_the_server_stands_in_the_dialog(parked):
+    parked.choose("703")
+    parked.act("transfer", "1000 XML default and more")
+    until(lambda: parked.text("dialog .error"), 2, "the error is shown")
+    assert parked.dialog_open() and "Anna Berg" in parked.slot("703")
+    assert parked.one("dialog .error").get_attribute("role") == "alert"
+
+
+def test_a_server_that_is_away_is_told_in_the_dialog(parked, site):
+    parked.choose("703")
+    site.down()
+    parked.act("ringback")
+    until(lambda: "does not answer" in parked.text("dialog .error"), 3, "the error is shown")
+
+
+def test_a_call_that_ends_under_the_dialog(parked, site):
+    parked.choose("703")
+    site.end("703", "abandoned")
+    until(lambda: "not parked any more" in parked.text("dialog .error"), 1, "the end is told")
+    assert not any(button.is_enabled() for button in parked.all("dialog form button"))
+    parked.one("dialog .close").click()
+    assert parked.focused("#boards h2")
+
+
+def test_who_may_only_look_finds_nothing_to_press(page, site):
+    site.park("Anna Berg", "+49 30 901820", "703")
+    page.sign_in(site.view_token).shows("703", "Anna Berg")
+    assert page.all("#boards button, #boards a, #boards [tabindex='0']") == []
+    page.one('[data-slot="703"] .card').click()
+    assert not page.dialog_open()

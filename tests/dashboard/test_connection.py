@@ -1,0 +1,71 @@
+"""The page says when it does not know, and comes back by itself."""
+
+from browser import until
+
+
+def test_lost_and_back_with_all_that_happened_meanwhile(page, site):
+    site.park("Anna Berg", "+49 30 901820", "703")
+    page.sign_in().shows("703", "Anna Berg")
+    site.down()
+    until(lambda: "Connection lost, trying again" in page.connection(), 2, "the loss is told")
+    until(lambda: float(page.run("return getComputedStyle(document.querySelector('.dashboard')).opacity")) < 0.7, 2, "boards are grey")
+    site.end("703", "retrieved")
+    site.park("Mr Chen", "+44 20 7946 0991", "704")
+    site.up()
+    until(lambda: page.connection() == "Live", 6, "the page is back")
+    page.shows("704", "Mr Chen")
+    page.shows("703", "free")
+    site.park("Olga Petrova", "+7 495 123 4567", "705")
+    page.shows("705", "Olga Petrova")
+
+
+def test_lost_twice(page, site):
+    page.sign_in()
+    for _ in range(2):
+        site.down()
+        until(lambda: "Connection lost" in page.connection(), 2, "the loss is told")
+        site.up()
+        until(lambda: page.connection() == "Live", 8, "the page is back")
+
+
+def test_silence_counts_as_lost(page):
+    # Time runs a hundred times faster here, so that 25 s of silence last a quarter of a second.
+    told = page.module("""
+      const { Stream } = await import('./stream.js');
+      const real = window.setTimeout;
+      window.setTimeout = (run, ms) => real(run, ms / 100);
+      const silent = (signal) => new Response(new ReadableStream({
+        start: (stream) => signal.addEventListener('abort', () => stream.error(signal.reason)) }));
+      const told = [], tell = (word) => () => told.push(word), began = performance.now();
+      const stream = new Stream({ events: async (signal) => silent(signal) },
+        { open: tell('open'), lost: () => told.push('lost', performance.now() - began), change() {}, refused() {} });
+      stream.run();
+      await new Promise((resolve) => real(resolve, 450));
+      stream.close();
+      return told;
+    """)
+    assert told[:2] == ["open", "lost"] and 240 <= told[2] <= 400 and told[3] == "open"
+
+
+def test_events_cut_anywhere_are_whole(page):
+    events = page.module(r"""
+      const { EventParser } = await import('./stream.js');
+      const sent = ': ping\n\nevent: change\ndata: {"a":1}\n\nevent: change\r\ndata: 2\r\ndata: 3\r\n\r\n: ping\n\n';
+      const whole = [...new EventParser().feed(sent)];
+      const letters = new EventParser();
+      return [whole, [...sent].flatMap((letter) => [...letters.feed(letter)])];
+    """)
+    assert events == [['{"a":1}', "2\n3"]] * 2
+
+
+def test_changes_without_end_hold_nothing_up(page):
+    fetched = page.module("""
+      const { Refresher } = await import('./refresher.js');
+      const fetched = [];
+      const refresher = new Refresher(async () => fetched.push(performance.now()), { soon: 50, every: 0 });
+      const storm = setInterval(() => refresher.ask(), 5);
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      clearInterval(storm);
+      return fetched.length;
+    """)
+    assert 6 <= fetched <= 13

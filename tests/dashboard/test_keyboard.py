@@ -1,0 +1,52 @@
+"""All of it without a mouse."""
+
+from browser import Keys, until
+
+
+def tab_to(page, selector, most=20):
+    for _ in range(most):
+        page.press(Keys.TAB)
+        if page.focused(selector):
+            return
+    raise AssertionError(f"{selector} is not within {most} tabs")
+
+
+def outlined(page):
+    return page.run("const style = getComputedStyle(document.activeElement);"
+                    "return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2")
+
+
+def test_from_the_token_to_an_action_and_back(page, site):
+    site.park("Anna Berg", "+49 30 901820", "703")
+    site.park("Mr Chen", "+44 20 7946 0991", "706")
+    assert page.focused("#token")
+    page.sign_in().shows("706", "Mr Chen")
+
+    tab_to(page, '[data-slot="706"] button')
+    assert outlined(page)
+    page.press(Keys.ENTER)
+    until(page.dialog_open, 1, "the dialog is open")
+    assert page.run("return document.querySelector('dialog').contains(document.activeElement)")
+    tab_to(page, 'form[data-verb="label"] input')
+    assert outlined(page)
+    page.press("by keyboard", Keys.ENTER)
+    until(lambda: not page.dialog_open(), 2, "the dialog closes")
+    assert page.focused('[data-slot="706"] button')
+    page.shows("706", "by keyboard")
+    assert page.focused('[data-slot="706"] button')
+
+    page.press(Keys.SPACE)
+    until(page.dialog_open, 1, "the dialog is open")
+    page.press(Keys.ESCAPE)
+    until(lambda: not page.dialog_open(), 1, "escape closes the dialog")
+    assert page.focused('[data-slot="706"] button')
+
+
+def test_every_control_has_a_name(page, site):
+    site.park("Anna Berg", "+49 30 901820", "703")
+    assert page.one("#token").accessible_name == "Access token"
+    page.sign_in().shows("703", "Anna Berg")
+    assert all(control.accessible_name for control in page.all("button, summary") if control.is_displayed())
+    page.choose("703")
+    assert all(control.accessible_name for control in page.all("dialog button, dialog input"))
+    assert "Anna Berg" in page.one("dialog").accessible_name
