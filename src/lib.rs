@@ -18,6 +18,7 @@
 //! | `commands` | the `callpark` command | `attendant` and below |
 //! | `events` | `callpark::info`, lamps | `attendant` and below |
 //! | `records` | a row for each call that was parked, and what is counted from them | `attendant` and below |
+//! | `web` | dashboard, JSON API, metrics | `records`, `attendant` and below |
 //! | `module` | the exported table, load, shutdown | all; nobody uses it |
 #![deny(unsafe_code)]
 
@@ -39,3 +40,4 @@ mod host;
 mod module;
 pub mod parking;
 mod records;
+mod web;

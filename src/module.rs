@@ -9,7 +9,7 @@ use crate::host::{
     Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Status, Subclass, Ticker, Told,
     function_table,
 };
-use crate::{apps, commands, config, events, records};
+use crate::{apps, commands, config, events, records, web};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -53,6 +53,7 @@ impl Lifecycle for Module {
         };
         events::light_all();
         events::warn_of_rival();
+        web::apply();
         let ticker = Ticker::start::<EverySecond>();
         *REGISTERED.lock() =
             Some(Registered { _ticker: ticker, _told: told, _completions: completions, _events: subclass });
@@ -61,6 +62,7 @@ impl Lifecycle for Module {
 
     fn shutdown() -> Status {
         REGISTERED.lock().take();
+        web::end();
         let written = records::end();
         attendant::end();
         if written { Status::Done } else { Status::Stay }
@@ -83,7 +85,14 @@ fn begin() -> Attendant {
     Attendant::new(
         config,
         faults,
-        vec![Box::new(events::Announcer), Box::<events::Lamps>::default(), Box::new(records::Clerk)],
+        vec![
+            Box::new(events::Announcer),
+            Box::<events::Lamps>::default(),
+            Box::new(records::Clerk),
+            Box::new(web::Teller),
+            Box::new(web::Meter),
+            Box::new(web::Follower),
+        ],
     )
 }
 

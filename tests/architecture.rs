@@ -10,8 +10,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("host", &["ffi", "parking"]),
     ("attendant", &["parking", "config", "host"]),
     ("apps", &["parking", "attendant", "host"]),
-    ("commands", &["parking", "config", "attendant", "host", "apps"]),
+    ("commands", &["parking", "config", "attendant", "host", "apps", "records"]),
     ("events", &["parking", "attendant", "host"]),
+    ("records", &["parking", "config", "attendant", "host"]),
+    ("web", &["parking", "config", "attendant", "host", "records"]),
 ];
 
 fn sources(room: &Path) -> Vec<PathBuf> {

@@ -14,6 +14,7 @@ mod notice;
 mod park;
 mod retrieve;
 mod ring;
+mod rows;
 mod tell;
 mod tidings;
 mod wait;
@@ -35,6 +36,7 @@ pub(crate) use ask::digits as ask_digits;
 pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;
+pub(crate) use rows::{CallRow, LotRow};
 pub(crate) use tell::Verdict;
 
 /// The state that lives from load to shutdown.
@@ -195,6 +197,16 @@ impl Attendant {
 
     pub(crate) fn call_in(&self, slot: &Slot, lot: Option<&LotName>) -> Result<Call, Refusal> {
         self.table.lock().find(&understood(lot), slot)
+    }
+
+    /// The call in a slot of a domain.
+    pub(crate) fn call_at(&self, domain: &str, slot: &Slot) -> Result<Call, Refusal> {
+        self.table.lock().find(&Where { lot: None, domains: vec![domain.to_owned()] }, slot)
+    }
+
+    /// The slots of a lot, with their labels.
+    pub(crate) fn slots_of(&self, lot: &LotId) -> Vec<(Slot, String)> {
+        self.table.lock().slots_of(lot)
     }
 
     /// Rings back now, not at the time-out.

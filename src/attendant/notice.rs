@@ -18,6 +18,26 @@ pub(crate) enum What {
     Reload,
 }
 
+impl What {
+    /// As events and listeners name it.
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            What::Park => "park",
+            What::RingBack => "ringback",
+            What::RingBackFailed => "ringback-failed",
+            What::Label => "label",
+            What::Ended(Outcome::Retrieved) => "retrieve",
+            What::Ended(Outcome::Returned) => "return",
+            What::Ended(Outcome::Fallback) => "fallback",
+            What::Ended(Outcome::Transferred) => "transfer",
+            What::Ended(Outcome::Abandoned) => "abandon",
+            What::Full => "full",
+            What::Denied => "denied",
+            What::Reload => "reload",
+        }
+    }
+}
+
 /// Who takes a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Retriever {

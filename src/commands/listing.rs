@@ -4,75 +4,9 @@ use serde::Serialize;
 
 use super::Wrong;
 use super::parse::Format;
+use crate::attendant::{CallRow, LotRow};
 use crate::host;
-use crate::parking::{Call, LotView, Moment};
-
-/// One parked call, with the field names of the contract.
-#[derive(Serialize)]
-pub(super) struct CallRow {
-    lot: String,
-    domain: String,
-    slot: String,
-    state: &'static str,
-    wait_ms: u64,
-    parked_at: i64,
-    timeout_at: Option<i64>,
-    caller_name: String,
-    caller_number: String,
-    parker: String,
-    label: String,
-    attempt: u32,
-    uuid: String,
-    node: String,
-}
-
-impl CallRow {
-    pub(super) fn new(call: &Call, node: &str, now: Moment, epoch_ms: i64) -> CallRow {
-        let facts = &call.facts;
-        let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        CallRow {
-            lot: facts.lot.name.to_string(),
-            domain: facts.lot.domain.to_string(),
-            slot: facts.slot.to_string(),
-            state: call.state.word(),
-            wait_ms: u64::try_from(now.since(call.parked_at).as_millis()).unwrap_or(u64::MAX),
-            parked_at: facts.parked_at_ms,
-            timeout_at: call.deadline.map(|at| epoch_ms.saturating_add(ms(at.since(now)))),
-            caller_name: facts.caller.name.clone(),
-            caller_number: facts.caller.number.clone(),
-            parker: facts.parker.clone(),
-            label: call.label.to_string(),
-            attempt: call.attempt,
-            uuid: facts.uuid.clone(),
-            node: node.to_owned(),
-        }
-    }
-}
-
-/// One lot.
-#[derive(Serialize)]
-pub(super) struct LotRow {
-    lot: String,
-    domain: String,
-    size: usize,
-    used: usize,
-    free: usize,
-    longest_wait_ms: u64,
-}
-
-impl From<&LotView> for LotRow {
-    fn from(view: &LotView) -> LotRow {
-        let wait = view.longest_wait.unwrap_or_default();
-        LotRow {
-            lot: view.id.name.to_string(),
-            domain: view.id.domain.to_string(),
-            size: view.size,
-            used: view.used,
-            free: view.free,
-            longest_wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-}
+use crate::parking::Call;
 
 /// What a table shows of a row.
 pub(super) trait Row: Serialize {
@@ -210,7 +144,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::parking::{LotId, LotPlan, ParkRequest, Party, Table, Terms, Wanted, Where, parse_slots};
+    use crate::parking::{LotId, LotPlan, Moment, ParkRequest, Party, Table, Terms, Wanted, Where, parse_slots};
 
     const NAME: &str = "A&T <\"'%s, \n ]]>";
 

@@ -3,10 +3,10 @@
 use super::Wrong;
 use std::sync::Arc;
 
-use super::listing::{LotRow, all, call_rows, one};
+use super::listing::{all, call_rows, one};
 use super::parse::Words;
 use crate::apps::shown;
-use crate::attendant::Attendant;
+use crate::attendant::{Attendant, LotRow};
 use crate::host::{self, guard};
 use crate::parking::{LotName, Slot};
 use crate::records;

@@ -38,11 +38,21 @@ pub struct Settings {
     pub record_privacy: Privacy,
     /// Seconds within which a parked call should be taken.
     pub service_level: u32,
+    /// Address and port of dashboard, API and metrics; empty = none.
+    pub http_listen: String,
+    pub http_token_file: String,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { db_dsn: "callpark".into(), record_days: 90, record_privacy: Privacy::Full, service_level: 60 }
+        Settings {
+            db_dsn: "callpark".into(),
+            record_days: 90,
+            record_privacy: Privacy::Full,
+            service_level: 60,
+            http_listen: String::new(),
+            http_token_file: String::new(),
+        }
     }
 }
 

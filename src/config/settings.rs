@@ -67,8 +67,17 @@ pub const SETTINGS: &[Setting] = &[
     }),
     row("cluster", "false", "several nodes share the lots", |_, value| truth(value).map(|_| Effect::Later)),
     row("cluster-dial", "", "how a retriever's leg reaches another node", |_, _| Ok(Effect::Later)),
-    row("http-listen", "", "address of dashboard, JSON API and metrics", |_, _| Ok(Effect::Later)),
-    row("http-token-file", "", "file with the tokens for it", |_, _| Ok(Effect::Later)),
+    row("http-listen", "", "address and port of dashboard, JSON API and metrics, 127.0.0.1:8099", |config, value| {
+        if !value.is_empty() && value.parse::<std::net::SocketAddr>().is_err() {
+            return Err("not an address and a port, such as 127.0.0.1:8099".into());
+        }
+        config.settings.http_listen = value.to_owned();
+        Ok(Effect::Now)
+    }),
+    row("http-token-file", "", "file with the tokens for it, mode 0600", |config, value| {
+        config.settings.http_token_file = value.to_owned();
+        Ok(Effect::Now)
+    }),
 ];
 
 pub(super) fn read(params: &[Param], config: &mut Config, faults: &mut Vec<Fault>) {

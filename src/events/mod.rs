@@ -4,9 +4,8 @@ mod lamps;
 
 use std::ffi::CStr;
 
-use crate::attendant::{Notice, What, Witness};
+use crate::attendant::{Notice, Witness};
 use crate::host::{Event, Subclass};
-use crate::parking::Outcome;
 
 pub(crate) use lamps::{Lamps, light_all, on_probe, on_profile, warn_of_rival};
 
@@ -25,23 +24,6 @@ const RETRIEVER_UUID: &str = "CallPark-Retriever-UUID";
 const ATTEMPT: &str = "CallPark-Attempt";
 const CAUSE: &str = "CallPark-Cause";
 
-fn action(what: What) -> &'static str {
-    match what {
-        What::Park => "park",
-        What::RingBack => "ringback",
-        What::RingBackFailed => "ringback-failed",
-        What::Label => "label",
-        What::Ended(Outcome::Retrieved) => "retrieve",
-        What::Ended(Outcome::Returned) => "return",
-        What::Ended(Outcome::Fallback) => "fallback",
-        What::Ended(Outcome::Transferred) => "transfer",
-        What::Ended(Outcome::Abandoned) => "abandon",
-        What::Full => "full",
-        What::Denied => "denied",
-        What::Reload => "reload",
-    }
-}
-
 /// Claims the subclass for this module; `None` if another has it.
 pub(crate) fn reserve() -> Option<Subclass> {
     Subclass::reserve(INFO)
@@ -53,7 +35,7 @@ pub(crate) struct Announcer;
 impl Witness for Announcer {
     fn saw(&self, notice: &Notice<'_>) {
         let Some(mut event) = Event::custom(INFO) else { return };
-        event.set(ACTION, action(notice.what));
+        event.set(ACTION, notice.what.action());
         if let Some(call) = notice.call {
             let facts = &call.facts;
             event.set(LOT, &facts.lot.name);

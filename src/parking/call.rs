@@ -125,15 +125,23 @@ pub enum Outcome {
     Abandoned,
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Outcome {
+    /// The word for it on channels, in records and in metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
             Outcome::Retrieved => "retrieved",
             Outcome::Returned => "returned",
             Outcome::Fallback => "fallback",
             Outcome::Transferred => "transferred",
             Outcome::Abandoned => "abandoned",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

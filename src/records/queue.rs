@@ -211,6 +211,11 @@ impl Records {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Times that the database failed.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
     fn refused_since(&self, since: i64) -> Result<Vec<Refused>, String> {
         let stored = Store::open(&settings().db_dsn).and_then(|store| store.refused(since))?;
         let waiting = self.waiting.lock();

@@ -22,7 +22,7 @@ LOTS = f"""
 """
 USUAL = (LOTS, "", None, "")  # what `Switch.configure` was told
 # What the log may say although all is well: prompts that are not installed, and refusals that tests provoke.
-EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:fallback of|fallback for|exit of|callpark\.conf\.xml|running with)|Invalid file format \[local_stream\]|Invalid Application|sofia_contact|USER_NOT_REGISTERED"
+EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-listen|fallback of|fallback for|exit of|callpark\.conf\.xml|running with)|Invalid file format \[local_stream\]|Invalid Application|sofia_contact|USER_NOT_REGISTERED"
                       r"|contains a variable")
 
 

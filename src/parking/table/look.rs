@@ -1,6 +1,6 @@
 //! How slots and lots look from outside: what lamps show.
 
-use super::Table;
+use super::{LotPlan, Table};
 use crate::parking::call::{Party, State};
 use crate::parking::names::{LotId, Slot};
 use crate::parking::terms::LampState;
@@ -59,6 +59,15 @@ impl Table {
             state: terms.map(|terms| terms.lamp_state).unwrap_or_default(),
         };
         Some((id, look))
+    }
+
+    /// The slots of a lot, or of a template, with the labels that the configuration gives them.
+    #[must_use]
+    pub fn slots_of(&self, id: &LotId) -> Vec<(Slot, String)> {
+        let own = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name)).map(|lot| &lot.plan);
+        let plan = own.or_else(|| self.templates.iter().find(|plan| plan.id == *id));
+        let label = |plan: &LotPlan, slot: &Slot| plan.labels.get(slot).cloned().unwrap_or_default();
+        plan.map(|plan| plan.slots.iter().map(|slot| (slot.clone(), label(plan, slot))).collect()).unwrap_or_default()
     }
 
     /// Whether a domain has lots of its own already.

@@ -1,0 +1,112 @@
+//! What a token with the right to view gets.
+
+use axum::Json;
+use axum::extract::Query;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::access::Rights;
+use super::routes::{Failure, Viewer, away};
+use crate::attendant::{self, CallRow, LotRow};
+use crate::host;
+use crate::records;
+
+/// A lot with more slots is shown by its calls alone.
+const MOST_SLOTS: usize = 500;
+const MOST_RECORDS: usize = 10_000;
+const MOST_DAYS: u32 = 400;
+
+#[derive(Serialize)]
+pub(super) struct Me {
+    rights: Vec<&'static str>,
+    domain: String,
+}
+
+pub(super) async fn me(Viewer(rights): Viewer) -> Json<Me> {
+    let named = [("view", rights.view), ("act", rights.act)];
+    let rights_held = named.into_iter().filter(|(_, held)| *held).map(|(name, _)| name).collect();
+    Json(Me { rights: rights_held, domain: rights.domain.unwrap_or_else(|| "*".into()) })
+}
+
+pub(super) async fn calls(Viewer(rights): Viewer) -> Result<Json<Vec<CallRow>>, Failure> {
+    let attendant = attendant::on_duty().ok_or_else(away)?;
+    let (node, now, epoch) = (attendant.node_name(), host::now(), host::epoch_ms());
+    let calls = attendant.calls(None).map_err(Failure::refused)?;
+    let seen = calls.iter().filter(|call| rights.see(&call.facts.lot.domain));
+    Ok(Json(seen.map(|call| CallRow::new(call, &node, now, epoch)).collect()))
+}
+
+#[derive(Serialize)]
+pub(super) struct Board {
+    #[serde(flatten)]
+    lot: LotRow,
+    service_level: u32,
+    slots: Vec<Place>,
+}
+
+#[derive(Serialize)]
+struct Place {
+    slot: String,
+    label: String,
+}
+
+pub(super) async fn lots(Viewer(rights): Viewer) -> Result<Json<Vec<Board>>, Failure> {
+    let attendant = attendant::on_duty().ok_or_else(away)?;
+    let service_level = attendant.settings().service_level;
+    let seen = attendant.lots().into_iter().filter(|lot| rights.see(&lot.id.domain));
+    let board = |view: crate::parking::LotView| {
+        let slots = if view.size > MOST_SLOTS { Vec::new() } else { attendant.slots_of(&view.id) };
+        let place = |(slot, label): (crate::parking::Slot, String)| Place { slot: slot.to_string(), label };
+        Board { lot: LotRow::from(&view), service_level, slots: slots.into_iter().map(place).collect() }
+    };
+    Ok(Json(seen.map(board).collect()))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Days {
+    days: Option<u32>,
+}
+
+pub(super) async fn stats(Viewer(rights): Viewer, Query(asked): Query<Days>) -> Response {
+    let days = asked.days.unwrap_or(1).clamp(1, MOST_DAYS);
+    from_the_records(move |records| {
+        let mut tallies = records.tallies(days)?;
+        tallies.retain(|tally| rights.see(&tally.domain));
+        Ok(tallies)
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Count {
+    count: Option<usize>,
+}
+
+pub(super) async fn history(Viewer(rights): Viewer, Query(asked): Query<Count>) -> Response {
+    let count = asked.count.unwrap_or(50).clamp(1, MOST_RECORDS);
+    from_the_records(move |records| {
+        let mut past = records.since(0, rights.domain.is_none().then_some(count))?;
+        past.retain(|record| rights.see(&record.domain));
+        past.truncate(count);
+        Ok(past)
+    })
+    .await
+}
+
+/// On a thread that may wait for the database.
+async fn from_the_records<T: Serialize + Send + 'static>(
+    read: impl FnOnce(&records::Records) -> Result<T, String> + Send + 'static,
+) -> Response {
+    let work = tokio::task::spawn_blocking(move || records::kept().ok_or_else(away).map(|records| read(&records)));
+    match work.await {
+        Ok(Ok(Ok(found))) => Json(found).into_response(),
+        Ok(Ok(Err(why))) => Failure::unavailable(why).into_response(),
+        Ok(Err(away)) => away.into_response(),
+        Err(_) => Failure::unavailable("a bug; see the log".into()).into_response(),
+    }
+}
+
+/// Whether a token may see anything at all of what `Rights` name.
+pub(super) fn may_look(rights: &Rights) -> bool {
+    rights.view || rights.act
+}

@@ -1,0 +1,173 @@
+//! Metrics in the OpenMetrics format, which Prometheus reads. What happens is counted as it happens; what is so at the moment is
+//! looked up when somebody asks.
+
+use std::sync::OnceLock;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::routes::away;
+use crate::attendant::{self, Notice, What, Witness};
+use crate::host::guard;
+use crate::parking::{LotId, Outcome};
+use crate::records;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct Lot {
+    lot: String,
+    domain: String,
+}
+
+impl From<&LotId> for Lot {
+    fn from(id: &LotId) -> Lot {
+        Lot { lot: id.name.to_string(), domain: id.domain.to_string() }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct LotOutcome {
+    lot: String,
+    domain: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct LotReason {
+    lot: String,
+    domain: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct LotResult {
+    lot: String,
+    domain: String,
+    result: &'static str,
+}
+
+/// What is counted from load on.
+struct Counts {
+    parked: Family<Lot, Counter>,
+    ended: Family<LotOutcome, Counter>,
+    refused: Family<LotReason, Counter>,
+    ring_backs: Family<LotResult, Counter>,
+    waits: Family<Lot, Histogram>,
+}
+
+fn counts() -> &'static Counts {
+    static COUNTS: OnceLock<Counts> = OnceLock::new();
+    COUNTS.get_or_init(|| Counts {
+        parked: Family::default(),
+        ended: Family::default(),
+        refused: Family::default(),
+        ring_backs: Family::default(),
+        waits: Family::new_with_constructor(|| {
+            Histogram::new([5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0])
+        }),
+    })
+}
+
+pub(crate) struct Meter;
+
+impl Witness for Meter {
+    fn saw(&self, notice: &Notice<'_>) {
+        let Some(id) = notice.call.map(|call| &call.facts.lot).or(notice.lot) else { return };
+        let (lot, domain) = (id.name.to_string(), id.domain.to_string());
+        let counts = counts();
+        let ring_back = |result| LotResult { lot: lot.clone(), domain: domain.clone(), result };
+        let refusal = |reason| LotReason { lot: lot.clone(), domain: domain.clone(), reason };
+        match notice.what {
+            What::Park => {
+                counts.parked.get_or_create(&id.into()).inc();
+            }
+            What::Ended(outcome) => {
+                counts.waits.get_or_create(&id.into()).observe(notice.wait.as_secs_f64());
+                if outcome == Outcome::Returned {
+                    counts.ring_backs.get_or_create(&ring_back("answered")).inc();
+                }
+                let outcome = outcome.word();
+                counts.ended.get_or_create(&LotOutcome { lot, domain, outcome }).inc();
+            }
+            What::Full => {
+                counts.refused.get_or_create(&refusal("full")).inc();
+            }
+            What::Denied => {
+                counts.refused.get_or_create(&refusal("denied")).inc();
+            }
+            What::RingBack => {
+                counts.ring_backs.get_or_create(&ring_back("started")).inc();
+            }
+            What::RingBackFailed => {
+                counts.ring_backs.get_or_create(&ring_back("failed")).inc();
+            }
+            What::Label | What::Reload => {}
+        }
+    }
+}
+
+pub(super) fn answer() -> Response {
+    match text() {
+        Some(text) => {
+            ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+        }
+        None => away().into_response(),
+    }
+}
+
+fn text() -> Option<String> {
+    let attendant = attendant::on_duty()?;
+    let mut registry = Registry::with_prefix("freeswitch_callpark");
+    let counts = counts();
+    registry.register("parked", "Calls that were parked", counts.parked.clone());
+    registry.register("ended", "Parked calls that ended, by outcome", counts.ended.clone());
+    registry.register(
+        "refused",
+        "Calls that got no slot (full) or callers who may not (denied)",
+        counts.refused.clone(),
+    );
+    registry.register("ring_backs", "Ring backs that were started, answered and failed", counts.ring_backs.clone());
+    registry.register_with_unit("wait", "From parking to the outcome", Unit::Seconds, counts.waits.clone());
+
+    let (calls, slots, oldest) = <(Family<Lot, Gauge>, Family<Lot, Gauge>, Family<Lot, Gauge>)>::default();
+    for view in attendant.lots().iter().filter(|view| &*view.id.domain != "*") {
+        let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        calls.get_or_create(&(&view.id).into()).set(whole(view.used));
+        slots.get_or_create(&(&view.id).into()).set(whole(view.size));
+        let wait = view.longest_wait.unwrap_or_default().as_secs();
+        oldest.get_or_create(&(&view.id).into()).set(i64::try_from(wait).unwrap_or(i64::MAX));
+    }
+    registry.register("calls", "Calls that are parked now", calls);
+    registry.register("slots", "Slots there are", slots);
+    registry.register_with_unit(
+        "oldest_call",
+        "Wait of the call that waits longest; 0 where none does",
+        Unit::Seconds,
+        oldest,
+    );
+
+    let records = records::kept();
+    let of_records = |count: fn(&records::Records) -> u64| records.as_ref().map_or(0, |records| count(records));
+    for (name, help, value) in [
+        ("store_errors", "Times that the database of the records failed", of_records(|records| records.errors())),
+        ("records_dropped", "Records that are lost", of_records(|records| records.dropped())),
+        ("panics_caught", "Bugs of the module that were caught", guard::caught()),
+    ] {
+        let counter: Counter = Counter::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
+    let waiting: Gauge = Gauge::default();
+    waiting.set(records.as_ref().map_or(0, |records| i64::try_from(records.backlog()).unwrap_or(i64::MAX)));
+    registry.register("records_waiting", "Records that wait for the database", waiting);
+
+    let mut text = String::new();
+    encode(&mut text, &registry).ok()?;
+    Some(text)
+}

@@ -1,0 +1,66 @@
+//! The dashboard's files, which are in the module itself.
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const IMAGE: &str = "image/svg+xml";
+
+macro_rules! files {
+    ($($name:literal $kind:ident),* $(,)?) => { &[$((concat!("/", $name), $kind, include_str!(concat!("page/", $name)))),*] };
+}
+
+const FILES: &[(&str, &str, &str)] = files![
+    "actions.js" SCRIPT,
+    "announcer.js" SCRIPT,
+    "api.js" SCRIPT,
+    "base.css" STYLE,
+    "board.css" STYLE,
+    "board.js" SCRIPT,
+    "boards.js" SCRIPT,
+    "calls.js" SCRIPT,
+    "charts.js" SCRIPT,
+    "connection.js" SCRIPT,
+    "dashboard.js" SCRIPT,
+    "dom.js" SCRIPT,
+    "history.js" SCRIPT,
+    "icon.svg" IMAGE,
+    "icons.js" SCRIPT,
+    "index.html" HTML,
+    "main.js" SCRIPT,
+    "records.css" STYLE,
+    "refresher.js" SCRIPT,
+    "sign_in.js" SCRIPT,
+    "slot.js" SCRIPT,
+    "stream.js" SCRIPT,
+    "time.js" SCRIPT,
+    "today.js" SCRIPT,
+    "totals.js" SCRIPT,
+];
+
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let index = FILES.iter().filter(|(path, ..)| *path == "/index.html").map(|(_, kind, text)| ("/", *kind, *text));
+    FILES.iter().copied().chain(index).fold(Router::new(), |router, (path, kind, text)| {
+        router.route(path, get(move || async move { ([(CONTENT_TYPE, kind)], text) }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FILES;
+
+    #[test]
+    fn every_file_of_the_page_is_served() {
+        let mut there: Vec<String> = std::fs::read_dir("src/web/page")
+            .unwrap()
+            .map(|entry| format!("/{}", entry.unwrap().file_name().into_string().unwrap()))
+            .collect();
+        there.sort();
+        let mut served: Vec<&str> = FILES.iter().map(|(path, ..)| *path).collect();
+        served.sort_unstable();
+        assert_eq!(there, served);
+    }
+}

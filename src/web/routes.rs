@@ -1,0 +1,187 @@
+//! Which path is what, and what every answer has in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, REFERRER_POLICY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::access::{Rights, Tokens};
+use super::{actions, changes, look, metrics, page};
+use crate::parking::Refusal;
+
+pub(super) type Router = axum::Router;
+
+const OPENAPI: &str = include_str!("openapi.json");
+/// Bytes of a request's body, at most.
+const BODY: usize = 8 * 1024;
+/// Guessing tokens is slow.
+const WRONG_TOKEN: Duration = Duration::from_millis(300);
+/// The page runs nothing and loads nothing but its own files.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+#[derive(Clone)]
+pub(super) struct Door {
+    tokens: Arc<Tokens>,
+    /// Only this machine can knock.
+    loopback: bool,
+    stopped: watch::Receiver<bool>,
+}
+
+pub(super) fn router(tokens: Tokens, loopback: bool, stopped: watch::Receiver<bool>) -> Router {
+    axum::Router::new()
+        .merge(page::routes())
+        .route("/healthz", get(async || "ok"))
+        .route("/metrics", get(scrape))
+        .route("/api/v1/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI)))
+        .route("/api/v1/me", get(look::me))
+        .route("/api/v1/calls", get(look::calls))
+        .route("/api/v1/lots", get(look::lots))
+        .route("/api/v1/stats", get(look::stats))
+        .route("/api/v1/history", get(look::history))
+        .route("/api/v1/events", get(listen))
+        .route("/api/v1/calls/{domain}/{slot}/{action}", post(actions::act))
+        .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path".into()))
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn(guarded))
+        .with_state(Door { tokens: Arc::new(tokens), loopback, stopped })
+}
+
+/// Headers of every answer; and no page of another site acts through a browser here.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = if is_foreign(&request) {
+        Failure::new(StatusCode::FORBIDDEN, "from another site".into()).into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn is_foreign(request: &Request) -> bool {
+    let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let own = |origin: &str| origin.split_once("://").map(|(_, host)| host) == header(HOST);
+    request.method() != Method::GET && header(ORIGIN).is_some_and(|origin| !own(origin))
+}
+
+async fn listen(State(door): State<Door>, Viewer(rights): Viewer) -> Response {
+    changes::listen(rights, door.stopped)
+}
+
+async fn scrape(State(door): State<Door>, parts: Parts) -> Response {
+    if !door.loopback {
+        match door.rights(&parts).await {
+            Ok(rights) if look::may_look(&rights) && rights.domain.is_none() => {}
+            Ok(_) => return Failure::new(StatusCode::FORBIDDEN, "metrics are of all domains".into()).into_response(),
+            Err(failure) => return failure.into_response(),
+        }
+    }
+    metrics::answer()
+}
+
+impl Door {
+    async fn rights(&self, parts: &Parts) -> Result<Rights, Failure> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some(token) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+            return Err(Failure::new(StatusCode::UNAUTHORIZED, "a token is needed".into()));
+        };
+        match self.tokens.rights(token.trim()) {
+            Some(rights) => Ok(rights),
+            None => {
+                tokio::time::sleep(WRONG_TOKEN).await;
+                Err(Failure::new(StatusCode::UNAUTHORIZED, "unknown token".into()))
+            }
+        }
+    }
+}
+
+/// Whoever may look.
+pub(super) struct Viewer(pub(super) Rights);
+
+impl FromRequestParts<Door> for Viewer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Viewer, Failure> {
+        let rights = door.rights(parts).await?;
+        let forbidden = || Failure::new(StatusCode::FORBIDDEN, "this token may not look".into());
+        look::may_look(&rights).then_some(Viewer(rights)).ok_or_else(forbidden)
+    }
+}
+
+/// Whoever may act.
+pub(super) struct Actor(pub(super) Rights);
+
+impl FromRequestParts<Door> for Actor {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Actor, Failure> {
+        let rights = door.rights(parts).await?;
+        let forbidden = || Failure::new(StatusCode::FORBIDDEN, "this token may only look".into());
+        if rights.act { Ok(Actor(rights)) } else { Err(forbidden()) }
+    }
+}
+
+/// What went wrong, as JSON.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct Said {
+    error: String,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, why: String) -> Failure {
+        Failure { status, why }
+    }
+
+    pub(super) fn unavailable(why: String) -> Failure {
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    }
+
+    /// By whose fault the rules said no.
+    pub(super) fn refused(refusal: Refusal) -> Failure {
+        let status = match &refusal {
+            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) | Refusal::Empty(_) => StatusCode::NOT_FOUND,
+            _ => StatusCode::CONFLICT,
+        };
+        Failure::new(status, refusal.to_string())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(Said { error: self.why })).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+pub(super) fn away() -> Failure {
+    Failure::unavailable("mod_callpark is being unloaded".into())
+}

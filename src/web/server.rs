@@ -1,0 +1,101 @@
+//! The listener, its connections and their limits, on a thread of its own.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use super::access::Tokens;
+use super::routes::{self, Router};
+use crate::host::guard;
+
+/// Connections at once: more are closed as they come.
+const CONNECTIONS: usize = 256;
+/// For how long a connection may take to send its headers, or be idle.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Bytes of a request's headers, at most.
+const HEADERS: usize = 16 * 1024;
+/// For how long shutdown waits for requests under way.
+const LAST: Duration = Duration::from_secs(1);
+
+/// A server that runs until it is stopped.
+pub(super) struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    pub(super) fn start(address: SocketAddr, tokens: Tokens) -> Result<Server, String> {
+        let listener = std::net::TcpListener::bind(address).map_err(|why| why.to_string())?;
+        let address = listener.local_addr().map_err(|why| why.to_string())?;
+        listener.set_nonblocking(true).map_err(|why| why.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(4)
+            .thread_name("callpark-http")
+            .build()
+            .map_err(|why| why.to_string())?;
+        let (stop, stopped) = watch::channel(false);
+        let router = routes::router(tokens, address.ip().is_loopback(), stopped.clone());
+        let body = move || {
+            guard::fence("http", (), || {
+                runtime.block_on(serve(listener, router, stopped));
+                runtime.shutdown_timeout(LAST);
+            });
+        };
+        let thread =
+            std::thread::Builder::new().name("callpark-http".into()).spawn(body).map_err(|why| why.to_string())?;
+        Ok(Server { address, stop, thread })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn stop(self) {
+        let _ = self.stop.send(true);
+        if self.thread.join().is_err() {
+            log::error!("the thread of the dashboard ended in a panic");
+        }
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(why) => return log::error!("http-listen: {why}"),
+    };
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of file descriptors, most often: others may close theirs.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Ok(permit) = Arc::clone(&free).try_acquire_owned() else { continue };
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let _: Result<(), _> = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .max_buf_size(HEADERS)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            drop(permit);
+            Ok::<(), Infallible>(())
+        });
+    }
+}

@@ -1,0 +1,256 @@
+"""Dashboard's API, metrics and their safety, on a running FreeSWITCH."""
+
+import hashlib
+import http.client
+import json
+import socket
+import threading
+import time
+import urllib.parse
+
+import pytest
+from jsonschema import Draft202012Validator
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from conftest import LOTS, MUSIC
+from switch import free_port, wait_for
+from test_ringback import lot
+from test_story import park_by_transfer
+
+ALL, LOOK, OTHER = "all-may-0123456789", "look-only-0123456789", "other-domain-0123456789"
+
+
+class Site:
+    """The HTTP side of the switch."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def ask(self, path, token=ALL, method="GET", body=None, headers=()):
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        more = {"Authorization": f"Bearer {token}"} if token else {}
+        if body is not None:
+            more["Content-Type"] = "application/json"
+            body = json.dumps(body) if not isinstance(body, (str, bytes)) else body
+        line.request(method, path, body, {**more, **dict(headers)})
+        answer = line.getresponse()
+        text = answer.read().decode()
+        line.close()
+        return answer.status, (json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text), answer.headers
+
+    def get(self, path, token=ALL):
+        status, body, _ = self.ask(f"/api/v1/{path}", token)
+        assert status == 200, body
+        return body
+
+    def act(self, slot, verb, body=None, token=ALL, domain="callpark.test", **more):
+        return self.ask(f"/api/v1/calls/{domain}/{urllib.parse.quote(slot, safe='')}/{verb}", token, "POST", body or {}, **more)[:2]
+
+
+@pytest.fixture
+def site(switch):
+    port = free_port(socket.SOCK_STREAM)
+    tokens = switch.dir / "tokens"
+    hashed = hashlib.sha256(LOOK.encode()).hexdigest()
+    tokens.write_text(f"# desks\n{ALL} view,act *\nsha256:{hashed} view *\n{OTHER} view,act other.test\n")
+    tokens.chmod(0o600)
+    settings = f'<param name="http-listen" value="127.0.0.1:{port}"/><param name="http-token-file" value="{tokens}"/>'
+    assert switch.reload(LOTS, settings).startswith("+OK")
+    yield Site(port)
+    assert switch.reload(LOTS).startswith("+OK")
+
+
+def test_the_api_tells_what_the_command_tells(switch, phones, site):
+    caller, row = park_by_transfer(phones, switch, name="A&T <'%s")
+    [seen] = site.get("calls")
+    told = switch.calls()[0]
+    for changing in ("wait_ms",):
+        assert abs(seen.pop(changing) - told.pop(changing)) < 2000
+    assert seen == told
+    main = next(lot for lot in site.get("lots") if (lot["lot"], lot["domain"]) == ("main", "callpark.test"))
+    assert (main["used"], main["free"], main["service_level"]) == (1, 9, 60) and [s["slot"] for s in main["slots"]][0] == "701"
+    assert site.get("me") == {"rights": ["view", "act"], "domain": "*"}
+    caller.hang_up()
+    assert wait_for(lambda: site.get("calls") == [])
+    record = wait_for(lambda: site.get("history?count=1"))[0]
+    assert record["uuid"] == row["uuid"] and record["outcome"] == "abandoned"
+    assert sum(tally["parked"] for tally in site.get("stats?days=1")) >= 1
+
+
+def test_every_answer_is_as_the_description_says(switch, phones, site):
+    description = site.ask("/api/v1/openapi.json", token=None)[1]
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(switch.calls)
+    gone = phones(says=600).call("do-park-702")
+    gone.hang_up()
+    assert wait_for(lambda: site.get("history"))
+
+    def check(path, answer, status="200", method="get"):
+        operation = description["paths"][path][method]
+        schema = operation["responses"][status]["content"]["application/json"]["schema"]
+        errors = list(Draft202012Validator({**schema, "components": description["components"]}).iter_errors(answer))
+        assert not errors, f"{path}: {errors[0].message}"
+
+    for path in ("me", "calls", "lots", "stats", "history"):
+        check(f"/api/v1/{path}", site.get(path))
+    for verb, body in (("label", {"text": "x"}), ("extend", {"seconds": 30}), ("ringback", {})):
+        status, answer = site.act("701", verb, body)
+        check(f"/api/v1/calls/{{domain}}/{{slot}}/{verb}", answer, str(status), "post")
+    check("/api/v1/calls", site.ask("/api/v1/calls", token=None)[1], "401")
+    assert set(description["paths"]) >= {"/metrics", "/healthz", "/api/v1/events"}
+    caller.hang_up()
+
+
+def test_actions(switch, phones, site):
+    assert switch.reload(lot(("park-timeout", "60")), switch.written[1]).startswith("+OK")
+    caller, row = park_by_transfer(phones, switch)
+    status, call = site.act("701", "label", {"text": "Mr Chen"})
+    assert (status, call["label"]) == (200, "Mr Chen") and switch.calls()[0]["label"] == "Mr Chen"
+    before = call["timeout_at"]
+    status, call = site.act("701", "extend", {"seconds": 100})
+    assert status == 200 and abs(call["timeout_at"] - before - 100_000) < 2000
+    phones.made[0].on_ring = None
+    assert site.act("701", "ringback")[0] == 200 and wait_for(lambda: switch.calls()[0]["state"] == "ringing-back")
+    assert site.act("701", "transfer", {"destination": "tone-1300"})[0] == 200 and caller.audio.hears(1300)
+    assert site.act("701", "ringback") == (404, {"error": "nobody is parked in slot 701"})
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("slot, verb, body, status", [
+    ("701", "label", {}, 400), ("701", "label", {"text": "x" * 201}, 400), ("701", "extend", {"seconds": 0}, 400),
+    ("701", "extend", {"seconds": "x"}, 422), ("701", "transfer", {"destination": "no-such-extension"}, 409),
+    ("701", "explode", {}, 404), ("7x1", "label", {"text": "x"}, 400), ("799", "label", {"text": "x"}, 404),
+    ("701", "label", "{", 400), ("701", "label", {"text": "x" * 9000}, 413)])
+def test_a_bad_request_is_named_and_harms_nothing(switch, phones, site, slot, verb, body, status):
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(switch.calls)
+    assert site.act(slot, verb, body)[0] == status
+    assert caller.audio.hears(MUSIC) and switch.calls()[0]["label"] == ""
+    caller.hang_up()
+
+
+def test_rights(switch, phones, site):
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(switch.calls)
+    for path in ("me", "calls", "lots", "stats", "history", "events"):
+        for token in (None, "", "wrong-0123456789", ALL + "x"):
+            assert site.ask(f"/api/v1/{path}", token)[0] == 401, path
+    assert site.get("me", LOOK)["rights"] == ["view"] and len(site.get("calls", LOOK)) == 1
+    assert site.act("701", "label", {"text": "x"}, LOOK) == (403, {"error": "this token may only look"})
+    assert site.get("calls", OTHER) == [] and site.get("me", OTHER)["domain"] == "other.test"
+    assert all(lot["domain"] in ("other.test",) for lot in site.get("lots", OTHER))
+    assert site.act("701", "label", {"text": "x"}, OTHER)[0] == 403
+    assert site.act("701", "label", {"text": "x"}, headers={"Origin": "https://evil.example"})[0] == 403
+    assert site.act("701", "label", {"text": "x"}, headers={"Origin": f"http://127.0.0.1:{site.port}"})[0] == 200
+    secrets = [token for token in (ALL, LOOK, OTHER) if token in switch.log()]
+    assert not secrets, "a token is in the log"
+    caller.hang_up()
+
+
+def listen(site, token=ALL):
+    """The stream of changes: a list that grows, and how to end it."""
+    heard, line = [], http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    line.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {token}"})
+    answer = line.getresponse()
+    assert answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream"
+
+    def read():
+        try:
+            while text := answer.readline().decode():
+                if text.startswith("data: "):
+                    heard.append((time.monotonic(), json.loads(text[6:])))
+        except (OSError, ValueError, AttributeError):
+            pass
+
+    threading.Thread(target=read, daemon=True).start()
+    return heard, line
+
+
+def test_listeners_are_told_at_once_and_of_their_own_domain_only(switch, phones, site):
+    heard, line = listen(site)
+    foreign, other_line = listen(site, OTHER)
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(lambda: [e["action"] for _, e in heard] == ["park"], 1), heard
+    assert heard[0][1]["call"]["slot"] == "701" and heard[0][1]["domain"] == "callpark.test"
+    caller.hang_up()
+    assert wait_for(lambda: [e["action"] for _, e in heard] == ["park", "abandon"], 1)
+    assert foreign == []
+    line.close()
+    other_line.close()
+
+
+def test_metrics_are_openmetrics(switch, phones, site):
+    def value(name, **labels):
+        samples = [s for f in text_string_to_metric_families(site.ask("/metrics", token=None)[1]) for s in f.samples]
+        return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+
+    before = value("freeswitch_callpark_ended_total", outcome="abandoned")
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(lambda: value("freeswitch_callpark_calls", lot="main", domain="callpark.test") == 1)
+    assert value("freeswitch_callpark_slots", lot="main", domain="callpark.test") == 10
+    caller.hang_up()
+    assert wait_for(lambda: value("freeswitch_callpark_ended_total", outcome="abandoned") == before + 1)
+    assert value("freeswitch_callpark_calls") == 0 and value("freeswitch_callpark_panics_caught_total") == 0
+    assert value("freeswitch_callpark_wait_seconds_count", lot="main") >= 1
+    families = [f for f in text_string_to_metric_families(site.ask("/metrics", token=None)[1])]
+    assert len(families) >= 11 and all(f.documentation and f.name.startswith("freeswitch_callpark_") for f in families), [f.name for f in families]
+
+
+def test_a_thousand_idle_clients_do_not_touch_calls(switch, phones, site):
+    def idle():
+        line = socket.create_connection(("127.0.0.1", site.port))
+        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        return line
+
+    lines = [idle() for _ in range(1000)]
+    began = time.monotonic()
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(switch.calls) and caller.audio.hears(MUSIC)
+    assert time.monotonic() - began < 3
+    for line in lines:
+        line.close()
+    assert wait_for(lambda: answers(site), 20, 0.2), "it does not come back"
+    status, _, headers = site.ask("/api/v1/me", headers={"X-Long": "x" * 20_000})
+    assert status in (400, 431)
+    caller.hang_up()
+
+
+def answers(site):
+    try:
+        return site.ask("/healthz", token=None)[1] == "ok"
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+@pytest.mark.parametrize("listen_at, mode, text, why", [
+    ("127.0.0.1:{port}", 0o644, f"{ALL} view *", "make it 0600"), ("127.0.0.1:{port}", 0o600, "short view *", "line 1: a token of fewer"),
+    ("0.0.0.0:{port}", 0o600, "", "outside this machine it needs tokens")])
+def test_it_does_not_start_unsafe(switch, listen_at, mode, text, why):
+    port = free_port(socket.SOCK_STREAM)
+    tokens = switch.dir / "bad-tokens"
+    tokens.write_text(text)
+    tokens.chmod(mode)
+    before = len(switch.log())
+    assert switch.reload(LOTS, f'<param name="http-listen" value="{listen_at.format(port=port)}"/><param name="http-token-file" value="{tokens}"/>').startswith("+OK")
+    assert wait_for(lambda: why in switch.log()[before:])
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+    assert switch.reload(LOTS).startswith("+OK")
+
+
+def test_the_page_is_served_with_a_strict_policy(switch, site):
+    status, page, headers = site.ask("/", token=None)
+    assert status == 200 and page.startswith("<!doctype html>") and "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
+    status, _, headers = site.ask("/main.js", token=None)
+    assert status == 200 and headers["Content-Type"].startswith("text/javascript")
+    assert site.ask("/../Cargo.toml", token=None)[0] == 404 and site.ask("/secret", token=None)[0] == 404
+
+
+def test_unload_while_somebody_listens(switch, site):
+    heard, line = listen(site)
+    assert switch.api("unload mod_callpark").startswith("+OK")
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", site.port), timeout=1)
+    assert "+OK" in switch.api("load mod_callpark") and wait_for(lambda: answers(site))
+    line.close()
