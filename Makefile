@@ -5,7 +5,7 @@ MODULE := target/release/libmod_callpark.so
 FREESWITCH_PREFIX ?= $(shell scripts/find-freeswitch)
 export FREESWITCH_PREFIX
 
-.PHONY: help build test lint rules abi live run bench install uninstall clean needs
+.PHONY: help build test lint rules abi live page run bench install uninstall clean needs test-needs
 
 help: ## this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -13,7 +13,7 @@ help: ## this
 build: needs ## the module: target/release/libmod_callpark.so
 	$(CARGO) build --release
 
-test: needs lint rules abi live ## everything, on what is installed here
+test: test-needs lint rules abi live page ## everything, on what is installed here
 
 lint: needs
 	$(CARGO) fmt --check
@@ -26,13 +26,16 @@ rules: needs ## unit and property tests, no FreeSWITCH
 abi: needs ## our headers against those of every installed FreeSWITCH
 	scripts/prove-abi
 
-live: needs build ## real calls on a real FreeSWITCH
+live: test-needs build ## real calls on a real FreeSWITCH
 	CALLPARK_MODULE=$(MODULE) scripts/test-live
+
+page: test-needs build ## the dashboard in a browser
+	CALLPARK_MODULE=$(MODULE) scripts/test-page
 
 run: needs build ## a private FreeSWITCH with the module in it; without FreeSWITCH, a simulated day
 	@if [ -n "$(FREESWITCH_PREFIX)" ]; then scripts/start-private $(MODULE) "$(FREESWITCH_PREFIX)"; \
 	else echo "no FreeSWITCH is installed here: the same module on simulated calls"; \
-	$(CARGO) run --release -q -p simulator -- $(MODULE); fi
+	$(CARGO) run --release -q -p simulator -- $(MODULE) --dashboard 127.0.0.1:8099 --speed 60; fi
 
 bench: needs ## cost of the rules
 	$(CARGO) bench
@@ -48,3 +51,6 @@ clean:
 
 needs:
 	@scripts/install-needs
+
+test-needs:
+	@scripts/install-needs test

@@ -11,9 +11,15 @@ It starts with no parked call, with lot `main` (701-720, 701 labelled "Front des
 import shutil
 
 import pytest
+import real
 from browser import Page, start_browser, webdriver
+from fake import Fake
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "stand_in: on the stand-in even where FreeSWITCH is installed")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -29,9 +35,23 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(f"skipped: no chromium ({count} page tests)")
 
 
+@pytest.fixture(scope="session")
+def freeswitch():
+    """The module itself, where FreeSWITCH is installed; else nothing, and a stand-in serves the page."""
+    if not real.there():
+        yield None
+        return
+    running = real.Real()
+    yield running
+    running.stop()
+
+
 @pytest.fixture
-def site():
-    from fake import Fake
+def site(freeswitch, request):
+    """Tests of the page alone are marked `stand_in`: they need callers that no telephone brings, or a great many."""
+    if freeswitch and not request.node.get_closest_marker("stand_in"):
+        yield freeswitch.fresh()
+        return
     fake = Fake()
     yield fake
     fake.down()

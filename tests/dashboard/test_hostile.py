@@ -3,6 +3,8 @@
 import pytest
 from layout import faults
 
+pytestmark = pytest.mark.stand_in
+
 NAMES = {
     "image": "<img src=x onerror=\"document.title='owned'\">",
     "script": "</script><script>document.title='owned'</script>",

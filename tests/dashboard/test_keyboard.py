@@ -1,6 +1,9 @@
 """All of it without a mouse."""
 
+import pytest
 from browser import Keys, until
+
+pytestmark = pytest.mark.stand_in
 
 
 def tab_to(page, selector, most=20):

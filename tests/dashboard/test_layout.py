@@ -4,6 +4,8 @@ import pytest
 from browser import DESK, PHONE, WALL, until
 from layout import contrasts, faults
 
+pytestmark = pytest.mark.stand_in
+
 # 320 px is also a desk whose reader enlarged the page fourfold.
 SIZES = {"smallest": (320, 640), "phone": PHONE, "tablet": (768, 1024), "desk": DESK, "wall": WALL, "large wall": (3840, 2160)}
 CALLERS = [("701", "Anna Berg", "+49 30 901820"), ("702", "Northwind Logistics GmbH & Co. KG", "+49 40 3344 5500"),

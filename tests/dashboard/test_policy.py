@@ -1,5 +1,8 @@
 """The server forbids what the page does not need."""
 
+import pytest
+
+pytestmark = pytest.mark.stand_in
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
           "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 

@@ -1,6 +1,8 @@
 """What the page computes by itself: urgency, times, and clocks that disagree."""
 
+import pytest
 
+pytestmark = pytest.mark.stand_in
 def test_urgency_follows_the_service_level(page):
     assert page.module("""
       const { urgency } = await import('./calls.js');

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::api::Asked;
 use crate::console::Console;
+use crate::database::Database;
 use crate::dialplan::Dialplan;
 use crate::event::Events;
 use crate::fault::Plan;
@@ -44,6 +45,7 @@ pub(crate) struct State {
     pub(crate) configurations: Configurations,
     pub(crate) console: Console,
     pub(crate) asked: Asked,
+    pub(crate) database: Database,
     pub(crate) tasks: Tasks,
     pub(crate) modules: Modules,
     pub(crate) log: Vec<LogLine>,
@@ -76,6 +78,7 @@ impl Core {
             configurations: Configurations::default(),
             console: Console::default(),
             asked: Asked::default(),
+            database: Database::default(),
             tasks: Tasks::default(),
             modules: Modules::default(),
             log: Vec::new(),

@@ -1,10 +1,53 @@
-//! The database layer of a host whose database is not there. What the module wants to keep, it keeps waiting.
+//! The core's database layer: one SQLite in memory for a world, whatever the DSN says.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 
 use crate::core::enter;
 use crate::ffi::{self, switch_status_t as Status};
+use crate::text::{from_c, from_malloc, to_c};
+
+pub(crate) struct Database {
+    connection: Connection,
+    /// Connections that are handed out and not given back.
+    out: usize,
+}
+
+impl Default for Database {
+    fn default() -> Database {
+        let connection = Connection::open_in_memory().expect("SQLite opens a database in memory");
+        Database { connection, out: 0 }
+    }
+}
+
+impl Database {
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        if self.out > 0 { vec![format!("{} database connections are not given back", self.out)] } else { Vec::new() }
+    }
+
+    fn rows(&self, sql: &str) -> rusqlite::Result<Vec<Vec<Option<String>>>> {
+        let mut statement = self.connection.prepare(sql)?;
+        let columns = statement.column_count();
+        let mut found = Vec::new();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            found.push((0..columns).map(|at| row.get_ref(at).map(text)).collect::<rusqlite::Result<_>>()?);
+        }
+        Ok(found)
+    }
+}
+
+fn text(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+    }
+}
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn _switch_cache_db_get_db_handle_dsn(
@@ -14,46 +57,83 @@ pub(crate) unsafe extern "C" fn _switch_cache_db_get_db_handle_dsn(
     _function: *const c_char,
     _line: c_int,
 ) -> Status {
-    enter("_switch_cache_db_get_db_handle_dsn");
+    let call = enter("_switch_cache_db_get_db_handle_dsn");
     // SAFETY: the module's place for the handle.
+    unsafe { *handle = if call.fails { ptr::null_mut() } else { ptr::without_provenance_mut(1) } };
+    if call.fails {
+        return Status::SWITCH_STATUS_FALSE;
+    }
+    call.core.state().database.out += 1;
+    Status::SWITCH_STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_cache_db_release_db_handle(handle: *mut *mut ffi::switch_cache_db_handle_t) {
+    let call = enter("switch_cache_db_release_db_handle");
+    // SAFETY: the module's place of the handle.
     unsafe { *handle = ptr::null_mut() };
-    Status::SWITCH_STATUS_FALSE
+    let database = &mut call.core.state().database;
+    database.out = database.out.saturating_sub(1);
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_cache_db_execute_sql(
     _handle: *mut ffi::switch_cache_db_handle_t,
-    _sql: *mut c_char,
-    _error: *mut *mut c_char,
+    sql: *mut c_char,
+    error: *mut *mut c_char,
 ) -> Status {
-    used_without_one("switch_cache_db_execute_sql")
+    let call = enter("switch_cache_db_execute_sql");
+    // SAFETY: a C string that lives through the call, and the module's place for an error.
+    unsafe {
+        let sql = from_c(sql).unwrap_or_default();
+        let done = call.core.state().database.connection.execute_batch(&sql);
+        outcome(done.map_err(|why| why.to_string()), call.fails, error)
+    }
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_cache_db_execute_sql_callback(
     _handle: *mut ffi::switch_cache_db_handle_t,
-    _sql: *const c_char,
-    _callback: ffi::switch_core_db_callback_func_t,
-    _data: *mut c_void,
-    _error: *mut *mut c_char,
+    sql: *const c_char,
+    callback: ffi::switch_core_db_callback_func_t,
+    data: *mut c_void,
+    error: *mut *mut c_char,
 ) -> Status {
-    used_without_one("switch_cache_db_execute_sql_callback")
+    let call = enter("switch_cache_db_execute_sql_callback");
+    // SAFETY: as above; the module's function is called with as many values as it is told, which live through the call.
+    unsafe {
+        let sql = from_c(sql).unwrap_or_default();
+        let found = call.core.state().database.rows(&sql);
+        if let (Ok(rows), Some(callback)) = (&found, callback) {
+            for row in rows {
+                let values: Vec<Option<CString>> = row.iter().map(|value| value.as_deref().map(to_c)).collect();
+                let pointer =
+                    |value: &Option<CString>| value.as_ref().map_or(ptr::null_mut(), |text| text.as_ptr().cast_mut());
+                let mut pointers: Vec<*mut c_char> = values.iter().map(pointer).collect();
+                callback(data, pointers.len() as c_int, pointers.as_mut_ptr(), ptr::null_mut());
+            }
+        }
+        outcome(found.map(drop).map_err(|why| why.to_string()), call.fails, error)
+    }
+}
+
+/// # Safety
+/// `error` is the module's place for an error.
+unsafe fn outcome(done: Result<(), String>, fails: bool, error: *mut *mut c_char) -> Status {
+    let why = match done {
+        Ok(()) if !fails => return Status::SWITCH_STATUS_SUCCESS,
+        Ok(()) => "made to fail".to_owned(),
+        Err(why) => why,
+    };
+    // SAFETY: by this function's contract.
+    unsafe { *error = from_malloc(&why) };
+    Status::SWITCH_STATUS_FALSE
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_cache_db_get_type(
     _handle: *mut ffi::switch_cache_db_handle_t,
 ) -> ffi::switch_cache_db_handle_type_t {
-    used_without_one("switch_cache_db_get_type");
+    enter("switch_cache_db_get_type");
     ffi::switch_cache_db_handle_type_t::SCDB_TYPE_CORE_DB
-}
-
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn switch_cache_db_release_db_handle(_handle: *mut *mut ffi::switch_cache_db_handle_t) {
-    used_without_one("switch_cache_db_release_db_handle");
-}
-
-fn used_without_one(function: &'static str) -> Status {
-    enter(function).core.misuse(format!("{function} was called without a connection"));
-    Status::SWITCH_STATUS_FALSE
 }

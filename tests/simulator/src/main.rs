@@ -9,25 +9,32 @@ use std::time::Duration;
 
 use office::Office;
 
-const USAGE: &str = "simulator <libmod_callpark.so> [--hours <n>] [--speed <n>] [--seed <n>]
+const USAGE: &str =
+    "simulator <libmod_callpark.so> [--hours <n>] [--speed <n>] [--seed <n>] [--dashboard <address:port>]
   --hours  how long the day is (8)
   --speed  simulated seconds in a second; 0: as fast as it goes (600)
-  --seed   another day (1)";
+  --seed   another day (1)
+  --dashboard  where the module serves it; off without";
 
 struct Wish {
     module: String,
     hours: u64,
     speed: u64,
     seed: u64,
+    dashboard: Option<String>,
 }
 
 fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
-    let mut wish = Wish { module: String::new(), hours: 8, speed: 600, seed: 1 };
+    let mut wish = Wish { module: String::new(), hours: 8, speed: 600, seed: 1, dashboard: None };
     while let Some(argument) = arguments.next() {
         let place = match argument.as_str() {
             "--hours" => &mut wish.hours,
             "--speed" => &mut wish.speed,
             "--seed" => &mut wish.seed,
+            "--dashboard" => {
+                wish.dashboard = arguments.next();
+                continue;
+            }
             option if option.starts_with("--") => return Err(format!("unknown option {option}")),
             _ if wish.module.is_empty() => {
                 wish.module = argument;
@@ -55,7 +62,7 @@ fn main() -> ExitCode {
         eprintln!("Ctrl-C will end this at once: {error}");
     }
     println!("These are SIMULATED calls: the module is real, FreeSWITCH, phones and people are not.\n");
-    let mut office = match Office::open(&wish.module, wish.seed) {
+    let mut office = match Office::open(&wish.module, wish.seed, wish.dashboard.as_deref()) {
         Ok(office) => office,
         Err(why) => {
             eprintln!("{} cannot be loaded: {why}", wish.module);

@@ -1,6 +1,7 @@
 //! People: callers, a receptionist who parks them, colleagues who take them, and some who lose patience.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::time::Duration;
 
 use simulator::{Caller, Event, Leg, Phone, Plan, World};
@@ -24,7 +25,7 @@ const CALLERS: [&str; 12] = [
 ];
 
 const CONFIGURATION: &str = r#"<configuration name="callpark.conf" description="Call parking">
-  <settings><param name="default-lot" value="main"/></settings>
+  <settings><param name="default-lot" value="main"/>@DASHBOARD@</settings>
   <lots>
     <lot name="main" domain="$${domain}">
       <param name="slots" value="701-710"/>
@@ -72,13 +73,34 @@ pub(crate) struct Office {
     visits: Vec<Visit>,
     told: usize,
     tally: BTreeMap<String, usize>,
+    /// Stays as long as the office.
+    _token_file: Option<tempfile::NamedTempFile>,
+}
+
+/// Makes a token for this day alone, and says where to look.
+fn show_dashboard(address: &str) -> Result<tempfile::NamedTempFile, String> {
+    let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
+    // Readable by its owner only, as the module wants it.
+    let mut file = tempfile::NamedTempFile::new().map_err(|why| why.to_string())?;
+    writeln!(file, "{token} view,act *").map_err(|why| why.to_string())?;
+    println!("Dashboard: http://{address}/   token: {token}\n");
+    Ok(file)
 }
 
 impl Office {
-    pub(crate) fn open(module: &str, seed: u64) -> Result<Office, String> {
+    /// `dashboard`: the address at which the module serves it, with a token that is made and told.
+    pub(crate) fn open(module: &str, seed: u64, dashboard: Option<&str>) -> Result<Office, String> {
         let world = World::new();
         world.set_global("domain", DOMAIN);
-        world.set_config("callpark.conf", CONFIGURATION);
+        let token_file = dashboard.map(|address| show_dashboard(address)).transpose()?;
+        let settings = match (dashboard, &token_file) {
+            (Some(address), Some(file)) => format!(
+                r#"<param name="http-listen" value="{address}"/><param name="http-token-file" value="{}"/>"#,
+                file.path().display()
+            ),
+            _ => String::new(),
+        };
+        world.set_config("callpark.conf", &CONFIGURATION.replace("@DASHBOARD@", &settings));
         world.set_dialplan(|route| dialplan(&route.extension));
         world.set_phone(RECEPTION, Phone::Answers(Duration::from_secs(4)));
         world.set_length("voicemail.wav", Duration::from_secs(20));
@@ -93,6 +115,7 @@ impl Office {
             visits: Vec::new(),
             told: 0,
             tally: BTreeMap::new(),
+            _token_file: token_file,
         };
         office.plan(5, Step::CallIn);
         Ok(office)

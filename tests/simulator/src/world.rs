@@ -430,6 +430,7 @@ impl World {
         problems.extend(state.events.leaks());
         problems.extend(state.configurations.leaks());
         problems.extend(state.console.leaks());
+        problems.extend(state.database.leaks());
         problems.extend(state.tasks.leaks());
         problems.extend(state.modules.leaks());
         problems.into_iter().collect()
