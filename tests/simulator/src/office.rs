@@ -92,7 +92,7 @@ impl Office {
     pub(crate) fn open(module: &str, seed: u64, dashboard: Option<&str>) -> Result<Office, String> {
         let world = World::new();
         world.set_global("domain", DOMAIN);
-        let token_file = dashboard.map(|address| show_dashboard(address)).transpose()?;
+        let token_file = dashboard.map(show_dashboard).transpose()?;
         let settings = match (dashboard, &token_file) {
             (Some(address), Some(file)) => format!(
                 r#"<param name="http-listen" value="{address}"/><param name="http-token-file" value="{}"/>"#,
