@@ -80,7 +80,8 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def one(self, selector):
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
+        """Waits for it, as a person would: what is on the board comes a moment after the sign-in."""
+        return until(lambda: self.all(selector), 3, f"{selector} is on the page")[0]
 
     def text(self, selector):
         return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
@@ -106,8 +107,13 @@ class Page:
         self.run(f"performance.now = () => Performance.prototype.now.call(performance) + {seconds * 1000}")
 
     def choose(self, number):
-        self.one(f'#boards [data-slot="{number}"] button').click()
-        until(self.dialog_open, 1, "the dialog is open")
+        until(lambda: self.pressed(f'#boards [data-slot="{number}"] button') and self.dialog_open(), 3, f"the dialog of {number} is open")
+
+    def pressed(self, selector):
+        """Clicks it unless the dialog is open already."""
+        if not self.dialog_open():
+            self.one(selector).click()
+        return True
 
     def dialog_open(self):
         return self.run("return document.querySelector('dialog').open")
