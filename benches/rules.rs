@@ -57,6 +57,7 @@ fn rules(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     black_box(table.park(&new, false, now).unwrap());
                     black_box(table.left(&new.uuid, Left::HungUp, now));
+                    black_box(table.touched());
                 });
             });
         }
@@ -71,6 +72,7 @@ fn rules(criterion: &mut Criterion) {
                 let pick = Pick::Slot(call.facts.slot.clone());
                 black_box(table.claim(&place(), &pick, "retriever").unwrap());
                 black_box(table.connected(&new.uuid, now));
+                black_box(table.touched());
             });
         });
     }

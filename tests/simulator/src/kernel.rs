@@ -34,8 +34,10 @@ enum Doing {
     Ready,
     Running,
     Waiting(&'static str),
-    /// Asleep where the simulator cannot see.
-    Outside,
+    /// Asleep where the simulator cannot see. `for_long`: waited for once, in vain, since the last thread ended.
+    Outside {
+        for_long: bool,
+    },
     Over,
 }
 
@@ -125,6 +127,7 @@ impl Kernel {
     pub(crate) fn finish(&self, me: TaskId) {
         let mut schedule = self.schedule.lock();
         schedule.tasks[me.0].doing = Doing::Over;
+        schedule.wait_for_outside(true);
         if schedule.awaited == Some(me) {
             schedule.horizon = schedule.now;
         }
@@ -172,7 +175,7 @@ impl Kernel {
         let mut schedule = self.schedule.lock();
         schedule.progress += 1;
         schedule.tasks[me.0].last_call = call;
-        let was_outside = schedule.tasks[me.0].doing == Doing::Outside;
+        let was_outside = matches!(schedule.tasks[me.0].doing, Doing::Outside { .. });
         let loses_turn = schedule.dice.as_mut().is_some_and(|dice| dice.u8(..) < 32);
         if was_outside || loses_turn {
             schedule.give_up_turn(me);
@@ -230,12 +233,12 @@ impl Kernel {
                 match schedule.running {
                     Some(running) if schedule.tasks[running.0].is_asleep() => {
                         schedule.running = None;
-                        schedule.tasks[running.0].doing = Doing::Outside;
+                        schedule.tasks[running.0].doing = Doing::Outside { for_long: false };
                         schedule.progress += 1;
                     }
                     Some(_) => {}
                     // Only sleepers are left, and they do not wake up from this.
-                    None if schedule.outside().all(Task::is_asleep) => return,
+                    None if schedule.outside().all(Task::is_asleep) => return schedule.wait_for_outside(false),
                     None => {}
                 }
             }
@@ -289,8 +292,19 @@ impl Schedule {
         self.ready.is_empty() && self.next_alarm().is_none()
     }
 
+    /// Those that may come back at any moment.
     fn outside(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.iter().filter(|task| task.doing == Doing::Outside)
+        self.tasks.iter().filter(|task| task.doing == Doing::Outside { for_long: false })
+    }
+
+    /// A thread that waits for the network need not be waited for each time; one that waits for another thread must be, once
+    /// that one has ended.
+    fn wait_for_outside(&mut self, wait: bool) {
+        for task in &mut self.tasks {
+            if let Doing::Outside { for_long } = &mut task.doing {
+                *for_long = !wait;
+            }
+        }
     }
 
     fn next_alarm(&self) -> Option<Micros> {
