@@ -20,6 +20,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_core_session_get_uuid",
     "switch_core_session_get_channel",
     "switch_core_session_findall",
+    "switch_core_recovery_track",
     "switch_core_event_hook_add_receive_message",
     "switch_core_event_hook_remove_receive_message",
     "switch_channel_direction",

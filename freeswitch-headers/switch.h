@@ -425,6 +425,7 @@ switch_core_session_t *switch_core_session_perform_locate(const char *uuid_str, 
 void switch_core_session_rwunlock(switch_core_session_t *session);
 char *switch_core_session_get_uuid(switch_core_session_t *session);
 switch_console_callback_match_t *switch_core_session_findall(void);
+void switch_core_recovery_track(switch_core_session_t *session);
 switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);
 switch_memory_pool_t *switch_core_session_get_pool(switch_core_session_t *session);
 switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session,

@@ -18,6 +18,7 @@
 //! | `commands` | the `callpark` command | `attendant` and below |
 //! | `events` | `callpark::info`, lamps | `attendant` and below |
 //! | `records` | a row for each call that was parked, and what is counted from them | `attendant` and below |
+//! | `register` | which call is in which slot, in the database: for the next start, and for the other nodes | `records`, `attendant` and below |
 //! | `web` | dashboard, JSON API, metrics | `records`, `attendant` and below |
 //! | `module` | the exported table, load, shutdown | all; nobody uses it |
 #![deny(unsafe_code)]
@@ -40,4 +41,5 @@ mod host;
 mod module;
 pub mod parking;
 mod records;
+mod register;
 mod web;

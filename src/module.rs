@@ -9,7 +9,7 @@ use crate::host::{
     Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Status, Subclass, Ticker, Told,
     function_table,
 };
-use crate::{apps, commands, config, events, records, web};
+use crate::{apps, commands, config, events, records, register, web};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -43,10 +43,12 @@ impl Lifecycle for Module {
         }
         attendant::begin(begin());
         records::begin();
+        register::begin();
         let completions = commands::completions();
         let bindings = [Binding::bind::<OnReloadXml>(), events::on_probe(), events::on_profile()];
         let Some(told) = bindings.into_iter().collect() else {
             log::error!("FreeSWITCH refused to tell of reloadxml and of lamps; not loaded");
+            register::end();
             records::end();
             attendant::end();
             return Status::Failed;
@@ -63,7 +65,7 @@ impl Lifecycle for Module {
     fn shutdown() -> Status {
         REGISTERED.lock().take();
         web::end();
-        let written = records::end();
+        let written = register::end() & records::end();
         attendant::end();
         if written { Status::Done } else { Status::Stay }
     }
@@ -81,11 +83,11 @@ fn begin() -> Attendant {
     if !faults.is_empty() {
         log::error!("running with the lot main of slots 701-720 in every domain until callpark.conf.xml is mended");
     }
-    attendant::warn_without_effect(&config);
     Attendant::new(
         config,
         faults,
         vec![
+            Box::new(register::Scribe),
             Box::new(events::Announcer),
             Box::<events::Lamps>::default(),
             Box::new(records::Clerk),
@@ -93,6 +95,7 @@ fn begin() -> Attendant {
             Box::new(web::Meter),
             Box::new(web::Follower),
         ],
+        Box::new(register::Shared),
     )
 }
 
@@ -120,5 +123,6 @@ impl OnTick for EverySecond {
         if let Some(records) = records::kept() {
             records.attend();
         }
+        register::attend();
     }
 }

@@ -10,9 +10,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("host", &["ffi", "parking"]),
     ("attendant", &["parking", "config", "host"]),
     ("apps", &["parking", "attendant", "host"]),
-    ("commands", &["parking", "config", "attendant", "host", "apps", "records"]),
+    ("commands", &["parking", "config", "attendant", "host", "apps", "records", "register"]),
     ("events", &["parking", "attendant", "host"]),
     ("records", &["parking", "config", "attendant", "host"]),
+    ("register", &["parking", "config", "attendant", "host", "records"]),
     ("web", &["parking", "config", "attendant", "host", "records"]),
 ];
 

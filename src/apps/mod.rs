@@ -24,7 +24,9 @@ pub(crate) fn add_all(interfaces: &mut Interfaces<'_>) -> bool {
 fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<Attendant>, &Leg<'_>) -> Verdict) {
     match attendant::on_duty() {
         Some(attendant) => {
-            body(&attendant, &leg);
+            if attendant.resume(&leg).is_none() {
+                body(&attendant, &leg);
+            }
         }
         None => {
             log::error!("not loaded: {} goes on in its dialplan", leg.uuid());

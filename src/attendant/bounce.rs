@@ -74,7 +74,7 @@ impl Attendant {
             }
             let until = host::now().after(terms.park_timeout.max(ROUND));
             music.play_until(leg, mailbox, until);
-            let parked = self.change(|table, now| table.park(request, false, now));
+            let parked = self.take(request, |table, now| table.park(request, false, now));
             match parked {
                 Ok(call) => return Bounced::Parked(call),
                 Err(Refusal::AlreadyParked(_)) => return Bounced::Done,
@@ -94,7 +94,7 @@ impl Attendant {
                     }
                     return false;
                 }
-                Some(Letter::NoAnswer | Letter::FallBack) => return false,
+                Some(Letter::NoAnswer | Letter::FallBack | Letter::Forget) => return false,
                 None if leg.ready() => music.play(leg, mailbox, None),
                 None => return false,
             }
@@ -123,7 +123,7 @@ impl Attendant {
         Verdict::Retrieved
     }
 
-    fn terms_of(&self, request: &ParkRequest) -> Arc<Terms> {
+    pub(super) fn terms_of(&self, request: &ParkRequest) -> Arc<Terms> {
         let terms = self.table.lock().terms_at(&request.place);
         request.amend.apply(&terms)
     }

@@ -32,7 +32,7 @@ impl Attendant {
             request.caller = identity::party(&caller);
         }
         drop(held);
-        let call = match self.change(|table, now| table.keep(&request, now)) {
+        let call = match self.take(&request, |table, now| table.keep(&request, now)) {
             Ok(call) => call,
             Err(refusal) => {
                 let verdict = self.refuse_to_park(leg, &request, refusal);
@@ -65,7 +65,7 @@ impl Attendant {
     pub(super) fn take_over(&self, leg: &Leg<'_>, request: &ParkRequest) -> Option<Result<Call, Refusal>> {
         let kept_by = leg.var(KEPT_BY)?;
         leg.unset_var(KEPT_BY);
-        Some(self.change(|table, now| table.take_over(&kept_by, request, now)))
+        Some(self.take(request, |table, now| table.take_over(&kept_by, request, now)))
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) enum Letter {
     Connect(super::Retriever),
     /// Go to the fallback.
     FallBack,
+    /// The caller is on another node now.
+    Forget,
     /// Nobody answered where a caller without a slot was ringing.
     NoAnswer,
 }

@@ -6,12 +6,14 @@
 
 mod ask;
 mod bounce;
+mod cluster;
 mod consult;
 mod fill;
 mod identity;
 mod mailbox;
 mod notice;
 mod park;
+mod recover;
 mod retrieve;
 mod ring;
 mod rows;
@@ -33,6 +35,7 @@ use crate::parking::{
 };
 
 pub(crate) use ask::digits as ask_digits;
+pub(crate) use cluster::{Bearer, Registrar};
 pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;
@@ -67,6 +70,7 @@ pub(crate) struct Attendant {
     rings: ring::Rings,
     pages: tidings::Pages,
     witnesses: Vec<Box<dyn Witness>>,
+    registrar: Box<dyn Registrar>,
     /// Why the configuration in force is not the file's; empty when it is.
     faults: Mutex<Vec<Fault>>,
     pub(crate) since: Moment,
@@ -74,7 +78,12 @@ pub(crate) struct Attendant {
 
 impl Attendant {
     /// `faults`: what was wrong with the file, if `config` is the emergency one.
-    pub(crate) fn new(config: Config, faults: Vec<Fault>, witnesses: Vec<Box<dyn Witness>>) -> Attendant {
+    pub(crate) fn new(
+        config: Config,
+        faults: Vec<Fault>,
+        witnesses: Vec<Box<dyn Witness>>,
+        registrar: Box<dyn Registrar>,
+    ) -> Attendant {
         Attendant {
             table: Mutex::new(Table::new(&config.lots, config.default_lot.as_deref())),
             config: RwLock::new(Arc::new(config)),
@@ -82,6 +91,7 @@ impl Attendant {
             rings: ring::Rings::default(),
             pages: tidings::Pages::default(),
             witnesses,
+            registrar,
             faults: Mutex::new(faults),
             since: host::now(),
         }
@@ -91,7 +101,7 @@ impl Attendant {
     pub(crate) fn reload(&self, apply: bool) -> Result<(), Vec<Fault>> {
         let outcome = read_config();
         match &outcome {
-            Ok(config) => warn_without_effect(config),
+            Ok(_) => {}
             Err(faults) => {
                 for fault in faults {
                     log::error!("{fault}");
@@ -133,6 +143,7 @@ impl Attendant {
             for witness in &self.witnesses {
                 witness.touched(self, &touched);
             }
+            self.save_changed(&touched);
         }
         answer
     }
@@ -245,6 +256,9 @@ impl Attendant {
     /// other party of one that is in a conversation; one that dialled retrieves, and is never parked itself, but an empty slot
     /// is kept for the call that its user holds.
     pub(crate) fn at_slot(&self, leg: &Leg<'_>, park: &ParkOrder, retrieve: &RetrieveOrder) -> Verdict {
+        if self.brings_ticket(leg) {
+            return self.retrieve(leg, retrieve);
+        }
         if leg.partner().is_some() || identity::was_transferred(leg) {
             return self.park(leg, park);
         }
@@ -292,13 +306,6 @@ pub(crate) fn read_config() -> Result<Config, Vec<Fault>> {
             value: String::new(),
             why: "there is no such configuration".into(),
         }]),
-    }
-}
-
-/// Says which settings of the file are accepted and do nothing in this version.
-pub(crate) fn warn_without_effect(config: &Config) {
-    if !config.without_effect.is_empty() {
-        log::warn!("callpark.conf.xml: not in effect in this version: {}", config.without_effect.join(", "));
     }
 }
 

@@ -9,6 +9,8 @@ use crate::parking::{Call, LotId, Outcome, Slot, Touched};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum What {
     Park,
+    /// A caller who was parked when FreeSWITCH died is back in the slot.
+    Recover,
     RingBack,
     RingBackFailed,
     Label,
@@ -23,6 +25,7 @@ impl What {
     pub(crate) fn action(self) -> &'static str {
         match self {
             What::Park => "park",
+            What::Recover => "recover",
             What::RingBack => "ringback",
             What::RingBackFailed => "ringback-failed",
             What::Label => "label",

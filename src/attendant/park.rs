@@ -27,6 +27,33 @@ pub(crate) enum Whose {
     Partner,
 }
 
+/// How a leg comes into its slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Coming {
+    /// By a transfer, a feature code or a command.
+    Sent,
+    /// Its far end dialled.
+    Dialled,
+    /// It was there when FreeSWITCH died.
+    Recovered,
+}
+
+impl Coming {
+    fn what(self) -> What {
+        match self {
+            Coming::Sent | Coming::Dialled => What::Park,
+            Coming::Recovered => What::Recover,
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Coming::Sent | Coming::Dialled => "parked",
+            Coming::Recovered => "recovered",
+        }
+    }
+}
+
 impl Attendant {
     /// The application: on a leg in a bridge parks the other party, tells this one the slot and lets it go; otherwise
     /// parks this leg, and comes back when it is wanted elsewhere.
@@ -57,27 +84,32 @@ impl Attendant {
                 Err(verdict) => return verdict,
             },
         };
-        let mailbox = self.mailboxes.open(&uuid);
-        describe_on_channel(leg, &call);
-        if dialled {
-            show_slot(leg, &call);
+        self.settle(leg, &call, if dialled { Coming::Dialled } else { Coming::Sent })
+    }
+
+    /// From here on the call is in its slot. Comes back when it is wanted elsewhere.
+    pub(super) fn settle(&self, leg: &Leg<'_>, call: &Call, coming: Coming) -> Verdict {
+        let facts = &call.facts;
+        let mailbox = self.mailboxes.open(&facts.uuid);
+        describe_on_channel(leg, call);
+        if coming == Coming::Dialled {
+            show_slot(leg, call);
         }
         if leg.make_audible() {
-            log::info!(
-                "parked {} in {} of {} for {}",
-                uuid,
-                call.facts.slot,
-                call.facts.lot,
-                nobody(&call.facts.parker)
-            );
+            self.save(leg, call);
+            let (done, parker) = (coming.done(), nobody(&facts.parker));
+            log::info!("{done} {} in {} of {} for {parker}", facts.uuid, facts.slot, facts.lot);
         }
-        self.notify(&Notice { call: Some(&call), leg: Some(leg), ..Notice::of(What::Park) });
-        self.spread(&call);
-        if dialled && call.facts.terms.announce && leg.ready() {
+        let wait = host::now().since(call.parked_at);
+        self.notify(&Notice { call: Some(call), leg: Some(leg), wait, ..Notice::of(coming.what()) });
+        if coming != Coming::Recovered {
+            self.spread(call);
+        }
+        if coming == Coming::Dialled && facts.terms.announce && leg.ready() {
             // Whoever takes the call at once need not hear the slot out.
-            leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), &mut UntilLetter(&mailbox));
+            leg.say(c"callpark_announce_slot", facts.slot.as_str(), &mut UntilLetter(&mailbox));
         }
-        self.look_after(leg, &call, &mailbox);
+        self.look_after(leg, call, &mailbox);
         Verdict::Parked
     }
 
@@ -86,21 +118,27 @@ impl Attendant {
     fn take_slot(&self, leg: &Leg<'_>, order: &ParkOrder, transferred: bool) -> Result<Call, Verdict> {
         let request = request(leg, order, self.parker_of(leg));
         let kept = self.take_over(leg, &request);
-        let taken = kept.unwrap_or_else(|| self.change(|table, now| table.park(&request, false, now)));
-        let refusal = match taken {
-            Ok(call) => return Ok(call),
-            Err(refusal) => refusal,
-        };
-        let slot = wanted_slot(&order.wanted);
-        let verdict = self.refuse_to_park(leg, &request, refusal);
+        let taken = kept.unwrap_or_else(|| self.take(&request, |table, now| table.park(&request, false, now)));
+        taken.or_else(|refusal| self.without_slot(leg, &request, refusal, transferred))
+    }
+
+    /// There is no slot for a leg: back to its parker until there is one; a leg that dialled is told so.
+    pub(super) fn without_slot(
+        &self,
+        leg: &Leg<'_>,
+        request: &ParkRequest,
+        refusal: Refusal,
+        transferred: bool,
+    ) -> Result<Call, Verdict> {
+        let verdict = self.refuse_to_park(leg, request, refusal);
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid");
         if transferred && nowhere && !request.parker.is_empty() {
-            match self.bounce(leg, &request, &verdict) {
+            match self.bounce(leg, request, &verdict) {
                 Bounced::Parked(call) => Ok(call),
                 Bounced::Done => Err(verdict),
             }
         } else {
-            Err(self.explain(leg, verdict, slot))
+            Err(self.explain(leg, verdict, wanted_slot(&request.wanted)))
         }
     }
 
@@ -159,7 +197,7 @@ impl Attendant {
             // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
             request.place.domains.insert(0, identity::domain(by));
         }
-        let call = self.change(|table, now| table.park(&request, true, now))?;
+        let call = self.take(&request, |table, now| table.park(&request, true, now))?;
         let extension = format!("callpark_park:{} {}", call.facts.slot, call.facts.lot);
         if leg.transfer(&extension, Some("inline"), None) {
             Ok(call)

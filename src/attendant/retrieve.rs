@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mailbox::Letter;
-use super::{Attendant, Retriever, Verdict, ask, fill, identity};
+use super::{Attendant, Bearer, Retriever, Verdict, ask, fill, identity};
 use crate::host::{self, Cancel, Dial, Leg, Located};
 use crate::parking::{Call, LotName, Party, Pick, Refusal, Slot, State, Where};
 
@@ -32,14 +32,33 @@ impl Attendant {
             let verdict = self.refuse(leg, "retrieval", verdict, lot.as_ref(), slot);
             self.explain(leg, verdict, slot)
         };
-        let user = match self.may_retrieve(leg, &place, slot) {
-            Ok(user) => user,
-            Err(verdict) => return refuse(verdict),
+        // Whoever comes from another node has been asked there whether they may.
+        let (retriever, claimed) = match self.redeem(leg) {
+            Some(Ok(Bearer { uuid, retriever })) => {
+                let retriever = Retriever { user: retriever, uuid: leg.uuid() };
+                let claimed = self.change(|table, _| table.claim_leg(&uuid, &retriever.uuid));
+                (retriever, claimed)
+            }
+            Some(Err(verdict)) => return refuse(verdict),
+            None => {
+                let user = match self.may_retrieve(leg, &place, slot) {
+                    Ok(user) => user,
+                    Err(verdict) => return refuse(verdict),
+                };
+                let retriever = Retriever { user, uuid: leg.uuid() };
+                let claimed = self.change(|table, _| table.claim(&place, &order.pick, &retriever.uuid));
+                (retriever, claimed)
+            }
         };
-        let retriever = Retriever { user, uuid: leg.uuid() };
-        let claimed = self.change(|table, _| table.claim(&place, &order.pick, &retriever.uuid));
         let call = match claimed {
             Ok(call) => call,
+            Err(Refusal::Elsewhere(slot, node)) => {
+                let Ok(call) = self.table.lock().find(&place, &slot) else {
+                    return refuse(Verdict::Refused(Refusal::Gone(slot)));
+                };
+                let verdict = self.retrieve_afar(leg, &call, &node, &retriever);
+                return if matches!(verdict, Verdict::Retrieved) { verdict } else { refuse(verdict) };
+            }
             Err(refusal) => return refuse(Verdict::Refused(refusal)),
         };
         self.rings.cancel(&call.facts.uuid);

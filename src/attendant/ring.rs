@@ -11,7 +11,7 @@ use super::fill::{filled_in, is_address};
 use super::mailbox::Letter;
 use super::{Attendant, Notice, Retriever, What};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg, Located, guard};
-use crate::parking::{Call, Due, Left, Moment, Party, RingBack, Terms, is_name};
+use crate::parking::{Call, Due, Ended, Left, Moment, Party, RingBack, Terms, is_name};
 
 /// The scheduler comes by once a second; what is due within half of that is due now, so that it is early by as much as it
 /// would be late.
@@ -105,6 +105,7 @@ impl Attendant {
                 self.rings.cancel(&call.facts.uuid);
                 self.mailboxes.post(&call.facts.uuid, Letter::FallBack);
             }
+            Due::Lost(ended) => self.lost(&ended),
             Due::Lapsed(call) => {
                 log::warn!(
                     "{} never came to slot {} of {}: free again",
@@ -114,6 +115,14 @@ impl Attendant {
                 );
             }
         }
+    }
+
+    /// A caller whom nobody recovered: that is their outcome, and the slot is free.
+    pub(super) fn lost(&self, ended: &Ended) {
+        let facts = &ended.call.facts;
+        log::warn!("{} in {} of {} was not recovered: free again", facts.uuid, facts.slot, facts.lot);
+        let what = Notice::of(What::Ended(ended.outcome));
+        self.notify(&Notice { call: Some(&ended.call), wait: ended.wait, cause: Some("not recovered"), ..what });
     }
 
     fn ring_back(self: &Arc<Self>, call: Call) {

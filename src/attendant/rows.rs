@@ -41,7 +41,7 @@ impl CallRow {
             label: call.label.to_string(),
             attempt: call.attempt,
             uuid: facts.uuid.clone(),
-            node: node.to_owned(),
+            node: call.node().map_or_else(|| node.to_owned(), |node| node.to_string()),
         }
     }
 }

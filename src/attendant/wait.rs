@@ -33,6 +33,7 @@ impl Attendant {
                     }
                 }
                 Some(Letter::FallBack) => self.fall_back(leg, call),
+                Some(Letter::Forget) => return rest(leg),
                 Some(Letter::NoAnswer) => {}
                 None if !leg.ready() => return self.say_goodbye(leg, call),
                 None if comfort.due() => comfort.play(leg, mailbox, terms.exit_key),
@@ -122,6 +123,7 @@ impl Attendant {
         self.mailboxes.close(&call.facts.uuid);
         let ended = self.change(|table, now| table.connected(&call.facts.uuid, now));
         let Some(ended) = ended else { return };
+        Self::forget_stay(leg);
         other.set_var("callpark_result", "retrieved");
         leg.set_var("callpark_retriever", &retriever.user);
         // Whoever transfers this caller next is not the one who transferred it to us.
@@ -133,6 +135,7 @@ impl Attendant {
 
     fn say_goodbye(&self, leg: &Leg<'_>, call: &Call) {
         self.mailboxes.close(&call.facts.uuid);
+        Self::forget_stay(leg);
         let how = if leg.hung_up() { Left::HungUp } else { Left::Moved };
         self.rings.cancel(&call.facts.uuid);
         let ended = self.change(|table, now| table.left(&call.facts.uuid, how, now));
@@ -161,6 +164,14 @@ impl Attendant {
             retriever,
             ..Notice::of(What::Ended(ended.outcome))
         });
+    }
+}
+
+/// Until the leg is hung up, without a sound: whoever was at its other end hears another node's.
+fn rest(leg: &Leg<'_>) {
+    Attendant::forget_stay(leg);
+    while leg.ready() {
+        leg.sleep(Duration::from_millis(200));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::apps::shown;
 use crate::attendant::{Attendant, LotRow};
 use crate::host::{self, guard};
 use crate::parking::{LotName, Slot};
-use crate::records;
+use crate::{records, register};
 
 pub(super) fn list(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
@@ -64,6 +64,7 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         ("up", format!("{up} s")),
         ("lots", attendant.lots().len().to_string()),
         ("parked calls", attendant.call_count().to_string()),
+        ("slot register", if register::answers() { "answers".into() } else { "does not answer".into() }),
         ("records waiting", backlog.to_string()),
         ("records dropped", dropped.to_string()),
         ("panics caught", guard::caught().to_string()),

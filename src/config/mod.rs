@@ -26,8 +26,6 @@ pub struct Config {
     /// What this FreeSWITCH is called in listings; `None` = its host's name.
     pub node_name: Option<String>,
     pub settings: Settings,
-    /// Settings of the contract that this version accepts and does not act on yet, for a warning.
-    pub without_effect: Vec<String>,
 }
 
 /// The settings of the module as a whole that are looked at while it runs.
@@ -41,6 +39,12 @@ pub struct Settings {
     /// Address and port of dashboard, API and metrics; empty = none.
     pub http_listen: String,
     pub http_token_file: String,
+    /// Seconds for which a dead node's slots are kept for its callers.
+    pub recover_window: u32,
+    /// Several nodes share the lots.
+    pub cluster: bool,
+    /// How a retriever's leg reaches another node: a dial string with `${...}`.
+    pub cluster_dial: String,
 }
 
 impl Default for Settings {
@@ -52,6 +56,9 @@ impl Default for Settings {
             service_level: 60,
             http_listen: String::new(),
             http_token_file: String::new(),
+            recover_window: 60,
+            cluster: false,
+            cluster_dial: String::new(),
         }
     }
 }
@@ -128,8 +135,6 @@ fn check(document: &Document) -> Result<Config, Vec<Fault>> {
         faults.push(fault("", "", "", "no <lot> in <lots>: nowhere to park"));
     }
     check_together(&config, &mut faults);
-    config.without_effect.sort();
-    config.without_effect.dedup();
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
@@ -221,6 +226,11 @@ fn check_together(config: &Config, faults: &mut Vec<Fault>) {
         } else if *lot.id.name == **next {
             faults.push(fault(&format!("lot {}", lot.id), "overflow-lot", next, "a lot cannot overflow into itself"));
         }
+    }
+    let dsn = &config.settings.db_dsn;
+    if config.settings.cluster && (dsn.starts_with("sqlite://") || !dsn.contains(':')) {
+        let why = "the nodes of a cluster share one PostgreSQL database, and db-dsn names a file of this server's";
+        faults.push(fault("settings", "cluster", "true", why));
     }
     if let Some(default) = &config.default_lot {
         // When a lot itself is faulty it is not in the list, and one fault should not be reported as two.

@@ -87,9 +87,12 @@ fn contradictions_and_collisions_are_faults() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_said() {
-    let config = read(&GOOD.replace("<settings>", r#"<settings><param name="cluster" value="true"/>"#)).unwrap();
-    assert_eq!(config.without_effect, ["cluster"]);
+fn a_cluster_needs_a_database_that_the_nodes_share() {
+    let with =
+        |more: &str| GOOD.replace("<settings>", &format!(r#"<settings><param name="cluster" value="true"/>{more}"#));
+    assert!(faults(&with("")).contains("cluster=\"true\": the nodes of a cluster share"));
+    let config = read(&with(r#"<param name="db-dsn" value="pgsql://host=db"/>"#)).unwrap();
+    assert!(config.settings.cluster);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod originate;
 mod scheduler;
 mod session;
 mod text;
+mod worker;
 mod xml;
 
 pub(crate) use api::{api, module_loaded, send_message};
@@ -34,4 +35,5 @@ pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_t
 pub(crate) use originate::{Cancel, Dial, originate};
 pub(crate) use scheduler::{OnTick, Ticker};
 pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd, every_leg};
+pub(crate) use worker::Worker;
 pub(crate) use xml::configuration;

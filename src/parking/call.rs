@@ -7,12 +7,15 @@ use std::time::Duration;
 use super::names::{LotId, Slot};
 use super::terms::{Amendment, RingBack, Terms};
 
-/// Names one stay in a slot. Never used twice, and later ones are larger.
+/// Names one stay in a slot. Never used twice; calls that were parked later have larger ones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct CallId(pub(super) u64);
+pub struct CallId {
+    pub(super) parked_at: Moment,
+    pub(super) turn: u64,
+}
 
 /// A moment on a clock that never jumps, since some start that does not matter.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Moment(pub Duration);
 
 impl Moment {
@@ -25,6 +28,11 @@ impl Moment {
     #[must_use]
     pub fn after(self, wait: Duration) -> Moment {
         Moment(self.0.saturating_add(wait))
+    }
+
+    #[must_use]
+    pub fn before(self, wait: Duration) -> Moment {
+        Moment(self.0.saturating_sub(wait))
     }
 }
 
@@ -50,6 +58,23 @@ pub struct Facts {
     pub terms: Arc<Terms>,
     /// What the call's own variables changed in its lot's terms.
     pub amendment: Amendment,
+}
+
+impl Call {
+    /// The node that has it; `None` if it is this one.
+    #[must_use]
+    pub fn node(&self) -> Option<&Arc<str>> {
+        match &self.state {
+            State::Elsewhere { node, .. } => Some(node),
+            _ => None,
+        }
+    }
+
+    /// Whether its caller is a leg of this FreeSWITCH, or is to be one.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        !matches!(self.state, State::Missing | State::Elsewhere { .. })
+    }
 }
 
 impl Facts {
@@ -80,6 +105,42 @@ pub enum State {
     },
     /// On its way to the fallback, for the moment that takes.
     FallingBack,
+    /// The FreeSWITCH that had it died: the slot is kept for the caller, who may be recovered.
+    Missing,
+    /// Parked on another node of the cluster, which does all that there is to do for it and says how it is.
+    Elsewhere {
+        node: Arc<str>,
+        is: Afar,
+    },
+}
+
+/// How a call on another node is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Afar {
+    Reserved,
+    Parked,
+    RingingBack,
+    Retrieving,
+}
+
+impl Afar {
+    const ALL: [Afar; 4] = [Afar::Reserved, Afar::Parked, Afar::RingingBack, Afar::Retrieving];
+
+    /// By the word that listings have for it; what is not known is not there for anybody to take.
+    #[must_use]
+    pub fn named(word: &str) -> Afar {
+        Afar::ALL.into_iter().find(|afar| afar.word() == word).unwrap_or(Afar::Reserved)
+    }
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Afar::Reserved => "reserved",
+            Afar::Parked => "parked",
+            Afar::RingingBack => "ringing-back",
+            Afar::Retrieving => "retrieving",
+        }
+    }
 }
 
 impl State {
@@ -87,7 +148,8 @@ impl State {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            State::Reserved | State::Expected => "reserved",
+            State::Reserved | State::Expected | State::Missing => "reserved",
+            State::Elsewhere { is, .. } => is.word(),
             State::Parked | State::FallingBack => "parked",
             State::RingingBack => "ringing-back",
             State::Retrieving { .. } => "retrieving",
@@ -177,6 +239,10 @@ pub enum Refusal {
     Busy(Slot, &'static str),
     /// The call in that slot may wait for ever: there is no time-out to move.
     NoTimeout(Slot),
+    /// The call in that slot is another node's: which.
+    Elsewhere(Slot, Arc<str>),
+    /// The caller in that slot was lost with FreeSWITCH, and may yet be recovered.
+    Missing(Slot),
 }
 
 impl Refusal {
@@ -191,7 +257,7 @@ impl Refusal {
             Refusal::Taken(_) | Refusal::AlreadyParked(_) => "taken",
             Refusal::Limit(_) => "limit",
             Refusal::Empty(_) => "empty",
-            Refusal::Gone(_) | Refusal::Busy(..) => "gone",
+            Refusal::Gone(_) | Refusal::Busy(..) | Refusal::Elsewhere(..) | Refusal::Missing(_) => "gone",
         }
     }
 }
@@ -209,6 +275,10 @@ impl fmt::Display for Refusal {
             Refusal::NobodyToRing(slot) => write!(f, "there is nobody to ring back for the call in slot {slot}"),
             Refusal::Busy(slot, with) => write!(f, "the call in slot {slot} is {with}"),
             Refusal::NoTimeout(slot) => write!(f, "the call in slot {slot} has no time-out"),
+            Refusal::Elsewhere(slot, node) => write!(f, "the call in slot {slot} waits on node {node}"),
+            Refusal::Missing(slot) => {
+                write!(f, "the caller in slot {slot} was lost in a crash and is not recovered yet")
+            }
             Refusal::AlreadyParked(slot) => write!(f, "the call is parked in slot {slot} already"),
         }
     }

@@ -137,6 +137,14 @@ pub struct Terms {
     pub notify: Vec<Notify>,
 }
 
+impl Terms {
+    /// The longest time after which something is due under these terms.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.park_timeout.max(self.max_park_time)
+    }
+}
+
 impl Default for Terms {
     fn default() -> Terms {
         Terms {

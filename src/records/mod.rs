@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 pub(crate) use queue::Records;
 pub(crate) use record::{Record, Refused};
 pub(crate) use stats::{Tally, local_time};
+pub(crate) use store::{Store, number, word};
 
 use crate::attendant::{Notice, What, Witness};
 use crate::host;

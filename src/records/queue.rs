@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,7 +13,7 @@ use super::stats::{Tally, start_of, tally};
 use super::store::Store;
 use crate::attendant;
 use crate::config::Settings;
-use crate::host::{self, guard};
+use crate::host::{self, Worker};
 use crate::parking::Moment;
 
 /// Rows that wait at most; at a hundred calls a minute that is more than an hour without the database.
@@ -31,7 +30,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 pub(crate) struct Records {
     waiting: Mutex<Waiting>,
     writing: AtomicBool,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<Worker>>,
     /// The database did not answer the last time.
     away: AtomicBool,
     next_try: Mutex<Moment>,
@@ -102,12 +101,12 @@ impl Records {
         }
         let records = Arc::clone(self);
         let body = move || {
-            guard::fence("records", (), || records.write_all());
-            records.writing.store(false, Ordering::Release);
+            let _over = Over(&records.writing);
+            records.write_all();
         };
-        match std::thread::Builder::new().name("callpark-records".into()).spawn(body) {
-            // The one before is over: `writing` was false.
-            Ok(thread) => drop(self.writer.lock().replace(thread).map(JoinHandle::join)),
+        match Worker::start("records", body) {
+            // The one before is over, or about to be: `writing` was false.
+            Ok(thread) => drop(self.writer.lock().replace(thread).map(Worker::join)),
             Err(error) => {
                 log::error!("no thread for the records: {error}");
                 self.writing.store(false, Ordering::Release);
@@ -228,23 +227,24 @@ impl Records {
         if self.backlog() > 0 {
             self.write();
         }
-        let until = std::time::Instant::now() + patience;
-        while self.writing.load(Ordering::Acquire) && std::time::Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        if self.writing.load(Ordering::Acquire) {
+        let writer = self.writer.lock().take();
+        if writer.is_some_and(|writer| !writer.join_within(patience)) {
             log::error!("the database of the records does not answer: {} rows are lost", self.backlog());
             return false;
-        }
-        if let Some(thread) = self.writer.lock().take() {
-            if thread.join().is_err() {
-                log::error!("the records' thread ended in a panic");
-            }
         }
         if self.backlog() > 0 {
             log::error!("{} records could not be written", self.backlog());
         }
         true
+    }
+}
+
+/// Says that the writer is over, however it ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::attendant::Notice;
+use crate::attendant::{self, Notice};
 use crate::config::Privacy;
-use crate::host;
 use crate::parking::{Call, Outcome};
 
 /// A call that was parked, as it ended. The names are those of the listings.
@@ -52,7 +51,7 @@ impl Record {
             wait_ms: i64::try_from(notice.wait.as_millis()).unwrap_or(i64::MAX),
             outcome: outcome.to_string(),
             attempts: call.attempt.into(),
-            node: host::switch_name(),
+            node: call.node().map_or_else(own_node, |node| node.to_string()),
             uuid: facts.uuid.clone(),
         }
     }
@@ -75,6 +74,10 @@ impl Record {
         }
         self
     }
+}
+
+fn own_node() -> String {
+    attendant::on_duty().map(|attendant| attendant.node_name()).unwrap_or_default()
 }
 
 /// All but the last two characters.

@@ -5,35 +5,55 @@ use crate::host::Database;
 
 /// Each step brings the tables from the version before it to its own, the first being 1. Never changed, only added to; each may
 /// be run twice, since two threads or servers may open new tables at once.
-const MIGRATIONS: [&[&str]; 1] = [&[
-    "CREATE TABLE IF NOT EXISTS callpark_records (uuid VARCHAR(255) NOT NULL, parked_at BIGINT NOT NULL, wait_ms BIGINT NOT NULL, \
+const MIGRATIONS: [&[&str]; 2] = [
+    &[
+        "CREATE TABLE IF NOT EXISTS callpark_records (uuid VARCHAR(255) NOT NULL, parked_at BIGINT NOT NULL, wait_ms BIGINT NOT NULL, \
      lot VARCHAR(255) NOT NULL, domain VARCHAR(255) NOT NULL, slot VARCHAR(32) NOT NULL, caller_name VARCHAR(1024) NOT NULL, \
      caller_number VARCHAR(1024) NOT NULL, parker VARCHAR(512) NOT NULL, retriever VARCHAR(512) NOT NULL, \
      label VARCHAR(4096) NOT NULL, outcome VARCHAR(16) NOT NULL, attempts INTEGER NOT NULL, node VARCHAR(255) NOT NULL, \
      PRIMARY KEY (uuid, parked_at))",
-    "CREATE INDEX IF NOT EXISTS callpark_records_at ON callpark_records (parked_at)",
-    "CREATE TABLE IF NOT EXISTS callpark_refused (refused_at BIGINT NOT NULL, lot VARCHAR(255) NOT NULL, domain VARCHAR(255) NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS callpark_refused_at ON callpark_refused (refused_at)",
-]];
+        "CREATE INDEX IF NOT EXISTS callpark_records_at ON callpark_records (parked_at)",
+        "CREATE TABLE IF NOT EXISTS callpark_refused (refused_at BIGINT NOT NULL, lot VARCHAR(255) NOT NULL, domain VARCHAR(255) NOT NULL)",
+        "CREATE INDEX IF NOT EXISTS callpark_refused_at ON callpark_refused (refused_at)",
+    ],
+    &[
+        // The register of taken slots. `turn` is 0 unless two nodes gave a slot away while they could not see each other.
+        "CREATE TABLE IF NOT EXISTS callpark_calls (domain VARCHAR(255) NOT NULL, slot VARCHAR(32) NOT NULL, turn INTEGER NOT NULL, \
+     uuid VARCHAR(255) NOT NULL, node VARCHAR(255) NOT NULL, lot VARCHAR(255) NOT NULL, state VARCHAR(16) NOT NULL, \
+     parked_at BIGINT NOT NULL, since BIGINT NOT NULL, due BIGINT NOT NULL, caller_name VARCHAR(1024) NOT NULL, \
+     caller_number VARCHAR(1024) NOT NULL, parker VARCHAR(512) NOT NULL, label VARCHAR(4096) NOT NULL, attempt INTEGER NOT NULL, \
+     PRIMARY KEY (domain, slot, turn))",
+        "CREATE INDEX IF NOT EXISTS callpark_calls_uuid ON callpark_calls (uuid)",
+        "CREATE INDEX IF NOT EXISTS callpark_calls_node ON callpark_calls (node)",
+        "CREATE TABLE IF NOT EXISTS callpark_nodes (node VARCHAR(255) NOT NULL PRIMARY KEY, beat BIGINT NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS callpark_tickets (ticket VARCHAR(64) NOT NULL PRIMARY KEY, node VARCHAR(255) NOT NULL, \
+     uuid VARCHAR(255) NOT NULL, retriever VARCHAR(512) NOT NULL, expires BIGINT NOT NULL)",
+    ],
+];
 
 const COLUMNS: &str = "uuid, parked_at, wait_ms, lot, domain, slot, caller_name, caller_number, parker, retriever, label, \
                        outcome, attempts, node";
 
 /// An open database with tables of this version.
-pub(super) struct Store {
+pub(crate) struct Store {
     database: Database,
     backslash_escapes: bool,
 }
 
 impl Store {
-    pub(super) fn open(dsn: &str) -> Result<Store, String> {
+    pub(crate) fn open(dsn: &str) -> Result<Store, String> {
+        let store = Store::open_again(dsn)?;
+        store.migrate()?;
+        Ok(store)
+    }
+
+    /// One whose tables are known to be of this version.
+    pub(crate) fn open_again(dsn: &str) -> Result<Store, String> {
         let database = Database::open(dsn)?;
         // MariaDB reads a backslash in a text as an escape, and what is behind ODBC may be it.
         let plain =
             ["pgsql://", "postgres://", "postgresql://", "sqlite://"].iter().any(|prefix| dsn.starts_with(prefix));
-        let store = Store { database, backslash_escapes: !plain && dsn.contains(':') };
-        store.migrate()?;
-        Ok(store)
+        Ok(Store { database, backslash_escapes: !plain && dsn.contains(':') })
     }
 
     fn migrate(&self) -> Result<(), String> {
@@ -55,8 +75,24 @@ impl Store {
         Ok(())
     }
 
+    pub(crate) fn execute(&self, sql: &str) -> Result<(), String> {
+        self.database.execute(sql)
+    }
+
+    pub(crate) fn query(&self, sql: &str, row: &mut dyn FnMut(&[Option<String>])) -> Result<(), String> {
+        self.database.query(sql, row)
+    }
+
+    /// All of these statements, or none.
+    pub(crate) fn transaction(&self, statements: &[String]) -> Result<(), String> {
+        self.database.execute("BEGIN")?;
+        let done = statements.iter().try_for_each(|statement| self.database.execute(statement));
+        let end = self.database.execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        done.and(end)
+    }
+
     /// True if the database answers at all.
-    pub(super) fn alive(&self) -> bool {
+    pub(crate) fn alive(&self) -> bool {
         self.database.query("SELECT 1", &mut |_| {}).is_ok()
     }
 
@@ -127,7 +163,8 @@ impl Store {
         )
     }
 
-    fn text(&self, value: &str) -> String {
+    /// A text as SQL writes it.
+    pub(crate) fn text(&self, value: &str) -> String {
         quoted(value, self.backslash_escapes)
     }
 }
@@ -139,11 +176,11 @@ fn quoted(value: &str, backslash_escapes: bool) -> String {
     format!("'{}'", if backslash_escapes { doubled.replace('\\', "\\\\") } else { doubled })
 }
 
-fn word(row: &[Option<String>], at: usize) -> String {
+pub(crate) fn word(row: &[Option<String>], at: usize) -> String {
     row.get(at).cloned().flatten().unwrap_or_default()
 }
 
-fn number(row: &[Option<String>], at: usize) -> i64 {
+pub(crate) fn number(row: &[Option<String>], at: usize) -> i64 {
     word(row, at).parse().unwrap_or(0)
 }
 

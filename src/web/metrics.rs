@@ -55,6 +55,7 @@ struct LotResult {
 /// What is counted from load on.
 struct Counts {
     parked: Family<Lot, Counter>,
+    recovered: Family<Lot, Counter>,
     ended: Family<LotOutcome, Counter>,
     refused: Family<LotReason, Counter>,
     ring_backs: Family<LotResult, Counter>,
@@ -65,6 +66,7 @@ fn counts() -> &'static Counts {
     static COUNTS: OnceLock<Counts> = OnceLock::new();
     COUNTS.get_or_init(|| Counts {
         parked: Family::default(),
+        recovered: Family::default(),
         ended: Family::default(),
         refused: Family::default(),
         ring_backs: Family::default(),
@@ -86,6 +88,9 @@ impl Witness for Meter {
         match notice.what {
             What::Park => {
                 counts.parked.get_or_create(&id.into()).inc();
+            }
+            What::Recover => {
+                counts.recovered.get_or_create(&id.into()).inc();
             }
             What::Ended(outcome) => {
                 counts.waits.get_or_create(&id.into()).observe(notice.wait.as_secs_f64());
@@ -126,6 +131,7 @@ fn text() -> Option<String> {
     let mut registry = Registry::with_prefix("freeswitch_callpark");
     let counts = counts();
     registry.register("parked", "Calls that were parked", counts.parked.clone());
+    registry.register("recovered", "Parked calls that came back after a crash", counts.recovered.clone());
     registry.register("ended", "Parked calls that ended, by outcome", counts.ended.clone());
     registry.register(
         "refused",

@@ -115,6 +115,11 @@ class Switch:
         self.events = Events(self.esl_port)
         return self
 
+    def kill(self):
+        """As a crash would: nothing is told to anybody."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self):
         """Ends it; the exit status, negative if a signal had to do it."""
         status = None

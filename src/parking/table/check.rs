@@ -14,6 +14,10 @@ impl Table {
                     return Err(format!("slot {slot}@{domain} holds the call of {}", call.facts.slot));
                 }
             }
+            held += tenant.doubled.len();
+            if let Some((slot, _)) = tenant.doubled.iter().find(|(slot, _)| !tenant.held.contains_key(slot)) {
+                return Err(format!("slot {slot}@{domain} has a second call and no first"));
+            }
             for lot in tenant.lots.values() {
                 let taken = lot.plan.slots.iter().filter(|slot| tenant.held.contains_key(slot)).count();
                 if lot.free_count() + taken != lot.size() {
@@ -28,7 +32,7 @@ impl Table {
         }
         let waiting: usize =
             self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| lot.waiting.len()).sum();
-        let deadlines = self.calls.values().filter(|call| call.deadline.is_some()).count();
+        let deadlines = self.calls.values().filter(|call| call.deadline.is_some() && call.node().is_none()).count();
         let parked_by: u32 = self.held_by_parker.values().sum();
         let with_parker = self.calls.values().filter(|call| !call.facts.parker.is_empty()).count();
         for (what, count) in

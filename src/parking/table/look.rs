@@ -1,7 +1,7 @@
 //! How slots and lots look from outside: what lamps show.
 
 use super::{LotPlan, Table};
-use crate::parking::call::{Party, State};
+use crate::parking::call::{Afar, Party, State};
 use crate::parking::names::{LotId, Slot};
 use crate::parking::terms::LampState;
 
@@ -39,7 +39,7 @@ impl Table {
                 let terms = &call.facts.terms;
                 let caller = terms.lamp_caller_id.then(|| call.facts.caller.clone());
                 match call.state {
-                    State::RingingBack => Look::Ringing { caller },
+                    State::RingingBack | State::Elsewhere { is: Afar::RingingBack, .. } => Look::Ringing { caller },
                     _ => Look::Taken { state: terms.lamp_state, caller },
                 }
             }

@@ -3,16 +3,19 @@
 //! Each method is one thing that happened, at a moment the caller tells. It changes the table wholly or not
 //! at all, and answers with what follows. No method waits, allocates without bound, or can panic.
 
+mod absent;
 mod check;
 mod look;
 mod park;
 mod retrieve;
 mod timeouts;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use absent::{Absent, Saved};
 pub use look::{Look, LotLook};
 pub use timeouts::Due;
 
@@ -85,6 +88,8 @@ struct Tenant {
     slots: HashMap<Slot, (Arc<str>, u32)>,
     /// Slots with a call in them, also those that a reload took away.
     held: HashMap<Slot, CallId>,
+    /// Calls in a slot that another holds: two nodes gave it away while they could not see each other.
+    doubled: Vec<(Slot, CallId)>,
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +103,8 @@ pub struct Table {
     /// How many calls each parker holds.
     held_by_parker: HashMap<String, u32>,
     deadlines: BTreeSet<(Moment, CallId)>,
-    last_id: u64,
+    /// Counts calls.
+    last_turn: u64,
     /// Counts slots that came free.
     turn: u64,
     /// Slots that look different since [`Table::touched`] was last asked.
@@ -286,7 +292,7 @@ impl Table {
     }
 
     fn insert(&mut self, call: Call) {
-        if let Some(at) = call.deadline {
+        if let Some(at) = call.deadline.filter(|_| call.node().is_none()) {
             self.deadlines.insert((at, call.id));
         }
         self.by_uuid.insert(call.facts.uuid.clone(), call.id);
@@ -359,7 +365,10 @@ impl Tenant {
     }
 
     fn note(&mut self, call: &Call) {
-        self.held.insert(call.facts.slot.clone(), call.id);
+        match self.held.entry(call.facts.slot.clone()) {
+            Entry::Vacant(free) => drop(free.insert(call.id)),
+            Entry::Occupied(held) => self.doubled.push((held.key().clone(), call.id)),
+        }
         let id = &call.facts.lot;
         let gone = || LotPlan {
             id: id.clone(),
@@ -371,10 +380,18 @@ impl Tenant {
     }
 
     fn free(&mut self, call: &Call, turn: u64) {
-        self.held.remove(&call.facts.slot);
-        if let Some((name, index)) = self.slots.get(&call.facts.slot) {
-            if let Some(lot) = self.lots.get_mut(name) {
-                lot.give_back(*index, turn);
+        let slot = &call.facts.slot;
+        if self.held.get(slot) != Some(&call.id) {
+            self.doubled.retain(|(_, id)| *id != call.id);
+        } else if let Some(next) = self.doubled.iter().position(|(doubled, _)| doubled == slot) {
+            let (slot, id) = self.doubled.swap_remove(next);
+            self.held.insert(slot, id);
+        } else {
+            self.held.remove(slot);
+            if let Some((name, index)) = self.slots.get(slot) {
+                if let Some(lot) = self.lots.get_mut(name) {
+                    lot.give_back(*index, turn);
+                }
             }
         }
         if let Some(lot) = self.lots.get_mut(&call.facts.lot.name) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Left, ParkRequest, Table, Wanted, Where};
 use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
-use crate::parking::lot::Lot;
+use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, LotName, Slot};
 use crate::parking::terms::SlotTaken;
 
@@ -34,33 +34,9 @@ impl Table {
         if limit > 0 && self.held_by_parker.get(&request.parker).is_some_and(|held| *held >= limit) {
             return Err(Refusal::Limit(limit));
         }
-        let terms = request.amend.apply(&home.plan.terms);
-        let label = match request.label.as_str() {
-            "" => home.plan.labels.get(&slot).map_or("", String::as_str),
-            label => label,
-        };
-        self.last_id += 1;
-        let mut call = Call {
-            id: CallId(self.last_id),
-            state: if reserve { State::Reserved } else { State::Parked },
-            label: label.into(),
-            parked_at: now,
-            deadline: Some(now.after(RESERVATION)),
-            latest: None,
-            attempt: 0,
-            rings_left: terms.ringback_attempts,
-            facts: Arc::new(Facts {
-                uuid: request.uuid.clone(),
-                lot,
-                slot,
-                caller: request.caller.clone(),
-                parker: request.parker.clone(),
-                parked_at_ms: request.parked_at_ms,
-                terms,
-                amendment: request.amend.clone(),
-            }),
-        };
         home.take(index);
+        self.last_turn += 1;
+        let mut call = new_call(&home.plan, request, slot, CallId { parked_at: now, turn: self.last_turn });
         if !reserve {
             call.start_waiting(now);
         }
@@ -132,7 +108,7 @@ impl Table {
     }
 
     /// The slot to use, following `overflow-lot` from one full lot to the next, each at most once.
-    fn find_slot(&self, lot: LotId, wanted: &Wanted, dice: u64) -> Result<(LotId, u32, Slot), Refusal> {
+    pub(super) fn find_slot(&self, lot: LotId, wanted: &Wanted, dice: u64) -> Result<(LotId, u32, Slot), Refusal> {
         let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
         if let Wanted::Slot(slot) = wanted {
             let place = tenant.slots.get(slot);
@@ -163,5 +139,34 @@ impl Table {
             }
         }
         Err(Refusal::Full(lot))
+    }
+}
+
+/// A call for which a slot is kept until it arrives.
+pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, id: CallId) -> Call {
+    let terms = request.amend.apply(&plan.terms);
+    let label = match request.label.as_str() {
+        "" => plan.labels.get(&slot).map_or("", String::as_str),
+        label => label,
+    };
+    Call {
+        id,
+        state: State::Reserved,
+        label: label.into(),
+        parked_at: id.parked_at,
+        deadline: Some(id.parked_at.after(RESERVATION)),
+        latest: None,
+        attempt: 0,
+        rings_left: terms.ringback_attempts,
+        facts: Arc::new(Facts {
+            uuid: request.uuid.clone(),
+            lot: plan.id.clone(),
+            slot,
+            caller: request.caller.clone(),
+            parker: request.parker.clone(),
+            parked_at_ms: request.parked_at_ms,
+            terms,
+            amendment: request.amend.clone(),
+        }),
     }
 }

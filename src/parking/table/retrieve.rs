@@ -1,7 +1,9 @@
 //! Out of a slot, to a person.
 
+use std::sync::Arc;
+
 use super::{Pick, Table, Where};
-use crate::parking::call::{Call, CallId, Ended, Moment, Outcome, Refusal, State};
+use crate::parking::call::{Afar, Call, CallId, Ended, Moment, Outcome, Refusal, State};
 
 impl Table {
     /// A retriever wants a call: it is theirs alone until [`Table::connected`] or [`Table::release`].
@@ -10,11 +12,26 @@ impl Table {
             Pick::Slot(slot) => self.call_in(place, slot)?,
             Pick::Oldest | Pick::Newest => self.waiting_in(place, *pick == Pick::Newest)?,
         };
+        self.claim_call(id, retriever)
+    }
+
+    /// The same for the call of a leg.
+    pub fn claim_leg(&mut self, uuid: &str, retriever: &str) -> Result<Call, Refusal> {
+        let id = self.by_uuid.get(uuid).copied().ok_or_else(|| Refusal::Empty("the slot".into()))?;
+        self.claim_call(id, retriever)
+    }
+
+    fn claim_call(&mut self, id: CallId, retriever: &str) -> Result<Call, Refusal> {
         let gone = || Refusal::Empty("the slot".into());
         let call = self.calls.get(&id).ok_or_else(gone)?;
         match &call.state {
             State::Reserved | State::Expected => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
             State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.facts.slot.clone())),
+            State::Missing => Err(Refusal::Missing(call.facts.slot.clone())),
+            State::Elsewhere { is: Afar::Reserved | Afar::Retrieving, .. } => {
+                Err(Refusal::Gone(call.facts.slot.clone()))
+            }
+            State::Elsewhere { node, .. } => Err(Refusal::Elsewhere(call.facts.slot.clone(), Arc::clone(node))),
             State::Parked | State::RingingBack => {
                 self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false });
                 self.calls.get(&id).cloned().ok_or_else(gone)
@@ -46,7 +63,12 @@ impl Table {
         let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
         let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
         let free_to_take = |id: &&CallId| {
-            self.calls.get(id).is_some_and(|call| matches!(call.state, State::Parked | State::RingingBack))
+            let afar = [Afar::Parked, Afar::RingingBack];
+            self.calls.get(id).is_some_and(|call| match &call.state {
+                State::Parked | State::RingingBack => true,
+                State::Elsewhere { is, .. } => afar.contains(is),
+                _ => false,
+            })
         };
         let found = if newest { waiting.iter().rev().find(free_to_take) } else { waiting.iter().find(free_to_take) };
         found.copied().ok_or_else(empty)

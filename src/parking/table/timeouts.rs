@@ -1,9 +1,10 @@
 //! What is due when nobody takes a call: ring back, ring back again, fallback.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{LotPlan, Table};
-use crate::parking::call::{Call, CallId, Facts, Moment, Outcome, Refusal, State};
+use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
 
 /// A fallback that failed is not tried again sooner than this.
 const FALLBACK_RETRY: Duration = Duration::from_secs(30);
@@ -17,6 +18,8 @@ pub enum Due {
     Fallback(Call),
     /// The leg that a slot was kept for never came: the slot is free.
     Lapsed(Call),
+    /// The caller whom a slot was kept for was not recovered.
+    Lost(Ended),
 }
 
 impl Call {
@@ -65,8 +68,9 @@ impl Table {
             State::Reserved | State::Expected => {
                 self.end(id, Outcome::Abandoned, now).map(|ended| Due::Lapsed(ended.call))
             }
-            // Decided when it is known whether they were connected.
-            State::Retrieving { .. } | State::FallingBack => None,
+            State::Missing => self.end(id, Outcome::Abandoned, now).map(Due::Lost),
+            // Decided when it is known whether they were connected; or by another node.
+            State::Retrieving { .. } | State::FallingBack | State::Elsewhere { .. } => None,
             State::RingingBack => call.overdue(now).then(|| self.fall_back(id)).flatten(),
             State::Parked => {
                 let fallback = call.facts.terms.fallback.is_some();
@@ -112,6 +116,8 @@ impl Table {
             State::RingingBack => Err(Refusal::Busy(slot, "ringing back already")),
             State::Retrieving { .. } => Err(Refusal::Gone(slot)),
             State::Reserved | State::Expected | State::FallingBack => Err(Refusal::Busy(slot, "on its way")),
+            State::Missing => Err(Refusal::Missing(slot)),
+            State::Elsewhere { ref node, .. } => Err(Refusal::Elsewhere(slot, Arc::clone(node))),
         }
     }
 
@@ -155,6 +161,8 @@ impl Table {
             (State::Reserved | State::Expected | State::FallingBack, _) => {
                 return Err(Refusal::Busy(slot, "on its way"));
             }
+            (State::Missing, _) => return Err(Refusal::Missing(slot)),
+            (State::Elsewhere { node, .. }, _) => return Err(Refusal::Elsewhere(slot, Arc::clone(node))),
             (_, None) => return Err(Refusal::NoTimeout(slot)),
             (_, Some(at)) => at,
         };
@@ -171,11 +179,12 @@ impl Table {
     /// New terms for calls that are parked already, each with its own amendments. What was due under the old ones is
     /// counted from its parking anew.
     pub fn apply_terms(&mut self, now: Moment) {
-        for id in self.calls.keys().copied().collect::<Vec<_>>() {
+        let here = self.calls.values().filter(|call| call.is_here()).map(|call| call.id);
+        for id in here.collect::<Vec<_>>() {
             let Some(plan) = self.calls.get(&id).and_then(|call| self.plan_of(call)).cloned() else { continue };
             let Some(call) = self.calls.get_mut(&id) else { continue };
             let terms = call.facts.amendment.apply(&plan.terms);
-            call.facts = std::sync::Arc::new(Facts { terms, ..Facts::clone(&call.facts) });
+            call.facts = Arc::new(Facts { terms, ..Facts::clone(&call.facts) });
             call.rings_left = call.facts.terms.ringback_attempts.saturating_sub(call.attempt);
             let mut anew = call.clone();
             anew.start_waiting(anew.parked_at);

@@ -78,6 +78,12 @@ pub(crate) unsafe extern "C" fn switch_channel_get_cause(
     call.core.leg(session.id, |leg| leg.cause).to_host()
 }
 
+/// Nothing is recovered here: the call is only seen.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_recovery_track(_session: *mut ffi::switch_core_session_t) {
+    enter("switch_core_recovery_track");
+}
+
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_channel_get_hold_music(channel: *mut ffi::switch_channel_t) -> *const c_char {
     let call = enter("switch_channel_get_hold_music");

@@ -1,0 +1,165 @@
+//! What other nodes have, and this one's dealings with them.
+
+use std::time::Duration;
+
+use super::fill::{fact, filled_in, one_word};
+use super::{Attendant, Retriever, Verdict, identity};
+use crate::host::{self, Cancel, Dial, HangupCause, Leg};
+use crate::parking::{Absent, Call, Ended, Left, Moment, Outcome, ParkRequest, Refusal, Slot, Table};
+
+/// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
+const TRIES: usize = 20;
+/// On the way to another node, which is to answer at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The variable by which mod_sofia sends a header, and by which it shows one that came.
+const TICKET: &str = "sip_h_X-CallPark-Ticket";
+
+/// Who may take a call, by a ticket: the call's UUID and the retriever's name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Bearer {
+    pub(crate) uuid: String,
+    pub(crate) retriever: String,
+}
+
+/// The register that the nodes of a cluster share. Nothing here takes longer than a caller can wait.
+pub(crate) trait Registrar: Send + Sync {
+    /// Makes a slot this node's for all nodes; or says whose it is.
+    fn claim(&self, call: &Call) -> Result<(), Absent>;
+    /// Lets whoever shows `ticket` at `node` take a call there, once. False if that cannot be said now.
+    fn issue(&self, ticket: &str, node: &str, bearer: Bearer) -> bool;
+    /// What a ticket for this node is good for; `None` if it is not, or not any more.
+    fn redeem(&self, ticket: &str) -> Option<Bearer>;
+}
+
+impl Attendant {
+    pub(crate) fn clustered(&self) -> bool {
+        self.config.read().settings.cluster
+    }
+
+    /// Takes a slot by the rules, and for all nodes. What another node has in it meanwhile is learnt, and the rules asked again.
+    pub(super) fn take(
+        &self,
+        request: &ParkRequest,
+        park: impl Fn(&mut Table, Moment) -> Result<Call, Refusal>,
+    ) -> Result<Call, Refusal> {
+        for _ in 0..TRIES {
+            let call = self.change(&park)?;
+            let Err(other) = self.registrar.claim(&call) else { return Ok(call) };
+            log::info!("slot {} of {} was taken on {} at this moment", other.slot, other.lot, other.node);
+            self.change(|table, now| {
+                table.left(&request.uuid, Left::HungUp, now);
+                table.hear(&other, now);
+            });
+        }
+        Err(Refusal::NoSuchSlot("that other nodes leave".into()))
+    }
+
+    /// The call of this node in a slot, also one that died with it and may come back.
+    pub(crate) fn own_call_at(&self, domain: &str, slot: &Slot) -> Option<Call> {
+        self.table.lock().own_at(domain, slot)
+    }
+
+    /// Calls that this node had when it died: their slots are kept for a while.
+    pub(crate) fn expect_back(&self, calls: &[Absent], window: Duration) {
+        self.change(|table, now| {
+            for absent in calls {
+                table.miss(absent, now.after(window), now);
+            }
+        });
+    }
+
+    /// The calls of all other nodes.
+    pub(crate) fn hear(&self, calls: &[Absent]) {
+        self.change(|table, now| table.elsewhere(calls, now));
+    }
+
+    /// A call of this node's is another's: while this one was taken for dead, its caller was recovered there. The leg that is
+    /// left here has nobody at its other end. It is not hung up: its BYE could end the call there.
+    pub(crate) fn let_go(&self, absent: &Absent) {
+        if self.call_of(&absent.uuid).is_none_or(|call| !call.is_here()) {
+            return;
+        }
+        log::warn!("{} in {} of {} is on {} now", absent.uuid, absent.slot, absent.lot, absent.node);
+        self.rings.cancel(&absent.uuid);
+        self.mailboxes.post(&absent.uuid, super::mailbox::Letter::Forget);
+        self.mailboxes.close(&absent.uuid);
+        self.change(|table, now| table.left(&absent.uuid, Left::Moved, now));
+    }
+
+    /// A caller whose node died, and whom nobody recovered.
+    pub(crate) fn lost_afar(&self, absent: &Absent) {
+        let call = self.change(|table, now| table.absent_call(absent, now));
+        self.lost(&Ended { call, outcome: Outcome::Abandoned, wait: absent.waited });
+    }
+
+    /// Connects a leg with a call on another node: that node is called, with a ticket that it will know.
+    pub(super) fn retrieve_afar(&self, leg: &Leg<'_>, call: &Call, node: &str, retriever: &Retriever) -> Verdict {
+        let gone = || Verdict::Refused(Refusal::Gone(call.facts.slot.clone()));
+        let dial = self.settings().cluster_dial;
+        if dial.is_empty() {
+            log::error!(
+                "the call in slot {} waits on {node}, and cluster-dial does not say how to get there",
+                call.facts.slot
+            );
+            return gone();
+        }
+        let Some(ticket) = ticket() else { return gone() };
+        let bearer = Bearer { uuid: call.facts.uuid.clone(), retriever: retriever.user.clone() };
+        if !self.registrar.issue(&ticket, node, bearer) {
+            log::error!(
+                "the call in slot {} waits on {node}, and the register of slots does not answer",
+                call.facts.slot
+            );
+            return gone();
+        }
+        let to = filled_in(&dial, |name| match name {
+            "node" => Some(node.to_owned()),
+            "ticket" => Some(ticket.clone()),
+            _ => fact(call, name).map(|value| one_word(&value)),
+        });
+        let taker = identity::party(leg);
+        let seconds = PATIENCE.as_secs().to_string();
+        let dial = Dial {
+            to: &to,
+            caller_name: &taker.name,
+            caller_number: &taker.number,
+            variables: &[(TICKET, &ticket), ("leg_timeout", &seconds)],
+            patience: PATIENCE,
+        };
+        let peer = match host::originate(&dial, &Cancel::default()) {
+            Ok(peer) => peer,
+            Err(cause) => {
+                log::error!("node {node} could not be called for the call in slot {}: {cause}", call.facts.slot);
+                return gone();
+            }
+        };
+        leg.set_var("callpark_result", "retrieved");
+        let talked = self.bridge(leg, &peer, &taker, &call.facts.caller, &mut || {});
+        if !talked {
+            peer.hang_up(HangupCause::NormalClearing);
+            return gone();
+        }
+        if leg.ready() {
+            leg.hang_up(HangupCause::NormalClearing);
+        }
+        Verdict::Retrieved
+    }
+
+    pub(super) fn brings_ticket(&self, leg: &Leg<'_>) -> bool {
+        self.clustered() && leg.var(TICKET).is_some()
+    }
+
+    /// The ticket that a leg from another node brings; `None` if it brings none.
+    pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<Bearer, Verdict>> {
+        let ticket = leg.var(TICKET).filter(|_| self.clustered())?;
+        leg.unset_var(TICKET);
+        Some(self.registrar.redeem(&ticket).ok_or(Verdict::Denied("its ticket is good for nothing")))
+    }
+}
+
+/// 128 bits that nobody can foresee; `None` if the system has none to give.
+fn ticket() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

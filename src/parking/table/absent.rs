@@ -1,0 +1,199 @@
+//! Calls whose caller is no leg of this FreeSWITCH: those that it had when it died, until they are recovered or given up; and
+//! those of the other nodes of a cluster.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::park::new_call;
+use super::{ParkRequest, Table, Wanted, Where};
+use crate::parking::call::{Afar, Call, CallId, Moment, Outcome, Party, Refusal, State};
+use crate::parking::lot::LotPlan;
+use crate::parking::names::{LotId, LotName, Slot};
+use crate::parking::terms::Amendment;
+
+/// A call as it is told of from outside this process.
+#[derive(Clone, Debug)]
+pub struct Absent {
+    pub uuid: String,
+    /// Who has it, or had it.
+    pub node: Arc<str>,
+    pub is: Afar,
+    pub lot: LotId,
+    pub slot: Slot,
+    pub caller: Party,
+    pub parker: String,
+    pub label: String,
+    pub attempt: u32,
+    /// Wall clock at parking, milliseconds since 1970.
+    pub parked_at_ms: i64,
+    /// Since it was parked.
+    pub waited: Duration,
+    /// Until something is due for it.
+    pub left: Option<Duration>,
+}
+
+/// What a caller who outlived their FreeSWITCH brings back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Saved {
+    pub waited: Duration,
+    /// Until something was due; `None` = nothing ever.
+    pub left: Option<Duration>,
+    /// Until the fallback was due whatever happens.
+    pub latest: Option<Duration>,
+    pub attempt: u32,
+    pub rings_left: u32,
+}
+
+impl Table {
+    /// A recovered caller goes back into their slot, or into another of that lot if it is taken by now. Time went on for
+    /// them; what came due meanwhile is due at once.
+    pub fn restore(&mut self, request: &ParkRequest, saved: &Saved, now: Moment) -> Result<Call, Refusal> {
+        if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
+            if call.is_here() {
+                return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+            }
+            let id = call.id;
+            self.end(id, Outcome::Abandoned, now);
+        }
+        let (lot, index, slot) = self.slot_to_restore(request)?;
+        let gone = || Refusal::NoSuchLot(lot.to_string());
+        let home =
+            self.tenants.get_mut(&lot.domain).and_then(|tenant| tenant.lots.get_mut(&lot.name)).ok_or_else(gone)?;
+        home.take(index);
+        self.last_turn += 1;
+        let id = CallId { parked_at: now.before(saved.waited), turn: self.last_turn };
+        let call = Call {
+            state: State::Parked,
+            deadline: saved.left.map(|left| now.after(left)),
+            latest: saved.latest.map(|left| now.after(left)),
+            attempt: saved.attempt,
+            rings_left: saved.rings_left,
+            ..new_call(&home.plan, request, slot, id)
+        };
+        self.insert(call.clone());
+        Ok(call)
+    }
+
+    fn slot_to_restore(&mut self, request: &ParkRequest) -> Result<(LotId, u32, Slot), Refusal> {
+        let named = match &request.wanted {
+            Wanted::Slot(slot) => self.resolve(&request.place, Some(slot)),
+            Wanted::Auto => self.resolve(&request.place, None),
+        };
+        // A lot or slot that the configuration has no longer: anywhere in that domain is better than nowhere.
+        let anywhere =
+            Where { lot: None, domains: request.place.lot.iter().filter_map(|lot| lot.domain.clone()).collect() };
+        let lot = named.or_else(|_| self.resolve(&request.place, None)).or_else(|_| self.resolve(&anywhere, None))?;
+        self.open(&lot.domain);
+        self.find_slot(lot.clone(), &request.wanted, request.dice)
+            .or_else(|_| self.find_slot(lot, &Wanted::Auto, request.dice))
+    }
+
+    /// Keeps the slot of a call that this node had when it died. Not if it is recovered already.
+    pub fn miss(&mut self, absent: &Absent, until: Moment, now: Moment) {
+        if !self.by_uuid.contains_key(&absent.uuid) {
+            let call = self.absent_call(absent, now);
+            self.hold(Call { state: State::Missing, deadline: Some(until), ..call });
+        }
+    }
+
+    /// The calls of all other nodes, as they are now: those that are not among them have ended.
+    pub fn elsewhere(&mut self, calls: &[Absent], now: Moment) {
+        let told: HashMap<&str, &Absent> = calls.iter().map(|absent| (absent.uuid.as_str(), absent)).collect();
+        let known: Vec<Call> = self.calls.values().filter(|call| call.node().is_some()).cloned().collect();
+        for call in known {
+            let same = told.get(call.facts.uuid.as_str()).is_some_and(|absent| is_that(&call, absent));
+            if !same {
+                self.end(call.id, Outcome::Abandoned, now);
+            }
+        }
+        for absent in calls {
+            match self.by_uuid.get(&absent.uuid).copied() {
+                None => {
+                    let call = self.absent_call(absent, now);
+                    self.hold(call);
+                }
+                Some(id) => self.hear_of(id, absent, now),
+            }
+        }
+    }
+
+    /// One call of another node's.
+    pub fn hear(&mut self, absent: &Absent, now: Moment) {
+        if !self.by_uuid.contains_key(&absent.uuid) {
+            let call = self.absent_call(absent, now);
+            self.hold(call);
+        }
+    }
+
+    /// The call in a slot that is this node's own, also a missing one.
+    #[must_use]
+    pub fn own_at(&self, domain: &str, slot: &Slot) -> Option<Call> {
+        let tenant = self.tenants.get(domain)?;
+        let doubled = tenant.doubled.iter().filter(|(doubled, _)| doubled == slot).map(|(_, id)| id);
+        let mut here = tenant.held.get(slot).into_iter().chain(doubled).filter_map(|id| self.calls.get(id));
+        here.find(|call| call.node().is_none()).cloned()
+    }
+
+    /// News of a call that is known to be elsewhere; one that is here knows better.
+    fn hear_of(&mut self, id: CallId, absent: &Absent, now: Moment) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let State::Elsewhere { is, .. } = &mut call.state else { return };
+        let changed = *is != absent.is || *call.label != *absent.label || call.attempt != absent.attempt;
+        *is = absent.is;
+        call.attempt = absent.attempt;
+        call.deadline = absent.left.map(|left| now.after(left));
+        if changed {
+            call.label = absent.label.as_str().into();
+            self.touched.push(super::touched(call));
+        }
+    }
+
+    /// As it would be in the lot it is said to be in, of which this node may know nothing.
+    #[must_use]
+    pub fn absent_call(&mut self, absent: &Absent, now: Moment) -> Call {
+        self.open(&absent.lot.domain);
+        let tenant = self.tenants.get(&absent.lot.domain);
+        let plan = tenant.and_then(|tenant| tenant.lots.get(&absent.lot.name)).map(|lot| lot.plan.clone());
+        let unknown =
+            || LotPlan { id: absent.lot.clone(), slots: Arc::from([]), labels: Arc::default(), terms: Arc::default() };
+        let lot = LotName { name: absent.lot.name.to_string(), domain: Some(absent.lot.domain.to_string()) };
+        let request = ParkRequest {
+            uuid: absent.uuid.clone(),
+            place: Where { lot: Some(lot), domains: Vec::new() },
+            wanted: Wanted::Slot(absent.slot.clone()),
+            caller: absent.caller.clone(),
+            parker: absent.parker.clone(),
+            label: absent.label.clone(),
+            amend: Amendment::default(),
+            parked_at_ms: absent.parked_at_ms,
+            dice: 0,
+        };
+        self.last_turn += 1;
+        let id = CallId { parked_at: now.before(absent.waited), turn: self.last_turn };
+        Call {
+            state: State::Elsewhere { node: Arc::clone(&absent.node), is: absent.is },
+            deadline: absent.left.map(|left| now.after(left)),
+            attempt: absent.attempt,
+            label: absent.label.as_str().into(),
+            ..new_call(&plan.unwrap_or_else(unknown), &request, absent.slot.clone(), id)
+        }
+    }
+
+    /// Into the slot that it says it is in, whatever is there.
+    fn hold(&mut self, call: Call) {
+        let tenant = self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default();
+        if let Some((name, index)) = tenant.slots.get(&call.facts.slot) {
+            if let Some(lot) = tenant.lots.get_mut(name) {
+                lot.take(*index);
+            }
+        }
+        self.insert(call);
+    }
+}
+
+fn is_that(call: &Call, absent: &Absent) -> bool {
+    call.facts.slot == absent.slot
+        && call.facts.lot == absent.lot
+        && call.node().is_some_and(|node| *node == absent.node)
+}

@@ -1,0 +1,325 @@
+//! The register's one thread: all that it has to do with the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desk::{Order, Standing, Wanted};
+use super::entry::{self, COLUMNS, Place};
+use super::nodes::{BEAT, Watch};
+use super::{Register, settings};
+use crate::attendant::{self, Attendant, Bearer};
+use crate::config::Settings;
+use crate::host;
+use crate::parking::{Absent, Afar, Moment};
+use crate::records::{Store, number, word};
+
+/// For how long a ticket can be redeemed.
+const TICKET_MS: i64 = 30_000;
+
+/// What is known of the database from one turn of work to the next.
+#[derive(Default)]
+pub(super) struct Clerk {
+    /// The database that was written to last.
+    dsn: Option<String>,
+    watch: Watch,
+    beat: Option<i64>,
+    /// Of the database's clock, in milliseconds; its clock is the one that all nodes share.
+    ahead: i64,
+    next_look: Moment,
+}
+
+impl Clerk {
+    /// One turn of work: all that there is to do.
+    pub(super) fn work(&mut self, register: &Register) -> Result<(), String> {
+        let Some(attendant) = attendant::on_duty() else { return Ok(()) };
+        let (settings, node) = (settings(), attendant.node_name());
+        let known = self.dsn.as_ref() == Some(&settings.db_dsn);
+        // Forgotten until this turn has gone well: after an error, the tables are looked at again.
+        self.dsn = None;
+        let store = if known { Store::open_again(&settings.db_dsn)? } else { Store::open(&settings.db_dsn)? };
+        if !known {
+            self.beat = None;
+            self.next_look = Moment::default();
+            register.desk.lock().all_anew();
+        }
+        let desk = Work { store: &store, register, attendant: &attendant, node: &node, ahead: self.ahead };
+        desk.look_back(&settings)?;
+        desk.clear()?;
+        if settings.cluster && host::now() >= self.next_look {
+            self.look(&desk, &settings)?;
+        }
+        self.dsn = Some(settings.db_dsn);
+        Ok(())
+    }
+
+    /// Counts on, and hears what the other nodes have.
+    fn look(&mut self, desk: &Work<'_>, settings: &Settings) -> Result<(), String> {
+        self.next_look = host::now().after(BEAT / 2);
+        self.count(desk)?;
+        let mut clock = 0;
+        let sql = "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) * 1000 AS BIGINT)";
+        desk.store.query(sql, &mut |row| clock = number(row, 0))?;
+        self.ahead = clock - host::epoch_ms();
+        let mut beats = Vec::new();
+        desk.store
+            .query("SELECT node, beat FROM callpark_nodes", &mut |row| beats.push((word(row, 0), number(row, 1))))?;
+        let now = host::now();
+        self.watch.look(&beats, now);
+        let window = Duration::from_secs(settings.recover_window.into());
+        for (node, beat) in self.watch.gone(window, now).into_iter().filter(|(node, _)| node != desk.node) {
+            desk.bury(&node, beat, clock)?;
+        }
+        let (own, mut others): (Vec<Absent>, Vec<Absent>) =
+            desk.rows("", clock)?.into_iter().partition(|absent| *absent.node == *desk.node);
+        for absent in others.iter_mut().filter(|absent| self.watch.silent(&absent.node, now)) {
+            absent.is = Afar::Reserved;
+        }
+        for absent in &others {
+            desk.attendant.let_go(absent);
+        }
+        desk.attendant.hear(&others);
+        desk.compare(&own)
+    }
+
+    fn count(&mut self, desk: &Work<'_>) -> Result<(), String> {
+        let node = desk.store.text(desk.node);
+        let mut there = None;
+        let sql = format!("SELECT beat FROM callpark_nodes WHERE node = {node}");
+        desk.store.query(&sql, &mut |row| there = Some(number(row, 0)))?;
+        if let (Some(there), Some(mine)) = (there, self.beat) {
+            if there != mine {
+                log::error!("another FreeSWITCH calls itself {} in this cluster: node-name must differ", desk.node);
+            }
+        }
+        let next = there.unwrap_or(0) + 1;
+        let sql = match there {
+            Some(_) => format!("UPDATE callpark_nodes SET beat = {next} WHERE node = {node}"),
+            None => format!("INSERT INTO callpark_nodes (node, beat) VALUES ({node}, {next})"),
+        };
+        desk.store.execute(&sql)?;
+        self.beat = Some(next);
+        Ok(())
+    }
+}
+
+/// One turn's work in an open database.
+struct Work<'a> {
+    store: &'a Store,
+    register: &'a Register,
+    attendant: &'a Arc<Attendant>,
+    node: &'a str,
+    ahead: i64,
+}
+
+impl Work<'_> {
+    /// Once, at the beginning: the calls that this node had when it died. Their slots are kept.
+    fn look_back(&self, settings: &Settings) -> Result<(), String> {
+        if self.register.desk.lock().looked_back {
+            return Ok(());
+        }
+        let node = self.store.text(self.node);
+        // Those whose outcome is on record had ended; only that was not noted here any more.
+        self.store.execute(&format!(
+            "DELETE FROM callpark_calls WHERE node = {node} AND EXISTS (SELECT 1 FROM callpark_records WHERE \
+             callpark_records.uuid = callpark_calls.uuid AND callpark_records.parked_at = callpark_calls.parked_at)"
+        ))?;
+        let left = self.rows(&format!("WHERE node = {node}"), host::epoch_ms() + self.ahead)?;
+        if !left.is_empty() {
+            let window = settings.recover_window;
+            log::warn!("{} slots are kept for {window} s for callers who were parked when FreeSWITCH died", left.len());
+            self.attendant.expect_back(&left, Duration::from_secs(window.into()));
+        }
+        self.register.desk.lock().looked_back = true;
+        self.register.bell.notify_all();
+        Ok(())
+    }
+
+    /// What has changed, and what somebody waits for.
+    fn clear(&self) -> Result<(), String> {
+        loop {
+            let order = self.register.desk.lock().orders.pop_front();
+            if let Some(order) = order {
+                self.carry_out(order)?;
+                continue;
+            }
+            let next = {
+                let mut desk = self.register.desk.lock();
+                desk.changed.pop_first().map(|place| (desk.wanted.get(&place).cloned(), place))
+            };
+            let Some((wanted, place)) = next else { return Ok(()) };
+            if let Err(why) = self.write(&place, wanted.as_ref()) {
+                self.register.desk.lock().changed.insert(place);
+                return Err(why);
+            }
+        }
+    }
+
+    fn write(&self, place: &Place, wanted: Option<&Wanted>) -> Result<(), String> {
+        let (here, node) = (self.at(place), self.store.text(self.node));
+        let Some(Wanted { entry, standing }) = wanted else {
+            return self.store.execute(&format!("DELETE FROM callpark_calls WHERE {here} AND node = {node}"));
+        };
+        let uuid = self.store.text(&entry.uuid);
+        let standing = match standing {
+            Standing::Refused(_) => return Ok(()),
+            Standing::Written => {
+                let changes = entry.changes(self.store, self.ahead);
+                return self
+                    .store
+                    .execute(&format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}"));
+            }
+            Standing::New => {
+                let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
+                self.store.transaction(&[
+                    format!("DELETE FROM callpark_calls WHERE ({here} OR uuid = {uuid}) AND node = {node}"),
+                    format!("INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT {turn}, {}", self.values(wanted)),
+                ])?;
+                self.report_double(place, &entry.uuid)?;
+                Standing::Written
+            }
+            Standing::Asking => {
+                let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
+                let claimed = self.store.transaction(&[
+                    format!("DELETE FROM callpark_calls WHERE {here} AND node = {node} AND uuid <> {uuid}"),
+                    // A caller who was recovered from another node brings the slot along.
+                    format!("UPDATE callpark_calls SET node = {node} WHERE uuid = {uuid}"),
+                    format!("INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT 0, {} {free}", self.values(wanted)),
+                ]);
+                if claimed.is_err() && !self.store.alive() {
+                    return claimed;
+                }
+                let there = self.rows(&format!("WHERE {here} ORDER BY turn"), host::epoch_ms() + self.ahead)?;
+                let ours = |absent: &&Absent| *absent.node == *self.node && absent.uuid == entry.uuid;
+                match (there.iter().find(ours), there.first()) {
+                    (None, Some(other)) => Standing::Refused(Box::new(other.clone())),
+                    (None, None) => return Err("a slot that was claimed is not there".into()),
+                    (Some(_), _) => Standing::Written,
+                }
+            }
+        };
+        self.register.desk.lock().stands(place, &entry.uuid, standing);
+        self.register.bell.notify_all();
+        Ok(())
+    }
+
+    fn values(&self, wanted: Option<&Wanted>) -> String {
+        wanted.map(|wanted| wanted.entry.values(self.store, self.node, self.ahead)).unwrap_or_default()
+    }
+
+    /// Two nodes that could not see each other gave one slot away. Both callers wait on.
+    fn report_double(&self, place: &Place, uuid: &str) -> Result<(), String> {
+        for other in self.rows(&format!("WHERE {}", self.at(place)), 0)?.iter().filter(|other| other.uuid != uuid) {
+            let (slot, here) = (&place.1, self.node);
+            log::error!(
+                "slot {slot}@{} was given away twice, here ({here}) to {uuid} and on {} to {}: each waits on where \
+                 it is, and is listed",
+                place.0,
+                other.node,
+                other.uuid
+            );
+        }
+        Ok(())
+    }
+
+    /// What the register has of this node's calls is what it is to have, or is mended.
+    fn compare(&self, own: &[Absent]) -> Result<(), String> {
+        let mut vanished = Vec::new();
+        let mut stale = Vec::new();
+        {
+            let mut desk = self.register.desk.lock();
+            let in_it = |place: &Place, uuid: &str| {
+                own.iter().any(|absent| {
+                    *absent.lot.domain == *place.0 && *absent.slot.as_str() == *place.1 && absent.uuid == uuid
+                })
+            };
+            let written = |wanted: &Wanted| matches!(wanted.standing, Standing::Written);
+            for (place, wanted) in desk.wanted.iter().filter(|(_, wanted)| written(wanted)) {
+                if !in_it(place, &wanted.entry.uuid) && !desk.changed.contains(place) {
+                    vanished.push((place.clone(), wanted.entry.clone()));
+                }
+            }
+            for (place, entry) in &vanished {
+                desk.stands(place, &entry.uuid, Standing::New);
+                desk.changed.insert(place.clone());
+            }
+            for absent in own {
+                let place = (absent.lot.domain.to_string(), absent.slot.to_string());
+                let known = desk.wanted.get(&place).is_some_and(|wanted| wanted.entry.uuid == absent.uuid);
+                if !known && !desk.changed.contains(&place) {
+                    stale.push(absent.uuid.clone());
+                }
+            }
+        }
+        let node = self.store.text(self.node);
+        for uuid in stale.iter().map(|uuid| self.store.text(uuid)) {
+            self.store.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND uuid = {uuid}"))?;
+        }
+        if !vanished.is_empty() {
+            log::warn!("{} calls of this node had been given up by another: they are not lost", vanished.len());
+        }
+        for (_, entry) in &vanished {
+            let (uuid, at) = (self.store.text(&entry.uuid), entry.parked_at);
+            self.store.execute(&format!("DELETE FROM callpark_records WHERE uuid = {uuid} AND parked_at = {at}"))?;
+        }
+        self.clear()
+    }
+
+    /// A node is dead and nobody recovered its callers: whichever node is first says so.
+    fn bury(&self, node: &str, beat: i64, clock: i64) -> Result<(), String> {
+        let name = self.store.text(node);
+        let still = format!("COALESCE((SELECT beat FROM callpark_nodes WHERE node = {name}), {beat}) = {beat}");
+        let mut lost = Vec::new();
+        let sql = format!("DELETE FROM callpark_calls WHERE node = {name} AND {still} RETURNING {COLUMNS}");
+        self.store.query(&sql, &mut |row| lost.extend(entry::read(row, clock)))?;
+        self.store.execute(&format!("DELETE FROM callpark_nodes WHERE node = {name} AND beat = {beat}"))?;
+        if !lost.is_empty() {
+            log::warn!("node {node} is dead, and nobody recovered {} of its callers", lost.len());
+        }
+        for absent in &lost {
+            self.attendant.lost_afar(absent);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&self, order: Order) -> Result<(), String> {
+        let clock = host::epoch_ms() + self.ahead;
+        let node = self.store.text(self.node);
+        match order {
+            Order::Issue { ticket, node, bearer, done } => {
+                let (ticket, node) = (self.store.text(&ticket), self.store.text(&node));
+                let (uuid, retriever) = (self.store.text(&bearer.uuid), self.store.text(&bearer.retriever));
+                self.store.execute(&format!("DELETE FROM callpark_tickets WHERE expires < {clock}"))?;
+                self.store.execute(&format!(
+                    "INSERT INTO callpark_tickets (ticket, node, uuid, retriever, expires) VALUES ({ticket}, {node}, {uuid}, \
+                     {retriever}, {})",
+                    clock + TICKET_MS
+                ))?;
+                // Who asked may have given up by now.
+                let _ = done.try_send(true);
+            }
+            Order::Redeem { ticket, done } => {
+                let ticket = self.store.text(&ticket);
+                let mut bearer = None;
+                let sql = format!(
+                    "DELETE FROM callpark_tickets WHERE ticket = {ticket} AND node = {node} AND expires >= {clock} RETURNING \
+                     uuid, retriever"
+                );
+                self.store
+                    .query(&sql, &mut |row| bearer = Some(Bearer { uuid: word(row, 0), retriever: word(row, 1) }))?;
+                let _ = done.try_send(bearer);
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&self, which: &str, clock: i64) -> Result<Vec<Absent>, String> {
+        let mut rows = Vec::new();
+        let sql = format!("SELECT {COLUMNS} FROM callpark_calls {which}");
+        self.store.query(&sql, &mut |row| rows.extend(entry::read(row, clock)))?;
+        Ok(rows)
+    }
+
+    fn at(&self, (domain, slot): &Place) -> String {
+        format!("domain = {} AND slot = {}", self.store.text(domain), self.store.text(slot))
+    }
+}

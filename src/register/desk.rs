@@ -1,0 +1,87 @@
+//! What the register is to say of this node's calls, and what waits to be done in it. Nobody waits here for the database.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::mpsc::SyncSender;
+
+use super::entry::{Entry, Place};
+use crate::attendant::Bearer;
+use crate::parking::Absent;
+
+/// How an entry stands with the database.
+#[derive(Clone, Debug)]
+pub(super) enum Standing {
+    /// In a cluster: whether the slot is ours is being asked.
+    Asking,
+    /// Ours, and to be put in.
+    New,
+    /// In it.
+    Written,
+    /// It is another node's, as that one has it.
+    Refused(Box<Absent>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) entry: Entry,
+    pub(super) standing: Standing,
+}
+
+/// Something that somebody waits for, though not for long.
+#[derive(Debug)]
+pub(super) enum Order {
+    Issue { ticket: String, node: String, bearer: Bearer, done: SyncSender<bool> },
+    Redeem { ticket: String, done: SyncSender<Option<Bearer>> },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    pub(super) wanted: HashMap<Place, Wanted>,
+    pub(super) changed: BTreeSet<Place>,
+    pub(super) orders: VecDeque<Order>,
+    /// The entries of the run before have been looked for.
+    pub(super) looked_back: bool,
+}
+
+impl Desk {
+    pub(super) fn is_clear(&self) -> bool {
+        self.changed.is_empty() && self.orders.is_empty()
+    }
+
+    /// What is in a slot now. `ask`: before it counts, the other nodes are asked.
+    pub(super) fn note(&mut self, place: Place, now: Option<Entry>, ask: bool) {
+        let before = self.wanted.get(&place);
+        let standing = match (&now, before) {
+            (None, None) => return,
+            (Some(entry), Some(before)) if entry.uuid == before.entry.uuid => {
+                if entry.says_the_same(&before.entry) {
+                    return;
+                }
+                before.standing.clone()
+            }
+            _ if ask => Standing::Asking,
+            _ => Standing::New,
+        };
+        match now {
+            Some(entry) => drop(self.wanted.insert(place.clone(), Wanted { entry, standing })),
+            None => drop(self.wanted.remove(&place)),
+        }
+        self.changed.insert(place);
+    }
+
+    /// The database said how that entry stands; unless there is another by now.
+    pub(super) fn stands(&mut self, place: &Place, uuid: &str, standing: Standing) {
+        if let Some(wanted) = self.wanted.get_mut(place).filter(|wanted| wanted.entry.uuid == uuid) {
+            wanted.standing = standing;
+        }
+    }
+
+    /// Everything is to be put in again: the database is another one, or has lost it.
+    pub(super) fn all_anew(&mut self) {
+        for (place, wanted) in &mut self.wanted {
+            if !matches!(wanted.standing, Standing::Asking) {
+                wanted.standing = Standing::New;
+                self.changed.insert(place.clone());
+            }
+        }
+    }
+}

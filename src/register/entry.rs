@@ -1,0 +1,156 @@
+//! One parked call as the register has it, and as its table does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::parking::{Absent, Afar, Call, LotId, Moment, Party, Slot};
+use crate::records::{Store, number, word};
+
+pub(super) const COLUMNS: &str = "domain, slot, uuid, node, lot, state, parked_at, since, due, caller_name, caller_number, \
+                                  parker, label, attempt";
+
+/// Where a call is parked: domain and slot.
+pub(super) type Place = (String, String);
+
+/// Moments are of the wall clock, in milliseconds since 1970.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Entry {
+    pub(super) domain: String,
+    pub(super) slot: String,
+    pub(super) uuid: String,
+    lot: String,
+    state: &'static str,
+    pub(super) parked_at: i64,
+    since: i64,
+    due: Option<i64>,
+    caller: Party,
+    parker: String,
+    label: String,
+    attempt: u32,
+}
+
+impl Entry {
+    pub(super) fn of(call: &Call, now: Moment, epoch_ms: i64) -> Entry {
+        let facts = &call.facts;
+        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Entry {
+            domain: facts.lot.domain.to_string(),
+            slot: facts.slot.to_string(),
+            uuid: facts.uuid.clone(),
+            lot: facts.lot.name.to_string(),
+            state: call.state.word(),
+            parked_at: facts.parked_at_ms,
+            since: epoch_ms.saturating_sub(ms(now.since(call.parked_at))),
+            due: call.deadline.map(|due| epoch_ms.saturating_add(ms(due.since(now)))),
+            caller: facts.caller.clone(),
+            parker: facts.parker.clone(),
+            label: call.label.to_string(),
+            attempt: call.attempt,
+        }
+    }
+
+    /// The same but for what two readings of the clock differ by.
+    pub(super) fn says_the_same(&self, other: &Entry) -> bool {
+        let close = |a: i64, b: i64| a.abs_diff(b) < 500;
+        let dues = match (self.due, other.due) {
+            (Some(a), Some(b)) => close(a, b),
+            (a, b) => a == b,
+        };
+        dues && close(self.since, other.since) && *self == Entry { since: self.since, due: self.due, ..other.clone() }
+    }
+
+    /// What the columns hold, in their order; `ahead`: by how many milliseconds the database's clock is.
+    pub(super) fn values(&self, store: &Store, node: &str, ahead: i64) -> String {
+        let text = |value: &str| store.text(value);
+        let Entry { domain, slot, uuid, lot, state, parked_at, since, due, caller, parker, label, attempt } = self;
+        let due = due.map_or(0, |due| due.saturating_add(ahead));
+        format!(
+            "{}, {}, {}, {}, {}, {}, {parked_at}, {}, {due}, {}, {}, {}, {}, {attempt}",
+            text(domain),
+            text(slot),
+            text(uuid),
+            text(node),
+            text(lot),
+            text(state),
+            since.saturating_add(ahead),
+            text(&caller.name),
+            text(&caller.number),
+            text(parker),
+            text(label),
+        )
+    }
+
+    /// What may change of it while it is parked.
+    pub(super) fn changes(&self, store: &Store, ahead: i64) -> String {
+        let due = self.due.map_or(0, |due| due.saturating_add(ahead));
+        format!(
+            "state = {}, since = {}, due = {due}, label = {}, attempt = {}",
+            store.text(self.state),
+            self.since.saturating_add(ahead),
+            store.text(&self.label),
+            self.attempt
+        )
+    }
+}
+
+/// A row, or `None` if it was never one of ours. `clock`: the database's, in milliseconds since 1970.
+pub(super) fn read(row: &[Option<String>], clock: i64) -> Option<Absent> {
+    let since = |at: i64| Duration::from_millis(u64::try_from(at).unwrap_or(0));
+    let due = number(row, 8);
+    Some(Absent {
+        lot: LotId::new(&word(row, 4), &word(row, 0)),
+        slot: Slot::parse(&word(row, 1))?,
+        uuid: Some(word(row, 2)).filter(|uuid| !uuid.is_empty())?,
+        node: Arc::from(word(row, 3)),
+        is: Afar::named(&word(row, 5)),
+        parked_at_ms: number(row, 6),
+        waited: since(clock.saturating_sub(number(row, 7))),
+        left: (due > 0).then(|| since(due.saturating_sub(clock))),
+        caller: Party { name: word(row, 9), number: word(row, 10) },
+        parker: word(row, 11),
+        label: word(row, 12),
+        attempt: u32::try_from(number(row, 13)).unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            domain: "a.test".into(),
+            slot: "701".into(),
+            uuid: "u".into(),
+            lot: "main".into(),
+            state: "parked",
+            parked_at: 1,
+            since: 1,
+            due: Some(90_000),
+            caller: Party::default(),
+            parker: String::new(),
+            label: String::new(),
+            attempt: 0,
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_read_twice_is_no_news() {
+        assert!(entry().says_the_same(&Entry { since: 3, due: Some(90_002), ..entry() }));
+        assert!(!entry().says_the_same(&Entry { due: Some(120_000), ..entry() }));
+        assert!(!entry().says_the_same(&Entry { due: None, ..entry() }));
+        assert!(!entry().says_the_same(&Entry { label: "x".into(), ..entry() }));
+    }
+
+    #[test]
+    fn a_row_that_is_none_of_ours_is_left_out() {
+        let row = |slot: &str, uuid: &str| {
+            let texts = ["a.test", slot, uuid, "n", "main", "parked", "1", "x", "", "", "", "", "", ""];
+            texts.map(|text| Some(text.to_owned())).to_vec()
+        };
+        assert!(read(&row("701", "u"), 5).is_some_and(|absent| absent.is == Afar::Parked && absent.left.is_none()));
+        assert!(read(&row("no slot", "u"), 5).is_none());
+        assert!(read(&row("701", ""), 5).is_none());
+        assert!(read(&[], 5).is_none());
+    }
+}
