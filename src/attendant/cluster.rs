@@ -24,7 +24,7 @@ pub(crate) struct Bearer {
 /// The register that the nodes of a cluster share. Nothing here takes longer than a caller can wait.
 pub(crate) trait Registrar: Send + Sync {
     /// Makes a slot this node's for all nodes; or says whose it is.
-    fn claim(&self, call: &Call) -> Result<(), Absent>;
+    fn claim(&self, call: &Call) -> Result<(), Box<Absent>>;
     /// Lets whoever shows `ticket` at `node` take a call there, once. False if that cannot be said now.
     fn issue(&self, ticket: &str, node: &str, bearer: Bearer) -> bool;
     /// What a ticket for this node is good for; `None` if it is not, or not any more.

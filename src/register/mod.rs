@@ -152,7 +152,7 @@ impl Register {
     }
 
     /// Waits until the slot is ours or another node's. Without an answer it is ours: a caller does not wait for a database.
-    fn await_claim(&self, call: &Call) -> Result<(), Absent> {
+    fn await_claim(&self, call: &Call) -> Result<(), Box<Absent>> {
         let place = (call.facts.lot.domain.to_string(), call.facts.slot.to_string());
         let until = Instant::now() + PATIENCE;
         let mut desk = self.desk.lock();
@@ -162,7 +162,7 @@ impl Register {
             };
             match &wanted.standing {
                 Standing::New | Standing::Written => return Ok(()),
-                Standing::Refused(other) => return Err(Absent::clone(other)),
+                Standing::Refused(other) => return Err(other.clone()),
                 Standing::Asking => {}
             }
             let late = self.away.load(Ordering::Relaxed) || self.bell.wait_until(&mut desk, until).timed_out();
@@ -225,7 +225,7 @@ impl Witness for Scribe {
 pub(crate) struct Shared;
 
 impl Registrar for Shared {
-    fn claim(&self, call: &Call) -> Result<(), Absent> {
+    fn claim(&self, call: &Call) -> Result<(), Box<Absent>> {
         open().map_or(Ok(()), |register| register.await_claim(call))
     }
 
