@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::fill::{fact, filled_in, one_word};
 use super::{Attendant, Retriever, Verdict, identity};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg};
-use crate::parking::{Absent, Call, Ended, Left, Moment, Outcome, ParkRequest, Refusal, Slot, Table};
+use crate::parking::{Absent, Call, Ended, Left, Moment, Outcome, ParkRequest, Refusal, Slot, State, Table};
 
 /// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
-const TRIES: usize = 20;
+const TRIES: usize = 100;
 /// On the way to another node, which is to answer at once.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The variable by which mod_sofia sends a header, and by which it shows one that came.
@@ -44,6 +44,10 @@ impl Attendant {
     ) -> Result<Call, Refusal> {
         for _ in 0..TRIES {
             let call = self.change(&park)?;
+            if call.state == State::Parked {
+                // Whoever wants the caller already can say so, and waits while the other nodes are asked.
+                self.mailboxes.open(&request.uuid);
+            }
             let Err(other) = self.registrar.claim(&call) else { return Ok(call) };
             log::info!("slot {} of {} was taken on {} at this moment", other.slot, other.lot, other.node);
             self.change(|table, now| {
@@ -51,7 +55,8 @@ impl Attendant {
                 table.hear(&other, now);
             });
         }
-        Err(Refusal::NoSuchSlot("that other nodes leave".into()))
+        let lot = self.lot_named(&request.place)?;
+        Err(Refusal::Full(lot))
     }
 
     /// The call of this node in a slot, also one that died with it and may come back.

@@ -138,6 +138,7 @@ impl Attendant {
                 Bounced::Done => Err(verdict),
             }
         } else {
+            self.mailboxes.close(&request.uuid);
             Err(self.explain(leg, verdict, wanted_slot(&request.wanted)))
         }
     }

@@ -44,7 +44,10 @@ impl Clerk {
         }
         let desk = Work { store: &store, register, attendant: &attendant, node: &node, ahead: self.ahead };
         desk.look_back(&settings)?;
-        desk.clear()?;
+        if desk.clear()? == Found::Taken {
+            // This node knows too little of the others.
+            self.next_look = Moment::default();
+        }
         if settings.cluster && host::now() >= self.next_look {
             self.look(&desk, &settings)?;
         }
@@ -102,6 +105,14 @@ impl Clerk {
     }
 }
 
+/// What the register had that this node did not know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Found {
+    Nothing,
+    /// A slot that this node held to be free.
+    Taken,
+}
+
 /// One turn's work in an open database.
 struct Work<'a> {
     store: &'a Store,
@@ -135,7 +146,8 @@ impl Work<'_> {
     }
 
     /// What has changed, and what somebody waits for.
-    fn clear(&self) -> Result<(), String> {
+    fn clear(&self) -> Result<Found, String> {
+        let mut found = Found::Nothing;
         loop {
             let order = self.register.desk.lock().orders.pop_front();
             if let Some(order) = order {
@@ -146,27 +158,32 @@ impl Work<'_> {
                 let mut desk = self.register.desk.lock();
                 desk.changed.pop_first().map(|place| (desk.wanted.get(&place).cloned(), place))
             };
-            let Some((wanted, place)) = next else { return Ok(()) };
-            if let Err(why) = self.write(&place, wanted.as_ref()) {
-                self.register.desk.lock().changed.insert(place);
-                return Err(why);
+            let Some((wanted, place)) = next else { return Ok(found) };
+            match self.write(&place, wanted.as_ref()) {
+                Ok(Found::Nothing) => {}
+                Ok(Found::Taken) => found = Found::Taken,
+                Err(why) => {
+                    self.register.desk.lock().changed.insert(place);
+                    return Err(why);
+                }
             }
         }
     }
 
-    fn write(&self, place: &Place, wanted: Option<&Wanted>) -> Result<(), String> {
+    fn write(&self, place: &Place, wanted: Option<&Wanted>) -> Result<Found, String> {
         let (here, node) = (self.at(place), self.store.text(self.node));
         let Some(Wanted { entry, standing }) = wanted else {
-            return self.store.execute(&format!("DELETE FROM callpark_calls WHERE {here} AND node = {node}"));
+            self.store.execute(&format!("DELETE FROM callpark_calls WHERE {here} AND node = {node}"))?;
+            return Ok(Found::Nothing);
         };
         let uuid = self.store.text(&entry.uuid);
         let standing = match standing {
-            Standing::Refused(_) => return Ok(()),
+            Standing::Refused(_) => return Ok(Found::Nothing),
             Standing::Written => {
                 let changes = entry.changes(self.store, self.ahead);
-                return self
-                    .store
-                    .execute(&format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}"));
+                self.store
+                    .execute(&format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}"))?;
+                return Ok(Found::Nothing);
             }
             Standing::New => {
                 let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
@@ -186,7 +203,7 @@ impl Work<'_> {
                     format!("INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT 0, {} {free}", self.values(wanted)),
                 ]);
                 if claimed.is_err() && !self.store.alive() {
-                    return claimed;
+                    return claimed.map(|()| Found::Nothing);
                 }
                 let there = self.rows(&format!("WHERE {here} ORDER BY turn"), host::epoch_ms() + self.ahead)?;
                 let ours = |absent: &&Absent| *absent.node == *self.node && absent.uuid == entry.uuid;
@@ -197,9 +214,10 @@ impl Work<'_> {
                 }
             }
         };
+        let found = if matches!(standing, Standing::Refused(_)) { Found::Taken } else { Found::Nothing };
         self.register.desk.lock().stands(place, &entry.uuid, standing);
         self.register.bell.notify_all();
-        Ok(())
+        Ok(found)
     }
 
     fn values(&self, wanted: Option<&Wanted>) -> String {
@@ -261,7 +279,7 @@ impl Work<'_> {
             let (uuid, at) = (self.store.text(&entry.uuid), entry.parked_at);
             self.store.execute(&format!("DELETE FROM callpark_records WHERE uuid = {uuid} AND parked_at = {at}"))?;
         }
-        self.clear()
+        self.clear().map(|_| ())
     }
 
     /// A node is dead and nobody recovered its callers: whichever node is first says so.
