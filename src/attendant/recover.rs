@@ -127,6 +127,15 @@ impl Attendant {
         }
     }
 
+    /// A caller and a retriever are being joined: as a conversation, they would be recovered into it. The core names a bridged
+    /// leg's partner only after it has saved the leg (`switch_ivr_bridge.c`), and then looks for that name.
+    pub(super) fn save_joined(leg: &Leg<'_>, other: &Leg<'_>) {
+        leg.set_var(BONDS[0], &other.uuid());
+        other.set_var(BONDS[0], &leg.uuid());
+        other.save_for_recovery();
+        leg.save_for_recovery();
+    }
+
     /// The leg leaves its slot: what the core saves of it from here on is no parked call's.
     pub(super) fn forget_stay(leg: &Leg<'_>) {
         leg.unset_var(STAY);

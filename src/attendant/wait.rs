@@ -97,6 +97,7 @@ impl Attendant {
             }
             set_aside.give_back(leg);
             connected();
+            Self::save_joined(leg, other);
             true
         });
         if outcome == Bridged::Never {
