@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mod_callpark::parking::{
-    Amendment, Destination, Due, Left, Look, LotId, LotName, LotPlan, Moment, Outcome, ParkRequest, Party, Pick,
-    Refusal, RingBack, Slot, SlotOrder, SlotTaken, State, Table, Terms, Wanted, Where, parse_slots,
+    Absent, Afar, Amendment, Call, Destination, Due, Left, Look, LotId, LotName, LotPlan, Moment, Outcome, ParkRequest,
+    Party, Pick, Refusal, RingBack, Saved, Slot, SlotOrder, SlotTaken, State, Table, Terms, Wanted, Where, parse_slots,
 };
 use proptest::prelude::*;
 
@@ -307,6 +307,58 @@ fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), Look>) -> Result
     Ok(())
 }
 
+#[test]
+fn a_recovered_caller_goes_on_where_they_were() {
+    let mut table = table(Terms::default());
+    table.miss(&Absent { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
+    assert!(matches!(table.claim(&place(DOMAIN), &Pick::Slot(slot("702")), "r"), Err(Refusal::Missing(_))));
+    assert_eq!(park(&mut table, "new"), "701");
+    assert_eq!(park(&mut table, "newer"), "703", "the slot is kept");
+    let saved = Saved {
+        waited: Duration::from_secs(30),
+        left: Some(Duration::from_secs(60)),
+        attempt: 1,
+        rings_left: 2,
+        latest: None,
+    };
+    let back = table.restore(&request("a", Wanted::Slot(slot("702"))), &saved, at(10_000)).unwrap();
+    assert_eq!((back.facts.slot.as_str(), back.attempt, back.rings_left), ("702", 1, 2));
+    assert_eq!((back.deadline, at(10_000).since(back.parked_at).as_secs()), (Some(at(10_060)), 30));
+    let oldest = table.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap();
+    assert_eq!(oldest.facts.uuid, "new", "who was parked before them is still the oldest");
+    assert!(table.due(at(60)).iter().all(|due| !matches!(due, Due::Lost(_))));
+    table.check().unwrap();
+}
+
+#[test]
+fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
+    let mut table = table(Terms::default());
+    table.miss(&Absent { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
+    assert!(table.due(at(59)).is_empty());
+    let due = table.due(at(60));
+    assert!(matches!(due.as_slice(), [Due::Lost(ended)] if ended.outcome == Outcome::Abandoned));
+    assert_eq!(table.look(DOMAIN, &slot("702")).unwrap().1, Look::Free);
+    table.check().unwrap();
+}
+
+#[test]
+fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
+    let mut table = table(Terms::default());
+    park(&mut table, "here");
+    table.elsewhere(&[Absent { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
+    let take = Pick::Slot(slot("701"));
+    assert_eq!(table.claim(&place(DOMAIN), &take, "r").unwrap().facts.uuid, "here");
+    table.connected("here", at(2)).unwrap();
+    assert!(matches!(table.claim(&place(DOMAIN), &take, "r"), Err(Refusal::Elsewhere(..))));
+    table.elsewhere(&[], at(3));
+    assert_eq!(table.look(DOMAIN, &slot("701")).unwrap().1, Look::Free);
+    table.check().unwrap();
+}
+
+fn absent_at(uuid: &str, number: &str) -> Absent {
+    Absent { slot: slot(number), ..absent(uuid, 0) }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Park { leg: u8, slot: Option<u8>, reserve: bool, other_domain: bool },
@@ -326,6 +378,9 @@ enum Step {
     Keep(u8),
     Expect(u8),
     TakeOver { kept_by: u8, leg: u8 },
+    Hear(Vec<(u8, u8, u8)>),
+    Miss { leg: u8, slot: u8 },
+    Restore { leg: u8, slot: u8, left: u16 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -349,7 +404,29 @@ fn step() -> impl Strategy<Value = Step> {
         1 => leg().prop_map(Step::Keep),
         1 => leg().prop_map(Step::Expect),
         1 => (leg(), leg()).prop_map(|(kept_by, leg)| Step::TakeOver { kept_by, leg }),
+        2 => prop::collection::vec((0..8u8, 0..8u8, 0..4u8), 0..5).prop_map(Step::Hear),
+        1 => (leg(), 0..8u8).prop_map(|(leg, slot)| Step::Miss { leg, slot }),
+        1 => (leg(), 0..8u8, 0..200u16).prop_map(|(leg, slot, left)| Step::Restore { leg, slot, left }),
     ]
+}
+
+const AFAR: [Afar; 4] = [Afar::Reserved, Afar::Parked, Afar::RingingBack, Afar::Retrieving];
+
+fn absent(uuid: &str, n: u8) -> Absent {
+    Absent {
+        uuid: uuid.into(),
+        node: "far".into(),
+        is: Afar::Parked,
+        lot: LotId::new(if n % 3 == 2 { "unknown" } else { "main" }, DOMAIN),
+        slot: slot(&(n + 1).to_string()),
+        caller: Party::default(),
+        parker: "1001@a.test".into(),
+        label: String::new(),
+        attempt: 0,
+        parked_at_ms: 0,
+        waited: Duration::from_secs(7),
+        left: Some(Duration::from_secs(20)),
+    }
 }
 
 fn configuration(which: u8) -> Vec<LotPlan> {
@@ -467,6 +544,25 @@ proptest! {
                         prop_assert!(waiting.insert(call.facts.uuid.clone(), false).is_none());
                     }
                 }
+                Step::Hear(far) => {
+                    let calls: Vec<Absent> = far
+                        .iter()
+                        .map(|(n, slot, is)| Absent { is: AFAR[usize::from(*is)], ..absent(&format!("far{n}"), *slot) })
+                        .collect();
+                    table.elsewhere(&calls, now);
+                    let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.facts.uuid.clone()).collect();
+                    prop_assert_eq!(heard, calls.iter().map(|absent| absent.uuid.clone()).collect::<HashSet<_>>());
+                }
+                Step::Miss { leg, slot } => table.miss(&absent(&name(leg), slot), now.after(Duration::from_secs(60)), now),
+                Step::Restore { leg, slot: n, left } => {
+                    let order = request(&name(leg), Wanted::Slot(slot(&(n + 1).to_string())));
+                    let left = Duration::from_secs(left.into());
+                    let saved = Saved { waited: Duration::from_secs(5), left: Some(left), rings_left: 1, ..Saved::default() };
+                    if let Ok(call) = table.restore(&order, &saved, now) {
+                        prop_assert!(waiting.insert(call.facts.uuid.clone(), false).is_none());
+                        prop_assert_eq!(call.deadline, Some(now.after(left)));
+                    }
+                }
                 Step::Reload(which, apply) => {
                     table.replace_lots(&configuration(which), None);
                     if apply {
@@ -481,7 +577,7 @@ proptest! {
             if let Err(wrong) = table.check() {
                 prop_assert!(false, "after {step:?}: {wrong}");
             }
-            let calls = table.calls(None);
+            let calls: Vec<_> = table.calls(None).into_iter().filter(Call::is_here).collect();
             prop_assert_eq!(calls.len(), waiting.len(), "after {:?} the table has others than those who wait", step);
             let slots: HashSet<_> = calls.iter().map(|call| (call.facts.lot.domain.clone(), call.facts.slot.clone())).collect();
             prop_assert_eq!(slots.len(), calls.len(), "two callers in one slot");

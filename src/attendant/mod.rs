@@ -31,7 +31,8 @@ use parking_lot::{Mutex, RwLock};
 use crate::config::{self, Config, Fault};
 use crate::host::{self, Leg, Located};
 use crate::parking::{
-    Call, Destination, Look, LotId, LotLook, LotName, LotView, Moment, Pick, Refusal, Slot, Table, Touched, Where,
+    Call, Destination, Look, LotId, LotLook, LotName, LotView, Moment, Pick, Refusal, Slot, State, Table, Touched,
+    Where,
 };
 
 pub(crate) use ask::digits as ask_digits;
@@ -234,6 +235,7 @@ impl Attendant {
 
     /// Another label, for the team to read.
     pub(crate) fn label(&self, call: &Call, text: &str) -> Result<(), Refusal> {
+        must_be_here(call)?;
         let labelled = self.change(|table, _| table.set_label(&call.facts.uuid, text));
         let call = labelled.ok_or_else(|| Refusal::Empty(format!("slot {}", call.facts.slot)))?;
         if let Some(leg) = Located::find(&call.facts.uuid) {
@@ -246,6 +248,7 @@ impl Attendant {
 
     /// Sends the parked caller elsewhere. The error says why not.
     pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), String> {
+        must_be_here(call).map_err(|refusal| refusal.to_string())?;
         let leg = Located::find(&call.facts.uuid).ok_or("the caller is going")?;
         leg.can_reach(to)?;
         let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
@@ -288,6 +291,15 @@ impl Attendant {
 
     fn lot_named(&self, place: &Where) -> Result<LotId, Refusal> {
         self.table.lock().resolve(place, None)
+    }
+}
+
+fn must_be_here(call: &Call) -> Result<(), Refusal> {
+    let slot = call.facts.slot.clone();
+    match &call.state {
+        State::Missing => Err(Refusal::Missing(slot)),
+        State::Elsewhere { node, .. } => Err(Refusal::Elsewhere(slot, Arc::clone(node))),
+        _ => Ok(()),
     }
 }
 

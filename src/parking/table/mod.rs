@@ -169,9 +169,15 @@ impl Table {
     }
 
     pub fn set_label(&mut self, uuid: &str, label: &str) -> Option<Call> {
-        let id = *self.by_uuid.get(uuid)?;
+        let id = self.id_here(uuid)?;
         self.update(id, |call| call.label = label.into());
         self.calls.get(&id).cloned()
+    }
+
+    /// The call of a leg of this FreeSWITCH.
+    fn id_here(&self, uuid: &str) -> Option<CallId> {
+        let call = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id))?;
+        call.is_here().then_some(call.id)
     }
 
     /// The call in a slot, in whatever state.

@@ -96,7 +96,7 @@ impl Table {
 
     /// The parked leg is not in its slot any more. `None` if it had an outcome already, or never arrived.
     pub fn left(&mut self, uuid: &str, how: Left, now: Moment) -> Option<Ended> {
-        let id = *self.by_uuid.get(uuid)?;
+        let id = self.id_here(uuid)?;
         let reserved = self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Reserved | State::Expected));
         let falling = self.calls.get(&id).is_some_and(|call| call.state == State::FallingBack);
         let outcome = match how {
