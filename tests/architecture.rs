@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("events", &["parking", "attendant", "host"]),
     ("records", &["parking", "config", "attendant", "host"]),
     ("register", &["parking", "config", "attendant", "host", "records"]),
-    ("web", &["parking", "config", "attendant", "host", "records"]),
+    ("web", &["parking", "config", "attendant", "host", "records", "register"]),
 ];
 
 fn sources(room: &Path) -> Vec<PathBuf> {

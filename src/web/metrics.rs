@@ -17,7 +17,7 @@ use super::routes::away;
 use crate::attendant::{self, Notice, What, Witness};
 use crate::host::guard;
 use crate::parking::{LotId, Outcome};
-use crate::records;
+use crate::{records, register};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Lot {
@@ -149,7 +149,7 @@ fn text() -> Option<String> {
         let wait = view.longest_wait.unwrap_or_default().as_secs();
         oldest.get_or_create(&(&view.id).into()).set(i64::try_from(wait).unwrap_or(i64::MAX));
     }
-    registry.register("calls", "Calls that are parked now", calls);
+    registry.register("calls", "Calls that are parked now, on all nodes of a cluster", calls);
     registry.register("slots", "Slots there are", slots);
     registry.register_with_unit(
         "oldest_call",
@@ -172,6 +172,10 @@ fn text() -> Option<String> {
     let waiting: Gauge = Gauge::default();
     waiting.set(records.as_ref().map_or(0, |records| i64::try_from(records.backlog()).unwrap_or(i64::MAX)));
     registry.register("records_waiting", "Records that wait for the database", waiting);
+
+    let answers: Gauge = Gauge::default();
+    answers.set(i64::from(register::answers()));
+    registry.register("register_up", "1 while the register of slots can be read and written", answers);
 
     let mut text = String::new();
     encode(&mut text, &registry).ok()?;
