@@ -8,6 +8,7 @@ mod ask;
 mod bounce;
 mod consult;
 mod fill;
+mod held;
 mod identity;
 mod mailbox;
 mod notice;
@@ -33,6 +34,7 @@ use crate::parking::{
 };
 
 pub(crate) use ask::digits as ask_digits;
+pub(crate) use held::HoldTimes;
 pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;
@@ -61,7 +63,7 @@ pub(crate) fn end() {
 }
 
 pub(crate) struct Attendant {
-    table: Mutex<Table>,
+    table: held::Watched<Table>,
     config: RwLock<Arc<Config>>,
     mailboxes: mailbox::Mailboxes,
     rings: ring::Rings,
@@ -76,7 +78,7 @@ impl Attendant {
     /// `faults`: what was wrong with the file, if `config` is the emergency one.
     pub(crate) fn new(config: Config, faults: Vec<Fault>, witnesses: Vec<Box<dyn Witness>>) -> Attendant {
         Attendant {
-            table: Mutex::new(Table::new(&config.lots, config.default_lot.as_deref())),
+            table: held::Watched::new(Table::new(&config.lots, config.default_lot.as_deref())),
             config: RwLock::new(Arc::new(config)),
             mailboxes: mailbox::Mailboxes::default(),
             rings: ring::Rings::default(),
@@ -164,6 +166,11 @@ impl Attendant {
         };
         calls.sort_by(|a, b| (&a.facts.lot, &a.facts.slot).cmp(&(&b.facts.lot, &b.facts.slot)));
         Ok(calls)
+    }
+
+    /// How long the table was locked.
+    pub(crate) fn lock_held(&self) -> HoldTimes {
+        self.table.times()
     }
 
     pub(crate) fn call_count(&self) -> usize {

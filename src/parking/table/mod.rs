@@ -179,6 +179,13 @@ impl Table {
         self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).cloned()
     }
 
+    /// The call that was parked first of those in a lot.
+    #[must_use]
+    pub fn first_in(&self, lot: &LotId) -> Option<&Call> {
+        let waiting = &self.tenants.get(&lot.domain)?.lots.get(&lot.name)?.waiting;
+        waiting.first().and_then(|id| self.calls.get(id))
+    }
+
     /// Every call, in the order in which they were parked; of one lot where one is meant.
     #[must_use]
     pub fn calls(&self, lot: Option<&LotId>) -> Vec<Call> {
