@@ -5,6 +5,7 @@
 //! that the holder used. The second is what the module's own code is to blame for.
 
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub(super) struct Watched<T> {
     total_ns: AtomicU64,
     longest_ns: AtomicU64,
     longest_work_ns: AtomicU64,
+    /// Which line that was.
+    longest_at: Mutex<Option<&'static Location<'static>>>,
 }
 
 /// The lock, held. Dropped from top to bottom: given back first, noted then.
@@ -36,6 +39,7 @@ struct Note<'a, T> {
     work_before: Duration,
     since: Instant,
     held: Duration,
+    place: &'static Location<'static>,
 }
 
 /// What was measured since load.
@@ -47,6 +51,7 @@ pub(crate) struct HoldTimes {
     pub(crate) longest: Duration,
     /// The most processor time that one hold took.
     pub(crate) longest_work: Duration,
+    pub(crate) longest_at: Option<&'static Location<'static>>,
 }
 
 impl<T> Watched<T> {
@@ -57,14 +62,18 @@ impl<T> Watched<T> {
             total_ns: AtomicU64::new(0),
             longest_ns: AtomicU64::new(0),
             longest_work_ns: AtomicU64::new(0),
+            longest_at: Mutex::new(None),
         }
     }
 
+    #[track_caller]
     pub(super) fn lock(&self) -> Hold<'_, T> {
+        let place = Location::caller();
         // A system call, so not while others wait.
         let work_before = host::cpu_time();
         let guard = self.inner.lock();
-        Hold { guard, note: Note { watched: self, work_before, since: Instant::now(), held: Duration::ZERO } }
+        let note = Note { watched: self, work_before, since: Instant::now(), held: Duration::ZERO, place };
+        Hold { guard, note }
     }
 
     pub(super) fn times(&self) -> HoldTimes {
@@ -76,11 +85,12 @@ impl<T> Watched<T> {
             total: read(&self.total_ns),
             longest: read(&self.longest_ns),
             longest_work: read(&self.longest_work_ns),
+            longest_at: *self.longest_at.lock(),
         }
     }
 
     /// `work` is asked only for what took so long that the answer can matter.
-    fn note(&self, held: Duration, work: impl FnOnce() -> Duration) {
+    fn note(&self, held: Duration, place: &'static Location<'static>, work: impl FnOnce() -> Duration) {
         let ns = nanos(held);
         let bucket = ENDS.iter().position(|end| ns < end * 1000).unwrap_or(ENDS.len());
         if let Some(count) = self.buckets.get(bucket) {
@@ -89,7 +99,10 @@ impl<T> Watched<T> {
         self.total_ns.fetch_add(ns, Ordering::Relaxed);
         self.longest_ns.fetch_max(ns, Ordering::Relaxed);
         if ns > self.longest_work_ns.load(Ordering::Relaxed) {
-            self.longest_work_ns.fetch_max(ns.min(nanos(work())), Ordering::Relaxed);
+            let work = ns.min(nanos(work()));
+            if work > self.longest_work_ns.fetch_max(work, Ordering::Relaxed) {
+                *self.longest_at.lock() = Some(place);
+            }
         }
     }
 }
@@ -117,7 +130,7 @@ impl<T> Drop for Hold<'_, T> {
 impl<T> Drop for Note<'_, T> {
     fn drop(&mut self) {
         // From before the lock was asked for until after it was given back: rather too much than too little.
-        self.watched.note(self.held, || host::cpu_time().saturating_sub(self.work_before));
+        self.watched.note(self.held, self.place, || host::cpu_time().saturating_sub(self.work_before));
     }
 }
 
@@ -151,7 +164,7 @@ mod tests {
         let lock = Watched::new(());
         let us = Duration::from_micros;
         for (held, work) in [(0, 0), (0, 0), (3, 3), (200, 150), (90_000, 300)] {
-            lock.note(us(held), || us(work));
+            lock.note(us(held), Location::caller(), || us(work));
         }
         let times = lock.times();
         assert_eq!(times.buckets.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [2, 1, 0, 0, 1, 0, 1]);
@@ -176,5 +189,6 @@ mod tests {
         assert!(times.longest >= Duration::from_millis(20), "{times:?}");
         assert!(times.longest_work < Duration::from_millis(10), "{times:?}");
         assert!(times.longest_work > Duration::ZERO, "{times:?}");
+        assert!(times.longest_at.is_some_and(|at| at.file().ends_with("held.rs")), "{times:?}");
     }
 }

@@ -82,11 +82,12 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
 fn lock_held(times: &HoldTimes) -> String {
     let within = |share| times.within(share).map_or("over 1 ms".into(), |end| format!("<{} us", end.as_micros()));
     format!(
-        "p50 {}, p99 {}, longest {} us (work {} us)",
+        "p50 {}, p99 {}, longest {} us (work {} us{})",
         within(0.5),
         within(0.99),
         times.longest.as_micros(),
-        times.longest_work.as_micros()
+        times.longest_work.as_micros(),
+        times.longest_at.map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default()
     )
 }
 

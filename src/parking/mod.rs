@@ -14,5 +14,5 @@ mod terms;
 pub use call::{Call, CallId, Ended, Facts, Moment, Outcome, Party, Refusal, State};
 pub use lot::LotPlan;
 pub use names::{LotId, LotName, MAX_SLOT_LENGTH, Slot, is_name, parse_slots};
-pub use table::{Due, Left, Look, LotLook, LotView, ParkRequest, Pick, Table, Touched, Wanted, Where};
+pub use table::{Due, Layout, Left, Look, LotLook, LotView, ParkRequest, Pick, Table, Touched, Wanted, Where};
 pub use terms::{Amendment, Destination, LampState, Notify, RetrieveFrom, RingBack, SlotOrder, SlotTaken, Terms};
