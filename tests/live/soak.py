@@ -108,8 +108,8 @@ class Ledger:
 class Soak:
     """One run on one FreeSWITCH."""
 
-    def __init__(self, module, prefix, parked=1000, rate=50):
-        self.parked, self.rate = parked, rate
+    def __init__(self, module, prefix, parked=1000, rate=50, fill=50):
+        self.parked, self.rate, self.fill_rate = parked, rate, fill
         self.switch = Switch(module, prefix)
         self.http = free_port(socket.SOCK_STREAM)
         self.switch.configure(LOT, f'<param name="http-listen" value="127.0.0.1:{self.http}"/>', extensions=RECEPTION)
@@ -198,7 +198,7 @@ class Soak:
 
     def fill(self):
         if sipp.SIPP:
-            self.phones.append(sipp.phones(self.switch, "population", "do-park-auto", {86400: 1}, 50, self.parked, ptime=120))
+            self.phones.append(sipp.phones(self.switch, "population", "do-park-auto", {86400: 1}, self.fill_rate, self.parked, ptime=120))
         else:
             for _ in range(self.parked):
                 self.park()
@@ -362,6 +362,14 @@ class Soak:
             lines = answer.read().decode().splitlines()
         return lambda name: sum(int(float(line.split()[-1])) for line in lines if re.match(f"freeswitch_callpark_{name}", line))
 
+    def close(self):
+        """Leaves nothing running, whatever happened."""
+        for phone in self.phones:
+            phone.end(0)
+        if self.switch.process and self.switch.process.poll() is None:
+            self.switch.keep = True
+            self.switch.stop()
+
     def flatness(self, figures):
         """The plateau is reached after a fifth of the run; the last fifth must look the same."""
         wrong, samples, switch = [], self.samples, self.switch
@@ -409,7 +417,10 @@ def main():
         return 0
     module = os.environ.get("CALLPARK_MODULE", ROOT / "target/release/libmod_callpark.so")
     soak = Soak(module, prefix, *map(int, sys.argv[2:4]))
-    figures, wrong = soak.run(minutes)
+    try:
+        figures, wrong = soak.run(minutes)
+    finally:
+        soak.close()
     # A millisecond is the rule. But processor time as a virtual machine counts it has in it what the other machines took.
     if figures["longest lock work us"] > 5000 or figures["locks held over 1 ms"] > 0.001:
         wrong.append(f"the lock is held too long: {figures['lock held']}, {figures['locks held over 1 ms']:.3%} over a millisecond")
