@@ -9,6 +9,7 @@ mod bounce;
 mod cluster;
 mod consult;
 mod fill;
+mod held;
 mod identity;
 mod mailbox;
 mod notice;
@@ -31,17 +32,21 @@ use parking_lot::{Mutex, RwLock};
 use crate::config::{self, Config, Fault};
 use crate::host::{self, Leg, Located};
 use crate::parking::{
-    Call, Destination, Look, LotId, LotLook, LotName, LotView, Moment, Pick, Refusal, Slot, State, Table, Touched,
-    Where,
+    Call, Destination, Layout, Look, LotId, LotLook, LotName, LotView, Moment, Pick, Refusal, Slot, State, Table,
+    Touched, Where,
 };
 
 pub(crate) use ask::digits as ask_digits;
 pub(crate) use cluster::{Bearer, Registrar};
+pub(crate) use held::HoldTimes;
 pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;
 pub(crate) use rows::{CallRow, LotRow};
 pub(crate) use tell::Verdict;
+
+/// Calls that are copied for a listing while the table is locked, before others get their turn.
+const AT_ONCE: usize = 100;
 
 /// The state that lives from load to shutdown.
 static ON_DUTY: RwLock<Option<Arc<Attendant>>> = RwLock::new(None);
@@ -65,7 +70,7 @@ pub(crate) fn end() {
 }
 
 pub(crate) struct Attendant {
-    table: Mutex<Table>,
+    table: held::Watched<Table>,
     config: RwLock<Arc<Config>>,
     mailboxes: mailbox::Mailboxes,
     rings: ring::Rings,
@@ -86,7 +91,7 @@ impl Attendant {
         registrar: Box<dyn Registrar>,
     ) -> Attendant {
         Attendant {
-            table: Mutex::new(Table::new(&config.lots, config.default_lot.as_deref())),
+            table: held::Watched::new(Table::new(&config.lots, config.default_lot.as_deref())),
             config: RwLock::new(Arc::new(config)),
             mailboxes: mailbox::Mailboxes::default(),
             rings: ring::Rings::default(),
@@ -113,12 +118,16 @@ impl Attendant {
         let cause = outcome.as_ref().err().map(|faults| format!("{} faults", faults.len()));
         let answer = match outcome {
             Ok(config) => {
-                self.change(|table, now| {
-                    table.replace_lots(&config.lots, config.default_lot.as_deref());
+                let in_use = self.table.lock().domains_in_use();
+                let layout = Layout::new(&config.lots, config.default_lot.as_deref(), &in_use);
+                let before = self.change(|table, now| {
+                    let before = table.replace(layout);
                     if apply {
                         table.apply_terms(now);
                     }
+                    before
                 });
+                drop(before);
                 *self.config.write() = Arc::new(config);
                 self.faults.lock().clear();
                 Ok(())
@@ -133,6 +142,7 @@ impl Attendant {
     }
 
     /// Lock, decide, unlock; then whoever watches is told which slots look different now.
+    #[track_caller]
     fn change<T>(&self, decide: impl FnOnce(&mut Table, Moment) -> T) -> T {
         let now = host::now();
         let (answer, touched) = {
@@ -169,13 +179,24 @@ impl Attendant {
 
     /// Every parked call, by lot and slot; of one lot where one is named.
     pub(crate) fn calls(&self, lot: Option<&LotName>) -> Result<Vec<Call>, Refusal> {
-        let mut calls = {
-            let table = self.table.lock();
-            let lot = lot.map(|_| table.resolve(&understood(lot), None)).transpose()?;
-            table.calls(lot.as_ref())
-        };
+        let lot = lot.map(|_| self.lot_named(&understood(lot))).transpose()?;
+        let mut calls: Vec<Call> = Vec::new();
+        loop {
+            let after = calls.last().map(|call| call.id);
+            let piece = self.table.lock().calls_after(after, lot.as_ref(), AT_ONCE);
+            let last = piece.len() < AT_ONCE;
+            calls.extend(piece);
+            if last {
+                break;
+            }
+        }
         calls.sort_by(|a, b| (&a.facts.lot, &a.facts.slot).cmp(&(&b.facts.lot, &b.facts.slot)));
         Ok(calls)
+    }
+
+    /// How long the table was locked.
+    pub(crate) fn lock_held(&self) -> HoldTimes {
+        self.table.times()
     }
 
     pub(crate) fn call_count(&self) -> usize {

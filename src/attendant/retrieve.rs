@@ -120,7 +120,7 @@ impl Attendant {
                 None => {
                     let lot = table.resolve(place, None).map_err(Verdict::Refused)?;
                     let empty = || Verdict::Refused(Refusal::Empty(format!("lot {lot}")));
-                    table.calls(Some(&lot)).into_iter().next().ok_or_else(empty)?
+                    table.first_in(&lot).cloned().ok_or_else(empty)?
                 }
             };
             (call.facts.terms.clone(), call.facts.lot.clone())

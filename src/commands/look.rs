@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::listing::{all, call_rows, one};
 use super::parse::Words;
 use crate::apps::shown;
-use crate::attendant::{Attendant, LotRow};
+use crate::attendant::{Attendant, HoldTimes, LotRow};
 use crate::host::{self, guard};
 use crate::parking::{LotName, Slot};
 use crate::{records, register};
@@ -65,6 +65,7 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         ("lots", attendant.lots().len().to_string()),
         ("parked calls", attendant.call_count().to_string()),
         ("slot register", if register::answers() { "answers".into() } else { "does not answer".into() }),
+        ("lock held", lock_held(&attendant.lock_held())),
         ("records waiting", backlog.to_string()),
         ("records dropped", dropped.to_string()),
         ("panics caught", guard::caught().to_string()),
@@ -76,6 +77,19 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         text.push_str(&format!("{:<16} {fault}\n", ""));
     }
     Ok(text)
+}
+
+/// The times of the table's lock in one line.
+fn lock_held(times: &HoldTimes) -> String {
+    let within = |share| times.within(share).map_or("over 1 ms".into(), |end| format!("<{} us", end.as_micros()));
+    format!(
+        "p50 {}, p99 {}, longest {} us (work {} us{})",
+        within(0.5),
+        within(0.99),
+        times.longest.as_micros(),
+        times.longest_work.as_micros(),
+        times.longest_at.map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default()
+    )
 }
 
 pub(super) fn version(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {

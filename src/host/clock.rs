@@ -20,3 +20,12 @@ pub(crate) fn epoch_ms() -> i64 {
     // SAFETY: takes nothing, reads a clock.
     unsafe { ffi::switch_micro_time_now() / 1000 }
 }
+
+/// Processor time that this thread has used.
+pub(crate) fn cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is ours to write to; where there is no such clock it stays 0.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    let whole = |part| u64::try_from(part).unwrap_or(0);
+    Duration::from_secs(whole(time.tv_sec)) + Duration::from_nanos(whole(time.tv_nsec))
+}

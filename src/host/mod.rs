@@ -25,7 +25,7 @@ mod xml;
 
 pub(crate) use api::{api, module_loaded, send_message};
 pub(crate) use application::{Application, add_application};
-pub(crate) use clock::{epoch_ms, now};
+pub(crate) use clock::{cpu_time, epoch_ms, now};
 pub(crate) use command::{Answer, Command, add_command};
 pub(crate) use console::{Completer, Completions, Words};
 pub(crate) use core::{global, switch_name};

@@ -2,11 +2,14 @@
 //! looked up when somebody asks.
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::routes::away;
-use crate::attendant::{self, Notice, What, Witness};
+use crate::attendant::{self, HoldTimes, Notice, What, Witness};
 use crate::host::guard;
 use crate::parking::{LotId, Outcome};
 use crate::{records, register};
@@ -117,6 +120,20 @@ impl Witness for Meter {
     }
 }
 
+/// The lock's own histogram, as the library writes one.
+#[derive(Debug)]
+struct Held(HoldTimes);
+
+impl Collector for Held {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Held(times) = self;
+        let help = "How long the table was locked, each time";
+        let mut metric = encoder.encode_descriptor("lock_held", help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        let ends = times.buckets.iter().map(|(end, count)| (end.map_or(f64::MAX, |end| end.as_secs_f64()), *count));
+        metric.encode_histogram::<NoLabelSet>(times.total.as_secs_f64(), times.count(), &ends.collect::<Vec<_>>(), None)
+    }
+}
+
 pub(super) fn answer() -> Response {
     match text() {
         Some(text) => {
@@ -176,6 +193,16 @@ fn text() -> Option<String> {
     let answers: Gauge = Gauge::default();
     answers.set(i64::from(register::answers()));
     registry.register("register_up", "1 while the register of slots can be read and written", answers);
+    let held = attendant.lock_held();
+    for (name, help, time) in [
+        ("lock_held_longest", "The longest time that the table was locked", held.longest),
+        ("lock_work_longest", "The most processor time that was used with the table locked", held.longest_work),
+    ] {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(time.as_secs_f64());
+        registry.register_with_unit(name, help, Unit::Seconds, gauge);
+    }
+    registry.register_collector(Box::new(Held(held)));
 
     let mut text = String::new();
     encode(&mut text, &registry).ok()?;

@@ -165,6 +165,18 @@ class Switch:
     def memory_kb(self):
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text()).group(1))
 
+    def open_files(self):
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def cpu_seconds(self):
+        """Processor time used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def sessions(self):
+        """Channels that the core has not let go of: one whose lock somebody keeps is among them after it hung up."""
+        return int(re.search(r"(\d+) session\(s\) - peak", self.api("status")).group(1))
+
     def threads(self):
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
@@ -214,6 +226,9 @@ class EventSocket:
     def api(self, command):
         return self.command(f"api {command}")[1].decode("utf-8", "replace")
 
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+
 
 class Events:
     """Every callpark::info event, in order."""
@@ -243,6 +258,10 @@ class Events:
     def clear(self):
         with self.changed:
             self.all.clear()
+
+    def close(self):
+        """Listens no longer: where there are too many to keep."""
+        self.socket.close()
 
     def of(self, uuid):
         """The actions for one call, in order."""

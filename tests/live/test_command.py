@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import time
 import xml.etree.ElementTree as ET
 
@@ -40,6 +41,7 @@ def test_every_format_tells_the_same_and_names_arrive_as_they_were(switch, phone
 def test_status_version_and_help(switch):
     assert switch.api("callpark version").startswith("mod_callpark ")
     assert "parked calls" in switch.api("callpark status")
+    assert re.search(r"lock held +p50 <\d+ us, p99 .*, longest [1-9]\d* us \(work \d+ us at src/\S+:\d+\)", switch.api("callpark status"))
     for verb in "list show lots park retrieve ringback transfer label extend reload status version help".split():
         assert f"callpark {verb}" in switch.api("callpark help")
         assert switch.api(f"callpark help {verb}").startswith(f"callpark {verb}")

@@ -1,6 +1,9 @@
 """Start, stop and reload of the whole."""
 
 import os
+import shutil
+import sqlite3
+import time
 
 import pytest
 
@@ -26,6 +29,91 @@ def test_freeswitch_ends_cleanly_with_callers_parked(own):
     assert all(call.audio.hears(MUSIC) for call in calls)
     assert own.stop() == 0, "it did not end by itself within 20 s, or crashed"
     assert all(call.wait_over(1) for call in calls), "a caller was left without a BYE"
+
+
+WIDE = LOTS.replace("701-710", "3000-3299")
+
+
+def make_legs(switch, count, application, variables=""):
+    """Legs of the core's own, which need no phone."""
+    for _ in range(count):
+        switch.api(f"bgapi originate {variables}null/caller '{application}' inline")
+
+
+def test_a_reload_of_the_module_with_fifty_parked_is_refused_and_harms_none(own, phones_of):
+    own.configure(WIDE)
+    own.start()
+    phones = phones_of(own)
+    caller = phones(says=600).call("do-park-3000")
+    make_legs(own, 49, "callpark_park:auto")
+    assert wait_for(lambda: len(own.calls()) == 50)
+    before = {row["uuid"]: row["slot"] for row in own.calls()}
+    assert "in use" in own.api("reload mod_callpark")
+    assert {row["uuid"]: row["slot"] for row in own.calls()} == before
+    assert caller.audio.hears(MUSIC), "no music after the refusal"
+    taker = phones("1002", says=900).call("3000")
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    other = phones(says=700).call("do-park-3100")
+    assert wait_for(lambda: len(own.calls()) == 50), "nobody can be parked after the refusal"
+    for call in (taker, other):
+        call.hang_up()
+    own.api("hupall")
+    assert own.wait_idle(15)
+    assert wait_for(lambda: "in use" not in own.api("reload mod_callpark"), 5, 0.5)
+    assert own.calls() == []
+
+
+PARKED, RINGING = 200, 20
+
+
+def ended_in(switch, how):
+    """Ends FreeSWITCH in one way; seconds that it took, and its exit status."""
+    began = time.monotonic()
+    if how == "SIGTERM":
+        switch.process.terminate()
+    else:
+        try:
+            switch.api("fsctl shutdown")
+        except (OSError, EOFError):
+            pass  # gone before it could answer
+    status = switch.process.wait(60)
+    return time.monotonic() - began, status
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "fsctl shutdown"])
+def test_an_end_with_two_hundred_parked_is_as_quick_as_any_and_each_has_its_row(own, phones_of, how):
+    plain = Switch(own.module, own.prefix)
+    plain.configure(WIDE)
+    plain.start()
+    try:
+        make_legs(plain, PARKED - RINGING, "park")
+        phones_of(plain)("1001")
+        make_legs(plain, RINGING, "bridge:user/1001@callpark.test")
+        assert wait_for(lambda: plain.channels() >= PARKED + RINGING, 15)
+        usual, status = ended_in(plain, how)
+        assert status == 0
+    finally:
+        plain.stop()
+
+    own.configure(WIDE)
+    own.start()
+    phones_of(own)("1001")
+    make_legs(own, PARKED - RINGING, "callpark_park:auto")
+    make_legs(own, RINGING, "callpark_park:auto", "{callpark_timeout=1,callpark_ringback=user/1001@callpark.test}")
+    assert wait_for(lambda: sum(row["state"] == "ringing-back" for row in own.calls()) == RINGING, 20)
+    parked = {row["uuid"] for row in own.calls()}
+    assert len(parked) == PARKED
+    own.keep = True  # the database is looked at afterwards
+    try:
+        took, status = ended_in(own, how)
+        assert status == 0, "it crashed"
+        rows = sqlite3.connect(own.dir / "db/callpark.db").execute("SELECT uuid, outcome FROM callpark_records").fetchall()
+        assert len(rows) == PARKED and {uuid for uuid, _ in rows} == parked, f"{len(rows)} rows"
+        assert {outcome for _, outcome in rows} == {"abandoned"}
+        print(f"{how}: {took:.1f} s, without the module's calls {usual:.1f} s")
+        assert took < usual + 5
+    finally:
+        shutil.rmtree(own.dir, ignore_errors=True)
 
 
 def test_a_faulty_file_at_start_leaves_nobody_without_a_slot(own):

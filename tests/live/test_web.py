@@ -192,6 +192,10 @@ def test_metrics_are_openmetrics(switch, phones, site):
     assert wait_for(lambda: value("freeswitch_callpark_ended_total", outcome="abandoned") == before + 1)
     assert value("freeswitch_callpark_calls") == 0 and value("freeswitch_callpark_panics_caught_total") == 0
     assert value("freeswitch_callpark_wait_seconds_count", lot="main") >= 1
+    held = value("freeswitch_callpark_lock_held_seconds_count")
+    assert held > 10 and value("freeswitch_callpark_lock_held_seconds_bucket", le="+Inf") >= held  # each look locks, too
+    longest = value("freeswitch_callpark_lock_held_longest_seconds")
+    assert longest >= value("freeswitch_callpark_lock_work_longest_seconds") > 0
     families = [f for f in text_string_to_metric_families(site.ask("/metrics", token=None)[1])]
     assert len(families) >= 9 and all(f.documentation and f.name.startswith("freeswitch_callpark_") for f in families), [f.name for f in families]
 

@@ -5,6 +5,7 @@
 
 mod absent;
 mod check;
+mod layout;
 mod look;
 mod park;
 mod retrieve;
@@ -12,10 +13,12 @@ mod timeouts;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use absent::{Absent, Saved};
+pub use layout::Layout;
 pub use look::{Look, LotLook};
 pub use timeouts::Due;
 
@@ -118,31 +121,15 @@ impl Table {
     #[must_use]
     pub fn new(plans: &[LotPlan], default_lot: Option<&str>) -> Table {
         let mut table = Table::default();
+        // A look-up that outgrows its memory is moved at once, with everybody waiting: so there is room from the start.
+        table.by_uuid.reserve(plans.iter().map(|plan| plan.slots.len()).sum());
         table.replace_lots(plans, default_lot);
         table
     }
 
-    /// A new configuration. Calls stay where they are, under their own terms; a lot or slot that is gone lasts until its
-    /// last call ends.
+    /// [`Table::replace`], all at once.
     pub fn replace_lots(&mut self, plans: &[LotPlan], default_lot: Option<&str>) {
-        let old = std::mem::take(&mut self.tenants);
-        self.default_lot = default_lot.map(str::to_owned);
-        self.templates = plans.iter().filter(|plan| &*plan.id.domain == "*").cloned().collect();
-        for plan in plans.iter().filter(|plan| &*plan.id.domain != "*") {
-            self.tenants.entry(Arc::clone(&plan.id.domain)).or_default().add(plan.clone());
-        }
-        for domain in self.tenants.keys().cloned().collect::<Vec<_>>() {
-            self.add_templates(&domain);
-        }
-        for domain in old.iter().filter(|(_, tenant)| !tenant.held.is_empty()).map(|(domain, _)| domain) {
-            if !self.tenants.contains_key(domain) {
-                self.add_templates(domain);
-            }
-        }
-        for call in self.calls.values() {
-            self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().hold(call);
-            self.touched.push(touched(call));
-        }
+        self.replace(Layout::new(plans, default_lot, &self.domains_in_use()));
     }
 
     /// What looks different since this was last asked. A slot may be named more than once.
@@ -152,20 +139,7 @@ impl Table {
 
     /// Gives a domain its own copies of the template lots.
     fn add_templates(&mut self, domain: &Arc<str>) {
-        let copies: Vec<LotPlan> = self
-            .templates
-            .iter()
-            .map(|plan| LotPlan {
-                id: LotId { name: Arc::clone(&plan.id.name), domain: Arc::clone(domain) },
-                ..plan.clone()
-            })
-            .collect();
-        let tenant = self.tenants.entry(Arc::clone(domain)).or_default();
-        for plan in copies {
-            if !tenant.lots.contains_key(&plan.id.name) {
-                tenant.add(plan);
-            }
-        }
+        self.tenants.entry(Arc::clone(domain)).or_default().add_copies(&self.templates, domain);
     }
 
     pub fn set_label(&mut self, uuid: &str, label: &str) -> Option<Call> {
@@ -191,11 +165,25 @@ impl Table {
         self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).cloned()
     }
 
+    /// The call that was parked first of those in a lot.
+    #[must_use]
+    pub fn first_in(&self, lot: &LotId) -> Option<&Call> {
+        let waiting = &self.tenants.get(&lot.domain)?.lots.get(&lot.name)?.waiting;
+        waiting.first().and_then(|id| self.calls.get(id))
+    }
+
     /// Every call, in the order in which they were parked; of one lot where one is meant.
     #[must_use]
     pub fn calls(&self, lot: Option<&LotId>) -> Vec<Call> {
-        let wanted = |call: &&Call| lot.is_none_or(|lot| call.facts.lot == *lot);
-        self.calls.values().filter(wanted).cloned().collect()
+        self.calls_after(None, lot, usize::MAX)
+    }
+
+    /// The same in pieces: at most so many, of those that were parked after one.
+    #[must_use]
+    pub fn calls_after(&self, after: Option<CallId>, lot: Option<&LotId>, most: usize) -> Vec<Call> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let calls = self.calls.range((from, Bound::Unbounded)).map(|(_, call)| call);
+        calls.filter(|call| lot.is_none_or(|lot| call.facts.lot == *lot)).take(most).cloned().collect()
     }
 
     /// Every lot of every domain, and the templates.
@@ -354,6 +342,8 @@ fn touched(call: &Call) -> Touched {
 
 impl Tenant {
     fn add(&mut self, plan: LotPlan) {
+        self.slots.reserve(plan.slots.len());
+        self.held.reserve(plan.slots.len());
         for (slot, index) in plan.slots.iter().zip(0..) {
             self.slots.insert(slot.clone(), (Arc::clone(&plan.id.name), index));
         }

@@ -1,0 +1,73 @@
+"""Phones by the hundred: SIPp, where it is installed."""
+
+import csv
+import random
+import shutil
+import signal
+import subprocess
+
+from switch import HERE, free_port
+
+SIPP = shutil.which("sipp")
+
+
+class Sipp:
+    """One SIPp with one scenario, on loopback."""
+
+    def __init__(self, switch, name, scenario, *words):
+        self.port, self.folder, self.name = free_port(), switch.dir / f"sipp-{name}", name
+        self.folder.mkdir()
+        (self.folder / "scenario.xml").write_text(scenario)
+        media = free_port() // 2 * 2  # SIPp wants two in a row, and looks on by itself where one is taken
+        with open(self.folder / "out", "wb") as out:
+            self.process = subprocess.Popen(
+                [SIPP, *map(str, words), "-sf", "scenario.xml", "-i", "127.0.0.1", "-p", str(self.port), "-mp", str(media),
+                 "-nostdin", "-trace_stat", "-stf", "stat.csv", "-fd", "1", "-trace_err", "-error_file", "errors", "-buff_size", "4000000",
+                 "-max_socket", "60000", "-recv_timeout", "40000"],
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    def stop(self):
+        """No new calls, and an end when the present ones are over."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGUSR1)
+
+    def end(self, patience=10):
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def counts(self):
+        """Calls made, well ended and failed."""
+        with open(self.folder / "stat.csv", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter=";"))
+        last = rows[-1] if rows else {}
+        return {key: int(last.get(name, 0) or 0)
+                for key, name in {"calls": "TotalCallCreated", "well": "SuccessfulCall(C)", "failed": "FailedCall(C)"}.items()}
+
+
+def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20):
+    """Phones that dial `number` at a rate. `patience`: how long they stay, as shares of seconds, or for ever. With `slots`, number
+    is any of them."""
+    labels = [str(10 + n) for n in range(len(patience))]
+    waits = ""
+    rest = 1.0
+    for label, (_, share) in list(zip(labels, patience.items()))[1:]:
+        waits += f'  <nop next="{label}" chance="{share / rest:.4f}"/>\n'
+        rest -= share
+    for label, seconds in zip(labels, patience):
+        waits += f'  <label id="{label}"/>\n  <recv request="BYE" timeout="{int(seconds * 1000)}" ontimeout="91" next="93"/>\n'
+    words = [f"127.0.0.1:{switch.outside_port}", "-r", rate, "-l", 3000]
+    if most:
+        words += ["-m", most]
+    if slots:
+        (switch.dir / "slots.csv").write_text("RANDOM\n" + "".join(f"{slot}\n" for slot in random.sample(slots, len(slots))))
+        words += ["-inf", switch.dir / "slots.csv"]
+    text = (HERE / "conf/sipp/phone.xml").read_text()
+    return Sipp(switch, name, text.replace("@NUMBER@", "[field0]" if slots else number).replace("@PATIENCE@", waits).replace("@PTIME@", str(ptime)), *words)
+
+
+def reception(switch):
+    """Answers any number of calls, and transfers each blindly to the automatic park extension."""
+    return Sipp(switch, "reception", (HERE / "conf/sipp/reception.xml").read_text())
