@@ -16,7 +16,11 @@ typedef struct switch_caller_profile switch_caller_profile_t;
 typedef struct switch_event switch_event_t;
 typedef struct switch_event_node switch_event_node_t;
 typedef struct switch_frame switch_frame_t;
+typedef struct switch_codec switch_codec_t;
+typedef struct switch_codec_implementation switch_codec_implementation_t;
 typedef struct switch_file_handle switch_file_handle_t;
+typedef struct switch_media_handle_s switch_media_handle_t;
+typedef union switch_codec_settings switch_codec_settings_t;
 typedef struct switch_state_handler_table switch_state_handler_table_t;
 typedef struct switch_ivr_dmachine switch_ivr_dmachine_t;
 typedef struct switch_dial_handle_s switch_dial_handle_t;
@@ -33,6 +37,10 @@ typedef uint32_t switch_originate_flag_t;
 typedef uint32_t switch_scheduler_flag_t;
 typedef uint32_t switch_core_session_message_flag_t;
 typedef uint32_t switch_module_flag_t;
+typedef uint32_t switch_frame_flag_t;
+typedef uint32_t switch_codec_flag_t;
+typedef uint32_t switch_io_flag_t;
+typedef uint8_t switch_payload_t;
 
 #define SWITCH_API_VERSION 5
 
@@ -84,6 +92,7 @@ typedef enum {
 	CF_HOLD = 10,
 	CF_PROXY_MODE = 17,
 	CF_BREAK = 23,
+	CF_VIDEO = 26,
 	CF_ORIGINATING = 30,
 	CF_PROXY_MEDIA = 32,
 	CF_LEG_HOLDING = 52,
@@ -91,6 +100,7 @@ typedef enum {
 	CF_RECOVERING = 86,
 	CF_TRACKED = 88,
 	CF_TRACKABLE = 89,
+	CF_ICE = 111,
 	CF_NO_RECOVER = 134
 } switch_channel_flag_t;
 
@@ -172,6 +182,7 @@ typedef enum {
 	SWITCH_MESSAGE_INDICATE_HOLD = 14,
 	SWITCH_MESSAGE_INDICATE_UNHOLD = 15,
 	SWITCH_MESSAGE_INDICATE_DISPLAY = 22,
+	SWITCH_MESSAGE_INDICATE_AUDIO_SYNC = 25,
 	SWITCH_MESSAGE_INDICATE_RECOVERY_REFRESH = 39
 } switch_core_session_message_types_t;
 
@@ -219,6 +230,18 @@ typedef enum {
 	SWITCH_DTMF_APP = 4
 } switch_dtmf_source_t;
 
+typedef enum { SWITCH_CODEC_FLAG_ENCODE = 1, SWITCH_CODEC_FLAG_PASSTHROUGH = 128 } switch_codec_flag_enum_t;
+
+typedef enum { SWITCH_FILE_FLAG_READ = 1, SWITCH_FILE_DATA_SHORT = 8 } switch_file_flag_enum_t;
+
+typedef enum { SWITCH_IO_FLAG_NONE = 0, SWITCH_IO_FLAG_NOBLOCK = 1 } switch_io_flag_enum_t;
+
+typedef enum { SWITCH_CODEC_TYPE_AUDIO = 0, SWITCH_CODEC_TYPE_VIDEO = 1 } switch_codec_type_t;
+
+typedef enum { SCC_VIDEO_GEN_KEYFRAME = 0 } switch_codec_control_command_t;
+
+typedef enum { SCCT_NONE = 0 } switch_codec_control_type_t;
+
 /* A list of words, such as the UUIDs of all sessions. */
 typedef struct switch_console_callback_match_node {
 	char *val;
@@ -257,6 +280,20 @@ typedef void (*switch_event_callback_t)(switch_event_t *);
 typedef void (*switch_scheduler_func_t)(switch_scheduler_task_t *task);
 typedef switch_status_t (*switch_console_complete_callback_t)(const char *, const char *,
 	switch_console_callback_match_t **matches);
+typedef switch_status_t (*switch_core_codec_init_func_t)(switch_codec_t *, switch_codec_flag_t,
+	const switch_codec_settings_t *codec_settings);
+typedef switch_status_t (*switch_core_codec_encode_func_t)(switch_codec_t *codec, switch_codec_t *other_codec,
+	void *decoded_data, uint32_t decoded_data_len, uint32_t decoded_rate, void *encoded_data,
+	uint32_t *encoded_data_len, uint32_t *encoded_rate, unsigned int *flag);
+typedef switch_status_t (*switch_core_codec_decode_func_t)(switch_codec_t *codec, switch_codec_t *other_codec,
+	void *encoded_data, uint32_t encoded_data_len, uint32_t encoded_rate, void *decoded_data,
+	uint32_t *decoded_data_len, uint32_t *decoded_rate, unsigned int *flag);
+typedef switch_status_t (*switch_core_codec_video_encode_func_t)(switch_codec_t *codec, switch_frame_t *frame);
+typedef switch_status_t (*switch_core_codec_video_decode_func_t)(switch_codec_t *codec, switch_frame_t *frame);
+typedef switch_status_t (*switch_core_codec_control_func_t)(switch_codec_t *codec, switch_codec_control_command_t cmd,
+	switch_codec_control_type_t ctype, void *cmd_data, switch_codec_control_type_t atype, void *cmd_arg,
+	switch_codec_control_type_t *rtype, void **ret_data);
+typedef switch_status_t (*switch_core_codec_destroy_func_t)(switch_codec_t *);
 typedef uint8_t *(*switch_stream_handle_read_function_t)(switch_stream_handle_t *handle, int *len);
 typedef switch_status_t (*switch_stream_handle_write_function_t)(switch_stream_handle_t *handle, const char *fmt, ...);
 typedef switch_status_t (*switch_stream_handle_raw_write_function_t)(switch_stream_handle_t *handle, uint8_t *data,
@@ -352,6 +389,83 @@ typedef struct {
 	int32_t flags;
 	switch_dtmf_source_t source;
 } switch_dtmf_t;
+
+/* A codec as a leg or an encoder of ours has it, and what is known of its kind. */
+struct switch_codec {
+	struct switch_codec_interface *codec_interface;
+	const switch_codec_implementation_t *implementation;
+	char *fmtp_in;
+	char *fmtp_out;
+	uint32_t flags;
+	switch_memory_pool_t *memory_pool;
+	void *private_info;
+	switch_payload_t agreed_pt;
+	switch_mutex_t *mutex;
+	struct switch_codec *next;
+	switch_core_session_t *session;
+	switch_frame_t *cur_frame;
+};
+
+struct switch_codec_implementation {
+	switch_codec_type_t codec_type;
+	switch_payload_t ianacode;
+	char *iananame;
+	char *fmtp;
+	uint32_t samples_per_second;
+	uint32_t actual_samples_per_second;
+	int bits_per_second;
+	int microseconds_per_packet;
+	uint32_t samples_per_packet;
+	uint32_t decoded_bytes_per_packet;
+	uint32_t encoded_bytes_per_packet;
+	uint8_t number_of_channels;
+	int codec_frames_per_packet;
+	switch_core_codec_init_func_t init;
+	switch_core_codec_encode_func_t encode;
+	switch_core_codec_decode_func_t decode;
+	switch_core_codec_video_encode_func_t encode_video;
+	switch_core_codec_video_decode_func_t decode_video;
+	switch_core_codec_control_func_t codec_control;
+	switch_core_codec_destroy_func_t destroy;
+	uint32_t codec_id;
+	uint32_t impl_id;
+	char *modname;
+	struct switch_codec_implementation *next;
+};
+
+struct switch_frame_geometry {
+	int32_t w;
+	int32_t h;
+	int32_t x;
+	int32_t y;
+	int32_t z;
+	int32_t M;
+	int32_t X;
+};
+
+struct switch_frame {
+	switch_codec_t *codec;
+	const char *source;
+	void *packet;
+	uint32_t packetlen;
+	void *extra_data;
+	void *data;
+	uint32_t datalen;
+	uint32_t buflen;
+	uint32_t samples;
+	uint32_t rate;
+	uint32_t channels;
+	switch_payload_t payload;
+	uint32_t timestamp;
+	uint16_t seq;
+	uint32_t ssrc;
+	switch_bool_t m;
+	switch_frame_flag_t flags;
+	void *user_data;
+	struct payload_map_s *pmap;
+	struct vpx_image *img;
+	struct switch_frame_geometry geometry;
+};
 
 /* What is asked and told while something plays. */
 typedef struct {
@@ -498,6 +612,32 @@ switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, cons
 	const char *dialplan, const char *context);
 switch_status_t switch_ivr_sleep(switch_core_session_t *session, uint32_t ms, switch_bool_t sync,
 	switch_input_args_t *args);
+
+/* Sound for many legs at once. */
+switch_status_t switch_core_perform_file_open(const char *file, const char *func, int line, switch_file_handle_t *fh,
+	const char *file_path, uint32_t channels, uint32_t rate, unsigned int flags, switch_memory_pool_t *pool);
+switch_status_t switch_core_file_read(switch_file_handle_t *fh, void *data, switch_size_t *len);
+switch_status_t switch_core_file_close(switch_file_handle_t *fh);
+switch_status_t switch_core_codec_init_with_bitrate(switch_codec_t *codec, const char *codec_name, const char *modname,
+	const char *fmtp, uint32_t rate, int ms, int channels, uint32_t bitrate, uint32_t flags,
+	const switch_codec_settings_t *codec_settings, switch_memory_pool_t *pool);
+switch_status_t switch_core_codec_encode(switch_codec_t *codec, switch_codec_t *other_codec, void *decoded_data,
+	uint32_t decoded_data_len, uint32_t decoded_rate, void *encoded_data, uint32_t *encoded_data_len,
+	uint32_t *encoded_rate, unsigned int *flag);
+switch_status_t switch_core_codec_destroy(switch_codec_t *codec);
+switch_media_handle_t *switch_core_session_get_media_handle(switch_core_session_t *session);
+switch_codec_t *switch_core_session_get_write_codec(switch_core_session_t *session);
+switch_status_t switch_core_session_write_frame(switch_core_session_t *session, switch_frame_t *frame,
+	switch_io_flag_t flags, int stream_id);
+switch_status_t switch_core_session_read_frame(switch_core_session_t *session, switch_frame_t **frame,
+	switch_io_flag_t flags, int stream_id);
+switch_status_t switch_core_session_perform_receive_message(switch_core_session_t *session,
+	switch_core_session_message_t *message, const char *file, const char *func, int line);
+uint32_t switch_core_session_private_event_count(switch_core_session_t *session);
+switch_status_t switch_core_media_bug_enumerate(switch_core_session_t *session, switch_stream_handle_t *stream);
+switch_size_t switch_channel_has_dtmf(switch_channel_t *channel);
+switch_status_t switch_channel_dequeue_dtmf(switch_channel_t *channel, switch_dtmf_t *dtmf);
+switch_status_t switch_ivr_parse_all_messages(switch_core_session_t *session);
 
 /* Events. */
 switch_status_t switch_event_add_header_string(switch_event_t *event, switch_stack_t stack, const char *header_name,

@@ -13,7 +13,8 @@
 //! | [`parking`] | the rules: slots, lots, calls, outcomes | nothing of ours |
 //! | [`config`] | `callpark.conf.xml` to a checked, immutable `Config` | `parking` |
 //! | `host` | safe FreeSWITCH, one file for each thing of it; with `ffi` the only `unsafe` | `ffi`, `parking`'s plain types |
-//! | `attendant` | park, retrieve, look after; holds the one lock | `parking`, `config`, `host` |
+//! | `music` | hold music for many callers at once | `host` |
+//! | `attendant` | park, retrieve, look after; holds the one lock | `parking`, `config`, `host`, `music` |
 //! | `apps` | the dialplan applications | `attendant` and below |
 //! | `commands` | the `callpark` command | `attendant` and below |
 //! | `events` | `callpark::info`, lamps | `attendant` and below |
@@ -39,6 +40,7 @@ mod ffi;
 mod host;
 #[allow(unsafe_code, reason = "the one exported symbol")]
 mod module;
+mod music;
 pub mod parking;
 mod records;
 mod register;

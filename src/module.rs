@@ -9,7 +9,7 @@ use crate::host::{
     Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Status, Subclass, Ticker, Told,
     function_table,
 };
-use crate::{apps, commands, config, events, records, register, web};
+use crate::{apps, commands, config, events, music, records, register, web};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -41,6 +41,7 @@ impl Lifecycle for Module {
             log::error!("FreeSWITCH has no memory for the interfaces; not loaded");
             return Status::Failed;
         }
+        music::begin();
         attendant::begin(begin());
         records::begin();
         register::begin();
@@ -51,6 +52,7 @@ impl Lifecycle for Module {
             register::end();
             records::end();
             attendant::end();
+            music::end();
             return Status::Failed;
         };
         events::light_all();
@@ -67,6 +69,7 @@ impl Lifecycle for Module {
         web::end();
         let written = register::end() & records::end();
         attendant::end();
+        music::end();
         if written { Status::Done } else { Status::Stay }
     }
 }

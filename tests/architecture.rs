@@ -8,13 +8,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("parking", &[]),
     ("config", &["parking"]),
     ("host", &["ffi", "parking"]),
-    ("attendant", &["parking", "config", "host"]),
+    ("music", &["host"]),
+    ("attendant", &["parking", "config", "host", "music"]),
     ("apps", &["parking", "attendant", "host"]),
-    ("commands", &["parking", "config", "attendant", "host", "apps", "records", "register"]),
+    ("commands", &["parking", "config", "attendant", "host", "music", "apps", "records", "register"]),
     ("events", &["parking", "attendant", "host"]),
     ("records", &["parking", "config", "attendant", "host"]),
     ("register", &["parking", "config", "attendant", "host", "records"]),
-    ("web", &["parking", "config", "attendant", "host", "records", "register"]),
+    ("web", &["parking", "config", "attendant", "host", "music", "records", "register"]),
 ];
 
 fn sources(room: &Path) -> Vec<PathBuf> {

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 /// What the parked call's own thread is asked to do.
 #[derive(Clone, Debug)]
@@ -19,11 +20,12 @@ pub(super) enum Letter {
     NoAnswer,
 }
 
-/// One parked call's letters. Looked at fifty times a second, so looking costs one atomic read.
+/// One parked call's letters. A leg that plays for itself looks fifty times a second, so looking costs one atomic read.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     full: AtomicBool,
     letters: Mutex<VecDeque<Letter>>,
+    bell: Condvar,
 }
 
 impl Mailbox {
@@ -38,10 +40,22 @@ impl Mailbox {
         letter
     }
 
+    /// Waits for a letter, and no longer than `time`; true if there is one.
+    pub(super) fn wait(&self, time: Duration) -> bool {
+        if !self.has_letter() && !time.is_zero() {
+            let mut letters = self.letters.lock();
+            if letters.is_empty() {
+                self.bell.wait_for(&mut letters, time);
+            }
+        }
+        self.has_letter()
+    }
+
     fn put(&self, letter: Letter) {
         let mut letters = self.letters.lock();
         letters.push_back(letter);
         self.full.store(true, Ordering::Release);
+        self.bell.notify_one();
     }
 }
 

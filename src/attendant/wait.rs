@@ -6,6 +6,7 @@ use super::mailbox::{Letter, Mailbox};
 use super::park::millis;
 use super::{Attendant, Notice, Retriever, What, identity};
 use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
+use crate::music::{self, Ear, Listened};
 use crate::parking::{Call, Ended, Facts, Left, Moment, Party, State, Terms};
 
 /// Heard where no music can be played: two short notes now and then say that the line is alive. Needs no file.
@@ -227,7 +228,8 @@ impl Music {
         };
         let began = host::now();
         let mut waiting = Waiting { mailbox, stop, exit_key: self.exit_key, pressed: false };
-        let played = leg.play(choice, &mut waiting);
+        let played = music::listen(leg, choice, &mut waiting) == Listened::Heard
+            || music::alone(|| leg.play(choice, &mut waiting));
         self.pressed = waiting.pressed;
         if played || self.pressed || !leg.ready() || mailbox.has_letter() {
             // A file so short that it ended at once would spin this thread.
@@ -261,6 +263,21 @@ impl Listener for Waiting<'_> {
     fn key(&mut self, key: char) -> Heard {
         self.pressed = self.exit_key == Some(key);
         if self.pressed { Heard::Stop } else { Heard::GoOn }
+    }
+}
+
+/// The same for music that others hear too.
+impl Ear for Waiting<'_> {
+    fn nap(&mut self, time: Duration) -> bool {
+        self.mailbox.wait(time) || (self.stop)()
+    }
+
+    fn wants_keys(&self) -> bool {
+        self.exit_key.is_some()
+    }
+
+    fn key(&mut self, key: char) -> bool {
+        Listener::key(self, key) == Heard::Stop
     }
 }
 

@@ -9,7 +9,7 @@ use crate::apps::shown;
 use crate::attendant::{Attendant, HoldTimes, LotRow};
 use crate::host::{self, guard};
 use crate::parking::{LotName, Slot};
-use crate::{records, register};
+use crate::{music, records, register};
 
 pub(super) fn list(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
@@ -66,6 +66,7 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         ("parked calls", attendant.call_count().to_string()),
         ("slot register", if register::answers() { "answers".into() } else { "does not answer".into() }),
         ("lock held", lock_held(&attendant.lock_held())),
+        ("music", music_played(&music::counts())),
         ("records waiting", backlog.to_string()),
         ("records dropped", dropped.to_string()),
         ("panics caught", guard::caught().to_string()),
@@ -77,6 +78,11 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         text.push_str(&format!("{:<16} {fault}\n", ""));
     }
     Ok(text)
+}
+
+fn music_played(counts: &music::Counts) -> String {
+    let music::Counts { shared, programmes, threads, alone, late } = counts;
+    format!("{shared} share {programmes} programmes of {threads} threads ({late} packets late), {alone} play alone")
 }
 
 /// The times of the table's lock in one line.

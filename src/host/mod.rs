@@ -4,6 +4,7 @@
 //! the running application that keeps its session; text crosses as C strings that the host copies; every function
 //! that the host calls goes through [`guard::fence`].
 
+mod air;
 mod api;
 mod application;
 mod clock;
@@ -14,15 +15,18 @@ mod database;
 mod dialplan;
 mod event;
 pub(crate) mod guard;
+mod listen;
 mod log;
 mod module;
 mod originate;
 mod scheduler;
 mod session;
+mod stream;
 mod text;
 mod worker;
 mod xml;
 
+pub(crate) use air::{Encoder, Format, Seat, Sent, Source};
 pub(crate) use api::{api, module_loaded, send_message};
 pub(crate) use application::{Application, add_application};
 pub(crate) use clock::{cpu_time, epoch_ms, now};

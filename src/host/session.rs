@@ -120,7 +120,7 @@ pub(crate) enum HangupCause {
     LoseRace,
 }
 
-const FILE: &CStr = c"mod_callpark";
+pub(super) const FILE: &CStr = c"mod_callpark";
 
 impl<'a> Leg<'a> {
     /// The leg an application was called for.
@@ -135,7 +135,7 @@ impl<'a> Leg<'a> {
         self.session.as_ptr()
     }
 
-    fn channel(&self) -> *mut ffi::switch_channel_t {
+    pub(super) fn channel(&self) -> *mut ffi::switch_channel_t {
         // SAFETY: the session is kept, and a session has its channel for life.
         unsafe { ffi::switch_core_session_get_channel(self.session.as_ptr()) }
     }
@@ -196,7 +196,7 @@ impl<'a> Leg<'a> {
         }
     }
 
-    fn flag(&self, flag: Flag) -> bool {
+    pub(super) fn flag(&self, flag: Flag) -> bool {
         // SAFETY: the session is kept.
         unsafe { ffi::switch_channel_test_flag(self.channel(), flag) != 0 }
     }

@@ -40,7 +40,7 @@ class Header:
             self.unread.append(line)
 
     def _declaration(self, text):
-        self.names.update(re.findall(r"\bstruct (\w+)", text))
+        self.names.update(re.findall(r"\b(?:struct|union) (\w+)", text))
         if enum := ENUM.fullmatch(text):
             self._enum(enum)
         elif struct := STRUCT.fullmatch(text):

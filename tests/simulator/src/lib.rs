@@ -31,6 +31,7 @@
 //!
 //! Not simulated: sound itself, SIP, signal bridges (two legs with bypassed media), presence, databases.
 
+mod air;
 mod api;
 mod apps;
 mod bridge;

@@ -1,0 +1,82 @@
+//! What a leg's far end sends while nobody talks with it: heard for its keys, and dropped.
+
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use super::session::{FILE, Leg};
+use super::stream::collect;
+use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
+
+impl Leg<'_> {
+    /// Takes in what the far end has sent since the last time, and drops it. The core does that in one go when its read buffer
+    /// is to be flushed, keys excepted (`do_flush` in switch_rtp.c): the message asks for it, the read does it.
+    pub(crate) fn drop_input(&self) {
+        let mut message = ffi::switch_core_session_message_t {
+            message_id: ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC,
+            from: FILE.as_ptr().cast_mut(),
+            ..Default::default()
+        };
+        // SAFETY: the session is kept; the message and its static texts live through the call, and none of it is the core's to free.
+        unsafe {
+            ffi::switch_core_session_perform_receive_message(
+                self.as_ptr(),
+                &mut message,
+                FILE.as_ptr(),
+                c"drop_input".as_ptr(),
+                0,
+            );
+        }
+        self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NOBLOCK);
+    }
+
+    /// Waits for the next packet from the far end, for about as long as one lasts, and drops it. False if there can be none.
+    pub(crate) fn drop_packet(&self) -> bool {
+        self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE)
+    }
+
+    fn read(&self, how: ffi::switch_io_flag_enum_t) -> bool {
+        let mut frame = ptr::null_mut();
+        // SAFETY: the session is kept, and this is its own thread; the frame is the core's, and not looked at.
+        let status = unsafe { ffi::switch_core_session_read_frame(self.as_ptr(), &mut frame, how.0, 0) };
+        status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
+    }
+
+    /// The next key that the far end has pressed.
+    pub(crate) fn next_key(&self) -> Option<char> {
+        let mut dtmf = MaybeUninit::<ffi::switch_dtmf_t>::zeroed();
+        // SAFETY: the session is kept; where there is a key, the core fills in all of it.
+        unsafe {
+            if ffi::switch_channel_has_dtmf(self.channel()) == 0 {
+                return None;
+            }
+            let status = ffi::switch_channel_dequeue_dtmf(self.channel(), dtmf.as_mut_ptr());
+            (status == HostStatus::SWITCH_STATUS_SUCCESS)
+                .then(|| char::from(dtmf.assume_init_ref().digit.to_ne_bytes()[0]))
+        }
+    }
+
+    /// Hands the leg what others have left for it (display updates and the like), and says whether there is something that its
+    /// thread must do itself, for which it must be off the air.
+    pub(crate) fn has_errand(&self) -> bool {
+        // SAFETY: the session is kept, and this is its own thread.
+        unsafe {
+            ffi::switch_ivr_parse_all_messages(self.as_ptr());
+            ffi::switch_core_session_private_event_count(self.as_ptr()) > 0 || self.flag(Flag::CF_BREAK)
+        }
+    }
+
+    /// Whether every packet from the far end must be read when it comes: STUN comes among them, and heartbeats are counted in them.
+    pub(crate) fn listens_closely(&self) -> bool {
+        self.flag(Flag::CF_ICE) || self.var("enable_heartbeat_events").is_some()
+    }
+
+    /// Whether something records, listens in on or changes what the leg hears or says. Such a tap must see every packet.
+    pub(crate) fn is_tapped(&self) -> bool {
+        // The core has no other way to ask for taps of any kind: it lists them.
+        collect(|stream| {
+            // SAFETY: the session is kept; the stream is `collect`'s.
+            unsafe { ffi::switch_core_media_bug_enumerate(self.as_ptr(), stream) };
+        })
+        .contains("<media-bug>")
+    }
+}

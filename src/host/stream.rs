@@ -1,0 +1,29 @@
+//! What the host writes, for us to read.
+
+use super::text::take_c;
+use crate::ffi;
+
+/// The text that the host writes to a stream meanwhile; empty where there is no memory for it.
+pub(super) fn collect(write: impl FnOnce(&mut ffi::switch_stream_handle_t)) -> String {
+    // As the core's own macro begins a stream (SWITCH_STANDARD_STREAM in `switch_console.h`): its functions enlarge the
+    // text with realloc and keep it ended with a NUL.
+    const CHUNK: usize = 1024;
+    // SAFETY: plain allocation; NULL is looked at.
+    let text = unsafe { libc::calloc(1, CHUNK) };
+    if text.is_null() {
+        return String::new();
+    }
+    let mut stream = ffi::switch_stream_handle_t {
+        data: text,
+        end: text,
+        data_size: CHUNK,
+        write_function: Some(ffi::switch_console_stream_write),
+        raw_write_function: Some(ffi::switch_console_stream_raw_write),
+        alloc_len: CHUNK,
+        alloc_chunk: CHUNK,
+        ..Default::default()
+    };
+    write(&mut stream);
+    // SAFETY: what the stream holds then is a C string from malloc that is ours.
+    unsafe { take_c(stream.data.cast()) }.unwrap_or_default()
+}

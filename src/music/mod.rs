@@ -1,0 +1,105 @@
+//! Hold music for many callers at once: what they hear is read, encoded and timed once for all, and their own threads sleep.
+//!
+//! A leg that plays a file for itself wakes for each packet, fifty times a second: most of what a waiting caller costs. Here a
+//! transmitter's thread sends each packet to all who hear the same music in the same format. What must begin at its beginning,
+//! or needs a thread of its own for another reason, is left to the leg itself.
+
+mod programme;
+mod transmitter;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::host::Leg;
+
+pub(crate) use transmitter::{begin, end};
+
+/// How often a leg looks up: hang-up and transfer are seen no later.
+const NAP: Duration = Duration::from_millis(200);
+/// Streams without a beginning, read without waiting. Everything else starts anew for each caller, or may keep its reader waiting.
+const SHARED: [&str; 3] = ["local_stream://", "tone_stream://", "silence_stream://"];
+
+static ALONE: AtomicUsize = AtomicUsize::new(0);
+
+/// Whoever waits while music plays.
+pub(crate) trait Ear {
+    /// Sleeps until there is a reason to stop, and no longer than `time`. True if there is.
+    fn nap(&mut self, time: Duration) -> bool;
+    /// Whether keys mean something.
+    fn wants_keys(&self) -> bool;
+    /// True to stop.
+    fn key(&mut self, key: char) -> bool;
+}
+
+/// What came of [`listen`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Listened {
+    /// The leg heard the music, and something wants its attention.
+    Heard,
+    /// This music cannot be shared, or not with this leg: it has to play for itself.
+    Cannot,
+}
+
+/// Lets the leg, whose thread this is, hear the music until `ear` has a reason to stop, or the leg is wanted elsewhere.
+pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened {
+    let shared = SHARED.iter().any(|scheme| music.starts_with(scheme));
+    let format = leg.format().filter(|_| shared && !leg.is_tapped());
+    let Some(format) = format else { return Listened::Cannot };
+    let heard = leg.on_air(|seat| {
+        if !transmitter::tune_in(music, &format, seat) {
+            return false;
+        }
+        let closely = ear.wants_keys() || leg.listens_closely();
+        while leg.ready() && seat.is_served() {
+            if ear.nap(if closely { Duration::ZERO } else { NAP }) {
+                break;
+            }
+            if !closely {
+                leg.drop_input();
+            } else if !leg.drop_packet() {
+                break;
+            }
+            if std::iter::from_fn(|| leg.next_key()).any(|key| ear.key(key)) || leg.has_errand() || leg.is_tapped() {
+                break;
+            }
+        }
+        // Dropped although it still speaks the same format: the music ended, or this leg held the others up.
+        seat.is_served() || leg.format().as_ref() != Some(&format)
+    });
+    if heard && leg.has_errand() {
+        leg.sleep(Duration::from_millis(20));
+    }
+    if heard { Listened::Heard } else { Listened::Cannot }
+}
+
+/// Counts a leg that plays for itself while `play` runs.
+pub(crate) fn alone<T>(play: impl FnOnce() -> T) -> T {
+    struct One;
+    impl Drop for One {
+        fn drop(&mut self) {
+            ALONE.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    ALONE.fetch_add(1, Ordering::Relaxed);
+    let _one = One;
+    play()
+}
+
+/// How music is played at this moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    /// Legs that share music, the programmes they hear, and the threads that send these.
+    pub(crate) shared: usize,
+    pub(crate) programmes: usize,
+    pub(crate) threads: usize,
+    /// Legs that play for themselves.
+    pub(crate) alone: usize,
+    /// Packets that went out more than one packet's time late, since load.
+    pub(crate) late: usize,
+}
+
+pub(crate) fn counts() -> Counts {
+    let mut counts = Counts { shared: 0, programmes: 0, threads: 0, alone: ALONE.load(Ordering::Relaxed), late: 0 };
+    transmitter::count(&mut counts);
+    counts
+}

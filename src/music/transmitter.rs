@@ -1,0 +1,208 @@
+//! The threads that send: each a packet to all its listeners, on a schedule that does not drift.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Counts;
+use super::programme::{Programme, Title};
+use crate::host::{Format, Seat, Worker};
+
+/// So many listeners keep a thread busy for a few of its packet's milliseconds.
+const FULL: usize = 250;
+/// A thread that is late by less sends what it owes, one packet after the other, and is on time again.
+const CATCH_UP: Duration = Duration::from_millis(200);
+
+/// Between load and shutdown.
+static STUDIO: Mutex<Option<Vec<OnDuty>>> = Mutex::new(None);
+
+static LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// A transmitter and its thread.
+struct OnDuty {
+    transmitter: Arc<Transmitter>,
+    worker: Worker,
+}
+
+/// Sends packets of one length.
+struct Transmitter {
+    packet: Duration,
+    listeners: AtomicUsize,
+    desk: Mutex<Desk>,
+    bell: Condvar,
+}
+
+/// What others tell the thread, and may know of it.
+#[derive(Default)]
+struct Desk {
+    titles: Vec<Title>,
+    /// A listener for a programme that is on already, or that comes with it.
+    joining: Vec<(Title, Option<Programme>, Arc<Seat>)>,
+    closing: bool,
+}
+
+/// Load.
+pub(crate) fn begin() {
+    *STUDIO.lock() = Some(Vec::new());
+}
+
+/// Shutdown. When this comes back, no thread sends any more.
+pub(crate) fn end() {
+    for OnDuty { transmitter, worker } in STUDIO.lock().take().into_iter().flatten() {
+        transmitter.desk.lock().closing = true;
+        transmitter.bell.notify_all();
+        worker.join();
+    }
+}
+
+/// Has `seat` sent to from the next packet on. False if the music cannot be had.
+pub(super) fn tune_in(music: &str, format: &Format, seat: &Arc<Seat>) -> bool {
+    let title = Title { music: music.to_owned(), format: format.clone() };
+    if join(&title, None, seat) {
+        return true;
+    }
+    // On the caller's own thread, and without a lock: it may take a while.
+    let Some(programme) = Programme::open(&title) else { return false };
+    join(&title, Some(programme), seat)
+}
+
+/// Without a `programme`, only where that is on already and there is room.
+fn join(title: &Title, programme: Option<Programme>, seat: &Arc<Seat>) -> bool {
+    let mut studio = STUDIO.lock();
+    let Some(transmitters) = studio.as_mut() else { return false };
+    let sends = |one: &&Arc<Transmitter>| one.packet == title.format.packet() && !one.desk.lock().closing;
+    let all = || transmitters.iter().map(|on_duty| &on_duty.transmitter).filter(sends);
+    let with_room = all().filter(|one| one.listeners.load(Ordering::Relaxed) < FULL);
+    let place = match &programme {
+        None => with_room.clone().find(|one| one.desk.lock().titles.contains(title)),
+        Some(_) => with_room.min_by_key(|one| one.listeners.load(Ordering::Relaxed)),
+    };
+    let place = match (place, &programme) {
+        (Some(place), _) => Arc::clone(place),
+        (None, None) => return false,
+        (None, Some(_)) if all().count() >= cores() => {
+            let Some(place) = all().min_by_key(|one| one.listeners.load(Ordering::Relaxed)) else { return false };
+            Arc::clone(place)
+        }
+        (None, Some(_)) => {
+            let Some(started) = Transmitter::start(title.format.packet()) else { return false };
+            let place = Arc::clone(&started.transmitter);
+            transmitters.push(started);
+            place
+        }
+    };
+    place.listeners.fetch_add(1, Ordering::Relaxed);
+    let mut desk = place.desk.lock();
+    if !desk.titles.contains(title) {
+        desk.titles.push(title.clone());
+    }
+    desk.joining.push((title.clone(), programme, Arc::clone(seat)));
+    drop(desk);
+    place.bell.notify_one();
+    true
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+pub(super) fn count(counts: &mut Counts) {
+    counts.late = LATE.load(Ordering::Relaxed);
+    for OnDuty { transmitter, .. } in STUDIO.lock().iter().flatten() {
+        counts.threads += 1;
+        counts.shared += transmitter.listeners.load(Ordering::Relaxed);
+        counts.programmes += transmitter.desk.lock().titles.len();
+    }
+}
+
+impl Transmitter {
+    fn start(packet: Duration) -> Option<OnDuty> {
+        let transmitter = Arc::new(Transmitter {
+            packet,
+            listeners: AtomicUsize::new(0),
+            desk: Mutex::default(),
+            bell: Condvar::new(),
+        });
+        let body = Arc::clone(&transmitter);
+        match Worker::start("music", move || body.send()) {
+            Ok(worker) => Some(OnDuty { transmitter, worker }),
+            Err(error) => {
+                log::error!("no thread for shared music, callers play for themselves: {error}");
+                None
+            }
+        }
+    }
+
+    fn send(&self) {
+        let _closes = Closes(self);
+        let mut programmes = Vec::new();
+        let mut due = Instant::now();
+        while self.arrange(&mut programmes, &mut due) {
+            programmes.retain_mut(|programme| programme.send());
+            due += self.packet;
+            match due.checked_duration_since(Instant::now()) {
+                Some(early) => thread::sleep(early),
+                None => self.hurry(&mut programmes, &mut due),
+            }
+        }
+    }
+
+    /// Lets in who joins, and drops what nobody hears. Waits where there is nothing to send; false when the module goes.
+    fn arrange(&self, programmes: &mut Vec<Programme>, due: &mut Instant) -> bool {
+        let mut desk = self.desk.lock();
+        for (title, programme, seat) in desk.joining.drain(..) {
+            if !programmes.iter().any(|on| on.title == title) {
+                programmes.extend(programme);
+            }
+            match programmes.iter_mut().find(|on| on.title == title) {
+                Some(on) => on.seat(seat),
+                // It ended in this very moment.
+                None => seat.forget(),
+            }
+        }
+        programmes.retain(|programme| programme.listeners() > 0);
+        desk.titles = programmes.iter().map(|programme| programme.title.clone()).collect();
+        self.listeners.store(programmes.iter().map(Programme::listeners).sum(), Ordering::Relaxed);
+        if !programmes.is_empty() || desk.closing {
+            return !desk.closing;
+        }
+        while desk.joining.is_empty() && !desk.closing {
+            self.bell.wait(&mut desk);
+        }
+        drop(desk);
+        *due = Instant::now();
+        self.arrange(programmes, due)
+    }
+
+    /// The schedule is overrun.
+    fn hurry(&self, programmes: &mut [Programme], due: &mut Instant) {
+        let behind = due.elapsed();
+        if behind > self.packet {
+            LATE.fetch_add(1, Ordering::Relaxed);
+        }
+        if behind > CATCH_UP {
+            let packets = behind.as_nanos() / self.packet.as_nanos().max(1);
+            let packets = u32::try_from(packets).unwrap_or(u32::MAX);
+            for programme in programmes {
+                programme.skip(packets);
+            }
+            *due += self.packet * packets;
+        }
+    }
+}
+
+/// However the thread ends: nobody is let in any more, and who waits at the door is told.
+struct Closes<'a>(&'a Transmitter);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        let mut desk = self.0.desk.lock();
+        desk.closing = true;
+        for (_, _, seat) in desk.joining.drain(..) {
+            seat.forget();
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Sound that is sent to a leg from outside its own thread. No leg of this host has RTP, so the module never gets so far: each
+//! leg plays for itself, in virtual time. Music that is shared is proved on a real FreeSWITCH.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ptr;
+
+use crate::core::enter;
+use crate::ffi::{self, switch_status_t as Status};
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_session_get_media_handle(
+    _session: *mut ffi::switch_core_session_t,
+) -> *mut ffi::switch_media_handle_t {
+    drop(enter("switch_core_session_get_media_handle"));
+    ptr::null_mut()
+}
+
+/// What may only be called for a leg with RTP.
+macro_rules! not_without_rtp {
+    ($($name:ident($($argument:ty),+) $(-> $answer:ty)?;)+) => {
+        $(
+            #[unsafe(no_mangle)]
+            pub(crate) unsafe extern "C" fn $name($(_: $argument),+) $(-> $answer)? {
+                eprintln!("{} was called, and no leg has RTP", stringify!($name));
+                std::process::abort()
+            }
+        )+
+    };
+}
+
+not_without_rtp! {
+    switch_core_perform_file_open(*const c_char, *const c_char, c_int, *mut ffi::switch_file_handle_t, *const c_char, u32, u32, c_uint, *mut ffi::switch_memory_pool_t) -> Status;
+    switch_core_file_read(*mut ffi::switch_file_handle_t, *mut c_void, *mut ffi::switch_size_t) -> Status;
+    switch_core_file_close(*mut ffi::switch_file_handle_t) -> Status;
+    switch_core_codec_init_with_bitrate(*mut ffi::switch_codec_t, *const c_char, *const c_char, *const c_char, u32, c_int, c_int, u32, u32, *const ffi::switch_codec_settings_t, *mut ffi::switch_memory_pool_t) -> Status;
+    switch_core_codec_encode(*mut ffi::switch_codec_t, *mut ffi::switch_codec_t, *mut c_void, u32, u32, *mut c_void, *mut u32, *mut u32, *mut c_uint) -> Status;
+    switch_core_codec_destroy(*mut ffi::switch_codec_t) -> Status;
+    switch_core_session_get_write_codec(*mut ffi::switch_core_session_t) -> *mut ffi::switch_codec_t;
+    switch_core_session_write_frame(*mut ffi::switch_core_session_t, *mut ffi::switch_frame_t, ffi::switch_io_flag_t, c_int) -> Status;
+    switch_core_session_read_frame(*mut ffi::switch_core_session_t, *mut *mut ffi::switch_frame_t, ffi::switch_io_flag_t, c_int) -> Status;
+    switch_core_session_perform_receive_message(*mut ffi::switch_core_session_t, *mut ffi::switch_core_session_message_t, *const c_char, *const c_char, c_int) -> Status;
+    switch_core_session_private_event_count(*mut ffi::switch_core_session_t) -> u32;
+    switch_core_media_bug_enumerate(*mut ffi::switch_core_session_t, *mut ffi::switch_stream_handle_t) -> Status;
+    switch_channel_has_dtmf(*mut ffi::switch_channel_t) -> ffi::switch_size_t;
+    switch_channel_dequeue_dtmf(*mut ffi::switch_channel_t, *mut ffi::switch_dtmf_t) -> Status;
+    switch_ivr_parse_all_messages(*mut ffi::switch_core_session_t) -> Status;
+}
