@@ -153,7 +153,6 @@ const OPAQUE: &[&str] = &[
     "switch_media_handle_s",
     "switch_codec_settings",
     "payload_map_s",
-    "vpx_image",
     "switch_state_handler_table",
     "switch_ivr_dmachine",
     "switch_dial_handle_s",

@@ -54,6 +54,7 @@ typedef enum {
 	SWITCH_STATUS_SUCCESS = 0,
 	SWITCH_STATUS_FALSE = 1,
 	SWITCH_STATUS_TIMEOUT = 2,
+	SWITCH_STATUS_NOOP = 7,
 	SWITCH_STATUS_GENERR = 9,
 	SWITCH_STATUS_INUSE = 10,
 	SWITCH_STATUS_BREAK = 11,
@@ -463,7 +464,7 @@ struct switch_frame {
 	switch_frame_flag_t flags;
 	void *user_data;
 	struct payload_map_s *pmap;
-	struct vpx_image *img;
+	void *img;
 	struct switch_frame_geometry geometry;
 };
 

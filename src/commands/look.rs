@@ -1,8 +1,9 @@
 //! Verbs that only look.
 
-use super::Wrong;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::Wrong;
 use super::listing::{all, call_rows, one};
 use super::parse::Words;
 use crate::apps::shown;
@@ -58,6 +59,7 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
     };
     let records = records::kept();
     let (backlog, dropped) = records.map_or((0, 0), |records| (records.backlog(), records.dropped()));
+    let lock = attendant.lock_held();
     let mut text = version_line();
     for (name, value) in [
         ("node", attendant.node_name()),
@@ -65,7 +67,8 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         ("lots", attendant.lots().len().to_string()),
         ("parked calls", attendant.call_count().to_string()),
         ("slot register", if register::answers() { "answers".into() } else { "does not answer".into() }),
-        ("lock held", lock_held(&attendant.lock_held())),
+        ("lock held", lock_held(&lock)),
+        ("lock histogram", lock_histogram(&lock)),
         ("music", music_played(&music::counts())),
         ("records waiting", backlog.to_string()),
         ("records dropped", dropped.to_string()),
@@ -96,6 +99,15 @@ fn lock_held(times: &HoldTimes) -> String {
         times.longest_work.as_micros(),
         times.longest_at.map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default()
     )
+}
+
+/// How many holds were shorter than each bucket's end, and longer than the end before.
+fn lock_histogram(times: &HoldTimes) -> String {
+    let bucket = |(end, count): &(Option<Duration>, u64)| match end {
+        Some(end) => format!("<{} us: {count}", end.as_micros()),
+        None => format!("longer: {count}"),
+    };
+    times.buckets.iter().map(bucket).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn version(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {

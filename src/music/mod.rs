@@ -95,7 +95,7 @@ pub(crate) struct Counts {
     /// Legs that play for themselves.
     pub(crate) alone: usize,
     /// Packets that went out more than one packet's time late, since load.
-    pub(crate) late: usize,
+    pub(crate) late: u64,
 }
 
 pub(crate) fn counts() -> Counts {

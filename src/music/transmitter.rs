@@ -1,7 +1,7 @@
 //! The threads that send: each a packet to all its listeners, on a schedule that does not drift.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const CATCH_UP: Duration = Duration::from_millis(200);
 /// Between load and shutdown.
 static STUDIO: Mutex<Option<Vec<OnDuty>>> = Mutex::new(None);
 
-static LATE: AtomicUsize = AtomicUsize::new(0);
+static LATE: AtomicU64 = AtomicU64::new(0);
 
 /// A transmitter and its thread.
 struct OnDuty {

@@ -20,12 +20,17 @@ use super::routes::away;
 use crate::attendant::{self, HoldTimes, Notice, What, Witness};
 use crate::host::guard;
 use crate::parking::{LotId, Outcome};
-use crate::{records, register};
+use crate::{music, records, register};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Lot {
     lot: String,
     domain: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct Played {
+    how: &'static str,
 }
 
 impl From<&LotId> for Lot {
@@ -175,12 +180,20 @@ fn text() -> Option<String> {
         oldest,
     );
 
+    let music = music::counts();
+    let listeners = Family::<Played, Gauge>::default();
+    for (how, legs) in [("shared", music.shared), ("alone", music.alone)] {
+        listeners.get_or_create(&Played { how }).set(i64::try_from(legs).unwrap_or(i64::MAX));
+    }
+    registry.register("music_listeners", "Callers who hear music, shared or played by their own legs", listeners);
+
     let records = records::kept();
     let of_records = |count: fn(&records::Records) -> u64| records.as_ref().map_or(0, |records| count(records));
     for (name, help, value) in [
         ("store_errors", "Times that the database of the records failed", of_records(|records| records.errors())),
         ("records_dropped", "Records that are lost", of_records(|records| records.dropped())),
         ("panics_caught", "Bugs of the module that were caught", guard::caught()),
+        ("music_packets_late", "Packets of shared music that were sent late", music.late),
     ] {
         let counter: Counter = Counter::default();
         counter.inc_by(value);

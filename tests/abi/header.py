@@ -73,7 +73,9 @@ class Header:
                 type_ = field["type"].strip() + (field["array"] or "")
                 place = f"(({kind} *)0)->{field['name']}"
                 self.expressions.append(f"offsetof({kind}, {field['name']})")
-                self.expressions.append(f"__builtin_types_compatible_p(__typeof__({place}), {type_})")
+                # A pointer that we only pass on may have a type of its own in each release.
+                same = f"__builtin_types_compatible_p(__typeof__({place}), {type_})"
+                self.expressions.append(f"__builtin_classify_type({place})" if type_ == "void *" else same)
             else:
                 self.unread.append(item)
 

@@ -1,4 +1,4 @@
-"""Sound over RTP: sends a tone, listens to what comes back. PCMU, 8 kHz, packets of 20 ms."""
+"""Sound over RTP: sends a tone, listens to what comes back. Packets of 20 ms; PCMU unless another codec is asked for."""
 
 import math
 import socket
@@ -6,6 +6,8 @@ import struct
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
+from typing import Callable
 
 RATE = 8000
 FRAME = 160
@@ -25,7 +27,41 @@ def _decode(byte):
     return -magnitude if byte & 0x80 else magnitude
 
 
-_DECODED = [_decode(byte) for byte in range(256)]
+def _decode_a(byte):
+    """One byte of G.711 A-law."""
+    byte ^= 0x55
+    exponent, magnitude = (byte >> 4) & 7, ((byte & 0x0F) << 4) + 8
+    magnitude = magnitude + 0x100 << exponent - 1 if exponent else magnitude
+    return magnitude if byte & 0x80 else -magnitude
+
+
+_DECODED, _DECODED_A = [_decode(byte) for byte in range(256)], [_decode_a(byte) for byte in range(256)]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How one is offered, and what its packets say."""
+
+    kind: int
+    offered: str
+    rate: int
+    decode: Callable[[bytes], list]
+
+
+PCMU = Codec(0, "PCMU/8000", 8000, lambda data: [_DECODED[byte] for byte in data])
+PCMA = Codec(8, "PCMA/8000", 8000, lambda data: [_DECODED_A[byte] for byte in data])
+# Wide band, and nothing lost: 16 bits, 16,000 times a second.
+L16 = Codec(97, "L16/16000", 16000, lambda data: list(struct.unpack(f"!{len(data) // 2}h", data)))
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What came, and when."""
+
+    at: float
+    sequence: int
+    timestamp: int
+    payload: bytes
 
 
 def tone(frequency, seconds=1.0, amplitude=8000):
@@ -34,12 +70,12 @@ def tone(frequency, seconds=1.0, amplitude=8000):
     return bytes(_encode(int(amplitude * math.sin(step * n))) for n in range(int(RATE * seconds)))
 
 
-def strength(samples, frequency):
+def strength(samples, frequency, rate=RATE):
     """The share of the sound's power at one frequency (Goertzel), 0 to 1; 0 for silence."""
     power = sum(sample * sample for sample in samples)
     if power < 1000 * len(samples):  # under about -60 dB: silence
         return 0.0
-    coefficient = 2 * math.cos(2 * math.pi * frequency / RATE)
+    coefficient = 2 * math.cos(2 * math.pi * frequency / rate)
     before = last = 0.0
     for sample in samples:
         before, last = last, sample + coefficient * last - before
@@ -48,9 +84,11 @@ def strength(samples, frequency):
 
 
 class Audio:
-    """One end of an RTP stream. `says` is the frequency it sends, 0 for none."""
+    """One end of an RTP stream. `says` is the frequency it sends, 0 for none, which only an end with PCMU can."""
 
-    def __init__(self, says=0):
+    def __init__(self, says=0, codec=PCMU):
+        self.codec = codec
+        self.trace = deque(maxlen=6000)  # packets, the last two minutes
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -73,8 +111,10 @@ class Audio:
                 packet, _ = self.socket.recvfrom(2048)
             except OSError:
                 return
-            if len(packet) > 12 and packet[1] & 0x7F == 0:
-                self.heard.append((time.monotonic(), packet[12:]))
+            if len(packet) > 12 and packet[1] & 0x7F == self.codec.kind:
+                now = time.monotonic()
+                self.heard.append((now, packet[12:]))
+                self.trace.append(Packet(now, *struct.unpack("!HI", packet[2:8]), packet[12:]))
 
     def _speak(self):
         sequence, stamp, position, began = 0, 0, 0, 0
@@ -104,16 +144,20 @@ class Audio:
             end = 0x80 if step > 5 else 0
             self.keys.append((101, struct.pack("!BBH", code, end | 10, min(step, 6) * FRAME), 0x80 if step == 1 else 0))
 
+    def say(self, frequency):
+        """Another tone from the next packet on."""
+        self._tone = tone(frequency)
+
     def samples(self, seconds):
         since = time.monotonic() - seconds
-        return [_DECODED[byte] for at, payload in list(self.heard) if at >= since for byte in payload]
+        return [sample for at, payload in list(self.heard) if at >= since for sample in self.codec.decode(payload)]
 
     def hears(self, frequency, within=3.0, share=0.5):
         """Whether for 300 ms that tone is most of what arrives."""
         until = time.monotonic() + within
         while time.monotonic() < until:
             samples = self.samples(0.3)
-            if len(samples) >= 0.2 * RATE and strength(samples, frequency) >= share:
+            if len(samples) >= 0.2 * self.codec.rate and strength(samples, frequency, self.codec.rate) >= share:
                 return True
             time.sleep(0.05)
         return False
@@ -123,7 +167,7 @@ class Audio:
         until = time.monotonic() + within
         while time.monotonic() < until:
             samples = self.samples(0.3)
-            if len(samples) >= 0.2 * RATE and sum(s * s for s in samples) > 1000 * len(samples):
+            if len(samples) >= 0.2 * self.codec.rate and sum(s * s for s in samples) > 1000 * len(samples):
                 return True
             time.sleep(0.05)
         return False

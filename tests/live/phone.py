@@ -11,7 +11,7 @@ import urllib.parse
 import uuid
 from xml.etree import ElementTree
 
-from audio import Audio
+from audio import PCMU, Audio
 
 DOMAIN = "callpark.test"
 _numbers = itertools.count(1)
@@ -50,10 +50,11 @@ class Failed(Exception):
 class Phone:
     """One user's phone, with one socket and any number of calls."""
 
-    def __init__(self, switch, user="", name="", says=0, domain=DOMAIN, password=None, agent=""):
+    def __init__(self, switch, user="", name="", says=0, domain=DOMAIN, password=None, agent="", codec=PCMU):
         self.switch, self.user, self.domain, self.says = switch, user or f"ext{next(_numbers)}", domain, says
         self.name = name or self.user
         self.password = password or self.user
+        self.codec = codec
         # The switch sends display updates to phones that it knows by their User-Agent.
         self.agent = agent
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -273,7 +274,7 @@ class Call:
 
     def __init__(self, phone):
         self.phone = phone
-        self.audio = Audio(phone.says)
+        self.audio = Audio(phone.says, phone.codec)
         self.id = uuid.uuid4().hex
         self.tag = uuid.uuid4().hex[:8]
         self.cseq = 0
@@ -340,8 +341,9 @@ class Call:
             self.audio.peer = (host, int(port.group(1)))
 
     def sdp(self, direction="sendrecv"):
+        codec = self.audio.codec
         return (f"v=0\r\no=- {self.cseq + 1} {self.cseq + 1} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-                f"m=audio {self.audio.port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+                f"m=audio {self.audio.port} RTP/AVP {codec.kind} 101\r\na=rtpmap:{codec.kind} {codec.offered}\r\na=rtpmap:101 telephone-event/8000\r\n"
                 f"a=fmtp:101 0-15\r\na=ptime:20\r\na={direction}\r\n")
 
     def acknowledge(self, response):
@@ -456,6 +458,10 @@ class Call:
         for key in keys:
             self.audio.press(key)
             time.sleep(0.35)
+
+    def info(self, key):
+        """A key by SIP INFO."""
+        self.in_dialog("INFO", ["Content-Type: application/dtmf-relay"], f"Signal={key}\r\nDuration=160\r\n")
 
     def wait_over(self, timeout=5):
         return self.over.wait(timeout)

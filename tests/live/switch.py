@@ -65,8 +65,8 @@ class Switch:
                 (self.dir / "mod" / source.name).symlink_to(source)
         (self.dir / "mod/mod_callpark.so").symlink_to(self.module.resolve())
         self.written, self.process, self.keep = None, None, False
-        # A database for the core's own tables, which mod_pgsql reaches.
-        self.core_dsn = ""
+        # A database for the core's own tables, which mod_pgsql reaches; and configurations of more modules.
+        self.core_dsn, self.more = "", ""
 
     def configure(self, lots, settings="", phrases=None, extensions=""):
         """Writes the configuration; takes effect at start, or with `reload`. `lots` and `settings` are the insides of the
@@ -82,7 +82,7 @@ class Switch:
         # Below the ports that the system gives to anybody, our own phones among them.
         first_rtp = 16000 + (self.sip_port * 7) % 8000 // 2 * 2
         for name, value in {
-            "MODULES": modules, "CORE": core, "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
+            "MODULES": modules, "CORE": core, "MORE": self.more, "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
             "SETTINGS": settings, "LOTS": lots, "PHRASES": phrases, "EXTENSIONS": extensions,
             "RTP_FIRST": first_rtp, "RTP_LAST": first_rtp + 6000,
         }.items():
