@@ -298,15 +298,14 @@ impl Leg<'_> {
     /// The format that can be sent to this leg from outside; `None` if it can only play for itself: without RTP of its own, with
     /// pictures, with media that passes by, or with a codec that nobody here can encode.
     pub(crate) fn format(&self) -> Option<Format> {
+        // SAFETY: the session is kept.
+        let without_rtp = unsafe { ffi::switch_core_session_get_media_handle(self.as_ptr()).is_null() };
         let unfit = [Flag::CF_PROXY_MODE, Flag::CF_PROXY_MEDIA, Flag::CF_VIDEO];
-        if !self.answered() || unfit.into_iter().any(|flag| self.flag(flag)) {
+        if without_rtp || !self.answered() || unfit.into_iter().any(|flag| self.flag(flag)) {
             return None;
         }
         // SAFETY: the session is kept; a codec and what it points to stay while its session does.
         unsafe {
-            if ffi::switch_core_session_get_media_handle(self.as_ptr()).is_null() {
-                return None;
-            }
             let codec = ffi::switch_core_session_get_write_codec(self.as_ptr()).as_ref()?;
             let implementation = codec.implementation.as_ref()?;
             if codec.flags & ffi::switch_codec_flag_enum_t::SWITCH_CODEC_FLAG_PASSTHROUGH.0 != 0 {
