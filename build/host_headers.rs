@@ -25,6 +25,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_core_event_hook_remove_receive_message",
     "switch_channel_direction",
     "switch_channel_event_set_data",
+    "switch_channel_get_caller_extension",
     "switch_channel_get_caller_profile",
     "switch_channel_get_cause",
     "switch_channel_get_hold_music",
@@ -97,6 +98,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_event_unbind",
     // configuration, console, clock, log
     "switch_xml_open_cfg",
+    "switch_xml_reload",
     "switch_xml_free",
     "switch_xml_toxml_ex",
     "switch_console_add_complete_func",

@@ -549,6 +549,7 @@ switch_status_t switch_core_event_hook_remove_receive_message(switch_core_sessio
 	switch_receive_message_hook_t hook);
 switch_call_direction_t switch_channel_direction(switch_channel_t *channel);
 void switch_channel_event_set_data(switch_channel_t *channel, switch_event_t *event);
+switch_caller_extension_t *switch_channel_get_caller_extension(switch_channel_t *channel);
 switch_caller_profile_t *switch_channel_get_caller_profile(switch_channel_t *channel);
 switch_call_cause_t switch_channel_get_cause(switch_channel_t *channel);
 const char *switch_channel_get_hold_music(switch_channel_t *channel);
@@ -657,6 +658,7 @@ switch_status_t switch_event_unbind(switch_event_node_t **node);
 
 /* Configuration, console, clock, log, scheduler. */
 switch_xml_t switch_xml_open_cfg(const char *file_path, switch_xml_t *node, switch_event_t *params);
+switch_status_t switch_xml_reload(const char **err);
 void switch_xml_free(switch_xml_t xml);
 char *switch_xml_toxml_ex(switch_xml_t xml, switch_bool_t prn_header, switch_bool_t use_utf8_encoding);
 switch_status_t switch_console_add_complete_func(const char *name, switch_console_complete_callback_t cb);

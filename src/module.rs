@@ -109,8 +109,7 @@ impl OnEvent for OnReloadXml {
 
     fn happened(_: &Told<'_>) {
         if let Some(attendant) = attendant::on_duty() {
-            // Told in the log by the attendant itself.
-            let _ = attendant.reload(false);
+            attendant.files_were_read();
             events::warn_of_rival();
         }
     }

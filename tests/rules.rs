@@ -133,6 +133,18 @@ fn a_taken_slot_is_returned_or_the_next_one_used() {
 }
 
 #[test]
+fn terms_are_those_of_the_lot_that_has_the_slot() {
+    let quick = Terms { park_timeout: Duration::from_secs(7), ..Terms::default() };
+    let table = Table::new(
+        &[plan("main", DOMAIN, "701-703", Terms::default()), plan("quick", DOMAIN, "801", quick)],
+        Some("main"),
+    );
+    let timeout =
+        |number: Option<&str>| table.terms_at(&place(DOMAIN), number.map(slot).as_ref()).park_timeout.as_secs();
+    assert_eq!([timeout(Some("801")), timeout(Some("701")), timeout(Some("999")), timeout(None)], [7, 90, 90, 90]);
+}
+
+#[test]
 fn templates_are_copied_into_each_domain_and_kept_apart() {
     let mut table = Table::new(&[plan("main", "*", "701", Terms::default())], None);
     let in_domain = |uuid: &str, domain: &str| ParkRequest { place: place(domain), ..request(uuid, Wanted::Auto) };

@@ -258,6 +258,98 @@ fn a_thousand_are_rung_back_in_time() {
     world.finish();
 }
 
+/// A caller transferred by nobody that is known, to a lot that is full; `then` is what the dialplan has after parking.
+fn full_and_nobody_known(params: &str, then: &'static [(&str, &str)]) -> (World, Vec<Leg>) {
+    let world = office(params);
+    world.set_dialplan(move |route| {
+        let mut plan = match route.extension.as_str() {
+            "700" => vec![("callpark_park".to_owned(), "auto".to_owned())],
+            "900" => vec![("playback".to_owned(), "local_stream://reception".to_owned())],
+            _ => vec![("answer".to_owned(), String::new()), ("playback".to_owned(), "local_stream://ivr".to_owned())],
+        };
+        if route.extension == "700" {
+            plan.extend(then.iter().map(|(application, data)| ((*application).to_owned(), (*data).to_owned())));
+        }
+        Some(plan)
+    });
+    let mut legs: Vec<Leg> = (0..5).map(|n| world.call(&Caller::outside("C", &n.to_string()), "700")).collect();
+    let last = world.call(&Caller::outside("Mr Chen", "030123"), "5");
+    world.advance(seconds(2));
+    assert!(last.transfer("700"));
+    world.advance(seconds(2));
+    assert_eq!(last.var("callpark_result").as_deref(), Some("full"));
+    legs.push(last);
+    (world, legs)
+}
+
+fn hears(leg: &Leg, what: &str) -> bool {
+    leg.hears().is_some_and(|sound| format!("{sound:?}").contains(what))
+}
+
+#[test]
+fn who_was_transferred_to_a_full_lot_by_nobody_known_is_not_hung_up() {
+    let (world, legs) = full_and_nobody_known(FALLS, &[]);
+    assert!(hears(&legs[5], "reception"), "the lot has a fallback, and they hear {:?}", legs[5].heard());
+    legs.iter().for_each(Leg::hang_up);
+    world.advance(seconds(2));
+    world.finish();
+
+    let (world, legs) = full_and_nobody_known("", &[("playback", "local_stream://closed")]);
+    assert!(hears(&legs[5], "closed"), "the dialplan says what then");
+    legs.iter().for_each(Leg::hang_up);
+    world.advance(seconds(2));
+    world.finish();
+
+    let (world, legs) = full_and_nobody_known("", &[]);
+    assert!(hears(&legs[5], "moh"), "there is nothing left but to wait");
+    legs[2].hang_up();
+    assert!(
+        world.advance_until(seconds(40), || world.command("callpark list").contains("Mr Chen")),
+        "a slot came free"
+    );
+    assert!(legs[5].longest_silence() < millis(300));
+    legs.iter().for_each(Leg::hang_up);
+    world.advance(seconds(2));
+    world.finish();
+}
+
+#[test]
+fn who_is_in_a_conversation_leaves_it_for_a_parked_call_that_is_there() {
+    let world = office(RINGS);
+    let caller = parked(&world, Phone::Answers(seconds(1)));
+    let other = world.call(&Caller::outside("Ms Diaz", "030999"), "1001");
+    assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&other))));
+    let taker = world.leg_to(PARKER).unwrap();
+    taker.feature("callpark_retrieve", "702");
+    world.advance(seconds(6));
+    assert!(taker.talks_to(&other), "nobody is in 702");
+    taker.feature("callpark_retrieve", "701");
+    world.advance(seconds(2));
+    assert!(taker.talks_to(&caller) && caller.talks_to(&taker));
+    close(world, &caller, &["retrieve"], "out of a conversation");
+}
+
+#[test]
+fn the_command_has_the_files_read_again() {
+    let world = office("");
+    let size = || world.command("callpark lots as json").contains("\"size\":2");
+    let reloads = || actions(&world).iter().filter(|action| *action == "reload").count();
+    let two = configuration("").replace("701-705", "701-702");
+    world.set_config("callpark.conf", &two);
+    world.at_call("switch_xml_reload", 1).fails();
+    let answer = world.command("callpark reload");
+    assert!(answer.starts_with("-ERR nothing changed: ") && answer.contains("near line 7"), "{answer}");
+    assert!(!size());
+    world.reload_xml();
+    world.advance(seconds(1));
+    assert!(size() && reloads() == 2, "somebody else's is taken in all the same");
+    world.set_config("callpark.conf", &configuration(""));
+    assert_eq!(world.command("callpark reload").trim(), "+OK");
+    world.advance(seconds(1));
+    assert!(!size() && reloads() == 3, "and its own once: {:?}", actions(&world));
+    world.finish();
+}
+
 #[test]
 fn a_faulty_file_at_load_leaves_nobody_without_a_slot() {
     let world = World::new();

@@ -10,8 +10,8 @@ use super::{Attendant, Retriever, Verdict, identity};
 use crate::host::{self, HangupCause, Leg, Located};
 use crate::parking::{Call, ParkRequest, Refusal, Terms};
 
-/// Between one round and the next.
-const ROUND: Duration = Duration::from_secs(30);
+/// How often such a caller looks whether a slot came free; the parker rings again after `park-timeout`, and not before.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// What became of a caller without a slot.
 pub(super) enum Bounced {
@@ -48,7 +48,8 @@ impl Attendant {
         loop {
             let phrase = why.phrase().unwrap_or(c"callpark_full").to_string_lossy();
             let prefix = format!("{}: ", why.word());
-            let rings = self.ring_for_bounced(&request.uuid, &request.parker, &phrase, prefix, &request.caller, terms);
+            let rings = !request.parker.is_empty()
+                && self.ring_for_bounced(&request.uuid, &request.parker, &phrase, prefix, &request.caller, terms);
             if rings && self.talked_to_parker(leg, &mut music, mailbox) {
                 if leg.ready() {
                     leg.hang_up(HangupCause::NormalClearing);
@@ -72,14 +73,16 @@ impl Attendant {
                     Err(why) => log::error!("fallback for {}: {why}", request.uuid),
                 }
             }
-            let until = host::now().after(terms.park_timeout.max(ROUND));
-            music.play_until(leg, mailbox, until);
-            let parked = self.take(request, |table, now| table.park(request, false, now));
-            match parked {
-                Ok(call) => return Bounced::Parked(call),
-                Err(Refusal::AlreadyParked(_)) => return Bounced::Done,
-                Err(_) if !leg.ready() => return Bounced::Done,
-                Err(_) => {}
+            let next_ring = host::now().after(terms.park_timeout.max(LOOK));
+            while host::now() < next_ring {
+                music.play_until(leg, mailbox, next_ring.min(host::now().after(LOOK)));
+                let parked = self.take(request, |table, now| table.park(request, false, now));
+                match parked {
+                    Ok(call) => return Bounced::Parked(call),
+                    Err(Refusal::AlreadyParked(_)) => return Bounced::Done,
+                    Err(_) if !leg.ready() => return Bounced::Done,
+                    Err(_) => {}
+                }
             }
         }
     }
@@ -124,7 +127,7 @@ impl Attendant {
     }
 
     pub(super) fn terms_of(&self, request: &ParkRequest) -> Arc<Terms> {
-        let terms = self.table.lock().terms_at(&request.place);
+        let terms = self.table.lock().terms_at(&request.place, super::park::wanted_slot(&request.wanted));
         request.amend.apply(&terms)
     }
 }

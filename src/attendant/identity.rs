@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::fill::is_address;
 use crate::host::{self, Leg};
 use crate::parking::{LotName, Party, Where};
 
@@ -35,6 +36,40 @@ pub(super) fn user(leg: &Leg<'_>) -> String {
     }
 }
 
+/// Who parks the other party from a leg of a conversation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parker {
+    /// `1001@example.com`; empty if that cannot be said.
+    pub(super) name: String,
+    /// How to ring them again, where they are no user of this server.
+    pub(super) way: Option<String>,
+}
+
+impl Parker {
+    pub(super) fn user(name: String) -> Parker {
+        Parker { name, way: None }
+    }
+}
+
+pub(super) fn parker(leg: &Leg<'_>) -> Parker {
+    let user = || Some(user(leg)).filter(|user| !user.is_empty());
+    match named_parker(leg).or_else(user) {
+        Some(name) => Parker::user(name),
+        None => called_afar(leg).unwrap_or_default(),
+    }
+}
+
+/// Whoever this server called at an address or behind a gateway: a mobile phone of a hunt group. They are rung again the way
+/// they were called.
+fn called_afar(leg: &Leg<'_>) -> Option<Parker> {
+    let number = leg.var("sip_to_user").filter(|_| leg.outbound())?;
+    let way = match leg.var("sip_gateway_name") {
+        Some(gateway) => format!("sofia/gateway/{gateway}/{number}"),
+        None => format!("sofia/{}/sip:{}", leg.var("sip_profile_name")?, leg.var("sip_to_uri")?),
+    };
+    is_address(&way).then(|| Parker { name: format!("{number}@{}", domain(leg)), way: Some(way) })
+}
+
 /// For the CDR; and that it was not the dialplan that said so, for the next time the leg is parked.
 const PARKER: &str = "callpark_parker";
 const PARKER_NOTED: &str = "callpark_parker_noted";
@@ -50,16 +85,20 @@ pub(super) fn note_parker(leg: &Leg<'_>, parker: &str) {
     }
 }
 
-/// Who sent a leg here by a blind or attended transfer, by its Referred-By header. Many phones write the server's address
-/// there, under which no user is known: then the domain is that of the leg.
-pub(super) fn referrer(leg: &Leg<'_>) -> Option<String> {
-    let written = address(&leg.var("sip_h_Referred-By")?)?;
+/// Who sent a leg here by a blind or attended transfer, by its Referred-By header. Many phones write the server's address or
+/// name there, under which no user is `known`: then the domain is that of the leg.
+pub(super) fn referrer(leg: &Leg<'_>, known: impl Fn(&str) -> bool) -> Option<String> {
+    let written = referred_by(leg)?;
     let (user, host) = written.split_once('@')?;
-    if host.parse::<IpAddr>().is_err() {
+    if host.parse::<IpAddr>().is_err() && known(host) {
         return Some(written);
     }
     let domain = leg.var("dialed_domain").or_else(|| leg.var("domain_name")).or_else(|| host::global("domain"));
     Some(format!("{user}@{}", domain.as_deref().unwrap_or(host)))
+}
+
+fn referred_by(leg: &Leg<'_>) -> Option<String> {
+    address(&leg.var("sip_h_Referred-By")?)
 }
 
 /// `"Ann" <sip:1001@example.com:5060;x=y>` is `1001@example.com`.
@@ -106,7 +145,7 @@ pub(super) fn place(leg: &Leg<'_>, lot: Option<LotName>, parker: &str) -> Where 
 /// transferred if a REFER says so, if it has talked to somebody before, or if it was moved after it was answered:
 /// an ordinary `transfer` in a dialplan, which only passes a dialled call on, does none of these.
 pub(super) fn was_transferred(leg: &Leg<'_>) -> bool {
-    referrer(leg).is_some()
+    referred_by(leg).is_some()
         || leg.var("sip_refer_to").is_some()
         || leg.var("last_bridge_to").is_some()
         || (leg.var("transfer_source").is_some() && leg.answered())

@@ -25,6 +25,7 @@ mod wait;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -79,6 +80,8 @@ pub(crate) struct Attendant {
     registrar: Box<dyn Registrar>,
     /// Why the configuration in force is not the file's; empty when it is.
     faults: Mutex<Vec<Fault>>,
+    /// Times that this module had the core read its files, and that it has not been told of yet.
+    own_rereads: AtomicU32,
     pub(crate) since: Moment,
 }
 
@@ -99,21 +102,42 @@ impl Attendant {
             witnesses,
             registrar,
             faults: Mutex::new(faults),
+            own_rereads: AtomicU32::new(0),
             since: host::now(),
         }
     }
 
-    /// Reads the configuration again. A faulty one changes nothing. `apply`: also for calls that are parked already.
-    pub(crate) fn reload(&self, apply: bool) -> Result<(), Vec<Fault>> {
-        let outcome = read_config();
-        match &outcome {
-            Ok(_) => {}
-            Err(faults) => {
-                for fault in faults {
-                    log::error!("{fault}");
-                }
-                log::error!("callpark.conf.xml is faulty: nothing changed");
+    /// Has the core read its files again, and takes in the configuration. `apply`: also for calls that are parked already.
+    pub(crate) fn reread(&self, apply: bool) -> Result<(), Vec<Fault>> {
+        self.own_rereads.fetch_add(1, Ordering::Relaxed);
+        let read = host::reread().map_err(|why| {
+            self.is_own_reread();
+            vec![Fault::of_file(format!("FreeSWITCH cannot read its files: {why}"))]
+        });
+        self.take_in(read.and_then(|()| read_config()), apply)
+    }
+
+    /// Whether a `reloadxml` that was told of is one that this module asked for: then its configuration is taken in already.
+    fn is_own_reread(&self) -> bool {
+        let one_less = |count: u32| count.checked_sub(1);
+        self.own_rereads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    /// The core has read its files again.
+    pub(crate) fn files_were_read(&self) {
+        if !self.is_own_reread() {
+            // Told in the log.
+            let _ = self.take_in(read_config(), false);
+        }
+    }
+
+    /// A new configuration. A faulty one changes nothing.
+    fn take_in(&self, outcome: Result<Config, Vec<Fault>>, apply: bool) -> Result<(), Vec<Fault>> {
+        if let Err(faults) = &outcome {
+            for fault in faults {
+                log::error!("{fault}");
             }
+            log::error!("callpark.conf.xml is faulty: nothing changed");
         }
         let cause = outcome.as_ref().err().map(|faults| format!("{} faults", faults.len()));
         let answer = match outcome {
@@ -333,12 +357,7 @@ fn understood(lot: Option<&LotName>) -> Where {
 pub(crate) fn read_config() -> Result<Config, Vec<Fault>> {
     match host::configuration("callpark.conf") {
         Some(text) => config::read(&text),
-        None => Err(vec![Fault {
-            place: String::new(),
-            key: String::new(),
-            value: String::new(),
-            why: "there is no such configuration".into(),
-        }]),
+        None => Err(vec![Fault::of_file("there is no such configuration")]),
     }
 }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::bounce::Bounced;
 use super::consult::show_slot;
+use super::identity::Parker;
 use super::mailbox::Mailbox;
 use super::{Attendant, Notice, Verdict, What, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
 use crate::host::{self, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
-use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, Slot, Wanted};
+use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, RingBack, Slot, Wanted};
 
 /// For how long a caller who is sent to a slot may take to leave the bridge.
 const LEAVING: Duration = Duration::from_millis(300);
@@ -122,7 +123,9 @@ impl Attendant {
         taken.or_else(|refusal| self.without_slot(leg, &request, refusal, transferred))
     }
 
-    /// There is no slot for a leg: back to its parker until there is one; a leg that dialled is told so.
+    /// There is no slot for a leg. One that was transferred goes back to its parker, or to the fallback, until there is a slot;
+    /// one whose parker is not known goes on in its dialplan, if that has anything for it but to be hung up. A leg that dialled
+    /// is told why.
     pub(super) fn without_slot(
         &self,
         leg: &Leg<'_>,
@@ -132,7 +135,8 @@ impl Attendant {
     ) -> Result<Call, Verdict> {
         let verdict = self.refuse_to_park(leg, request, refusal);
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid");
-        if transferred && nowhere && !request.parker.is_empty() {
+        let has_a_way = || !request.parker.is_empty() || self.terms_of(request).fallback.is_some();
+        if transferred && nowhere && (has_a_way() || !leg.goes_on()) {
             match self.bounce(leg, request, &verdict) {
                 Bounced::Parked(call) => Ok(call),
                 Bounced::Done => Err(verdict),
@@ -149,8 +153,7 @@ impl Attendant {
     }
 
     fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> Verdict {
-        let parker = identity::named_parker(leg).unwrap_or_else(|| identity::user(leg));
-        match self.send_to_slot(partner, order, &parker, Some(leg)) {
+        match self.send_to_slot(partner, order, identity::parker(leg), Some(leg)) {
             Ok(call) => {
                 leg.set_var("callpark_result", "parked");
                 leg.set_var("callpark_slot", call.facts.slot.as_str());
@@ -169,7 +172,12 @@ impl Attendant {
                 leg.hang_up(HangupCause::NormalClearing);
                 Verdict::Parked
             }
-            Err(refusal) => self.refuse(leg, "parking", Verdict::Refused(refusal), None, wanted_slot(&order.wanted)),
+            // The conversation goes on; the other party hears nothing of it.
+            Err(refusal) => {
+                let slot = wanted_slot(&order.wanted);
+                let verdict = self.refuse(leg, "parking", Verdict::Refused(refusal), None, slot);
+                self.explain(leg, verdict, slot)
+            }
         }
     }
 
@@ -182,21 +190,31 @@ impl Attendant {
             Whose::Partner => (partner.ok_or_else(|| format!("{uuid} is not in a bridge"))?, Some(uuid.to_owned())),
         };
         let other = other.and_then(|other| Located::find(&other));
-        let parker = identity::named_parker(&leg).or_else(|| other.as_ref().map(|other| identity::user(other)));
+        let named = identity::named_parker(&leg).map(Parker::user);
+        let parker = named.or_else(|| other.as_deref().map(identity::parker)).unwrap_or_default();
         drop(leg);
-        let call = self.send_to_slot(&target, order, &parker.unwrap_or_default(), other.as_deref());
+        let call = self.send_to_slot(&target, order, parker, other.as_deref());
         call.map_err(|refusal| refusal.to_string())
     }
 
     /// Keeps a slot for a leg and sends the leg there; its own thread does the rest. `parker`'s leg tells the domain
     /// where the parked one does not.
-    fn send_to_slot(&self, uuid: &str, order: &ParkOrder, parker: &str, by: Option<&Leg<'_>>) -> Result<Call, Refusal> {
+    fn send_to_slot(
+        &self,
+        uuid: &str,
+        order: &ParkOrder,
+        parker: Parker,
+        by: Option<&Leg<'_>>,
+    ) -> Result<Call, Refusal> {
         let gone = || Refusal::Empty(format!("channel {uuid}"));
         let leg = Located::find(uuid).ok_or_else(gone)?;
-        let mut request = request(&leg, order, parker.to_owned());
+        let mut request = request(&leg, order, parker.name);
         if let Some(by) = by {
             // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
             request.place.domains.insert(0, identity::domain(by));
+        }
+        if let Some(way) = parker.way.filter(|_| self.terms_of(&request).ringback == RingBack::Parker) {
+            request.amend.ringback = Some(RingBack::DialString(way));
         }
         let call = self.take(&request, |table, now| table.park(&request, true, now))?;
         let extension = format!("callpark_park:{} {}", call.facts.slot, call.facts.lot);
@@ -210,7 +228,8 @@ impl Attendant {
 
     /// Who parks a leg that came here itself: whoever the channel says, else who transferred it, else nobody.
     fn parker_of(&self, leg: &Leg<'_>) -> String {
-        identity::named_parker(leg).or_else(|| identity::referrer(leg)).unwrap_or_default()
+        let known = |domain: &str| self.table.lock().has_domain(domain) || host::has_domain(domain);
+        identity::named_parker(leg).or_else(|| identity::referrer(leg, known)).unwrap_or_default()
     }
 }
 

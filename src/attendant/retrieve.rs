@@ -1,11 +1,12 @@
 //! Retrieving: a leg asks for a parked call and is connected with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::mailbox::Letter;
 use super::{Attendant, Bearer, Retriever, Verdict, ask, fill, identity};
 use crate::host::{self, Cancel, Dial, Leg, Located};
-use crate::parking::{Call, LotName, Party, Pick, Refusal, Slot, State, Where};
+use crate::parking::{Call, LotId, LotName, Party, Pick, Refusal, Slot, State, Terms, Where};
 
 /// For how long a retriever's leg waits to be connected. The parked call's thread sees the letter within 20 ms; what can
 /// take longer is its media being changed at that moment.
@@ -29,9 +30,15 @@ impl Attendant {
         };
         let refuse = |verdict: Verdict| {
             let lot = self.table.lock().resolve(&place, slot).ok();
-            let verdict = self.refuse(leg, "retrieval", verdict, lot.as_ref(), slot);
+            let verdict = self.refuse_retriever(leg, verdict, lot.as_ref(), slot);
             self.explain(leg, verdict, slot)
         };
+        if leg.partner().is_some() {
+            return match self.leave_for(leg, &place, &order.pick) {
+                Ok(()) => Verdict::Retrieved,
+                Err(verdict) => refuse(verdict),
+            };
+        }
         // Whoever comes from another node has been asked there whether they may.
         let (retriever, claimed) = match self.redeem(leg) {
             Some(Ok(Bearer { uuid, retriever })) => {
@@ -82,6 +89,19 @@ impl Attendant {
         }
     }
 
+    /// A leg in a conversation leaves it for a parked call, if there is one that it may have: the core connects no leg that it
+    /// still bridges. The application runs again, on the leg alone.
+    fn leave_for(&self, leg: &Leg<'_>, place: &Where, pick: &Pick) -> Result<(), Verdict> {
+        let (slot, what) = match pick {
+            Pick::Slot(slot) => (Some(slot), slot.as_str()),
+            Pick::Oldest => (None, "oldest"),
+            Pick::Newest => (None, "newest"),
+        };
+        let (_, lot, _) = self.permitted(leg, place, slot)?;
+        let left = leg.transfer(&format!("callpark_retrieve:{what} {lot}"), Some("inline"), None);
+        if left { Ok(()) } else { Err(Verdict::LegGone) }
+    }
+
     /// Until the parked call's thread takes this leg over, or gives it back. False: it stays, without the caller.
     fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
         let began = host::now();
@@ -113,7 +133,21 @@ impl Attendant {
 
     /// The user whose leg this is, if they may take calls there. An empty slot is nobody's secret.
     fn may_retrieve(&self, leg: &Leg<'_>, place: &Where, slot: Option<&Slot>) -> Result<String, Verdict> {
-        let terms = {
+        let (terms, _, user) = self.permitted(leg, place, slot)?;
+        match &terms.retrieve_pin {
+            Some(pin) if !asked_pin(leg, pin) => Err(Verdict::Denied("wrong PIN")),
+            _ => Ok(user),
+        }
+    }
+
+    /// The same without the PIN: also the terms, and the lot.
+    fn permitted(
+        &self,
+        leg: &Leg<'_>,
+        place: &Where,
+        slot: Option<&Slot>,
+    ) -> Result<(Arc<Terms>, LotId, String), Verdict> {
+        let (terms, lot) = {
             let table = self.table.lock();
             let call = match slot {
                 Some(slot) => table.find(place, slot).map_err(Verdict::Refused)?,
@@ -125,7 +159,6 @@ impl Attendant {
             };
             (call.facts.terms.clone(), call.facts.lot.clone())
         };
-        let (terms, lot) = terms;
         let (user, domain) = identity::retriever(leg, terms.trust_from);
         if !terms.retrieve_from.allows(&lot.domain, &domain) {
             return Err(Verdict::Denied("users of its domain may not retrieve there"));
@@ -133,10 +166,7 @@ impl Attendant {
         if !(terms.retrieve_groups.is_empty() || in_one_of(&user, &terms.retrieve_groups)) {
             return Err(Verdict::Denied("its user is in none of the groups that may retrieve there"));
         }
-        match &terms.retrieve_pin {
-            Some(pin) if !asked_pin(leg, pin) => Err(Verdict::Denied("wrong PIN")),
-            _ => Ok(user),
-        }
+        Ok((terms, lot, user))
     }
 
     /// The command: brings a leg that exists to the parked call.

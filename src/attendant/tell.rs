@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{Attendant, Notice, What};
+use super::{Attendant, Notice, Retriever, What, identity};
 use crate::host::{Leg, ToTheEnd};
 use crate::parking::{LotId, Refusal, Slot};
 
@@ -57,6 +57,30 @@ impl Attendant {
         lot: Option<&LotId>,
         slot: Option<&Slot>,
     ) -> Verdict {
+        self.refuse_to(leg, None, doing, verdict, lot, slot)
+    }
+
+    /// The same, to whoever wanted a parked call.
+    pub(super) fn refuse_retriever(
+        &self,
+        leg: &Leg<'_>,
+        verdict: Verdict,
+        lot: Option<&LotId>,
+        slot: Option<&Slot>,
+    ) -> Verdict {
+        let retriever = Retriever { user: identity::user(leg), uuid: leg.uuid() };
+        self.refuse_to(leg, Some(&retriever), "retrieval", verdict, lot, slot)
+    }
+
+    fn refuse_to(
+        &self,
+        leg: &Leg<'_>,
+        retriever: Option<&Retriever>,
+        doing: &str,
+        verdict: Verdict,
+        lot: Option<&LotId>,
+        slot: Option<&Slot>,
+    ) -> Verdict {
         leg.set_var("callpark_result", verdict.word());
         let why = match &verdict {
             Verdict::Refused(refusal) => refusal.to_string(),
@@ -75,7 +99,14 @@ impl Attendant {
                 Verdict::Refused(Refusal::Full(lot)) => Some(lot),
                 _ => lot,
             };
-            self.notify(&Notice { leg: Some(leg), lot: refused_lot, slot, cause: Some(&why), ..Notice::of(what) });
+            self.notify(&Notice {
+                leg: Some(leg),
+                lot: refused_lot,
+                slot,
+                retriever,
+                cause: Some(&why),
+                ..Notice::of(what)
+            });
         }
         verdict
     }

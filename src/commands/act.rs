@@ -66,9 +66,12 @@ pub(super) fn transfer(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<S
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
     let words = words.rest();
-    // A fourth word is the lot; with fewer, a last word that names a lot and domain is.
+    // A fourth word is the lot; with fewer, a last word that names a lot and domain is, and right after the extension one that
+    // names a lot with that slot.
+    let is_lot = |word: &str| LotName::parse(word).is_some_and(|lot| attendant.call_in(&slot, Some(&lot)).is_ok());
     let (to, lot) = match words {
         [to @ .., lot] if words.len() == 4 || (words.len() > 1 && lot.contains('@')) => (to, Some(lot_name(lot)?)),
+        [to @ .., lot] if words.len() == 2 && is_lot(lot) => (to, Some(lot_name(lot)?)),
         to => (to, None),
     };
     let to = Destination::parse(&to.join(" ")).ok_or(Wrong::Usage)?;
@@ -79,8 +82,15 @@ pub(super) fn transfer(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<S
 
 pub(super) fn label(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (slot, text) = words.first();
-    let call = attendant.call_in(&slot_name(slot.ok_or(Wrong::Usage)?)?, None)?;
-    attendant.label(&call, &text.rest().join(" "))?;
+    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
+    let text = match text.rest() {
+        [] => return Err(Wrong::Usage),
+        // None any more.
+        ["\"\""] => String::new(),
+        words => words.join(" "),
+    };
+    let call = attendant.call_in(&slot, None)?;
+    attendant.label(&call, &text)?;
     Ok(done(&call))
 }
 
@@ -112,7 +122,7 @@ pub(super) fn reload(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         ["apply"] => true,
         _ => return Err(Wrong::Usage),
     };
-    match attendant.reload(apply) {
+    match attendant.reread(apply) {
         Ok(()) => Ok("+OK\n".into()),
         Err(faults) => {
             let all: Vec<String> = faults.iter().map(ToString::to_string).collect();

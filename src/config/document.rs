@@ -1,4 +1,5 @@
-//! The configuration file as it is written, before anything is checked.
+//! The configuration file as it is written, before anything is checked. What is left out is missed there, where it is known
+//! of which lot.
 
 use serde::Deserialize;
 
@@ -32,9 +33,9 @@ pub struct Lots {
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Lot {
-    #[serde(rename = "@name")]
+    #[serde(rename = "@name", default)]
     pub name: String,
-    #[serde(rename = "@domain")]
+    #[serde(rename = "@domain", default)]
     pub domain: String,
     #[serde(rename = "param", default)]
     pub params: Vec<Param>,
@@ -45,16 +46,16 @@ pub struct Lot {
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Param {
-    #[serde(rename = "@name")]
+    #[serde(rename = "@name", default)]
     pub name: String,
     #[serde(rename = "@value")]
-    pub value: String,
+    pub value: Option<String>,
 }
 
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct SlotLabel {
-    #[serde(rename = "@number")]
+    #[serde(rename = "@number", default)]
     pub number: String,
     #[serde(rename = "@label", default)]
     pub label: String,

@@ -82,6 +82,13 @@ pub struct Fault {
     pub why: String,
 }
 
+impl Fault {
+    /// Of the file as a whole.
+    pub(crate) fn of_file(why: impl Into<String>) -> Fault {
+        fault("", "", "", &why.into())
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fault { place, key, value, why } = self;
@@ -100,7 +107,7 @@ impl fmt::Display for Fault {
 pub fn read(text: &str) -> Result<Config, Vec<Fault>> {
     match quick_xml::de::from_str::<Document>(text) {
         Ok(document) => check(&document),
-        Err(error) => Err(vec![fault("", "", "", &error.to_string())]),
+        Err(error) => Err(vec![Fault::of_file(error.to_string())]),
     }
 }
 
@@ -132,7 +139,7 @@ fn check(document: &Document) -> Result<Config, Vec<Fault>> {
         }
     }
     if document.lots.lots.is_empty() {
-        faults.push(fault("", "", "", "no <lot> in <lots>: nowhere to park"));
+        faults.push(Fault::of_file("no <lot> in <lots>: nowhere to park"));
     }
     check_together(&config, &mut faults);
     if faults.is_empty() { Ok(config) } else { Err(faults) }
@@ -154,11 +161,9 @@ fn read_lot(lot: &LotElement, faults: &mut Vec<Fault>) -> Option<LotPlan> {
     let mut terms = Terms::default();
     let mut slots = None;
     let mut given: HashMap<&str, &str> = HashMap::new();
-    for Param { name, value } in &lot.params {
-        if given.insert(name, value).is_some() {
-            faults.push(fault(&place, name, value, "given twice"));
-        }
-        let outcome = match name.as_str() {
+    for (name, value) in given_once(&place, &lot.params, faults) {
+        given.insert(name, value);
+        let outcome = match name {
             "slots" => parse_slots(value).map(|found| slots = Some(found)),
             _ => lot_params::set(name, value, &mut terms),
         };
@@ -173,6 +178,26 @@ fn read_lot(lot: &LotElement, faults: &mut Vec<Fault>) -> Option<LotPlan> {
     let slots = slots.unwrap_or_default();
     let labels = read_labels(&place, lot, &slots, faults);
     (faults.len() == before).then(|| LotPlan { id, slots: slots.into(), labels: labels.into(), terms: terms.into() })
+}
+
+/// Names and values of `<param>` elements. One that has no value, and a name that was there before, is a fault.
+fn given_once<'a>(place: &str, params: &'a [Param], faults: &mut Vec<Fault>) -> Vec<(&'a str, &'a str)> {
+    let mut given: Vec<(&str, &str)> = Vec::new();
+    for Param { name, value } in params {
+        if name.is_empty() {
+            faults.push(fault(place, "param", value.as_deref().unwrap_or_default(), "has no name"));
+            continue;
+        }
+        let Some(value) = value else {
+            faults.push(fault(place, name, "", "has no value"));
+            continue;
+        };
+        if given.iter().any(|(before, _)| before == name) {
+            faults.push(fault(place, name, value, "given twice"));
+        }
+        given.push((name, value));
+    }
+    given
 }
 
 fn read_labels(place: &str, lot: &LotElement, slots: &[Slot], faults: &mut Vec<Fault>) -> BTreeMap<Slot, String> {

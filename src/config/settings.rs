@@ -2,7 +2,7 @@
 
 use super::document::Param;
 use super::lot_params::{number, truth};
-use super::{Config, Fault, Privacy, fault};
+use super::{Config, Fault, Privacy, fault, given_once};
 
 /// One setting.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 pub(super) fn read(params: &[Param], config: &mut Config, faults: &mut Vec<Fault>) {
-    for Param { name, value } in params {
+    for (name, value) in given_once("settings", params, faults) {
         let value = value.trim();
         let outcome = match SETTINGS.iter().find(|setting| setting.name == name) {
             Some(setting) => (setting.apply)(config, value),

@@ -57,6 +57,28 @@ fn every_fault_is_reported_with_file_lot_key_and_value() {
 }
 
 #[test]
+fn what_is_left_out_is_said_of_the_lot_that_lacks_it() {
+    let all = faults(
+        r#"<configuration name="callpark.conf"><settings><param name="node-name"/><param name="record-days" value="1"/>
+        <param name="record-days" value="2"/></settings><lots>
+        <lot name="main" domain="a.b"><param name="slots" value="1-9"/><param name="park-timeout"/><param value="5"/>
+        <slot label="x"/></lot><lot name="nowhere"><param name="slots" value="11"/></lot><lot domain="a.b"/></lots></configuration>"#,
+    );
+    for part in [
+        "callpark.conf.xml: settings: node-name=\"\": has no value",
+        "callpark.conf.xml: settings: record-days=\"2\": given twice",
+        "callpark.conf.xml: lot main@a.b: park-timeout=\"\": has no value",
+        "callpark.conf.xml: lot main@a.b: param=\"5\": has no name",
+        "callpark.conf.xml: lot main@a.b: slot number=\"\": not one of the lot's slots",
+        "callpark.conf.xml: lot nowhere@: domain=\"\": not a domain",
+        "callpark.conf.xml: lot @a.b: name=\"\": not a name",
+        "callpark.conf.xml: lot @a.b: slots=\"\": missing",
+    ] {
+        assert!(all.contains(part), "{part} not in\n{all}");
+    }
+}
+
+#[test]
 fn contradictions_and_collisions_are_faults() {
     for (text, part) in [
         (

@@ -15,6 +15,11 @@ pub(crate) fn api(command: &str, argument: &str) -> String {
     })
 }
 
+/// Whether the directory has a domain; also true where nobody can say.
+pub(crate) fn has_domain(name: &str) -> bool {
+    api("domain_exists", name).trim() != "false"
+}
+
 /// Whether FreeSWITCH has a module loaded.
 pub(crate) fn module_loaded(name: &str) -> bool {
     api("module_exists", name).trim() == "true"

@@ -27,7 +27,7 @@ mod worker;
 mod xml;
 
 pub(crate) use air::{Encoder, Format, Seat, Sent, Source};
-pub(crate) use api::{api, module_loaded, send_message};
+pub(crate) use api::{api, has_domain, module_loaded, send_message};
 pub(crate) use application::{Application, add_application};
 pub(crate) use clock::{cpu_time, epoch_ms, now};
 pub(crate) use command::{Answer, Command, add_command};
@@ -40,4 +40,4 @@ pub(crate) use originate::{Cancel, Dial, originate};
 pub(crate) use scheduler::{OnTick, Ticker};
 pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd, every_leg};
 pub(crate) use worker::Worker;
-pub(crate) use xml::configuration;
+pub(crate) use xml::{configuration, reread};

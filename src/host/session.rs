@@ -320,6 +320,16 @@ impl<'a> Leg<'a> {
         }
     }
 
+    /// Whether its dialplan has another application after the one that runs: the core steps on before it runs one
+    /// (switch_core_state_machine.c), and hangs a leg up that has none left.
+    pub(crate) fn goes_on(&self) -> bool {
+        // SAFETY: the session is kept, and with it what its dialplan told it to do, which only its own thread changes.
+        unsafe {
+            let extension = ffi::switch_channel_get_caller_extension(self.channel()).as_ref();
+            extension.is_some_and(|extension| !extension.current_application.is_null())
+        }
+    }
+
     /// Sends the leg to an extension; what runs on it returns, and a partner in a bridge is let go. False if the
     /// host refused.
     pub(crate) fn transfer(&self, extension: &str, dialplan: Option<&str>, context: Option<&str>) -> bool {

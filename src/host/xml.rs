@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use super::text::{take_c, to_c};
+use super::text::{from_c, take_c, to_c};
 use crate::ffi;
 
 /// The configuration of that name (`callpark.conf`) as XML text, variables filled in; `None` where there is none.
@@ -24,5 +24,17 @@ pub(crate) fn configuration(name: &str) -> Option<String> {
         };
         ffi::switch_xml_free(tree);
         text
+    }
+}
+
+/// Has the core read its XML files again, and tell everybody so. The error is what is wrong with them; then the old ones stay.
+pub(crate) fn reread() -> Result<(), String> {
+    let mut why = ptr::null();
+    // SAFETY: `why` is ours to be set; the text is in a buffer of the core's own that stays (switch_xml.c).
+    unsafe {
+        match ffi::switch_xml_reload(&mut why) {
+            ffi::switch_status_t::SWITCH_STATUS_SUCCESS => Ok(()),
+            _ => Err(from_c(why).unwrap_or_default()),
+        }
     }
 }

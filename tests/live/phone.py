@@ -68,7 +68,7 @@ class Phone:
         self.messages = queue.Queue()
         self.answers = {}
         self.rang = queue.Queue()
-        # What it does when it rings: seconds until it answers, None to ring on, or a status to refuse with.
+        # What it does when it rings: seconds until it answers, None to ring on, a status to refuse with, or the URI it forwards to.
         self.on_ring = None
         self.open = True
         threading.Thread(target=self._listen, daemon=True).start()
@@ -204,7 +204,7 @@ class Phone:
             elif message.method != "ACK":
                 self.respond(message, 200 if message.method in ("OPTIONS", "NOTIFY", "BYE") else 481)
 
-    def respond(self, message, status, headers=(), body="", tag=None):
+    def respond(self, message, status, headers=(), body="", tag=None, contact=None):
         reasons = {100: "Trying", 180: "Ringing", 200: "OK", 202: "Accepted", 486: "Busy Here", 603: "Decline"}
         to = message["to"]
         if tag and "tag=" not in to:
@@ -213,7 +213,7 @@ class Phone:
         lines += [f"Via: {via}" for via in message.all("via")]
         lines += [f"Record-Route: {route}" for route in message.all("record-route")]
         lines += [f"From: {message['from']}", f"To: {to}", f"Call-ID: {message['call-id']}", f"CSeq: {message['cseq']}",
-                  f"Contact: <sip:{self.user}@127.0.0.1:{self.port}>", *([f"User-Agent: {self.agent}"] if self.agent else []),
+                  f"Contact: <{contact or f'sip:{self.user}@127.0.0.1:{self.port}'}>", *([f"User-Agent: {self.agent}"] if self.agent else []),
                   "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY, UPDATE, INFO", *headers, f"Content-Length: {len(body.encode())}"]
         self.send("\r\n".join(lines) + "\r\n\r\n" + body)
 
@@ -372,6 +372,10 @@ class Call:
             phone.respond(message, action, tag=self.tag)
             self._end()
             return
+        if isinstance(action, str):
+            phone.respond(message, 302, tag=self.tag, contact=action)
+            self._end()
+            return
         phone.respond(message, 180, tag=self.tag)
         if action is not None:
             threading.Timer(float(action), self.answer).start()
@@ -424,17 +428,17 @@ class Call:
             pass
         self._end()
 
-    def refer(self, number, replaces=None):
-        """Blind transfer, or attended where another call of the phone is given."""
+    def refer(self, number, replaces=None, by=None):
+        """Blind transfer, or attended where another call of the phone is given. `by`: who the phone says it is, if not itself."""
         target = f"sip:{number}@{self.phone.domain}"
         if replaces:
             tag = re.search(r"tag=([^;>\s]+)", replaces.remote).group(1)
             target += f"?Replaces={replaces.id}%3Bto-tag%3D{tag}%3Bfrom-tag%3D{replaces.tag}"
-        self.refer_to(target)
+        self.refer_to(target, by)
 
-    def refer_to(self, target):
+    def refer_to(self, target, by=None):
         """Transfer to a whole URI."""
-        headers = [f"Refer-To: <{target}>", f"Referred-By: <sip:{self.phone.user}@{self.phone.domain}>"]
+        headers = [f"Refer-To: <{target}>", f"Referred-By: <sip:{by or f'{self.phone.user}@{self.phone.domain}'}>"]
         response = self.in_dialog("REFER", headers)
         if response.status not in (200, 202):
             raise Failed(response.status)

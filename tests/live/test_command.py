@@ -93,7 +93,7 @@ def test_retrieve_a_leg_that_exists(switch, phones):
     ("show 7x", "-ERR \"7x\" is not a slot"), ("show 999", "-ERR no slot 999"), ("show 701", "-ERR nobody is parked"),
     ("show 701 as csv", "-ERR"), ("lots main", "-USAGE"), ("park", "-USAGE"), ("park nobody auto", "-ERR no such channel"),
     ("park nobody 70x", "-ERR"), ("retrieve 701", "-USAGE"), ("retrieve 701 x", "-ERR nobody"), ("extend 701 x", "-ERR"),
-    ("extend 701", "-USAGE"), ("transfer 701", "-USAGE"), ("ringback", "-USAGE"), ("label", "-USAGE"), ("reload now", "-USAGE"),
+    ("extend 701", "-USAGE"), ("transfer 701", "-USAGE"), ("ringback", "-USAGE"), ("label", "-USAGE"), ("label 701", "-USAGE"), ("label 701 x", "-ERR nobody"), ("reload now", "-USAGE"),
     ("show %n%s%n", "-ERR \"%n%s%n\" is not a slot"), ("list ${domain}'\"<&>", "-ERR"), ("show \udcff\udcfe", "-ERR"),
     ("list " + "x" * 100_000, "-ERR"),
 ])
@@ -235,3 +235,25 @@ def test_a_thousand_parked_calls_are_listed_in_no_time(switch):
     assert min(times) < 60  # the goal is 20; the machine may be busy, so this is a net and not the measurement
     switch.api("hupall")
     assert switch.wait_idle(60)
+
+
+def test_a_slot_that_has_a_label_gives_it_to_its_calls(switch, phones):
+    assert switch.reload('<lot name="main" domain="*"><param name="slots" value="701-702"/><slot number="701" label="Front &amp; desk"/>'
+                         '</lot>').startswith("+OK")
+    caller = phones().call("do-park-701")
+    assert wait_for(switch.calls)[0]["label"] == "Front & desk"
+    assert switch.api("callpark label 701 Mr Chen") == f"+OK 701 main@{DOMAIN}\n"
+    assert switch.calls()[0]["label"] == "Mr Chen"
+    assert switch.api('callpark label 701 ""') == f"+OK 701 main@{DOMAIN}\n"
+    assert switch.calls()[0]["label"] == ""
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("words", ["tone-1300 XML default main", "tone-1300 XML default", "tone-1300 XML", "tone-1300 main",
+                                   f"tone-1300 main@{DOMAIN}", f"tone-1300 XML main@{DOMAIN}", "tone-1300"])
+def test_a_transfer_by_command_takes_every_spelling_of_its_syntax(switch, phones, words):
+    caller = phones().call("do-park-701")
+    assert wait_for(switch.calls)
+    assert switch.api(f"callpark transfer 701 {words}") == f"+OK 701 main@{DOMAIN}\n"
+    assert caller.audio.hears(1300)
+    caller.hang_up()

@@ -156,3 +156,22 @@ def test_a_reload_while_calls_come_and_go_loses_none(switch, phones):
         assert taker.audio.hears(600) and caller.audio.hears(900)
         taker.hang_up()
         caller.hang_up()
+
+
+def test_callpark_reload_alone_is_enough(switch, phones):
+    parked = phones(says=600).call("do-park-701")
+    assert wait_for(switch.calls)
+    switch.configure('<lot name="main" domain="*"><param name="slots" value="701-702"/></lot>')
+    assert switch.api("callpark reload") == "+OK\n"
+    size = lambda: next(lot["size"] for lot in switch.json("lots") if (lot["lot"], lot["domain"]) == ("main", DOMAIN))
+    assert size() == 2 and switch.calls()[0]["slot"] == "701"
+    file = switch.dir / "conf/freeswitch.xml"
+    good = file.read_text()
+    file.write_text(good.replace("</document>", "<oops>").replace("701-702", "701-703"))
+    answer = switch.api("callpark reload")
+    assert answer.startswith("-ERR nothing changed: ") and "oops" in answer
+    assert size() == 2
+    file.write_text(good.replace("701-702", "701-703"))
+    switch.api("reloadxml")
+    assert wait_for(lambda: size() == 3), "whoever else has the files read is heard after that too"
+    parked.hang_up()

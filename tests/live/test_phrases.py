@@ -146,3 +146,21 @@ def test_a_wrong_pin_three_times_is_refused(switch, phones):
     assert len(switch.calls()) == 1 and not parked.over.is_set()
     for call in (guesser, parked):
         call.hang_up()
+
+
+def test_who_cannot_park_the_other_party_is_told_and_the_conversation_goes_on(switch, phones):
+    full = '<lot name="main" domain="*"><param name="slots" value="701"/></lot>'
+    assert switch.reload(full, phrases=PHRASES, extensions=RESULT).startswith("+OK")
+    first = phones().call("do-park-auto")
+    assert wait_for(switch.calls)
+    phone = phones("1001", says=700)
+    phone.on_ring = 0
+    caller = phones(says=600).call("1001")
+    call = phone.wait_call()
+    assert call.audio.hears(600)
+    call.press("*5")
+    assert call.audio.hears(TONES["callpark_full"]) and not caller.audio.hears(TONES["callpark_full"], within=0.3)
+    assert call.audio.hears(600) and caller.audio.hears(700)
+    assert len(switch.calls()) == 1
+    for leg in (first, caller):
+        leg.hang_up()

@@ -1,5 +1,6 @@
 """Nobody is forgotten: time-outs, ring back, fallback."""
 
+import json
 import time
 
 import pytest
@@ -262,3 +263,143 @@ def test_a_slot_that_does_not_exist_rings_the_parker(switch, phones):
     back = parker.wait_call(6)
     assert back.caller_name == "invalid: Bob" and back.audio.hears(600, within=6)
     back.hang_up()
+
+
+@pytest.mark.parametrize("ignored, heard", [("true", 1300), ("false", 999)])
+def test_a_phone_that_forwards_to_a_mailbox_has_not_answered(switch, phones, ignored, heard):
+    """Unless the lot says that it has."""
+    with_lot(switch, ("ringback-ignore-voicemail", ignored), ("fallback", "tone-1300"))
+    parker, caller, row = parked_by(phones, switch, None)
+    mailbox = phones("1003", says=999)
+    mailbox.on_ring = 0
+    parker.on_ring = f"sip:1003@127.0.0.1:{mailbox.port}"
+    assert caller.audio.hears(heard, within=9)
+    ends = ["ringback-failed", "fallback"] if ignored == "true" else ["return"]
+    assert switch.events.of(row["uuid"]) == ["park", "ringback", *ends]
+    assert (mailbox.rang.qsize() == 0) == (ignored == "true")
+    caller.hang_up()
+
+
+def answered_by(phones, switch, phone, number, bridge, *params):
+    """A caller to `number`, which rings `bridge` with a feature code for whoever answers, and their leg, talking."""
+    extension = f"""<extension name="{number}"><condition field="destination_number" expression="^{number}$">
+      <action application="bind_meta_app" data="5 b s callpark_park::auto"/>
+      <action application="bridge" data="{bridge}"/></condition></extension>"""
+    assert switch.reload(lot(*params), extensions=extension).startswith("+OK")
+    phone.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call(number)
+    call = phone.wait_call()
+    assert call.answered.wait(5) and caller.audio.hears(phone.says)
+    return caller, call
+
+
+def rings_again(switch, phone, caller, parker):
+    assert wait_for(lambda: [row["state"] for row in switch.calls()] == ["parked"], 8)
+    assert switch.calls()[0]["parker"] == parker
+    back = phone.wait_call(8)
+    assert back.audio.hears(600) and caller.audio.hears(phone.says)
+    assert switch.events.wait("return")["CallPark-Parker"] == parker
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("way", ["feature code", "transfer"])
+def test_whoever_answered_for_a_group_is_the_parker(switch, phones, way):
+    others = phones("1001")
+    phone = phones("1002", says=700)
+    caller, call = answered_by(phones, switch, phone, "group", "user/1001@callpark.test,user/1002@callpark.test")
+    call.press("*5") if way == "feature code" else call.refer("700")
+    call.hang_up() if way == "transfer" else call.wait_over(8)
+    rings = others.rang.qsize()
+    rings_again(switch, phone, caller, f"1002@{DOMAIN}")
+    assert others.rang.qsize() == rings, "another one of the group rang"
+
+
+def test_a_parker_beyond_this_server_is_rung_the_way_they_were_called(switch, phones):
+    mobile = phones(says=700)
+    way = f"sofia/external/sip:{mobile.user}@127.0.0.1:{mobile.port}"
+    caller, call = answered_by(phones, switch, mobile, "mobile", way)
+    call.press("*5")
+    rings_again(switch, mobile, caller, f"{mobile.user}@{DOMAIN}")
+
+
+def test_a_parker_beyond_this_server_is_not_rung_where_the_lot_rings_nobody(switch, phones):
+    mobile = phones(says=700)
+    way = f"sofia/external/sip:{mobile.user}@127.0.0.1:{mobile.port}"
+    caller, call = answered_by(phones, switch, mobile, "mobile", way, ("ringback", "none"), ("fallback", "tone-1300"))
+    call.press("*5")
+    assert caller.audio.hears(1300, within=9)
+    assert [event["CallPark-Action"] for event in switch.events.all][-2:] == ["park", "fallback"]
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("by", ["1001@127.0.0.1", "1001@pbx.elsewhere.test"])
+def test_a_server_name_that_is_no_domain_is_not_where_a_caller_is_parked(switch, phones, by):
+    """Phones write the name of the server that they registered with; in a lot of that domain nobody would find the caller."""
+    with_lot(switch)
+    parker = phones("1001")
+    parker.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("1001")
+    call = parker.wait_call()
+    assert call.answered.wait(5)
+    call.refer("700", by=by)
+    row = wait_for(switch.calls)[0]
+    assert (row["parker"], row["domain"]) == (f"1001@{DOMAIN}", DOMAIN)
+    call.hang_up()
+    assert parker.wait_call(6).audio.hears(600)
+    caller.hang_up()
+
+
+def moved(switch, phones, number):
+    """Somebody answered at an IVR, sent on by a script that says nothing of who it is: the leg of the caller."""
+    caller = phones(says=600, name="Bob").call("tone-1200")
+    assert caller.audio.hears(1200)
+    rows = json.loads(switch.api("show channels as json"))["rows"]
+    uuid = next(row["uuid"] for row in rows if row["dest"] == "tone-1200")
+    assert switch.api(f"uuid_transfer {uuid} {number}").startswith("+OK")
+    return caller
+
+
+@pytest.mark.parametrize("fallback, number, heard", [("tone-1300", "700", 1300), ("", "do-park-auto", 1700), ("", "700", MUSIC)])
+def test_a_full_lot_and_nobody_known_hangs_nobody_up(switch, phones, fallback, number, heard):
+    """To the fallback; else on in the dialplan; where that has no more, the caller waits until a slot is free."""
+    with_lot(switch, ("fallback", fallback), ("park-timeout", "0"), slots="701")
+    first = phones().call("do-park-auto")
+    assert wait_for(switch.calls)
+    caller = moved(switch, phones, number)
+    assert caller.audio.hears(heard, within=6)
+    assert switch.events.wait("full")["variable_callpark_result"] == "full"
+    time.sleep(1)
+    assert not caller.over.is_set()
+    first.hang_up()
+    caller.hang_up()
+
+
+def test_a_taken_slot_is_the_next_one_where_the_lot_says_so(switch, phones):
+    with_lot(switch, ("slot-taken", "next"), ("park-timeout", "0"))
+    first, _ = park_by_transfer(phones, switch, "702")
+    parker = phones("1003")
+    parker.on_ring = 0
+    second = phones(says=900, name="Bob").call("1003")
+    call = parker.wait_call()
+    assert call.answered.wait(5)
+    call.refer("702")
+    assert wait_for(lambda: {row["slot"]: row["caller_name"] for row in switch.calls()} == {"701": "Bob", "702": "Alice"})
+    assert second.audio.hears(MUSIC) and not first.audio.hears(900, within=0.5)
+    for leg in (call, first, second):
+        leg.hang_up()
+
+
+def test_tones_at_park_and_retrieval(switch, phones):
+    with_lot(switch, ("park-tone", "tone_stream://%(1500,0,2100)"), ("retrieve-tone", "tone_stream://%(1500,0,2300)"),
+             ("park-timeout", "0"))
+    parker = phones("1001", says=700)
+    parker.on_ring = 0.1
+    caller = phones(says=600).call("1001")
+    call = parker.wait_call()
+    assert call.answered.wait(5) and caller.audio.hears(700)
+    call.press("*5")
+    assert call.audio.hears(2100) and call.wait_over(8)
+    taker = phones("1002", says=900).call("701")
+    assert caller.audio.hears(2300)
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    caller.hang_up()

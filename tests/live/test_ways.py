@@ -151,3 +151,26 @@ def test_each_sees_the_other_after_retrieval(switch, phones):
     assert taker.shown[0][0] == "Alice", taker.shown
     assert wait_for(lambda: caller.shown and caller.shown[-1][0] == "Bob"), caller.shown
     caller.hang_up()
+
+
+@pytest.mark.parametrize("who", ["callee", "caller"])
+def test_who_is_in_a_conversation_leaves_it_for_a_parked_call(switch, phones, who):
+    """By a feature code on either leg. The one who is left goes on in the dialplan, as after any bridge."""
+    extension = """<extension name="takes"><condition field="destination_number" expression="^takes-(.*)$">
+      <action application="bind_meta_app" data="7 ab s callpark_retrieve::701"/>
+      <action application="bind_meta_app" data="8 ab s callpark_retrieve::702"/>
+      <action application="bridge" data="user/$1@callpark.test"/>
+      <action application="playback" data="tone_stream://%(60000,0,1700)"/></condition></extension>"""
+    assert switch.reload(LOTS, extensions=extension).startswith("+OK")
+    parked = phones(says=1100).call("do-park-701")
+    assert wait_for(switch.calls)
+    caller, call = conversation(phones, "takes-1001")
+    taker, other, says = (call, caller, 700) if who == "callee" else (caller, call, 600)
+    taker.press("*8")
+    assert other.audio.hears(says, within=4), "nobody is in 702: the conversation goes on"
+    taker.press("*7")
+    assert taker.audio.hears(1100) and parked.audio.hears(says)
+    assert switch.calls() == []
+    assert other.audio.hears(1700) if who == "callee" else other.wait_over()
+    for leg in (taker, other, parked):
+        leg.hang_up()

@@ -11,7 +11,7 @@ from test_story import park_by_transfer
 def refused(switch, caller, stranger):
     assert stranger.audio.hears(1700), "the dialplan did not go on"
     event = switch.events.wait("denied", CallPark_Slot="701")
-    assert event["variable_callpark_result"] == "denied"
+    assert event["variable_callpark_result"] == "denied" and event["CallPark-Retriever-UUID"] == event["Unique-ID"]
     assert caller.audio.hears(MUSIC) and [row["state"] for row in switch.calls()] == ["parked"]
     stranger.hang_up()
     return event
@@ -21,7 +21,7 @@ def test_only_members_of_the_groups_retrieve(switch, phones):
     with_lot(switch, ("retrieve-groups", "support, sales"), ("park-timeout", "0"))
     caller, row = park_by_transfer(phones, switch)
     event = refused(switch, caller, phones("1003", says=900).call("do-slot-701"))
-    assert "none of the groups" in event["CallPark-Cause"]
+    assert "none of the groups" in event["CallPark-Cause"] and event["CallPark-Retriever"] == "1003@callpark.test"
     outsider = phones(says=1000).call("do-slot-701")
     refused(switch, caller, outsider)
     member = phones("1002", says=900).call("do-slot-701")

@@ -233,10 +233,11 @@ impl Table {
         })
     }
 
-    /// The terms of the lot that is meant; the usual ones if there is none.
+    /// The terms of the lot that is meant, by the slot if some lot has that; the usual ones if there is none.
     #[must_use]
-    pub fn terms_at(&self, place: &Where) -> Arc<Terms> {
-        let plan = self.resolve(place, None).ok().and_then(|lot| {
+    pub fn terms_at(&self, place: &Where, slot: Option<&Slot>) -> Arc<Terms> {
+        let lot = self.resolve(place, slot).or_else(|_| self.resolve(place, None));
+        let plan = lot.ok().and_then(|lot| {
             let own = self.tenants.get(&lot.domain).and_then(|tenant| tenant.lots.get(&lot.name)).map(|lot| &lot.plan);
             own.or_else(|| self.templates.iter().find(|plan| plan.id.name == lot.name))
         });

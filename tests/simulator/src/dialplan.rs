@@ -194,7 +194,22 @@ pub(crate) unsafe extern "C" fn hunt(
     let profile = profile.unwrap_or_else(|| call.core.leg(session.id, |leg| leg.profile.clone()));
     let dialplan = profile.field("dialplan");
     let plan = if call.fails { None } else { call.core.hunt(session.id, &dialplan, argument.as_deref(), &profile) };
-    let Some(plan) = plan else { return ptr::null_mut() };
+    plan.map_or(ptr::null_mut(), |plan| handed_out(&plan, session))
+}
+
+/// What is still to run at the leg's extension: the host counts an application as done when it begins.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_get_caller_extension(
+    channel: *mut ffi::switch_channel_t,
+) -> *mut ffi::switch_caller_extension_t {
+    let call = enter("switch_channel_get_caller_extension");
+    // SAFETY: the module's handles are sessions of ours.
+    let session = unsafe { Session::of_channel(channel, &call) };
+    let plan: Plan = call.core.leg(session.id, |leg| leg.plan.iter().cloned().collect());
+    handed_out(&plan, session)
+}
+
+fn handed_out(plan: &Plan, session: &Session) -> *mut ffi::switch_caller_extension_t {
     let texts: Vec<CString> = plan.iter().flat_map(|(name, data)| [to_c(name), to_c(data)]).collect();
     let mut applications: Vec<ffi::switch_caller_application_t> = texts
         .chunks(2)

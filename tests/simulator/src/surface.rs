@@ -21,7 +21,7 @@ surface! {
     bridge: switch_ivr_multi_threaded_bridge;
     cause: switch_channel_cause2str;
     console: switch_console_add_complete_func, switch_console_del_complete_func, switch_console_push_match, switch_console_set_complete;
-    dialplan: switch_ivr_session_transfer;
+    dialplan: switch_channel_get_caller_extension, switch_ivr_session_transfer;
     database: _switch_cache_db_get_db_handle_dsn, switch_cache_db_execute_sql, switch_cache_db_execute_sql_callback, switch_cache_db_get_type, switch_cache_db_release_db_handle;
     event: switch_event_add_header_string, switch_event_bind_removable, switch_event_create_subclass_detailed, switch_event_destroy, switch_event_get_header_idx, switch_event_fire_detailed, switch_event_free_subclass_detailed, switch_event_reserve_subclass_detailed, switch_event_unbind;
     host: switch_core_get_switchname, switch_core_get_variable_dup, switch_micro_time_now, switch_mono_micro_time_now;
@@ -30,7 +30,7 @@ surface! {
     originate: switch_ivr_originate;
     play: switch_ivr_phrase_macro_event, switch_ivr_play_file, switch_ivr_sleep;
     scheduler: switch_scheduler_add_task, switch_scheduler_del_task_id;
-    xml: switch_xml_open_cfg, switch_xml_free, switch_xml_toxml_ex;
+    xml: switch_xml_open_cfg, switch_xml_reload, switch_xml_free, switch_xml_toxml_ex;
 }
 
 /// Keeps all of it in the program. Two are apart: they are variadic in the headers (see `log.rs`).
