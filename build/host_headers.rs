@@ -68,6 +68,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_ivr_play_file",
     "switch_ivr_session_transfer",
     "switch_ivr_sleep",
+    "switch_ivr_transfer_recordings",
     // events
     "switch_event_add_header_string",
     "switch_event_bind_removable",

@@ -7,6 +7,7 @@
 mod ask;
 mod bounce;
 mod cluster;
+mod company;
 mod consult;
 mod fill;
 mod held;
@@ -38,6 +39,7 @@ use crate::parking::{
 
 pub(crate) use ask::digits as ask_digits;
 pub(crate) use cluster::{Bearer, Registrar};
+pub(crate) use company::on_bridge;
 pub(crate) use held::HoldTimes;
 pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
