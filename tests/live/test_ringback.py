@@ -148,7 +148,7 @@ def test_extend_ringback_and_transfer_by_command(switch, phones):
     assert switch.events.of(row["uuid"])[-1] == "transfer"
 
 
-def test_comfort_and_exit_key(switch, phones):
+def test_freeswitch_400_comfort_and_exit_key(switch, phones):
     with_lot(switch, ("comfort-file", "tone_stream://%(1200,0,1000)"), ("comfort-interval", "1"), ("exit-key", "9"),
              ("exit-destination", "tone-1300"), ("park-timeout", "0"))
     caller, row = park_by_transfer(phones, switch)
