@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::routes::{Failure, Viewer, away};
 use crate::attendant::{self, CallRow, LotRow};
 use crate::host;
-use crate::records;
+use crate::records::{self, Of};
 
 /// A lot with more slots is shown by its calls alone.
 const MOST_SLOTS: usize = 500;
@@ -73,12 +73,7 @@ pub(super) async fn stats(Viewer(rights): Viewer, asked: Result<Query<Days>, Que
         Err(why) => return Failure::unread(why.status(), &why.body_text()).into_response(),
     };
     let days = asked.days.unwrap_or(1).clamp(1, MOST_DAYS);
-    from_the_records(move |records| {
-        let mut tallies = records.tallies(days)?;
-        tallies.retain(|tally| rights.see(&tally.domain));
-        Ok(tallies)
-    })
-    .await
+    from_the_records(move |records| records.tallies(days, &Of { domain: rights.domain, lot: None })).await
 }
 
 #[derive(Deserialize)]
@@ -92,13 +87,7 @@ pub(super) async fn history(Viewer(rights): Viewer, asked: Result<Query<Count>, 
         Err(why) => return Failure::unread(why.status(), &why.body_text()).into_response(),
     };
     let count = asked.count.unwrap_or(50).clamp(1, MOST_RECORDS);
-    from_the_records(move |records| {
-        let mut past = records.since(0, rights.domain.is_none().then_some(count))?;
-        past.retain(|record| rights.see(&record.domain));
-        past.truncate(count);
-        Ok(past)
-    })
-    .await
+    from_the_records(move |records| records.since(0, &Of { domain: rights.domain, lot: None }, Some(count))).await
 }
 
 /// On a thread that may wait for the database.
