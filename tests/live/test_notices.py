@@ -87,7 +87,7 @@ def test_a_label_is_data_in_what_is_said(switch, phones, label):
     """The core fills variables into the data of a phrase, and runs commands that it finds among them."""
     said = """<macro name="callpark_page"><input pattern="^701:(.*)$"><match>
       <action function="play-file" data="tone_stream://%(1500,0,1310)"/><action function="execute" data="set(heard=$1)"/></match></input></macro>"""
-    switch.api("global_setvar told=")
+    switch.api("global_setvar told=nothing")
     labelled = lot(("notify", "page:user/1003@callpark.test"), ("park-timeout", "0"), ("announce", "false"))
     labelled = labelled.replace("</lot>", f'<slot number="701" label="{label}"/></lot>')
     assert switch.reload(labelled, phrases=said).startswith("+OK")
@@ -96,7 +96,7 @@ def test_a_label_is_data_in_what_is_said(switch, phones, label):
     caller = phones(says=600).call("do-park-701")
     page = speaker.wait_call()
     assert page.audio.hears(1310) and page.wait_over(5)
-    assert switch.api("global_getvar told").strip() == ""
+    assert switch.api("global_getvar told").strip() == "nothing"
     caller.hang_up()
 
 

@@ -199,13 +199,13 @@ def test_a_call_that_is_on_hold_is_parked_by_command_and_is_sane_afterwards(swit
 
 
 @pytest.mark.parametrize("name", ["A&T <x>", "O'Neil; \"x\"", "${domain}", "Zoë 王"])
-def test_a_hostile_name_is_shown_to_the_retriever_as_it_is(switch, phones, name):
+def test_a_hostile_name_breaks_no_display(switch, phones, name):
     caller = phones(says=600, name="x").call("do-park-701", name=name.replace('"', '\\"'))
     known = switch.calls()[0]["caller_name"]
-    taker = phones("1002", says=900).call("701")
+    taker = phones("1002", says=900, agent="Yealink SIP-T54W").call("701")
     assert taker.audio.hears(600)
-    plain = lambda text: text.replace("'", '"').replace("\\", "")
-    assert plain(taker.shown[0][0]) == plain(known), (taker.shown, known)
+    # A quote would end the name in the header, where the core writes it as it is.
+    assert taker.shown and {name for name, _ in taker.shown} == {known.replace('"', "'").replace("\\", "'")}, taker.shown
     caller.hang_up()
 
 
