@@ -253,7 +253,9 @@ impl Attendant {
 
     /// Moves the next time-out.
     pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
-        self.change(|table, _| table.extend(&call.facts.uuid, more))
+        let extended = self.change(|table, _| table.extend(&call.facts.uuid, more))?;
+        self.notify(&Notice { call: Some(&extended), ..Notice::of(What::Extend) });
+        Ok(extended)
     }
 
     /// Another label, for the team to read.

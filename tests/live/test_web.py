@@ -10,6 +10,7 @@ import urllib.parse
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as plain_families
 
 from conftest import LOTS, MUSIC
 from switch import free_port, wait_for
@@ -85,7 +86,8 @@ def test_actions(switch, phones, site):
     status, call = site.act("701", "extend", {"seconds": 100})
     assert status == 200 and abs(call["timeout_at"] - before - 100_000) < 2000
     phones.made[0].on_ring = None
-    assert site.act("701", "ringback")[0] == 200 and wait_for(lambda: switch.calls()[0]["state"] == "ringing-back")
+    status, call = site.act("701", "ringback")
+    assert (status, call["state"], call["attempt"]) == (200, "ringing-back", 1) and switch.calls()[0]["state"] == "ringing-back"
     assert site.act("701", "transfer", {"destination": "tone-1300"})[0] == 200 and caller.audio.hears(1300)
     assert site.act("701", "ringback") == (404, {"error": "nobody is parked in slot 701"})
     caller.hang_up()
@@ -165,6 +167,32 @@ def test_listeners_are_told_at_once_and_of_their_own_domain_only(switch, phones,
     other_line.close()
 
 
+def test_listeners_are_told_of_what_only_they_want_to_know(switch, phones, site):
+    """A later time-out, and a slot that is kept for a consultation: these are no events of a call."""
+    assert switch.reload(lot(("park-timeout", "60")), switch.written[1]).startswith("+OK")
+    caller, _ = park_by_transfer(phones, switch)
+    switch.events.clear()
+    heard, line = listen(site)
+    actions = lambda: [event["action"] for _, event in heard]
+    assert site.act("701", "extend", {"seconds": 30})[0] == 200
+    assert wait_for(lambda: actions() == ["extend"], 2), heard
+    parker = phones("1001", says=700)
+    parker.on_ring = 0.1
+    second = phones(says=800).call("1001")
+    call = parker.wait_call()
+    assert call.answered.wait(5)
+    call.hold()
+    consultation = parker.call("703")
+    assert wait_for(lambda: actions() == ["extend", "reserve"], 2), heard
+    assert heard[1][1]["call"]["state"] == "reserved" and heard[1][1]["slot"] == "703"
+    consultation.hang_up()
+    assert wait_for(lambda: actions() == ["extend", "reserve", "release"], 2), heard
+    assert switch.events.all == []
+    line.close()
+    for end in (second, caller):
+        end.hang_up()
+
+
 def test_metrics_are_openmetrics(switch, phones, site):
     def value(name, **labels):
         samples = [s for f in text_string_to_metric_families(site.ask("/metrics", token=None)[1]) for s in f.samples]
@@ -182,6 +210,8 @@ def test_metrics_are_openmetrics(switch, phones, site):
     assert held > 10 and value("freeswitch_callpark_lock_held_seconds_bucket", le="+Inf") >= held  # each look locks, too
     longest = value("freeswitch_callpark_lock_held_longest_seconds")
     assert longest >= value("freeswitch_callpark_lock_work_longest_seconds") > 0
+    names = {s.name for f in plain_families(site.ask("/metrics", token=None)[1]) for s in f.samples}
+    assert {"freeswitch_callpark_parked_total", "freeswitch_callpark_calls", "freeswitch_callpark_wait_seconds_bucket"} <= names, "older readers"
     families = [f for f in text_string_to_metric_families(site.ask("/metrics", token=None)[1])]
     assert len(families) >= 9 and all(f.documentation and f.name.startswith("freeswitch_callpark_") for f in families), [f.name for f in families]
 
