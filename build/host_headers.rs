@@ -69,6 +69,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_ivr_play_file",
     "switch_ivr_session_transfer",
     "switch_ivr_sleep",
+    "switch_ivr_transfer_recordings",
     // sound for many legs at once
     "switch_core_perform_file_open",
     "switch_core_file_read",

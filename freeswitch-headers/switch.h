@@ -614,6 +614,7 @@ switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, cons
 	const char *dialplan, const char *context);
 switch_status_t switch_ivr_sleep(switch_core_session_t *session, uint32_t ms, switch_bool_t sync,
 	switch_input_args_t *args);
+switch_status_t switch_ivr_transfer_recordings(switch_core_session_t *orig_session, switch_core_session_t *new_session);
 
 /* Sound for many legs at once. */
 switch_status_t switch_core_perform_file_open(const char *file, const char *func, int line, switch_file_handle_t *fh,

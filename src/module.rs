@@ -46,9 +46,10 @@ impl Lifecycle for Module {
         records::begin();
         register::begin();
         let completions = commands::completions();
-        let bindings = [Binding::bind::<OnReloadXml>(), events::on_probe(), events::on_profile()];
+        let bindings =
+            [Binding::bind::<OnReloadXml>(), events::on_probe(), events::on_profile(), attendant::on_bridge()];
         let Some(told) = bindings.into_iter().collect() else {
-            log::error!("FreeSWITCH refused to tell of reloadxml and of lamps; not loaded");
+            log::error!("FreeSWITCH refused to tell of reloadxml, bridges and lamps; not loaded");
             register::end();
             records::end();
             attendant::end();

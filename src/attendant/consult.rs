@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::park::{request, wanted_slot};
-use super::{Attendant, ParkOrder, Verdict, identity};
+use super::{Attendant, Notice, ParkOrder, Verdict, What, identity};
 use crate::host::{self, Leg, Located, ToTheEnd};
 use crate::parking::{Call, Left, ParkRequest, Refusal};
 
@@ -40,6 +40,7 @@ impl Attendant {
             }
         };
         let (slot, lot) = (&call.facts.slot, &call.facts.lot);
+        self.notify(&Notice { call: Some(&call), ..Notice::of(What::Reserve) });
         log::info!("{slot} of {lot} is kept for the call that {} holds", request.parker);
         leg.set_var("callpark_result", "parked");
         leg.set_var("callpark_slot", slot.as_str());
@@ -57,6 +58,7 @@ impl Attendant {
             self.change(|table, now| table.expect(&request.uuid, now));
         } else {
             self.change(|table, now| table.left(&request.uuid, Left::HungUp, now));
+            self.notify(&Notice { call: Some(&call), ..Notice::of(What::Release) });
         }
         Verdict::Parked
     }

@@ -6,6 +6,9 @@ use super::fill::is_address;
 use crate::host::{self, Leg};
 use crate::parking::{LotName, Party, Where};
 
+/// What the core calls whoever it does not know the name of (`switch_ivr_originate.c`).
+const NAMELESS: &str = "Outbound Call";
+
 /// Who is at the far end of a leg. On a leg that this server called, and that was not turned round since, that is the
 /// callee (`switch_channel_flip_cid` turns it and says so).
 pub(super) fn party(leg: &Leg<'_>) -> Party {
@@ -17,7 +20,7 @@ pub(super) fn party(leg: &Leg<'_>) -> Party {
         (leg.var("caller_id_name"), leg.var("caller_id_number"))
     };
     let number = number.unwrap_or_default();
-    Party { name: name.unwrap_or_else(|| number.clone()), number }
+    Party { name: name.filter(|name| name != NAMELESS).unwrap_or_else(|| number.clone()), number }
 }
 
 /// The user of a leg, `1001@example.com`: as authenticated, or as the user that was called. Empty if it is nobody's.

@@ -7,6 +7,7 @@
 mod ask;
 mod bounce;
 mod cluster;
+mod company;
 mod consult;
 mod fill;
 mod held;
@@ -39,6 +40,7 @@ use crate::parking::{
 
 pub(crate) use ask::digits as ask_digits;
 pub(crate) use cluster::{Bearer, Registrar};
+pub(crate) use company::on_bridge;
 pub(crate) use held::HoldTimes;
 pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
@@ -275,7 +277,9 @@ impl Attendant {
 
     /// Moves the next time-out.
     pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
-        self.change(|table, _| table.extend(&call.facts.uuid, more))
+        let extended = self.change(|table, _| table.extend(&call.facts.uuid, more))?;
+        self.notify(&Notice { call: Some(&extended), ..Notice::of(What::Extend) });
+        Ok(extended)
     }
 
     /// Another label, for the team to read.

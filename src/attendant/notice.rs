@@ -14,6 +14,12 @@ pub(crate) enum What {
     RingBack,
     RingBackFailed,
     Label,
+    /// A later time-out.
+    Extend,
+    /// A slot is kept for a consultation.
+    Reserve,
+    /// That was given up.
+    Release,
     Ended(Outcome),
     Full,
     Denied,
@@ -29,6 +35,9 @@ impl What {
             What::RingBack => "ringback",
             What::RingBackFailed => "ringback-failed",
             What::Label => "label",
+            What::Extend => "extend",
+            What::Reserve => "reserve",
+            What::Release => "release",
             What::Ended(Outcome::Retrieved) => "retrieve",
             What::Ended(Outcome::Returned) => "return",
             What::Ended(Outcome::Fallback) => "fallback",
@@ -38,6 +47,11 @@ impl What {
             What::Denied => "denied",
             What::Reload => "reload",
         }
+    }
+
+    /// Only whoever looks at the slots wants to know of it; it is no event in the life of a call.
+    pub(crate) fn only_looks(self) -> bool {
+        matches!(self, What::Extend | What::Reserve | What::Release)
     }
 }
 

@@ -6,7 +6,7 @@ use super::bounce::Bounced;
 use super::consult::show_slot;
 use super::identity::Parker;
 use super::mailbox::Mailbox;
-use super::{Attendant, Notice, Verdict, What, dice, identity};
+use super::{Attendant, Notice, Verdict, What, company, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
 use crate::host::{self, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
 use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, RingBack, Slot, Wanted};
@@ -217,6 +217,12 @@ impl Attendant {
             request.amend.ringback = Some(RingBack::DialString(way));
         }
         let call = self.take(&request, |table, now| table.park(&request, true, now))?;
+        // As mod_sofia does for a transfer by REFER.
+        if let Some(by) =
+            by.filter(|by| by.var("recording_follow_transfer").is_some_and(|follow| truth(&follow) == Ok(true)))
+        {
+            by.hand_recordings_to(&leg);
+        }
         let extension = format!("callpark_park:{} {}", call.facts.slot, call.facts.lot);
         if leg.transfer(&extension, Some("inline"), None) {
             Ok(call)
@@ -226,10 +232,12 @@ impl Attendant {
         }
     }
 
-    /// Who parks a leg that came here itself: whoever the channel says, else who transferred it, else nobody.
+    /// Who parks a leg that came here itself: whoever the channel says, else the user it talked to last, else who says that
+    /// they transferred it, else nobody.
     fn parker_of(&self, leg: &Leg<'_>) -> String {
         let known = |domain: &str| self.table.lock().has_domain(domain) || host::has_domain(domain);
-        identity::named_parker(leg).or_else(|| identity::referrer(leg, known)).unwrap_or_default()
+        let named = identity::named_parker(leg).or_else(|| company::last_user(leg));
+        named.or_else(|| identity::referrer(leg, known)).unwrap_or_default()
     }
 }
 

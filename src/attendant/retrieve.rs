@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::mailbox::Letter;
+use super::ring::displayable;
 use super::{Attendant, Bearer, Retriever, Verdict, ask, fill, identity};
 use crate::host::{self, Cancel, Dial, Leg, Located};
 use crate::parking::{Call, LotId, LotName, Party, Pick, Refusal, Slot, State, Terms, Where};
@@ -70,7 +71,7 @@ impl Attendant {
         };
         self.rings.cancel(&call.facts.uuid);
         // Shown from the first answer on: many phones ignore a later update (mod_sofia reads these for the 200 OK).
-        leg.set_var("initial_callee_id_name", &call.facts.caller.name);
+        leg.set_var("initial_callee_id_name", &displayable(&call.facts.caller.name));
         leg.set_var("initial_callee_id_number", &call.facts.caller.number);
         let uuid = &call.facts.uuid;
         if !leg.make_audible() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::mailbox::{Letter, Mailbox};
 use super::park::millis;
+use super::ring::displayable;
 use super::{Attendant, Notice, Retriever, What, identity};
 use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
 use crate::music::{self, Ear, Listened};
@@ -89,7 +90,8 @@ impl Attendant {
         taker: &Party,
         connected: &mut dyn FnMut(),
     ) -> bool {
-        other.present((&caller.name, &caller.number), (&taker.name, &taker.number));
+        let (callers, takers) = (displayable(&caller.name), displayable(&taker.name));
+        other.present((&callers, &caller.number), (&takers, &taker.number));
         let set_aside = SetAside::take(leg);
         let outcome = leg.bridge(other, &mut || {
             // Somebody who hung up in this very moment has not heard the caller.

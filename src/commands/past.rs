@@ -9,7 +9,7 @@ use super::parse::Words;
 use crate::attendant::Attendant;
 use crate::host::global;
 use crate::parking::LotName;
-use crate::records::{self, Record, Records, Tally};
+use crate::records::{self, Of, Record, Records, Tally};
 
 const USUAL_COUNT: usize = 20;
 /// Of history at once: a listing, not an export.
@@ -19,21 +19,13 @@ const MOST_DAYS: usize = 36_500;
 pub(super) fn history(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (count, lot) = number_and_lot(&words, USUAL_COUNT, MOST)?;
-    let wanted = |record: &Record| lot.as_ref().is_none_or(|lot| is_of(lot, &record.lot, &record.domain));
-    // Of one lot it cannot be known beforehand how far back they are.
-    let most = lot.is_none().then_some(count);
-    let mut rows = kept()?.since(0, most)?;
-    rows.retain(wanted);
-    rows.truncate(count);
-    all(&rows, format)
+    all(&kept()?.since(0, &of(lot), Some(count))?, format)
 }
 
 pub(super) fn stats(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (days, lot) = number_and_lot(&words, 1, MOST_DAYS)?;
-    let mut rows = kept()?.tallies(u32::try_from(days).unwrap_or(1))?;
-    rows.retain(|tally| lot.as_ref().is_none_or(|lot| is_of(lot, &tally.lot, &tally.domain)));
-    all(&rows, format)
+    all(&kept()?.tallies(u32::try_from(days).unwrap_or(1), &of(lot))?, format)
 }
 
 fn kept() -> Result<Arc<Records>, Wrong> {
@@ -53,9 +45,11 @@ fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize
 }
 
 /// A lot may be gone from the configuration and still have a past.
-fn is_of(wanted: &LotName, lot: &str, domain: &str) -> bool {
-    let meant = wanted.domain.clone().or_else(|| global("domain")).unwrap_or_default();
-    wanted.name == lot && meant.eq_ignore_ascii_case(domain)
+fn of(lot: Option<LotName>) -> Of {
+    lot.map_or_else(Of::default, |lot| {
+        let domain = lot.domain.or_else(|| global("domain")).unwrap_or_default();
+        Of { domain: Some(domain.to_lowercase()), lot: Some(lot.name) }
+    })
 }
 
 impl Row for Record {

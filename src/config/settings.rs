@@ -1,5 +1,7 @@
 //! The settings of the module as a whole: one table that reading, checking and the manual share.
 
+use std::net::SocketAddr;
+
 use super::document::Param;
 use super::lot_params::{number, truth};
 use super::{Config, Fault, Privacy, fault, given_once};
@@ -72,13 +74,19 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
     ),
-    row("http-listen", "", "address and port of dashboard, JSON API and metrics, 127.0.0.1:8099", |config, value| {
-        if !value.is_empty() && value.parse::<std::net::SocketAddr>().is_err() {
-            return Err("not an address and a port, such as 127.0.0.1:8099".into());
-        }
-        config.settings.http_listen = value.to_owned();
-        Ok(())
-    }),
+    row(
+        "http-listen",
+        "",
+        "address and port of dashboard, JSON API and metrics; a port alone is on loopback",
+        |config, value| {
+            config.settings.http_listen = match value.parse::<u16>() {
+                Ok(port) => format!("127.0.0.1:{port}"),
+                Err(_) if value.is_empty() || value.parse::<SocketAddr>().is_ok() => value.to_owned(),
+                Err(_) => return Err("not a port nor an address and a port, such as 127.0.0.1:8099".into()),
+            };
+            Ok(())
+        },
+    ),
     row("http-token-file", "", "file with the tokens for it, mode 0600", |config, value| {
         config.settings.http_token_file = value.to_owned();
         Ok(())

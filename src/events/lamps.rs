@@ -77,7 +77,8 @@ impl OnEvent for Probe {
         }
         let (Some(attendant), call_id) = (attendant::on_duty(), event.get("sub-call-id")) else { return };
         let only = call_id.map(|call_id| Only { call_id, host: host.to_owned() });
-        let domain = attendant.domain_meant(host);
+        let domain = attendant.domain_meant(host).to_lowercase();
+        learn_spelling(&domain, host);
         match Slot::parse(wanted) {
             Some(slot) => show_slot(&attendant, &domain, &slot, None, only.as_ref()),
             None => show_lot(&attendant, &domain, wanted, None, only.as_ref()),
@@ -94,6 +95,25 @@ impl OnEvent for Profile {
     fn happened(_: &Told<'_>) {
         light_all();
     }
+}
+
+/// Hosts of subscriptions that are a domain in other letters: mod_sofia compares them as they are written.
+static SPELLINGS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// Each is told by an event of its own, so nobody may bring any number of them.
+const MOST_SPELLINGS: usize = 50;
+
+fn learn_spelling(domain: &str, host: &str) {
+    let mut spellings = SPELLINGS.lock();
+    if host != domain && host.eq_ignore_ascii_case(domain) && spellings.len() < MOST_SPELLINGS {
+        spellings.insert(host.to_owned());
+    }
+}
+
+/// How a domain was written by those who want to know of its lamps.
+fn spellings_of(domain: &str) -> Vec<String> {
+    let spellings = SPELLINGS.lock();
+    let others = spellings.iter().filter(|host| host.eq_ignore_ascii_case(domain));
+    std::iter::once(domain.to_owned()).chain(others.cloned()).collect()
 }
 
 /// One subscription.
@@ -169,9 +189,15 @@ enum Lamp {
 }
 
 fn tell(what: &str, domain: &str, lamp: &Lamp, only: Option<&Only>) {
+    let hosts = only.map_or_else(|| spellings_of(domain), |only| vec![only.host.clone()]);
+    for host in &hosts {
+        tell_at(host, what, lamp, only);
+    }
+}
+
+fn tell_at(host: &str, what: &str, lamp: &Lamp, only: Option<&Only>) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let Some(mut event) = Event::presence() else { return };
-    let host = only.map_or(domain, |only| only.host.as_str());
     event.set("proto", "park");
     event.set("from", &format!("{what}@{host}"));
     event.set("event_type", "presence");

@@ -34,7 +34,7 @@ pub(crate) struct Announcer;
 
 impl Witness for Announcer {
     fn saw(&self, notice: &Notice<'_>) {
-        let Some(mut event) = Event::custom(INFO) else { return };
+        let Some(mut event) = Event::custom(INFO).filter(|_| !notice.what.only_looks()) else { return };
         event.set(ACTION, notice.what.action());
         if let Some(call) = notice.call {
             let facts = &call.facts;

@@ -112,6 +112,8 @@ pub(crate) enum Kind {
     ReloadXml,
     /// A phone subscribed and wants to know the present state.
     PresenceProbe,
+    /// Two legs hear each other.
+    Bridge,
     /// A CUSTOM event of another module's.
     Custom(&'static CStr),
 }
@@ -146,6 +148,7 @@ impl Binding {
         let (kind, subclass) = match E::KIND {
             Kind::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
             Kind::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
+            Kind::Bridge => (Type::SWITCH_EVENT_CHANNEL_BRIDGE, ptr::null()),
             Kind::Custom(subclass) => (Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr()),
         };
         let mut node = ptr::null_mut();

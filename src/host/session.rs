@@ -294,7 +294,8 @@ impl<'a> Leg<'a> {
 
     /// Says a phrase macro. False if there is none of that name or it could not be played.
     pub(crate) fn say(&self, phrase: &CStr, data: &str, listener: &mut dyn Listener) -> bool {
-        let data = to_c(data);
+        // The core fills in variables in it, and in what a macro makes of it, and would run `${system(...)}` (switch_ivr_play_say.c).
+        let data = to_c(&data.replace(['$', '\\'], " "));
         let mut listener = listener;
         let mut args = asking(&mut listener);
         // SAFETY: as in `play`.
@@ -340,6 +341,12 @@ impl<'a> Leg<'a> {
             ffi::switch_ivr_session_transfer(self.session.as_ptr(), extension.as_ptr(), opt(&dialplan), opt(&context))
         };
         status == HostStatus::SWITCH_STATUS_SUCCESS
+    }
+
+    /// What is being recorded on this leg goes on on the other.
+    pub(crate) fn hand_recordings_to(&self, other: &Leg<'_>) {
+        // SAFETY: both sessions are kept.
+        unsafe { ffi::switch_ivr_transfer_recordings(self.session.as_ptr(), other.session.as_ptr()) };
     }
 
     /// Whom this leg's far end is shown, and whom the core's records name as the other side: the core shows a leg's own

@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 pub(crate) use queue::Records;
-pub(crate) use record::{Record, Refused};
+pub(crate) use record::{Of, Record, Refused};
 pub(crate) use stats::{Tally, local_time};
 pub(crate) use store::{Store, number, word};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::record::{Record, Refused};
+use super::record::{Of, Record, Refused};
 use super::stats::{Tally, start_of, tally};
 use super::store::Store;
 use crate::attendant;
@@ -184,15 +184,16 @@ impl Records {
     }
 
     /// Records parked at or after `since`, the newest first, also those that are not in the database yet.
-    pub(crate) fn since(&self, since: i64, most: Option<usize>) -> Result<Vec<Record>, String> {
+    pub(crate) fn since(&self, since: i64, of: &Of, most: Option<usize>) -> Result<Vec<Record>, String> {
         let mut records: Vec<Record> = {
             let waiting = self.waiting.lock();
-            waiting.records.iter().filter(|record| record.parked_at >= since).rev().cloned().collect()
+            let meant = |record: &&Record| record.parked_at >= since && of.has(&record.lot, &record.domain);
+            waiting.records.iter().filter(meant).rev().cloned().collect()
         };
         // Asked after the queue: what moved over meanwhile is in both, and told apart by its key.
         let known: std::collections::HashSet<(String, i64)> =
             records.iter().map(|record| (record.uuid.clone(), record.parked_at)).collect();
-        let stored = Store::open(&settings().db_dsn).and_then(|store| store.records(since, most))?;
+        let stored = Store::open(&settings().db_dsn).and_then(|store| store.records(since, of, most))?;
         records.extend(stored.into_iter().filter(|record| !known.contains(&(record.uuid.clone(), record.parked_at))));
         records.sort_by_key(|record| std::cmp::Reverse(record.parked_at));
         records.truncate(most.unwrap_or(usize::MAX));
@@ -200,9 +201,9 @@ impl Records {
     }
 
     /// Each lot on each of the last `days` days, today being the first.
-    pub(crate) fn tallies(&self, days: u32) -> Result<Vec<Tally>, String> {
+    pub(crate) fn tallies(&self, days: u32, of: &Of) -> Result<Vec<Tally>, String> {
         let since = start_of(host::epoch_ms(), days);
-        Ok(tally(&self.since(since, None)?, &self.refused_since(since)?, settings().service_level))
+        Ok(tally(&self.since(since, of, None)?, &self.refused_since(since, of)?, settings().service_level))
     }
 
     /// Rows that are lost since the module was loaded.
@@ -215,10 +216,11 @@ impl Records {
         self.errors.load(Ordering::Relaxed)
     }
 
-    fn refused_since(&self, since: i64) -> Result<Vec<Refused>, String> {
+    fn refused_since(&self, since: i64, of: &Of) -> Result<Vec<Refused>, String> {
         let stored = Store::open(&settings().db_dsn).and_then(|store| store.refused(since))?;
         let waiting = self.waiting.lock();
-        Ok(waiting.refused.iter().filter(|refused| refused.at >= since).cloned().chain(stored).collect())
+        let late = waiting.refused.iter().filter(|refused| refused.at >= since).cloned();
+        Ok(late.chain(stored).filter(|refused| of.has(&refused.lot, &refused.domain)).collect())
     }
 
     /// Shutdown: what waits is written. False if the database holds the writer up for longer than `patience`.

@@ -26,6 +26,20 @@ pub(crate) struct Record {
     pub(crate) uuid: String,
 }
 
+/// Which rows are meant: of one domain, of one lot in it, or of all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Of {
+    /// In lower case, as rows have it.
+    pub(crate) domain: Option<String>,
+    pub(crate) lot: Option<String>,
+}
+
+impl Of {
+    pub(crate) fn has(&self, lot: &str, domain: &str) -> bool {
+        self.domain.as_ref().is_none_or(|own| own == domain) && self.lot.as_ref().is_none_or(|own| own == lot)
+    }
+}
+
 /// A call for which there was no slot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refused {

@@ -1,6 +1,6 @@
 //! The tables, and every statement there is. Values are quoted in one place: [`text`].
 
-use super::record::{Record, Refused};
+use super::record::{Of, Record, Refused};
 use crate::host::Database;
 
 /// Each step brings the tables from the version before it to its own, the first being 1. Never changed, only added to; each may
@@ -119,10 +119,14 @@ impl Store {
     }
 
     /// Records parked at or after `since`, the newest first, `most` of them.
-    pub(super) fn records(&self, since: i64, most: Option<usize>) -> Result<Vec<Record>, String> {
+    pub(super) fn records(&self, since: i64, of: &Of, most: Option<usize>) -> Result<Vec<Record>, String> {
         let limit = most.map(|most| format!(" LIMIT {most}")).unwrap_or_default();
+        let meant: String = [("domain", &of.domain), ("lot", &of.lot)]
+            .iter()
+            .filter_map(|(column, value)| Some(format!(" AND {column} = {}", self.text(value.as_ref()?))))
+            .collect();
         let sql = format!(
-            "SELECT {COLUMNS} FROM callpark_records WHERE parked_at >= {since} ORDER BY parked_at DESC, uuid{limit}"
+            "SELECT {COLUMNS} FROM callpark_records WHERE parked_at >= {since}{meant} ORDER BY parked_at DESC, uuid{limit}"
         );
         let mut records = Vec::new();
         self.database.query(&sql, &mut |row| records.push(read(row)))?;

@@ -23,7 +23,7 @@ impl Rights {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tokens(Vec<(Hash, Rights)>);
 
 impl Tokens {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::Path;
+use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
@@ -27,11 +28,12 @@ pub(super) struct Asked {
 pub(super) async fn act(
     Actor(rights): Actor,
     Path((domain, slot, action)): Path<(String, String, String)>,
-    body: Option<Json<Asked>>,
+    body: Result<Option<Json<Asked>>, JsonRejection>,
 ) -> Result<Json<CallRow>, Failure> {
     if !rights.see(&domain) {
         return Err(Failure::new(StatusCode::FORBIDDEN, "this token is of another domain".into()));
     }
+    let body = body.map_err(|why| Failure::unread(why.status(), &why.body_text()))?;
     let Json(asked) = body.unwrap_or_default();
     // A destination is looked up in a dialplan that may be on another machine.
     let work = tokio::task::spawn_blocking(move || carry_out(&domain, &slot, &action, &asked));

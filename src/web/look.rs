@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::access::Rights;
 use super::routes::{Failure, Viewer, away};
 use crate::attendant::{self, CallRow, LotRow};
 use crate::host;
-use crate::records;
+use crate::records::{self, Of};
 
 /// A lot with more slots is shown by its calls alone.
 const MOST_SLOTS: usize = 500;
@@ -67,14 +67,13 @@ pub(super) struct Days {
     days: Option<u32>,
 }
 
-pub(super) async fn stats(Viewer(rights): Viewer, Query(asked): Query<Days>) -> Response {
+pub(super) async fn stats(Viewer(rights): Viewer, asked: Result<Query<Days>, QueryRejection>) -> Response {
+    let asked = match asked {
+        Ok(Query(asked)) => asked,
+        Err(why) => return Failure::unread(why.status(), &why.body_text()).into_response(),
+    };
     let days = asked.days.unwrap_or(1).clamp(1, MOST_DAYS);
-    from_the_records(move |records| {
-        let mut tallies = records.tallies(days)?;
-        tallies.retain(|tally| rights.see(&tally.domain));
-        Ok(tallies)
-    })
-    .await
+    from_the_records(move |records| records.tallies(days, &Of { domain: rights.domain, lot: None })).await
 }
 
 #[derive(Deserialize)]
@@ -82,15 +81,13 @@ pub(super) struct Count {
     count: Option<usize>,
 }
 
-pub(super) async fn history(Viewer(rights): Viewer, Query(asked): Query<Count>) -> Response {
+pub(super) async fn history(Viewer(rights): Viewer, asked: Result<Query<Count>, QueryRejection>) -> Response {
+    let asked = match asked {
+        Ok(Query(asked)) => asked,
+        Err(why) => return Failure::unread(why.status(), &why.body_text()).into_response(),
+    };
     let count = asked.count.unwrap_or(50).clamp(1, MOST_RECORDS);
-    from_the_records(move |records| {
-        let mut past = records.since(0, rights.domain.is_none().then_some(count))?;
-        past.retain(|record| rights.see(&record.domain));
-        past.truncate(count);
-        Ok(past)
-    })
-    .await
+    from_the_records(move |records| records.since(0, &Of { domain: rights.domain, lot: None }, Some(count))).await
 }
 
 /// On a thread that may wait for the database.
@@ -104,9 +101,4 @@ async fn from_the_records<T: Serialize + Send + 'static>(
         Ok(Err(away)) => away.into_response(),
         Err(_) => Failure::unavailable("a bug; see the log".into()).into_response(),
     }
-}
-
-/// Whether a token may see anything at all of what `Rights` name.
-pub(super) fn may_look(rights: &Rights) -> bool {
-    rights.view || rights.act
 }

@@ -17,50 +17,61 @@ pub(crate) use changes::Teller;
 pub(crate) use metrics::Meter;
 
 use crate::attendant::{self, Notice, What, Witness};
+use crate::config::Settings;
 use access::Tokens;
 use server::Server;
 
-/// The server that runs, with the settings it runs on.
-static SERVER: Mutex<Option<(Settings, Server)>> = Mutex::new(None);
+/// The server that runs, with what it runs on.
+static SERVER: Mutex<Option<(Wanted, Server)>> = Mutex::new(None);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Settings {
-    listen: String,
-    token_file: String,
+struct Wanted {
+    address: SocketAddr,
+    tokens: Tokens,
 }
 
-/// Starts, restarts or ends the server, as the configuration now says. Tokens are read anew.
+/// Starts, restarts or ends the server, as the configuration now says. Tokens are read anew. A server that already is as it is
+/// wanted runs on: whoever looks at a dashboard does not notice a reload.
 pub(crate) fn apply() {
-    let wanted = attendant::on_duty().map(|attendant| attendant.settings());
-    let wanted = wanted
-        .filter(|settings| !settings.http_listen.is_empty())
-        .map(|settings| Settings { listen: settings.http_listen, token_file: settings.http_token_file });
+    let settings = attendant::on_duty().map(|attendant| attendant.settings());
+    let settings = settings.filter(|settings| !settings.http_listen.is_empty());
+    let wanted = settings.as_ref().map(wanted).transpose();
     let mut server = SERVER.lock();
+    if let (Ok(Some(wanted)), Some((running, _))) = (&wanted, server.as_ref()) {
+        if running == wanted {
+            return;
+        }
+    }
     // The old one gives its address up before the new one wants it.
     if let Some((_, old)) = server.take() {
         old.stop();
     }
-    let Some(wanted) = wanted else { return };
-    match start(&wanted) {
-        Ok(new) => {
+    let started = wanted.and_then(|wanted| {
+        wanted.map(|wanted| Ok((wanted.clone(), Server::start(wanted.address, wanted.tokens)?))).transpose()
+    });
+    match started {
+        Ok(Some((wanted, new))) => {
             log::info!("dashboard, API and metrics on http://{}", new.address());
             *server = Some((wanted, new));
         }
-        Err(why) => log::error!("http-listen {}: {why}; no dashboard, API and metrics", wanted.listen),
+        Ok(None) => {}
+        Err(why) => {
+            let listen = settings.map(|settings| settings.http_listen).unwrap_or_default();
+            log::error!("http-listen {listen}: {why}; no dashboard, API and metrics");
+        }
     }
 }
 
-fn start(settings: &Settings) -> Result<Server, String> {
-    let address: SocketAddr =
-        settings.listen.parse().map_err(|_| "not an address and a port, such as 127.0.0.1:8099".to_owned())?;
-    let tokens = match settings.token_file.as_str() {
+fn wanted(settings: &Settings) -> Result<Wanted, String> {
+    let address: SocketAddr = settings.http_listen.parse().map_err(|_| "not an address and a port".to_owned())?;
+    let tokens = match settings.http_token_file.as_str() {
         "" => Tokens::default(),
         file => Tokens::read(file)?,
     };
     if tokens.is_empty() && !address.ip().is_loopback() {
         return Err("outside this machine it needs tokens (http-token-file)".into());
     }
-    Server::start(address, tokens)
+    Ok(Wanted { address, tokens })
 }
 
 /// Shutdown.

@@ -26,6 +26,8 @@ pub(super) type Router = axum::Router;
 const OPENAPI: &str = include_str!("openapi.json");
 /// Bytes of a request's body, at most.
 const BODY: usize = 8 * 1024;
+/// For how long a request may take, with its body; a stream of changes has begun by then.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Guessing tokens is slow.
 const WRONG_TOKEN: Duration = Duration::from_millis(300);
 /// The page runs nothing and loads nothing but its own files.
@@ -53,6 +55,9 @@ pub(super) fn router(tokens: Tokens, loopback: bool, stopped: watch::Receiver<bo
         .route("/api/v1/history", get(look::history))
         .route("/api/v1/events", get(listen))
         .route("/api/v1/calls/{domain}/{slot}/{action}", post(actions::act))
+        .method_not_allowed_fallback(async || {
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method".into())
+        })
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path".into()))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn(guarded))
@@ -64,7 +69,8 @@ async fn guarded(request: Request, next: Next) -> Response {
     let mut response = if is_foreign(&request) {
         Failure::new(StatusCode::FORBIDDEN, "from another site".into()).into_response()
     } else {
-        next.run(request).await
+        let late = || Failure::unavailable(format!("not within {} seconds", PATIENCE.as_secs())).into_response();
+        tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| late())
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -91,7 +97,7 @@ async fn listen(State(door): State<Door>, Viewer(rights): Viewer) -> Response {
 async fn scrape(State(door): State<Door>, parts: Parts) -> Response {
     if !door.loopback {
         match door.rights(&parts).await {
-            Ok(rights) if look::may_look(&rights) && rights.domain.is_none() => {}
+            Ok(rights) if rights.view && rights.domain.is_none() => {}
             Ok(_) => return Failure::new(StatusCode::FORBIDDEN, "metrics are of all domains".into()).into_response(),
             Err(failure) => return failure.into_response(),
         }
@@ -124,7 +130,7 @@ impl FromRequestParts<Door> for Viewer {
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Viewer, Failure> {
         let rights = door.rights(parts).await?;
         let forbidden = || Failure::new(StatusCode::FORBIDDEN, "this token may not look".into());
-        look::may_look(&rights).then_some(Viewer(rights)).ok_or_else(forbidden)
+        rights.view.then_some(Viewer(rights)).ok_or_else(forbidden)
     }
 }
 
@@ -156,6 +162,11 @@ struct Said {
 impl Failure {
     pub(super) fn new(status: StatusCode, why: String) -> Failure {
         Failure { status, why }
+    }
+
+    /// What came cannot be read as what is asked for.
+    pub(super) fn unread(status: StatusCode, why: &str) -> Failure {
+        Failure::new(status, why.to_owned())
     }
 
     pub(super) fn unavailable(why: String) -> Failure {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -20,6 +21,8 @@ use crate::host::guard;
 const CONNECTIONS: usize = 256;
 /// For how long a connection may take to send its headers, or be idle.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// For how long a connection may take nothing of what it is sent.
+const DEAF: Duration = Duration::from_secs(30);
 /// Bytes of a request's headers, at most.
 const HEADERS: usize = 16 * 1024;
 /// For how long shutdown waits for requests under way.
@@ -85,6 +88,10 @@ async fn serve(listener: std::net::TcpListener, router: Router, mut stopped: wat
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        // A client that takes nothing of what it asked for is as gone as one that does not answer.
+        if let Err(why) = SockRef::from(&stream).set_tcp_user_timeout(Some(DEAF)) {
+            log::warn!("http-listen: no limit on slow readers: {why}");
+        }
         let Ok(permit) = Arc::clone(&free).try_acquire_owned() else { continue };
         let service = TowerToHyperService::new(router.clone());
         tokio::spawn(async move {

@@ -4,7 +4,8 @@ import time
 
 try:
     from selenium import webdriver
-    from selenium.common.exceptions import JavascriptException, StaleElementReferenceException
+    from selenium.common.exceptions import (ElementNotInteractableException, JavascriptException, NoSuchElementException,
+                                            StaleElementReferenceException)
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
@@ -14,6 +15,9 @@ except ImportError:  # the tests are collected, counted and skipped without it
 
 FLAGS = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
          "--disable-component-update --disable-sync --disable-dev-shm-usage").split()
+# Tests name the seconds of a machine at leisure; one that is busy with other things gets so many times that. How quick the page
+# is, test_board measures.
+PATIENCE = 6
 DESK, PHONE, WALL = (1280, 900), (390, 844), (1920, 1080)
 
 
@@ -28,15 +32,15 @@ def start_browser(chromium, driver, profile):
 
 def until(condition, seconds, what):
     """Returns the first true answer; a page that is just drawing again is asked again."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         try:
             if answer := condition():
                 return answer
-        except (StaleElementReferenceException, JavascriptException):
+        except (StaleElementReferenceException, JavascriptException, ElementNotInteractableException, NoSuchElementException):
             pass
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds * PATIENCE} s: {what}")
         time.sleep(0.03)
 
 
@@ -119,10 +123,16 @@ class Page:
         return self.run("return document.querySelector('dialog').open")
 
     def act(self, verb, text=None):
+        def field():
+            return self.one(f'form[data-verb="{verb}"] input')
+
+        def typed():
+            field().clear()
+            field().send_keys(text)
+            return field().get_attribute("value") == text
+
         if text is not None:
-            field = self.one(f'form[data-verb="{verb}"] input')
-            field.clear()
-            field.send_keys(text)
+            until(typed, 2, f"{text!r} stands in the field of {verb}")
         self.one(f'form[data-verb="{verb}"] button').click()
 
     def press(self, *keys):

@@ -17,6 +17,23 @@ def test_slots_appear_and_go(page, site):
     assert page.text("#waiting") == "0" and page.text("#longest-note") == "nobody waits"
 
 
+def test_it_takes_less_than_a_second(page, site):
+    """The best of some: what the page and the server need; a machine that is busy with other things may need longer now and then."""
+    page.sign_in()
+    appeared, went = [], []
+    for _ in range(5):
+        began = time.monotonic()
+        site.park("Anna Berg", "+49 30 901820", "703")
+        page.shows("703", "Anna Berg")
+        appeared.append(time.monotonic() - began)
+        began = time.monotonic()
+        site.end("703", "retrieved")
+        page.shows("703", "free")
+        went.append(time.monotonic() - began)
+    print(f"appears within {min(appeared):.2f} s, goes within {min(went):.2f} s, at best; {max(appeared):.2f} and {max(went):.2f} s at worst")
+    assert min(appeared) < 1 and min(went) < 1, (appeared, went)
+
+
 def test_a_burst_is_all_there_within_a_second(page, site):
     page.sign_in()
     for number in range(701, 721):
@@ -31,10 +48,16 @@ def test_a_burst_is_all_there_within_a_second(page, site):
 def test_the_wait_grows(page, site):
     site.park("Anna Berg", "+49 30 901820", "703")
     page.sign_in().shows("703", "Anna Berg")
-    first, due = page.wait_of("703"), page.timeout_of("703")
-    time.sleep(2.1)
-    assert 2 <= page.wait_of("703") - first <= 3
-    assert 2 <= due - page.timeout_of("703") <= 3
+    def looked():
+        began = time.monotonic()
+        return page.wait_of("703"), page.timeout_of("703"), began, time.monotonic()
+
+    wait, due, began, looked_at = looked()
+    time.sleep(4)
+    later, left, again, ended = looked()
+    # Whole seconds, drawn once a second.
+    for figure in (later - wait, due - left):
+        assert again - looked_at - 2 <= figure <= ended - began + 2
     assert page.run("return document.title") == "(1) Call parking"
 
 

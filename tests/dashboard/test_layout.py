@@ -50,7 +50,11 @@ def test_the_sign_in_fits_a_phone(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast(full, scheme):
+def test_contrast(full, site, scheme):
+    site.end("701", "retrieved")
+    full.shows("701", "free")
+    site.park(*CALLERS[0][1:], "701")  # a moment ago, however long the rest took
+    full.shows("701", "Anna Berg")
     full.prefer(scheme)
     ground = full.run("return getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(16, 22, 28)") == (scheme == "dark")

@@ -428,17 +428,18 @@ class Call:
             pass
         self._end()
 
-    def refer(self, number, replaces=None, by=None):
-        """Blind transfer, or attended where another call of the phone is given. `by`: who the phone says it is, if not itself."""
+    def refer(self, number, replaces=None, **more):
+        """Blind transfer, or attended where another call of the phone is given; more as `refer_to`."""
         target = f"sip:{number}@{self.phone.domain}"
         if replaces:
             tag = re.search(r"tag=([^;>\s]+)", replaces.remote).group(1)
             target += f"?Replaces={replaces.id}%3Bto-tag%3D{tag}%3Bfrom-tag%3D{replaces.tag}"
-        self.refer_to(target, by)
+        self.refer_to(target, **more)
 
-    def refer_to(self, target, by=None):
-        """Transfer to a whole URI."""
-        headers = [f"Refer-To: <{target}>", f"Referred-By: <sip:{by or f'{self.phone.user}@{self.phone.domain}'}>"]
+    def refer_to(self, target, referred_by="the truth"):
+        """Transfer to a whole URI. `referred_by`: another address to say it is by; None, as some phones do, to say nothing."""
+        by = f"{self.phone.user}@{self.phone.domain}" if referred_by == "the truth" else referred_by
+        headers = [f"Refer-To: <{target}>", *([f"Referred-By: <sip:{by}>"] if by else [])]
         response = self.in_dialog("REFER", headers)
         if response.status not in (200, 202):
             raise Failed(response.status)

@@ -155,6 +155,16 @@ class Switch:
     def channels(self):
         return int(self.api("show channels count").split()[0])
 
+    def leg(self, **wanted):
+        """The UUID of the channel of which `show channels` says so (direction="inbound"): a moment after the channel comes."""
+        def fits():
+            rows = json.loads(self.api("show channels as json")).get("rows", [])
+            return next((row["uuid"] for row in rows if all(row[name] == value for name, value in wanted.items())), None)
+
+        found = wait_for(fits)
+        assert found, f"no channel with {wanted} in:\n{self.api('show channels')}"
+        return found
+
     def var(self, uuid, name):
         value = self.api(f"uuid_getvar {uuid} {name}").strip()
         return None if value == "_undef_" else value

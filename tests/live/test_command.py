@@ -63,7 +63,7 @@ def test_park_and_retrieve_by_command(switch, phones):
     caller = phones(says=600, name="Alice").call("1001")
     call = receptionist.wait_call()
     assert call.answered.wait(5) and caller.audio.hears(700)
-    leg = next(row["uuid"] for row in json.loads(switch.api("show channels as json"))["rows"] if row["direction"] == "outbound")
+    leg = switch.leg(direction="outbound")
     assert switch.api(f"callpark park {leg} -bleg 706 main").startswith("+OK 706 main@")
     assert caller.audio.hears(MUSIC) and call.wait_over()
     row = switch.calls()[0]
@@ -80,7 +80,7 @@ def test_retrieve_a_leg_that_exists(switch, phones):
     wait_for(switch.calls)
     taker = phones("1002", says=900).call("tone-1300")
     assert taker.audio.hears(1300)
-    leg = next(row["uuid"] for row in json.loads(switch.api("show channels as json"))["rows"] if row["dest"] == "tone-1300")
+    leg = switch.leg(dest="tone-1300")
     assert switch.api(f"callpark retrieve 705 {leg}").startswith("+OK")
     assert taker.audio.hears(600) and caller.audio.hears(900)
     taker.hang_up()

@@ -104,8 +104,8 @@ def test_who_holds_nobody_keeps_nothing(switch, phones):
     caller.hang_up()
 
 
-def test_a_call_on_hold_is_parked_and_comes_back_sane(switch, phones, parker):
-    """PEERS A6: audio was lost after hold; here the hold ends with the parker's leg."""
+def test_fusionpbx_2479_a_call_on_hold_is_parked_and_comes_back_sane(switch, phones, parker):
+    """Audio was lost after hold; here the hold ends with the parker's leg."""
     phone, caller, call = parker
     call.refer("705")
     assert caller.audio.hears(MUSIC, within=5)

@@ -18,7 +18,7 @@ def shipped(switch):
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_slot_is_dialled_in_every_spelling(switch, phones, spelling):
+def test_fusionpbx_5cc64eefb2_a_slot_is_dialled_in_every_spelling(switch, phones, spelling):
     caller, row = park_by_transfer(phones, switch, "701")
     taker = phones("1002", says=900).call(f"shipped-{spelling}")
     assert taker.audio.hears(600) and caller.audio.hears(900)

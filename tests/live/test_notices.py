@@ -82,6 +82,24 @@ def test_a_page_says_what_the_call_is_labelled(switch, phones):
     speaker.close()
 
 
+@pytest.mark.parametrize("label", ["${global_setvar(told=no)}", "$${domain}", "\\${global_setvar(told=no)}", "%n%s' | x"])
+def test_a_label_is_data_in_what_is_said(switch, phones, label):
+    """The core fills variables into the data of a phrase, and runs commands that it finds among them."""
+    said = """<macro name="callpark_page"><input pattern="^701:(.*)$"><match>
+      <action function="play-file" data="tone_stream://%(1500,0,1310)"/><action function="execute" data="set(heard=$1)"/></match></input></macro>"""
+    switch.api("global_setvar told=nothing")
+    labelled = lot(("notify", "page:user/1003@callpark.test"), ("park-timeout", "0"), ("announce", "false"))
+    labelled = labelled.replace("</lot>", f'<slot number="701" label="{label}"/></lot>')
+    assert switch.reload(labelled, phrases=said).startswith("+OK")
+    speaker = phones("1003", says=800)
+    speaker.on_ring = 0
+    caller = phones(says=600).call("do-park-701")
+    page = speaker.wait_call()
+    assert page.audio.hears(1310) and page.wait_over(5)
+    assert switch.api("global_getvar told").strip() == "nothing"
+    caller.hang_up()
+
+
 @pytest.mark.parametrize("name", ["Alice", "x;global_setvar told=no", "${global_setvar(told=no)}", "a b c", "'\"\\`|&"])
 def test_a_name_is_data_in_a_command(switch, phones, name):
     """No name becomes a second word, a second command or a variable."""

@@ -1,7 +1,5 @@
 """What people are told: each phrase is a tone of its own here, and is listened to."""
 
-import json
-
 import pytest
 
 from conftest import LOTS
@@ -40,8 +38,7 @@ def tones(switch):
 def refused(switch, call, result):
     """The call hears the phrase of that result, then the dialplan goes on, with the result set."""
     assert call.audio.hears(TONES[f"callpark_{result}"]), f"not told: {result}"
-    [leg] = json.loads(switch.api("show channels as json"))["rows"]
-    assert switch.var(leg["uuid"], "callpark_result") == result
+    assert switch.var(switch.leg(), "callpark_result") == result
     assert call.audio.hears(1700), "the dialplan did not go on"
     call.hang_up()
 
@@ -92,7 +89,7 @@ def test_who_parks_by_dialling_hears_the_slot(switch, phones):
         call.hang_up()
 
 
-def test_the_parker_hears_the_slot_and_the_caller_does_not(switch, phones):
+def test_fusionpbx_2316_the_parker_hears_the_slot_and_the_caller_does_not(switch, phones):
     parker = phones("1001", says=700)
     parker.on_ring = 0
     caller = phones(says=600).call("1001")

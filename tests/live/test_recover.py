@@ -1,6 +1,5 @@
 """FreeSWITCH dies with callers parked, is started again, and `sofia recover` brings them back: as if nothing had happened."""
 
-import json
 import os
 import time
 
@@ -87,9 +86,8 @@ class Desk:
 
     def by_command(self, to):
         caller, _ = self.talk()
-        rows = lambda: json.loads(self.switch.api("show channels as json"))["rows"]
-        legs = lambda: [row["uuid"] for row in rows() if row["direction"] == "inbound" and row["cid_num"] == caller.phone.user]
-        assert self.switch.api(f"callpark park {wait_for(legs)[0]} {to}").startswith("+OK")
+        leg = self.switch.leg(direction="inbound", cid_num=caller.phone.user)
+        assert self.switch.api(f"callpark park {leg} {to}").startswith("+OK")
         return caller
 
 

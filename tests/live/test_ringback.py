@@ -149,7 +149,7 @@ def test_extend_ringback_and_transfer_by_command(switch, phones):
     assert switch.events.of(row["uuid"])[-1] == "transfer"
 
 
-def test_comfort_and_exit_key(switch, phones):
+def test_freeswitch_400_comfort_and_exit_key(switch, phones):
     with_lot(switch, ("comfort-file", "tone_stream://%(1200,0,1000)"), ("comfort-interval", "1"), ("exit-key", "9"),
              ("exit-destination", "tone-1300"), ("park-timeout", "0"))
     caller, row = park_by_transfer(phones, switch)
@@ -341,7 +341,7 @@ def test_a_server_name_that_is_no_domain_is_not_where_a_caller_is_parked(switch,
     caller = phones(says=600, name="Alice").call("1001")
     call = parker.wait_call()
     assert call.answered.wait(5)
-    call.refer("700", by=by)
+    call.refer("700", referred_by=by)
     row = wait_for(switch.calls)[0]
     assert (row["parker"], row["domain"]) == (f"1001@{DOMAIN}", DOMAIN)
     call.hang_up()

@@ -51,7 +51,7 @@ def test_an_empty_slot_parks_nobody(switch, phones):
     phone.hang_up()
 
 
-def test_two_callers_are_never_joined(switch, phones):
+def test_fusionpbx_1830_two_callers_are_never_joined(switch, phones):
     first, _ = park_by_transfer(phones, switch, "705")
     receptionist = phones("1003")
     receptionist.on_ring = 0
@@ -208,7 +208,7 @@ def test_a_dialplan_transfer_is_still_dialling(switch, phones):
     caller.hang_up()
 
 
-def test_audio_survives_hold_and_resume_of_a_retrieved_call(switch, phones):
+def test_fusionpbx_2479_audio_survives_hold_and_resume_of_a_retrieved_call(switch, phones):
     caller, _ = park_by_transfer(phones, switch)
     taker = phones("1002", says=900).call("701")
     assert taker.audio.hears(600)

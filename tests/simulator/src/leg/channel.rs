@@ -233,6 +233,16 @@ pub(crate) unsafe extern "C" fn switch_channel_test_ready(
     ready.into()
 }
 
+/// Nothing is recorded here, so there is nothing to hand on.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_ivr_transfer_recordings(
+    _from: *mut ffi::switch_core_session_t,
+    _to: *mut ffi::switch_core_session_t,
+) -> Status {
+    enter("switch_ivr_transfer_recordings");
+    Status::SWITCH_STATUS_FALSE
+}
+
 /// Audio back to this server, if it went past it.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_ivr_media(uuid: *const c_char, _flags: ffi::switch_media_flag_t) -> Status {

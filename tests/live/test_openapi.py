@@ -1,0 +1,81 @@
+"""The description of the API, against the API: every answer that it names is provoked, and is as it says."""
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from switch import wait_for
+from test_ringback import lot
+from test_story import park_by_transfer
+from test_web import ACT, ALL, LOOK, OTHER, listen, site  # noqa: F401  (a fixture)
+
+ACTIONS = {"label": {"text": "x"}, "extend": {"seconds": 30}, "ringback": {}, "transfer": {"destination": "tone-1300"}}
+# What needs a module on its way out, or a database that is away: test_records has the second.
+NOT_HERE = "503"
+
+
+@pytest.fixture
+def description(site):  # noqa: F811
+    return site.ask("/api/v1/openapi.json", token=None)[1]
+
+
+def test_every_answer_is_as_the_description_says(switch, phones, site, description):  # noqa: F811
+    assert switch.reload(lot(("park-timeout", "60")), switch.written[1]).startswith("+OK")
+    caller, _ = park_by_transfer(phones, switch, "701")
+    nobodys = phones().call("do-park-703")
+    phones().call("do-park-702").hang_up()
+    assert wait_for(lambda: site.get("history"))
+    seen = set()
+
+    def check(path, status, answer, method="get"):
+        described = description["paths"][path][method]["responses"]
+        assert str(status) in described, f"{method} {path} answers {status}: {answer}"
+        seen.add((path, method, str(status)))
+        content = described[str(status)].get("content", {}).get("application/json")
+        if content:
+            schema = {**content["schema"], "components": description["components"]}
+            errors = list(Draft202012Validator(schema).iter_errors(answer))
+            assert not errors, f"{method} {path} {status}: {errors[0].message}"
+
+    for path in ("me", "calls", "lots", "stats", "history"):
+        for token in (ALL, None, "wrong", ACT):
+            check(f"/api/v1/{path}", *site.ask(f"/api/v1/{path}", token)[:2])
+    for path in ("stats?days=x", "history?count=-1", "history?count="):
+        check(f"/api/v1/{path.split('?')[0]}", *site.ask(f"/api/v1/{path}")[:2])
+    for token in (None, ACT):
+        check("/api/v1/events", *site.ask("/api/v1/events", token)[:2])
+    for path in ("/healthz", "/api/v1/openapi.json", "/metrics"):
+        check(path, *site.ask(path, token=None)[:2])
+    heard, line = listen(site)
+    seen.add(("/api/v1/events", "get", "200"))
+    for verb, body in ACTIONS.items():
+        path = f"/api/v1/calls/{{domain}}/{{slot}}/{verb}"
+        ask = lambda slot, body, **more: check(path, *site.act(slot, verb, body, **more), "post")
+        for token in (None, LOOK, OTHER):
+            ask("701", body, token=token)
+        ask("702", body)  # nobody there
+        ask("7x", body)  # no slot
+        ask("701", "{")
+        ask("701", {"text": "x" * 9000})
+        ask("701", "text=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
+        ask("701", {"text": 1, "seconds": "x", "destination": []})
+        ask(*{"transfer": ("701", {"destination": "no-such-extension"})}.get(verb, ("703", body)))  # nobody to ring there
+        ask("701", body)
+    change = {"$ref": "#/components/schemas/Change", "components": description["components"]}
+    assert wait_for(lambda: "transfer" in [event["action"] for _, event in heard])
+    for _, event in heard:
+        assert not list(Draft202012Validator(change).iter_errors(event)), event
+    line.close()
+    for call in (caller, nobodys):
+        call.hang_up()
+    described = {(path, method, status) for path, methods in description["paths"].items() for method, operation in methods.items()
+                 for status in operation["responses"]}
+    # The metrics of a server on loopback ask nobody for a token; a label can be put on every call.
+    elsewhere = {("/metrics", "get", "401"), ("/metrics", "get", "403"), ("/api/v1/calls/{domain}/{slot}/label", "post", "409")}
+    assert {entry for entry in described - seen if entry[2] != NOT_HERE} == elsewhere
+
+
+def test_whatever_is_wrong_is_said_as_json(site):  # noqa: F811
+    for method, path, status in [("GET", "/api/v1/nothing", 404), ("GET", "/nothing", 404), ("POST", "/api/v1/calls", 405),
+                                 ("GET", "/api/v1/calls/callpark.test/701/label", 405), ("PUT", "/metrics", 405)]:
+        got, answer, _ = site.ask(path, method=method)
+        assert got == status and isinstance(answer, dict) and answer["error"], (path, got, answer)
