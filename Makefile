@@ -40,8 +40,9 @@ run: needs build ## a private FreeSWITCH with the module in it; without FreeSWIT
 	else echo "no FreeSWITCH is installed here: the same module on simulated calls"; \
 	$(CARGO) run --release -q -p simulator -- $(MODULE) --dashboard 127.0.0.1:8099 --speed 60; fi
 
-bench: needs ## cost of the rules
-	$(CARGO) bench
+bench: test-needs build ## the rules' cost, and that of parked calls beside mod_valet_parking; PAIRS=1 ONLY=cpu for a part of the latter
+	$(if $(ONLY),,$(CARGO) bench)
+	CALLPARK_MODULE=$(MODULE) scripts/bench
 
 install: build ## the module and its configuration into the installed FreeSWITCH
 	scripts/install $(MODULE)

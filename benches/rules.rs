@@ -1,28 +1,38 @@
-//! What the rules cost, alone: park, retrieve, the look for what is due, with more and more calls in the table.
+//! What the rules cost, alone: each thing that happens to a call, with more and more calls in the table.
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
 use mod_callpark::parking::{
-    Amendment, Left, LotId, LotPlan, Moment, ParkRequest, Party, Pick, Slot, SlotOrder, Table, Terms, Wanted, Where,
-    parse_slots,
+    Amendment, Left, LotId, LotName, LotPlan, Moment, ParkRequest, Party, Pick, Slot, SlotOrder, Table, Terms, Wanted,
+    Where, parse_slots,
 };
 
-const OCCUPANCY: [usize; 4] = [0, 100, 10_000, 90_000];
+const OCCUPANCY: [usize; 4] = [0, 100, 10_000, 100_000];
+const DAY: Duration = Duration::from_secs(86_400);
+/// How many calls come and go between two looks at the clock.
+const BATCH: usize = 500;
+
+const ORDERS: [(&str, SlotOrder); 4] = [
+    ("first", SlotOrder::First),
+    ("next", SlotOrder::Next),
+    ("longest-free", SlotOrder::LongestFree),
+    ("random", SlotOrder::Random),
+];
 
 fn place() -> Where {
-    Where { lot: None, domains: vec!["bench.test".into()] }
+    Where { lot: Some(LotName { name: "main".into(), domain: None }), domains: vec!["bench.test".into()] }
 }
 
-fn request(n: usize) -> ParkRequest {
+fn request(n: usize, lot: &str) -> ParkRequest {
     ParkRequest {
-        uuid: format!("00000000-0000-0000-0000-{n:012}"),
-        place: place(),
+        uuid: format!("{:08x}-0000-4000-8000-{n:012}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff),
+        place: Where { lot: Some(LotName { name: lot.into(), domain: None }), ..place() },
         wanted: Wanted::Auto,
         caller: Party { name: "Alice".into(), number: "5551234".into() },
-        parker: "1001@bench.test".into(),
+        parker: format!("{}@bench.test", 1000 + n % 500),
         label: String::new(),
         amend: Amendment::default(),
         parked_at_ms: 0,
@@ -30,71 +40,189 @@ fn request(n: usize) -> ParkRequest {
     }
 }
 
-fn table(calls: usize, slot_order: SlotOrder) -> Table {
-    let plan = LotPlan {
-        id: LotId::new("main", "bench.test"),
-        slots: parse_slots("100000-199999").unwrap().into(),
-        labels: Arc::default(),
-        terms: Arc::new(Terms { slot_order, ..Terms::default() }),
-    };
-    let mut table = Table::new(&[plan], None);
-    for n in 0..calls {
-        table.park(&request(n), false, Moment(Duration::from_millis(n as u64))).unwrap();
-    }
-    table
+/// The most slots that a lot may have, twice; each lot has half of the calls. `park_timeout`: of those that come later.
+struct Office {
+    table: Table,
+    /// Those that come later.
+    requests: Vec<ParkRequest>,
+    now: Moment,
 }
 
-fn rules(criterion: &mut Criterion) {
-    let now = Moment(Duration::from_secs(60));
-    let new = request(99_999_999);
-    let mut group = criterion.benchmark_group("park and leave");
-    for (name, order) in
-        [("first", SlotOrder::First), ("longest-free", SlotOrder::LongestFree), ("random", SlotOrder::Random)]
-    {
+impl Office {
+    fn new(calls: usize, slot_order: SlotOrder) -> Office {
+        let plan = |name: &str, slots| LotPlan {
+            id: LotId::new(name, "bench.test"),
+            slots: parse_slots(slots).unwrap().into(),
+            labels: Arc::default(),
+            terms: Arc::new(Terms { slot_order, park_timeout: DAY, ..Terms::default() }),
+        };
+        let mut table = Table::new(&[plan("main", "100000-199999"), plan("more", "200000-299999")], None);
+        for n in 0..calls {
+            let moment = Moment(Duration::from_millis(n as u64));
+            table.park(&request(n, ["main", "more"][n % 2]), false, moment).unwrap();
+        }
+        table.touched();
+        let requests = (0..BATCH).map(|n| request(1_000_000 + n, "main")).collect();
+        Office { table, requests, now: Moment(DAY / 2) }
+    }
+
+    fn park_all(&mut self) {
+        self.each(|table, request, now| drop(table.park(request, false, now).unwrap()));
+    }
+
+    fn claim_all(&mut self) {
+        self.each(|table, request, _| drop(table.claim_leg(&request.uuid, "retriever").unwrap()));
+    }
+
+    fn end_all(&mut self) {
+        self.each(|table, request, now| drop(table.left(&request.uuid, Left::HungUp, now).unwrap()));
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut Table, &ParkRequest, Moment)) {
+        for request in &self.requests {
+            act(&mut self.table, request, self.now);
+        }
+        self.table.touched();
+    }
+
+    /// Times `act`, a call at a time, on calls for which `before` was done; `after` leaves the table as it was.
+    fn time(
+        &mut self,
+        bencher: &mut Bencher<'_>,
+        before: fn(&mut Office),
+        mut act: impl FnMut(&mut Table, &ParkRequest, Moment),
+        after: fn(&mut Office),
+    ) {
+        bencher.iter_custom(|wanted| {
+            let mut took = Duration::ZERO;
+            let mut done = 0;
+            while done < wanted {
+                before(self);
+                let began = Instant::now();
+                for request in &self.requests {
+                    act(&mut self.table, request, self.now);
+                }
+                took += began.elapsed();
+                self.table.touched();
+                after(self);
+                done += self.requests.len() as u64;
+            }
+            took.mul_f64(wanted as f64 / done as f64)
+        });
+    }
+}
+
+fn nothing(_: &mut Office) {}
+
+fn park(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("park");
+    for (name, order) in ORDERS {
         for calls in OCCUPANCY {
-            let mut table = table(calls, order);
+            let mut office = Office::new(calls, order);
             group.bench_function(BenchmarkId::new(name, calls), |bencher| {
-                bencher.iter(|| {
-                    black_box(table.park(&new, false, now).unwrap());
-                    black_box(table.left(&new.uuid, Left::HungUp, now));
-                    black_box(table.touched());
-                });
+                let park =
+                    |table: &mut Table, request: &ParkRequest, now| drop(black_box(table.park(request, false, now)));
+                office.time(bencher, nothing, park, Office::end_all);
             });
         }
     }
     group.finish();
-    let mut group = criterion.benchmark_group("park, claim and connect");
+}
+
+fn leave(criterion: &mut Criterion) {
     for calls in OCCUPANCY {
-        let mut table = table(calls, SlotOrder::First);
-        group.bench_function(BenchmarkId::from_parameter(calls), |bencher| {
+        let mut office = Office::new(calls, SlotOrder::First);
+        let mut group = criterion.benchmark_group("retrieve");
+        group.bench_function(BenchmarkId::new("claim a slot", calls), |bencher| {
+            // Callers dial slots, in no order: the place of each is found by its number.
+            let mut taken = 0;
+            let from = 100_000 + calls.div_ceil(2);
+            let claim = |table: &mut Table, _: &ParkRequest, _| {
+                let slot = Slot::parse(&(from + taken * 37 % BATCH).to_string()).unwrap();
+                taken += 1;
+                drop(black_box(table.claim(&place(), &Pick::Slot(slot), "retriever")));
+            };
+            office.time(bencher, Office::park_all, claim, Office::end_all);
+        });
+        group.bench_function(BenchmarkId::new("connected", calls), |bencher| {
+            let connect =
+                |table: &mut Table, request: &ParkRequest, now| drop(black_box(table.connected(&request.uuid, now)));
+            let claimed = |office: &mut Office| {
+                office.park_all();
+                office.claim_all();
+            };
+            office.time(bencher, claimed, connect, nothing);
+        });
+        group.bench_function(BenchmarkId::new("oldest, and release", calls), |bencher| {
             bencher.iter(|| {
-                let call = table.park(&new, false, now).unwrap();
-                let pick = Pick::Slot(call.facts.slot.clone());
-                black_box(table.claim(&place(), &pick, "retriever").unwrap());
-                black_box(table.connected(&new.uuid, now));
-                black_box(table.touched());
+                if let Ok(call) = black_box(office.table.claim(&place(), &Pick::Oldest, "retriever")) {
+                    office.table.release(&call.facts.uuid, "retriever", office.now);
+                }
+                office.table.touched();
             });
+        });
+        group.finish();
+        let mut group = criterion.benchmark_group("leave");
+        group.bench_function(BenchmarkId::new("hung up", calls), |bencher| {
+            let leave = |table: &mut Table, request: &ParkRequest, now| {
+                drop(black_box(table.left(&request.uuid, Left::HungUp, now)))
+            };
+            office.time(bencher, Office::park_all, leave, nothing);
+        });
+        group.finish();
+    }
+}
+
+/// A turn of the clock at which as many calls are due as came, and one at which none is.
+fn expire(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("expire");
+    for calls in OCCUPANCY {
+        let mut office = Office::new(calls, SlotOrder::First);
+        for request in &mut office.requests {
+            request.amend.park_timeout = Some(Duration::from_secs(1));
+        }
+        group.bench_function(BenchmarkId::new("each that is due", calls), |bencher| {
+            bencher.iter_custom(|wanted| {
+                let mut took = Duration::ZERO;
+                let mut done = 0;
+                while done < wanted {
+                    office.park_all();
+                    let later = office.now.after(Duration::from_secs(2));
+                    let began = Instant::now();
+                    let due = black_box(office.table.due(later));
+                    took += began.elapsed();
+                    assert_eq!(due.len(), BATCH);
+                    office.end_all();
+                    done += BATCH as u64;
+                }
+                took.mul_f64(wanted as f64 / done as f64)
+            });
+        });
+        let now = office.now;
+        group.bench_function(BenchmarkId::new("nothing is due", calls), |bencher| {
+            bencher.iter(|| black_box(office.table.due(now)));
         });
     }
     group.finish();
-    let mut group = criterion.benchmark_group("nothing is due");
-    for calls in OCCUPANCY {
-        let mut table = table(calls, SlotOrder::First);
-        group.bench_function(BenchmarkId::from_parameter(calls), |bencher| bencher.iter(|| black_box(table.due(now))));
-    }
-    group.finish();
+}
+
+fn look(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("look");
-    let full = table(10_000, SlotOrder::First);
-    let slot = Slot::parse("105000").unwrap();
-    group.bench_function("find one of 10,000", |bencher| bencher.iter(|| black_box(full.find(&place(), &slot))));
-    let thousand = table(1_000, SlotOrder::First);
-    group.bench_function("list 1,000", |bencher| bencher.iter(|| black_box(thousand.calls(None))));
+    for calls in OCCUPANCY {
+        let office = Office::new(calls, SlotOrder::First);
+        let slot = Slot::parse("100025").unwrap();
+        group.bench_function(BenchmarkId::new("find a slot", calls), |bencher| {
+            bencher.iter(|| black_box(office.table.find(&place(), &slot)));
+        });
+    }
+    let thousand = Office::new(1_000, SlotOrder::First);
+    group.bench_function("list 1,000", |bencher| bencher.iter(|| black_box(thousand.table.calls(None))));
     group.finish();
 }
 
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(30);
-    targets = rules
+    targets = park, leave, expire, look
 }
 criterion_main!(benches);

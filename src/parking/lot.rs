@@ -28,7 +28,7 @@ pub(super) struct Lot {
 
 impl Lot {
     pub(super) fn new(plan: LotPlan) -> Lot {
-        let free = FreeSlots::all(plan.slots.len());
+        let free = FreeSlots::all(plan.slots.len(), plan.terms.slot_order);
         Lot { plan, free, waiting: BTreeSet::new(), last_taken: None }
     }
 
@@ -37,17 +37,16 @@ impl Lot {
     }
 
     pub(super) fn free_count(&self) -> usize {
-        self.free.by_number.len()
+        self.free.count()
     }
 
     /// The free slot that is next by the lot's order; `dice` decides a random one.
     pub(super) fn choose(&self, dice: u64) -> Option<(u32, Slot)> {
-        let index = match self.plan.terms.slot_order {
-            SlotOrder::First => self.free.lowest(),
-            SlotOrder::Next => self.free.after(self.last_taken),
-            SlotOrder::LongestFree => self.free.longest_idle(),
-            SlotOrder::Random => self.free.any(dice),
-        }?;
+        let from = match self.plan.terms.slot_order {
+            SlotOrder::Next => self.last_taken.map_or(0, |last| last.saturating_add(1)),
+            _ => 0,
+        };
+        let index = self.free.choose(from, dice)?;
         Some((index, self.plan.slots.get(index as usize)?.clone()))
     }
 
@@ -62,81 +61,91 @@ impl Lot {
     }
 }
 
-/// The free slots of a lot by index, kept so that each order finds its next one without a walk.
+/// The free slots of a lot by index, kept in the one way in which its order finds the next of them without a walk.
 #[derive(Debug)]
-struct FreeSlots {
-    by_number: BTreeSet<u32>,
-    by_idle: BTreeSet<(u64, u32)>,
-    /// When each slot came free, as a turn; 0 = never taken yet.
-    idle_since: Vec<u64>,
-    /// The free ones in no order, for the dice, and where each stands in it.
-    bag: Vec<u32>,
-    place_in_bag: Vec<usize>,
+enum FreeSlots {
+    ByNumber(BTreeSet<u32>),
+    /// The one that is free for longest in front. `since`: at which turn each came free; 0 = it was never taken.
+    ByIdleTime {
+        queue: BTreeSet<(u64, u32)>,
+        since: Vec<u64>,
+    },
+    /// In no order, for the dice. `place`: where each stands, if it is there.
+    Bag {
+        bag: Vec<u32>,
+        place: Vec<usize>,
+    },
 }
 
 impl FreeSlots {
-    fn all(count: usize) -> FreeSlots {
-        let indexes = || 0..u32::try_from(count).unwrap_or(u32::MAX);
-        FreeSlots {
-            by_number: indexes().collect(),
-            by_idle: indexes().map(|index| (0, index)).collect(),
-            idle_since: vec![0; count],
-            bag: indexes().collect(),
-            place_in_bag: (0..count).collect(),
-        }
-    }
-
-    fn lowest(&self) -> Option<u32> {
-        self.by_number.first().copied()
-    }
-
-    fn after(&self, last: Option<u32>) -> Option<u32> {
-        let from = last.map_or(0, |last| last.saturating_add(1));
-        self.by_number.range(from..).next().copied().or_else(|| self.lowest())
-    }
-
-    fn longest_idle(&self) -> Option<u32> {
-        self.by_idle.first().map(|(_, index)| *index)
-    }
-
-    fn any(&self, dice: u64) -> Option<u32> {
-        let count = self.bag.len() as u64;
-        let pick = dice.checked_rem(count)?;
-        self.bag.get(usize::try_from(pick).ok()?).copied()
-    }
-
-    fn take(&mut self, index: u32) {
-        if !self.by_number.remove(&index) {
-            return;
-        }
-        let at = index as usize;
-        if let Some(since) = self.idle_since.get(at) {
-            self.by_idle.remove(&(*since, index));
-        }
-        if let Some(place) = self.place_in_bag.get(at).copied() {
-            if place < self.bag.len() {
-                self.bag.swap_remove(place);
+    fn all(count: usize, order: SlotOrder) -> FreeSlots {
+        let indexes = 0..u32::try_from(count).unwrap_or(u32::MAX);
+        match order {
+            SlotOrder::First | SlotOrder::Next => FreeSlots::ByNumber(indexes.collect()),
+            SlotOrder::LongestFree => {
+                FreeSlots::ByIdleTime { queue: indexes.map(|index| (0, index)).collect(), since: vec![0; count] }
             }
-            if let Some(moved) = self.bag.get(place).copied() {
-                if let Some(slot) = self.place_in_bag.get_mut(moved as usize) {
-                    *slot = place;
+            SlotOrder::Random => FreeSlots::Bag { bag: indexes.collect(), place: (0..count).collect() },
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            FreeSlots::ByNumber(free) => free.len(),
+            FreeSlots::ByIdleTime { queue, .. } => queue.len(),
+            FreeSlots::Bag { bag, .. } => bag.len(),
+        }
+    }
+
+    /// The lowest from `from` on, or else the lowest of all; another where that is not the order.
+    fn choose(&self, from: u32, dice: u64) -> Option<u32> {
+        match self {
+            FreeSlots::ByNumber(free) => free.range(from..).next().or_else(|| free.first()).copied(),
+            FreeSlots::ByIdleTime { queue, .. } => queue.first().map(|(_, index)| *index),
+            FreeSlots::Bag { bag, .. } => {
+                let pick = dice.checked_rem(bag.len() as u64)?;
+                bag.get(usize::try_from(pick).ok()?).copied()
+            }
+        }
+    }
+
+    /// Nothing if it is taken already.
+    fn take(&mut self, index: u32) {
+        let at = index as usize;
+        match self {
+            FreeSlots::ByNumber(free) => drop(free.remove(&index)),
+            FreeSlots::ByIdleTime { queue, since } => {
+                if let Some(since) = since.get(at) {
+                    queue.remove(&(*since, index));
+                }
+            }
+            FreeSlots::Bag { bag, place } => {
+                let Some(here) = place.get(at).copied().filter(|here| bag.get(*here) == Some(&index)) else { return };
+                bag.swap_remove(here);
+                if let Some(moved) = bag.get(here).and_then(|moved| place.get_mut(*moved as usize)) {
+                    *moved = here;
                 }
             }
         }
     }
 
+    /// Nothing if it is free already.
     fn give_back(&mut self, index: u32, turn: u64) {
-        if !self.by_number.insert(index) {
-            return;
-        }
         let at = index as usize;
-        if let Some(since) = self.idle_since.get_mut(at) {
-            *since = turn;
-            self.by_idle.insert((turn, index));
-        }
-        if let Some(place) = self.place_in_bag.get_mut(at) {
-            *place = self.bag.len();
-            self.bag.push(index);
+        match self {
+            FreeSlots::ByNumber(free) => drop(free.insert(index)),
+            FreeSlots::ByIdleTime { queue, since } => {
+                if let Some(since) = since.get_mut(at).filter(|since| !queue.contains(&(**since, index))) {
+                    *since = turn;
+                    queue.insert((turn, index));
+                }
+            }
+            FreeSlots::Bag { bag, place } => {
+                if let Some(here) = place.get_mut(at).filter(|here| bag.get(**here) != Some(&index)) {
+                    *here = bag.len();
+                    bag.push(index);
+                }
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What people call things: slots, lots, domains, users.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -109,6 +110,12 @@ pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     let first = |c: char| c.is_alphanumeric() || matches!(c, '_' | '[' | ':');
     text.starts_with(first) && text.len() <= 255 && text.chars().all(plain)
+}
+
+/// As domains are kept, however they are written; nearly all are written so.
+pub(super) fn lowercase(text: &str) -> Cow<'_, str> {
+    let is_so = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_so { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
 /// A lot in its domain, written `main@example.com`.

@@ -195,6 +195,9 @@ impl Amendment {
     /// The lot's terms with these changes.
     #[must_use]
     pub fn apply(&self, terms: &Arc<Terms>) -> Arc<Terms> {
+        if *self == Amendment::default() {
+            return Arc::clone(terms);
+        }
         let Amendment { park_timeout, ringback, ringback_timeout, fallback, hold_music, announce } = self.clone();
         let mut own = Terms::clone(terms);
         own.park_timeout = park_timeout.unwrap_or(own.park_timeout);

@@ -47,9 +47,9 @@ class Sipp:
                 for key, name in {"calls": "TotalCallCreated", "well": "SuccessfulCall(C)", "failed": "FailedCall(C)"}.items()}
 
 
-def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20):
-    """Phones that dial `number` at a rate. `patience`: how long they stay, as shares of seconds, or for ever. With `slots`, number
-    is any of them."""
+def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20, at_once=3000):
+    """Phones that dial `number` at a rate, never more than `at_once`. `patience`: how long they stay, as shares of seconds, or for
+    ever. With `slots`, number is any of them."""
     labels = [str(10 + n) for n in range(len(patience))]
     waits = ""
     rest = 1.0
@@ -58,7 +58,7 @@ def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20
         rest -= share
     for label, seconds in zip(labels, patience):
         waits += f'  <label id="{label}"/>\n  <recv request="BYE" timeout="{int(seconds * 1000)}" ontimeout="91" next="93"/>\n'
-    words = [f"127.0.0.1:{switch.outside_port}", "-r", rate, "-l", 3000]
+    words = [f"127.0.0.1:{switch.outside_port}", "-r", rate, "-l", at_once]
     if most:
         words += ["-m", most]
     if slots:

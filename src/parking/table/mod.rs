@@ -25,7 +25,7 @@ pub use timeouts::Due;
 use super::call::{Call, CallId, Ended, Moment, Outcome, Party, Refusal};
 use super::lot::Lot;
 pub(crate) use super::lot::LotPlan;
-use super::names::{LotId, LotName, Slot};
+use super::names::{LotId, LotName, Slot, lowercase};
 use super::terms::{Amendment, Terms};
 
 /// Which lot is meant: by name, or by the slot alone, in the first of these domains that knows it.
@@ -143,15 +143,14 @@ impl Table {
     }
 
     pub fn set_label(&mut self, uuid: &str, label: &str) -> Option<Call> {
-        let id = self.id_here(uuid)?;
+        let id = self.call_here(uuid)?.id;
         self.update(id, |call| call.label = label.into());
         self.calls.get(&id).cloned()
     }
 
     /// The call of a leg of this FreeSWITCH.
-    fn id_here(&self, uuid: &str) -> Option<CallId> {
-        let call = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id))?;
-        call.is_here().then_some(call.id)
+    fn call_here(&self, uuid: &str) -> Option<&Call> {
+        self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).filter(|call| call.is_here())
     }
 
     /// The call in a slot, in whatever state.
@@ -213,23 +212,18 @@ impl Table {
 
     /// The lot that is meant. With a slot, a lot that has that slot.
     pub fn resolve(&self, place: &Where, slot: Option<&Slot>) -> Result<LotId, Refusal> {
-        let named_domain = place.lot.as_ref().and_then(|lot| lot.domain.as_deref());
-        let domains: Vec<&str> = match named_domain {
-            Some(domain) => vec![domain],
-            None => place.domains.iter().map(String::as_str).collect(),
-        };
+        let named_domain = place.lot.as_ref().and_then(|lot| lot.domain.as_ref());
+        let domains = named_domain.map_or(place.domains.as_slice(), std::slice::from_ref);
         let name = place.lot.as_ref().map(|lot| lot.name.as_str());
-        for domain in &domains {
-            if let Some(lot) = self.lot_in(domain, name, slot) {
-                return Ok(lot);
-            }
+        if let Some(lot) = domains.iter().find_map(|domain| self.lot_in(domain, name, slot)) {
+            return Ok(lot);
         }
         let in_domain = domains.first().map(|domain| format!("@{domain}")).unwrap_or_default();
         Err(match (slot, name) {
             (Some(slot), Some(name)) => Refusal::NoSuchSlot(format!("{slot} in lot {name}{in_domain}")),
             (Some(slot), None) => Refusal::NoSuchSlot(format!("{slot}{in_domain}")),
             (None, Some(name)) => Refusal::NoSuchLot(format!("{name}{in_domain}")),
-            (None, None) => Refusal::NoSuchLot(format!("in domain {}", domains.first().unwrap_or(&"?"))),
+            (None, None) => Refusal::NoSuchLot(format!("in domain {}", domains.first().map_or("?", String::as_str))),
         })
     }
 
@@ -245,8 +239,9 @@ impl Table {
     }
 
     fn lot_in(&self, domain: &str, name: Option<&str>, slot: Option<&Slot>) -> Option<LotId> {
-        let domain = domain.to_lowercase();
-        let tenant = self.tenants.get(domain.as_str());
+        let domain = lowercase(domain);
+        let found = self.tenants.get_key_value(&*domain);
+        let tenant = found.map(|(_, tenant)| tenant);
         let plans = || {
             let own = tenant.into_iter().flat_map(|tenant| tenant.lots.values()).map(|lot| &lot.plan);
             let templates = self.templates.iter().filter(|_| tenant.is_none());
@@ -263,14 +258,15 @@ impl Table {
             }
         };
         let named = |wanted: &str| plans().find(|plan| *plan.id.name == *wanted && has_slot(plan));
-        let found = match name {
+        let plan = match name {
             Some(name) => named(name),
             None => {
                 let default = self.default_lot.as_deref().and_then(named);
                 default.or_else(|| plans().find(has_slot))
             }
         }?;
-        Some(LotId { name: Arc::clone(&found.id.name), domain: domain.into() })
+        let domain = found.map_or_else(|| Arc::from(&*domain), |(domain, _)| Arc::clone(domain));
+        Some(LotId { name: Arc::clone(&plan.id.name), domain })
     }
 
     /// Makes a domain's copies of the template lots the first time it uses one.
@@ -291,8 +287,11 @@ impl Table {
             self.deadlines.insert((at, call.id));
         }
         self.by_uuid.insert(call.facts.uuid.clone(), call.id);
-        if !call.facts.parker.is_empty() {
-            *self.held_by_parker.entry(call.facts.parker.clone()).or_insert(0) += 1;
+        let parker = &call.facts.parker;
+        if let Some(held) = self.held_by_parker.get_mut(parker) {
+            *held += 1;
+        } else if !parker.is_empty() {
+            self.held_by_parker.insert(parker.clone(), 1);
         }
         self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().note(&call);
         self.touched.push(touched(&call));
@@ -318,8 +317,10 @@ impl Table {
     }
 
     fn end(&mut self, id: CallId, outcome: Outcome, now: Moment) -> Option<Ended> {
-        self.set_deadline(id, None);
-        let call = self.calls.remove(&id)?;
+        let mut call = self.calls.remove(&id)?;
+        if let Some(at) = call.deadline.take() {
+            self.deadlines.remove(&(at, id));
+        }
         self.by_uuid.remove(&call.facts.uuid);
         if let Some(held) = self.held_by_parker.get_mut(&call.facts.parker) {
             *held = held.saturating_sub(1);

@@ -96,15 +96,14 @@ impl Table {
 
     /// The parked leg is not in its slot any more. `None` if it had an outcome already, or never arrived.
     pub fn left(&mut self, uuid: &str, how: Left, now: Moment) -> Option<Ended> {
-        let id = self.id_here(uuid)?;
-        let reserved = self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Reserved | State::Expected));
-        let falling = self.calls.get(&id).is_some_and(|call| call.state == State::FallingBack);
+        let call = self.call_here(uuid)?;
+        let reserved = matches!(call.state, State::Reserved | State::Expected);
         let outcome = match how {
             Left::HungUp => Outcome::Abandoned,
-            Left::Moved if falling => Outcome::Fallback,
+            Left::Moved if call.state == State::FallingBack => Outcome::Fallback,
             Left::Moved => Outcome::Transferred,
         };
-        self.end(id, outcome, now).filter(|_| !reserved)
+        self.end(call.id, outcome, now).filter(|_| !reserved)
     }
 
     /// The slot to use, following `overflow-lot` from one full lot to the next, each at most once.

@@ -51,10 +51,9 @@ impl Table {
     /// A retriever and the parked caller hear each other: whatever else was going on, that is how it ended. `None` if it had
     /// ended already.
     pub fn connected(&mut self, uuid: &str, now: Moment) -> Option<Ended> {
-        let id = self.id_here(uuid)?;
-        let returning =
-            self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
-        self.end(id, if returning { Outcome::Returned } else { Outcome::Retrieved }, now)
+        let call = self.call_here(uuid)?;
+        let returning = matches!(call.state, State::Retrieving { returning: true, .. });
+        self.end(call.id, if returning { Outcome::Returned } else { Outcome::Retrieved }, now)
     }
 
     fn waiting_in(&self, place: &Where, newest: bool) -> Result<CallId, Refusal> {
