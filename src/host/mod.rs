@@ -17,6 +17,8 @@ pub(crate) mod guard;
 mod log;
 mod module;
 mod originate;
+#[cfg(feature = "planted")]
+mod planted;
 mod scheduler;
 mod session;
 mod text;

@@ -38,7 +38,7 @@ pub(crate) struct Tally {
 }
 
 /// One tally for each lot and day, the newest day first.
-pub(super) fn tally(records: &[Record], refused: &[Refused], service_level: u32) -> Vec<Tally> {
+pub(crate) fn tally(records: &[Record], refused: &[Refused], service_level: u32) -> Vec<Tally> {
     let mut groups: BTreeMap<(String, String, String), (Vec<&Record>, u64)> = BTreeMap::new();
     let key = |at: i64, domain: &str, lot: &str| (day_of(at), domain.to_owned(), lot.to_owned());
     for record in records {

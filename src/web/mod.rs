@@ -19,6 +19,8 @@ pub(crate) use metrics::Meter;
 use crate::attendant::{self, Notice, What, Witness};
 use access::Tokens;
 use server::Server;
+#[cfg(feature = "fuzzing")]
+pub(crate) use {access::Tokens as TokenFile, routes::router};
 
 /// The server that runs, with the settings it runs on.
 static SERVER: Mutex<Option<(Settings, Server)>> = Mutex::new(None);
