@@ -5,7 +5,7 @@ MODULE := target/release/libmod_callpark.so
 FREESWITCH_PREFIX ?= $(shell scripts/find-freeswitch)
 export FREESWITCH_PREFIX
 
-.PHONY: help build test lint rules abi live page soak run bench install uninstall clean needs test-needs
+.PHONY: help build test lint rules fuzz sanitize abi live page soak run bench install uninstall clean needs test-needs
 
 help: ## this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -13,20 +13,30 @@ help: ## this
 build: needs ## the module: target/release/libmod_callpark.so
 	$(CARGO) build --release
 
-test: test-needs lint rules abi live page ## everything, on what is installed here
+test: test-needs lint rules fuzz sanitize abi live page ## everything, on what is installed here
 
 lint: needs
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 
-rules: needs ## unit and property tests, no FreeSWITCH
+rules: needs ## unit and property tests, simulated calls, panics on purpose; no FreeSWITCH
 	$(CARGO) test --workspace
 	PROPTEST_CASES=100000 $(CARGO) test --release --test rules no_sequence
+	RUST_BACKTRACE=0 $(CARGO) test --profile planted --features planted --test panics
+
+fuzz: test-needs ## random text against every parser, for SECONDS (60) each, and bugs on purpose that it must find
+	scripts/fuzz $(or $(SECONDS),60)
+
+sanitize: test-needs ## the module under the address, leak and thread sanitizer, the rules under Miri, and bugs on purpose
+	scripts/sanitize
 
 abi: needs ## our headers against those of every installed FreeSWITCH
 	scripts/prove-abi
 
 live: test-needs build ## real calls on a real FreeSWITCH
+	@[ -z "$(FREESWITCH_PREFIX)" ] || $(CARGO) build --profile planted --features planted
 	CALLPARK_MODULE=$(MODULE) scripts/test-live
 
 page: test-needs build ## the dashboard in a browser

@@ -22,6 +22,7 @@
 //! | `register` | which call is in which slot, in the database: for the next start, and for the other nodes | `records`, `attendant` and below |
 //! | `web` | dashboard, JSON API, metrics | `records`, `attendant` and below |
 //! | `module` | the exported table, load, shutdown | all; nobody uses it |
+//! | `fuzzing` | a door for `tests/fuzz`, in no release build | all; nobody uses it |
 #![deny(unsafe_code)]
 
 #[cfg(not(panic = "unwind"))]
@@ -36,6 +37,8 @@ pub mod config;
 mod events;
 #[allow(unsafe_code)]
 mod ffi;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[allow(unsafe_code)]
 mod host;
 #[allow(unsafe_code, reason = "the one exported symbol")]

@@ -5,6 +5,8 @@ mod retrieve;
 mod slot;
 mod words;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use words::{Asked, retrieve_order, slot_order};
 pub(crate) use words::{park_order, shown};
 
 use std::sync::Arc;
@@ -33,4 +35,8 @@ fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<Attendant>, &Leg<'_>) -> Verdict) 
             leg.set_var("callpark_result", "invalid");
         }
     }
+}
+
+fn after_bug(leg: Leg<'_>) -> bool {
+    attendant::on_duty().is_none_or(|attendant| attendant.after_bug(&leg))
 }

@@ -20,4 +20,8 @@ impl Application for Park {
             Err(why) => attendant.invalid(leg, "callpark_park", why),
         });
     }
+
+    fn after_bug(leg: Leg<'_>) -> bool {
+        super::after_bug(leg)
+    }
 }

@@ -32,6 +32,10 @@ impl Application for Retrieve {
             }
         });
     }
+
+    fn after_bug(leg: Leg<'_>) -> bool {
+        super::after_bug(leg)
+    }
 }
 
 fn retrieve(attendant: &Attendant, leg: &Leg<'_>, data: &str) -> Verdict {

@@ -19,4 +19,8 @@ impl Application for AtSlot {
             Err(why) => attendant.invalid(leg, "callpark_slot", why),
         });
     }
+
+    fn after_bug(leg: Leg<'_>) -> bool {
+        super::after_bug(leg)
+    }
 }

@@ -4,7 +4,7 @@
 use crate::parking::Call;
 
 /// Puts values in for `${name}`; what has no value becomes nothing.
-pub(super) fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+pub(crate) fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -37,13 +37,13 @@ pub(super) fn fact(call: &Call, name: &str) -> Option<String> {
 }
 
 /// Text that stands for one thing in a dial string and cannot begin another.
-pub(super) fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '*' | '#' | '@' | '/' | ':');
     !text.is_empty() && text.len() <= 255 && text.chars().all(plain)
 }
 
 /// Text as one word of a command, in a URL, in quotes or not: percent-encoded, but for what is no more than itself everywhere.
-pub(super) fn one_word(text: &str) -> String {
+pub(crate) fn one_word(text: &str) -> String {
     let mut word = String::new();
     for byte in text.bytes() {
         match byte {

@@ -6,6 +6,7 @@
 
 mod ask;
 mod bounce;
+mod bug;
 mod cluster;
 mod company;
 mod consult;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::{self, Config, Fault};
-use crate::host::{self, Leg, Located};
+use crate::host::{self, Leg, Located, guard};
 use crate::parking::{
     Call, Destination, Layout, Look, LotId, LotLook, LotName, LotView, Moment, Pick, Refusal, Slot, State, Table,
     Touched, Where,
@@ -47,6 +48,11 @@ pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;
 pub(crate) use rows::{CallRow, LotRow};
 pub(crate) use tell::Verdict;
+#[cfg(feature = "fuzzing")]
+pub(crate) use {
+    fill::{filled_in, is_address, one_word},
+    recover::read_stay,
+};
 
 /// Calls that are copied for a listing while the table is locked, before others get their turn.
 const AT_ONCE: usize = 100;
@@ -178,7 +184,7 @@ impl Attendant {
         };
         if !touched.is_empty() {
             for witness in &self.witnesses {
-                witness.touched(self, &touched);
+                guard::fence("witness", (), || witness.touched(self, &touched));
             }
             self.save_changed(&touched);
         }
@@ -187,8 +193,15 @@ impl Attendant {
 
     fn notify(&self, notice: &Notice<'_>) {
         for witness in &self.witnesses {
-            witness.saw(notice);
+            // What one of them cannot do, the others do all the same.
+            guard::fence("witness", (), || witness.saw(notice));
         }
+    }
+
+    /// What must be true of the table at any moment; see [`Table::check`].
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.table.lock().check()
     }
 
     pub(crate) fn faults(&self) -> Vec<Fault> {

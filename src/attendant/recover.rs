@@ -76,6 +76,17 @@ impl Stay {
     }
 }
 
+/// What a stay says at a moment: lot, slot, and what is left of its times.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_stay(
+    text: &str,
+    epoch_ms: i64,
+    longest: Duration,
+) -> Option<(Option<LotName>, Option<Slot>, Saved)> {
+    let stay: Stay = serde_json::from_str(text).ok()?;
+    Some((LotName::parse(&stay.lot), Slot::parse(&stay.slot), stay.left(epoch_ms, longest)))
+}
+
 impl Attendant {
     /// A leg that was parked when FreeSWITCH died goes back into its slot, whatever its dialplan says. `None`: it was not.
     pub(crate) fn resume(&self, leg: &Leg<'_>) -> Option<Verdict> {

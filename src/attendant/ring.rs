@@ -25,14 +25,27 @@ pub(super) struct Rings {
 }
 
 impl Rings {
-    /// Runs `ring` on a thread of its own. False if the system has no thread to give.
-    pub(super) fn spawn(&self, uuid: &str, ring: impl FnOnce(&Cancel) + Send + 'static) -> bool {
+    /// Runs `ring` on a thread of its own, and `failed` if it panics. False if the system has no thread to give.
+    pub(super) fn spawn(
+        &self,
+        uuid: &str,
+        ring: impl FnOnce(&Cancel) + Send + 'static,
+        failed: impl FnOnce() + Send + 'static,
+    ) -> bool {
         let cancel = Arc::new(Cancel::default());
         if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
             before.cancel();
         }
         let name = "callpark-ring".to_owned();
-        let body = move || guard::fence("ring back", (), || ring(&cancel));
+        let body = move || {
+            let done = guard::fence("ring back", false, || {
+                ring(&cancel);
+                true
+            });
+            if !done {
+                guard::fence("failed ring back", (), failed);
+            }
+        };
         match std::thread::Builder::new().name(name).spawn(body) {
             Ok(thread) => {
                 let mut threads = self.threads.lock();
@@ -98,7 +111,24 @@ impl Attendant {
         }
     }
 
+    /// A bug that shows here keeps neither that call nor another from what is due next.
     pub(super) fn act(self: &Arc<Self>, due: Due) {
+        let about = due.clone();
+        let done = guard::fence("due", false, || {
+            self.carry_out(due);
+            true
+        });
+        match about {
+            _ if done => {}
+            Due::RingBack(call) => {
+                drop(self.change(|table, now| table.ring_failed(&call.facts.uuid, call.attempt, now)))
+            }
+            Due::Fallback(call) => drop(self.change(|table, now| table.fallback_failed(&call.facts.uuid, now))),
+            Due::Lost(_) | Due::Lapsed(_) => {}
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, due: Due) {
         match due {
             Due::RingBack(call) => self.ring_back(call),
             Due::Fallback(call) => {
@@ -126,8 +156,8 @@ impl Attendant {
     }
 
     fn ring_back(self: &Arc<Self>, call: Call) {
-        let attendant = Arc::clone(self);
-        let (uuid, attempt) = (call.facts.uuid.clone(), call.attempt);
+        let (attendant, in_vain) = (Arc::clone(self), Arc::clone(self));
+        let (uuid, attempt, failed) = (call.facts.uuid.clone(), call.attempt, call.clone());
         if let Some(leg) = Located::find(&uuid) {
             self.notify(&Notice {
                 call: Some(&call),
@@ -137,7 +167,8 @@ impl Attendant {
             });
         }
         log::info!("ring back {attempt} of {uuid} in slot {} of {}", call.facts.slot, call.facts.lot);
-        let spawned = self.rings.spawn(&uuid, move |cancel| attendant.ring_for(&call, cancel));
+        let ring = move |cancel: &Cancel| attendant.ring_for(&call, cancel);
+        let spawned = self.rings.spawn(&uuid, ring, move || in_vain.unanswered(&failed, "a bug"));
         if !spawned {
             self.change(|table, now| table.ring_failed(&uuid, attempt, now));
         }
@@ -212,7 +243,8 @@ impl Attendant {
         let (uuid, dial, phrase) = (uuid.to_owned(), dial_user(parker), phrase.to_owned());
         let (party, terms) = (party.clone(), Arc::clone(terms));
         let Some(attendant) = super::on_duty() else { return false };
-        self.rings.spawn(&uuid.clone(), move |cancel| {
+        let (in_vain, of) = (Arc::clone(&attendant), uuid.clone());
+        let ring = move |cancel: &Cancel| {
             let answered = dial.ok_or_else(|| "UNALLOCATED_NUMBER".to_owned()).and_then(|dial| {
                 call_phone(&Phone { dial, party: &party, prefix, terms: &terms }, &[("callpark_join", &uuid)], cancel)
             });
@@ -228,6 +260,9 @@ impl Attendant {
             if !reached && !cancel.cancelled() {
                 attendant.mailboxes.post(&uuid, Letter::NoAnswer);
             }
+        };
+        self.rings.spawn(&of.clone(), ring, move || {
+            in_vain.mailboxes.post(&of, Letter::NoAnswer);
         })
     }
 }

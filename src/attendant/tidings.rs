@@ -114,7 +114,9 @@ impl Attendant {
     fn start(&self, page: Page) {
         let Some(attendant) = on_duty() else { return };
         let key = format!("page {}", page.dial);
-        self.rings.spawn(&key.clone(), move |cancel| {
+        let key_of = key.clone();
+        let (in_vain, dial) = (Arc::clone(&attendant), page.dial.clone());
+        let call = move |cancel: &Cancel| {
             let answered = call_up(&page, cancel);
             attendant.rings.over(&key, cancel);
             let speaks = match answered {
@@ -133,7 +135,8 @@ impl Attendant {
             if !speaks && !cancel.cancelled() {
                 attendant.page_over(&page.dial);
             }
-        });
+        };
+        self.rings.spawn(&key_of, call, move || in_vain.page_over(&dial));
     }
 
     fn page_over(&self, dial: &str) {

@@ -61,7 +61,10 @@ impl Attendant {
                 self.bridge(leg, other, &call.facts.caller, &taker, &mut || self.connected(leg, other, call, retriever))
             }
         };
-        if !talked {
+        if let Some(other) = other.as_ref().filter(|_| talked) {
+            // If a bug kept it from being noted as they met.
+            self.connected(leg, other, call, retriever);
+        } else {
             log::warn!("{} could not be connected with {uuid} in slot {}", retriever.uuid, call.facts.slot);
             self.give_up(call, retriever, other.as_deref());
         }

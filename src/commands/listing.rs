@@ -122,7 +122,7 @@ fn table<R: Row>(rows: &[R]) -> String {
 }
 
 /// Control characters spelled out, so that a caller's name cannot write on the operator's terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 

@@ -172,7 +172,7 @@ pub(crate) fn completions() -> Completions {
 fn answer(attendant: &Arc<Attendant>, line: &str) -> String {
     let words = match Words::split(line) {
         Ok(words) => words,
-        Err(why) => return format!("-ERR {why}\n"),
+        Err(why) => return refusal(&why),
     };
     let (name, words) = words.first();
     let Some(verb) = VERBS.iter().find(|verb| name == Some(verb.name)) else {
@@ -182,8 +182,13 @@ fn answer(attendant: &Arc<Attendant>, line: &str) -> String {
     match (verb.run)(attendant, words) {
         Ok(text) => text,
         Err(Wrong::Usage) => format!("-USAGE: {}\n", usage(verb)),
-        Err(Wrong::Error(why)) => format!("-ERR {}\n", why.replace(['\r', '\n'], " ")),
+        Err(Wrong::Error(why)) => refusal(&why),
     }
+}
+
+/// On one line, and nothing in it acts on a terminal: it may quote what somebody sent.
+fn refusal(why: &str) -> String {
+    format!("-ERR {}\n", listing::printable(&why.replace(['\r', '\n'], " ")))
 }
 
 fn usage(verb: &Verb) -> String {
@@ -196,5 +201,13 @@ fn help(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
         [] => Ok(VERBS.iter().map(line).collect()),
         [name] => VERBS.iter().find(|verb| verb.name == *name).map(line).ok_or(Wrong::Usage),
         _ => Err(Wrong::Usage),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_refusal_cannot_write_on_the_terminal() {
+        assert_eq!(super::refusal("no such channel \u{1b}[2J\n"), "-ERR no such channel \\u{1b}[2J \n");
     }
 }

@@ -16,6 +16,9 @@ pub(crate) trait Application {
     const SYNTAX: &'static CStr;
 
     fn run(leg: Leg<'_>, data: &str);
+
+    /// It panicked, which is a bug: nobody may be lost by it. True if the leg needs it no more.
+    fn after_bug(leg: Leg<'_>) -> bool;
 }
 
 /// Registers `A` with the module's interfaces. False if the host has no memory for it.
@@ -33,12 +36,21 @@ pub(crate) fn add_application<A: Application>(interfaces: &mut Interfaces<'_>) -
 }
 
 unsafe extern "C" fn trampoline<A: Application>(session: *mut ffi::switch_core_session_t, data: *const c_char) {
-    fence(A::NAME.to_str().unwrap_or("application"), (), || {
-        // SAFETY: the core calls this on the session's own thread, so the session outlives the call
-        // (switch_core_session.c), and data is NULL or a C string for as long.
-        let (leg, data) = unsafe { (Leg::running(session), from_c(data)) };
-        if let Some(leg) = leg {
-            A::run(leg, data.as_deref().unwrap_or(""));
+    // Once more if it panics: its own way of going on is better for the leg than what the dialplan has after it.
+    for _ in 0..2 {
+        let done = fence(A::NAME.to_str().unwrap_or("application"), false, || {
+            // SAFETY: the core calls this on the session's own thread, so the session outlives the call
+            // (switch_core_session.c), and data is NULL or a C string for as long.
+            let (leg, data) = unsafe { (Leg::running(session), from_c(data)) };
+            if let Some(leg) = leg {
+                A::run(leg, data.as_deref().unwrap_or(""));
+            }
+            true
+        });
+        // SAFETY: as above.
+        let settled = done || fence("after a bug", false, || unsafe { Leg::running(session) }.is_none_or(A::after_bug));
+        if settled {
+            return;
         }
-    });
+    }
 }

@@ -63,20 +63,27 @@ impl Database {
     /// Each row of the answer is told, as texts; NULL is `None`.
     pub(crate) fn query(&self, sql: &str, row: &mut dyn FnMut(&[Option<String>])) -> Result<(), String> {
         let sql = to_c(sql);
-        let mut row = row;
+        let mut rows = Rows { told: row, bug: false };
         let mut error = ptr::null_mut();
-        // SAFETY: as above; the callback is only called from within the call, while `row` is here.
-        unsafe {
+        // SAFETY: as above; the callback is only called from within the call, while `rows` is here.
+        let answer = unsafe {
             let status = ffi::switch_cache_db_execute_sql_callback(
                 self.handle.as_ptr(),
                 sql.as_ptr(),
                 Some(on_row),
-                ptr::from_mut(&mut row).cast(),
+                ptr::from_mut(&mut rows).cast(),
                 &mut error,
             );
             outcome(status, error)
-        }
+        };
+        // Half an answer is none.
+        if rows.bug { Err("a bug; see the log".into()) } else { answer }
     }
+}
+
+struct Rows<'a> {
+    told: &'a mut dyn FnMut(&[Option<String>]),
+    bug: bool,
 }
 
 /// # Safety
@@ -105,14 +112,15 @@ unsafe extern "C" fn on_row(
     values: *mut *mut c_char,
     _names: *mut *mut c_char,
 ) -> c_int {
-    fence("database row", (), || {
+    // SAFETY: `place` is what `query` put there.
+    let rows = unsafe { &mut *place.cast::<Rows<'_>>() };
+    let told = fence("database row", false, || {
         let count = usize::try_from(count).unwrap_or(0);
-        // SAFETY: the core hands as many values as it says, each NULL or a C string; `place` is what `query` put there.
-        unsafe {
-            let values = (0..count).map(|at| from_c(*values.add(at))).collect::<Vec<_>>();
-            let row = &mut *place.cast::<&mut dyn FnMut(&[Option<String>])>();
-            row(&values);
-        }
+        // SAFETY: the core hands as many values as it says, each NULL or a C string.
+        let values = unsafe { (0..count).map(|at| from_c(*values.add(at))).collect::<Vec<_>>() };
+        (rows.told)(&values);
+        true
     });
+    rows.bug |= !told;
     0
 }

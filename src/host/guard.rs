@@ -13,16 +13,32 @@ pub(crate) fn caught() -> u64 {
 
 /// Runs `f`; if it panics, logs it with the name of what was running and answers with `instead`.
 pub(crate) fn fence<T>(name: &str, instead: T, f: impl FnOnce() -> T) -> T {
-    match catch_unwind(AssertUnwindSafe(f)) {
+    let fenced = || {
+        #[cfg(feature = "planted")]
+        let _planted = super::planted::at(name);
+        f()
+    };
+    match catch_unwind(AssertUnwindSafe(fenced)) {
         Ok(value) => value,
         Err(panic) => {
-            CAUGHT.fetch_add(1, Ordering::Relaxed);
-            let words = words(&*panic);
-            // The log call could panic too, and nothing may leave here but a value.
-            let _ = catch_unwind(|| log::error!("bug in mod_callpark: {name} panicked: {words}"));
+            note(name, &*panic);
             instead
         }
     }
+}
+
+/// Where a panic is caught otherwise than by [`fence`]; see [`note`].
+pub(crate) fn passed(_name: &str) {
+    #[cfg(feature = "planted")]
+    drop(super::planted::at(_name));
+}
+
+/// Counts and logs a panic that was caught while `name` was running.
+pub(crate) fn note(name: &str, panic: &(dyn Any + Send)) {
+    CAUGHT.fetch_add(1, Ordering::Relaxed);
+    let words = words(panic);
+    // The log call could panic too, and nothing may leave here but a value.
+    let _ = catch_unwind(|| log::error!("bug in mod_callpark: {name} panicked: {words}"));
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

@@ -19,6 +19,8 @@ mod listen;
 mod log;
 mod module;
 mod originate;
+#[cfg(feature = "planted")]
+mod planted;
 mod scheduler;
 mod session;
 mod stream;

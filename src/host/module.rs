@@ -55,17 +55,22 @@ unsafe extern "C" fn load<L: Lifecycle>(
     pool: *mut ffi::switch_memory_pool_t,
 ) -> ffi::switch_status_t {
     super::log::install();
-    let status = fence("load", Status::Failed, || {
+    let status = fence("load", None, || {
         // SAFETY: the loader hands a pool and a place for the interface; both outlive the call.
         let made = unsafe { ffi::switch_loadable_module_create_module_interface(pool, L::NAME.as_ptr()) };
         if made.is_null() {
-            return Status::Failed;
+            return Some(Status::Failed);
         }
         // SAFETY: as above.
         unsafe { *module = made };
-        L::load(&mut Interfaces { module: made, _lent: PhantomData })
+        Some(L::load(&mut Interfaces { module: made, _lent: PhantomData }))
     });
-    to_host(status)
+    // The code of a module that could not be loaded is taken away: nothing may be left running in it.
+    let undo = || {
+        fence("undone load", Status::Stay, L::shutdown);
+        Status::Failed
+    };
+    to_host(status.unwrap_or_else(undo))
 }
 
 unsafe extern "C" fn shutdown<L: Lifecycle>() -> ffi::switch_status_t {

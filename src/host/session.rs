@@ -430,8 +430,8 @@ fn asking(listener: &mut &mut dyn Listener) -> ffi::switch_input_args_t {
 
 /// # Safety
 /// `place` is what [`asking`] put there, of a call that has not come back.
-unsafe fn ask(place: *mut c_void, question: impl FnOnce(&mut dyn Listener) -> Heard) -> HostStatus {
-    let heard = fence("listener", Heard::Stop, || {
+unsafe fn ask(name: &str, place: *mut c_void, question: impl FnOnce(&mut dyn Listener) -> Heard) -> HostStatus {
+    let heard = fence(name, Heard::Stop, || {
         // SAFETY: by this function's contract.
         let listener = unsafe { &mut *place.cast::<&mut dyn Listener>() };
         question(*listener)
@@ -448,7 +448,7 @@ unsafe extern "C" fn on_frame(
     user_data: *mut c_void,
 ) -> HostStatus {
     // SAFETY: the core calls this from within the very call that `asking` was for.
-    unsafe { ask(user_data, |listener| listener.frame()) }
+    unsafe { ask("listener frame", user_data, |listener| listener.frame()) }
 }
 
 unsafe extern "C" fn on_input(
@@ -465,7 +465,7 @@ unsafe extern "C" fn on_input(
     unsafe {
         let Some(dtmf) = input.cast::<ffi::switch_dtmf_t>().as_ref() else { return HostStatus::SWITCH_STATUS_SUCCESS };
         let key = char::from(dtmf.digit.to_ne_bytes()[0]);
-        ask(buf, |listener| listener.key(key))
+        ask("listener key", buf, |listener| listener.key(key))
     }
 }
 
@@ -485,20 +485,16 @@ unsafe extern "C" fn on_message(
     _session: *mut ffi::switch_core_session_t,
     message: *mut ffi::switch_core_session_message_t,
 ) -> HostStatus {
-    fence("bridge message", (), || {
-        // SAFETY: the core hands a message that lives through the call.
-        let kind = unsafe { message.as_ref() }.map(|message| message.message_id);
-        let pending = PENDING.get().cast::<Pending<'_>>();
-        if kind != Some(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_BRIDGE) {
-            return;
-        }
+    // SAFETY: the core hands a message that lives through the call.
+    let kind = unsafe { message.as_ref() }.map(|message| message.message_id);
+    if kind == Some(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_BRIDGE) {
         // SAFETY: not null only while `bridge` on this very thread waits, which keeps what it points to.
-        if let Some(pending) = unsafe { pending.as_mut() } {
-            if !pending.asked {
-                pending.asked = true;
-                pending.talked = (pending.connected)();
-            }
+        if let Some(pending) = unsafe { PENDING.get().cast::<Pending<'_>>().as_mut() }.filter(|pending| !pending.asked)
+        {
+            pending.asked = true;
+            // They do hear each other, whatever a bug in there says.
+            pending.talked = fence("bridge message", true, || (pending.connected)());
         }
-    });
+    }
     HostStatus::SWITCH_STATUS_SUCCESS
 }

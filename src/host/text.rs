@@ -4,6 +4,8 @@ use std::ffi::{CStr, CString, c_char};
 
 /// For the host. A NUL inside would end the text early there, so it becomes U+FFFD: text from callers is data.
 pub(super) fn to_c(text: &str) -> CString {
+    #[cfg(feature = "planted")]
+    super::planted::step();
     match CString::new(text) {
         Ok(text) => text,
         Err(_) => CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default(),

@@ -14,6 +14,11 @@ pub(crate) use queue::Records;
 pub(crate) use record::{Of, Record, Refused};
 pub(crate) use stats::{Tally, local_time};
 pub(crate) use store::{Store, number, word};
+#[cfg(feature = "fuzzing")]
+pub(crate) use {
+    stats::tally,
+    store::{quoted, read as read_row},
+};
 
 use crate::attendant::{Notice, What, Witness};
 use crate::host;

@@ -38,7 +38,7 @@ pub(crate) struct Tally {
 }
 
 /// One tally for each lot and day, the newest day first.
-pub(super) fn tally(records: &[Record], refused: &[Refused], service_level: u32) -> Vec<Tally> {
+pub(crate) fn tally(records: &[Record], refused: &[Refused], service_level: u32) -> Vec<Tally> {
     let mut groups: BTreeMap<(String, String, String), (Vec<&Record>, u64)> = BTreeMap::new();
     let key = |at: i64, domain: &str, lot: &str| (day_of(at), domain.to_owned(), lot.to_owned());
     for record in records {
@@ -83,8 +83,9 @@ fn count(records: &[&Record], service_level: u32) -> Tally {
         tally.waits[class] += 1;
     }
     if !waits.is_empty() {
-        let count = i64::try_from(waits.len()).unwrap_or(i64::MAX);
-        tally.wait_mean_ms = waits.iter().sum::<i64>() / count;
+        // Rows are whatever the database has.
+        let sum: i128 = waits.iter().map(|wait| i128::from(*wait)).sum();
+        tally.wait_mean_ms = i64::try_from(sum / waits.len() as i128).unwrap_or(i64::MAX);
         tally.wait_median_ms = rank(&waits, 50);
         tally.wait_p95_ms = rank(&waits, 95);
         tally.wait_longest_ms = rank(&waits, 100);
@@ -162,6 +163,13 @@ mod tests {
         assert_eq!(day.in_time, Some(12.0 / 21.0));
         assert_eq!((day.busiest_hour, day.by_hour[12], day.by_hour[13]), (Some(12), 20, 1));
         assert_eq!(day.waits, [2, 4, 6, 8, 0, 0, 1]);
+    }
+
+    #[test]
+    fn rows_that_nobody_can_have_written_are_counted_all_the_same() {
+        let tallies = tally(&[record(i64::MAX, "retrieved", i64::MIN), record(i64::MAX, "x", i64::MAX)], &[], 60);
+        let [day] = tallies.as_slice() else { panic!("{tallies:?}") };
+        assert_eq!((day.parked, day.wait_mean_ms, day.in_time), (2, i64::MAX, Some(0.0)));
     }
 
     #[test]

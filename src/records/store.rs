@@ -174,7 +174,7 @@ impl Store {
 }
 
 /// A text as SQL writes it; as long as the longest column at most.
-fn quoted(value: &str, backslash_escapes: bool) -> String {
+pub(crate) fn quoted(value: &str, backslash_escapes: bool) -> String {
     let short: String = value.chars().take(1000).filter(|c| *c != '\0').collect();
     let doubled = short.replace('\'', "''");
     format!("'{}'", if backslash_escapes { doubled.replace('\\', "\\\\") } else { doubled })
@@ -188,7 +188,7 @@ pub(crate) fn number(row: &[Option<String>], at: usize) -> i64 {
     word(row, at).parse().unwrap_or(0)
 }
 
-fn read(row: &[Option<String>]) -> Record {
+pub(crate) fn read(row: &[Option<String>]) -> Record {
     Record {
         uuid: word(row, 0),
         parked_at: number(row, 1),

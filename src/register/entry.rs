@@ -94,7 +94,7 @@ impl Entry {
 }
 
 /// A row, or `None` if it was never one of ours. `clock`: the database's, in milliseconds since 1970.
-pub(super) fn read(row: &[Option<String>], clock: i64) -> Option<Absent> {
+pub(crate) fn read(row: &[Option<String>], clock: i64) -> Option<Absent> {
     let since = |at: i64| Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let due = number(row, 8);
     Some(Absent {

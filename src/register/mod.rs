@@ -23,6 +23,8 @@ use crate::parking::{Absent, Call, Moment, Touched};
 use clerk::Clerk;
 use desk::{Desk, Order, Standing};
 use entry::Entry;
+#[cfg(feature = "fuzzing")]
+pub(crate) use entry::read as read_row;
 
 /// For how long a caller waits for the database before this node decides alone.
 const PATIENCE: Duration = Duration::from_secs(1);

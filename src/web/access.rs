@@ -10,21 +10,21 @@ type Hash = [u8; 32];
 
 /// A token's rights.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Rights {
-    pub(super) view: bool,
-    pub(super) act: bool,
+pub(crate) struct Rights {
+    pub(crate) view: bool,
+    pub(crate) act: bool,
     /// `None`: every domain.
-    pub(super) domain: Option<String>,
+    pub(crate) domain: Option<String>,
 }
 
 impl Rights {
-    pub(super) fn see(&self, domain: &str) -> bool {
-        self.domain.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(domain))
+    pub(crate) fn see(&self, domain: &str) -> bool {
+        self.domain.as_ref().is_none_or(|own| *own == domain.to_lowercase())
     }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Tokens(Vec<(Hash, Rights)>);
+pub(crate) struct Tokens(Vec<(Hash, Rights)>);
 
 impl Tokens {
     /// The error names the line, never what is in it.
@@ -37,7 +37,7 @@ impl Tokens {
         Tokens::parse(&fs::read_to_string(file).map_err(|why| wrong(&why))?).map_err(|why| wrong(&why))
     }
 
-    fn parse(text: &str) -> Result<Tokens, String> {
+    pub(crate) fn parse(text: &str) -> Result<Tokens, String> {
         let lines =
             text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
         let tokens = lines.map(|(line, number)| read_line(line).map_err(|why| format!("line {number}: {why}")));
@@ -49,7 +49,7 @@ impl Tokens {
     }
 
     /// What the bearer of `token` may do. Every token is compared, whichever fits.
-    pub(super) fn rights(&self, token: &str) -> Option<Rights> {
+    pub(crate) fn rights(&self, token: &str) -> Option<Rights> {
         let given = hash(token);
         let mut found = None;
         for (hash, rights) in &self.0 {
@@ -112,6 +112,13 @@ mod tests {
         let empty = tokens.rights("").unwrap();
         assert!(empty.view && !empty.act && empty.see("other.com"), "the hash is that of the empty text");
         assert_eq!(tokens.rights("reception-012345678"), None);
+    }
+
+    #[test]
+    fn a_domain_is_the_same_in_capitals_of_any_script() {
+        let tokens = Tokens::parse("reception-0123456789 view B\u{dc}RO.test").unwrap();
+        let rights = tokens.rights("reception-0123456789").unwrap();
+        assert!(rights.see("b\u{fc}ro.test") && rights.see("B\u{dc}RO.TEST") && !rights.see("buro.test"));
     }
 
     #[test]

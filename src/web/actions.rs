@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::routes::{Actor, Failure, away};
 use crate::attendant::{self, CallRow};
-use crate::host;
+use crate::host::{self, guard};
 use crate::parking::{Destination, Slot};
 
 /// Characters of a label; the page cuts there too.
@@ -36,8 +36,8 @@ pub(super) async fn act(
     let body = body.map_err(|why| Failure::unread(why.status(), &why.body_text()))?;
     let Json(asked) = body.unwrap_or_default();
     // A destination is looked up in a dialplan that may be on another machine.
-    let work = tokio::task::spawn_blocking(move || carry_out(&domain, &slot, &action, &asked));
-    work.await.map_err(|_| Failure::unavailable("a bug; see the log".into()))?.map(Json)
+    let work = move || guard::fence("http work", Err(Failure::bug()), || carry_out(&domain, &slot, &action, &asked));
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::bug())?.map(Json)
 }
 
 fn carry_out(domain: &str, slot: &str, action: &str, asked: &Asked) -> Result<CallRow, Failure> {

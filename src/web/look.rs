@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::routes::{Failure, Viewer, away};
 use crate::attendant::{self, CallRow, LotRow};
-use crate::host;
+use crate::host::{self, guard};
 use crate::records::{self, Of};
 
 /// A lot with more slots is shown by its calls alone.
@@ -94,11 +94,15 @@ pub(super) async fn history(Viewer(rights): Viewer, asked: Result<Query<Count>, 
 async fn from_the_records<T: Serialize + Send + 'static>(
     read: impl FnOnce(&records::Records) -> Result<T, String> + Send + 'static,
 ) -> Response {
-    let work = tokio::task::spawn_blocking(move || records::kept().ok_or_else(away).map(|records| read(&records)));
-    match work.await {
-        Ok(Ok(Ok(found))) => Json(found).into_response(),
-        Ok(Ok(Err(why))) => Failure::unavailable(why).into_response(),
-        Ok(Err(away)) => away.into_response(),
-        Err(_) => Failure::unavailable("a bug; see the log".into()).into_response(),
+    let work = move || {
+        let found = || {
+            let records = records::kept().ok_or_else(away)?;
+            read(&records).map_err(Failure::unavailable)
+        };
+        guard::fence("http work", Err(Failure::bug()), found)
+    };
+    match tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Failure::bug())) {
+        Ok(found) => Json(found).into_response(),
+        Err(failure) => failure.into_response(),
     }
 }

@@ -20,6 +20,8 @@ use crate::attendant::{self, Notice, What, Witness};
 use crate::config::Settings;
 use access::Tokens;
 use server::Server;
+#[cfg(feature = "fuzzing")]
+pub(crate) use {access::Tokens as TokenFile, routes::router};
 
 /// The server that runs, with what it runs on.
 static SERVER: Mutex<Option<(Wanted, Server)>> = Mutex::new(None);

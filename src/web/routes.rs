@@ -1,5 +1,6 @@
 //! Which path is what, and what every answer has in common.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,16 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::FutureExt;
 use serde::Serialize;
 use tokio::sync::watch;
 
 use super::access::{Rights, Tokens};
 use super::{actions, changes, look, metrics, page};
+use crate::host::guard;
 use crate::parking::Refusal;
 
-pub(super) type Router = axum::Router;
+pub(crate) type Router = axum::Router;
 
 const OPENAPI: &str = include_str!("openapi.json");
 /// Bytes of a request's body, at most.
@@ -42,7 +45,7 @@ pub(super) struct Door {
     stopped: watch::Receiver<bool>,
 }
 
-pub(super) fn router(tokens: Tokens, loopback: bool, stopped: watch::Receiver<bool>) -> Router {
+pub(crate) fn router(tokens: Tokens, loopback: bool, stopped: watch::Receiver<bool>) -> Router {
     axum::Router::new()
         .merge(page::routes())
         .route("/healthz", get(async || "ok"))
@@ -70,7 +73,15 @@ async fn guarded(request: Request, next: Next) -> Response {
         Failure::new(StatusCode::FORBIDDEN, "from another site".into()).into_response()
     } else {
         let late = || Failure::unavailable(format!("not within {} seconds", PATIENCE.as_secs())).into_response();
-        tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| late())
+        // Elsewhere a panic of a request's would end its connection, and nobody would know.
+        let answer = AssertUnwindSafe(fenced(request, next)).catch_unwind();
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|panic| {
+                guard::note("http request", &*panic);
+                Failure::bug().into_response()
+            }),
+            Err(_) => late(),
+        }
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -82,6 +93,11 @@ async fn guarded(request: Request, next: Next) -> Response {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+async fn fenced(request: Request, next: Next) -> Response {
+    guard::passed("http request");
+    next.run(request).await
 }
 
 fn is_foreign(request: &Request) -> bool {
@@ -171,6 +187,10 @@ impl Failure {
 
     pub(super) fn unavailable(why: String) -> Failure {
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    }
+
+    pub(super) fn bug() -> Failure {
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "a bug; see the log".into())
     }
 
     /// By whose fault the rules said no.

@@ -48,6 +48,24 @@ impl Table {
         true
     }
 
+    /// Gives up whatever a retriever has claimed.
+    pub fn release_all(&mut self, retriever: &str, now: Moment) {
+        let claimed = |call: &&Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *retriever);
+        let uuids: Vec<String> = self.calls.values().filter(claimed).map(|call| call.facts.uuid.clone()).collect();
+        for uuid in uuids {
+            self.release(&uuid, retriever, now);
+        }
+    }
+
+    /// Nobody works any more at getting a call out of its slot: it waits on.
+    pub fn wait_on_here(&mut self, uuid: &str, now: Moment) {
+        match self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).map(|call| call.state.clone()) {
+            Some(State::Retrieving { by, .. }) => drop(self.release(uuid, &by, now)),
+            Some(State::FallingBack) => drop(self.fallback_failed(uuid, now)),
+            _ => {}
+        }
+    }
+
     /// A retriever and the parked caller hear each other: whatever else was going on, that is how it ended. `None` if it had
     /// ended already.
     pub fn connected(&mut self, uuid: &str, now: Moment) -> Option<Ended> {

@@ -30,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) kernel: Kernel,
     state: Mutex<State>,
     threads: Mutex<Vec<(TaskId, JoinHandle<()>)>>,
+    /// What a thread of the test's own is, while it is in the host. Only where threads are at large.
+    visitor: TaskId,
 }
 
 pub(crate) struct State {
@@ -63,8 +65,7 @@ thread_local! {
 }
 
 impl Core {
-    pub(crate) fn new(epoch_seconds: i64) -> Arc<Core> {
-        let kernel = Kernel::new();
+    pub(crate) fn new(kernel: Kernel, epoch_seconds: i64) -> Arc<Core> {
         let wall_ahead = epoch_seconds * 1_000_000 - kernel.now() as i64;
         let state = State {
             wall_ahead,
@@ -85,7 +86,8 @@ impl Core {
             plan: Plan::default(),
             misuse: Vec::new(),
         };
-        Arc::new(Core { kernel, state: Mutex::new(state), threads: Mutex::new(Vec::new()) })
+        let visitor = kernel.visitor();
+        Arc::new(Core { kernel, state: Mutex::new(state), threads: Mutex::new(Vec::new()), visitor })
     }
 
     /// Never held while the module is called.
@@ -109,6 +111,14 @@ impl Core {
         ME.set(unseen);
         self.threads.lock().push((id, thread.expect("the system has a thread to give")));
         id
+    }
+
+    /// Runs something on the calling thread, which becomes a simulated one for that long.
+    pub(crate) fn visit<R>(self: &Arc<Core>, what: impl FnOnce(&Arc<Core>) -> R) -> R {
+        let before = ME.replace(Some((Arc::as_ptr(self), self.visitor)));
+        let answer = what(self);
+        ME.set(before);
+        answer
     }
 
     /// Waits for the threads that are over to end. One that is not over may never be, and has been told of.
@@ -188,6 +198,9 @@ pub(crate) fn enter(function: &'static str) -> Call {
         eprintln!("{function} was called on a thread that belongs to no simulated world");
         std::process::abort();
     };
+    if core.kernel.is_at_large() {
+        return Call { core, fails: false };
+    }
     core.kernel.enter(me(), function);
     let due = core.state().plan.due(function);
     let mut fails = false;

@@ -7,6 +7,9 @@
 //!
 //! A thread that sleeps elsewhere (it joins another, say) would hold everybody up. After a moment it is taken to be
 //! *outside*: the others go on, and it queues up again when it next calls the host.
+//!
+//! Or all are *at large*: threads run as the machine lets them, on real time. That is for looking at what they do to each other
+//! with a thread sanitizer, for which threads that take turns have no races, and for many commands in little time.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -71,10 +74,24 @@ struct Schedule {
 pub(crate) struct Kernel {
     schedule: Mutex<Schedule>,
     driver: Condvar,
+    /// When the world began in which threads are at large.
+    at_large: Option<Instant>,
 }
 
 impl Kernel {
     pub(crate) fn new() -> Kernel {
+        Kernel::taking_turns(None)
+    }
+
+    pub(crate) fn at_large() -> Kernel {
+        Kernel::taking_turns(Some(Instant::now()))
+    }
+
+    pub(crate) fn is_at_large(&self) -> bool {
+        self.at_large.is_some()
+    }
+
+    fn taking_turns(at_large: Option<Instant>) -> Kernel {
         let schedule = Schedule {
             now: UPTIME,
             horizon: UPTIME,
@@ -87,11 +104,14 @@ impl Kernel {
             progress: 0,
             dice: None,
         };
-        Kernel { schedule: Mutex::new(schedule), driver: Condvar::new() }
+        Kernel { schedule: Mutex::new(schedule), driver: Condvar::new(), at_large }
     }
 
     pub(crate) fn now(&self) -> Micros {
-        self.schedule.lock().now
+        match self.at_large {
+            Some(began) => UPTIME + crate::core::micros(began.elapsed()),
+            None => self.schedule.lock().now,
+        }
     }
 
     /// Shuffles from here on.
@@ -102,18 +122,14 @@ impl Kernel {
     /// A new thread, known before it runs, so that time does not pass it by.
     pub(crate) fn register(&self, name: &str) -> TaskId {
         let mut schedule = self.schedule.lock();
-        let id = TaskId(schedule.tasks.len());
-        schedule.tasks.push(Task {
-            name: name.to_owned(),
-            thread: 0,
-            bell: Arc::new(Condvar::new()),
-            doing: Doing::Ready,
-            alarm: None,
-            poked: false,
-            last_call: "",
-        });
+        let id = schedule.add(name);
         schedule.make_ready(id);
         id
+    }
+
+    /// One that never waits for its turn.
+    pub(crate) fn visitor(&self) -> TaskId {
+        self.schedule.lock().add("visitor")
     }
 
     /// Called by the new thread itself: comes back when it may go on.
@@ -121,7 +137,9 @@ impl Kernel {
         let mut schedule = self.schedule.lock();
         // SAFETY: takes nothing, answers with a number.
         schedule.tasks[me.0].thread = unsafe { libc::gettid() };
-        self.await_turn(&mut schedule, me);
+        if !self.is_at_large() {
+            self.await_turn(&mut schedule, me);
+        }
     }
 
     pub(crate) fn finish(&self, me: TaskId) {
@@ -132,7 +150,11 @@ impl Kernel {
             schedule.horizon = schedule.now;
         }
         schedule.give_up_turn(me);
-        self.dispatch(&mut schedule);
+        if self.is_at_large() {
+            self.driver.notify_all();
+        } else {
+            self.dispatch(&mut schedule);
+        }
     }
 
     pub(crate) fn is_over(&self, task: TaskId) -> bool {
@@ -141,6 +163,9 @@ impl Kernel {
 
     /// Waits until `until`, or until somebody pokes this thread; a poke from before counts. True if poked.
     pub(crate) fn wait(&self, me: TaskId, until: Option<Micros>, why: &'static str) -> bool {
+        if self.is_at_large() {
+            return self.wait_at_large(me, until);
+        }
         let mut schedule = self.schedule.lock();
         if !std::mem::take(&mut schedule.tasks[me.0].poked) {
             if until.is_some_and(|until| until <= schedule.now) {
@@ -161,10 +186,29 @@ impl Kernel {
         true
     }
 
+    fn wait_at_large(&self, me: TaskId, until: Option<Micros>) -> bool {
+        let mut schedule = self.schedule.lock();
+        let bell = Arc::clone(&schedule.tasks[me.0].bell);
+        loop {
+            if std::mem::take(&mut schedule.tasks[me.0].poked) {
+                return true;
+            }
+            match until.map(|until| until.saturating_sub(self.now())) {
+                Some(0) => return false,
+                Some(left) => drop(bell.wait_for(&mut schedule, Duration::from_micros(left))),
+                None => bell.wait(&mut schedule),
+            }
+        }
+    }
+
     /// Ends a thread's wait, or its next one.
     pub(crate) fn poke(&self, task: TaskId) {
         let mut schedule = self.schedule.lock();
         schedule.tasks[task.0].poked = true;
+        if self.is_at_large() {
+            schedule.tasks[task.0].bell.notify_one();
+            return;
+        }
         if matches!(schedule.tasks[task.0].doing, Doing::Waiting(_)) {
             schedule.make_ready(task);
         }
@@ -187,6 +231,9 @@ impl Kernel {
 
     /// Lets everything happen that happens until `until`, and sets the clock to it.
     pub(crate) fn run_to(&self, until: Micros) {
+        if self.is_at_large() {
+            return std::thread::sleep(Duration::from_micros(until.saturating_sub(self.now())));
+        }
         let mut schedule = self.schedule.lock();
         schedule.horizon = until.max(schedule.now);
         self.run(&mut schedule, None);
@@ -198,6 +245,12 @@ impl Kernel {
     pub(crate) fn run_until_over(&self, task: TaskId, limit: Micros) -> bool {
         let mut schedule = self.schedule.lock();
         let is_over = |schedule: &Schedule| schedule.tasks[task.0].doing == Doing::Over;
+        if self.is_at_large() {
+            while !is_over(&schedule) && self.now() < limit {
+                self.driver.wait_for(&mut schedule, Duration::from_millis(100));
+            }
+            return is_over(&schedule);
+        }
         if !is_over(&schedule) {
             schedule.horizon = limit;
             schedule.awaited = Some(task);
@@ -288,6 +341,19 @@ impl Task {
 }
 
 impl Schedule {
+    fn add(&mut self, name: &str) -> TaskId {
+        self.tasks.push(Task {
+            name: name.to_owned(),
+            thread: 0,
+            bell: Arc::new(Condvar::new()),
+            doing: Doing::Over,
+            alarm: None,
+            poked: false,
+            last_call: "",
+        });
+        TaskId(self.tasks.len() - 1)
+    }
+
     fn is_idle(&self) -> bool {
         self.ready.is_empty() && self.next_alarm().is_none()
     }

@@ -33,7 +33,7 @@ struct Loaded {
     library: Option<Library>,
     table: *const ffi::switch_loadable_module_function_table_t,
     interface: *mut ffi::switch_loadable_module_interface_t,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Modules {
@@ -191,6 +191,25 @@ impl Core {
                 .map_err(|error| error.to_string())?;
             found.into_raw().cast::<ffi::switch_loadable_module_function_table_t>().cast_const()
         };
+        // SAFETY: the table is the module's.
+        unsafe { self.begin(table, Some(library), Some(folder)) }
+    }
+
+    /// # Safety
+    /// At `table` is a module's table, which stays.
+    pub(crate) unsafe fn load_linked(&self, table: usize) -> Result<(), String> {
+        // SAFETY: by this function's contract.
+        unsafe { self.begin(std::ptr::with_exposed_provenance(table), None, None) }
+    }
+
+    /// # Safety
+    /// `table` is a module's table, which stays as long as the library is open.
+    unsafe fn begin(
+        &self,
+        table: *const ffi::switch_loadable_module_function_table_t,
+        library: Option<Library>,
+        folder: Option<tempfile::TempDir>,
+    ) -> Result<(), String> {
         // SAFETY: as long as the library is open.
         let (version, load) = unsafe { ((*table).switch_api_version, (*table).load) };
         if version != ffi::SWITCH_API_VERSION as c_int {
@@ -207,7 +226,7 @@ impl Core {
         if interface.is_null() {
             return Err("the module made no interface".into());
         }
-        self.state().modules.loaded = Some(Loaded { library: Some(library), table, interface, _folder: folder });
+        self.state().modules.loaded = Some(Loaded { library, table, interface, _folder: folder });
         Ok(())
     }
 

@@ -55,9 +55,11 @@ extern "C" fn begin(place: *mut c_void) -> *mut c_void {
 fn real() -> Create {
     static REAL: OnceLock<Create> = OnceLock::new();
     *REAL.get_or_init(|| {
-        // SAFETY: the C library has this function, of this type.
+        // SAFETY: the C library has this function, of this type, and so does a sanitizer, which must know of every thread.
         unsafe {
-            let found = libc::dlsym(libc::RTLD_NEXT, c"pthread_create".as_ptr());
+            let of_sanitizer = libc::dlsym(libc::RTLD_DEFAULT, c"__interceptor_pthread_create".as_ptr());
+            let of_library = libc::dlsym(libc::RTLD_NEXT, c"pthread_create".as_ptr());
+            let found = if of_sanitizer.is_null() { of_library } else { of_sanitizer };
             assert!(!found.is_null(), "the C library has pthread_create");
             std::mem::transmute::<*mut c_void, Create>(found)
         }

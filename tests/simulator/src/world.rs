@@ -12,7 +12,7 @@ use crate::dialplan::{Plan, Route};
 use crate::event::Event;
 use crate::fault::What;
 use crate::ffi::switch_event_types_t as Kind;
-use crate::kernel::TaskId;
+use crate::kernel::{Kernel, TaskId};
 use crate::leg::{Leg, LegId, Profile};
 use crate::log::LogLine;
 use crate::originate::{Phone, User};
@@ -120,8 +120,18 @@ impl Default for World {
 
 impl World {
     pub fn new() -> World {
+        World::of(Kernel::new())
+    }
+
+    /// One in which time is real and threads run as the machine lets them: nothing takes the same course twice, and no faults
+    /// are injected.
+    pub fn at_large() -> World {
+        World::of(Kernel::at_large())
+    }
+
+    fn of(kernel: Kernel) -> World {
         crate::surface::keep();
-        let core = Core::new(BEGINNING);
+        let core = Core::new(kernel, BEGINNING);
         core.begin_scheduler();
         core.begin_events();
         core.settle();
@@ -188,6 +198,16 @@ impl World {
         self.on_host_thread("load", move |core| core.load(&path))
     }
 
+    /// As [`World::load`], for a module that is linked into this program: its table.
+    ///
+    /// # Safety
+    /// `table` is the one that a loader would find, and stays.
+    pub unsafe fn load_linked(&self, table: *const std::ffi::c_void) -> Result<(), String> {
+        let table = table.expose_provenance();
+        // SAFETY: by this function's contract.
+        self.on_host_thread("load", move |core| unsafe { core.load_linked(table) })
+    }
+
     /// As `unload mod_callpark`: refused while anybody is in it.
     pub fn unload(&self) -> Result<(), String> {
         self.on_host_thread("unload", |core| core.unload())
@@ -230,7 +250,23 @@ impl World {
         self.core.settle();
     }
 
+    /// Runs something that calls the host, on this thread. Only where threads are at large.
+    pub fn visit<R>(&self, what: impl FnOnce() -> R) -> R {
+        assert!(self.core.kernel.is_at_large(), "threads that take turns let nobody in between");
+        self.core.visit(|_| what())
+    }
+
+    /// Forgets events and log lines, of which a long run would have no end.
+    pub fn forget_the_past(&self) {
+        let mut state = self.core.state();
+        state.events.fired.clear();
+        state.log.clear();
+    }
+
     fn on_host_thread<R: Send + 'static>(&self, name: &str, what: impl FnOnce(&Arc<Core>) -> R + Send + 'static) -> R {
+        if self.core.kernel.is_at_large() {
+            return self.core.visit(what);
+        }
         let result = Arc::new(Mutex::new(None));
         let place = Arc::clone(&result);
         let task = self.core.spawn(name, move |core| *place.lock() = Some(what(core)));

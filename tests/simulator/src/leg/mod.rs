@@ -225,7 +225,11 @@ impl Core {
 
     pub(crate) fn begin_leg(self: &Arc<Core>, id: LegId) {
         let name = self.leg(id, |leg| format!("leg {} ({})", leg.uuid, leg.profile.field("caller_id_name")));
-        let task = self.spawn(&name, move |core| core.live(id));
+        let task = self.spawn(&name, move |core| {
+            // At large it may be quicker than the line below.
+            core.leg(id, |leg| leg.task = Some(me()));
+            core.live(id);
+        });
         self.leg(id, |leg| leg.task = Some(task));
     }
 

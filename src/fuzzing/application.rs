@@ -1,0 +1,67 @@
+//! What stands after an application's name, and in the variables that an application reads.
+
+use super::{planted, readable};
+use crate::apps::{Asked, park_order, retrieve_order, slot_order};
+use crate::attendant::{filled_in, is_address, one_word};
+use crate::config::{parse_ringback, seconds, truth};
+use crate::parking::{Destination, LotName, MAX_SLOT_LENGTH, Pick, Slot, Wanted, is_name};
+
+pub fn application(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (parks, retrieves, both) = (park_order(&text), retrieve_order(&text), slot_order(&text));
+    for why in [parks.as_ref().err(), retrieves.as_ref().err(), both.as_ref().err()].into_iter().flatten() {
+        readable(why);
+    }
+    if let Ok(order) = &parks {
+        let place = match &order.wanted {
+            Wanted::Auto => "auto".to_owned(),
+            Wanted::Slot(slot) => dialable(slot).to_string(),
+        };
+        let again = park_order(&format!("{place} {}", named(order.lot.as_ref()))).expect("its own words");
+        assert_eq!((&order.wanted, &order.lot), (&again.wanted, &again.lot));
+    }
+    if let Ok((Asked::Pick(Pick::Slot(slot)), lot)) = &retrieves {
+        dialable(slot);
+        // Whoever can take a call from a slot can also park one there, and one extension can do both.
+        let (park, retrieve) = both.as_ref().expect("a slot");
+        assert!(park.wanted == Wanted::Slot(slot.clone()) && park.lot == *lot && retrieve.lot == *lot);
+        planted(slot.as_str() == "*07#" && lot.as_ref().is_some_and(|lot| lot.domain.is_some()));
+    }
+    variables(&text);
+}
+
+fn dialable(slot: &Slot) -> &Slot {
+    let text = slot.as_str();
+    assert!((1..=MAX_SLOT_LENGTH).contains(&text.len()));
+    assert!(text.bytes().all(|c| c.is_ascii_digit() || c == b'*' || c == b'#'), "{text:?}");
+    slot
+}
+
+fn named(lot: Option<&LotName>) -> String {
+    let Some(LotName { name, domain }) = lot else { return String::new() };
+    assert!(is_name(name) && domain.as_deref().is_none_or(is_name), "{lot:?}");
+    domain.as_ref().map_or_else(|| name.clone(), |domain| format!("{name}@{domain}"))
+}
+
+fn variables(text: &str) {
+    if let Ok(time) = seconds(text, 1) {
+        assert!((1..=31_536_000).contains(&time.as_secs()));
+    }
+    let _ = (truth(text), parse_ringback(text));
+    if let Some(to) = Destination::parse(text) {
+        let words: Vec<&str> = [Some(&to.extension), to.dialplan.as_ref(), to.context.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(Destination::parse(&words.join(" ")), Some(to.clone()));
+    }
+    // A value stays one thing, whatever an administrator's text is around it.
+    let word = one_word(text);
+    assert!(word.bytes().all(|c| c.is_ascii_alphanumeric() || b".-_+*@%".contains(&c)), "{word:?}");
+    assert_eq!(filled_in("<${x}>", |_| Some(text.to_owned())), format!("<{text}>"));
+    let _ = filled_in(text, |name| Some(name.to_owned()));
+    if is_address(text) {
+        assert!(!text.contains([',', '|', '{', '}', '[', ']', '<', '>', '$', '\'', '"', '\\', ' ']), "{text:?}");
+    }
+}

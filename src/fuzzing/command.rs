@@ -1,0 +1,58 @@
+//! Lines after `callpark`, while somebody is parked.
+
+use super::planted;
+use crate::attendant;
+use crate::commands::Callpark;
+use crate::host::{Answer, Command};
+
+/// One command a line, a few at most: each sees what those before it did.
+pub fn command(text: &str) {
+    for line in text.split('\n').take(8) {
+        // As C would hand it over.
+        let line = line.split('\0').next().unwrap_or_default().trim();
+        let Answer(answer) = Callpark::run(line);
+        look_at(line, &answer);
+        let attendant = attendant::on_duty().expect("loaded");
+        if let Err(why) = attendant.check() {
+            panic!("after {line:?}: {why}");
+        }
+    }
+}
+
+fn look_at(line: &str, answer: &str) {
+    assert!(answer.ends_with('\n') || answer.is_empty(), "{line:?}: {answer:?}");
+    let unruly = |c: char| c.is_control() && c != '\n';
+    if answer.starts_with("-ERR ") || answer.starts_with("-USAGE: ") {
+        assert!(answer.lines().count() == 1 && !answer.contains(unruly), "{line:?}: {answer:?}");
+        return;
+    }
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    match words.as_slice() {
+        ["list" | "show" | "lots" | "stats" | "history", .., "as", "json"] => {
+            serde_json::from_str::<serde_json::Value>(answer).unwrap_or_else(|why| panic!("{line:?}: {why}: {answer}"));
+            planted(words.first() == Some(&"show"));
+        }
+        ["list" | "show" | "lots" | "stats" | "history", .., "as", "xml"] => is_xml(line, answer),
+        // A text there may have line breaks of its own, in quotes.
+        ["list" | "lots" | "stats" | "history", .., "as", "csv"] => {
+            let mut reader = csv::Reader::from_reader(answer.as_bytes());
+            let columns = reader.headers().expect("a header").len();
+            assert!(reader.records().all(|row| row.expect("a row").len() == columns), "{line:?}: {answer:?}");
+        }
+        ["list" | "show" | "lots" | "stats" | "history" | "status" | "version" | "help", ..] => {
+            assert!(!answer.contains(unruly), "{line:?}: {answer:?}");
+        }
+        _ => assert!(answer.starts_with("+OK") && answer.lines().count() == 1, "{line:?}: {answer:?}"),
+    }
+}
+
+fn is_xml(line: &str, text: &str) {
+    let mut reader = quick_xml::Reader::from_str(text);
+    loop {
+        match reader.read_event() {
+            Ok(quick_xml::events::Event::Eof) => return,
+            Ok(_) => {}
+            Err(why) => panic!("{line:?}: {why}: {text}"),
+        }
+    }
+}

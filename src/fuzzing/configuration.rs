@@ -1,0 +1,84 @@
+//! `callpark.conf.xml`.
+
+use std::time::Duration;
+
+use super::planted;
+use crate::config::{self, Config};
+use crate::parking::{
+    Amendment, LotName, Moment, ParkRequest, Party, Refusal, Table, Terms, Wanted, Where, is_name, parse_slots,
+};
+
+const YEAR: Duration = Duration::from_secs(31_536_000);
+
+pub fn configuration(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match config::read(&text) {
+        Err(faults) => {
+            assert!(!faults.is_empty());
+            for fault in &faults {
+                assert!(fault.to_string().starts_with("callpark.conf.xml: ") && !fault.why.is_empty(), "{fault:?}");
+            }
+        }
+        Ok(config) => accepted(&config),
+    }
+    if let Ok(slots) = parse_slots(&text) {
+        assert!(slots.is_sorted_by(|a, b| a < b), "each once, in counting order");
+        assert!(!slots.is_empty() && slots.len() <= 200_000);
+        let listed = slots.iter().map(|slot| slot.as_str()).collect::<Vec<_>>().join(",");
+        assert_eq!(parse_slots(&listed).as_ref(), Ok(&slots));
+    }
+}
+
+/// What is in force is within bounds, and a call can be parked in every lot of it.
+fn accepted(config: &Config) {
+    assert!(!config.lots.is_empty());
+    let settings = &config.settings;
+    assert!((1..=36_500).contains(&settings.record_days) && (1..=86_400).contains(&settings.service_level));
+    assert!(settings.recover_window <= 86_400 && !settings.db_dsn.is_empty());
+    let listen = &settings.http_listen;
+    assert!(listen.is_empty() || listen.parse::<std::net::SocketAddr>().is_ok(), "{listen:?}");
+    let known = |name: &String| config.lots.iter().any(|lot| *lot.id.name == **name);
+    assert!(config.default_lot.as_ref().is_none_or(known));
+    for lot in &config.lots {
+        assert!(!lot.slots.is_empty() && lot.slots.is_sorted_by(|a, b| a < b));
+        assert!(is_name(&lot.id.name) && (&*lot.id.domain == "*" || is_name(&lot.id.domain)), "{}", lot.id);
+        assert!(lot.labels.keys().all(|slot| lot.slots.binary_search(slot).is_ok()));
+        bounded(&lot.terms);
+    }
+    let mut table = Table::new(&config.lots, config.default_lot.as_deref());
+    let mut full = 0;
+    for (number, lot) in config.lots.iter().enumerate() {
+        let domain = if &*lot.id.domain == "*" { "nobody.test" } else { &*lot.id.domain };
+        let place = LotName { name: lot.id.name.to_string(), domain: Some(domain.to_owned()) };
+        let request = ParkRequest {
+            uuid: number.to_string(),
+            place: Where { lot: Some(place), domains: Vec::new() },
+            wanted: Wanted::Auto,
+            caller: Party::default(),
+            parker: format!("{number}@{domain}"),
+            label: String::new(),
+            amend: Amendment::default(),
+            parked_at_ms: 0,
+            dice: number as u64,
+        };
+        match table.park(&request, false, Moment::default()) {
+            Ok(_) => {}
+            // Others overflow into it.
+            Err(Refusal::Full(_)) => full += 1,
+            Err(why) => panic!("{}: {why}", lot.id),
+        }
+        table.check().expect("sound");
+    }
+    assert!(full < config.lots.len());
+    table.due(Moment(YEAR * 2));
+    table.check().expect("sound");
+}
+
+fn bounded(terms: &Terms) {
+    assert!(terms.park_timeout <= YEAR && terms.max_park_time <= YEAR && terms.ringback_timeout <= YEAR);
+    assert!(!terms.ringback_timeout.is_zero() && terms.ringback_attempts <= 1000);
+    assert!(terms.max_park_time.is_zero() || terms.fallback.is_some());
+    assert_eq!(terms.exit_key.is_some(), terms.exit_destination.is_some());
+    assert_eq!(terms.comfort_interval.is_zero(), terms.comfort_file.is_none());
+    planted(terms.ringback_attempts == 7);
+}

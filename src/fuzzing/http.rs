@@ -1,0 +1,92 @@
+//! A connection to the dashboard, byte by byte.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::planted;
+use crate::attendant;
+use crate::web::{TokenFile, router};
+
+/// Of `b.test`, where Mr Chen is parked too, nobody may know anything with these.
+const TOKENS: &str =
+    "viewer-0123456789 view a.test\nactor-0123456789 view,act a.test\nother-0123456789 view,act c.test\n";
+/// Bytes of an answer that are looked at: the stream of events has no end.
+const MOST: usize = 256 * 1024;
+
+pub fn http(request: &[u8]) {
+    let answer = answer(request);
+    let attendant = attendant::on_duty().expect("loaded");
+    if let Err(why) = attendant.check() {
+        panic!("{why}");
+    }
+    look_at(request, &String::from_utf8_lossy(&answer));
+}
+
+/// What a connection answers to these bytes.
+fn answer(request: &[u8]) -> Vec<u8> {
+    thread_local! { static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() }; }
+    RUNTIME.with(|runtime| {
+        let runtime = runtime.get_or_init(|| {
+            // Time is the runtime's own: whoever guesses tokens is made to wait, and nobody here is to.
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+        });
+        runtime.block_on(async {
+            let (mut ours, theirs) = duplex(MOST);
+            let (stop, stopped) = watch::channel(false);
+            let tokens = TokenFile::parse(TOKENS).expect("tokens");
+            let service = TowerToHyperService::new(router(tokens, false, stopped));
+            let served =
+                tokio::spawn(http1::Builder::new().half_close(true).serve_connection(TokioIo::new(theirs), service));
+            let mut answer = Vec::new();
+            let asked = async {
+                ours.write_all(request).await?;
+                ours.shutdown().await?;
+                let mut piece = [0; 4096];
+                while answer.len() < MOST {
+                    match ours.read(&mut piece).await? {
+                        0 => break,
+                        length => answer.extend_from_slice(piece.get(..length).unwrap_or_default()),
+                    }
+                }
+                Ok::<(), std::io::Error>(())
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(30), asked).await;
+            drop(stop);
+            drop(ours);
+            // A panic in there is one here.
+            if let Ok(Err(broken)) = tokio::time::timeout(Duration::from_secs(30), served).await {
+                panic!("{broken}");
+            }
+            answer
+        })
+    })
+}
+
+fn look_at(request: &[u8], answer: &str) {
+    let request = String::from_utf8_lossy(request);
+    let says = |text: &str| request.contains(text);
+    assert!(!answer.contains("a bug; see the log"), "{request:?}");
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1."), "{request:?}: {answer:?}");
+    // What the page and the answers say is about calls only where calls are told of.
+    let tells = answer.contains("Mr Chen");
+    if !(says("viewer-0123456789") || says("actor-0123456789")) {
+        assert!(!tells, "{request:?} tells of a call without a token");
+    }
+    assert!(!answer.contains("b.test"), "{request:?} tells of another domain");
+    let statuses = answer.split("HTTP/1.1 ").skip(1).filter_map(|rest| rest.get(..3)).collect::<Vec<_>>();
+    assert!(!statuses.contains(&"500"), "{request:?}: {answer:?}");
+    if says("POST") && !says("actor-0123456789") && !says("GET") && !says("HEAD") {
+        assert!(!statuses.contains(&"200"), "{request:?} acted: {answer:?}");
+    }
+    for head in answer.split("\r\n\r\n").filter(|head| head.starts_with("HTTP/1.1 2")) {
+        assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
+    }
+    planted(tells && says("label"));
+}

@@ -1,0 +1,143 @@
+//! What comes back from the database, and from the variable that a parked leg carries over a crash.
+
+use std::time::Duration;
+
+use super::planted;
+use crate::attendant::read_stay;
+use crate::parking::{
+    Absent, Amendment, LotId, LotPlan, Moment, ParkRequest, Party, Pick, Saved, Table, Terms, Wanted, Where,
+    parse_slots,
+};
+use crate::{records, register};
+
+const CLOCK: i64 = 1_772_438_400_000;
+const NOW: Moment = Moment(Duration::from_secs(100_000_000));
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Fields are parted by 0xff, rows by 0xfe; a field of one 0 is NULL.
+pub fn rows(data: &[u8]) {
+    let field = |bytes: &[u8]| (bytes != [0]).then(|| String::from_utf8_lossy(bytes).into_owned());
+    let row = |bytes: &[u8]| bytes.split(|byte| *byte == 0xff).map(field).collect::<Vec<_>>();
+    let rows: Vec<Vec<Option<String>>> = data.split(|byte| *byte == 0xfe).take(6).map(row).collect();
+    register_rows(&rows);
+    record_rows(&rows);
+    let texts = rows.iter().flatten().flatten();
+    texts.for_each(|text| {
+        stay(text);
+        quotes(text);
+    });
+}
+
+fn table() -> Table {
+    let lot = |name: &str, domain: &str, slots: &str| LotPlan {
+        id: LotId::new(name, domain),
+        slots: parse_slots(slots).unwrap_or_default().into(),
+        labels: std::sync::Arc::default(),
+        terms: Terms { max_park_time: LONGEST, ..Terms::default() }.into(),
+    };
+    Table::new(&[lot("main", "a.test", "701-703"), lot("desk", "*", "801-802")], Some("main"))
+}
+
+fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
+    ParkRequest {
+        uuid: uuid.into(),
+        place: Where { lot: None, domains: vec!["a.test".into()] },
+        wanted,
+        caller: Party::default(),
+        parker: "1001@a.test".into(),
+        label: String::new(),
+        amend: Amendment::default(),
+        parked_at_ms: CLOCK,
+        dice: 0,
+    }
+}
+
+fn sound(table: &Table) {
+    table.check().expect("sound");
+}
+
+/// Slots that died with the node, and slots of other nodes: the table stands them, and callers here are not lost over them.
+fn register_rows(rows: &[Vec<Option<String>>]) {
+    let absent: Vec<Absent> = rows.iter().filter_map(|row| register::read_row(row, CLOCK)).collect();
+    let mut table = table();
+    let _ = table.park(&request("here", Wanted::Auto), false, NOW);
+    for call in &absent {
+        assert!(!call.uuid.is_empty());
+        table.miss(call, NOW.after(LONGEST), NOW);
+        sound(&table);
+    }
+    let again = absent.first().map(|call| request(&call.uuid, Wanted::Slot(call.slot.clone())));
+    if let Some(request) = again.filter(|request| request.uuid != "here") {
+        let back = table.restore(&request, &Saved::default(), NOW);
+        sound(&table);
+        if let Ok(call) = back {
+            planted(call.facts.slot.as_str() == "802");
+        }
+    }
+    table.due(NOW.after(LONGEST * 2));
+    sound(&table);
+    table.elsewhere(&absent, NOW);
+    sound(&table);
+    let here = |table: &Table| table.find_leg("here").is_some_and(|call| call.is_here());
+    assert!(here(&table), "the caller who is here");
+    for pick in [Pick::Oldest, Pick::Newest] {
+        let _ = table.claim(&Where { lot: None, domains: vec!["a.test".into()] }, &pick, "r");
+        sound(&table);
+    }
+    table.elsewhere(&[], NOW);
+    sound(&table);
+    assert!(here(&table), "the caller who is here");
+    assert!(table.calls(None).iter().all(|call| call.node().is_none()), "what is told of no more has ended");
+}
+
+fn record_rows(rows: &[Vec<Option<String>>]) {
+    let records: Vec<records::Record> = rows.iter().map(|row| records::read_row(row)).collect();
+    let tallies = records::tally(&records, &[], 60);
+    let parked: u64 = tallies.iter().map(|tally| tally.parked).sum();
+    assert_eq!(parked, records.len() as u64, "each is counted once");
+    for tally in &tallies {
+        assert_eq!(tally.by_hour.iter().sum::<u64>(), tally.parked);
+        assert_eq!(tally.waits.iter().sum::<u64>(), tally.parked);
+        assert!(tally.wait_mean_ms <= tally.wait_longest_ms && tally.wait_median_ms <= tally.wait_p95_ms);
+        assert!(tally.in_time.is_none_or(|share| (0.0..=1.0).contains(&share)));
+    }
+    for record in &records {
+        assert!(!records::local_time(record.parked_at).is_empty());
+    }
+}
+
+fn stay(text: &str) {
+    let Some((lot, slot, saved)) = read_stay(text, CLOCK, LONGEST) else { return };
+    assert!(saved.left.is_none_or(|left| left <= LONGEST) && saved.latest.is_none_or(|left| left <= LONGEST));
+    let (Some(lot), Some(slot)) = (lot, slot) else { return };
+    let mut table = table();
+    let mut request = request("back", Wanted::Slot(slot));
+    request.place.lot = Some(lot);
+    let back = table.restore(&request, &saved, NOW);
+    sound(&table);
+    if back.is_ok() {
+        assert!(table.find_leg("back").is_some());
+        table.due(NOW.after(LONGEST * 2));
+        sound(&table);
+        assert!(table.find_leg("back").is_some(), "nothing that is due takes a caller out of the table");
+    }
+}
+
+/// Read as SQL reads it, a text is itself again, and nothing comes after it.
+fn quotes(text: &str) {
+    let plain: String = text.chars().take(1000).filter(|c| *c != '\0').collect();
+    for backslashes in [false, true] {
+        let sql = records::quoted(text, backslashes);
+        let mut inside = sql.strip_prefix('\'').and_then(|sql| sql.strip_suffix('\'')).expect("quotes").chars();
+        let mut read = String::new();
+        while let Some(c) = inside.next() {
+            match c {
+                '\'' => assert_eq!(inside.next(), Some('\''), "{sql} ends early"),
+                '\\' if backslashes => assert_eq!(inside.next(), Some('\\'), "{sql} escapes"),
+                _ => {}
+            }
+            read.push(c);
+        }
+        assert_eq!(read, plain);
+    }
+}

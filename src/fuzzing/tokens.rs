@@ -1,0 +1,43 @@
+//! The file of tokens.
+
+use super::planted;
+use crate::web::TokenFile;
+
+pub fn tokens(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let tokens = match TokenFile::parse(&text) {
+        Ok(tokens) => tokens,
+        Err(why) => {
+            assert!(why.starts_with("line "), "{why}");
+            let secrets = lines().filter_map(|line| line.split_whitespace().next()).filter(|word| word.len() >= 16);
+            for secret in secrets {
+                assert!(!why.contains(secret), "{why:?} tells a token");
+            }
+            return;
+        }
+    };
+    assert_eq!(tokens.rights("nobody's token"), None);
+    for line in lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [token, rights, domain] = words.as_slice() else { panic!("accepted: {line:?}") };
+        if token.starts_with("sha256:") {
+            // The hash itself opens nothing.
+            assert_eq!(tokens.rights(token), None);
+            continue;
+        }
+        assert!(token.len() >= 16);
+        // The last line with a token counts.
+        let last = lines().rfind(|other| other.split_whitespace().next() == Some(token));
+        if last != Some(line) {
+            continue;
+        }
+        let held = tokens.rights(token).expect("its rights");
+        assert_eq!(held.view, rights.split(',').any(|right| right == "view"), "{line:?}");
+        assert_eq!(held.act, rights.split(',').any(|right| right == "act"), "{line:?}");
+        assert!(held.view || held.act);
+        assert_eq!(held.domain.is_none(), *domain == "*");
+        assert!(held.see(domain) || *domain == "*");
+        planted(held.act && !held.view && domain.starts_with('q'));
+    }
+}

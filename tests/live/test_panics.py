@@ -1,0 +1,219 @@
+"""A panic behind each fence, on a real FreeSWITCH: the call goes on, the counter says so, FreeSWITCH lives. The module is a build
+of its own with bugs planted in it (`make live` makes it)."""
+
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from conftest import MUSIC, ROOT
+from switch import Switch, find_prefix, free_port, wait_for
+
+PLANTED = Path(os.environ.get("CALLPARK_PLANTED_MODULE", ROOT / "target/planted/libmod_callpark.so"))
+TOKEN = "reception-0123456789"
+LOT = f"""
+<lot name="main" domain="*">
+  <param name="slots" value="701-710"/>
+  <param name="hold-music" value="tone_stream://%(1000,0,{MUSIC});loops=-1"/>
+  <param name="park-timeout" value="3"/>
+  <param name="ringback-timeout" value="5"/>
+  <param name="exit-key" value="0"/>
+  <param name="exit-destination" value="tone-1300"/>
+</lot>"""
+PATIENT = LOT.replace('"park-timeout" value="3"', '"park-timeout" value="0"')
+
+
+class Buggy:
+    """A FreeSWITCH with bugs on purpose."""
+
+    def __init__(self, switch, http):
+        self.switch, self.http = switch, http
+        self.before = 0
+
+    def plant(self, fence):
+        self.before = self.caught()
+        self.switch.api(f"global_setvar callpark_planted=panic 0 {fence}")
+
+    def clear(self):
+        """Panics since it was planted."""
+        self.switch.api("global_setvar callpark_planted=")
+        return self.caught() - self.before
+
+    def caught(self):
+        return int(re.search(r"panics caught\s+(\d+)", self.switch.api("callpark status")).group(1))
+
+    def ask(self, path, method="GET"):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", method=method, headers={"Authorization": f"Bearer {TOKEN}"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, ""
+
+
+@pytest.fixture(scope="module")
+def buggy(request):
+    assert PLANTED.exists(), f"no {PLANTED}: cargo build --profile planted --features planted"
+    switch, http = Switch(PLANTED, find_prefix()), free_port()
+    tokens = switch.dir / "tokens"
+    tokens.write_text(f"{TOKEN} view,act *\n")
+    tokens.chmod(0o600)
+    switch.configure(PATIENT, f'<param name="http-listen" value="127.0.0.1:{http}"/><param name="http-token-file" value="{tokens}"/>')
+    failed = request.session.testsfailed
+    try:
+        yield Buggy(switch.start(), http)
+        assert switch.process.poll() is None, "FreeSWITCH lives"
+    finally:
+        switch.keep = request.session.testsfailed > failed
+        switch.stop()
+
+
+@pytest.fixture
+def phones(buggy, phones_of):
+    yield phones_of(buggy.switch)
+    buggy.clear()
+    buggy.switch.api("hupall")
+    assert buggy.switch.wait_idle(8)
+    assert wait_for(lambda: buggy.switch.calls() == [], 8)
+
+
+def parked(buggy, phones):
+    """A caller in slot 701, parked by 1001."""
+    receptionist = phones("1001")
+    receptionist.on_ring = 0
+    caller = phones().call("1001")
+    leg = receptionist.wait_call()
+    assert leg.answered.wait(5)
+    leg.refer("700")
+    assert wait_for(lambda: len(buggy.switch.calls()) == 1)
+    assert caller.audio.hears(MUSIC)
+    return caller
+
+
+def taken(buggy, phones, caller):
+    taker = phones("1002", says=900).call("701")
+    assert caller.audio.hears(900)
+    taker.hang_up()
+    assert caller.wait_over()
+
+
+@pytest.mark.parametrize("fence, number", [("callpark_park", "do-park-auto"), ("callpark_slot", "do-slot-702"), ("callpark_retrieve", "do-retrieve-oldest")])
+def test_an_application_ends_and_the_dialplan_goes_on(buggy, phones, fence, number):
+    buggy.plant(fence)
+    call = phones().call(number)
+    assert call.audio.hears(1700)
+    assert buggy.clear() == 2, "it is tried twice"
+    call.hang_up()
+    assert buggy.switch.calls() == []
+
+
+def test_a_command_and_a_completion_say_nothing_and_the_next_ones_work(buggy):
+    buggy.plant("callpark")
+    assert buggy.switch.api("callpark list").startswith("-ERR internal error")
+    assert buggy.clear() >= 1
+    buggy.plant("completion")
+    buggy.switch.api("console_complete c=1;callpark show ")
+    assert buggy.clear() >= 1
+
+
+def test_a_reload_that_is_told_of_passes_by(buggy, phones):
+    caller = parked(buggy, phones)
+    buggy.plant("event")
+    buggy.switch.api("reloadxml")
+    assert wait_for(lambda: buggy.caught() > buggy.before)
+    buggy.clear()
+    taken(buggy, phones, caller)
+
+
+@pytest.mark.parametrize("fence", ["scheduler task", "due", "ring back"])
+def test_a_time_out_comes_later(buggy, phones, fence):
+    assert buggy.switch.reload(LOT, *buggy.switch.written[1:2]).startswith("+OK")
+    try:
+        caller = parked(buggy, phones)
+        buggy.plant(fence)
+        assert wait_for(lambda: buggy.caught() > buggy.before, 6)
+        assert caller.audio.hears(MUSIC)
+        buggy.clear()
+        assert phones.made[0].wait_call(8).answered.wait(5)
+        assert wait_for(lambda: buggy.switch.calls() == [])
+    finally:
+        assert buggy.switch.reload(PATIENT, *buggy.switch.written[1:2]).startswith("+OK")
+
+
+def test_frames_and_keys_that_panic_stop_no_music(buggy, phones):
+    caller = parked(buggy, phones)
+    buggy.plant("listener frame")
+    time.sleep(1)
+    assert caller.audio.hears(MUSIC)
+    assert buggy.clear() > 3
+    buggy.plant("listener key")
+    caller.press("0")
+    assert wait_for(lambda: buggy.caught() > buggy.before)
+    buggy.clear()
+    assert caller.audio.hears(MUSIC)
+    caller.press("0")
+    assert caller.audio.hears(1300)
+
+
+def test_two_who_are_connected_by_a_bug_talk_all_the_same(buggy, phones):
+    caller = parked(buggy, phones)
+    buggy.plant("bridge message")
+    taken(buggy, phones, caller)
+    assert buggy.clear() == 1
+
+
+@pytest.mark.parametrize("fence", ["records", "register", "witness"])
+def test_what_is_written_and_told_is_no_callers_business(buggy, phones, fence):
+    buggy.plant(fence)
+    caller = parked(buggy, phones)
+    taken(buggy, phones, caller)
+    assert wait_for(lambda: buggy.caught() > buggy.before)
+    buggy.clear()
+
+
+def test_a_row_that_is_lost_spoils_the_answer(buggy, phones):
+    taken(buggy, phones, parked(buggy, phones))
+    assert wait_for(lambda: '"uuid"' in buggy.switch.api("callpark history as json"))
+    buggy.plant("database row")
+    assert buggy.switch.api("callpark history as json").startswith("-ERR")
+    assert buggy.clear() >= 1
+    assert '"uuid"' in buggy.switch.api("callpark history as json")
+
+
+def test_a_request_fails_and_the_metric_says_so(buggy, phones):
+    caller = parked(buggy, phones)
+    for fence, path, method in [("http request", "/api/v1/calls", "GET"),
+                                ("http work", "/api/v1/calls/callpark.test/701/ringback", "POST")]:
+        buggy.plant(fence)
+        assert buggy.ask(path, method)[0] == 500
+        assert buggy.clear() == 1
+    assert buggy.ask("/api/v1/calls")[0] == 200
+    assert re.search(rf"^freeswitch_callpark_panics_caught_total {buggy.caught()}$", buggy.ask("/metrics")[1], re.M)
+    taken(buggy, phones, caller)
+
+
+def test_the_dashboards_thread_is_no_callers_business(buggy, phones):
+    caller = parked(buggy, phones)
+    buggy.plant("http")
+    buggy.switch.api("callpark reload")
+    assert wait_for(lambda: buggy.caught() > buggy.before)
+    assert buggy.clear() == 1
+    taken(buggy, phones, caller)
+    buggy.switch.api("callpark reload")
+    assert buggy.ask("/healthz") == (200, "ok")
+
+
+def test_load_and_shutdown_that_panic_can_be_tried_again(buggy):
+    buggy.plant("shutdown")
+    assert "-ERR" in buggy.switch.api("unload mod_callpark")
+    assert buggy.clear() == 1
+    assert wait_for(lambda: "+OK" in buggy.switch.api("unload mod_callpark"), 10, 1)
+    buggy.switch.api("global_setvar callpark_planted=panic 0 load")
+    assert "-ERR" in buggy.switch.api("load mod_callpark")
+    buggy.switch.api("global_setvar callpark_planted=")
+    assert "+OK" in buggy.switch.api("load mod_callpark")
+    assert buggy.switch.process.poll() is None

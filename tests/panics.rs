@@ -1,0 +1,595 @@
+//! A panic behind each fence: the call goes on or ends properly, `callpark status` counts it, and the host lives.
+//!
+//! Run on a build with bugs planted in it: `make rules` does.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use simulator::{Caller, Leg, Phone, World};
+
+const PARKER: &str = "1001@example.com";
+
+/// Every fence, and what is seen of a panic behind it.
+const FENCES: &[(&str, fn())] = &[
+    ("callpark_park", the_dialplan_goes_on),
+    ("callpark_retrieve", the_dialplan_goes_on_for_a_retriever),
+    ("callpark_slot", the_dialplan_goes_on_for_a_slot),
+    ("after a bug", two_bugs_leave_the_dialplan),
+    ("callpark", a_command_says_so),
+    ("completion", nothing_is_offered),
+    ("event", the_event_passes_by),
+    ("scheduler task", the_ring_back_is_late),
+    ("due", what_is_due_comes_again),
+    ("listener frame", the_music_goes_on),
+    ("listener key", the_key_does_nothing),
+    ("bridge message", they_talk_all_the_same),
+    ("database row", half_an_answer_is_none),
+    ("records", the_record_is_written_later),
+    ("register", the_entry_is_written_later),
+    ("ring back", the_ring_back_has_failed),
+    ("failed ring back", the_caller_can_still_be_taken),
+    ("witness", nobody_is_told_and_nobody_is_lost),
+    ("http", the_telephone_needs_no_dashboard),
+    ("http request", the_request_fails),
+    ("http work", the_action_fails),
+    ("load", the_module_is_not_loaded),
+    ("undone load", the_module_is_not_loaded_and_not_undone),
+    ("shutdown", the_module_stays_until_it_can_go),
+];
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn world() -> World {
+    let world = World::new();
+    world.set_global("domain", "example.com");
+    let configuration = r#"<configuration name="callpark.conf"><lots><lot name="main" domain="*">
+        <param name="slots" value="701-705"/><param name="hold-music" value="local_stream://moh"/>
+        <param name="park-timeout" value="30"/><param name="ringback-timeout" value="10"/>
+        <param name="fallback" value="900"/><param name="exit-key" value="0"/>
+        <param name="exit-destination" value="900"/></lot></lots></configuration>"#;
+    world.set_config("callpark.conf", configuration);
+    world.set_dialplan(|route| {
+        let run = |application: &str, data: &str| (application.to_owned(), data.to_owned());
+        let reception = run("playback", "local_stream://reception");
+        match route.extension.as_str() {
+            "700" => Some(vec![run("callpark_park", "auto"), reception]),
+            "900" => Some(vec![reception]),
+            "799" => Some(vec![run("callpark_retrieve", "oldest"), reception]),
+            slot if slot.starts_with('7') => Some(vec![run("callpark_slot", slot), reception]),
+            user if user.starts_with('1') => Some(vec![run("bridge", &format!("user/{user}@example.com"))]),
+            _ => None,
+        }
+    });
+    world.set_phone(PARKER, Phone::Answers(seconds(1)));
+    world
+}
+
+fn office() -> World {
+    let world = world();
+    world.load(simulator::built_module()).unwrap();
+    world
+}
+
+fn plant(world: &World, bugs: &str) {
+    world.set_global("callpark_planted", bugs);
+}
+
+fn plant_panic(world: &World, fence: &str) {
+    plant(world, &format!("panic 0 {fence}"));
+}
+
+fn cleared(world: &World) -> u64 {
+    plant(world, "");
+    caught(world)
+}
+
+fn caught(world: &World) -> u64 {
+    let status = world.command("callpark status");
+    let line = status.lines().find(|line| line.starts_with("panics caught")).unwrap_or_default();
+    line.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{status}"))
+}
+
+fn outside(world: &World) -> Leg {
+    world.call(&Caller::outside("Mr Chen", "030123"), "1001")
+}
+
+/// A caller from outside, sent by 1001 to an extension.
+fn sent(world: &World, extension: &str) -> Leg {
+    let caller = outside(world);
+    assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
+    world.leg_to(PARKER).unwrap().blind_transfer(extension, PARKER);
+    world.advance(seconds(1));
+    caller
+}
+
+fn parked(world: &World) -> Leg {
+    let caller = sent(world, "700");
+    assert!(is_parked(world), "{}", world.command("callpark list"));
+    caller
+}
+
+fn is_parked(world: &World) -> bool {
+    world.command("callpark list").contains(" parked ")
+}
+
+fn hears(leg: &Leg, what: &str) -> bool {
+    leg.hears().is_some_and(|sound| format!("{sound:?}").contains(what))
+}
+
+fn bob(world: &World, extension: &str) -> Leg {
+    world.call(&Caller::user("1002@example.com", "Bob"), extension)
+}
+
+/// Takes the caller out of slot 701.
+fn taken(world: &World, caller: &Leg) {
+    let bob = bob(world, "701");
+    world.advance(seconds(2));
+    assert!(bob.talks_to(caller), "{}", world.command("callpark list"));
+}
+
+fn all_hang_up(world: &World) {
+    for _ in 0..3 {
+        world.legs().iter().for_each(Leg::hang_up);
+        world.advance(seconds(6));
+    }
+    assert_eq!(world.command("callpark list as json").trim(), "[]");
+}
+
+/// Everybody hangs up; nothing is left.
+fn close(world: World) {
+    plant(&world, "");
+    all_hang_up(&world);
+    world.finish();
+}
+
+fn records(world: &World) -> usize {
+    world.advance(seconds(4));
+    let history = world.command("callpark history as json");
+    history.matches("\"uuid\"").count()
+}
+
+fn the_dialplan_goes_on() {
+    let world = office();
+    plant_panic(&world, "callpark_park");
+    let caller = sent(&world, "700");
+    assert!(hears(&caller, "reception"));
+    assert_eq!(cleared(&world), 2, "it is tried twice");
+    close(world);
+}
+
+fn the_dialplan_goes_on_for_a_retriever() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "callpark_retrieve");
+    let bob = bob(&world, "799");
+    world.advance(seconds(1));
+    assert!(hears(&bob, "reception") && hears(&caller, "moh"));
+    assert_eq!(cleared(&world), 2);
+    taken(&world, &caller);
+    close(world);
+}
+
+fn the_dialplan_goes_on_for_a_slot() {
+    let world = office();
+    plant_panic(&world, "callpark_slot");
+    let caller = sent(&world, "702");
+    assert!(hears(&caller, "reception"));
+    assert_eq!(cleared(&world), 2);
+    close(world);
+}
+
+fn two_bugs_leave_the_dialplan() {
+    let world = office();
+    plant(&world, "panic 0 callpark_park;panic 0 after a bug");
+    let caller = sent(&world, "700");
+    assert!(hears(&caller, "reception"));
+    assert_eq!(cleared(&world), 4);
+    close(world);
+}
+
+fn a_command_says_so() {
+    let world = office();
+    plant_panic(&world, "callpark");
+    assert_eq!(world.command("callpark list"), "-ERR internal error, see the log\n");
+    assert_eq!(cleared(&world), 1);
+    close(world);
+}
+
+fn nothing_is_offered() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "completion");
+    let offered = world.complete("callpark show ");
+    assert!(!offered.iter().any(|word| word.contains("701")), "{offered:?}");
+    assert!(cleared(&world) >= 1);
+    assert!(world.complete("callpark show ").iter().any(|word| word.contains("701")));
+    taken(&world, &caller);
+    close(world);
+}
+
+fn the_event_passes_by() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "event");
+    world.reload_xml();
+    world.advance(seconds(1));
+    assert_eq!(cleared(&world), 1);
+    taken(&world, &caller);
+    close(world);
+}
+
+fn the_ring_back_is_late() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "scheduler task");
+    world.advance(seconds(35));
+    assert!(is_parked(&world) && hears(&caller, "moh"));
+    assert!(cleared(&world) > 30);
+    world.advance(seconds(3));
+    assert!(world.leg_to(PARKER).is_some_and(|parker| parker.talks_to(&caller)));
+    close(world);
+}
+
+fn what_is_due_comes_again() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "due");
+    world.advance(seconds(32));
+    assert!(is_parked(&world) && hears(&caller, "moh"), "{}", world.command("callpark list"));
+    assert!(cleared(&world) >= 1);
+    world.advance(seconds(35));
+    assert!(
+        world.leg_to(PARKER).is_some_and(|parker| parker.talks_to(&caller)),
+        "neither ring back nor fallback worked"
+    );
+    close(world);
+}
+
+fn the_music_goes_on() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "listener frame");
+    world.advance(seconds(5));
+    assert!(is_parked(&world));
+    assert!(cleared(&world) > 10);
+    assert!(caller.longest_silence() < Duration::from_millis(100));
+    taken(&world, &caller);
+    close(world);
+}
+
+fn the_key_does_nothing() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "listener key");
+    caller.press("0");
+    world.advance(seconds(1));
+    assert!(is_parked(&world) && hears(&caller, "moh"));
+    assert_eq!(cleared(&world), 1);
+    caller.press("0");
+    world.advance(seconds(1));
+    assert!(hears(&caller, "reception"));
+    close(world);
+}
+
+fn they_talk_all_the_same() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "bridge message");
+    let bob = bob(&world, "701");
+    world.advance(seconds(2));
+    assert!(bob.talks_to(&caller));
+    assert_eq!(cleared(&world), 1);
+    bob.hang_up();
+    world.advance(seconds(2));
+    assert!(!caller.is_up() && !is_parked(&world));
+    assert_eq!(records(&world), 1);
+    close(world);
+}
+
+fn half_an_answer_is_none() {
+    let world = office();
+    parked(&world).hang_up();
+    assert_eq!(records(&world), 1);
+    plant_panic(&world, "database row");
+    assert!(world.command("callpark history as json").starts_with("-ERR"));
+    assert!(cleared(&world) >= 1);
+    assert_eq!(records(&world), 1);
+    close(world);
+}
+
+fn the_record_is_written_later() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "records");
+    caller.hang_up();
+    world.advance(seconds(5));
+    assert!(cleared(&world) >= 1);
+    assert_eq!(records(&world), 1);
+    close(world);
+}
+
+fn the_entry_is_written_later() {
+    let world = office();
+    plant_panic(&world, "register");
+    let caller = parked(&world);
+    world.advance(seconds(3));
+    assert!(cleared(&world) >= 1);
+    taken(&world, &caller);
+    close(world);
+}
+
+fn the_ring_back_has_failed() {
+    let world = office();
+    let caller = parked(&world);
+    plant_panic(&world, "ring back");
+    world.advance(seconds(31));
+    assert!(cleared(&world) >= 1);
+    world.advance(seconds(1));
+    assert!(hears(&caller, "reception"), "the fallback follows: {}", world.command("callpark list"));
+    close(world);
+}
+
+fn the_caller_can_still_be_taken() {
+    let world = office();
+    let caller = parked(&world);
+    plant(&world, "panic 0 ring back;panic 0 failed ring back");
+    world.advance(seconds(31));
+    assert!(cleared(&world) >= 2);
+    assert!(hears(&caller, "moh"));
+    taken(&world, &caller);
+    close(world);
+}
+
+fn nobody_is_told_and_nobody_is_lost() {
+    let world = office();
+    plant_panic(&world, "witness");
+    let caller = parked(&world);
+    taken(&world, &caller);
+    assert!(cleared(&world) > 10);
+    close(world);
+}
+
+const TOKEN: &str = "reception-0123456789";
+
+/// An office with a dashboard; where it is.
+fn open_to_the_net() -> (World, String, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    fs::write(&tokens, format!("{TOKEN} view,act *\n")).unwrap();
+    fs::set_permissions(&tokens, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let world = world();
+    let configuration = format!(
+        r#"<configuration name="callpark.conf"><settings><param name="http-listen" value="{free}"/>
+        <param name="http-token-file" value="{}"/></settings><lots><lot name="main" domain="*">
+        <param name="slots" value="701-705"/></lot></lots></configuration>"#,
+        tokens.display()
+    );
+    world.set_config("callpark.conf", &configuration);
+    (world, free, folder)
+}
+
+/// The status of the answer; 0 if there is none.
+fn ask(world: &World, address: &str, request: &str) -> u16 {
+    let (address, request) = (
+        address.to_owned(),
+        format!(
+            "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\r\n"
+        ),
+    );
+    let client = std::thread::spawn(move || {
+        let mut answer = String::new();
+        if let Ok(mut stream) = TcpStream::connect(address) {
+            let _ = stream.write_all(request.as_bytes());
+            let _ = stream.read_to_string(&mut answer);
+        }
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+    });
+    while !client.is_finished() {
+        world.advance(Duration::from_millis(20));
+    }
+    client.join().unwrap()
+}
+
+fn the_telephone_needs_no_dashboard() {
+    let (world, address, _folder) = open_to_the_net();
+    plant_panic(&world, "http");
+    world.load(simulator::built_module()).unwrap();
+    let caller = parked(&world);
+    assert_eq!(ask(&world, &address, "GET /healthz"), 0);
+    assert_eq!(cleared(&world), 1);
+    taken(&world, &caller);
+    assert!(world.command("callpark reload").starts_with("+OK"));
+    assert_eq!(ask(&world, &address, "GET /healthz"), 200, "a reload starts it again");
+    close(world);
+}
+
+fn the_request_fails() {
+    let (world, address, _folder) = open_to_the_net();
+    world.load(simulator::built_module()).unwrap();
+    plant_panic(&world, "http request");
+    assert_eq!(ask(&world, &address, "GET /api/v1/calls"), 500);
+    assert_eq!(cleared(&world), 1);
+    assert_eq!(ask(&world, &address, "GET /api/v1/calls"), 200);
+    close(world);
+}
+
+fn the_action_fails() {
+    let (world, address, _folder) = open_to_the_net();
+    world.load(simulator::built_module()).unwrap();
+    let caller = parked(&world);
+    plant_panic(&world, "http work");
+    assert_eq!(ask(&world, &address, "POST /api/v1/calls/example.com/701/ringback"), 500);
+    assert_eq!(ask(&world, &address, "GET /api/v1/history"), 500);
+    assert_eq!(cleared(&world), 2);
+    assert_eq!(ask(&world, &address, "GET /api/v1/history"), 200);
+    taken(&world, &caller);
+    close(world);
+}
+
+fn the_module_is_not_loaded() {
+    let world = world();
+    plant_panic(&world, "load");
+    assert!(world.load(simulator::built_module()).is_err());
+    plant(&world, "");
+    world.load(simulator::built_module()).unwrap();
+    close(world);
+}
+
+fn the_module_is_not_loaded_and_not_undone() {
+    let world = world();
+    plant(&world, "panic 0 load;panic 0 undone load");
+    assert!(world.load(simulator::built_module()).is_err());
+    world.finish();
+}
+
+fn the_module_stays_until_it_can_go() {
+    let world = office();
+    plant_panic(&world, "shutdown");
+    assert!(world.unload().is_err());
+    assert_eq!(cleared(&world), 1);
+    let caller = parked(&world);
+    taken(&world, &caller);
+    close(world);
+}
+
+#[test]
+fn every_fence_holds() {
+    for (fence, seen) in FENCES {
+        eprintln!("behind the fence {fence}:");
+        seen();
+    }
+}
+
+/// Whoever came in is in a slot, with a person, at the reception, or hung up.
+fn nobody_is_lost(world: &World, what: &str) {
+    for leg in world.legs().iter().filter(|leg| leg.var("caller").is_some()) {
+        let listed = world.command("callpark list").contains(&leg.uuid());
+        let elsewhere = leg.partner().is_some() || hears(leg, "reception");
+        assert!(listed || elsewhere, "{what}: {leg:?} hears {:?}\n{}", leg.hears(), world.command("callpark list"));
+    }
+}
+
+/// A panic at each step behind a fence in turn, while a caller is parked, rung back, retrieved; a second one goes to the
+/// fallback.
+fn at_each_step(fence: &str) {
+    let world = office();
+    world.set_frame(Duration::from_millis(100));
+    let (mut step, mut caught_before) = (0, 0);
+    loop {
+        step += 1;
+        let what = format!("{fence}, step {step}");
+        world.set_phone(PARKER, Phone::Answers(seconds(1)));
+        plant(&world, &format!("panic {step} {fence}"));
+        let first = sent(&world, "700");
+        first.set_var("caller", "1");
+        nobody_is_lost(&world, &what);
+        let second = sent(&world, "703");
+        second.set_var("caller", "1");
+        world.set_phone(PARKER, Phone::Busy);
+        world.advance(seconds(20));
+        let bob = bob(&world, "701");
+        world.advance(seconds(3));
+        nobody_is_lost(&world, &what);
+        world.advance(seconds(60));
+        nobody_is_lost(&world, &what);
+        let count = cleared(&world);
+        bob.hang_up();
+        // Who is still parked can be taken, or gets to the fallback.
+        for slot in ["701", "702", "703"] {
+            world.call(&Caller::user("1003@example.com", "Carla"), slot);
+            world.advance(seconds(3));
+        }
+        let waiting = world.command("callpark list");
+        assert!(!waiting.contains("Mr Chen"), "{what}: {waiting}");
+        all_hang_up(&world);
+        if count == caught_before {
+            assert!(step > 1, "{fence}: it was never behind it");
+            break close(world);
+        }
+        caught_before = count;
+    }
+}
+
+#[test]
+fn nobody_is_lost_whichever_step_of_parking_panics() {
+    at_each_step("callpark_park");
+}
+
+#[test]
+fn nobody_is_lost_whichever_step_of_retrieving_panics() {
+    at_each_step("callpark_slot");
+}
+
+#[test]
+fn nobody_is_lost_whichever_step_of_ringing_back_panics() {
+    at_each_step("ring back");
+    at_each_step("due");
+    at_each_step("scheduler task");
+}
+
+#[test]
+fn nobody_is_lost_whichever_step_of_writing_panics() {
+    at_each_step("records");
+    at_each_step("register");
+    at_each_step("witness");
+}
+
+#[test]
+fn nobody_is_lost_whichever_step_of_connecting_panics() {
+    at_each_step("bridge message");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+/// What stands between `before` and the next quote, wherever that is in the code.
+fn quoted_after(text: &str, before: &str) -> Vec<String> {
+    text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
+}
+
+/// Names that are no literals: the test below finds these where they are given.
+const NAMED_ELSEWHERE: &[&str] = &["A::NAME.to_str()", "C::NAME.to_str()", "name,"];
+
+/// A fence that is new has no test yet.
+#[test]
+fn every_fence_is_tested_and_every_callback_fenced() {
+    let mut found = BTreeSet::from(["callpark".to_owned()]);
+    for path in sources(Path::new("src")).into_iter().filter(|path| !path.ends_with("guard.rs")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for call in text.split("fence(").skip(1) {
+            match call.trim_start().strip_prefix('"') {
+                Some(rest) => drop(found.insert(rest.split('"').next().unwrap().to_owned())),
+                None => assert!(
+                    NAMED_ELSEWHERE.iter().any(|name| call.trim_start().starts_with(name)),
+                    "{}: what is the fence({} called?",
+                    path.display(),
+                    call.lines().next().unwrap()
+                ),
+            }
+        }
+        found.extend(quoted_after(&text, "guard::note(\""));
+        found.extend(quoted_after(&text, "Worker::start(\""));
+        found.extend(quoted_after(&text, "ask(\""));
+        let applications = quoted_after(&text, "const NAME: &'static CStr = c\"").into_iter();
+        found.extend(applications.filter(|_| text.contains("impl Application for")));
+        for callback in text.split("extern \"C\" fn ").skip(1) {
+            let body = callback.split("\n}").next().unwrap();
+            let name = callback.split(['(', '<']).next().unwrap();
+            assert!(body.contains("fence(") || body.contains("ask("), "{}: {name} has no fence", path.display());
+        }
+    }
+    let tested: BTreeSet<String> = FENCES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(found, tested);
+}

@@ -1,0 +1,10 @@
+//! Undefined behaviour on purpose: `make sanitize` looks whether Miri, where it is installed, finds it.
+
+#[test]
+#[ignore = "undefined behaviour, for scripts/sanitize"]
+fn undefined_behaviour() {
+    let bytes = vec![1_u8; 3];
+    // SAFETY: none: that is the bug.
+    let beyond = unsafe { *std::hint::black_box(&bytes).as_ptr().add(3) };
+    std::hint::black_box(beyond);
+}
