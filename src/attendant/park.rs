@@ -96,13 +96,17 @@ impl Attendant {
         if coming == Coming::Dialled {
             show_slot(leg, call);
         }
-        if leg.make_audible() {
-            self.save(leg, call);
+        let audible = leg.make_audible();
+        if audible {
             let (done, parker) = (coming.done(), nobody(&facts.parker));
             log::info!("{done} {} in {} of {} for {parker}", facts.uuid, facts.slot, facts.lot);
         }
         let wait = host::now().since(call.parked_at);
         self.notify(&Notice { call: Some(call), leg: Some(leg), wait, ..Notice::of(coming.what()) });
+        // After the event, for which somebody may wait: the core writes all that it knows of the leg, as XML.
+        if audible {
+            self.save(leg, call);
+        }
         if coming != Coming::Recovered {
             self.spread(call);
         }
