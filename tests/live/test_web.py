@@ -173,6 +173,7 @@ def test_listeners_are_told_of_what_only_they_want_to_know(switch, phones, site)
     """A later time-out, and a slot that is kept for a consultation: these are no events of a call."""
     assert switch.reload(lot(("park-timeout", "60")), switch.written[1]).startswith("+OK")
     caller, _ = park_by_transfer(phones, switch)
+    switch.events.wait("park")
     switch.events.clear()
     heard, line = listen(site)
     actions = lambda: [event["action"] for _, event in heard]
