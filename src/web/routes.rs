@@ -124,7 +124,8 @@ async fn scrape(State(door): State<Door>, parts: Parts) -> Response {
 impl Door {
     async fn rights(&self, parts: &Parts) -> Result<Rights, Failure> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(token) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+        let given = header.and_then(|value| value.split_once(' '));
+        let Some((_, token)) = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")) else {
             return Err(Failure::new(StatusCode::UNAUTHORIZED, "a token is needed".into()));
         };
         match self.tokens.rights(token.trim()) {

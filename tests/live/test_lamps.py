@@ -185,6 +185,17 @@ def test_a_reload_leaves_lamps_right(switch, phones, watcher):
     assert lamp.shows(OFF), "the slot is gone, and its lamp is left on"
 
 
+def test_who_subscribed_while_the_module_was_away_is_told_as_it_comes(switch, watcher):
+    before = watcher.subscribe("park+701")
+    assert before.shows(OFF)
+    before.bodies.clear()
+    assert switch.api("unload mod_callpark").startswith("+OK")
+    meanwhile = watcher.subscribe("park+702")
+    assert not meanwhile.shows(OFF, within=0.5)
+    assert "+OK" in switch.api("load mod_callpark")
+    assert before.shows(OFF) and meanwhile.shows(OFF)
+
+
 def test_a_consultation_lights_the_lamp_until_it_is_given_up(switch, phones, watcher):
     lamp = watcher.subscribe("park+703")
     parker = phones("1001", says=700)

@@ -112,6 +112,8 @@ def test_rights(switch, phones, site):
     for path in ("me", "calls", "lots", "stats", "history", "events"):
         for token in (None, "", "wrong-0123456789", ALL + "x"):
             assert site.ask(f"/api/v1/{path}", token)[0] == 401, path
+    assert site.ask("/api/v1/me", None, headers={"Authorization": f"bearer {LOOK}"})[0] == 200, "schemes have no case"
+    assert site.ask("/api/v1/me", None, headers={"Authorization": f"Basic {LOOK}"})[0] == 401
     assert site.get("me", LOOK)["rights"] == ["view"] and len(site.get("calls", LOOK)) == 1
     assert site.act("701", "label", {"text": "x"}, LOOK) == (403, {"error": "this token may only look"})
     assert site.get("calls", OTHER) == [] and site.get("me", OTHER)["domain"] == "other.test"
@@ -171,6 +173,7 @@ def test_listeners_are_told_of_what_only_they_want_to_know(switch, phones, site)
     """A later time-out, and a slot that is kept for a consultation: these are no events of a call."""
     assert switch.reload(lot(("park-timeout", "60")), switch.written[1]).startswith("+OK")
     caller, _ = park_by_transfer(phones, switch)
+    switch.events.wait("park")
     switch.events.clear()
     heard, line = listen(site)
     actions = lambda: [event["action"] for _, event in heard]

@@ -14,6 +14,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -53,6 +54,8 @@ struct Task {
     alarm: Option<(Micros, u64)>,
     poked: bool,
     last_call: &'static str,
+    /// It has noticed that it is its turn.
+    in_turn: bool,
 }
 
 struct Schedule {
@@ -73,6 +76,8 @@ struct Schedule {
 
 pub(crate) struct Kernel {
     schedule: Mutex<Schedule>,
+    /// Simulated threads that want the schedule: the system shows them asleep, too, but they are not.
+    knocking: AtomicUsize,
     driver: Condvar,
     /// When the world began in which threads are at large.
     at_large: Option<Instant>,
@@ -104,13 +109,21 @@ impl Kernel {
             progress: 0,
             dice: None,
         };
-        Kernel { schedule: Mutex::new(schedule), driver: Condvar::new(), at_large }
+        Kernel { schedule: Mutex::new(schedule), knocking: AtomicUsize::new(0), driver: Condvar::new(), at_large }
+    }
+
+    /// The schedule, for a simulated thread.
+    fn knock(&self) -> MutexGuard<'_, Schedule> {
+        self.knocking.fetch_add(1, Ordering::SeqCst);
+        let schedule = self.schedule.lock();
+        self.knocking.fetch_sub(1, Ordering::SeqCst);
+        schedule
     }
 
     pub(crate) fn now(&self) -> Micros {
         match self.at_large {
             Some(began) => UPTIME + crate::core::micros(began.elapsed()),
-            None => self.schedule.lock().now,
+            None => self.knock().now,
         }
     }
 
@@ -134,7 +147,7 @@ impl Kernel {
 
     /// Called by the new thread itself: comes back when it may go on.
     pub(crate) fn begin(&self, me: TaskId) {
-        let mut schedule = self.schedule.lock();
+        let mut schedule = self.knock();
         // SAFETY: takes nothing, answers with a number.
         schedule.tasks[me.0].thread = unsafe { libc::gettid() };
         if !self.is_at_large() {
@@ -143,7 +156,7 @@ impl Kernel {
     }
 
     pub(crate) fn finish(&self, me: TaskId) {
-        let mut schedule = self.schedule.lock();
+        let mut schedule = self.knock();
         schedule.tasks[me.0].doing = Doing::Over;
         schedule.wait_for_outside(true);
         if schedule.awaited == Some(me) {
@@ -166,7 +179,7 @@ impl Kernel {
         if self.is_at_large() {
             return self.wait_at_large(me, until);
         }
-        let mut schedule = self.schedule.lock();
+        let mut schedule = self.knock();
         if !std::mem::take(&mut schedule.tasks[me.0].poked) {
             if until.is_some_and(|until| until <= schedule.now) {
                 return false;
@@ -203,7 +216,7 @@ impl Kernel {
 
     /// Ends a thread's wait, or its next one.
     pub(crate) fn poke(&self, task: TaskId) {
-        let mut schedule = self.schedule.lock();
+        let mut schedule = self.knock();
         schedule.tasks[task.0].poked = true;
         if self.is_at_large() {
             schedule.tasks[task.0].bell.notify_one();
@@ -216,7 +229,7 @@ impl Kernel {
 
     /// A simulated thread calls the host. Here a thread comes back that was outside, and a shuffled one may lose its turn.
     pub(crate) fn enter(&self, me: TaskId, call: &'static str) {
-        let mut schedule = self.schedule.lock();
+        let mut schedule = self.knock();
         schedule.progress += 1;
         schedule.tasks[me.0].last_call = call;
         let was_outside = matches!(schedule.tasks[me.0].doing, Doing::Outside { .. });
@@ -282,9 +295,9 @@ impl Kernel {
                     return;
                 }
                 panic!("{report}");
-            } else if seen.1.elapsed() > ASLEEP {
+            } else if seen.1.elapsed() > ASLEEP && self.knocking.load(Ordering::SeqCst) == 0 {
                 match schedule.running {
-                    Some(running) if schedule.tasks[running.0].is_asleep() => {
+                    Some(running) if schedule.tasks[running.0].in_turn && schedule.tasks[running.0].is_asleep() => {
                         schedule.running = None;
                         schedule.tasks[running.0].doing = Doing::Outside { for_long: false };
                         schedule.progress += 1;
@@ -303,6 +316,7 @@ impl Kernel {
         while schedule.running != Some(me) {
             bell.wait(schedule);
         }
+        schedule.tasks[me.0].in_turn = true;
     }
 
     /// Nobody's turn: the next one's, stepping time if need be.
@@ -318,6 +332,7 @@ impl Kernel {
                 schedule.progress += 1;
                 schedule.running = Some(next);
                 schedule.tasks[next.0].doing = Doing::Running;
+                schedule.tasks[next.0].in_turn = false;
                 schedule.tasks[next.0].bell.notify_one();
             }
             None => {
@@ -350,6 +365,7 @@ impl Schedule {
             alarm: None,
             poked: false,
             last_call: "",
+            in_turn: false,
         });
         TaskId(self.tasks.len() - 1)
     }
