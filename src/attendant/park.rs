@@ -97,7 +97,7 @@ impl Attendant {
             show_slot(leg, call);
         }
         if leg.make_audible() {
-            self.save(leg, call);
+            self.save(leg);
             let (done, parker) = (coming.done(), nobody(&facts.parker));
             log::info!("{done} {} in {} of {} for {parker}", facts.uuid, facts.slot, facts.lot);
         }
@@ -199,7 +199,7 @@ impl Attendant {
 
     /// Keeps a slot for a leg and sends the leg there; its own thread does the rest. `parker`'s leg tells the domain
     /// where the parked one does not.
-    fn send_to_slot(
+    pub(super) fn send_to_slot(
         &self,
         uuid: &str,
         order: &ParkOrder,

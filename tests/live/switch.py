@@ -131,7 +131,7 @@ class Switch:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
             try:
-                status = self.process.wait(20)
+                status = self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 status = self.process.wait()
