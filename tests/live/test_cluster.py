@@ -1,6 +1,7 @@
 """Two nodes that share their lots through one PostgreSQL."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -131,6 +132,40 @@ def test_nobody_else_gets_in_by_that_door(cluster, phones_of):
     assert "ticket" in denied["CallPark-Cause"]
     assert caller.audio.hears(MUSIC) and slots(first) == ["703"]
     caller.hang_up()
+
+
+def documented(language, containing):
+    """A block of docs/operations.md."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    [block] = [block for block in blocks if containing in block]
+    return block
+
+
+def test_the_set_up_works_as_it_is_written(cluster, phones_of):
+    """docs/operations.md: the database, the settings and the door, but for the addresses."""
+    for statement in documented("sql", "CREATE ROLE").split(";")[:2]:
+        sql(cluster.database, statement)
+    door = documented("xml", "callpark from another node")
+
+    def prepare(node):
+        settings = documented("xml", "cluster-dial").replace("10.0.0.11", node.name).replace("${node}:5080", "127.0.0.1:${node}")
+        settings = settings.replace("hostaddr=10.0.0.5", f"hostaddr=127.0.0.1 port={cluster.database.port}")
+        node.configure(node.written[0], settings, extensions=door)
+
+    first, second = cluster(prepare=prepare)
+    assert all("slot register    answers" in node.api("callpark status") for node in (first, second))
+    caller, _ = park_by_transfer(phones_of(first), first, "703", caller_says=600)
+    assert wait_for(lambda: slots(second) == ["703"], 4)
+    for headers in ([], ["X-CallPark-Ticket: "], ["X-CallPark-Ticket: " + "0" * 32]):
+        with pytest.raises(Failed):
+            phones_of(first)(says=900).call("callpark-703", headers=headers)
+    assert [e["CallPark-Action"] for e in first.events.all if e["CallPark-Action"] == "denied"] == ["denied"], "only a ticket finds the door"
+    taker = phones_of(second)("1002", says=900).call("703")
+    assert caller.audio.hears(900) and taker.audio.hears(600)
+    taker.hang_up()
+    assert caller.wait_over()
+    owner = sql(cluster.database, "select count(*) from pg_database where datname = 'callpark'")
+    assert owner == "1"
 
 
 def issue(database, ticket, node, uuid, expires_in=30):
