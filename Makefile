@@ -5,7 +5,7 @@ MODULE := target/release/libmod_callpark.so
 FREESWITCH_PREFIX ?= $(shell scripts/find-freeswitch)
 export FREESWITCH_PREFIX
 
-.PHONY: help build test lint rules fuzz sanitize abi live page soak run bench install uninstall clean needs test-needs
+.PHONY: help build test lint rules fuzz sanitize abi live page soak chaos run bench install uninstall clean needs test-needs
 
 help: ## this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,6 +44,9 @@ page: test-needs build ## the dashboard in a browser
 
 soak: test-needs build ## a thousand parked calls while more come and go, for MINUTES (10)
 	CALLPARK_MODULE=$(MODULE) scripts/soak $(or $(MINUTES),10)
+
+chaos: test-needs build ## FreeSWITCH and database killed, frozen and blocked at random, for MINUTES (10), with SEED; nobody may be lost
+	CALLPARK_MODULE=$(MODULE) scripts/chaos $(or $(MINUTES),10) $(SEED)
 
 run: needs build ## a private FreeSWITCH with the module in it; without FreeSWITCH, a simulated day
 	@if [ -n "$(FREESWITCH_PREFIX)" ]; then scripts/start-private $(MODULE) "$(FREESWITCH_PREFIX)"; \

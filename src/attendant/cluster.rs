@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::fill::{fact, filled_in, one_word};
-use super::{Attendant, Retriever, Verdict, identity};
+use super::identity::Parker;
+use super::{Attendant, ParkOrder, Retriever, Verdict, identity};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg};
-use crate::parking::{Absent, Call, Ended, Left, Moment, Outcome, ParkRequest, Refusal, Slot, State, Table};
+use crate::parking::{
+    Absent, Call, Ended, Facts, Left, LotName, Moment, Outcome, ParkRequest, Refusal, Slot, State, Table, Wanted,
+};
 
 /// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
 const TRIES: usize = 100;
@@ -139,15 +142,36 @@ impl Attendant {
             }
         };
         leg.set_var("callpark_result", "retrieved");
-        let talked = self.bridge(leg, &peer, &taker, &call.facts.caller, &mut || {});
+        // A bridge with a leg that is gone would hang up on the caller.
+        let talked = leg.ready() && self.bridge(leg, &peer, &taker, &call.facts.caller, &mut || {});
         if !talked {
-            peer.hang_up(HangupCause::NormalClearing);
+            if !peer.hung_up() {
+                self.keep_waiting(&peer, call);
+            }
             return gone();
         }
         if leg.ready() {
             leg.hang_up(HangupCause::NormalClearing);
         }
         Verdict::Retrieved
+    }
+
+    /// Whoever wanted the caller is gone meanwhile, and the caller has left the slot for them: behind `peer`, they wait on here.
+    fn keep_waiting(&self, peer: &Leg<'_>, call: &Call) {
+        let Facts { uuid, lot, slot, parker, .. } = &*call.facts;
+        self.change(|table, now| table.gone_afar(uuid, now));
+        peer.set_var("callpark_label", &call.label);
+        let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
+        let order = |wanted| ParkOrder { wanted, lot: Some(lot.clone()) };
+        let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), Parker::user(parker.clone()), None);
+        let again = send(Wanted::Slot(slot.clone())).or_else(|_| send(Wanted::Auto));
+        match again {
+            Ok(now) => log::warn!("{uuid} of slot {slot} waits here in {} now: who took them is gone", now.facts.slot),
+            Err(refusal) => {
+                log::error!("{uuid} of slot {slot} was taken by somebody who is gone, and cannot wait here: {refusal}");
+                peer.hang_up(HangupCause::NormalClearing);
+            }
+        }
     }
 
     pub(super) fn brings_ticket(&self, leg: &Leg<'_>) -> bool {

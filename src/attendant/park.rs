@@ -105,7 +105,7 @@ impl Attendant {
         self.notify(&Notice { call: Some(call), leg: Some(leg), wait, ..Notice::of(coming.what()) });
         // After the event, for which somebody may wait: the core writes all that it knows of the leg, as XML.
         if audible {
-            self.save(leg, call);
+            self.save(leg);
         }
         if coming != Coming::Recovered {
             self.spread(call);
@@ -203,7 +203,7 @@ impl Attendant {
 
     /// Keeps a slot for a leg and sends the leg there; its own thread does the rest. `parker`'s leg tells the domain
     /// where the parked one does not.
-    fn send_to_slot(
+    pub(super) fn send_to_slot(
         &self,
         uuid: &str,
         order: &ParkOrder,

@@ -4,12 +4,13 @@
 //! that a parked call needs to be the same call again is written into a variable of its leg, and saved whenever it changes.
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::park::{Coming, ParkOrder, request};
 use super::{Attendant, Verdict};
 use crate::host::{self, Leg, Located};
-use crate::parking::{Call, LotName, Moment, ParkRequest, Saved, Slot, State, Touched, Wanted};
+use crate::parking::{Call, LotName, Moment, ParkRequest, RingBack, Saved, Slot, State, Touched, Wanted};
 
 /// On a parked leg. There it means that the leg is in its slot; it is taken away with the outcome. So a leg that comes to one
 /// of our applications with it and is in no slot was parked when FreeSWITCH died.
@@ -29,6 +30,8 @@ struct Stay {
     latest_at: Option<i64>,
     attempt: u32,
     rings_left: u32,
+    /// How the parker is rung, where the lot does not say so.
+    ringback: Option<String>,
 }
 
 impl Stay {
@@ -47,6 +50,10 @@ impl Stay {
             latest_at: call.latest.map(on_the_wall),
             attempt: call.attempt.saturating_sub(u32::from(ringing)),
             rings_left: call.rings_left.saturating_add(u32::from(ringing)),
+            ringback: match &facts.amendment.ringback {
+                Some(RingBack::DialString(dial)) => Some(dial.clone()),
+                _ => None,
+            },
         }
     }
 
@@ -71,7 +78,10 @@ impl Stay {
 
     fn request(&self, leg: &Leg<'_>) -> Option<ParkRequest> {
         let order = ParkOrder { wanted: Wanted::Slot(Slot::parse(&self.slot)?), lot: Some(LotName::parse(&self.lot)?) };
-        let request = request(leg, &order, self.parker.clone());
+        let mut request = request(leg, &order, self.parker.clone());
+        if let Some(dial) = &self.ringback {
+            request.amend.ringback = Some(RingBack::DialString(dial.clone()));
+        }
         Some(ParkRequest { label: self.label.clone(), parked_at_ms: self.parked_at, ..request })
     }
 }
@@ -97,7 +107,7 @@ impl Attendant {
         }
         let request = stay.request(leg)?;
         let longest = self.terms_of(&request).longest().max(Duration::from_secs(3600));
-        let saved = stay.left(host::epoch_ms(), longest);
+        let saved = stay.left(self.clock_of(&stay, &leg.uuid()).unwrap_or_else(host::epoch_ms), longest);
         let call = match self.restore(leg, &request, &saved) {
             Ok(call) => call,
             Err(verdict) => return Some(verdict),
@@ -108,22 +118,39 @@ impl Attendant {
         Some(self.settle(leg, &call, Coming::Recovered))
     }
 
+    /// What the wall clock says that the stay was written by. It may be another node's, which goes wrong; how long the caller
+    /// has waited, the register knows from a clock that all share.
+    fn clock_of(&self, stay: &Stay, uuid: &str) -> Option<i64> {
+        let waited = host::now().since(self.call_of(uuid)?.parked_at);
+        Some(stay.parked_at.saturating_add(millis(waited)))
+    }
+
     fn restore(&self, leg: &Leg<'_>, request: &ParkRequest, saved: &Saved) -> Result<Call, Verdict> {
         self.take(request, |table, now| table.restore(request, saved, now))
             .or_else(|refusal| self.without_slot(leg, request, refusal, true))
     }
 
-    /// Has the core save a parked leg with all that a recovery needs.
-    pub(super) fn save(&self, leg: &Leg<'_>, call: &Call) {
-        let stay = Stay::of(call, host::now(), host::epoch_ms());
-        match serde_json::to_string(&stay) {
-            Ok(text) => leg.set_var(STAY, &text),
-            Err(error) => log::error!("the stay of {} cannot be written: {error}", leg.uuid()),
+    /// Has the core save a parked leg with all that a recovery needs. Once more if the call changes meanwhile: whoever
+    /// changes it may save it first.
+    pub(super) fn save(&self, leg: &Leg<'_>) {
+        let uuid = leg.uuid();
+        let mut saved = None;
+        while let Some(call) = self.call_of(&uuid).filter(|call| saved.as_ref() != Some(&what_counts(call))) {
+            let stay = Stay::of(&call, host::now(), host::epoch_ms());
+            match serde_json::to_string(&stay) {
+                Ok(text) => leg.set_var(STAY, &text),
+                Err(error) => log::error!("the stay of {uuid} cannot be written: {error}"),
+            }
+            for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {
+                leg.unset_var(bond);
+            }
+            leg.save_for_recovery();
+            saved = Some(what_counts(&call));
         }
-        for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {
-            leg.unset_var(bond);
+        if self.call_of(&uuid).is_none() {
+            // It ended at this moment, on another thread.
+            Self::forget_stay(leg);
         }
-        leg.save_for_recovery();
     }
 
     /// Of calls that changed, those that are in their slots are saved again.
@@ -134,7 +161,7 @@ impl Attendant {
                 continue;
             }
             let Some(leg) = Located::find(&call.facts.uuid).filter(|leg| leg.var(STAY).is_some()) else { continue };
-            self.save(&leg, &call);
+            self.save(&leg);
         }
     }
 
@@ -151,6 +178,11 @@ impl Attendant {
     pub(super) fn forget_stay(leg: &Leg<'_>) {
         leg.unset_var(STAY);
     }
+}
+
+/// What may change of a call while it is parked.
+fn what_counts(call: &Call) -> (Arc<str>, State, Option<Moment>, Option<Moment>, u32, u32) {
+    (Arc::clone(&call.label), call.state.clone(), call.deadline, call.latest, call.attempt, call.rings_left)
 }
 
 fn millis(time: Duration) -> i64 {
@@ -176,6 +208,7 @@ mod tests {
             latest_at: None,
             attempt: 1,
             rings_left: 2,
+            ringback: Some("sofia/gateway/x/5".into()),
         }
     }
 

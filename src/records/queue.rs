@@ -39,19 +39,43 @@ pub(crate) struct Records {
     errors: AtomicU64,
 }
 
+/// What happened to a call, in the order in which it did.
+#[derive(Clone, Debug)]
+enum News {
+    Ended(Box<Record>),
+    /// It was given up, and came back: that was not its outcome. UUID and when it was parked.
+    Back(String, i64),
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
-    records: VecDeque<Record>,
+    calls: VecDeque<News>,
     refused: VecDeque<Refused>,
+}
+
+impl News {
+    fn record(&self) -> Option<&Record> {
+        match self {
+            News::Ended(record) => Some(record),
+            News::Back(..) => None,
+        }
+    }
 }
 
 impl Records {
     pub(super) fn note(self: &Arc<Self>, record: Record) {
-        let record = record.private(settings().record_privacy);
+        self.put_news(News::Ended(Box::new(record.private(settings().record_privacy))));
+    }
+
+    pub(super) fn note_back(self: &Arc<Self>, uuid: String, parked_at: i64) {
+        self.put_news(News::Back(uuid, parked_at));
+    }
+
+    fn put_news(self: &Arc<Self>, news: News) {
         self.put(|waiting| {
-            let room = waiting.records.len() < MOST;
+            let room = waiting.calls.len() < MOST;
             if room {
-                waiting.records.push_back(record);
+                waiting.calls.push_back(news);
             }
             room
         });
@@ -80,7 +104,7 @@ impl Records {
     /// Rows that wait for the database.
     pub(crate) fn backlog(&self) -> usize {
         let waiting = self.waiting.lock();
-        waiting.records.len() + waiting.refused.len()
+        waiting.calls.len() + waiting.refused.len()
     }
 
     /// Once a second: whatever waits is tried again, and old rows are forgotten.
@@ -142,13 +166,21 @@ impl Records {
 
     /// True if there may be more. A row leaves the queue only when it is in the database.
     fn write_batch(&self, store: &Store) -> Result<bool, String> {
-        let (records, refused) = {
+        let (back, records, refused) = {
             let waiting = self.waiting.lock();
-            let records: Vec<Record> = waiting.records.iter().take(BATCH).cloned().collect();
-            (records, waiting.refused.iter().take(BATCH).cloned().collect::<Vec<_>>())
+            let back = match waiting.calls.front() {
+                Some(News::Back(uuid, parked_at)) => Some((uuid.clone(), *parked_at)),
+                _ => None,
+            };
+            let records: Vec<Record> = waiting.calls.iter().take(BATCH).map_while(News::record).cloned().collect();
+            (back, records, waiting.refused.iter().take(BATCH).cloned().collect::<Vec<_>>())
         };
-        if records.is_empty() && refused.is_empty() {
+        if back.is_none() && records.is_empty() && refused.is_empty() {
             return Ok(false);
+        }
+        if let Some((uuid, parked_at)) = back {
+            store.forget_one(&uuid, parked_at)?;
+            self.waiting.lock().calls.pop_front();
         }
         if !records.is_empty() {
             if let Err(why) = store.insert(&records) {
@@ -157,7 +189,7 @@ impl Records {
                 }
                 self.write_singly(store, &records)?;
             }
-            self.waiting.lock().records.drain(..records.len());
+            self.waiting.lock().calls.drain(..records.len());
         }
         if !refused.is_empty() {
             store.insert_refused(&refused)?;
@@ -188,7 +220,7 @@ impl Records {
         let mut records: Vec<Record> = {
             let waiting = self.waiting.lock();
             let meant = |record: &&Record| record.parked_at >= since && of.has(&record.lot, &record.domain);
-            waiting.records.iter().filter(meant).rev().cloned().collect()
+            waiting.calls.iter().filter_map(News::record).filter(meant).rev().cloned().collect()
         };
         // Asked after the queue: what moved over meanwhile is in both, and told apart by its key.
         let known: std::collections::HashSet<(String, i64)> =

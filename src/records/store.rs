@@ -142,6 +142,12 @@ impl Store {
         Ok(refused)
     }
 
+    /// Forgets the outcome of a call that has not ended.
+    pub(crate) fn forget_one(&self, uuid: &str, parked_at: i64) -> Result<(), String> {
+        let uuid = self.text(uuid);
+        self.database.execute(&format!("DELETE FROM callpark_records WHERE uuid = {uuid} AND parked_at = {parked_at}"))
+    }
+
     /// Forgets what is older than `before`.
     pub(super) fn forget(&self, before: i64) -> Result<(), String> {
         self.database.execute(&format!("DELETE FROM callpark_records WHERE parked_at < {before}"))?;

@@ -1,5 +1,6 @@
 //! The register's one thread: all that it has to do with the database.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use crate::records::{Store, number, word};
 
 /// For how long a ticket can be redeemed.
 const TICKET_MS: i64 = 30_000;
+/// How far each node has counted. Who has calls in the register and never counted is among them: else nobody would ever free
+/// those slots.
+const BEATS: &str = "SELECT node, beat FROM callpark_nodes UNION ALL SELECT DISTINCT node, -1 FROM callpark_calls WHERE node \
+                     NOT IN (SELECT node FROM callpark_nodes)";
 
 /// What is known of the database from one turn of work to the next.
 #[derive(Default)]
@@ -41,6 +46,7 @@ impl Clerk {
             self.beat = None;
             self.next_look = Moment::default();
             register.desk.lock().all_anew();
+            self.ahead = if settings.cluster { clock(&store)? - host::epoch_ms() } else { 0 };
         }
         let desk = Work { store: &store, register, attendant: &attendant, node: &node, ahead: self.ahead };
         desk.look_back(&settings)?;
@@ -59,13 +65,10 @@ impl Clerk {
     fn look(&mut self, desk: &Work<'_>, settings: &Settings) -> Result<(), String> {
         self.next_look = host::now().after(BEAT / 2);
         self.count(desk)?;
-        let mut clock = 0;
-        let sql = "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) * 1000 AS BIGINT)";
-        desk.store.query(sql, &mut |row| clock = number(row, 0))?;
+        let clock = clock(desk.store)?;
         self.ahead = clock - host::epoch_ms();
         let mut beats = Vec::new();
-        desk.store
-            .query("SELECT node, beat FROM callpark_nodes", &mut |row| beats.push((word(row, 0), number(row, 1))))?;
+        desk.store.query(BEATS, &mut |row| beats.push((word(row, 0), number(row, 1))))?;
         let now = host::now();
         self.watch.look(&beats, now);
         let window = Duration::from_secs(settings.recover_window.into());
@@ -77,7 +80,9 @@ impl Clerk {
         for absent in others.iter_mut().filter(|absent| self.watch.silent(&absent.node, now)) {
             absent.is = Afar::Reserved;
         }
-        for absent in &others {
+        // What this node is just taking over is another's in the register for one moment more.
+        let settled = desk.register.desk.lock().written();
+        for absent in others.iter().filter(|absent| settled.contains(&absent.uuid)) {
             desk.attendant.let_go(absent);
         }
         desk.attendant.hear(&others);
@@ -103,6 +108,14 @@ impl Clerk {
         self.beat = Some(next);
         Ok(())
     }
+}
+
+/// The database's clock, in milliseconds since 1970.
+fn clock(store: &Store) -> Result<i64, String> {
+    let mut clock = 0;
+    let sql = "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) * 1000 AS BIGINT)";
+    store.query(sql, &mut |row| clock = number(row, 0))?;
+    Ok(clock)
 }
 
 /// What the register had that this node did not know.
@@ -185,21 +198,30 @@ impl Work<'_> {
                     .execute(&format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}"))?;
                 return Ok(Found::Nothing);
             }
-            Standing::New => {
+            Standing::New | Standing::Anew => {
                 let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
+                let old = match standing {
+                    Standing::New => format!("({here} AND node = {node}) OR uuid = {uuid}"),
+                    _ => format!("({here} OR uuid = {uuid}) AND node = {node}"),
+                };
+                let nobody = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE uuid = {uuid})");
                 self.store.transaction(&[
-                    format!("DELETE FROM callpark_calls WHERE ({here} OR uuid = {uuid}) AND node = {node}"),
-                    format!("INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT {turn}, {}", self.values(wanted)),
+                    format!("DELETE FROM callpark_calls WHERE {old}"),
+                    format!(
+                        "INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT {turn}, {} {nobody}",
+                        self.values(wanted)
+                    ),
                 ])?;
                 self.report_double(place, &entry.uuid)?;
                 Standing::Written
             }
             Standing::Asking => {
                 let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
+                let changes = entry.changes(self.store, self.ahead);
                 let claimed = self.store.transaction(&[
                     format!("DELETE FROM callpark_calls WHERE {here} AND node = {node} AND uuid <> {uuid}"),
                     // A caller who was recovered from another node brings the slot along.
-                    format!("UPDATE callpark_calls SET node = {node} WHERE uuid = {uuid}"),
+                    format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"),
                     format!("INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT 0, {} {free}", self.values(wanted)),
                 ]);
                 if claimed.is_err() && !self.store.alive() {
@@ -243,41 +265,38 @@ impl Work<'_> {
     fn compare(&self, own: &[Absent]) -> Result<(), String> {
         let mut vanished = Vec::new();
         let mut stale = Vec::new();
+        let in_it: HashSet<(&str, &str, &str)> =
+            own.iter().map(|absent| (&*absent.lot.domain, absent.slot.as_str(), absent.uuid.as_str())).collect();
         {
             let mut desk = self.register.desk.lock();
-            let in_it = |place: &Place, uuid: &str| {
-                own.iter().any(|absent| {
-                    *absent.lot.domain == *place.0 && *absent.slot.as_str() == *place.1 && absent.uuid == uuid
-                })
-            };
             let written = |wanted: &Wanted| matches!(wanted.standing, Standing::Written);
             for (place, wanted) in desk.wanted.iter().filter(|(_, wanted)| written(wanted)) {
-                if !in_it(place, &wanted.entry.uuid) && !desk.changed.contains(place) {
+                let is_in_it = in_it.contains(&(&*place.0, &*place.1, &*wanted.entry.uuid));
+                if !is_in_it && !desk.changed.contains(place) {
                     vanished.push((place.clone(), wanted.entry.clone()));
                 }
             }
             for (place, entry) in &vanished {
-                desk.stands(place, &entry.uuid, Standing::New);
+                desk.stands(place, &entry.uuid, Standing::Anew);
                 desk.changed.insert(place.clone());
             }
             for absent in own {
                 let place = (absent.lot.domain.to_string(), absent.slot.to_string());
                 let known = desk.wanted.get(&place).is_some_and(|wanted| wanted.entry.uuid == absent.uuid);
                 if !known && !desk.changed.contains(&place) {
-                    stale.push(absent.uuid.clone());
+                    stale.push(format!("{} AND uuid = {}", self.at(&place), self.store.text(&absent.uuid)));
                 }
             }
         }
         let node = self.store.text(self.node);
-        for uuid in stale.iter().map(|uuid| self.store.text(uuid)) {
-            self.store.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND uuid = {uuid}"))?;
+        for row in stale {
+            self.store.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {row}"))?;
         }
         if !vanished.is_empty() {
             log::warn!("{} calls of this node had been given up by another: they are not lost", vanished.len());
         }
         for (_, entry) in &vanished {
-            let (uuid, at) = (self.store.text(&entry.uuid), entry.parked_at);
-            self.store.execute(&format!("DELETE FROM callpark_records WHERE uuid = {uuid} AND parked_at = {at}"))?;
+            self.store.forget_one(&entry.uuid, entry.parked_at)?;
         }
         self.clear().map(|_| ())
     }

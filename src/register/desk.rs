@@ -1,6 +1,6 @@
 //! What the register is to say of this node's calls, and what waits to be done in it. Nobody waits here for the database.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 
 use super::entry::{Entry, Place};
@@ -12,8 +12,10 @@ use crate::parking::Absent;
 pub(super) enum Standing {
     /// In a cluster: whether the slot is ours is being asked.
     Asking,
-    /// Ours, and to be put in.
+    /// Ours, and to be put in. What another node has of the same leg is from before it came here.
     New,
+    /// Ours and put in before, and to be put in once more. What another node has of the same leg is newer.
+    Anew,
     /// In it.
     Written,
     /// It is another node's, as that one has it.
@@ -78,10 +80,16 @@ impl Desk {
     /// Everything is to be put in again: the database is another one, or has lost it.
     pub(super) fn all_anew(&mut self) {
         for (place, wanted) in &mut self.wanted {
-            if !matches!(wanted.standing, Standing::Asking) {
-                wanted.standing = Standing::New;
+            if matches!(wanted.standing, Standing::Written) {
+                wanted.standing = Standing::Anew;
                 self.changed.insert(place.clone());
             }
         }
+    }
+
+    /// The legs that the database is known to have as this node's.
+    pub(super) fn written(&self) -> HashSet<String> {
+        let written = self.wanted.values().filter(|wanted| matches!(wanted.standing, Standing::Written));
+        written.map(|wanted| wanted.entry.uuid.clone()).collect()
     }
 }

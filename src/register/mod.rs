@@ -163,7 +163,7 @@ impl Register {
                 return Ok(());
             };
             match &wanted.standing {
-                Standing::New | Standing::Written => return Ok(()),
+                Standing::New | Standing::Anew | Standing::Written => return Ok(()),
                 Standing::Refused(other) => return Err(other.clone()),
                 Standing::Asking => {}
             }

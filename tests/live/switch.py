@@ -105,7 +105,7 @@ class Switch:
         with open(self.dir / "console", "wb") as console:
             self.process = subprocess.Popen([str(program), "-nonat", "-nc", "-nf", "-nort", *folders],
                                             stdin=subprocess.DEVNULL, stdout=console, stderr=console)
-        until = time.monotonic() + 40
+        until = time.monotonic() + 90
         while True:
             try:
                 self.socket = EventSocket(self.esl_port)
@@ -131,7 +131,7 @@ class Switch:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
             try:
-                status = self.process.wait(20)
+                status = self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 status = self.process.wait()

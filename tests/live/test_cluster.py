@@ -1,15 +1,20 @@
 """Two nodes that share their lots through one PostgreSQL."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
+import urllib.request
+import uuid
+from pathlib import Path
 
 import pytest
 
 from conftest import MUSIC, ROOT
 from phone import DOMAIN, Failed
-from switch import Switch, find_prefix, wait_for
+from switch import Switch, find_prefix, free_port, wait_for
 from test_records import BIN, postgres  # noqa: F401  (a fixture)
 from test_story import park_by_transfer
 
@@ -24,17 +29,26 @@ LOT = f"""
 """
 
 
+# Another node answers only after a while.
+SLOWLY = r"""
+<extension name="slow"><condition field="destination_number" expression="^slow-(\d+)$">
+  <action application="sleep" data="2000"/><action application="callpark_slot" data="$1"/>
+</condition></extension>"""
+
+
 class Node(Switch):
     """A node is called by the port at which the others reach it."""
 
-    def __init__(self, database, limit=0, core=False):
+    def __init__(self, database, limit=0, core=False, dial="${slot}"):
         super().__init__(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
         self.name = str(self.outside_port)
         self.core_dsn = database.dsn if core else ""
+        self.http = free_port(socket.SOCK_STREAM)
         self.configure(LOT.replace("@LIMIT@", str(limit)), f"""
           <param name="db-dsn" value="{database.dsn}"/><param name="cluster" value="true"/>
           <param name="node-name" value="{self.name}"/><param name="recover-window" value="{WINDOW}"/>
-          <param name="cluster-dial" value="sofia/external/${{slot}}@127.0.0.1:${{node}}"/>""")
+          <param name="http-listen" value="127.0.0.1:{self.http}"/>
+          <param name="cluster-dial" value="sofia/external/{dial}@127.0.0.1:${{node}}"/>""", extensions=SLOWLY)
 
 
 def sql(database, query):
@@ -48,10 +62,11 @@ def cluster(postgres, request):  # noqa: F811
     """Starts nodes; they are stopped afterwards."""
     started, failed = [], request.session.testsfailed
 
-    def start(count=2, **more):
+    def start(count=2, prepare=lambda node: None, **more):
         nodes = [Node(postgres, **more) for _ in range(count)]
         for node in nodes:
             started.append(node)
+            prepare(node)
             node.start()
         return nodes
 
@@ -117,6 +132,119 @@ def test_nobody_else_gets_in_by_that_door(cluster, phones_of):
     assert "ticket" in denied["CallPark-Cause"]
     assert caller.audio.hears(MUSIC) and slots(first) == ["703"]
     caller.hang_up()
+
+
+def documented(language, containing):
+    """A block of docs/operations.md."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    [block] = [block for block in blocks if containing in block]
+    return block
+
+
+def test_the_set_up_works_as_it_is_written(cluster, phones_of):
+    """docs/operations.md: the database, the settings and the door, but for the addresses."""
+    for statement in documented("sql", "CREATE ROLE").split(";")[:2]:
+        sql(cluster.database, statement)
+    door = documented("xml", "callpark from another node")
+
+    def prepare(node):
+        settings = documented("xml", "cluster-dial").replace("10.0.0.11", node.name).replace("${node}:5080", "127.0.0.1:${node}")
+        settings = settings.replace("hostaddr=10.0.0.5", f"hostaddr=127.0.0.1 port={cluster.database.port}")
+        node.configure(node.written[0], settings, extensions=door)
+
+    first, second = cluster(prepare=prepare)
+    assert all("slot register    answers" in node.api("callpark status") for node in (first, second))
+    caller, _ = park_by_transfer(phones_of(first), first, "703", caller_says=600)
+    assert wait_for(lambda: slots(second) == ["703"], 4)
+    for headers in ([], ["X-CallPark-Ticket: "], ["X-CallPark-Ticket: " + "0" * 32]):
+        with pytest.raises(Failed):
+            phones_of(first)(says=900).call("callpark-703", headers=headers)
+    assert [e["CallPark-Action"] for e in first.events.all if e["CallPark-Action"] == "denied"] == ["denied"], "only a ticket finds the door"
+    taker = phones_of(second)("1002", says=900).call("703")
+    assert caller.audio.hears(900) and taker.audio.hears(600)
+    taker.hang_up()
+    assert caller.wait_over()
+    owner = sql(cluster.database, "select count(*) from pg_database where datname = 'callpark'")
+    assert owner == "1"
+
+
+def issue(database, ticket, node, uuid, expires_in=30):
+    sql(database, f"insert into callpark_tickets values ('{ticket}', '{node.name}', '{uuid}', '1002@{DOMAIN}', "
+                  f"(extract(epoch from current_timestamp) * 1000)::bigint + {expires_in * 1000})")
+
+
+def test_a_ticket_is_good_once_for_one_call_on_one_node_and_not_for_long(cluster, phones_of):
+    first, second = cluster()
+    here = phones_of(first)
+    caller, row = park_by_transfer(here, first, "703", caller_says=600)
+    other = here(says=620).call("do-park-704")
+    assert wait_for(lambda: slots(second) == ["703", "704"], 4)
+    dial = lambda ticket, slot: here(says=900).call(slot, headers=[f"X-CallPark-Ticket: {ticket}"])
+    issue(cluster.database, "a" * 32, first, row["uuid"], expires_in=-1)
+    issue(cluster.database, "b" * 32, second, row["uuid"])
+    for ticket in ("a" * 32, "b" * 32, "' OR '1'='1"):
+        with pytest.raises(Failed):
+            dial(ticket, "703")
+    assert caller.audio.hears(MUSIC) and slots(first) == ["703", "704"]
+    issue(cluster.database, "c" * 32, first, row["uuid"])
+    taker = dial("c" * 32, "704")
+    assert caller.audio.hears(900) and taker.audio.hears(600) and slots(first) == ["704"], "a ticket for one call took another"
+    taker.hang_up()
+    with pytest.raises(Failed):
+        dial("c" * 32, "704")
+    assert other.audio.hears(MUSIC) and slots(first) == ["704"]
+    other.hang_up()
+
+
+def test_a_caller_whose_retriever_gives_up_on_the_way_waits_on(cluster, phones_of):
+    first, second = cluster(dial="slow-${slot}")
+    caller, row = park_by_transfer(phones_of(first), first, "703", caller_says=600)
+    first.api("callpark label 703 Invoice 7")
+    assert wait_for(lambda: [one["label"] for one in second.calls()] == ["Invoice 7"], 4)
+    leg = str(uuid.uuid4())
+    second.api(f"bgapi originate {{origination_uuid={leg}}}null/x &callpark_retrieve(703)")
+    time.sleep(1)
+    second.api(f"uuid_kill {leg}")
+    there = lambda: [(one["label"], one["parker"], one["state"], one["node"]) for one in second.calls()]
+    assert wait_for(lambda: there() == [("Invoice 7", row["parker"], "parked", second.name)], 8), second.calls()
+    assert caller.audio.hears(MUSIC, within=5) and not caller.over.is_set()
+    taker = phones_of(second)("1002", says=900).call(slots(second)[0])
+    assert caller.audio.hears(900) and taker.audio.hears(600)
+    taker.hang_up()
+    assert caller.wait_over()
+
+
+def test_the_dashboard_of_each_node_shows_all_within_two_seconds(cluster):
+    first, second = cluster()
+    events = urllib.request.urlopen(f"http://127.0.0.1:{second.http}/metrics", timeout=5)
+    assert b"freeswitch_callpark_register_up 1" in events.read()
+    count = lambda node: int(float(next(line.split()[-1] for line in urllib.request.urlopen(
+        f"http://127.0.0.1:{node.http}/metrics", timeout=5).read().decode().splitlines()
+        if line.startswith("freeswitch_callpark_calls{"))))
+    for expected in (1, 2):
+        park_some(first, 1)
+        assert wait_for(lambda: len(first.calls()) == expected)
+        began = time.monotonic()
+        assert wait_for(lambda: count(second) == expected, 4) and time.monotonic() - began < 2.5
+    first.api("callpark label 701 Mr Chen")
+    began = time.monotonic()
+    assert wait_for(lambda: second.calls()[0]["label"] == "Mr Chen", 4) and time.monotonic() - began < 2.5
+    first.api("hupall")
+    assert wait_for(lambda: count(second) == 0, 4)
+
+
+def test_slots_of_a_node_that_nobody_has_heard_of_come_free(cluster):
+    """Claims that are left of a node which never counted: renamed, or taken out of the cluster."""
+    first, second = cluster()
+    sql(cluster.database, f"insert into callpark_calls values ('{DOMAIN}', '701', 0, 'ghost-leg', 'ghost', 'main', 'parked', 1, "
+                          "(extract(epoch from current_timestamp) * 1000)::bigint, 0, 'Ghost', '5', '', '', 0)")
+    assert wait_for(lambda: [(row["slot"], row["state"]) for row in second.calls()] == [("701", "reserved")], 9)
+    park_some(first, 1)
+    assert wait_for(lambda: slots(first) == ["701", "702"], 4), "a slot that is kept was given away"
+    assert wait_for(lambda: slots(first) == slots(second) == ["702"], WINDOW + 10)
+    told = lambda: [e["CallPark-Slot"] for node in (first, second) for e in node.events.all if e["CallPark-Action"] == "abandon"]
+    assert wait_for(lambda: told() == ["701"], 3), told()
+    first.api("hupall")
 
 
 def test_what_a_parker_holds_counts_on_every_node(cluster, phones_of):
@@ -228,11 +356,114 @@ def test_a_node_that_was_taken_for_dead_comes_back_with_its_callers(cluster, pho
     assert wait_for(lambda: sql(cluster.database, "select outcome from callpark_records") == "retrieved", 5), "the obituary was false"
 
 
-def test_a_wrong_clock_changes_no_wait(cluster):
-    """The rows say moments of the database's clock: one that is an hour off on a node shows nowhere."""
-    first, second = cluster()
-    park_some(first, 1)
-    assert wait_for(lambda: slots(second), 4)
-    sql(cluster.database, "update callpark_calls set since = since - 3600000")
-    assert wait_for(lambda: second.calls()[0]["wait_ms"] < 3_600_000, 1)
-    first.api("hupall")
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+@pytest.mark.parametrize("off", [-3600, 3600])
+def test_a_clock_that_is_an_hour_off_changes_no_wait_and_no_time_out(cluster, phones_of, off, monkeypatch):
+    """One node's wall clock is wrong: it dies, and the other takes over with the right remaining time."""
+    timed = lambda node: node.configure(node.written[0].replace('"park-timeout" value="0"', '"park-timeout" value="300"'), node.written[1])
+    monkeypatch.setenv("LD_PRELOAD", str(FAKETIME))
+    monkeypatch.setenv("FAKETIME", f"{off:+d}")
+    monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    [first] = cluster(1, core=True, prepare=timed)
+    for name in ("LD_PRELOAD", "FAKETIME"):
+        monkeypatch.delenv(name)
+    [second] = cluster(1, core=True, prepare=timed)
+    assert abs(float(first.api("strepoch")) - time.time() - off) < 60, "the clock is not wrong"
+    caller, row = park_by_transfer(phones_of(first), first, "703", caller_says=600)
+    assert wait_for(lambda: slots(second) == ["703"], 4)
+    time.sleep(3)
+    there = second.calls()[0]
+    assert 2500 < there["wait_ms"] < 20_000, "the other node's clock counts"
+    assert 270_000 < there["timeout_at"] - time.time() * 1000 < 300_000
+    first.kill()
+    caller.phone.server = ("127.0.0.1", second.outside_port)
+    second.api("sofia recover")
+    assert wait_for(lambda: [(one["slot"], one["state"], one["node"]) for one in second.calls()] == [("703", "parked", second.name)], 10), second.calls()
+    back = second.calls()[0]
+    assert 2500 < back["wait_ms"] < 60_000 and 230_000 < back["timeout_at"] - time.time() * 1000 < 300_000, back
+    assert back["uuid"] == row["uuid"] and caller.audio.hears(MUSIC, within=5)
+    assert wait_for(lambda: second.events.of(row["uuid"]), 3)
+    time.sleep(1.5)
+    assert second.events.of(row["uuid"]) == ["recover"], "it was due at once"
+    caller.hang_up()
+
+
+def test_a_node_whose_callers_were_recovered_while_it_was_frozen_lets_go_of_them(cluster, phones_of):
+    first, second = cluster(core=True)
+    caller, row = park_by_transfer(phones_of(first), first, "703", caller_says=600)
+    time.sleep(3)
+    first.process.send_signal(signal.SIGSTOP)
+    caller.phone.server = ("127.0.0.1", second.outside_port)
+    second.api("sofia recover")
+    here = lambda node: [(one["slot"], one["node"]) for one in node.calls()]
+    assert wait_for(lambda: second.events.of(row["uuid"]) == ["recover"], 10), second.calls()
+    first.process.send_signal(signal.SIGCONT)
+    assert wait_for(lambda: here(first) == here(second) == [("703", second.name)], 8), (first.calls(), second.calls())
+    time.sleep(3)
+    assert here(first) == here(second) == [("703", second.name)], "in two places, or in none"
+    assert caller.audio.hears(MUSIC) and not caller.over.is_set()
+    taker = phones_of(second)("1002", says=900).call("703")
+    assert caller.audio.hears(900) and taker.audio.hears(600)
+    taker.hang_up()
+    caller.hang_up()
+    rows = lambda: sql(cluster.database, f"select outcome from callpark_records where uuid = '{row['uuid']}'")
+    assert wait_for(lambda: rows() == "retrieved", 5), rows()
+
+
+def test_a_caller_who_is_recovered_too_late_is_not_on_record_as_lost(cluster, phones_of):
+    first, second = cluster(core=True)
+    caller, row = park_by_transfer(phones_of(first), first, "703", caller_says=600)
+    time.sleep(3)
+    first.kill()
+    assert wait_for(lambda: not second.calls(), WINDOW + 12), "not given up"
+    rows = lambda: sql(cluster.database, f"select outcome from callpark_records where uuid = '{row['uuid']}'")
+    assert wait_for(lambda: rows() == "abandoned", 5)
+    caller.phone.server = ("127.0.0.1", second.outside_port)
+    second.api("sofia recover")
+    assert wait_for(lambda: slots(second) == ["703"], 10) and caller.audio.hears(MUSIC, within=5)
+    taker = phones_of(second)("1002", says=900).call("703")
+    assert caller.audio.hears(900)
+    taker.hang_up()
+    caller.hang_up()
+    assert wait_for(lambda: rows() == "retrieved", 5), rows()
+
+
+def test_callers_who_are_recovered_while_the_register_is_blocked_are_not_let_go(cluster, phones_of):
+    """The claim comes late; the dead node's entry must not be taken for one that is newer."""
+    first, second = cluster(core=True)
+    callers = [phones_of(first)(says=600).call(f"do-park-{slot}_main") for slot in range(701, 706)]
+    assert wait_for(lambda: len(slots(second)) == 5, 5)
+    time.sleep(3)
+    first.kill()
+    for caller in callers:
+        caller.phone.server = ("127.0.0.1", second.outside_port)
+    locked = subprocess.Popen([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(cluster.database.port), "-U", "postgres", "-qc",
+                               "begin; lock table callpark_calls in access exclusive mode; select pg_sleep(4); commit"], stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
+    second.api("sofia recover")
+    assert wait_for(lambda: sum(one["node"] == second.name and one["state"] == "parked" for one in second.calls()) == 5, 10), second.calls()
+    locked.wait(20)
+    time.sleep(WINDOW + 8)  # the dead node is buried
+    assert [(one["slot"], one["node"]) for one in second.calls()] == [(str(slot), second.name) for slot in range(701, 706)]
+    assert all(caller.audio.hears(MUSIC, within=5) for caller in callers)
+    assert not [e for e in second.events.all if e["CallPark-Action"] == "abandon"]
+    for caller in callers:
+        caller.hang_up()
+    assert wait_for(lambda: sql(cluster.database, "select count(*) from callpark_calls") == "0", 5)
+
+
+def test_a_node_with_a_blocked_database_ends_in_its_usual_time(cluster):
+    [node] = cluster(1)
+    park_some(node, 20)
+    assert wait_for(lambda: len(node.calls()) == 20, 5)
+    cluster.database.signal_all(signal.SIGSTOP)
+    time.sleep(1)
+    began = time.monotonic()
+    try:
+        assert node.stop() == 0, "it did not end by itself"
+        print(f"{time.monotonic() - began:.1f} s")
+        assert time.monotonic() - began < 28
+    finally:
+        cluster.database.signal_all(signal.SIGCONT)

@@ -123,6 +123,9 @@ def test_a_hundred_callers_come_back(mortal, phones_of):
     newcomer = phones().call("do-park-auto_main")
     assert wait_for(lambda: len(mortal.calls()) == 101), "a new caller finds a slot that is nobody's"
     newcomer.hang_up()
+    impatient = phones("1002").call("do-park-701_main")
+    assert impatient.audio.hears(1700, within=6), "a slot that is kept was given to somebody else"
+    impatient.hang_up()
     mortal.api("sofia recover")
     assert wait_for(lambda: sum(row["state"] != "reserved" for row in mortal.calls()) == 100, 20), "not all came back"
     after = {row["uuid"]: row for row in mortal.calls()}
@@ -131,12 +134,19 @@ def test_a_hundred_callers_come_back(mortal, phones_of):
         if row["lot"] == "main":
             assert abs((after[uuid]["timeout_at"] or 0) - (row["timeout_at"] or 0)) < 2000, (row, after[uuid])
     for uuid in before:
-        assert wait_for(lambda: mortal.events.of(uuid)[:1] == ["recover"], 3) and "park" not in mortal.events.of(uuid)
+        assert wait_for(lambda: mortal.events.of(uuid)[:1] == ["recover"], 3)
+        told = mortal.events.of(uuid)
+        assert told.count("recover") == 1 and set(told) <= {"recover", "ringback"}, told
     silent = [call for call in callers if not call.audio.hears(MUSIC, within=6)]
     assert not silent, f"{len(silent)} hear no music"
-    taker = phones("1002", says=900).call("790")
-    assert wait_for(lambda: len(mortal.calls()) == 99)
-    taker.hang_up()
+    # One of each way in which they were parked.
+    slots = {row["caller_number"]: row["slot"] for row in after.values()}
+    taken = [callers[index] for index in (0, 35, 55, 65, 70, 76, 82, 88)]
+    for call in taken:
+        taker = phones("1002", says=900).call(slots[call.phone.user])
+        assert call.audio.hears(900, within=6), slots[call.phone.user]
+        taker.hang_up()
+    assert wait_for(lambda: len(mortal.calls()) == 100 - len(taken))
     somebody_else.close()
     for call in callers:
         call.hang_up()
@@ -146,6 +156,11 @@ def test_a_hundred_callers_come_back(mortal, phones_of):
     found = {row["uuid"]: row for row in rows()}
     assert all(found[uuid]["parked_at"] == row["parked_at"] for uuid, row in before.items()), "a record is not whole"
     assert all(found[uuid]["wait_ms"] >= 2500 for uuid in before)
+    numbers = {call.phone.user for call in taken}
+    for uuid, row in before.items():
+        expected = ("retrieved", "1002@callpark.test") if row["caller_number"] in numbers else ("abandoned", "")
+        assert (found[uuid]["outcome"], found[uuid]["retriever"]) == expected, found[uuid]
+        assert all(found[uuid][name] == row[name] for name in ("lot", "slot", "parker", "label", "caller_number")), found[uuid]
     print(f"held 100, survived {len(after)}, lost {100 - len(after)}")
 
 

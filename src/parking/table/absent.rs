@@ -126,6 +126,15 @@ impl Table {
         }
     }
 
+    /// A call of another node's that has just been taken there, as only this node knows yet.
+    pub fn gone_afar(&mut self, uuid: &str, now: Moment) {
+        let afar =
+            self.by_uuid.get(uuid).copied().filter(|id| self.calls.get(id).is_some_and(|call| call.node().is_some()));
+        if let Some(id) = afar {
+            self.end(id, Outcome::Abandoned, now);
+        }
+    }
+
     /// The call in a slot that is this node's own, also a missing one.
     #[must_use]
     pub fn own_at(&self, domain: &str, slot: &Slot) -> Option<Call> {

@@ -1,0 +1,30 @@
+"""Faults of each kind, on one FreeSWITCH and on two: nobody is lost. `make chaos MINUTES=10` is the same for long."""
+
+import os
+import random
+
+import pytest
+
+from chaos import Chaos, possible
+from switch import ROOT, find_prefix
+
+
+@pytest.mark.parametrize("stage, faults", [
+    ("one", ["crash_twice", "crash_without_database", "freeze_database"]),
+    ("cluster", ["crash", "stop_database", "freeze"]),
+    ("failover", ["failover", "failover", "lock_tables"]),
+])
+def test_nobody_is_lost(stage, faults):
+    if not possible(find_prefix()):
+        pytest.skip("no PostgreSQL, or FreeSWITCH without mod_pgsql")
+    module = os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so")
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    chaos = Chaos(module, find_prefix(), stage, callers=12, seed=seed)
+    try:
+        figures, wrong = chaos.run(0, faults)
+    finally:
+        chaos.close()
+    print(figures)
+    assert not wrong, "\n".join(wrong)
+    assert figures["lost"] == 0 and figures["held"] >= 12 * len(faults) - 12 and figures["taken"] > 0, figures
