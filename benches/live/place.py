@@ -9,7 +9,7 @@ import wave
 from pathlib import Path
 
 import sipp
-from switch import Switch, wait_for
+from switch import Switch, cpu_seconds, wait_for
 from watcher import Watcher
 from ways import COMMON, LOT, WAYS
 
@@ -56,7 +56,8 @@ class Place:
             if count:
                 phones = _callers(self.switch, number, count)
                 if not wait_for(lambda: len(watcher.parked()) >= count, count / FILL + 30, 0.1):
-                    said = (phones.folder / "out").read_text(errors="replace")[-500:]
+                    errors = phones.folder / "errors"
+                    said = errors.read_text(errors="replace")[:500] if errors.exists() else ""
                     raise RuntimeError(f"{len(watcher.parked())} of {count} calls are parked by {way.name}; SIPp ({phones.process.poll()}): {said}")
                 time.sleep(settle)
             watcher.phones = phones
@@ -79,16 +80,12 @@ class Place:
 
 def _callers(switch, number, count):
     """SIPp: each sends a packet every 20 ms, and takes and forgets what it gets."""
-    folder = switch.dir / "sipp-crowd"
-    for old in [folder]:
-        if old.exists():
-            old.rename(switch.dir / f"sipp-crowd-{time.monotonic_ns()}")
     scenario = (HERE / "crowd.xml").read_text().replace("@NUMBER@", number)
     voice = switch.dir / "voice.ulaw"
     if not voice.exists():
         voice.write_bytes(bytes(range(0x30, 0x80)) * 100)
     scenario = scenario.replace("voice.ulaw", str(voice))
-    return sipp.Sipp(switch, "crowd", scenario, f"127.0.0.1:{switch.outside_port}", "-r", FILL, "-m", count, "-l", count)
+    return sipp.Sipp(switch, f"crowd-{time.monotonic_ns()}", scenario, f"127.0.0.1:{switch.outside_port}", "-r", FILL, "-m", count, "-l", count)
 
 
 def _write_music(path, seconds=30, rate=8000):
@@ -105,22 +102,29 @@ def _write_music(path, seconds=30, rate=8000):
 
 
 class Window:
-    """Processor time over a while: of FreeSWITCH, of the callers, and what was left of the machine."""
+    """Processor time over a while, as processors in use: of FreeSWITCH, of the callers, and what was left of the machine. And
+    how many packets a second each of `legs` was sent, and sent itself."""
 
-    def __init__(self, switch, phones, seconds):
+    def __init__(self, switch, phones, seconds, legs=()):
+        packets = _packets(switch, legs)
         began, before = time.monotonic(), self._read(switch, phones)
         time.sleep(seconds)
         lasted, after = time.monotonic() - began, self._read(switch, phones)
         self.freeswitch, self.callers, idle = ((b - a) / lasted for a, b in zip(before, after))
         self.idle = idle / os.cpu_count()
+        self.sent, self.received = ((b - a) / lasted / max(1, len(legs)) for a, b in zip(packets, _packets(switch, legs)))
 
     @staticmethod
     def _read(switch, phones):
-        tick = os.sysconf("SC_CLK_TCK")
-        idle = int(Path("/proc/stat").read_text().split()[4]) / tick
-        return switch.cpu_seconds(), _cpu_of(phones.process.pid) if phones else 0, idle
+        idle = int(Path("/proc/stat").read_text().split()[4]) / os.sysconf("SC_CLK_TCK")
+        return switch.cpu_seconds(), cpu_seconds(phones.process.pid) if phones else 0, idle
 
 
-def _cpu_of(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _packets(switch, legs):
+    """Sent to these legs, and received from them, so far."""
+    counts = [0, 0]
+    for leg in legs:
+        switch.api(f"uuid_set_media_stats {leg}")
+        for n, name in enumerate(("out_media_packet_count", "in_packet_count")):
+            counts[n] += int(switch.var(leg, f"rtp_audio_{name}") or 0)
+    return counts

@@ -1,9 +1,11 @@
 """Phones by the hundred: SIPp, where it is installed."""
 
+import contextlib
 import csv
 import random
 import shutil
 import signal
+import socket
 import subprocess
 
 from switch import HERE, free_port
@@ -18,7 +20,7 @@ class Sipp:
         self.port, self.folder, self.name = free_port(), switch.dir / f"sipp-{name}", name
         self.folder.mkdir()
         (self.folder / "scenario.xml").write_text(scenario)
-        media = free_port() // 2 * 2  # SIPp wants two in a row, and looks on by itself where one is taken
+        media = _free_media_ports()
         with open(self.folder / "out", "wb") as out:
             self.process = subprocess.Popen(
                 [SIPP, *map(str, words), "-sf", "scenario.xml", "-i", "127.0.0.1", "-p", str(self.port), "-mp", str(media),
@@ -45,6 +47,19 @@ class Sipp:
         last = rows[-1] if rows else {}
         return {key: int(last.get(name, 0) or 0)
                 for key, name in {"calls": "TotalCallCreated", "well": "SuccessfulCall(C)", "failed": "FailedCall(C)"}.items()}
+
+
+def _free_media_ports():
+    """The first of the ports that SIPp binds at its start, and ends if one is taken: sound, and picture two further."""
+    while True:
+        first = free_port() // 2 * 2
+        with contextlib.ExitStack() as probes:
+            try:
+                for port in range(first, first + 4):
+                    probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return first
 
 
 def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20, at_once=3000):

@@ -179,9 +179,7 @@ class Switch:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def cpu_seconds(self):
-        """Processor time used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     def sessions(self):
         """Channels that the core has not let go of: one whose lock somebody keeps is among them after it hung up."""
@@ -193,6 +191,12 @@ class Switch:
     def wait_idle(self, timeout=8):
         """Until no channel is left."""
         return wait_for(lambda: self.channels() == 0, timeout)
+
+
+def cpu_seconds(pid):
+    """Processor time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_for(what, timeout=5.0, step=0.05):

@@ -1,10 +1,13 @@
 """Processor time of FreeSWITCH per parked caller, with music and with silence, less what it needs with nobody there.
 
-Where both modules together with the callers ask for more than the machine has, the one that asks for more is given less than it
-wants: its figure is then too small. The share of the machine that was idle is told with it."""
+Two things are told with it. How many packets a second some of the callers were sent, and how many of theirs were read: where
+those are fewer, less was needed. And the share of the machine that was idle: where FreeSWITCH and the callers ask for more than
+there is, a figure is smaller than what it would be."""
 
 from place import Window
 from results import Row
+
+LISTENERS = 10
 
 
 def points(settings):
@@ -16,11 +19,14 @@ def take(bench, way, point):
     place, settings = bench.place(), bench.settings
     rest = bench.rest()
     with place.crowd(way, way.number(sound), count, settings.settle) as watcher:
-        busy = Window(place.switch, watcher.phones, settings.window)
-    goal = 0.4 if sound == "music" else None
+        legs = [told.leg for told in watcher.parked()[:LISTENERS]]
+        busy = Window(place.switch, watcher.phones, settings.window, legs)
     named = f"{sound}, {count} parked"
     return {
-        Row(f"CPU per caller, {named}", "% of a core", goal=goal, per_call=(f"CPU, {sound}", count)): [100 * (busy.freeswitch - rest) / count],
+        Row(f"CPU per caller, {named}", "% of a core", goal=0.4 if sound == "music" else None, per_call=(f"CPU, {sound}", count)):
+            [100 * (busy.freeswitch - rest) / count],
+        Row(f"packets to a caller, {named}", "a second", note=True): [busy.sent],
+        Row(f"packets from a caller, {named}", "a second", note=True): [busy.received],
         Row(f"machine idle, {named}", "%", note=True): [100 * busy.idle],
         Row(f"CPU of the callers themselves, {named}", "% of a core", note=True): [100 * busy.callers],
     }
