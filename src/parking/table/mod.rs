@@ -34,6 +34,17 @@ pub struct Where {
     pub lot: Option<LotName>,
     /// Domains that may be understood where none is named, the likeliest first.
     pub domains: Vec<String>,
+    /// Whoever asks is of no domain. Where the domains understood have no lots at all, the only one that has such a lot is meant.
+    pub any: bool,
+}
+
+impl Where {
+    /// Whether the domain of `lot` is one that was named or understood.
+    #[must_use]
+    pub fn names(&self, lot: &LotId) -> bool {
+        let named = self.lot.as_ref().and_then(|lot| lot.domain.as_ref());
+        named.into_iter().chain(&self.domains).any(|domain| domain.eq_ignore_ascii_case(&lot.domain))
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -217,6 +228,13 @@ impl Table {
         let name = place.lot.as_ref().map(|lot| lot.name.as_str());
         if let Some(lot) = domains.iter().find_map(|domain| self.lot_in(domain, name, slot)) {
             return Ok(lot);
+        }
+        let lots_there = !self.templates.is_empty() || domains.iter().any(|domain| self.has_domain(domain));
+        if place.any && named_domain.is_none() && !lots_there {
+            let mut found = self.tenants.keys().filter_map(|domain| self.lot_in(domain, name, slot));
+            if let (Some(lot), None) = (found.next(), found.next()) {
+                return Ok(lot);
+            }
         }
         let in_domain = domains.first().map(|domain| format!("@{domain}")).unwrap_or_default();
         Err(match (slot, name) {
