@@ -45,17 +45,11 @@ fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize
 }
 
 /// A lot may be gone from the configuration and still have a past.
-<<<<<<< HEAD
 fn of(lot: Option<LotName>) -> Of {
     lot.map_or_else(Of::default, |lot| {
-        let domain = lot.domain.or_else(|| global("domain")).unwrap_or_default();
+        let domain = lot.domain.or_else(usual_domain).unwrap_or_default();
         Of { domain: Some(domain.to_lowercase()), lot: Some(lot.name) }
     })
-=======
-fn is_of(wanted: &LotName, lot: &str, domain: &str) -> bool {
-    let meant = wanted.domain.clone().or_else(usual_domain).unwrap_or_default();
-    wanted.name == lot && meant.eq_ignore_ascii_case(domain)
->>>>>>> 1bf9aec (A server without a domain variable parks too; the only lot there is is meant by who is of no domain; headers of 1.11 proved)
 }
 
 impl Row for Record {

@@ -38,15 +38,6 @@ pub struct Where {
     pub any: bool,
 }
 
-impl Where {
-    /// Whether the domain of `lot` is one that was named or understood.
-    #[must_use]
-    pub fn names(&self, lot: &LotId) -> bool {
-        let named = self.lot.as_ref().and_then(|lot| lot.domain.as_ref());
-        named.into_iter().chain(&self.domains).any(|domain| domain.eq_ignore_ascii_case(&lot.domain))
-    }
-}
-
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Wanted {
     Auto,
@@ -229,7 +220,7 @@ impl Table {
         if let Some(lot) = domains.iter().find_map(|domain| self.lot_in(domain, name, slot)) {
             return Ok(lot);
         }
-        let lots_there = !self.templates.is_empty() || domains.iter().any(|domain| self.has_domain(domain));
+        let lots_there = domains.iter().any(|domain| self.has_lots(domain));
         if place.any && named_domain.is_none() && !lots_there {
             let mut found = self.tenants.keys().filter_map(|domain| self.lot_in(domain, name, slot));
             if let (Some(lot), None) = (found.next(), found.next()) {
