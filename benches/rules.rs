@@ -23,7 +23,7 @@ const ORDERS: [(&str, SlotOrder); 4] = [
 ];
 
 fn place() -> Where {
-    Where { lot: Some(LotName { name: "main".into(), domain: None }), domains: vec!["bench.test".into()] }
+    Where { lot: Some(LotName { name: "main".into(), domain: None }), domains: vec!["bench.test".into()], any: false }
 }
 
 fn request(n: usize, lot: &str) -> ParkRequest {

@@ -27,7 +27,7 @@ fn table(terms: Terms) -> Table {
 }
 
 fn place(domain: &str) -> Where {
-    Where { lot: None, domains: vec![domain.into()] }
+    Where { lot: None, domains: vec![domain.into()], any: false }
 }
 
 fn at(seconds: u64) -> Moment {
@@ -142,6 +142,23 @@ fn terms_are_those_of_the_lot_that_has_the_slot() {
     let timeout =
         |number: Option<&str>| table.terms_at(&place(DOMAIN), number.map(slot).as_ref()).park_timeout.as_secs();
     assert_eq!([timeout(Some("801")), timeout(Some("701")), timeout(Some("999")), timeout(None)], [7, 90, 90, 90]);
+}
+
+#[test]
+fn who_is_of_no_domain_is_led_to_the_only_lot_there_is_and_to_no_other() {
+    let lot = |domain: &str, slots: &str| plan("main", domain, slots, Terms::default());
+    let wanted = |place: Where, plans: &[LotPlan]| {
+        let found = Table::new(plans, None).resolve(&place, Some(&slot("701")));
+        found.map(|lot| lot.domain.to_string()).unwrap_or_default()
+    };
+    let nobody = Where { any: true, ..place("10.0.0.1") };
+    let only = [lot("a.test", "701-703")];
+    assert_eq!(wanted(nobody.clone(), &only), "a.test");
+    assert_eq!(wanted(place("b.test"), &only), "", "somebody of another domain is not");
+    let elsewhere = Where { lot: LotName::parse("main@b.test"), ..nobody.clone() };
+    assert_eq!(wanted(elsewhere, &only), "", "nor who names another");
+    assert_eq!(wanted(nobody.clone(), &[lot("a.test", "701"), lot("b.test", "701")]), "", "of two, which?");
+    assert_eq!(wanted(nobody.clone(), &[lot("10.0.0.1", "801"), lot("b.test", "701")]), "", "its domain has lots");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) fn user(leg: &Leg<'_>) -> String {
     let found = if leg.outbound() { dialed().or_else(authenticated) } else { authenticated() };
     match found {
         Some((user, Some(domain))) => format!("{user}@{domain}"),
-        Some((user, None)) => format!("{user}@{}", host::global("domain").unwrap_or_default()),
+        Some((user, None)) => format!("{user}@{}", host::usual_domain().unwrap_or_default()),
         None => String::new(),
     }
 }
@@ -77,9 +77,10 @@ fn called_afar(leg: &Leg<'_>) -> Option<Parker> {
 const PARKER: &str = "callpark_parker";
 const PARKER_NOTED: &str = "callpark_parker_noted";
 
-/// Who the dialplan says parks this leg.
+/// Who the dialplan says parks this leg; of the leg's own domain if it names none.
 pub(super) fn named_parker(leg: &Leg<'_>) -> Option<String> {
-    leg.var(PARKER).filter(|parker| leg.var(PARKER_NOTED).as_ref() != Some(parker))
+    let named = leg.var(PARKER).filter(|parker| leg.var(PARKER_NOTED).as_ref() != Some(parker))?;
+    Some(if named.contains('@') { named } else { format!("{named}@{}", domain(leg)) })
 }
 
 pub(super) fn note_parker(leg: &Leg<'_>, parker: &str) {
@@ -96,7 +97,7 @@ pub(super) fn referrer(leg: &Leg<'_>, known: impl Fn(&str) -> bool) -> Option<St
     if host.parse::<IpAddr>().is_err() && known(host) {
         return Some(written);
     }
-    let domain = leg.var("dialed_domain").or_else(|| leg.var("domain_name")).or_else(|| host::global("domain"));
+    let domain = leg.var("dialed_domain").or_else(|| leg.var("domain_name")).or_else(host::usual_domain);
     Some(format!("{user}@{}", domain.as_deref().unwrap_or(host)))
 }
 
@@ -121,7 +122,12 @@ fn address(header: &str) -> Option<String> {
 
 /// The domain whose user a leg is: what decides whether it may retrieve.
 pub(super) fn domain(leg: &Leg<'_>) -> String {
-    leg.var("domain_name").or_else(|| leg.var("dialed_domain")).or_else(|| host::global("domain")).unwrap_or_default()
+    own_domain(leg).or_else(host::usual_domain).unwrap_or_default()
+}
+
+/// The same where the leg itself tells it.
+pub(super) fn own_domain(leg: &Leg<'_>) -> Option<String> {
+    leg.var("domain_name").or_else(|| leg.var("dialed_domain"))
 }
 
 /// Who a leg is that wants a call, and of which domain. `trust_from`: where it has not authenticated, its From header says.
@@ -137,11 +143,9 @@ pub(super) fn retriever(leg: &Leg<'_>, trust_from: bool) -> (String, String) {
 /// Which lot a leg means: as named, or in the likeliest of its domains.
 pub(super) fn place(leg: &Leg<'_>, lot: Option<LotName>, parker: &str) -> Where {
     let of_parker = parker.split_once('@').map(|(_, domain)| domain.to_owned());
-    let domains = [leg.var("domain_name"), of_parker, leg.var("dialed_domain"), host::global("domain")]
-        .into_iter()
-        .flatten()
-        .collect();
-    Where { lot, domains }
+    let any = own_domain(leg).is_none() && of_parker.is_none();
+    let likely = [leg.var("domain_name"), of_parker, leg.var("dialed_domain"), host::usual_domain()];
+    Where { lot, domains: likely.into_iter().flatten().collect(), any }
 }
 
 /// Whether a transfer brought the leg to the extension it is at, or its far end dialled it. A leg is taken for

@@ -263,7 +263,7 @@ impl Attendant {
     /// The domain that a phone means by `host`, which may be an address of this server's: then it is the usual one.
     pub(crate) fn domain_meant(&self, host: &str) -> String {
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        let usual = host::global("domain").filter(|_| is_address && !self.table.lock().has_domain(host));
+        let usual = host::usual_domain().filter(|_| is_address && !self.table.lock().has_domain(host));
         usual.unwrap_or_else(|| host.to_owned())
     }
 
@@ -273,7 +273,7 @@ impl Attendant {
 
     /// The call in a slot of a domain.
     pub(crate) fn call_at(&self, domain: &str, slot: &Slot) -> Result<Call, Refusal> {
-        self.table.lock().find(&Where { lot: None, domains: vec![domain.to_owned()] }, slot)
+        self.table.lock().find(&Where { lot: None, domains: vec![domain.to_owned()], any: false }, slot)
     }
 
     /// The slots of a lot, with their labels.
@@ -367,7 +367,7 @@ fn must_be_here(call: &Call) -> Result<(), Refusal> {
 
 /// What a command means, which has no leg to tell its domain.
 fn understood(lot: Option<&LotName>) -> Where {
-    Where { lot: lot.cloned(), domains: host::global("domain").into_iter().collect() }
+    Where { lot: lot.cloned(), domains: host::usual_domain().into_iter().collect(), any: true }
 }
 
 /// The file as it is now, checked.

@@ -216,6 +216,7 @@ impl Attendant {
         if let Some(by) = by {
             // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
             request.place.domains.insert(0, identity::domain(by));
+            request.place.any &= identity::own_domain(by).is_none();
         }
         if let Some(way) = parker.way.filter(|_| self.terms_of(&request).ringback == RingBack::Parker) {
             request.amend.ringback = Some(RingBack::DialString(way));

@@ -161,6 +161,9 @@ impl Attendant {
             (call.facts.terms.clone(), call.facts.lot.clone())
         };
         let (user, domain) = identity::retriever(leg, terms.trust_from);
+        // A leg of no domain counts as one of the usual domain, or, if that has no lots, of the lot's.
+        let of_there = place.any && user.is_empty() && !self.table.lock().has_lots(&domain);
+        let domain = if of_there { lot.domain.to_string() } else { domain };
         if !terms.retrieve_from.allows(&lot.domain, &domain) {
             return Err(Verdict::Denied("users of its domain may not retrieve there"));
         }

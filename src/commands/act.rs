@@ -82,25 +82,32 @@ pub(super) fn transfer(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<S
 
 pub(super) fn label(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (slot, text) = words.first();
-    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
     let text = match text.rest() {
         [] => return Err(Wrong::Usage),
         // None any more.
         ["\"\""] => String::new(),
         words => words.join(" "),
     };
-    let call = attendant.call_in(&slot, None)?;
+    let call = one_call(attendant, slot)?;
     attendant.label(&call, &text)?;
     Ok(done(&call))
 }
 
 pub(super) fn extend(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (slot, words) = words.first();
-    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
     let [seconds] = words.rest() else { return Err(Wrong::Usage) };
     let more = config::seconds(seconds, 1).map_err(|why| Wrong::Error(format!("{}: {why}", shown(seconds))))?;
-    let call = attendant.call_in(&slot, None)?;
+    let call = one_call(attendant, slot)?;
     Ok(done(&attendant.extend(&call, more)?))
+}
+
+/// `<slot>`, where nothing else can tell the domain: `<slot>@<domain>` too.
+fn one_call(attendant: &Attendant, slot: Option<&str>) -> Result<Call, Wrong> {
+    let slot = slot.ok_or(Wrong::Usage)?;
+    Ok(match slot.split_once('@') {
+        Some((slot, domain)) => attendant.call_at(domain, &slot_name(slot)?)?,
+        None => attendant.call_in(&slot_name(slot)?, None)?,
+    })
 }
 
 /// `<slot> [<lot>]`, and what comes after.

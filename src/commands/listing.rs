@@ -157,7 +157,7 @@ mod tests {
         };
         let request = ParkRequest {
             uuid: "u-1".into(),
-            place: Where { lot: None, domains: vec!["a.b".into()] },
+            place: Where { lot: None, domains: vec!["a.b".into()], any: false },
             wanted: Wanted::Auto,
             caller: Party { name: NAME.into(), number: "0123".into() },
             parker: "1001@a.b".into(),

@@ -97,14 +97,14 @@ static VERBS: &[Verb] = &[
     Verb {
         name: "label",
         syntax: "<slot> <text>",
-        does: "a word on the call, for the team",
+        does: "a word on the call, for the team; <slot>@<domain> in another domain",
         completes: &["::callpark::slots"],
         run: act::label,
     },
     Verb {
         name: "extend",
         syntax: "<slot> <seconds>",
-        does: "a later time-out",
+        does: "a later time-out; <slot>@<domain> in another domain",
         completes: &["::callpark::slots"],
         run: act::extend,
     },

@@ -7,7 +7,7 @@ use super::listing::{Row, all, clock};
 use super::look::lot_name;
 use super::parse::Words;
 use crate::attendant::Attendant;
-use crate::host::global;
+use crate::host::usual_domain;
 use crate::parking::LotName;
 use crate::records::{self, Of, Record, Records, Tally};
 
@@ -47,7 +47,7 @@ fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize
 /// A lot may be gone from the configuration and still have a past.
 fn of(lot: Option<LotName>) -> Of {
     lot.map_or_else(Of::default, |lot| {
-        let domain = lot.domain.or_else(|| global("domain")).unwrap_or_default();
+        let domain = lot.domain.or_else(usual_domain).unwrap_or_default();
         Of { domain: Some(domain.to_lowercase()), lot: Some(lot.name) }
     })
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 use crate::attendant::{self, Attendant, Witness};
-use crate::host::{Binding, Event, Kind, OnEvent, Told, global, module_loaded};
+use crate::host::{Binding, Event, Kind, OnEvent, Told, module_loaded, usual_domain};
 use crate::parking::{LampState, Look, LotId, LotLook, Party, Slot, Touched};
 
 /// More lamps than this are not lit one by one when FreeSWITCH starts; phones ask when they subscribe again.
@@ -31,7 +31,7 @@ impl Witness for Lamps {
 /// Every lamp as it is now: phones may still show what was true before a restart.
 pub(crate) fn light_all() {
     let Some(attendant) = attendant::on_duty() else { return };
-    let slots = attendant.every_slot(&global("domain").unwrap_or_default().to_lowercase());
+    let slots = attendant.every_slot(&usual_domain().unwrap_or_default().to_lowercase());
     if slots.len() > MOST_AT_ONCE {
         return;
     }

@@ -4,10 +4,16 @@ use super::text::{from_c, take_c, to_c};
 use crate::ffi;
 
 /// A global variable, such as `domain`.
-pub(crate) fn global(name: &str) -> Option<String> {
+fn global(name: &str) -> Option<String> {
     let name = to_c(name);
     // SAFETY: the name lives through the call; the answer is NULL or ours, from malloc.
     unsafe { take_c(ffi::switch_core_get_variable_dup(name.as_ptr())) }.filter(|value| !value.is_empty())
+}
+
+/// The domain that is meant where nothing tells another: the variable `domain`, or, where the configuration sets none, what it is
+/// in the vanilla one.
+pub(crate) fn usual_domain() -> Option<String> {
+    global("domain").or_else(|| global("local_ip_v4"))
 }
 
 /// The name of this FreeSWITCH: `switchname`, or the host's name.

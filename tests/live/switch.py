@@ -251,6 +251,8 @@ class Events:
         self.all, self.changed = [], threading.Condition()
         self.socket = EventSocket(port)
         self.socket.command("event plain CUSTOM callpark::info")
+        # Other tests may take long with a switch of their own; from here on silence is no fault.
+        self.socket.socket.settimeout(None)
         threading.Thread(target=self._collect, daemon=True).start()
 
     def _collect(self):

@@ -175,3 +175,19 @@ def test_callpark_reload_alone_is_enough(switch, phones):
     switch.api("reloadxml")
     assert wait_for(lambda: size() == 3), "whoever else has the files read is heard after that too"
     parked.hang_up()
+
+
+@pytest.mark.parametrize("domain", ["*", "office.test"])
+def test_a_server_without_a_domain_variable_parks_all_the_same(own, domain):
+    """The usual domain is then the address, as in the vanilla configuration; or the only one that has a lot."""
+    own.configure(f'<lot name="main" domain="{domain}"><param name="slots" value="701-702"/></lot>')
+    file = own.dir / "conf/freeswitch.xml"
+    file.write_text(file.read_text().replace('<X-PRE-PROCESS cmd="set" data="domain=callpark.test"/>', ""))
+    own.start()
+    assert "callpark.test" not in own.api("global_getvar domain")
+    own.api("originate loopback/do-park-auto/default &park")
+    row = wait_for(own.calls)[0]
+    assert row["domain"] == (own.api("global_getvar local_ip_v4").strip() if domain == "*" else domain)
+    assert own.api("callpark label 701 x").startswith("+OK 701 main@")
+    assert own.api("callpark retrieve 701 loopback/tone-1300/default").startswith("+OK")
+    assert wait_for(lambda: own.events.of(row["uuid"]) == ["park", "label", "retrieve"]), own.events.of(row["uuid"])

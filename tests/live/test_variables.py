@@ -91,3 +91,26 @@ def test_two_domains_have_the_same_slot_and_each_its_own_caller(switch, phones):
     assert [row["domain"] for row in switch.calls()] == [DOMAIN]
     for call in (taker, there, here):
         call.hang_up()
+
+
+def test_a_parker_without_a_domain_is_a_user_of_here(switch, phones):
+    parker = phones("1003")
+    caller, row = parked_with(switch, phones, ("callpark_parker", "1003"), says=600)
+    assert row["parker"] == f"1003@{DOMAIN}"
+    parker.on_ring = 0.2
+    assert switch.api("callpark ringback 701").startswith("+OK")
+    assert parker.wait_call(5).audio.hears(600)
+    caller.hang_up()
+
+
+def test_a_call_of_another_domain_is_labelled_and_given_more_time(switch, phones):
+    assert switch.reload(LOTS.replace('name="park-timeout" value="0"', 'name="park-timeout" value="60"')).startswith("+OK")
+    caller = phones("2000", says=600, domain="other.test").call("with-parker-701")
+    row = wait_for(switch.calls)[0]
+    assert (row["domain"], row["slot"]) == ("other.test", "701")
+    assert switch.api("callpark label 701 wrong").startswith("-ERR nobody is parked"), "the same slot of the usual domain"
+    assert switch.api("callpark label 701@other.test Mr Chen") == "+OK 701 main@other.test\n"
+    assert switch.api("callpark extend 701@other.test 30") == "+OK 701 main@other.test\n"
+    after = switch.calls()[0]
+    assert after["label"] == "Mr Chen" and abs(after["timeout_at"] - row["timeout_at"] - 30000) < 100
+    caller.hang_up()

@@ -81,8 +81,11 @@ impl Table {
             Wanted::Auto => self.resolve(&request.place, None),
         };
         // A lot or slot that the configuration has no longer: anywhere in that domain is better than nowhere.
-        let anywhere =
-            Where { lot: None, domains: request.place.lot.iter().filter_map(|lot| lot.domain.clone()).collect() };
+        let anywhere = Where {
+            lot: None,
+            domains: request.place.lot.iter().filter_map(|lot| lot.domain.clone()).collect(),
+            any: false,
+        };
         let lot = named.or_else(|_| self.resolve(&request.place, None)).or_else(|_| self.resolve(&anywhere, None))?;
         self.open(&lot.domain);
         self.find_slot(lot.clone(), &request.wanted, request.dice)
@@ -169,7 +172,7 @@ impl Table {
         let lot = LotName { name: absent.lot.name.to_string(), domain: Some(absent.lot.domain.to_string()) };
         let request = ParkRequest {
             uuid: absent.uuid.clone(),
-            place: Where { lot: Some(lot), domains: Vec::new() },
+            place: Where { lot: Some(lot), domains: Vec::new(), any: false },
             wanted: Wanted::Slot(absent.slot.clone()),
             caller: absent.caller.clone(),
             parker: absent.parker.clone(),

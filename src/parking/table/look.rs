@@ -70,6 +70,12 @@ impl Table {
         plan.map(|plan| plan.slots.iter().map(|slot| (slot.clone(), label(plan, slot))).collect()).unwrap_or_default()
     }
 
+    /// Whether a domain has lots, or would get copies of those for every domain.
+    #[must_use]
+    pub fn has_lots(&self, domain: &str) -> bool {
+        !self.templates.is_empty() || self.has_domain(domain)
+    }
+
     /// Whether a domain has lots of its own already.
     #[must_use]
     pub fn has_domain(&self, domain: &str) -> bool {

@@ -34,6 +34,8 @@ pub struct Where {
     pub lot: Option<LotName>,
     /// Domains that may be understood where none is named, the likeliest first.
     pub domains: Vec<String>,
+    /// Whoever asks is of no domain. Where the domains understood have no lots at all, the only one that has such a lot is meant.
+    pub any: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -217,6 +219,13 @@ impl Table {
         let name = place.lot.as_ref().map(|lot| lot.name.as_str());
         if let Some(lot) = domains.iter().find_map(|domain| self.lot_in(domain, name, slot)) {
             return Ok(lot);
+        }
+        let lots_there = domains.iter().any(|domain| self.has_lots(domain));
+        if place.any && named_domain.is_none() && !lots_there {
+            let mut found = self.tenants.keys().filter_map(|domain| self.lot_in(domain, name, slot));
+            if let (Some(lot), None) = (found.next(), found.next()) {
+                return Ok(lot);
+            }
         }
         let in_domain = domains.first().map(|domain| format!("@{domain}")).unwrap_or_default();
         Err(match (slot, name) {

@@ -71,7 +71,7 @@ impl Table {
         let parker = kept.facts.parker.clone();
         self.end(id, Outcome::Abandoned, now);
         let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
-        let place = Where { lot: Some(lot), domains: Vec::new() };
+        let place = Where { lot: Some(lot), domains: Vec::new(), any: false };
         self.park(&ParkRequest { place, wanted: Wanted::Slot(slot), parker, ..request.clone() }, false, now)
     }
 
