@@ -98,4 +98,7 @@ pub(crate) trait Witness: Send + Sync {
 
     /// Slots that look different now; how, the attendant tells.
     fn touched(&self, _attendant: &Attendant, _slots: &[Touched]) {}
+
+    /// Once a second.
+    fn attend(&self, _attendant: &Attendant) {}
 }

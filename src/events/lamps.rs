@@ -6,25 +6,63 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::attendant::{self, Attendant, Witness};
-use crate::host::{Binding, Event, Kind, OnEvent, Told, module_loaded, usual_domain};
-use crate::parking::{LampState, Look, LotId, LotLook, Party, Slot, Touched};
+use crate::host::{Binding, Event, Kind, OnEvent, Told, module_loaded, now, usual_domain};
+use crate::parking::{LampState, Look, LotId, LotLook, Moment, Party, Slot, Touched};
 
+const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// More lamps than this are not lit one by one when FreeSWITCH starts; phones ask when they subscribe again.
 const MOST_AT_ONCE: usize = 2000;
 
 #[derive(Default)]
-pub(crate) struct Lamps(Shown);
+pub(crate) struct Lamps {
+    shown: Shown,
+    counts: Mutex<Counts>,
+}
+
+/// How many wait in a lot: whoever is subscribed or not, mod_sofia looks into its database for each lamp that is told, which is
+/// most of what parking costs. So while a lot's lamp is lit, and stays so, its count is told once a second at most.
+#[derive(Default)]
+struct Counts {
+    told: HashMap<LotId, Moment>,
+    late: BTreeSet<LotId>,
+}
 
 impl Witness for Lamps {
     fn touched(&self, attendant: &Attendant, slots: &[Touched]) {
         for (lot, slot) in slots {
-            show_slot(attendant, &lot.domain, slot, Some(&self.0), None);
-            show_lot(attendant, &lot.domain, &lot.name, Some(&self.0), None);
+            show_slot(attendant, &lot.domain, slot, Some(&self.shown), None);
+            if self.may_tell(attendant, lot) {
+                show_lot(attendant, &lot.domain, &lot.name, Some(&self.shown), None);
+            }
         }
+    }
+
+    fn attend(&self, attendant: &Attendant) {
+        let late = std::mem::take(&mut self.counts.lock().late);
+        for lot in late {
+            show_lot(attendant, &lot.domain, &lot.name, Some(&self.shown), None);
+        }
+    }
+}
+
+impl Lamps {
+    /// A lamp that goes on or out is told at once, and so is a count that has not changed for a while.
+    fn may_tell(&self, attendant: &Attendant, lot: &LotId) -> bool {
+        let lit = self.shown.lock().contains_key(&(lot.domain.to_string(), lot.name.to_string()));
+        let stays = attendant.look_of_lot(&lot.domain, &lot.name).is_some_and(|(_, look)| look.waiting > 0);
+        let (now, mut counts) = (now(), self.counts.lock());
+        let just_told = counts.told.get(lot).is_some_and(|told| now.since(*told) < AT_MOST_EVERY);
+        if lit && stays && just_told {
+            counts.late.insert(lot.clone());
+            return false;
+        }
+        counts.told.insert(lot.clone(), now);
+        true
     }
 }
 

@@ -52,7 +52,7 @@ fn accepted(config: &Config) {
         let place = LotName { name: lot.id.name.to_string(), domain: Some(domain.to_owned()) };
         let request = ParkRequest {
             uuid: number.to_string(),
-            place: Where { lot: Some(place), domains: Vec::new() },
+            place: Where { lot: Some(place), domains: Vec::new(), any: false },
             wanted: Wanted::Auto,
             caller: Party::default(),
             parker: format!("{number}@{domain}"),

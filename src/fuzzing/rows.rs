@@ -41,7 +41,7 @@ fn table() -> Table {
 fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
     ParkRequest {
         uuid: uuid.into(),
-        place: Where { lot: None, domains: vec!["a.test".into()] },
+        place: Where { lot: None, domains: vec!["a.test".into()], any: false },
         wanted,
         caller: Party::default(),
         parker: "1001@a.test".into(),
@@ -81,7 +81,7 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
     let here = |table: &Table| table.find_leg("here").is_some_and(|call| call.is_here());
     assert!(here(&table), "the caller who is here");
     for pick in [Pick::Oldest, Pick::Newest] {
-        let _ = table.claim(&Where { lot: None, domains: vec!["a.test".into()] }, &pick, "r");
+        let _ = table.claim(&Where { lot: None, domains: vec!["a.test".into()], any: false }, &pick, "r");
         sound(&table);
     }
     table.elsewhere(&[], NOW);

@@ -4,7 +4,7 @@ use super::text::{from_c, take_c, to_c};
 use crate::ffi;
 
 /// A global variable, such as `domain`.
-fn global(name: &str) -> Option<String> {
+pub(super) fn global(name: &str) -> Option<String> {
     let name = to_c(name);
     // SAFETY: the name lives through the call; the answer is NULL or ours, from malloc.
     unsafe { take_c(ffi::switch_core_get_variable_dup(name.as_ptr())) }.filter(|value| !value.is_empty())
