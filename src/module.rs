@@ -33,6 +33,8 @@ impl Lifecycle for Module {
     const NAME: &'static CStr = c"mod_callpark";
 
     fn load(interfaces: &mut Interfaces<'_>) -> Status {
+        // What a shutdown left that could not do its work: the core keeps the code then, and it comes to life again.
+        Self::shutdown();
         let Some(subclass) = events::reserve() else {
             log::error!("another module has the events {}; not loaded", events::INFO.to_string_lossy());
             return Status::Failed;

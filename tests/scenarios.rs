@@ -98,10 +98,16 @@ fn close(world: World, caller: &Leg, expected: &[&str], what: &str) {
     world.finish();
 }
 
+/// Under a sanitizer all is slow, and each thing is done a few times.
+fn thorough() -> bool {
+    std::env::var_os("CALLPARK_BRIEFLY").is_none()
+}
+
 /// Runs a race at many moments around `at` seconds, each with many orders of the threads.
 fn around(at: u64, params: &str, phone: Phone, expected: &[&str], act: impl Fn(&World, &Leg)) {
-    for offset in (0..3000).step_by(125) {
-        for seed in 0..3 {
+    let (step, seeds) = if thorough() { (125, 3) } else { (1000, 1) };
+    for offset in (0..3000).step_by(step) {
+        for seed in 0..seeds {
             let world = office(params);
             let caller = parked(&world, phone);
             world.shuffle(seed);
@@ -157,7 +163,7 @@ fn fallback_and_retrieval() {
 
 #[test]
 fn two_retrievals() {
-    for seed in 0..60 {
+    for seed in 0..if thorough() { 60 } else { 4 } {
         let world = office(RINGS);
         world.shuffle(seed);
         let caller = parked(&world, Phone::Silent);
@@ -185,7 +191,7 @@ fn unload_and_expiry() {
         assert!(caller.is_up());
     });
     // With nobody parked, and a phone of ours still ringing the moment before.
-    for seed in 0..20 {
+    for seed in 0..if thorough() { 20 } else { 4 } {
         let world = office(RINGS);
         let caller = parked(&world, Phone::Silent);
         world.shuffle(seed);

@@ -81,11 +81,11 @@ def phones(buggy, phones_of):
     assert wait_for(lambda: buggy.switch.calls() == [], 8)
 
 
-def parked(buggy, phones):
+def parked(buggy, phones, says=0):
     """A caller in slot 701, parked by 1001."""
     receptionist = phones("1001")
     receptionist.on_ring = 0
-    caller = phones().call("1001")
+    caller = phones(says=says).call("1001")
     leg = receptionist.wait_call()
     assert leg.answered.wait(5)
     leg.refer("700")
@@ -116,7 +116,7 @@ def test_a_command_and_a_completion_say_nothing_and_the_next_ones_work(buggy):
     assert buggy.switch.api("callpark list").startswith("-ERR internal error")
     assert buggy.clear() >= 1
     buggy.plant("completion")
-    buggy.switch.api("console_complete c=1;callpark show ")
+    buggy.switch.api("console_complete callpark show 7")
     assert buggy.clear() >= 1
 
 
@@ -145,11 +145,12 @@ def test_a_time_out_comes_later(buggy, phones, fence):
 
 
 def test_frames_and_keys_that_panic_stop_no_music(buggy, phones):
-    caller = parked(buggy, phones)
+    caller = parked(buggy, phones, says=500)
     buggy.plant("listener frame")
     time.sleep(1)
-    assert caller.audio.hears(MUSIC)
+    # It begins anew with every frame, so that whoever wants the caller is seen.
     assert buggy.clear() > 3
+    assert caller.audio.hears(MUSIC)
     buggy.plant("listener key")
     caller.press("0")
     assert wait_for(lambda: buggy.caught() > buggy.before)
@@ -207,13 +208,14 @@ def test_the_dashboards_thread_is_no_callers_business(buggy, phones):
     assert buggy.ask("/healthz") == (200, "ok")
 
 
-def test_load_and_shutdown_that_panic_can_be_tried_again(buggy):
+def test_load_and_shutdown_that_panic_can_be_tried_again(buggy, phones):
     buggy.plant("shutdown")
-    assert "-ERR" in buggy.switch.api("unload mod_callpark")
-    assert buggy.clear() == 1
-    assert wait_for(lambda: "+OK" in buggy.switch.api("unload mod_callpark"), 10, 1)
+    # The core takes the interfaces out before it asks, and leaves the code where it is.
+    buggy.switch.api("unload mod_callpark")
+    assert buggy.switch.api("module_exists mod_callpark").strip() == "false"
     buggy.switch.api("global_setvar callpark_planted=panic 0 load")
     assert "-ERR" in buggy.switch.api("load mod_callpark")
     buggy.switch.api("global_setvar callpark_planted=")
     assert "+OK" in buggy.switch.api("load mod_callpark")
+    taken(buggy, phones, parked(buggy, phones))
     assert buggy.switch.process.poll() is None

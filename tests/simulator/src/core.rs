@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -25,6 +25,9 @@ use crate::xml::Configurations;
 
 /// Between one packet of sound and the next: how often the core asks whoever plays something.
 pub(crate) const FRAME: Micros = 20_000;
+
+/// For how long, in real time, threads at large may take to end.
+const WINDING_UP: Duration = Duration::from_secs(5);
 
 pub(crate) struct Core {
     pub(crate) kernel: Kernel,
@@ -153,6 +156,17 @@ impl Core {
     pub(crate) fn settle(&self) {
         if ME.get().is_none() {
             self.kernel.run_to(self.kernel.now());
+        }
+    }
+}
+
+impl Core {
+    /// Lets the host's own threads come to their end.
+    pub(crate) fn wind_up(&self) {
+        self.settle();
+        let began = Instant::now();
+        while self.kernel.is_at_large() && !self.kernel.report().is_empty() && began.elapsed() < WINDING_UP {
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }

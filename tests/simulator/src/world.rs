@@ -455,7 +455,7 @@ impl World {
         }
         self.core.end_scheduler();
         self.core.end_events();
-        self.core.settle();
+        self.core.wind_up();
         let threads = self.core.kernel.report();
         if !threads.is_empty() {
             problems.insert(format!("threads are left:\n{threads}"));
