@@ -1,10 +1,11 @@
 //! Threads of the module's own: each is fenced, and joined before the module's code goes.
 
-use std::ffi::{CStr, CString, c_int, c_void};
-use std::io;
+use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -63,27 +64,12 @@ impl Worker {
 /// Nothing that is loaded now is unloaded any more. A database that does not answer holds a thread up in mod_pgsql for longer than
 /// anybody waits for FreeSWITCH's end, and the core unloads that module under it (`switch_loadable_module_shutdown`).
 fn keep_libraries() {
-    let mut paths: Vec<CString> = Vec::new();
-    // SAFETY: the callback is only called from within the call, while `paths` is here. Each library is loaded already, so none of
-    // its code runs; the handle is given up on purpose.
-    unsafe {
-        libc::dl_iterate_phdr(Some(note), std::ptr::from_mut(&mut paths).cast());
-        for path in &paths {
-            libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
-        }
+    let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
+    let libraries: BTreeSet<&str> = paths.filter(|path| path.contains(".so")).collect();
+    for path in libraries.into_iter().filter_map(|path| CString::new(path).ok()) {
+        // SAFETY: the path is a C string that lives through the call. What it names is loaded already, so none of its code runs;
+        // the handle is given up on purpose.
+        unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
     }
-}
-
-unsafe extern "C" fn note(info: *mut libc::dl_phdr_info, _size: usize, paths: *mut c_void) -> c_int {
-    fence("library", (), || {
-        // SAFETY: the loader hands its own description of a library, whose name is a C string; `paths` is what
-        // `keep_libraries` put there.
-        unsafe {
-            let name = CStr::from_ptr((*info).dlpi_name);
-            if !name.is_empty() {
-                (*paths.cast::<Vec<CString>>()).push(name.to_owned());
-            }
-        }
-    });
-    0
 }
