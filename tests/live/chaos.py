@@ -178,7 +178,7 @@ class Chaos:
         except Failed as why:
             self.wrong.append(f"{caller.row['slot']} of {caller.node.name} could not be taken on {node.name}: {why}")
             return
-        if not (caller.call.audio.hears(TAKER, 6) and call.audio.hears(TONE, 6)):
+        if not (caller.call.audio.hears(TAKER, 15) and call.audio.hears(TONE, 15)):
             self.wrong.append(f"{caller.row['slot']} was taken on {node.name}, and the two do not hear each other")
         self.ended(caller, "retrieve")
         self.taken += 1
@@ -332,12 +332,12 @@ class Chaos:
 
     def settle(self, fault, held, began):
         """Looks for everybody who waited when the fault struck, and has not been taken since; and for those who came meanwhile."""
-        wait_for(lambda: not self.misplaced(self.callers), 25, 0.3)
+        wait_for(lambda: not self.misplaced(self.callers), 40, 0.3)
         took = time.monotonic() - began
         misplaced = self.misplaced(self.callers)
         for caller, why in misplaced:
             self.wrong.append(f"{fault}: {caller.phone.user} in {caller.row['slot']}: {why}")
-        silent = [caller for caller in self.callers if not caller.call.audio.hears(MUSIC, within=8)]
+        silent = [caller for caller in self.callers if not caller.call.audio.hears(MUSIC, within=15)]
         self.wrong += [f"{fault}: {caller.phone.user} in {caller.row['slot']} hears no music" for caller in silent]
         lost = {caller for caller, _ in misplaced} | set(silent)
         survived = sum(caller not in lost for caller in held)

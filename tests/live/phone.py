@@ -392,7 +392,9 @@ class Call:
         phone = self.phone
         if message.method == "ACK":
             return
-        if message.method == "INVITE":  # again within the call: media has changed
+        if message.method == "INVITE" and not self.answered.is_set():  # the same once more: the switch did not hear that it rings
+            phone.respond(message, 180, tag=self.tag)
+        elif message.method == "INVITE":  # again within the call: media has changed
             self._identity(message)
             self._media(message.body)
             phone.respond(message, 200, ["Content-Type: application/sdp"], self.sdp())
