@@ -559,6 +559,9 @@ fn quoted_after(text: &str, before: &str) -> Vec<String> {
     text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
 }
 
+/// No leg of the simulated host has RTP, which shared music is sent by: tests/live/test_panics.py has these.
+const ONLY_LIVE: &[&str] = &["music"];
+
 /// Names that are no literals: the test below finds these where they are given.
 const NAMED_ELSEWHERE: &[&str] = &["A::NAME.to_str()", "C::NAME.to_str()", "name,"];
 
@@ -590,6 +593,7 @@ fn every_fence_is_tested_and_every_callback_fenced() {
             assert!(body.contains("fence(") || body.contains("ask("), "{}: {name} has no fence", path.display());
         }
     }
-    let tested: BTreeSet<String> = FENCES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let tested = FENCES.iter().map(|(name, _)| name).chain(ONLY_LIVE);
+    let tested: BTreeSet<String> = tested.map(|name| (*name).to_owned()).collect();
     assert_eq!(found, tested);
 }

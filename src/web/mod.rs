@@ -39,8 +39,8 @@ pub(crate) fn apply() {
     let settings = settings.filter(|settings| !settings.http_listen.is_empty());
     let wanted = settings.as_ref().map(wanted).transpose();
     let mut server = SERVER.lock();
-    if let (Ok(Some(wanted)), Some((running, _))) = (&wanted, server.as_ref()) {
-        if running == wanted {
+    if let (Ok(Some(wanted)), Some((on, running))) = (&wanted, server.as_ref()) {
+        if on == wanted && running.is_running() {
             return;
         }
     }

@@ -64,6 +64,11 @@ impl Server {
         self.address
     }
 
+    /// False after a bug ended it.
+    pub(super) fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
     pub(super) fn stop(self) {
         let _ = self.stop.send(true);
         if self.thread.join().is_err() {

@@ -25,6 +25,8 @@ LOT = f"""
   <param name="exit-destination" value="tone-1300"/>
 </lot>"""
 PATIENT = LOT.replace('"park-timeout" value="3"', '"park-timeout" value="0"')
+# What is strung together begins at its beginning, so each leg plays it for itself, and asks with each frame.
+ALONE = PATIENT.replace("tone_stream", "file_string://tone_stream")
 
 
 class Buggy:
@@ -101,6 +103,17 @@ def taken(buggy, phones, caller):
     assert caller.wait_over()
 
 
+def test_music_that_panics_is_played_by_the_leg_itself(buggy, phones):
+    """The first of all: the thread that sends shared music begins with the first who hears it."""
+    buggy.plant("music")
+    caller = parked(buggy, phones)
+    assert buggy.clear() >= 1
+    assert " 1 play alone" in buggy.switch.api("callpark status")
+    another = phones(says=700).call("do-park-auto")
+    assert another.audio.hears(MUSIC) and " 1 share 1 programmes" in buggy.switch.api("callpark status")
+    taken(buggy, phones, caller)
+
+
 @pytest.mark.parametrize("fence, number", [("callpark_park", "do-park-auto"), ("callpark_slot", "do-slot-702"), ("callpark_retrieve", "do-retrieve-oldest")])
 def test_an_application_ends_and_the_dialplan_goes_on(buggy, phones, fence, number):
     buggy.plant(fence)
@@ -145,7 +158,10 @@ def test_a_time_out_comes_later(buggy, phones, fence):
 
 
 def test_frames_and_keys_that_panic_stop_no_music(buggy, phones):
+    settings = buggy.switch.written[1]
+    assert buggy.switch.reload(ALONE, settings).startswith("+OK")
     caller = parked(buggy, phones, says=500)
+    assert buggy.switch.reload(PATIENT, settings).startswith("+OK")
     buggy.plant("listener frame")
     time.sleep(1)
     # It begins anew with every frame, so that whoever wants the caller is seen.
@@ -200,6 +216,9 @@ def test_a_request_fails_and_the_metric_says_so(buggy, phones):
 def test_the_dashboards_thread_is_no_callers_business(buggy, phones):
     caller = parked(buggy, phones)
     buggy.plant("http")
+    # Other tokens: the thread begins anew.
+    with open(buggy.switch.dir / "tokens", "a") as tokens:
+        tokens.write("another-0123456789 view *\n")
     buggy.switch.api("callpark reload")
     assert wait_for(lambda: buggy.caught() > buggy.before)
     assert buggy.clear() == 1
