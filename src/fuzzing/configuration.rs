@@ -80,5 +80,5 @@ fn bounded(terms: &Terms) {
     assert!(terms.max_park_time.is_zero() || terms.fallback.is_some());
     assert_eq!(terms.exit_key.is_some(), terms.exit_destination.is_some());
     assert_eq!(terms.comfort_interval.is_zero(), terms.comfort_file.is_none());
-    planted(terms.ringback_attempts == 7);
+    planted(terms.park_timeout.as_secs() > 90);
 }
