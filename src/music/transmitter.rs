@@ -126,8 +126,8 @@ impl Transmitter {
             desk: Mutex::default(),
             bell: Condvar::new(),
         });
-        let body = Arc::clone(&transmitter);
-        match Worker::start("music", move || body.send()) {
+        let closes = Closes(Arc::clone(&transmitter));
+        match Worker::start("music", move || closes.0.send()) {
             Ok(worker) => Some(OnDuty { transmitter, worker }),
             Err(error) => {
                 log::error!("no thread for shared music, callers play for themselves: {error}");
@@ -137,7 +137,6 @@ impl Transmitter {
     }
 
     fn send(&self) {
-        let _closes = Closes(self);
         let mut programmes = Vec::new();
         let mut due = Instant::now();
         while self.arrange(&mut programmes, &mut due) {
@@ -194,10 +193,10 @@ impl Transmitter {
     }
 }
 
-/// However the thread ends: nobody is let in any more, and who waits at the door is told.
-struct Closes<'a>(&'a Transmitter);
+/// However the thread ends, or if it never begins: nobody is let in any more, and who waits at the door is told.
+struct Closes(Arc<Transmitter>);
 
-impl Drop for Closes<'_> {
+impl Drop for Closes {
     fn drop(&mut self) {
         let mut desk = self.0.desk.lock();
         desk.closing = true;

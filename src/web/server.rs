@@ -64,6 +64,11 @@ impl Server {
         self.address
     }
 
+    /// Its thread has ended, which only a bug makes it do by itself.
+    pub(super) fn is_over(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     pub(super) fn stop(self) {
         let _ = self.stop.send(true);
         if self.thread.join().is_err() {
