@@ -129,5 +129,6 @@ impl OnTick for EverySecond {
             records.attend();
         }
         register::attend();
+        web::attend();
     }
 }

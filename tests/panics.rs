@@ -41,6 +41,11 @@ const FENCES: &[(&str, fn())] = &[
     ("shutdown", the_module_stays_until_it_can_go),
 ];
 
+/// No leg of the simulator has RTP, so its music is never shared.
+const ONLY_LIVE: &[&str] = &["music"];
+/// Behind others: what is done after a panic.
+const ONLY_HERE: &[&str] = &["after a bug", "failed ring back", "undone load"];
+
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -403,10 +408,10 @@ fn the_telephone_needs_no_dashboard() {
     world.load(simulator::built_module()).unwrap();
     let caller = parked(&world);
     assert_eq!(ask(&world, &address, "GET /healthz"), 0);
-    assert_eq!(cleared(&world), 1);
+    assert!(cleared(&world) >= 1);
     taken(&world, &caller);
-    assert!(world.command("callpark reload").starts_with("+OK"));
-    assert_eq!(ask(&world, &address, "GET /healthz"), 200, "a reload starts it again");
+    world.advance(seconds(2));
+    assert_eq!(ask(&world, &address, "GET /healthz"), 200, "it is started again");
     close(world);
 }
 
@@ -593,7 +598,10 @@ fn every_fence_is_tested_and_every_callback_fenced() {
             assert!(body.contains("fence(") || body.contains("ask("), "{}: {name} has no fence", path.display());
         }
     }
-    let tested = FENCES.iter().map(|(name, _)| name).chain(ONLY_LIVE);
-    let tested: BTreeSet<String> = tested.map(|name| (*name).to_owned()).collect();
-    assert_eq!(found, tested);
+    let tested = FENCES.iter().map(|(name, _)| *name).chain(ONLY_LIVE.iter().copied());
+    assert_eq!(found, tested.map(str::to_owned).collect());
+    let live = fs::read_to_string("tests/live/test_panics.py").unwrap();
+    for name in found.iter().filter(|name| !ONLY_HERE.contains(&name.as_str())) {
+        assert!(live.contains(&format!("{name}\"")), "{name} is not in tests/live/test_panics.py");
+    }
 }

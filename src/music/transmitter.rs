@@ -126,8 +126,8 @@ impl Transmitter {
             desk: Mutex::default(),
             bell: Condvar::new(),
         });
-        let on_air = Closes(Arc::clone(&transmitter));
-        match Worker::start("music", move || on_air.0.send()) {
+        let closes = Closes(Arc::clone(&transmitter));
+        match Worker::start("music", move || closes.0.send()) {
             Ok(worker) => Some(OnDuty { transmitter, worker }),
             Err(error) => {
                 log::error!("no thread for shared music, callers play for themselves: {error}");
@@ -193,7 +193,7 @@ impl Transmitter {
     }
 }
 
-/// However the thread ends: nobody is let in any more, and who waits at the door is told.
+/// However the thread ends, or if it never begins: nobody is let in any more, and who waits at the door is told.
 struct Closes(Arc<Transmitter>);
 
 impl Drop for Closes {

@@ -39,8 +39,8 @@ pub(crate) fn apply() {
     let settings = settings.filter(|settings| !settings.http_listen.is_empty());
     let wanted = settings.as_ref().map(wanted).transpose();
     let mut server = SERVER.lock();
-    if let (Ok(Some(wanted)), Some((on, running))) = (&wanted, server.as_ref()) {
-        if on == wanted && running.is_running() {
+    if let (Ok(Some(wanted)), Some((running, server))) = (&wanted, server.as_ref()) {
+        if running == wanted && !server.is_over() {
             return;
         }
     }
@@ -74,6 +74,14 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
         return Err("outside this machine it needs tokens (http-token-file)".into());
     }
     Ok(Wanted { address, tokens })
+}
+
+/// Once a second: a server that ended by a bug is started again.
+pub(crate) fn attend() {
+    let over = SERVER.try_lock().is_some_and(|server| server.as_ref().is_some_and(|(_, server)| server.is_over()));
+    if over {
+        apply();
+    }
 }
 
 /// Shutdown.

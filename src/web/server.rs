@@ -64,9 +64,9 @@ impl Server {
         self.address
     }
 
-    /// False after a bug ended it.
-    pub(super) fn is_running(&self) -> bool {
-        !self.thread.is_finished()
+    /// Its thread has ended, which only a bug makes it do by itself.
+    pub(super) fn is_over(&self) -> bool {
+        self.thread.is_finished()
     }
 
     pub(super) fn stop(self) {
