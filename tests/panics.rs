@@ -564,9 +564,6 @@ fn quoted_after(text: &str, before: &str) -> Vec<String> {
     text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
 }
 
-/// No leg of the simulated host has RTP, which shared music is sent by: tests/live/test_panics.py has these.
-const ONLY_LIVE: &[&str] = &["music"];
-
 /// Names that are no literals: the test below finds these where they are given.
 const NAMED_ELSEWHERE: &[&str] = &["A::NAME.to_str()", "C::NAME.to_str()", "name,"];
 
