@@ -242,3 +242,9 @@ def test_load_and_shutdown_that_panic_can_be_tried_again(buggy, phones):
     assert "+OK" in buggy.switch.api("load mod_callpark")
     taken(buggy, phones, parked(buggy, phones))
     assert buggy.switch.process.poll() is None
+
+
+def test_nothing_of_it_is_in_the_module_that_is_installed():
+    installed = Path(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so")).read_bytes()
+    assert b"callpark_planted" in PLANTED.read_bytes()
+    assert b"callpark_planted" not in installed
