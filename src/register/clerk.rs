@@ -237,7 +237,7 @@ impl Work<'_> {
             }
         };
         let found = if matches!(standing, Standing::Refused(_)) { Found::Taken } else { Found::Nothing };
-        self.register.desk.lock().stands(place, &entry.uuid, standing);
+        self.register.desk.lock().answered(place, &entry.uuid, standing);
         self.register.bell.notify_all();
         Ok(found)
     }

@@ -77,6 +77,15 @@ impl Desk {
         }
     }
 
+    /// What the database answered to the question whose a slot is. Where nobody waited for so long, the call is in the slot in
+    /// any case, and is still to be put in beside the other.
+    pub(super) fn answered(&mut self, place: &Place, uuid: &str, standing: Standing) {
+        let waits = |wanted: &Wanted| wanted.entry.uuid == uuid && matches!(wanted.standing, Standing::Asking);
+        if matches!(standing, Standing::Written) || self.wanted.get(place).is_some_and(waits) {
+            self.stands(place, uuid, standing);
+        }
+    }
+
     /// Everything is to be put in again: the database is another one, or has lost it.
     pub(super) fn all_anew(&mut self) {
         for (place, wanted) in &mut self.wanted {

@@ -133,6 +133,7 @@ class Chaos:
         other = desk.wait_call()
         if not other.answered.wait(8):
             raise Failed(408)
+        time.sleep(0.3)  # nobody transfers before the other end has heard that the call is answered
         return call, other
 
     def park(self, node):

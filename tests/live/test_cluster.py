@@ -325,6 +325,24 @@ def test_without_the_database_each_node_goes_on(cluster, phones_of):
         call.hang_up()
 
 
+def test_two_with_one_slot_are_both_listed_when_the_register_was_only_slow(cluster, phones_of):
+    """The question whose the slot is was asked, and answered after the node had decided alone."""
+    first, second = cluster()
+    locked = subprocess.Popen([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(cluster.database.port), "-U", "postgres", "-qc",
+                               "begin; lock table callpark_calls in access exclusive mode; select pg_sleep(4); commit"], stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
+    callers = [phones_of(node)(says=tone).call("do-park-703_main") for node, tone in ((first, 600), (second, 610))]
+    assert slots(first) == slots(second) == ["703"] and locked.poll() is None, "not at the same time"
+    locked.wait(20)
+    both = lambda node: sorted((row["slot"], row["node"]) for row in node.calls()) == sorted(("703", one.name) for one in (first, second))
+    assert wait_for(lambda: both(first) and both(second), 10), (first.calls(), second.calls())
+    assert wait_for(lambda: "was given away twice" in first.log() + second.log(), 3)
+    assert all(caller.audio.hears(MUSIC) for caller in callers)
+    for caller in callers:
+        caller.hang_up()
+    assert wait_for(lambda: sql(cluster.database, "select count(*) from callpark_calls") == "0", 5)
+
+
 def test_a_frozen_database_holds_no_caller_up(cluster, phones_of):
     first, second = cluster()
     here = phones_of(first)
