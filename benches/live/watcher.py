@@ -29,15 +29,10 @@ class Watcher:
         threading.Thread(target=self._collect, daemon=True).start()
 
     def _collect(self):
-        while True:
-            try:
-                headers, body = self.socket.read()
-            except (OSError, EOFError, ValueError):
-                return
-            if headers.get("Content-Type") == "text/event-plain":
-                event = {name.decode(): value.decode() for name, value in self.wanted.findall(body)}
-                at = int(event["Event-Date-Timestamp"]) / 1e6 - self.ahead
-                self.told.append(Told(event.get("Unique-ID", ""), event.get(self.way.action, ""), event.get(self.way.slot, ""), at))
+        for body in self.socket.events():
+            event = {name.decode(): value.decode() for name, value in self.wanted.findall(body)}
+            at = int(event["Event-Date-Timestamp"]) / 1e6 - self.ahead
+            self.told.append(Told(event.get("Unique-ID", ""), event.get(self.way.action, ""), event.get(self.way.slot, ""), at))
 
     def parked(self, after=0):
         """Parks, without the first `after` things told."""

@@ -94,8 +94,12 @@ fn join(title: &Title, programme: Option<Programme>, seat: &Arc<Seat>) -> bool {
             place
         }
     };
-    place.listeners.fetch_add(1, Ordering::Relaxed);
     let mut desk = place.desk.lock();
+    // Looked at again under the lock that it is pushed under: a thread that ended since tells nobody who comes later.
+    if desk.closing {
+        return false;
+    }
+    place.listeners.fetch_add(1, Ordering::Relaxed);
     if !desk.titles.contains(title) {
         desk.titles.push(title.clone());
     }

@@ -61,14 +61,9 @@ class Ledger:
         threading.Thread(target=self._collect, daemon=True).start()
 
     def _collect(self):
-        while True:
-            try:
-                headers, body = self.socket.read()
-            except (OSError, EOFError, ValueError):
-                return
-            if headers.get("Content-Type") == "text/event-plain":
-                event = {name.decode(): value.decode() for name, value in WANTED.findall(body)}
-                self._note(event.get("CallPark-Action"), event.get("Unique-ID"), event)
+        for body in self.socket.events():
+            event = {name.decode(): value.decode() for name, value in WANTED.findall(body)}
+            self._note(event.get("CallPark-Action"), event.get("Unique-ID"), event)
 
     def _note(self, action, leg, event):
         with self.lock:

@@ -240,6 +240,16 @@ class EventSocket:
     def api(self, command):
         return self.command(f"api {command}")[1].decode("utf-8", "replace")
 
+    def events(self):
+        """The bodies of plain events as they come, until the socket is closed at either end."""
+        while True:
+            try:
+                headers, body = self.read()
+            except (OSError, EOFError, ValueError):
+                return
+            if headers.get("Content-Type") == "text/event-plain":
+                yield body
+
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)
 
@@ -256,13 +266,7 @@ class Events:
         threading.Thread(target=self._collect, daemon=True).start()
 
     def _collect(self):
-        while True:
-            try:
-                headers, body = self.socket.read()
-            except (OSError, EOFError, ValueError):
-                return
-            if headers.get("Content-Type") != "text/event-plain":
-                continue
+        for body in self.socket.events():
             event = {}
             for line in body.decode("utf-8", "replace").splitlines():
                 name, _, value = line.partition(": ")
