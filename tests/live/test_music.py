@@ -16,7 +16,7 @@ from switch import ROOT, Switch, find_prefix, wait_for
 
 TONE = f"tone_stream://%(1000,0,{MUSIC});loops=-1"
 MINUTE = 60
-# In a minute, of 3,000 packets: what a busy machine may put aside for longer than anybody can make up for.
+# In a minute, of 3,000 packets: where mod_local_stream's own thread is late on a busy machine, it has silence to give (local_stream_file_read).
 SLIPS = 6
 STREAM = """
 <configuration name="local_stream.conf"><directory name="notes" path="@FOLDER@">
@@ -130,9 +130,8 @@ def is_like(heard, sent):
 
 def check_wire(packets, codec, lasted):
     """No packet is missing, none is early or late in RTP time, and the sender's clock is that of the world."""
-    steps = [((b.sequence - a.sequence) & 0xFFFF, (b.timestamp - a.timestamp) & 0xFFFFFFFF) for a, b in zip(packets, packets[1:])]
-    other = [step for step in steps if step != (1, codec.rate // 50)]
-    assert len(other) <= SLIPS, other
+    steps = {((b.sequence - a.sequence) & 0xFFFF, (b.timestamp - a.timestamp) & 0xFFFFFFFF) for a, b in zip(packets, packets[1:])}
+    assert steps == {(1, codec.rate // 50)}
     assert abs((packets[-1].at - packets[0].at) - (len(packets) - 1) / 50) < 0.2, "slower or faster than the world"
     assert abs(len(packets) / 50 - lasted) < 0.5
 
@@ -184,12 +183,9 @@ def check_tone(samples, rate):
         seen.append((math.hypot(across, along) * 2 / piece, math.atan2(across, along)))
     level, phase = seen[0]
     assert level > 100
-    slips = 0
     for n, (other, turned) in enumerate(seen):
         drift = (turned - phase + math.pi) % (2 * math.pi) - math.pi
-        if abs(other / level - 1) >= 0.02 or abs(drift) >= 0.05:
-            slips, phase = slips + 1, turned
-            assert slips <= SLIPS, f"at {n / 10} s: level {other / level:.3f}, phase {drift:.3f}"
+        assert abs(other / level - 1) < 0.02 and abs(drift) < 0.05, f"at {n / 10} s: level {other / level:.3f}, phase {drift:.3f}"
 
 
 def test_nothing_old_is_heard_at_the_join(switch, phones):
