@@ -183,18 +183,20 @@ impl Attendant {
             (answer, table.touched())
         };
         if !touched.is_empty() {
-            for witness in &self.witnesses {
-                guard::fence("witness", (), || witness.touched(self, &touched));
-            }
+            self.each_witness(|witness| witness.touched(self, &touched));
             self.save_changed(&touched);
         }
         answer
     }
 
     fn notify(&self, notice: &Notice<'_>) {
+        self.each_witness(|witness| witness.saw(notice));
+    }
+
+    /// What one of them cannot do, the others do all the same.
+    fn each_witness(&self, tell: impl Fn(&dyn Witness)) {
         for witness in &self.witnesses {
-            // What one of them cannot do, the others do all the same.
-            guard::fence("witness", (), || witness.saw(notice));
+            guard::fence("witness", (), || tell(&**witness));
         }
     }
 

@@ -109,9 +109,7 @@ impl Attendant {
         for uuid in coming.into_iter().filter(|uuid| Located::find(uuid).is_none()) {
             self.change(|table, now| table.left(&uuid, Left::HungUp, now));
         }
-        for witness in &self.witnesses {
-            witness.attend(self);
-        }
+        self.each_witness(|witness| witness.attend(self));
     }
 
     /// A bug that shows here keeps neither that call nor another from what is due next.
