@@ -117,7 +117,7 @@ fn address(header: &str) -> Option<String> {
         None => host.split(':').next().unwrap_or(host),
     };
     let user = user.split(';').next().unwrap_or(user);
-    (!user.is_empty() && !host.is_empty()).then(|| format!("{user}@{}", host.to_lowercase()))
+    (!user.is_empty() && !host.is_empty()).then(|| format!("{user}@{}", host.to_ascii_lowercase()))
 }
 
 /// The domain whose user a leg is: what decides whether it may retrieve.

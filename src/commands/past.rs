@@ -48,7 +48,7 @@ fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize
 fn of(lot: Option<LotName>) -> Of {
     lot.map_or_else(Of::default, |lot| {
         let domain = lot.domain.or_else(usual_domain).unwrap_or_default();
-        Of { domain: Some(domain.to_lowercase()), lot: Some(lot.name) }
+        Of { domain: Some(domain.to_ascii_lowercase()), lot: Some(lot.name) }
     })
 }
 

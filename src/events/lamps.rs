@@ -69,7 +69,7 @@ impl Lamps {
 /// Every lamp as it is now: phones may still show what was true before a restart.
 pub(crate) fn light_all() {
     let Some(attendant) = attendant::on_duty() else { return };
-    let slots = attendant.every_slot(&usual_domain().unwrap_or_default().to_lowercase());
+    let slots = attendant.every_slot(&usual_domain().unwrap_or_default().to_ascii_lowercase());
     if slots.len() > MOST_AT_ONCE {
         return;
     }
@@ -115,7 +115,7 @@ impl OnEvent for Probe {
         }
         let (Some(attendant), call_id) = (attendant::on_duty(), event.get("sub-call-id")) else { return };
         let only = call_id.map(|call_id| Only { call_id, host: host.to_owned() });
-        let domain = attendant.domain_meant(host).to_lowercase();
+        let domain = attendant.domain_meant(host).to_ascii_lowercase();
         learn_spelling(&domain, host);
         match Slot::parse(wanted) {
             Some(slot) => show_slot(&attendant, &domain, &slot, None, only.as_ref()),

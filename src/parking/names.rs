@@ -112,10 +112,11 @@ pub fn is_name(text: &str) -> bool {
     text.starts_with(first) && text.len() <= 255 && text.chars().all(plain)
 }
 
-/// As domains are kept, however they are written; nearly all are written so.
+/// As domains are kept, however they are written; nearly all are written so. Only ASCII letters, as FreeSWITCH itself compares
+/// them; others may become longer in lower case, or what no name may have.
 pub(super) fn lowercase(text: &str) -> Cow<'_, str> {
     let is_so = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    if is_so { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+    if is_so { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) }
 }
 
 /// A lot in its domain, written `main@example.com`.
@@ -128,7 +129,7 @@ pub struct LotId {
 impl LotId {
     #[must_use]
     pub fn new(name: &str, domain: &str) -> LotId {
-        LotId { name: name.into(), domain: domain.to_lowercase().into() }
+        LotId { name: name.into(), domain: domain.to_ascii_lowercase().into() }
     }
 }
 
@@ -154,7 +155,7 @@ impl LotName {
             None => (text, None),
         };
         let good = is_name(name) && domain.is_none_or(is_name);
-        good.then(|| LotName { name: name.into(), domain: domain.map(str::to_lowercase) })
+        good.then(|| LotName { name: name.into(), domain: domain.map(str::to_ascii_lowercase) })
     }
 }
 
@@ -205,6 +206,7 @@ mod tests {
     fn lots_are_named_with_or_without_a_domain() {
         let lot = LotName::parse("main@Example.COM").unwrap();
         assert_eq!((lot.name.as_str(), lot.domain.as_deref()), ("main", Some("example.com")));
+        assert_eq!(LotName::parse("main@\u{130}X").unwrap().domain.as_deref(), Some("\u{130}x"));
         for bad in ["", "@example.com", "main@", "ma in", "main@a@b", "main,x", "${lot}", "-ERR"] {
             assert!(LotName::parse(bad).is_none(), "{bad}");
         }

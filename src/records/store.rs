@@ -50,10 +50,8 @@ impl Store {
     /// One whose tables are known to be of this version.
     pub(crate) fn open_again(dsn: &str) -> Result<Store, String> {
         let database = Database::open(dsn)?;
-        // MariaDB reads a backslash in a text as an escape, and what is behind ODBC may be it.
-        let plain =
-            ["pgsql://", "postgres://", "postgresql://", "sqlite://"].iter().any(|prefix| dsn.starts_with(prefix));
-        Ok(Store { database, backslash_escapes: !plain && dsn.contains(':') })
+        let backslash_escapes = escapes(&database, dsn)?;
+        Ok(Store { database, backslash_escapes })
     }
 
     fn migrate(&self) -> Result<(), String> {
@@ -177,6 +175,17 @@ impl Store {
     pub(crate) fn text(&self, value: &str) -> String {
         quoted(value, self.backslash_escapes)
     }
+}
+
+/// Whether it reads a backslash in a text as an escape, as MariaDB does by default; what is behind ODBC may be anything, so it is asked.
+fn escapes(database: &Database, dsn: &str) -> Result<bool, String> {
+    let known = ["pgsql://", "postgres://", "postgresql://", "sqlite://"].iter().any(|prefix| dsn.starts_with(prefix));
+    if known || !dsn.contains(':') {
+        return Ok(false);
+    }
+    let mut two_are_one = false;
+    database.query(r"SELECT '\\'", &mut |row| two_are_one = word(row, 0) == r"\")?;
+    Ok(two_are_one)
 }
 
 /// A text as SQL writes it; as long as the longest column at most.

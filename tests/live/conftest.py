@@ -26,7 +26,14 @@ EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-lis
                       r"|contains a variable")
 
 
+# They load the processor, or hear every packet of a minute: never beside one another.
+LOUD = {"test_chaos", "test_load", "test_music", "test_soak"}
+
+
 def pytest_collection_modifyitems(items):
+    # Two files at a time, each with a FreeSWITCH of its own.
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("loud" if item.path.stem in LOUD else item.path.stem))
     if find_prefix() is None:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="no FreeSWITCH"))

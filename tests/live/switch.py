@@ -1,5 +1,6 @@
 """A private FreeSWITCH on loopback, with the module in it, and a line to its event socket."""
 
+import itertools
 import json
 import os
 import re
@@ -46,6 +47,12 @@ def free_port(kind=socket.SOCK_DGRAM):
         return probe.getsockname()[1]
 
 
+# Media ports, below those that the system gives to anybody (our own phones among them): three thousand for each of three
+# instances, apart from those of tests that run beside these.
+RTP_PORTS = 3200
+FIRST_RTP = 12000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2 * 3 * RTP_PORTS
+_made = itertools.count()
+
 SHIPPED_PHRASES = ROOT / "conf/lang/en/callpark.xml"
 SHIPPED_DIALPLAN = ROOT / "conf/dialplan/callpark.xml"
 
@@ -65,6 +72,7 @@ class Switch:
                 (self.dir / "mod" / source.name).symlink_to(source)
         (self.dir / "mod/mod_callpark.so").symlink_to(self.module.resolve())
         self.written, self.process, self.keep = None, None, False
+        self.first_rtp = FIRST_RTP + next(_made) % 3 * RTP_PORTS
         # A database for the core's own tables, which mod_pgsql reaches; and configurations of more modules.
         self.core_dsn, self.more = "", ""
 
@@ -79,12 +87,10 @@ class Switch:
         postgres = ["pgsql"] if "pgsql://" in settings else []
         modules = "".join(f'<load module="mod_{name}"/>' for name in [*postgres, *MODULES, "callpark"])
         core = f'<param name="core-db-dsn" value="{self.core_dsn}"/>' if self.core_dsn else ""
-        # Below the ports that the system gives to anybody, our own phones among them.
-        first_rtp = 16000 + (self.sip_port * 7) % 8000 // 2 * 2
         for name, value in {
             "MODULES": modules, "CORE": core, "MORE": self.more, "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
             "SETTINGS": settings, "LOTS": lots, "PHRASES": phrases, "EXTENSIONS": extensions,
-            "RTP_FIRST": first_rtp, "RTP_LAST": first_rtp + 6000,
+            "RTP_FIRST": self.first_rtp, "RTP_LAST": self.first_rtp + RTP_PORTS - 2,
         }.items():
             text = text.replace(f"@{name}@", str(value))
         # FreeSWITCH reads what this writes in one go: a half-written file would be read as a broken one.

@@ -280,3 +280,38 @@ def test_no_row_is_lost_while_the_database_is_away(own, postgres):
     said = own.log()  # not at all where the core itself had connected again in time
     assert ("rows wait for it" in said) == ("the database of the records is back" in said)
     assert own.stop() == 0
+
+
+# --- ODBC, where FreeSWITCH's core was built with it
+
+
+@pytest.fixture
+def odbc(postgres, monkeypatch):
+    """The same PostgreSQL, which the core reaches through ODBC; its DSN."""
+    core = next(find_prefix().glob("lib*/**/libfreeswitch.so"), None)
+    driver = next(Path("/usr/lib").glob("*/odbc/psqlodbcw.so"), None)
+    if driver is None or core is None or "libodbc" not in subprocess.run(["ldd", core], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("FreeSWITCH without ODBC, or no ODBC driver of PostgreSQL")
+    (postgres.dir / "odbc.ini").write_text(f"[records]\nDriver={driver}\nServername=127.0.0.1\nPort={postgres.port}\nDatabase=postgres\n")
+    monkeypatch.setenv("ODBCINI", str(postgres.dir / "odbc.ini"))
+    return "odbc://records:postgres:"
+
+
+@pytest.mark.parametrize("backslashes", ["plain", "escapes"])
+def test_records_go_through_odbc(own, phones_of, postgres, odbc, backslashes):
+    """What is behind ODBC reads a backslash its own way: texts are the same in either."""
+    if backslashes == "escapes":  # as MariaDB does
+        subprocess.run([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres", "-qc",
+                        "alter database postgres set standard_conforming_strings = off"], check=True)
+    own.configure(LOTS, f'<param name="db-dsn" value="{odbc}"/>')
+    own.start()
+    caller = phones_of(own)(says=600, name="O'Neil \\\"; DROP TABLE callpark_records; --").call("do-park-701")
+    name = wait_for(own.calls)[0]["caller_name"]
+    postgres.kill()
+    caller.hang_up()
+    assert wait_for(lambda: not own.calls())
+    postgres.start()
+    row = wait_for(lambda: history(own) if own.api("callpark history 1 as json").startswith("[") else None, 40, 0.5)[0]
+    assert row["caller_name"] == name and "\\" in name and "'" in name and row["outcome"] == "abandoned"
+    assert postgres.rows() == "1|1" and own.json("stats")[0]["abandoned"] == 1
+    assert own.stop() == 0

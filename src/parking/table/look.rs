@@ -79,7 +79,7 @@ impl Table {
     /// Whether a domain has lots of its own already.
     #[must_use]
     pub fn has_domain(&self, domain: &str) -> bool {
-        self.tenants.contains_key(domain.to_lowercase().as_str())
+        self.tenants.contains_key(domain.to_ascii_lowercase().as_str())
     }
 
     /// Every slot of every domain that has lots, `also` among them: for lamps that may show what is no longer so.
