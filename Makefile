@@ -23,7 +23,7 @@ lint: needs
 
 rules: needs ## unit and property tests, simulated calls, panics on purpose; no FreeSWITCH
 	$(CARGO) test --workspace
-	PROPTEST_CASES=100000 $(CARGO) test --release --test rules no_sequence
+	PROPTEST_CASES=100000 $(CARGO) test --test rules no_sequence
 	RUST_BACKTRACE=0 $(CARGO) test --profile planted --features planted --test panics
 
 fuzz: test-needs ## random text against every parser, for SECONDS (60) each, and bugs on purpose that it must find

@@ -47,6 +47,7 @@ QUICK = f"""
 </condition></extension>"""
 TONE, TAKER = 600, 900
 OUTCOMES = ("retrieve", "return", "fallback", "transfer", "abandon")
+WAITING = ("parked", "ringing-back")
 FACTS = ("lot", "slot", "parker", "label", "parked_at", "caller_name", "caller_number", "uuid")
 
 
@@ -173,7 +174,8 @@ class Chaos:
 
     def take(self, caller, node):
         """Somebody dials the slot on a node, the two talk, and one hangs up."""
-        known = lambda: any(row["uuid"] == caller.row["uuid"] for row in node.calls())
+        # Nodes hear of each other's calls within two seconds, also that one which was kept a slot is there again.
+        known = lambda: any(row["uuid"] == caller.row["uuid"] and row["state"] in WAITING for row in node.calls())
         if not wait_for(known, 4):
             self.wrong.append(f"{caller.row['slot']} of {caller.node.name} is not listed on {node.name}")
         taker = self.phone(node, "1002", says=TAKER)
@@ -381,7 +383,7 @@ class Chaos:
 
     def changed(self, caller, row):
         """What about a call is not as it was."""
-        if row["node"] != caller.node.name or row["state"] not in ("parked", "ringing-back"):
+        if row["node"] != caller.node.name or row["state"] not in WAITING:
             return f"is {row['state']} on {row['node']}, not on {caller.node.name}"
         for fact in FACTS:
             if row[fact] != caller.row[fact] and not (fact == "slot" and caller.doubled):

@@ -30,8 +30,9 @@ EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-lis
 LOUD = {"test_chaos", "test_load", "test_music", "test_soak"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    # Two files at a time, each with a FreeSWITCH of its own.
+    # A few files at a time, each with a FreeSWITCH of its own.
     for item in items:
         item.add_marker(pytest.mark.xdist_group("loud" if item.path.stem in LOUD else item.path.stem))
     if find_prefix() is None:

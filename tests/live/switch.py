@@ -1,9 +1,11 @@
 """A private FreeSWITCH on loopback, with the module in it, and a line to its event socket."""
 
+import contextlib
 import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -42,15 +44,18 @@ def module_dir(prefix):
 
 
 def free_port(kind=socket.SOCK_DGRAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that nobody uses; below those that the system gives to anybody, who could be given it before it is used."""
+    while True:
+        port = 5100 + secrets.randbelow(6900)
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-# Media ports, below those that the system gives to anybody (our own phones among them): three thousand for each of three
-# instances, apart from those of tests that run beside these.
-RTP_PORTS = 3200
-FIRST_RTP = 12000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2 * 3 * RTP_PORTS
+# Media ports, below those that the system gives to anybody (our own phones among them): for two instances that have calls at a
+# time, apart from those of two more runs beside this one.
+RTP_PORTS = 3300
+FIRST_RTP = 12000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 3 * 2 * RTP_PORTS
 _made = itertools.count()
 
 SHIPPED_PHRASES = ROOT / "conf/lang/en/callpark.xml"
@@ -72,7 +77,7 @@ class Switch:
                 (self.dir / "mod" / source.name).symlink_to(source)
         (self.dir / "mod/mod_callpark.so").symlink_to(self.module.resolve())
         self.written, self.process, self.keep = None, None, False
-        self.first_rtp = FIRST_RTP + next(_made) % 3 * RTP_PORTS
+        self.first_rtp = FIRST_RTP + next(_made) % 2 * RTP_PORTS
         # A database for the core's own tables, which mod_pgsql reaches; and configurations of more modules.
         self.core_dsn, self.more = "", ""
 

@@ -13,11 +13,13 @@ pytestmark = pytest.mark.skipif(not INSTALLED, reason="no linphonecsh")
 def parker(switch, phones):
     """Linphone as 1001, in a conversation with Alice: the program, and her call."""
     linphone = Linphone(switch, "1001", says=700)
-    caller = phones(says=600, name="Alice").call("1001")
-    linphone.speak()
-    assert caller.audio.hears(700, within=5)
-    yield linphone, caller
-    linphone.close()
+    try:
+        caller = phones(says=600, name="Alice").call("1001")
+        linphone.speak()
+        assert caller.audio.hears(700, within=5)
+        yield linphone, caller
+    finally:
+        linphone.close()
 
 
 def parked(switch, caller, slot):

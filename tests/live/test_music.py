@@ -207,6 +207,26 @@ def test_nothing_old_is_heard_at_the_join(switch, phones):
     assert first.at - changed < 0.3, f"{first.at - changed:.2f} s behind"
 
 
+def test_the_join_is_no_longer_than_a_frame(switch, phones):
+    """Music, then the retriever: at most one packet in between is neither, nor silence, and none is louder than the two."""
+    for turn in range(5):
+        caller, _ = park(phones)
+        slot = switch.calls()[0]["slot"]
+        assert caller.audio.hears(MUSIC)
+        time.sleep(turn * 0.007)  # at any place within a frame
+        taker = phones(says=1000).call(f"do-retrieve-{slot}")
+        assert caller.audio.hears(1000)
+        frames = [PCMU.decode(packet.payload) for packet in caller.audio.trace]
+        kind = ["music" if strength(frame, MUSIC) > 0.9 else "voice" if strength(frame, 1000) > 0.9 else "" if any(frame) else "silence" for frame in frames]
+        begins = kind.index("voice")
+        rest = [kind[n] for n in range(kind.index("music"), len(kind))]
+        assert rest.count("") <= 1 and "music" not in kind[begins:], kind[begins - 10:begins + 10]
+        assert max(abs(sample) for frame in frames for sample in frame) < 1.1 * max(abs(sample) for frame in frames[:20] + frames[-20:] for sample in frame)
+        taker.hang_up()
+        caller.hang_up()
+        assert switch.wait_idle()
+
+
 def test_a_recording_hears_all(switch, phones):
     """Who is recorded plays alone: the tap sees every packet, of both sides."""
     caller, uuid = park(phones)
