@@ -16,8 +16,9 @@ from switch import ROOT, Switch, find_prefix, wait_for
 
 TONE = f"tone_stream://%(1000,0,{MUSIC});loops=-1"
 MINUTE = 60
-# In a minute, of 3,000 packets: where mod_local_stream's own thread is late on a busy machine, it has silence to give (local_stream_file_read).
-SLIPS = 6
+# In a minute, of 3,000 packets: where mod_local_stream's own thread is late on a busy machine, it has silence to give
+# (local_stream_file_read). What is ours, the sending, is heard to the letter with the tone.
+SLIPS = 30
 STREAM = """
 <configuration name="local_stream.conf"><directory name="notes" path="@FOLDER@">
   <param name="rate" value="8000"/><param name="channels" value="1"/><param name="interval" value="20"/><param name="timer-name" value="soft"/>
