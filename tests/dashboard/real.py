@@ -56,12 +56,14 @@ class Real:
         self.switch.socket.command(f"sendmsg {uuid}\ncall-command: execute\nexecute-app-name: {application}\nexecute-app-arg: {data}")
 
     def park(self, name, number, slot):
+        before = len(self.switch.log())
         uuid = self.switch.api("originate {hangup_after_bridge=true}null/x &park").split()[-1]
         self._execute(uuid, "set_profile_var", f"caller_id_name={name}")
         self._execute(uuid, "set_profile_var", f"caller_id_number={number}")
         self._execute(uuid, "set", "callpark_parker=1001@callpark.test")
         self._execute(uuid, "callpark_park", slot)
-        assert wait_for(lambda: any(row["slot"] == slot for row in self.switch.calls())), f"nobody is parked in {slot}"
+        there = wait_for(lambda: any(row["slot"] == slot for row in self.switch.calls()))
+        assert there, f"nobody is parked in {slot}:\n{self.switch.log()[before:]}"
 
     def end(self, slot, outcome):
         uuid = next(row["uuid"] for row in self.switch.calls() if row["slot"] == slot)
