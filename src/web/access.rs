@@ -19,7 +19,7 @@ pub(crate) struct Rights {
 
 impl Rights {
     pub(crate) fn see(&self, domain: &str) -> bool {
-        self.domain.as_ref().is_none_or(|own| *own == domain.to_ascii_lowercase())
+        self.domain.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(domain))
     }
 }
 

@@ -305,8 +305,7 @@ class Chaos:
         """Somebody else's transaction holds the register."""
         seconds = self.dice.randint(2, 6)
         sql = f"BEGIN; LOCK TABLE callpark_calls, callpark_nodes IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
-        with subprocess.Popen([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(self.database.port), "-U", "postgres", "-qc", sql],
-                              stdout=subprocess.DEVNULL):
+        with subprocess.Popen(self.database.psql("-qc", sql), stdout=subprocess.DEVNULL):
             self.traffic(self.nodes, 2, together=False)
 
     # --- the run
@@ -450,7 +449,7 @@ class Chaos:
             self.wrong.append(f"records: {len(there)} for {len(expected)} calls; {odd[:5]}; of nobody: {more[:5]}")
 
     def sql(self, query):
-        done = subprocess.run([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(self.database.port), "-U", "postgres", "-tAc", query],
+        done = subprocess.run(self.database.psql("-tAc", query),
                               capture_output=True, text=True, check=False)
         return done.stdout.strip()
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import MUSIC, ROOT
 from phone import DOMAIN, Failed
 from switch import Switch, find_prefix, free_port, wait_for
-from test_records import BIN, postgres  # noqa: F401  (a fixture)
+from test_records import postgres  # noqa: F401  (a fixture)
 from test_story import park_by_transfer
 
 WINDOW = 6
@@ -52,7 +52,7 @@ class Node(Switch):
 
 
 def sql(database, query):
-    done = subprocess.run([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(database.port), "-U", "postgres", "-tAc", query],
+    done = subprocess.run(database.psql("-tAc", query),
                           capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -328,8 +328,7 @@ def test_without_the_database_each_node_goes_on(cluster, phones_of):
 def test_two_with_one_slot_are_both_listed_when_the_register_was_only_slow(cluster, phones_of):
     """The question whose the slot is was asked, and answered after the node had decided alone."""
     first, second = cluster()
-    locked = subprocess.Popen([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(cluster.database.port), "-U", "postgres", "-qc",
-                               "begin; lock table callpark_calls in access exclusive mode; select pg_sleep(4); commit"], stdout=subprocess.DEVNULL)
+    locked = subprocess.Popen(cluster.database.psql("-qc", "begin; lock table callpark_calls in access exclusive mode; select pg_sleep(4); commit"), stdout=subprocess.DEVNULL)
     time.sleep(0.5)
     callers = [phones_of(node)(says=tone).call("do-park-703_main") for node, tone in ((first, 600), (second, 610))]
     assert slots(first) == slots(second) == ["703"] and locked.poll() is None, "not at the same time"
@@ -457,8 +456,7 @@ def test_callers_who_are_recovered_while_the_register_is_blocked_are_not_let_go(
     first.kill()
     for caller in callers:
         caller.phone.server = ("127.0.0.1", second.outside_port)
-    locked = subprocess.Popen([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(cluster.database.port), "-U", "postgres", "-qc",
-                               "begin; lock table callpark_calls in access exclusive mode; select pg_sleep(4); commit"], stdout=subprocess.DEVNULL)
+    locked = subprocess.Popen(cluster.database.psql("-qc", "begin; lock table callpark_calls in access exclusive mode; select pg_sleep(4); commit"), stdout=subprocess.DEVNULL)
     time.sleep(0.5)
     second.api("sofia recover")
     assert wait_for(lambda: sum(one["node"] == second.name and one["state"] == "parked" for one in second.calls()) == 5, 10), second.calls()

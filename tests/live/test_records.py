@@ -222,9 +222,12 @@ class Postgres:
             with contextlib.suppress(ProcessLookupError):  # one whose client went just now
                 os.kill(int(pid), what)
 
+    def psql(self, *words):
+        """The command line of its client."""
+        return [str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", *words]
+
     def rows(self):
-        done = subprocess.run([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-tAc",
-                               "select count(*), count(distinct (uuid, parked_at)) from callpark_records"], capture_output=True, text=True, check=False)
+        done = subprocess.run(self.psql("-tAc", "select count(*), count(distinct (uuid, parked_at)) from callpark_records"), capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
     @property
@@ -304,8 +307,7 @@ def odbc(postgres, monkeypatch):
 def test_records_go_through_odbc(own, phones_of, postgres, odbc, backslashes):
     """What is behind ODBC reads a backslash its own way: texts are the same in either."""
     if backslashes == "escapes":  # as MariaDB does
-        subprocess.run([str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres", "-qc",
-                        "alter database postgres set standard_conforming_strings = off"], check=True)
+        subprocess.run(postgres.psql("-qc", "alter database postgres set standard_conforming_strings = off"), check=True)
     own.configure(LOTS, f'<param name="db-dsn" value="{odbc}"/>')
     own.start()
     caller = phones_of(own)(says=600, name="O'Neil \\\"; DROP TABLE callpark_records; --").call("do-park-701")

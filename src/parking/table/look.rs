@@ -2,7 +2,7 @@
 
 use super::{LotPlan, Table};
 use crate::parking::call::{Afar, Party, State};
-use crate::parking::names::{LotId, Slot};
+use crate::parking::names::{LotId, Slot, lowercase};
 use crate::parking::terms::LampState;
 
 /// How a slot looks.
@@ -79,7 +79,7 @@ impl Table {
     /// Whether a domain has lots of its own already.
     #[must_use]
     pub fn has_domain(&self, domain: &str) -> bool {
-        self.tenants.contains_key(domain.to_ascii_lowercase().as_str())
+        self.tenants.contains_key(&*lowercase(domain))
     }
 
     /// Every slot of every domain that has lots, `also` among them: for lamps that may show what is no longer so.
