@@ -96,6 +96,8 @@ impl Attendant {
         if coming == Coming::Dialled {
             show_slot(leg, call);
         }
+        // The core saves a leg as it is answered.
+        let saved = if leg.answered() { None } else { self.write_stay(leg) };
         let audible = leg.make_audible();
         if audible {
             let (done, parker) = (coming.done(), nobody(&facts.parker));
@@ -105,7 +107,7 @@ impl Attendant {
         self.notify(&Notice { call: Some(call), leg: Some(leg), wait, ..Notice::of(coming.what()) });
         // After the event, for which somebody may wait: the core writes all that it knows of the leg, as XML.
         if audible {
-            self.save(leg);
+            self.save(leg, saved);
         }
         if coming != Coming::Recovered {
             self.spread(call);

@@ -130,22 +130,28 @@ impl Attendant {
             .or_else(|refusal| self.without_slot(leg, request, refusal, true))
     }
 
-    /// Has the core save a parked leg with all that a recovery needs. Once more if the call changes meanwhile: whoever
+    /// Writes onto a parked leg all that a recovery needs, for whenever the core saves the leg. What was written of the call,
+    /// `None` if it is over.
+    pub(super) fn write_stay(&self, leg: &Leg<'_>) -> Option<Written> {
+        let call = self.call_of(&leg.uuid())?;
+        let stay = Stay::of(&call, host::now(), host::epoch_ms());
+        match serde_json::to_string(&stay) {
+            Ok(text) => leg.set_var(STAY, &text),
+            Err(error) => log::error!("the stay of {} cannot be written: {error}", leg.uuid()),
+        }
+        for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {
+            leg.unset_var(bond);
+        }
+        Some(Written::of(&call))
+    }
+
+    /// Has the core save a parked leg, if the call is not as it was `saved` before. Once more if it changes meanwhile: whoever
     /// changes it may save it first.
-    pub(super) fn save(&self, leg: &Leg<'_>) {
+    pub(super) fn save(&self, leg: &Leg<'_>, mut saved: Option<Written>) {
         let uuid = leg.uuid();
-        let mut saved = None;
-        while let Some(call) = self.call_of(&uuid).filter(|call| saved.as_ref() != Some(&what_counts(call))) {
-            let stay = Stay::of(&call, host::now(), host::epoch_ms());
-            match serde_json::to_string(&stay) {
-                Ok(text) => leg.set_var(STAY, &text),
-                Err(error) => log::error!("the stay of {uuid} cannot be written: {error}"),
-            }
-            for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {
-                leg.unset_var(bond);
-            }
+        while self.call_of(&uuid).is_some_and(|call| saved != Some(Written::of(&call))) {
+            saved = self.write_stay(leg);
             leg.save_for_recovery();
-            saved = Some(what_counts(&call));
         }
         if self.call_of(&uuid).is_none() {
             // It ended at this moment, on another thread.
@@ -161,7 +167,7 @@ impl Attendant {
                 continue;
             }
             let Some(leg) = Located::find(&call.facts.uuid).filter(|leg| leg.var(STAY).is_some()) else { continue };
-            self.save(&leg);
+            self.save(&leg, None);
         }
     }
 
@@ -181,8 +187,13 @@ impl Attendant {
 }
 
 /// What may change of a call while it is parked.
-fn what_counts(call: &Call) -> (Arc<str>, State, Option<Moment>, Option<Moment>, u32, u32) {
-    (Arc::clone(&call.label), call.state.clone(), call.deadline, call.latest, call.attempt, call.rings_left)
+#[derive(PartialEq)]
+pub(super) struct Written(Arc<str>, State, Option<Moment>, Option<Moment>, u32, u32);
+
+impl Written {
+    fn of(call: &Call) -> Written {
+        Written(Arc::clone(&call.label), call.state.clone(), call.deadline, call.latest, call.attempt, call.rings_left)
+    }
 }
 
 fn millis(time: Duration) -> i64 {

@@ -23,6 +23,8 @@ def watcher(phones):
 def test_a_lamp_goes_on_and_off_with_its_slot(switch, phones, watcher):
     lamp, other = watcher.subscribe("park+701"), watcher.subscribe("park+702")
     assert lamp.shows(OFF) and other.shows(OFF), "a new subscription is not told the present state"
+    # In a FreeSWITCH that has just begun, once more with every other lamp.
+    time.sleep(0.5)
     lamp.bodies.clear()
     caller, _ = park_by_transfer(phones, switch)
     assert lamp.shows(ON)
@@ -109,6 +111,25 @@ def test_a_lot_has_a_lamp_with_a_count(switch, phones, watcher):
     assert wait_for(lambda: said() == "Active (1 caller)") and lamp.state == ON
     callers[1].hang_up()
     assert lamp.shows(OFF) and wait_for(lambda: said() != "Active (1 caller)"), note.bodies
+
+
+def test_in_a_crowd_no_lamp_is_left_wrong(switch, phones, watcher):
+    """More changes than are told at once, and slots that are free again before their turn."""
+    with_lot(switch, ("slots", "701-780"))
+    lamps = [watcher.subscribe(f"park+{slot}") for slot in range(701, 781, 4)] + [watcher.subscribe("park+main")]
+    assert all(lamp.shows(OFF) for lamp in lamps)
+    for _ in range(2):
+        for _ in range(80):
+            switch.api("bgapi originate null/x &callpark_park(auto)")
+        assert wait_for(lambda: len(switch.calls()) == 80, 10)
+        assert all(lamp.shows(ON, within=2) for lamp in lamps)
+        switch.api("hupall")
+        assert wait_for(lambda: not switch.calls(), 10)
+        assert all(lamp.shows(OFF, within=2) for lamp in lamps)
+    switch.api("bgapi originate null/x &callpark_park(auto)")
+    assert lamps[0].shows(ON, within=1) and lamps[-1].shows(ON, within=1)
+    switch.api("hupall")
+    assert wait_for(lambda: not switch.calls(), 10)
 
 
 def test_a_plain_number_through_the_presence_map(switch, phones, watcher):

@@ -1,0 +1,134 @@
+//! What each lamp was told last, and which may be told at once.
+//!
+//! mod_sofia looks into its database for each lamp that is told, whoever is subscribed or not, on one thread, which serves the
+//! lamps of all the phones of a server. So where very many change, and where only the count of a lit lot does, what they show in
+//! the end is told, up to a second late: a slot that was taken and is free again by then needs no word at all.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::lamp::{Lamp, Name, Whose};
+use crate::parking::Moment;
+
+/// So many lamps a second are told at once for as long as it likes, and the double of that after a while of less.
+const A_SECOND: u32 = 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Shown {
+    /// Those that are not dark.
+    lit: HashMap<Name, Lamp>,
+    /// When a lot's count was told.
+    counted: HashMap<Name, Moment>,
+    /// What was told at once is made up for by then.
+    even: Option<Moment>,
+    late: BTreeSet<Name>,
+}
+
+impl Shown {
+    /// True if that lamp is to be told now; it counts as told then. Else nothing is new, or it is among the late ones.
+    pub(super) fn tells_now(&mut self, name: &Name, lamp: &Lamp, now: Moment) -> bool {
+        if !self.is_new(name, lamp) {
+            return false;
+        }
+        let at_once = !self.only_counts(name, lamp, now) && self.in_time(now);
+        if at_once {
+            self.told(name, lamp, now);
+        } else {
+            self.late.insert(name.clone());
+        }
+        at_once
+    }
+
+    /// Those whose turn is now.
+    pub(super) fn late(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.late)
+    }
+
+    pub(super) fn is_new(&self, name: &Name, lamp: &Lamp) -> bool {
+        self.lit.get(name).unwrap_or(&Lamp::Dark) != lamp
+    }
+
+    pub(super) fn told(&mut self, name: &Name, lamp: &Lamp, now: Moment) {
+        if let Whose::Lot(_) = name.whose {
+            self.counted.insert(name.clone(), now);
+        }
+        match lamp {
+            Lamp::Dark => self.lit.remove(name),
+            Lamp::Lit { .. } => self.lit.insert(name.clone(), lamp.clone()),
+        };
+    }
+
+    /// A lot's lamp that is lit and stays so, and was told within the last second.
+    fn only_counts(&self, name: &Name, lamp: &Lamp, now: Moment) -> bool {
+        let stays = *lamp != Lamp::Dark && self.lit.contains_key(name);
+        stays && self.counted.get(name).is_some_and(|told| now.since(*told) < SECOND)
+    }
+
+    fn in_time(&mut self, now: Moment) -> bool {
+        let even = self.even.map_or(now, |even| even.max(now));
+        let may = even.since(now) < SECOND;
+        if may {
+            self.even = Some(even.after(SECOND / A_SECOND));
+        }
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parking::{LampState, LotId, Slot};
+
+    fn slot(number: u32) -> Name {
+        Name::of_slot(&"example.com".into(), &Slot::parse(&number.to_string()).unwrap())
+    }
+
+    fn lit(says: &str) -> Lamp {
+        Lamp::Lit { state: LampState::Confirmed, says: says.into(), caller: None, login: "main".into() }
+    }
+
+    fn at(ms: u64) -> Moment {
+        Moment(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn nothing_is_told_twice() {
+        let mut shown = Shown::default();
+        assert!(shown.tells_now(&slot(701), &lit("Parked"), at(0)));
+        assert!(!shown.tells_now(&slot(701), &lit("Parked"), at(10)));
+        assert!(shown.tells_now(&slot(701), &Lamp::Dark, at(20)));
+        assert!(!shown.tells_now(&slot(701), &Lamp::Dark, at(30)));
+        assert!(shown.late().is_empty());
+    }
+
+    #[test]
+    fn of_a_crowd_the_first_are_told_at_once_and_the_others_late() {
+        let mut shown = Shown::default();
+        let told = (0..100).filter(|&n| shown.tells_now(&slot(n), &lit("Parked"), at(0))).count();
+        assert_eq!((told, shown.late().len()), (20, 80));
+        let told = (0..100).filter(|&n| shown.tells_now(&slot(200 + n), &lit("Parked"), at(10 * u64::from(n)))).count();
+        assert_eq!(told, 20, "as many in the second after it");
+        let told = (0..100).filter(|&n| shown.tells_now(&slot(400 + n), &lit("Parked"), at(60_000))).count();
+        assert_eq!(told, 20, "however long it was quiet");
+    }
+
+    #[test]
+    fn a_slot_that_is_free_again_is_not_told_late() {
+        let mut shown = Shown::default();
+        while shown.in_time(at(0)) {}
+        assert!(!shown.tells_now(&slot(701), &lit("Parked"), at(0)));
+        assert!(!shown.tells_now(&slot(701), &Lamp::Dark, at(500)));
+        assert!(shown.late().into_iter().all(|name| !shown.is_new(&name, &Lamp::Dark)));
+    }
+
+    #[test]
+    fn the_count_of_a_lit_lot_is_told_once_a_second_and_its_light_at_once() {
+        let (mut shown, lot) = (Shown::default(), Name::of_lot(&LotId::new("main", "example.com")));
+        assert!(shown.tells_now(&lot, &lit("1"), at(0)));
+        assert!(!shown.tells_now(&lot, &lit("2"), at(100)));
+        assert!(shown.tells_now(&lot, &Lamp::Dark, at(200)));
+        assert!(shown.tells_now(&lot, &lit("1"), at(300)));
+        assert!(shown.tells_now(&lot, &lit("2"), at(1300)));
+    }
+}
