@@ -9,7 +9,7 @@ use crate::ffi::{self, switch_bool_t as Bool};
 /// Runs an API command on this thread; its answer. `argument` is data as far as FreeSWITCH goes: it is handed over as it is.
 pub(crate) fn api(command: &str, argument: &str) -> String {
     let (command, argument) = (to_c(command), to_c(argument));
-    collect(|stream| {
+    collect(1024, |stream| {
         // SAFETY: the texts and the stream live through the call, which is synchronous.
         unsafe { ffi::switch_api_execute(command.as_ptr(), argument.as_ptr(), ptr::null_mut(), stream) };
     })

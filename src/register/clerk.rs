@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{Order, Standing, Wanted};
-use super::entry::{self, COLUMNS, Place};
+use super::desk::{Change, Order, Standing, Wanted};
+use super::entry::{self, COLUMNS, Entry, Place};
 use super::nodes::{BEAT, Watch};
 use super::{Register, settings};
 use crate::attendant::{self, Attendant, Bearer};
@@ -14,6 +14,8 @@ use crate::host;
 use crate::parking::{Absent, Afar, Moment};
 use crate::records::{Store, number, word};
 
+/// Changes that are written together.
+const AT_ONCE: usize = 100;
 /// For how long a ticket can be redeemed.
 const TICKET_MS: i64 = 30_000;
 /// How far each node has counted. Who has calls in the register and never counted is among them: else nobody would ever free
@@ -167,83 +169,105 @@ impl Work<'_> {
                 self.carry_out(order)?;
                 continue;
             }
-            let next = {
-                let mut desk = self.register.desk.lock();
-                desk.changed.pop_first().map(|place| (desk.wanted.get(&place).cloned(), place))
-            };
-            let Some((wanted, place)) = next else { return Ok(found) };
-            match self.write(&place, wanted.as_ref()) {
+            let changes = self.register.desk.lock().take_changes(AT_ONCE);
+            if changes.is_empty() {
+                return Ok(found);
+            }
+            match self.write(&changes) {
                 Ok(Found::Nothing) => {}
                 Ok(Found::Taken) => found = Found::Taken,
                 Err(why) => {
-                    self.register.desk.lock().changed.insert(place);
+                    self.register.desk.lock().changed.extend(changes.into_iter().map(|(place, _)| place));
                     return Err(why);
                 }
             }
         }
     }
 
-    fn write(&self, place: &Place, wanted: Option<&Wanted>) -> Result<Found, String> {
-        let (here, node) = (self.at(place), self.store.text(self.node));
-        let Some(Wanted { entry, standing }) = wanted else {
-            self.store.execute(&format!("DELETE FROM callpark_calls WHERE {here} AND node = {node}"))?;
-            return Ok(Found::Nothing);
-        };
-        let uuid = self.store.text(&entry.uuid);
-        let standing = match standing {
-            Standing::Refused(_) => return Ok(Found::Nothing),
-            Standing::Written => {
-                let changes = entry.changes(self.store, self.ahead);
-                self.store
-                    .execute(&format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}"))?;
-                return Ok(Found::Nothing);
-            }
-            Standing::New | Standing::Anew => {
-                let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
-                let old = match standing {
-                    Standing::New => format!("({here} AND node = {node}) OR uuid = {uuid}"),
-                    _ => format!("({here} OR uuid = {uuid}) AND node = {node}"),
-                };
-                let nobody = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE uuid = {uuid})");
-                self.store.transaction(&[
-                    format!("DELETE FROM callpark_calls WHERE {old}"),
-                    format!(
-                        "INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT {turn}, {} {nobody}",
-                        self.values(wanted)
-                    ),
-                ])?;
+    fn write(&self, changes: &[Change]) -> Result<Found, String> {
+        let asking = |wanted: &Wanted| matches!(wanted.standing, Standing::Asking);
+        let (questions, facts): (Vec<&Change>, Vec<&Change>) =
+            changes.iter().partition(|(_, wanted)| wanted.as_ref().is_some_and(asking));
+        let statements: Vec<String> =
+            facts.iter().flat_map(|(place, wanted)| self.statements(place, wanted.as_ref())).collect();
+        match statements.as_slice() {
+            [] => {}
+            [one] => self.store.execute(one)?,
+            many => self.store.transaction(many)?,
+        }
+        for (place, wanted) in facts {
+            let Some(Wanted { entry, standing: Standing::New | Standing::Anew }) = wanted else { continue };
+            if self.attendant.clustered() {
                 self.report_double(place, &entry.uuid)?;
-                Standing::Written
             }
-            Standing::Asking => {
-                let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
-                let changes = entry.changes(self.store, self.ahead);
-                let claimed = self.store.transaction(&[
-                    format!("DELETE FROM callpark_calls WHERE {here} AND node = {node} AND uuid <> {uuid}"),
-                    // A caller who was recovered from another node brings the slot along.
-                    format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"),
-                    format!("INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT 0, {} {free}", self.values(wanted)),
-                ]);
-                if claimed.is_err() && !self.store.alive() {
-                    return claimed.map(|()| Found::Nothing);
-                }
-                let there = self.rows(&format!("WHERE {here} ORDER BY turn"), host::epoch_ms() + self.ahead)?;
-                let ours = |absent: &&Absent| *absent.node == *self.node && absent.uuid == entry.uuid;
-                match (there.iter().find(ours), there.first()) {
-                    (None, Some(other)) => Standing::Refused(Box::new(other.clone())),
-                    (None, None) => return Err("a slot that was claimed is not there".into()),
-                    (Some(_), _) => Standing::Written,
-                }
+            self.answer(place, entry, Standing::Written);
+        }
+        let mut found = Found::Nothing;
+        for (place, wanted) in questions {
+            let Some(wanted) = wanted else { continue };
+            let standing = self.ask(place, wanted)?;
+            if matches!(standing, Standing::Refused(_)) {
+                found = Found::Taken;
             }
-        };
-        let found = if matches!(standing, Standing::Refused(_)) { Found::Taken } else { Found::Nothing };
-        self.register.desk.lock().answered(place, &entry.uuid, standing);
-        self.register.bell.notify_all();
+            self.answer(place, &wanted.entry, standing);
+        }
         Ok(found)
     }
 
-    fn values(&self, wanted: Option<&Wanted>) -> String {
-        wanted.map(|wanted| wanted.entry.values(self.store, self.node, self.ahead)).unwrap_or_default()
+    fn answer(&self, place: &Place, entry: &Entry, standing: Standing) {
+        self.register.desk.lock().answered(place, &entry.uuid, standing);
+        self.register.bell.notify_all();
+    }
+
+    /// What makes the register say what is in a slot of this node's.
+    fn statements(&self, place: &Place, wanted: Option<&Wanted>) -> Vec<String> {
+        let (here, node) = (self.at(place), self.store.text(self.node));
+        let Some(Wanted { entry, standing }) = wanted else {
+            return vec![format!("DELETE FROM callpark_calls WHERE {here} AND node = {node}")];
+        };
+        let uuid = self.store.text(&entry.uuid);
+        let old = match standing {
+            Standing::Asking | Standing::Refused(_) => return Vec::new(),
+            Standing::Written => {
+                let changes = entry.changes(self.store, self.ahead);
+                return vec![format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}")];
+            }
+            Standing::New => format!("({here} AND node = {node}) OR uuid = {uuid}"),
+            Standing::Anew => format!("({here} OR uuid = {uuid}) AND node = {node}"),
+        };
+        let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
+        let nobody = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE uuid = {uuid})");
+        vec![
+            format!("DELETE FROM callpark_calls WHERE {old}"),
+            format!("INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT {turn}, {} {nobody}", self.values(entry)),
+        ]
+    }
+
+    /// Whether a slot is this node's.
+    fn ask(&self, place: &Place, Wanted { entry, .. }: &Wanted) -> Result<Standing, String> {
+        let (here, node, uuid) = (self.at(place), self.store.text(self.node), self.store.text(&entry.uuid));
+        let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
+        let changes = entry.changes(self.store, self.ahead);
+        let claimed = self.store.transaction(&[
+            format!("DELETE FROM callpark_calls WHERE {here} AND node = {node} AND uuid <> {uuid}"),
+            // A caller who was recovered from another node brings the slot along.
+            format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"),
+            format!("INSERT INTO callpark_calls (turn, {COLUMNS}) SELECT 0, {} {free}", self.values(entry)),
+        ]);
+        if claimed.is_err() && !self.store.alive() {
+            claimed?;
+        }
+        let there = self.rows(&format!("WHERE {here} ORDER BY turn"), host::epoch_ms() + self.ahead)?;
+        let ours = |absent: &&Absent| *absent.node == *self.node && absent.uuid == entry.uuid;
+        match (there.iter().find(ours), there.first()) {
+            (None, Some(other)) => Ok(Standing::Refused(Box::new(other.clone()))),
+            (None, None) => Err("a slot that was claimed is not there".into()),
+            (Some(_), _) => Ok(Standing::Written),
+        }
+    }
+
+    fn values(&self, entry: &Entry) -> String {
+        entry.values(self.store, self.node, self.ahead)
     }
 
     /// Two nodes that could not see each other gave one slot away. Both callers wait on.

@@ -28,6 +28,9 @@ pub(super) struct Wanted {
     pub(super) standing: Standing,
 }
 
+/// What is to be in a slot; `None`: nothing.
+pub(super) type Change = (Place, Option<Wanted>);
+
 /// Something that somebody waits for, though not for long.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -47,6 +50,12 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn is_clear(&self) -> bool {
         self.changed.is_empty() && self.orders.is_empty()
+    }
+
+    /// Some of what is to be written; it counts as written then.
+    pub(super) fn take_changes(&mut self, most: usize) -> Vec<Change> {
+        let taken = std::iter::from_fn(|| self.changed.pop_first()).take(most);
+        taken.map(|place| (place.clone(), self.wanted.get(&place).cloned())).collect()
     }
 
     /// What is in a slot now. `ask`: before it counts, the other nodes are asked.

@@ -30,6 +30,9 @@ pub(crate) use entry::read as read_row;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// For how long loading waits to learn which slots are to be kept, and shutdown for the last entries.
 const LONG: Duration = Duration::from_secs(3);
+/// For how long a change may wait for others: a transaction of SQLite is files made and removed, and costs the same for one
+/// as for many.
+const GATHER: Duration = Duration::from_millis(50);
 /// Between one try and the next while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -109,6 +112,10 @@ impl Register {
         let idle = Idle(&self.working);
         let mut clerk = self.clerk.lock();
         loop {
+            // Where nobody waits for an answer, what comes within a moment is written together.
+            if !settings().cluster {
+                std::thread::sleep(GATHER);
+            }
             match clerk.work(self) {
                 Ok(()) => self.is_back(),
                 Err(why) => self.is_away(&why),

@@ -43,8 +43,14 @@ RECEPTION = """
 # What becomes of a call in a slot when its turn comes, as shares.
 FATES = {"retrieved": 60, "dialled": 15, "raced for": 8, "retriever hangs up at once": 9, "both hang up": 8}
 GIVES_UP, TRANSFERRED_AGAIN, SIP_SHARE = 0.1, 0.15, 0.1
-# Of the core's own legs, fewer than this wait at a time while there are others.
-OWN_WAITING = 60
+# Of the core's own legs, fewer than this wait at a time while there are others: each plays its music itself.
+OWN_WAITING = 15
+# So long nobody else is sent for a caller, in seconds.
+BUSY = 3
+# Callers who may be behind with being fetched.
+UNDER_WAY = 30
+# Commands that FreeSWITCH has not answered yet; with more, no new ones are given.
+MOST_WAITING = 200
 
 WANTED = re.compile(rb"^(CallPark-Action|CallPark-Slot|CallPark-Retriever-UUID|Unique-ID): (.*)$", re.MULTILINE)
 
@@ -99,6 +105,34 @@ class Ledger:
         with self.lock:
             return len(self.waiting)
 
+    def taken(self):
+        return self.actions["retrieve"] + self.actions["return"]
+
+
+class Orders:
+    """Commands that nobody waits for, so that a busy FreeSWITCH does not slow down who gives them."""
+
+    def __init__(self, port):
+        self.socket = EventSocket(port)
+        self.given = self.done = 0
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def give(self, command):
+        with self.socket.lock:
+            self.given += 1
+            self.socket.socket.sendall(command.encode() + b"\n\n")
+
+    def _collect(self):
+        while True:
+            try:
+                self.socket.read()
+            except (OSError, EOFError, ValueError):
+                return
+            self.done += 1
+
+    def waiting(self):
+        return self.given - self.done
+
 
 class Soak:
     """One run on one FreeSWITCH."""
@@ -108,7 +142,7 @@ class Soak:
         self.switch = Switch(module, prefix)
         self.http = free_port(socket.SOCK_STREAM)
         self.switch.configure(LOT, f'<param name="http-listen" value="127.0.0.1:{self.http}"/>', extensions=RECEPTION)
-        self.made, self.left_early, self.busy = [], set(), set()
+        self.made, self.left_early, self.busy = [], set(), {}
         self.recent = deque(maxlen=2000)
         self.fates, self.samples, self.later, self.phones = Counter(), [], [], []
         self.later_lock = threading.Lock()
@@ -116,7 +150,7 @@ class Soak:
     # --- what is done to calls
 
     def do(self, command):
-        self.commands.command(f"bgapi {command}")
+        self.orders.give(f"bgapi {command}")
 
     def in_a_while(self, seconds, *commands):
         with self.later_lock:
@@ -133,7 +167,7 @@ class Soak:
         leg = str(uuid.uuid4())
         self.do(f"originate {{origination_uuid={leg}}}null/taker '{application}:{slot}' inline")
         # Whoever did not get the caller, or was forgotten, goes in any case.
-        self.in_a_while(8, f"uuid_kill {leg}")
+        self.in_a_while(4, f"uuid_kill {leg}")
         return leg
 
     def connected(self, caller, taker):
@@ -142,7 +176,7 @@ class Soak:
             self.fates["parked again"] += 1
             self.in_a_while(random.uniform(0.3, 1.5), f"uuid_transfer {taker} -bleg 'callpark_park:auto' inline")
         else:
-            self.in_a_while(random.uniform(0.2, 2), f"uuid_kill {random.choice([caller, taker])}")
+            self.in_a_while(random.uniform(0.2, 1), f"uuid_kill {random.choice([caller, taker])}")
         self.in_a_while(4, f"uuid_kill {taker}")
 
     def depart(self):
@@ -150,7 +184,8 @@ class Soak:
         if victim is None:
             return
         leg, slot = victim
-        self.busy.add(leg)
+        # Whoever is still there by then is wanted again.
+        self.busy[leg] = time.monotonic() + BUSY
         fate = random.choices(list(FATES), FATES.values())[0]
         self.fates[fate] += 1
         taker = self.take(slot, "callpark_slot" if fate == "dialled" else "callpark_retrieve")
@@ -181,7 +216,7 @@ class Soak:
         switch.start()
         switch.events.close()
         switch.api("fsctl loglevel warning")
-        self.commands = EventSocket(switch.esl_port)
+        self.orders = Orders(switch.esl_port)
         self.ledger = Ledger(switch.esl_port, self.connected)
         self.idle = self.sample()
         said = time.monotonic()
@@ -226,13 +261,14 @@ class Soak:
         self.start_phones()
         by_command = self.rate * ((1 - SIP_SHARE) if sipp.SIPP else 1)
         began = self.began = time.monotonic()
-        turns, sampled, told = 0, began, began
+        self.turns, sampled, told = 0, began, began
         while (now := time.monotonic()) - began < seconds and self.switch.process.poll() is None:
             due = int((now - began) * by_command)
             # What could not be done in time is left out: a machine that is busy elsewhere is not pressed the harder for it.
-            for _ in range(min(due - turns, 5)):
-                self.turn()
-            turns = due
+            for _ in range(min(due - self.turns, 5)):
+                if self.orders.waiting() < MOST_WAITING:
+                    self.turn()
+            self.turns = due
             self.do_what_is_due()
             if now - sampled >= min(5, seconds / 10):
                 sampled = now
@@ -251,12 +287,15 @@ class Soak:
             self.park()
         if missing < 50:
             self.depart()
-        if missing < -50:
+        # Not every caller who is wanted is reached.
+        due = self.rate * (time.monotonic() - self.began)
+        if missing < -50 or self.ledger.taken() < due - UNDER_WAY:
             self.depart()
         if random.random() < GIVES_UP:
             self.give_up()
-        if len(self.busy) > 5000:
-            self.busy.clear()
+        now = time.monotonic()
+        while self.busy and (oldest := next(iter(self.busy))) and self.busy[oldest] < now:
+            del self.busy[oldest]
 
     def do_what_is_due(self):
         now = time.monotonic()
@@ -266,7 +305,7 @@ class Soak:
                     return
                 _, commands = heapq.heappop(self.later)
             for command in commands:
-                self.do(command)
+                self.orders.give(f"api {command}")
 
     def sample(self):
         switch = self.switch
