@@ -143,7 +143,7 @@ class Soak:
         self.http = free_port(socket.SOCK_STREAM)
         self.switch.configure(LOT, f'<param name="http-listen" value="127.0.0.1:{self.http}"/>', extensions=RECEPTION)
         self.made, self.left_early, self.busy = [], set(), {}
-        self.recent = deque(maxlen=2000)
+        self.recent = deque(maxlen=500)
         self.fates, self.samples, self.later, self.phones = Counter(), [], [], []
         self.later_lock = threading.Lock()
 

@@ -133,7 +133,10 @@ def check_wire(packets, codec, lasted):
     """No packet is missing, none is early or late in RTP time, and the sender's clock is that of the world."""
     steps = {((b.sequence - a.sequence) & 0xFFFF, (b.timestamp - a.timestamp) & 0xFFFFFFFF) for a, b in zip(packets, packets[1:])}
     assert steps == {(1, codec.rate // 50)}
-    assert abs((packets[-1].at - packets[0].at) - (len(packets) - 1) / 50) < 0.2, "slower or faster than the world"
+    # What comes late came to a busy machine; the most punctual at either end tell the clock.
+    late = [packet.at - n / 50 for n, packet in enumerate(packets)]
+    tenth = len(late) // 10
+    assert abs(min(late[-tenth:]) - min(late[:tenth])) < 0.2, "slower or faster than the world"
     assert abs(len(packets) / 50 - lasted) < 0.5
 
 
