@@ -142,10 +142,18 @@ class Soak:
         self.switch = Switch(module, prefix)
         self.http = free_port(socket.SOCK_STREAM)
         self.switch.configure(LOT, f'<param name="http-listen" value="127.0.0.1:{self.http}"/>', extensions=RECEPTION)
+        self._no_lamps_outside()
         self.made, self.left_early, self.busy = [], set(), {}
         self.recent = deque(maxlen=500)
         self.fates, self.samples, self.later, self.phones = Counter(), [], [], []
         self.later_lock = threading.Lock()
+
+    def _no_lamps_outside(self):
+        """As FreeSWITCH's own configuration has it: nobody subscribes from outside."""
+        file = self.switch.dir / "conf/freeswitch.xml"
+        inside, outside = file.read_text().split('<profile name="external">')
+        lamps = '<param name="manage-presence" value="{}"/>'.format
+        file.write_text(f'{inside}<profile name="external">{outside.replace(lamps("true"), lamps("false"), 1)}')
 
     # --- what is done to calls
 
