@@ -170,8 +170,9 @@ def test_a_minute_of_music_is_as_its_source(switch, phones):
                 continue
             slips += 1
             assert slips <= SLIPS, f"not as its source at {n / 50} s"
+            # A machine that stands still for a moment makes mod_local_stream leave some of it out.
             begin = max(0, at - RATE // 5)
-            again = find(piece, source[begin:at + RATE // 5])
+            again = find(piece, source[begin:at + RATE])
             at += len(piece) if again is None else begin + again + len(piece) - at
     check_wire(traces[2], L16, lasted)
     check_tone([sample for packet in traces[2] for sample in L16.decode(packet.payload)], L16.rate)
