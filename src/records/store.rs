@@ -83,6 +83,10 @@ impl Store {
 
     /// All of these statements, or none.
     pub(crate) fn transaction(&self, statements: &[String]) -> Result<(), String> {
+        // One by itself is all or none already.
+        if let [] | [_] = statements {
+            return statements.iter().try_for_each(|statement| self.database.execute(statement));
+        }
         self.database.execute("BEGIN")?;
         let done = statements.iter().try_for_each(|statement| self.database.execute(statement));
         let end = self.database.execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" });

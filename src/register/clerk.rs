@@ -190,11 +190,7 @@ impl Work<'_> {
             changes.iter().partition(|(_, wanted)| wanted.as_ref().is_some_and(asking));
         let statements: Vec<String> =
             facts.iter().flat_map(|(place, wanted)| self.statements(place, wanted.as_ref())).collect();
-        match statements.as_slice() {
-            [] => {}
-            [one] => self.store.execute(one)?,
-            many => self.store.transaction(many)?,
-        }
+        self.store.transaction(&statements)?;
         for (place, wanted) in facts {
             let Some(Wanted { entry, standing: Standing::New | Standing::Anew }) = wanted else { continue };
             if self.attendant.clustered() {

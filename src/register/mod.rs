@@ -113,7 +113,7 @@ impl Register {
         let mut clerk = self.clerk.lock();
         loop {
             // Where nobody waits for an answer, what comes within a moment is written together.
-            if !settings().cluster {
+            if self.desk.lock().looked_back && !settings().cluster {
                 std::thread::sleep(GATHER);
             }
             match clerk.work(self) {

@@ -140,20 +140,13 @@ class Soak:
     def __init__(self, module, prefix, parked=1000, rate=50, fill=50):
         self.parked, self.rate, self.fill_rate = parked, rate, fill
         self.switch = Switch(module, prefix)
+        self.switch.lamps_outside = False
         self.http = free_port(socket.SOCK_STREAM)
         self.switch.configure(LOT, f'<param name="http-listen" value="127.0.0.1:{self.http}"/>', extensions=RECEPTION)
-        self._no_lamps_outside()
         self.made, self.left_early, self.busy = [], set(), {}
         self.recent = deque(maxlen=500)
         self.fates, self.samples, self.later, self.phones = Counter(), [], [], []
         self.later_lock = threading.Lock()
-
-    def _no_lamps_outside(self):
-        """As FreeSWITCH's own configuration has it: nobody subscribes from outside."""
-        file = self.switch.dir / "conf/freeswitch.xml"
-        inside, outside = file.read_text().split('<profile name="external">')
-        lamps = '<param name="manage-presence" value="{}"/>'.format
-        file.write_text(f'{inside}<profile name="external">{outside.replace(lamps("true"), lamps("false"), 1)}')
 
     # --- what is done to calls
 
@@ -269,14 +262,14 @@ class Soak:
         self.start_phones()
         by_command = self.rate * ((1 - SIP_SHARE) if sipp.SIPP else 1)
         began = self.began = time.monotonic()
-        self.turns, sampled, told = 0, began, began
+        turns, sampled, told = 0, began, began
         while (now := time.monotonic()) - began < seconds and self.switch.process.poll() is None:
             due = int((now - began) * by_command)
             # What could not be done in time is left out: a machine that is busy elsewhere is not pressed the harder for it.
-            for _ in range(min(due - self.turns, 5)):
+            for _ in range(min(due - turns, 5)):
                 if self.orders.waiting() < MOST_WAITING:
                     self.turn()
-            self.turns = due
+            turns = due
             self.do_what_is_due()
             if now - sampled >= min(5, seconds / 10):
                 sampled = now
