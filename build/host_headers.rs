@@ -23,6 +23,8 @@ const FUNCTIONS: &[&str] = &[
     "switch_core_recovery_track",
     "switch_core_event_hook_add_receive_message",
     "switch_core_event_hook_remove_receive_message",
+    "switch_core_event_hook_add_kill_channel",
+    "switch_core_event_hook_remove_kill_channel",
     "switch_channel_direction",
     "switch_channel_event_set_data",
     "switch_channel_get_caller_extension",

@@ -143,7 +143,8 @@ typedef enum {
 	SWITCH_EVENT_PRESENCE_PROBE = 41,
 	SWITCH_EVENT_RELOADXML = 56,
 	SWITCH_EVENT_REQUEST_PARAMS = 62,
-	SWITCH_EVENT_CALL_UPDATE = 79
+	SWITCH_EVENT_CALL_UPDATE = 79,
+	SWITCH_EVENT_MEDIA_BUG_START = 82
 } switch_event_types_t;
 
 typedef enum {
@@ -276,6 +277,7 @@ typedef switch_status_t (*switch_input_callback_function_t)(switch_core_session_
 typedef switch_status_t (*switch_read_frame_callback_function_t)(switch_core_session_t *session,
 	switch_frame_t *frame, void *user_data);
 typedef switch_status_t (*switch_receive_message_hook_t)(switch_core_session_t *, switch_core_session_message_t *);
+typedef switch_status_t (*switch_kill_channel_hook_t)(switch_core_session_t *, int);
 typedef int (*switch_core_db_callback_func_t)(void *pArg, int argc, char **argv, char **columnNames);
 typedef void (*switch_event_callback_t)(switch_event_t *);
 typedef void (*switch_scheduler_func_t)(switch_scheduler_task_t *task);
@@ -547,6 +549,10 @@ switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t
 	switch_receive_message_hook_t hook);
 switch_status_t switch_core_event_hook_remove_receive_message(switch_core_session_t *session,
 	switch_receive_message_hook_t hook);
+switch_status_t switch_core_event_hook_add_kill_channel(switch_core_session_t *session,
+	switch_kill_channel_hook_t hook);
+switch_status_t switch_core_event_hook_remove_kill_channel(switch_core_session_t *session,
+	switch_kill_channel_hook_t hook);
 switch_call_direction_t switch_channel_direction(switch_channel_t *channel);
 void switch_channel_event_set_data(switch_channel_t *channel, switch_event_t *event);
 switch_caller_extension_t *switch_channel_get_caller_extension(switch_channel_t *channel);

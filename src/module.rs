@@ -9,7 +9,7 @@ use crate::host::{
     Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Status, Subclass, Ticker, Told,
     function_table,
 };
-use crate::{apps, commands, config, events, music, records, register, web};
+use crate::{apps, commands, config, events, host, music, records, register, web};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -48,10 +48,15 @@ impl Lifecycle for Module {
         records::begin();
         register::begin();
         let completions = commands::completions();
-        let bindings =
-            [Binding::bind::<OnReloadXml>(), events::on_probe(), events::on_profile(), attendant::on_bridge()];
+        let bindings = [
+            Binding::bind::<OnReloadXml>(),
+            events::on_probe(),
+            events::on_profile(),
+            attendant::on_bridge(),
+            host::on_tap(),
+        ];
         let Some(told) = bindings.into_iter().collect() else {
-            log::error!("FreeSWITCH refused to tell of reloadxml, bridges and lamps; not loaded");
+            log::error!("FreeSWITCH refused to tell of reloadxml, bridges, recordings and lamps; not loaded");
             register::end();
             records::end();
             attendant::end();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+
+use crate::host::Bell;
 
 /// What the parked call's own thread is asked to do.
 #[derive(Clone, Debug)]
@@ -25,7 +27,7 @@ pub(super) enum Letter {
 pub(super) struct Mailbox {
     full: AtomicBool,
     letters: Mutex<VecDeque<Letter>>,
-    bell: Condvar,
+    bell: Arc<Bell>,
 }
 
 impl Mailbox {
@@ -40,13 +42,15 @@ impl Mailbox {
         letter
     }
 
-    /// Waits for a letter, and no longer than `time`; true if there is one.
+    /// Rings for a letter, and for what else its owner has to see.
+    pub(super) fn bell(&self) -> &Arc<Bell> {
+        &self.bell
+    }
+
+    /// Waits until the bell rings, and no longer than `time`; true if there is a letter.
     pub(super) fn wait(&self, time: Duration) -> bool {
         if !self.has_letter() && !time.is_zero() {
-            let mut letters = self.letters.lock();
-            if letters.is_empty() {
-                self.bell.wait_for(&mut letters, time);
-            }
+            self.bell.sleep(time);
         }
         self.has_letter()
     }
@@ -55,7 +59,8 @@ impl Mailbox {
         let mut letters = self.letters.lock();
         letters.push_back(letter);
         self.full.store(true, Ordering::Release);
-        self.bell.notify_one();
+        drop(letters);
+        self.bell.ring();
     }
 }
 

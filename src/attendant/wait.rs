@@ -1,12 +1,13 @@
 //! Looking after a parked call, on its own leg's thread: music, the retriever, the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::mailbox::{Letter, Mailbox};
 use super::park::millis;
 use super::ring::displayable;
 use super::{Attendant, Notice, Retriever, What, identity};
-use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
+use crate::host::{self, Bell, Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
 use crate::music::{self, Ear, Listened};
 use crate::parking::{Call, Ended, Facts, Left, Moment, Party, State, Terms};
 
@@ -217,22 +218,22 @@ impl Music {
     /// Plays until there is a letter, the exit key, a comfort message is due, or the leg is wanted elsewhere. What cannot be
     /// played is not tried again.
     pub(super) fn play(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, comfort: Option<&Comfort>) {
-        self.play_with(leg, mailbox, &|| comfort.is_some_and(Comfort::due));
+        self.play_to(leg, mailbox, comfort.and_then(Comfort::when));
     }
 
     /// Plays until `end`, or there is a letter, or the leg is wanted elsewhere.
     pub(super) fn play_until(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, end: Moment) {
         while leg.ready() && host::now() < end && !mailbox.has_letter() {
-            self.play_with(leg, mailbox, &|| host::now() >= end);
+            self.play_to(leg, mailbox, Some(end));
         }
     }
 
-    fn play_with(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, stop: &dyn Fn() -> bool) {
+    fn play_to(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, end: Option<Moment>) {
         let Some(choice) = self.choices.first() else {
             return leg.sleep(BLINK);
         };
         let began = host::now();
-        let mut waiting = Waiting { mailbox, stop, exit_key: self.exit_key, pressed: false };
+        let mut waiting = Waiting { mailbox, end, exit_key: self.exit_key, pressed: false };
         let played = music::listen(leg, choice, &mut waiting) == Listened::Heard
             || music::alone(|| leg.play(choice, &mut waiting));
         self.pressed = waiting.pressed;
@@ -255,14 +256,20 @@ const BLINK: Duration = Duration::from_millis(20);
 /// Listens while something plays to a waiting caller.
 struct Waiting<'a> {
     mailbox: &'a Mailbox,
-    stop: &'a dyn Fn() -> bool,
+    end: Option<Moment>,
     exit_key: Option<char>,
     pressed: bool,
 }
 
+impl Waiting<'_> {
+    fn is_over(&self) -> bool {
+        self.mailbox.has_letter() || self.end.is_some_and(|end| host::now() >= end)
+    }
+}
+
 impl Listener for Waiting<'_> {
     fn frame(&mut self) -> Heard {
-        if self.mailbox.has_letter() || (self.stop)() { Heard::Stop } else { Heard::GoOn }
+        if self.is_over() { Heard::Stop } else { Heard::GoOn }
     }
 
     fn key(&mut self, key: char) -> Heard {
@@ -273,8 +280,14 @@ impl Listener for Waiting<'_> {
 
 /// The same for music that others hear too.
 impl Ear for Waiting<'_> {
+    fn bell(&self) -> &Arc<Bell> {
+        self.mailbox.bell()
+    }
+
     fn nap(&mut self, time: Duration) -> bool {
-        self.mailbox.wait(time) || (self.stop)()
+        let left = self.end.map_or(time, |end| end.since(host::now()));
+        self.mailbox.wait(time.min(left));
+        self.is_over()
     }
 
     fn wants_keys(&self) -> bool {
@@ -301,8 +314,12 @@ impl Comfort {
         Comfort { file, interval, next: host::now().after(interval), pressed: false }
     }
 
+    fn when(&self) -> Option<Moment> {
+        self.file.as_ref().map(|_| self.next)
+    }
+
     fn due(&self) -> bool {
-        self.file.is_some() && host::now() >= self.next
+        self.when().is_some_and(|when| host::now() >= when)
     }
 
     fn key_pressed(&mut self) -> bool {
@@ -311,7 +328,7 @@ impl Comfort {
 
     fn play(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, exit_key: Option<char>) {
         let Some(file) = &self.file else { return };
-        let mut waiting = Waiting { mailbox, stop: &|| false, exit_key, pressed: false };
+        let mut waiting = Waiting { mailbox, end: None, exit_key, pressed: false };
         if !leg.play(file, &mut waiting) && leg.ready() && !mailbox.has_letter() {
             log::warn!("comfort message {file:?} cannot be played to {}", leg.uuid());
             self.file = None;

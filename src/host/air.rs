@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::bell::{Bell, Rung};
 use super::session::{FILE, Leg};
 use super::text::{from_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
@@ -224,6 +225,7 @@ pub(crate) struct Seat {
     /// The leg while it is on the air; locked while it is sent to.
     target: Mutex<Option<Target>>,
     served: AtomicBool,
+    bell: Arc<Bell>,
 }
 
 struct Target {
@@ -278,6 +280,7 @@ impl Seat {
     /// The sender will not send to this leg any more.
     pub(crate) fn forget(&self) {
         self.served.store(false, Ordering::Release);
+        self.bell.ring();
     }
 
     pub(crate) fn is_served(&self) -> bool {
@@ -324,14 +327,15 @@ impl Leg<'_> {
     }
 
     /// Puts the leg on the air while `meanwhile` runs, on this thread, which is the leg's own. In that time nobody else may send
-    /// to it, `meanwhile` included.
-    pub(crate) fn on_air<T>(&self, meanwhile: impl FnOnce(&Arc<Seat>) -> T) -> T {
+    /// to it, `meanwhile` included; the bell rings when something is done to the leg, or it is sent to no more.
+    pub(crate) fn on_air<T>(&self, bell: &Arc<Bell>, meanwhile: impl FnOnce(&Arc<Seat>) -> T) -> T {
         // SAFETY: as in `format`.
         let codec = unsafe { ffi::switch_core_session_get_write_codec(self.as_ptr()).as_ref() };
         let target = NonNull::new(self.as_ptr())
             .map(|session| Target { session, implementation: codec.map_or(ptr::null(), |codec| codec.implementation) });
-        let seat = Arc::new(Seat { target: Mutex::new(target), served: AtomicBool::new(true) });
+        let seat = Arc::new(Seat { target: Mutex::new(target), served: AtomicBool::new(true), bell: Arc::clone(bell) });
         let _off_air = OffAir(&seat);
+        let _rung = Rung::with(self, bell);
         meanwhile(&seat)
     }
 }

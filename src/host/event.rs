@@ -114,6 +114,8 @@ pub(crate) enum Kind {
     PresenceProbe,
     /// Two legs hear each other.
     Bridge,
+    /// Something begins to record, or to listen in on, a leg.
+    Tap,
     /// A CUSTOM event of another module's.
     Custom(&'static CStr),
 }
@@ -149,6 +151,7 @@ impl Binding {
             Kind::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
             Kind::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
             Kind::Bridge => (Type::SWITCH_EVENT_CHANNEL_BRIDGE, ptr::null()),
+            Kind::Tap => (Type::SWITCH_EVENT_MEDIA_BUG_START, ptr::null()),
             Kind::Custom(subclass) => (Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr()),
         };
         let mut node = ptr::null_mut();

@@ -7,6 +7,7 @@
 mod air;
 mod api;
 mod application;
+mod bell;
 mod clock;
 mod command;
 mod console;
@@ -31,6 +32,7 @@ mod xml;
 pub(crate) use air::{Encoder, Format, Seat, Sent, Source};
 pub(crate) use api::{api, has_domain, module_loaded, send_message};
 pub(crate) use application::{Application, add_application};
+pub(crate) use bell::{Bell, on_tap};
 pub(crate) use clock::{cpu_time, epoch_ms, now};
 pub(crate) use command::{Answer, Command, add_command};
 pub(crate) use console::{Completer, Completions, Words};

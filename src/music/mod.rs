@@ -7,15 +7,17 @@
 mod programme;
 mod transmitter;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::host::Leg;
+use crate::host::{Bell, Leg};
 
 pub(crate) use transmitter::{begin, end};
 
-/// How often a leg looks up: hang-up and transfer are seen no later.
-const NAP: Duration = Duration::from_millis(200);
+/// How often a leg looks up although nothing rang for it, to take in what its far end has sent: before the kernel has no more room
+/// for that.
+const NAP: Duration = Duration::from_secs(1);
 /// Streams without a beginning, read without waiting. Everything else starts anew for each caller, or may keep its reader waiting.
 const SHARED: [&str; 3] = ["local_stream://", "tone_stream://", "silence_stream://"];
 
@@ -23,7 +25,9 @@ static ALONE: AtomicUsize = AtomicUsize::new(0);
 
 /// Whoever waits while music plays.
 pub(crate) trait Ear {
-    /// Sleeps until there is a reason to stop, and no longer than `time`. True if there is.
+    /// Rings when there is a reason to look up.
+    fn bell(&self) -> &Arc<Bell>;
+    /// Sleeps until the bell rings, and no longer than `time`. True if there is a reason to stop.
     fn nap(&mut self, time: Duration) -> bool;
     /// Whether keys mean something.
     fn wants_keys(&self) -> bool;
@@ -45,21 +49,23 @@ pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened 
     let shared = SHARED.iter().any(|scheme| music.starts_with(scheme));
     let format = leg.format().filter(|_| shared && !leg.is_tapped());
     let Some(format) = format else { return Listened::Cannot };
-    let heard = leg.on_air(|seat| {
+    let bell = Arc::clone(ear.bell());
+    let heard = leg.on_air(&bell, |seat| {
         if !transmitter::tune_in(music, &format, seat) {
             return false;
         }
         let closely = ear.wants_keys() || leg.listens_closely();
         while leg.ready() && seat.is_served() {
+            // Looked at once before the first nap: what was done before the bell was hung up did not ring.
+            if std::iter::from_fn(|| leg.next_key()).any(|key| ear.key(key)) || leg.has_errand() || leg.is_tapped() {
+                break;
+            }
             if ear.nap(if closely { Duration::ZERO } else { NAP }) {
                 break;
             }
             if !closely {
                 leg.drop_input();
             } else if !leg.drop_packet() {
-                break;
-            }
-            if std::iter::from_fn(|| leg.next_key()).any(|key| ear.key(key)) || leg.has_errand() || leg.is_tapped() {
                 break;
             }
         }

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::cause::Cause;
@@ -47,7 +48,7 @@ pub(crate) struct Outgoing {
     /// The leg that calls, if one does: it ends the call by hanging up.
     pub(crate) by: Option<LegId>,
     /// Set to another cause than none by another thread, it ends the call.
-    pub(crate) cancel: *const HostCause,
+    pub(crate) cancel: *mut HostCause,
 }
 
 struct Ringing {
@@ -68,7 +69,7 @@ impl Core {
             caller_number: field("caller_id_number"),
             variables: Vec::new(),
             by: Some(by),
-            cancel: ptr::null(),
+            cancel: ptr::null_mut(),
         }
     }
 
@@ -116,9 +117,10 @@ impl Core {
         loop {
             let now = self.kernel.now();
             // SAFETY: null, or the module's, which waits for this call; another thread of it may write it any time.
-            let cancelled = if call.cancel.is_null() { HostCause(0) } else { unsafe { call.cancel.read_volatile() } };
-            if cancelled.0 != 0 {
-                return Err(Failed { cause: Cause(cancelled.0), final_: true });
+            let cancelled = (!call.cancel.is_null()).then(|| unsafe { AtomicU32::from_ptr(call.cancel.cast()) });
+            let cancelled = cancelled.map_or(0, |cause| cause.load(Ordering::Acquire));
+            if cancelled != 0 {
+                return Err(Failed { cause: Cause(cancelled), final_: true });
             }
             if call.by.is_some_and(|by| self.leg(by, |leg| !leg.is_ready())) {
                 return Err(Failed { cause: Cause::ORIGINATOR_CANCEL, final_: true });

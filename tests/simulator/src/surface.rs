@@ -16,7 +16,7 @@ macro_rules! surface {
 }
 
 surface! {
-    air: switch_core_session_get_media_handle, switch_core_perform_file_open, switch_core_file_read, switch_core_file_close, switch_core_codec_init_with_bitrate, switch_core_codec_encode, switch_core_codec_destroy, switch_core_session_get_write_codec, switch_core_session_write_frame, switch_core_session_read_frame, switch_core_session_perform_receive_message, switch_core_session_private_event_count, switch_core_media_bug_enumerate, switch_channel_has_dtmf, switch_channel_dequeue_dtmf, switch_ivr_parse_all_messages;
+    air: switch_core_session_get_media_handle, switch_core_perform_file_open, switch_core_file_read, switch_core_file_close, switch_core_codec_init_with_bitrate, switch_core_codec_encode, switch_core_codec_destroy, switch_core_session_get_write_codec, switch_core_session_write_frame, switch_core_session_read_frame, switch_core_session_perform_receive_message, switch_core_session_private_event_count, switch_core_media_bug_enumerate, switch_core_event_hook_add_kill_channel, switch_core_event_hook_remove_kill_channel, switch_channel_has_dtmf, switch_channel_dequeue_dtmf, switch_ivr_parse_all_messages;
     api: switch_api_execute, switch_console_stream_raw_write, switch_core_chat_send_args;
     bridge: switch_ivr_multi_threaded_bridge;
     cause: switch_channel_cause2str;
