@@ -49,17 +49,17 @@ class Bench:
     def __init__(self, settings, module, prefix):
         self.settings, self.module, self.prefix = settings, module, prefix
         self.running = contextlib.ExitStack()
-        self.shared, self.remarks, self.at_rest = None, [], None
+        self.shared, self.remarks, self.at_rest = {}, [], None
 
-    def fresh(self):
+    def fresh(self, fine_clock=False):
         """One that nobody has called yet."""
-        return Place(self.module, self.prefix, self.settings.music)
+        return Place(self.module, self.prefix, self.settings.music, fine_clock)
 
-    def place(self):
-        """The one that all share."""
-        if self.shared is None:
-            self.shared = self.running.enter_context(self.fresh())
-        return self.shared
+    def place(self, fine_clock=False):
+        """The one that all share; of those for which FreeSWITCH's clock is to move in steps of 1 ms instead of 20, another."""
+        if fine_clock not in self.shared:
+            self.shared[fine_clock] = self.running.enter_context(self.fresh(fine_clock))
+        return self.shared[fine_clock]
 
     def rest(self):
         """Processors that FreeSWITCH uses with nobody there, once each pair."""

@@ -25,8 +25,9 @@ FILL = 50  # calls a second
 class Place:
     """One FreeSWITCH, from `with` to its end."""
 
-    def __init__(self, module, prefix, music):
+    def __init__(self, module, prefix, music, fine_clock=False):
         self.switch = Switch(module, prefix)
+        self.switch.fine_clock = fine_clock
         folder = self.switch.dir / "music"
         folder.mkdir()
         _write_music(folder / "bench.wav")

@@ -45,10 +45,10 @@ FATES = {"retrieved": 60, "dialled": 15, "raced for": 8, "retriever hangs up at 
 GIVES_UP, TRANSFERRED_AGAIN, SIP_SHARE = 0.1, 0.15, 0.1
 # Of the core's own legs, fewer than this wait at a time while there are others: each plays its music itself.
 OWN_WAITING = 15
+# So many callers ahead of its rate is the run with fetching them, so that what is missing in the end is not for want of asking.
+AHEAD = 50
 # So long nobody else is sent for a caller, in seconds.
 BUSY = 3
-# Callers who may be behind with being fetched.
-UNDER_WAY = 30
 # Commands that FreeSWITCH has not answered yet; with more, no new ones are given.
 MOST_WAITING = 200
 
@@ -289,8 +289,8 @@ class Soak:
         if missing < 50:
             self.depart()
         # Not every caller who is wanted is reached.
-        due = self.rate * (time.monotonic() - self.began)
-        if missing < -50 or self.ledger.taken() < due - UNDER_WAY:
+        due = self.rate * (time.monotonic() - self.began) + AHEAD
+        if missing < -50 or self.ledger.taken() < due:
             self.depart()
         if random.random() < GIVES_UP:
             self.give_up()

@@ -1,8 +1,9 @@
 """Time from a REFER until the slot is taken, and from a retriever's INVITE until both hear each other, with more and more calls
 parked already.
 
-The slot is taken when the module says so; the event's own time counts. What is heard is looked for in every packet: the caller
-says one tone and the retriever another, and until both are at the other's end it is not a conversation."""
+The slot is taken when the module says so; the event's own time counts, by a clock that moves in steps of 1 ms. What is heard is
+looked for in every packet: the caller says one tone and the retriever another, and until both are at the other's end it is not a
+conversation."""
 
 import time
 
@@ -19,7 +20,7 @@ def points(settings):
 
 
 def take(bench, way, count):
-    place, settings = bench.place(), bench.settings
+    place, settings = bench.place(fine_clock=True), bench.settings
     parks, talks = [], []
     with place.crowd(way, way.number("music"), count, settings.settle if count else 0) as watcher:
         phones = [Phone(place.switch, says=tone) for tone in (CALLER, TAKER, DESK)]
