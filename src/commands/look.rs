@@ -8,7 +8,7 @@ use super::listing::{all, call_rows, one};
 use super::parse::Words;
 use crate::apps::shown;
 use crate::attendant::{Attendant, HoldTimes, LotRow};
-use crate::host::{self, guard};
+use crate::host::{self, guard, memory};
 use crate::parking::{LotName, Slot};
 use crate::{music, records, register};
 
@@ -70,6 +70,7 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         ("lock held", lock_held(&lock)),
         ("lock histogram", lock_histogram(&lock)),
         ("music", music_played(&music::counts())),
+        ("memory", format!("{} kB of the module's own", memory::in_use() / 1024)),
         ("records waiting", backlog.to_string()),
         ("records dropped", dropped.to_string()),
         ("panics caught", guard::caught().to_string()),

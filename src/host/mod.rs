@@ -18,6 +18,7 @@ mod event;
 pub(crate) mod guard;
 mod listen;
 mod log;
+pub(crate) mod memory;
 mod module;
 mod originate;
 #[cfg(feature = "planted")]

@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::routes::away;
 use crate::attendant::{self, HoldTimes, Notice, What, Witness};
-use crate::host::guard;
+use crate::host::{guard, memory};
 use crate::parking::{LotId, Outcome};
 use crate::{music, records, register};
 
@@ -202,6 +202,10 @@ fn text() -> Option<String> {
     let waiting: Gauge = Gauge::default();
     waiting.set(records.as_ref().map_or(0, |records| i64::try_from(records.backlog()).unwrap_or(i64::MAX)));
     registry.register("records_waiting", "Records that wait for the database", waiting);
+
+    let own: Gauge = Gauge::default();
+    own.set(i64::try_from(memory::in_use()).unwrap_or(i64::MAX));
+    registry.register_with_unit("memory", "What the module itself has allocated", Unit::Bytes, own);
 
     let answers: Gauge = Gauge::default();
     answers.set(i64::from(register::answers()));

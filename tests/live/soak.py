@@ -312,6 +312,7 @@ class Soak:
         switch = self.switch
         return {
             "at": round(time.monotonic() - getattr(self, "began", time.monotonic()), 1), "memory_mb": round(switch.memory_kb() / 1024, 1),
+            "own_kb": int(re.search(r"memory\s+(\d+) kB", switch.api("callpark status")).group(1)),
             "open_files": switch.open_files(), "threads": switch.threads(), "sessions": switch.sessions(),
             "parked": self.ledger.count(), "cpu_seconds": switch.cpu_seconds(),
         }
@@ -410,11 +411,11 @@ class Soak:
         wrong, samples, switch = [], self.samples, self.switch
         fifth = max(1, len(samples) // 5)
         early, late = samples[fifth:2 * fifth], samples[-fifth:]
-        for name, share, more in [("memory_mb", 0.1, 20), ("open_files", 0.15, 40), ("threads", 0.15, 60), ("sessions", 0.15, 60)]:
+        for name, share, more in [("memory_mb", 0.1, 20), ("own_kb", 0.1, 200), ("open_files", 0.15, 40), ("threads", 0.15, 60), ("sessions", 0.15, 60)]:
             first, last = (statistics.median(sample[name] for sample in part) for part in (early, late))
             # Of each, as many as there are calls; these are not held at the same number exactly.
             first_calls, last_calls = (statistics.median(sample["sessions"] for sample in part) for part in (early, late))
-            allowed = first * (1 + share) + more + (max(0, last_calls - first_calls) * 2 if name != "memory_mb" else 0)
+            allowed = first * (1 + share) + more + (max(0, last_calls - first_calls) * 2 if name not in ("memory_mb", "own_kb") else 0)
             figures[name] = {"idle": self.idle[name], "parked only": self.rest[name], "plateau": first, "end": last,
                              "after hupall": self.sample()[name]}
             if last > allowed:

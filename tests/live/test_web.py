@@ -209,6 +209,7 @@ def test_metrics_are_openmetrics(switch, phones, site):
     assert wait_for(lambda: value("freeswitch_callpark_ended_total", outcome="abandoned") == before + 1)
     assert value("freeswitch_callpark_calls") == 0 and value("freeswitch_callpark_panics_caught_total") == 0
     assert value("freeswitch_callpark_wait_seconds_count", lot="main") >= 1
+    assert 10_000 < value("freeswitch_callpark_memory_bytes") < 100e6
     held = value("freeswitch_callpark_lock_held_seconds_count")
     assert held > 10 and value("freeswitch_callpark_lock_held_seconds_bucket", le="+Inf") >= held  # each look locks, too
     longest = value("freeswitch_callpark_lock_held_longest_seconds")
