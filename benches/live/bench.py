@@ -104,7 +104,7 @@ def main():
     for name, results, pair in bench.run():
         about = {
             "measure": name, "at": datetime.datetime.now().isoformat(timespec="minutes"), "pairs": pair, "ways": results.ways,
-            "FreeSWITCH": bench.shared.switch.api("version").split(" ")[2] if bench.shared else str(prefix),
+            "FreeSWITCH": next((place.switch.api("version").split(" ")[2] for place in bench.shared.values()), str(prefix)),
             "machine": f"{os.cpu_count()} x {platform.machine()}", "music": settings.music,
             "window s": settings.window, "settle s": settings.settle,
         }

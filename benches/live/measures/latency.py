@@ -13,6 +13,7 @@ from results import Row
 from switch import wait_for
 
 CALLER, TAKER, DESK = 600, 900, 1200
+FRAME = 0.02
 
 
 def points(settings):
@@ -26,9 +27,9 @@ def take(bench, way, count):
         phones = [Phone(place.switch, says=tone) for tone in (CALLER, TAKER, DESK)]
         phones[2].on_ring = 0
         try:
-            for _ in range(settings.takes):
+            for n in range(settings.takes):
                 try:
-                    park, talk = _once(way, watcher, *phones)
+                    park, talk = _once(way, watcher, *phones, FRAME * n / settings.takes)
                 except (Failed, TimeoutError, _Missed) as why:
                     bench.remark(f"{way.name}, {count} parked: {why!r}")
                     continue
@@ -51,12 +52,13 @@ class _Missed(Exception):
     """Something did not happen."""
 
 
-def _once(way, watcher, caller_phone, taker_phone, desk):
-    """A caller reaches a desk, is transferred into a slot, and is taken out of it; how long each took, in seconds."""
+def _once(way, watcher, caller_phone, taker_phone, desk, phase):
+    """A caller reaches a desk, is transferred into a slot, and is taken out of it; how long each took, in seconds. `phase`: how much
+    later than usual the transfer is; a bridge looks up once in a packet's time."""
     caller = caller_phone.call(f"desk-{desk.port}")
     transferring, taker = desk.wait_call(), None
     try:
-        time.sleep(0.4)
+        time.sleep(0.4 + phase)
         before, began = len(watcher.told), time.time()
         transferring.refer(way.number("music"))
         parked = watcher.next_parked(before)
