@@ -7,10 +7,23 @@ use super::session::{FILE, Leg};
 use super::stream::collect;
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
+const CNG: u32 = ffi::switch_frame_flag_enum_t::SFF_CNG.0;
+
+/// What came when a leg was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Input {
+    Packet,
+    /// No packet in the time in which one should come; the core counts how many are missing (`rtp-timeout-sec`).
+    Nothing,
+    /// No packet can come.
+    Ended,
+}
+
 impl Leg<'_> {
-    /// Takes in what the far end has sent since the last time, and drops it. The core does that in one go when its read buffer
-    /// is to be flushed, keys excepted (`do_flush` in switch_rtp.c): the message asks for it, the read does it.
-    pub(crate) fn drop_input(&self) {
+    /// Takes in what the far end has sent since the last time, and drops it; then as [`Leg::drop_packet`]. The core does that in one
+    /// go when its read buffer is to be flushed, keys excepted (`do_flush` in switch_rtp.c): the message asks for it, the read
+    /// does it. What is flushed is not missing, but only a packet that is read says that none is.
+    pub(crate) fn drop_input(&self) -> Input {
         let mut message = ffi::switch_core_session_message_t {
             message_id: ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC,
             from: FILE.as_ptr().cast_mut(),
@@ -26,19 +39,23 @@ impl Leg<'_> {
                 0,
             );
         }
-        self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NOBLOCK);
+        self.drop_packet()
     }
 
-    /// Waits for the next packet from the far end, for about as long as one lasts, and drops it. False if there can be none.
-    pub(crate) fn drop_packet(&self) -> bool {
-        self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE)
-    }
-
-    fn read(&self, how: ffi::switch_io_flag_enum_t) -> bool {
-        let mut frame = ptr::null_mut();
-        // SAFETY: the session is kept, and this is its own thread; the frame is the core's, and not looked at.
-        let status = unsafe { ffi::switch_core_session_read_frame(self.as_ptr(), &mut frame, how.0, 0) };
-        status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
+    /// Waits for the next packet from the far end, for about as long as one lasts, and drops it.
+    pub(crate) fn drop_packet(&self) -> Input {
+        let (how, mut frame) = (ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE, ptr::null_mut());
+        // SAFETY: the session is kept, and this is its own thread; the frame is NULL or the core's, which stays until the next is read.
+        let (status, frame) = unsafe {
+            let status = ffi::switch_core_session_read_frame(self.as_ptr(), &mut frame, how.0, 0);
+            (status, frame.as_ref())
+        };
+        match status {
+            // The core makes a frame of comfort noise up where none came.
+            HostStatus::SWITCH_STATUS_SUCCESS if frame.is_some_and(|frame| frame.flags & CNG == 0) => Input::Packet,
+            HostStatus::SWITCH_STATUS_SUCCESS | HostStatus::SWITCH_STATUS_BREAK => Input::Nothing,
+            _ => Input::Ended,
+        }
     }
 
     /// The next key that the far end has pressed.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::host::{Bell, Leg};
+use crate::host::{Bell, Input, Leg};
 
 pub(crate) use transmitter::{begin, end};
 
@@ -54,7 +54,9 @@ pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened 
         if !transmitter::tune_in(music, &format, seat) {
             return false;
         }
-        let closely = ear.wants_keys() || leg.listens_closely();
+        let always = ear.wants_keys() || leg.listens_closely();
+        // Who sends nothing may have gone without a word: what is missing is counted packet by packet.
+        let mut closely = always;
         while leg.ready() && seat.is_served() {
             // Looked at once before the first nap: what was done before the bell was hung up did not ring.
             if std::iter::from_fn(|| leg.next_key()).any(|key| ear.key(key)) || leg.has_errand() || leg.is_tapped() {
@@ -63,10 +65,10 @@ pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened 
             if ear.nap(if closely { Duration::ZERO } else { NAP }) {
                 break;
             }
-            if !closely {
-                leg.drop_input();
-            } else if !leg.drop_packet() {
-                break;
+            match if closely { leg.drop_packet() } else { leg.drop_input() } {
+                Input::Packet => closely = always,
+                Input::Nothing => closely = true,
+                Input::Ended => break,
             }
         }
         // Dropped although it still speaks the same format: the music ended, or this leg held the others up.

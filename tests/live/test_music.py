@@ -310,6 +310,21 @@ def test_what_is_done_to_a_caller_is_seen_at_once(switch, phones, what):
     assert min(took) < 0.3, took
 
 
+def test_a_caller_who_died_is_noticed_and_one_who_talks_is_not_taken_for_dead(switch, phones):
+    """`rtp-timeout-sec`: after as many packets that did not come. What the module drops without looking at it did come."""
+    for name, says in (("Alive", 600), ("Dead", 0)):
+        phone = phones(says=says)
+        phone.on_ring = 0
+        switch.api(f"originate {{rtp_timeout_sec=1,origination_callee_id_name={name}}}sofia/external/x@127.0.0.1:{phone.port} &callpark_park(auto)")
+    dead, alive = (row["uuid"] for name in ("Dead", "Alive") for row in switch.calls() if row["caller_name"] == name)
+    began = time.monotonic()
+    switch.events.wait("abandon", Unique_ID=dead)
+    assert 0.8 < time.monotonic() - began < 4
+    # Longer than a packet missed at each look would take to be a second of them.
+    time.sleep(55)
+    assert [row["uuid"] for row in switch.calls()] == [alive]
+
+
 def test_srtp_is_played_to_from_outside_too(switch):
     file = switch.dir / "secure.wav"
     number = f"do-park-auto_main@127.0.0.1:{switch.outside_port}"
