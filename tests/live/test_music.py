@@ -316,10 +316,11 @@ def test_a_caller_who_died_is_noticed_and_one_who_talks_is_not_taken_for_dead(sw
         phone = phones(says=says)
         phone.on_ring = 0
         switch.api(f"originate {{rtp_timeout_sec=1,origination_callee_id_name={name}}}sofia/external/x@127.0.0.1:{phone.port} &callpark_park(auto)")
-    dead, alive = (row["uuid"] for name in ("Dead", "Alive") for row in switch.calls() if row["caller_name"] == name)
     began = time.monotonic()
+    rows = wait_for(lambda: len(rows := switch.calls()) == 2 and rows)
+    dead, alive = (row["uuid"] for name in ("Dead", "Alive") for row in rows if row["caller_name"] == name)
     switch.events.wait("abandon", Unique_ID=dead)
-    assert 0.8 < time.monotonic() - began < 4
+    assert 0.5 < time.monotonic() - began < 4
     # Longer than a packet missed at each look would take to be a second of them.
     time.sleep(55)
     assert [row["uuid"] for row in switch.calls()] == [alive]
