@@ -41,8 +41,8 @@ const FENCES: &[(&str, fn())] = &[
     ("shutdown", the_module_stays_until_it_can_go),
 ];
 
-/// No leg of the simulator has RTP, so its music is never shared.
-const ONLY_LIVE: &[&str] = &["music"];
+/// No leg of the simulator has RTP, so its music is never shared, and no thread of it sleeps.
+const ONLY_LIVE: &[&str] = &["music", "signal"];
 /// Behind others: what is done after a panic.
 const ONLY_HERE: &[&str] = &["after a bug", "failed ring back", "undone load"];
 

@@ -476,6 +476,11 @@ fn configuration(which: u8) -> Vec<LotPlan> {
     }
 }
 
+/// About so many events; few under Miri, which takes seconds for each.
+fn events() -> std::ops::Range<usize> {
+    if cfg!(miri) { 5..12 } else { 60..140 }
+}
+
 fn sequences() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000)
 }
@@ -485,7 +490,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: sequences(), ..ProptestConfig::default() })]
 
     #[test]
-    fn no_sequence_of_events_loses_a_caller(steps in prop::collection::vec(step(), 60..140)) {
+    fn no_sequence_of_events_loses_a_caller(steps in prop::collection::vec(step(), events())) {
         let mut table = Table::new(&configuration(0), None);
         let mut now = at(0);
         // Legs that are parked and have no outcome yet, by what the table answered.

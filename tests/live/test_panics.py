@@ -198,6 +198,21 @@ def test_music_that_cannot_be_shared_is_played_for_each(buggy, phones):
         assert buggy.switch.reload(PATIENT, *buggy.switch.written[1:2]).startswith("+OK")
 
 
+def test_a_sleeper_who_is_not_woken_looks_up_by_itself(buggy, phones):
+    # Without an exit key: who waits for keys does not sleep.
+    sleepy = re.sub(r".*exit-.*\n", "", SHARED)
+    assert buggy.switch.reload(sleepy, *buggy.switch.written[1:2]).startswith("+OK")
+    try:
+        caller = parked(buggy, phones, says=500)
+        buggy.plant("signal")
+        caller.hang_up()
+        assert wait_for(lambda: buggy.switch.calls() == [], 4)
+        assert buggy.clear() >= 1
+        taken(buggy, phones, parked(buggy, phones, says=500))
+    finally:
+        assert buggy.switch.reload(PATIENT, *buggy.switch.written[1:2]).startswith("+OK")
+
+
 def test_a_row_that_is_lost_spoils_the_answer(buggy, phones):
     taken(buggy, phones, parked(buggy, phones))
     assert wait_for(lambda: '"uuid"' in buggy.switch.api("callpark history as json"))
