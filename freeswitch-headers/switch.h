@@ -236,9 +236,9 @@ typedef enum { SWITCH_CODEC_FLAG_ENCODE = 1, SWITCH_CODEC_FLAG_PASSTHROUGH = 128
 
 typedef enum { SWITCH_FILE_FLAG_READ = 1, SWITCH_FILE_DATA_SHORT = 8 } switch_file_flag_enum_t;
 
-typedef enum { SWITCH_IO_FLAG_NONE = 0, SWITCH_IO_FLAG_NOBLOCK = 1 } switch_io_flag_enum_t;
+typedef enum { SWITCH_IO_FLAG_NONE = 0 } switch_io_flag_enum_t;
 
-typedef enum { SFF_NONE = 0, SFF_CNG = 1 } switch_frame_flag_enum_t;
+typedef enum { SFF_CNG = 1 } switch_frame_flag_enum_t;
 
 typedef enum { SWITCH_CODEC_TYPE_AUDIO = 0, SWITCH_CODEC_TYPE_VIDEO = 1 } switch_codec_type_t;
 

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -45,14 +44,6 @@ impl Mailbox {
     /// Rings for a letter, and for what else its owner has to see.
     pub(super) fn bell(&self) -> &Arc<Bell> {
         &self.bell
-    }
-
-    /// Waits until the bell rings, and no longer than `time`; true if there is a letter.
-    pub(super) fn wait(&self, time: Duration) -> bool {
-        if !self.has_letter() && !time.is_zero() {
-            self.bell.sleep(time);
-        }
-        self.has_letter()
     }
 
     fn put(&self, letter: Letter) {

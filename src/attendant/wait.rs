@@ -285,8 +285,10 @@ impl Ear for Waiting<'_> {
     }
 
     fn nap(&mut self, time: Duration) -> bool {
-        let left = self.end.map_or(time, |end| end.since(host::now()));
-        self.mailbox.wait(time.min(left));
+        let time = self.end.map_or(time, |end| time.min(end.since(host::now())));
+        if !time.is_zero() && !self.mailbox.has_letter() {
+            self.bell().sleep(time);
+        }
         self.is_over()
     }
 

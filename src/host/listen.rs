@@ -20,10 +20,10 @@ pub(crate) enum Input {
 }
 
 impl Leg<'_> {
-    /// Takes in what the far end has sent since the last time, and drops it; then as [`Leg::drop_packet`]. The core does that in one
-    /// go when its read buffer is to be flushed, keys excepted (`do_flush` in switch_rtp.c): the message asks for it, the read
-    /// does it. What is flushed is not missing, but only a packet that is read says that none is.
-    pub(crate) fn drop_input(&self) -> Input {
+    /// Has the next read take in what the far end has sent since the last one, and drop it. The core does that in one go when its
+    /// read buffer is to be flushed, keys excepted (`do_flush` in switch_rtp.c). What is flushed is not missing, but only a packet
+    /// that is read then says that none is.
+    pub(crate) fn drop_input(&self) {
         let mut message = ffi::switch_core_session_message_t {
             message_id: ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC,
             from: FILE.as_ptr().cast_mut(),
@@ -39,7 +39,6 @@ impl Leg<'_> {
                 0,
             );
         }
-        self.drop_packet()
     }
 
     /// Waits for the next packet from the far end, for about as long as one lasts, and drops it.

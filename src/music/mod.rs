@@ -65,7 +65,10 @@ pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened 
             if ear.nap(if closely { Duration::ZERO } else { NAP }) {
                 break;
             }
-            match if closely { leg.drop_packet() } else { leg.drop_input() } {
+            if !closely {
+                leg.drop_input();
+            }
+            match leg.drop_packet() {
                 Input::Packet => closely = always,
                 Input::Nothing => closely = true,
                 Input::Ended => break,

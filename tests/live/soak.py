@@ -312,7 +312,7 @@ class Soak:
         switch = self.switch
         return {
             "at": round(time.monotonic() - getattr(self, "began", time.monotonic()), 1), "memory_mb": round(switch.memory_kb() / 1024, 1),
-            "own_kb": int(re.search(r"memory\s+(\d+) kB", switch.api("callpark status")).group(1)),
+            "own_kb": int(self.status("memory").split()[0]),
             "open_files": switch.open_files(), "threads": switch.threads(), "sessions": switch.sessions(),
             "parked": self.ledger.count(), "cpu_seconds": switch.cpu_seconds(),
         }
@@ -323,7 +323,11 @@ class Soak:
                 f"{at['open_files']} files, {at['threads']} threads; {self.lock_held()}")
 
     def lock_held(self):
-        return re.search(r"lock held\s+(.*)", self.switch.api("callpark status")).group(1)
+        return self.status("lock held")
+
+    def status(self, name):
+        """What `callpark status` says of that."""
+        return re.search(rf"^{name}\s+(.*)", self.switch.api("callpark status"), re.MULTILINE).group(1)
 
     def lock_shares(self):
         of, upto = self.metrics()("lock_held_seconds_count"), self.metrics()('lock_held_seconds_bucket.*le="0.001"')
