@@ -238,7 +238,7 @@ typedef enum { SWITCH_FILE_FLAG_READ = 1, SWITCH_FILE_DATA_SHORT = 8 } switch_fi
 
 typedef enum { SWITCH_IO_FLAG_NONE = 0 } switch_io_flag_enum_t;
 
-typedef enum { SFF_CNG = 1 } switch_frame_flag_enum_t;
+typedef enum { SWITCH_MEDIA_TYPE_AUDIO = 0 } switch_media_type_t;
 
 typedef enum { SWITCH_CODEC_TYPE_AUDIO = 0, SWITCH_CODEC_TYPE_VIDEO = 1 } switch_codec_type_t;
 
@@ -472,6 +472,73 @@ struct switch_frame {
 	struct switch_frame_geometry geometry;
 };
 
+/* What has been received, and sent, over RTP. */
+typedef struct {
+	switch_size_t raw_bytes;
+	switch_size_t media_bytes;
+	switch_size_t packet_count;
+	switch_size_t period_packet_count;
+	switch_size_t media_packet_count;
+	switch_size_t skip_packet_count;
+	switch_size_t jb_packet_count;
+	switch_size_t dtmf_packet_count;
+	switch_size_t cng_packet_count;
+	switch_size_t flush_packet_count;
+	switch_size_t largest_jb_size;
+	int64_t last_proc_time;
+	int64_t jitter_n;
+	int64_t jitter_add;
+	int64_t jitter_addsq;
+	double variance;
+	double min_variance;
+	double max_variance;
+	double std_deviation;
+	double lossrate;
+	double burstrate;
+	double mean_interval;
+	int loss[1024];
+	int last_loss;
+	int recved;
+	int last_processed_seq;
+	switch_size_t flaws;
+	switch_size_t last_flaw;
+	double R;
+	double mos;
+	struct error_period *error_log;
+} switch_rtp_numbers_t;
+
+typedef struct {
+	uint32_t packet_count;
+	uint32_t octet_count;
+	uint32_t peer_ssrc;
+	uint32_t last_rpt_ts;
+	uint32_t ssrc;
+	uint32_t csrc;
+	uint32_t last_pkt_tsdiff;
+	double inter_jitter;
+	uint32_t last_rpt_ext_seq;
+	uint16_t last_rpt_cycle;
+	uint16_t period_pkt_count;
+	uint16_t pkt_count;
+	uint16_t sent_pkt_count;
+	uint32_t rtcp_rtp_count;
+	uint32_t high_ext_seq_recv;
+	uint16_t cycle;
+	uint32_t bad_seq;
+	uint16_t base_seq;
+	uint32_t cum_lost;
+	uint32_t last_recv_lsr_local;
+	uint32_t last_recv_lsr_peer;
+	uint32_t init;
+} switch_rtcp_numbers_t;
+
+typedef struct {
+	switch_rtp_numbers_t inbound;
+	switch_rtp_numbers_t outbound;
+	switch_rtcp_numbers_t rtcp;
+	uint32_t read_count;
+} switch_rtp_stats_t;
+
 /* What is asked and told while something plays. */
 typedef struct {
 	switch_input_callback_function_t input_callback;
@@ -646,6 +713,8 @@ switch_status_t switch_core_session_perform_receive_message(switch_core_session_
 	switch_core_session_message_t *message, const char *file, const char *func, int line);
 uint32_t switch_core_session_private_event_count(switch_core_session_t *session);
 switch_status_t switch_core_media_bug_enumerate(switch_core_session_t *session, switch_stream_handle_t *stream);
+switch_rtp_stats_t *switch_core_media_get_stats(switch_core_session_t *session, switch_media_type_t type,
+	switch_memory_pool_t *pool);
 switch_size_t switch_channel_has_dtmf(switch_channel_t *channel);
 switch_status_t switch_channel_dequeue_dtmf(switch_channel_t *channel, switch_dtmf_t *dtmf);
 switch_status_t switch_ivr_parse_all_messages(switch_core_session_t *session);

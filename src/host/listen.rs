@@ -7,22 +7,9 @@ use super::session::{FILE, Leg};
 use super::stream::collect;
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
-const CNG: u32 = ffi::switch_frame_flag_enum_t::SFF_CNG.0;
-
-/// What came when a leg was read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Input {
-    Packet,
-    /// No packet in the time in which one should come; the core counts how many are missing (`rtp-timeout-sec`).
-    Nothing,
-    /// No packet can come.
-    Ended,
-}
-
 impl Leg<'_> {
-    /// Has the next read take in what the far end has sent since the last one, and drop it. The core does that in one go when its
-    /// read buffer is to be flushed, keys excepted (`do_flush` in switch_rtp.c). What is flushed is not missing, but only a packet
-    /// that is read then says that none is.
+    /// Has the next read take in all that the far end has sent since the last one, and drop it. The core does that in one go when
+    /// its read buffer is to be flushed, keys excepted (`do_flush` in switch_rtp.c).
     pub(crate) fn drop_input(&self) {
         let mut message = ffi::switch_core_session_message_t {
             message_id: ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC,
@@ -41,19 +28,24 @@ impl Leg<'_> {
         }
     }
 
-    /// Waits for the next packet from the far end, for about as long as one lasts, and drops it.
-    pub(crate) fn drop_packet(&self) -> Input {
+    /// Waits for the next packet from the far end, for about as long as one lasts, and drops it. The core counts how many in a row
+    /// did not come (`rtp-timeout-sec`). False if none can come.
+    pub(crate) fn drop_packet(&self) -> bool {
         let (how, mut frame) = (ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE, ptr::null_mut());
-        // SAFETY: the session is kept, and this is its own thread; the frame is NULL or the core's, which stays until the next is read.
-        let (status, frame) = unsafe {
-            let status = ffi::switch_core_session_read_frame(self.as_ptr(), &mut frame, how.0, 0);
-            (status, frame.as_ref())
-        };
-        match status {
-            // The core makes a frame of comfort noise up where none came.
-            HostStatus::SWITCH_STATUS_SUCCESS if frame.is_some_and(|frame| frame.flags & CNG == 0) => Input::Packet,
-            HostStatus::SWITCH_STATUS_SUCCESS | HostStatus::SWITCH_STATUS_BREAK => Input::Nothing,
-            _ => Input::Ended,
+        // SAFETY: the session is kept, and this is its own thread; the frame is the core's, and not looked at.
+        let status = unsafe { ffi::switch_core_session_read_frame(self.as_ptr(), &mut frame, how.0, 0) };
+        status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
+    }
+
+    /// Bytes that have come from the far end, dropped or not. What a read returns does not tell: the core makes comfort noise up
+    /// where nothing came, and also where it has dropped what came.
+    pub(crate) fn received(&self) -> usize {
+        let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
+        // SAFETY: the session is kept, and this is its own thread, which alone takes in what comes; without a pool the core's own
+        // numbers are lent, that live as long as its RTP session, which only this thread ends.
+        unsafe {
+            let numbers = ffi::switch_core_media_get_stats(self.as_ptr(), audio, ptr::null_mut());
+            numbers.as_ref().map_or(0, |numbers| numbers.inbound.raw_bytes)
         }
     }
 

@@ -40,7 +40,6 @@ pub(crate) use console::{Completer, Completions, Words};
 pub(crate) use core::{switch_name, usual_domain};
 pub(crate) use database::Database;
 pub(crate) use event::{Binding, Event, Kind, OnEvent, Subclass, Told};
-pub(crate) use listen::Input;
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
 pub(crate) use originate::{Cancel, Dial, originate};
 pub(crate) use scheduler::{OnTick, Ticker};

@@ -7,11 +7,12 @@
 mod programme;
 mod transmitter;
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::host::{Bell, Input, Leg};
+use crate::host::{Bell, Leg};
 
 pub(crate) use transmitter::{begin, end};
 
@@ -56,7 +57,7 @@ pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened 
         }
         let always = ear.wants_keys() || leg.listens_closely();
         // Who sends nothing may have gone without a word: what is missing is counted packet by packet.
-        let mut closely = always;
+        let (mut closely, mut received) = (always, leg.received());
         while leg.ready() && seat.is_served() {
             // Looked at once before the first nap: what was done before the bell was hung up did not ring.
             if std::iter::from_fn(|| leg.next_key()).any(|key| ear.key(key)) || leg.has_errand() || leg.is_tapped() {
@@ -68,11 +69,11 @@ pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened 
             if !closely {
                 leg.drop_input();
             }
-            match leg.drop_packet() {
-                Input::Packet => closely = always,
-                Input::Nothing => closely = true,
-                Input::Ended => break,
+            if !leg.drop_packet() {
+                break;
             }
+            let before = mem::replace(&mut received, leg.received());
+            closely = always || received == before;
         }
         // Dropped although it still speaks the same format: the music ended, or this leg held the others up.
         seat.is_served() || leg.format().as_ref() != Some(&format)

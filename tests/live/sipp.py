@@ -64,7 +64,8 @@ def _free_media_ports():
 
 def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20, at_once=3000):
     """Phones that dial `number` at a rate, never more than `at_once`. `patience`: how long they stay, as shares of seconds, or for
-    ever. With `slots`, number is any of them."""
+    ever. With `slots`, number is any of them. Who waits sends back what is heard; with `slots`, nobody talks: two such would send
+    each other the same for ever."""
     labels = [str(10 + n) for n in range(len(patience))]
     waits = ""
     rest = 1.0
@@ -79,6 +80,8 @@ def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20
     if slots:
         (switch.dir / "slots.csv").write_text("RANDOM\n" + "".join(f"{slot}\n" for slot in random.sample(slots, len(slots))))
         words += ["-inf", switch.dir / "slots.csv"]
+    else:
+        words += ["-rtp_echo"]
     text = (HERE / "conf/sipp/phone.xml").read_text()
     return Sipp(switch, name, text.replace("@NUMBER@", "[field0]" if slots else number).replace("@PATIENCE@", waits).replace("@PTIME@", str(ptime)), *words)
 

@@ -1,9 +1,9 @@
 """Many calls for a long time: a thousand are parked, and more come and go, on a private FreeSWITCH. In the end every call must have
 had its one outcome, and the process must be as large as it was after the first minutes.
 
-The thousand that wait are SIP calls which get their music as RTP (SIPp, packets of 120 ms). Of those that come and go, a tenth are
-SIP as well; the others are legs of the core itself, made by commands, which have a thread and music too but no network: so that
-two processors carry the rate. Without SIPp, all are.
+The thousand that wait are SIP calls which get their music as RTP (SIPp, packets of 120 ms) and talk: they send it back. Of those
+that come and go, a tenth are SIP as well; the others are legs of the core itself, made by commands, which have a thread and music
+too but no network: so that two processors carry the rate. Without SIPp, all are.
 
     soak.py <minutes> [<parked calls> [<a second>]]
 """
