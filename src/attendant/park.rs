@@ -99,14 +99,12 @@ impl Attendant {
         // The core saves a leg as it is answered.
         let saved = if leg.answered() { None } else { self.write_stay(leg) };
         let audible = leg.make_audible();
+        let wait = host::now().since(call.parked_at);
+        self.notify(&Notice { call: Some(call), leg: Some(leg), wait, ..Notice::of(coming.what()) });
+        // After the event, for which somebody may wait: the core's log has one lock for all, and saving a leg writes all of it, as XML.
         if audible {
             let (done, parker) = (coming.done(), nobody(&facts.parker));
             log::info!("{done} {} in {} of {} for {parker}", facts.uuid, facts.slot, facts.lot);
-        }
-        let wait = host::now().since(call.parked_at);
-        self.notify(&Notice { call: Some(call), leg: Some(leg), wait, ..Notice::of(coming.what()) });
-        // After the event, for which somebody may wait: the core writes all that it knows of the leg, as XML.
-        if audible {
             self.save(leg, saved);
         }
         if coming != Coming::Recovered {
