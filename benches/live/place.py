@@ -9,7 +9,7 @@ import wave
 from pathlib import Path
 
 import sipp
-from switch import Switch, cpu_seconds, wait_for
+from switch import FIRST_RTP, RTP_PORTS, Switch, cpu_seconds, wait_for
 from watcher import Watcher
 from ways import COMMON, LOT, WAYS
 
@@ -20,6 +20,8 @@ MUSIC = """
 </directory></configuration>"""
 TONE = "tone_stream://%(1000,0,440);loops=-1"
 FILL = 50  # calls a second
+# SIPp takes four ports for each caller from here on, and ends if one is not free: above those of two FreeSWITCH.
+FIRST_MEDIA = FIRST_RTP + 2 * RTP_PORTS
 
 
 class Place:
@@ -86,7 +88,8 @@ def _callers(switch, number, count):
     if not voice.exists():
         voice.write_bytes(bytes(range(0x30, 0x80)) * 100)
     scenario = scenario.replace("voice.ulaw", str(voice))
-    return sipp.Sipp(switch, f"crowd-{time.monotonic_ns()}", scenario, f"127.0.0.1:{switch.outside_port}", "-r", FILL, "-m", count, "-l", count)
+    words = (f"127.0.0.1:{switch.outside_port}", "-r", FILL, "-m", count, "-l", count)
+    return sipp.Sipp(switch, f"crowd-{time.monotonic_ns()}", scenario, *words, media=FIRST_MEDIA)
 
 
 def _write_music(path, seconds=30, rate=8000):

@@ -5,9 +5,11 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use arrayvec::ArrayString;
+
 /// A slot as it is dialled: digits, `*` and `#`. Leading zeros count: `0701` is not `701`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Slot(Arc<str>);
+pub struct Slot(ArrayString<MAX_SLOT_LENGTH>);
 
 /// The longest slot that anybody would dial; also what keeps a hostile argument short.
 pub const MAX_SLOT_LENGTH: usize = 20;
@@ -18,7 +20,7 @@ impl Slot {
     pub fn parse(text: &str) -> Option<Slot> {
         let dialable = |c: char| c.is_ascii_digit() || c == '*' || c == '#';
         let good = !text.is_empty() && text.len() <= MAX_SLOT_LENGTH && text.chars().all(dialable);
-        good.then(|| Slot(text.into()))
+        ArrayString::from(text).ok().filter(|_| good).map(Slot)
     }
 
     #[must_use]
@@ -100,7 +102,9 @@ fn expand(part: &str, first: &Slot, last: &Slot, slots: &mut Vec<Slot>) -> Resul
         return Err(format!("range '{part}' has more than {MAX_SLOTS_PER_LOT} slots"));
     }
     let width = from.len();
-    slots.extend((low..=high).map(|n| Slot(format!("{prefix}{n:0width$}").into())));
+    for n in low..=high {
+        slots.push(parse_one(&format!("{prefix}{n:0width$}"))?);
+    }
     Ok(())
 }
 

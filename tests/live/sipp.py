@@ -16,11 +16,11 @@ SIPP = shutil.which("sipp")
 class Sipp:
     """One SIPp with one scenario, on loopback."""
 
-    def __init__(self, switch, name, scenario, *words):
+    def __init__(self, switch, name, scenario, *words, media=None):
         self.port, self.folder, self.name = free_port(), switch.dir / f"sipp-{name}", name
         self.folder.mkdir()
         (self.folder / "scenario.xml").write_text(scenario)
-        media = _free_media_ports()
+        media = media or _free_media_ports()
         with open(self.folder / "out", "wb") as out:
             self.process = subprocess.Popen(
                 [SIPP, *map(str, words), "-sf", "scenario.xml", "-i", "127.0.0.1", "-p", str(self.port), "-mp", str(media),

@@ -110,8 +110,6 @@ pub struct Table {
     deadlines: BTreeSet<(Moment, CallId)>,
     /// Counts calls.
     last_turn: u64,
-    /// Counts slots that came free.
-    turn: u64,
     /// Slots that look different since [`Table::touched`] was last asked.
     touched: Vec<Touched>,
 }
@@ -337,9 +335,8 @@ impl Table {
                 self.held_by_parker.remove(&call.facts.parker);
             }
         }
-        self.turn += 1;
         if let Some(tenant) = self.tenants.get_mut(&call.facts.lot.domain) {
-            tenant.free(&call, self.turn);
+            tenant.free(&call);
         }
         let wait = now.since(call.parked_at);
         self.touched.push(touched(&call));
@@ -386,7 +383,7 @@ impl Tenant {
         self.lots.entry(Arc::clone(&id.name)).or_insert_with(|| Lot::new(gone())).waiting.insert(call.id);
     }
 
-    fn free(&mut self, call: &Call, turn: u64) {
+    fn free(&mut self, call: &Call) {
         let slot = &call.facts.slot;
         if self.held.get(slot) != Some(&call.id) {
             self.doubled.retain(|(_, id)| *id != call.id);
@@ -397,7 +394,7 @@ impl Tenant {
             self.held.remove(slot);
             if let Some((name, index)) = self.slots.get(slot) {
                 if let Some(lot) = self.lots.get_mut(name) {
-                    lot.give_back(*index, turn);
+                    lot.give_back(*index);
                 }
             }
         }

@@ -1,0 +1,240 @@
+//! The free slots of a lot by index, kept in the one way in which the lot's order finds the next of them without a walk.
+
+use std::iter;
+
+use super::terms::SlotOrder;
+
+#[derive(Debug)]
+pub(super) enum FreeSlots {
+    ByNumber(Numbers),
+    /// The one that is free for longest in front.
+    ByIdleTime(Queue),
+    /// In no order, for the dice. `place`: where each stands, if it is there.
+    Bag {
+        bag: Vec<u32>,
+        place: Vec<usize>,
+    },
+}
+
+impl FreeSlots {
+    pub(super) fn all(count: usize, order: SlotOrder) -> FreeSlots {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        match order {
+            SlotOrder::First | SlotOrder::Next => FreeSlots::ByNumber(Numbers::up_to(count)),
+            SlotOrder::LongestFree => FreeSlots::ByIdleTime(Queue::up_to(count)),
+            SlotOrder::Random => FreeSlots::Bag { bag: (0..count).collect(), place: (0..count as usize).collect() },
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        match self {
+            FreeSlots::ByNumber(free) => free.count,
+            FreeSlots::ByIdleTime(queue) => queue.count,
+            FreeSlots::Bag { bag, .. } => bag.len(),
+        }
+    }
+
+    /// The lowest from `from` on, or else the lowest of all; another where that is not the order.
+    pub(super) fn choose(&self, from: u32, dice: u64) -> Option<u32> {
+        match self {
+            FreeSlots::ByNumber(free) => free.first_from(from).or_else(|| free.first_from(0)),
+            FreeSlots::ByIdleTime(queue) => queue.first(),
+            FreeSlots::Bag { bag, .. } => {
+                let pick = dice.checked_rem(bag.len() as u64)?;
+                bag.get(usize::try_from(pick).ok()?).copied()
+            }
+        }
+    }
+
+    /// Nothing if it is taken already.
+    pub(super) fn take(&mut self, index: u32) {
+        match self {
+            FreeSlots::ByNumber(free) => free.set(index, false),
+            FreeSlots::ByIdleTime(queue) => queue.take(index),
+            FreeSlots::Bag { bag, place } => {
+                let at = index as usize;
+                let Some(here) = place.get(at).copied().filter(|here| bag.get(*here) == Some(&index)) else { return };
+                bag.swap_remove(here);
+                if let Some(moved) = bag.get(here).and_then(|moved| place.get_mut(*moved as usize)) {
+                    *moved = here;
+                }
+            }
+        }
+    }
+
+    /// Nothing if it is free already.
+    pub(super) fn give_back(&mut self, index: u32) {
+        match self {
+            FreeSlots::ByNumber(free) => free.set(index, true),
+            FreeSlots::ByIdleTime(queue) => queue.put_last(index),
+            FreeSlots::Bag { bag, place } => {
+                if let Some(here) = place.get_mut(index as usize).filter(|here| bag.get(**here) != Some(&index)) {
+                    *here = bag.len();
+                    bag.push(index);
+                }
+            }
+        }
+    }
+}
+
+/// A bit for each number that is there, and one for each 64 of those bits that are not all 0: 100,000 are looked through in
+/// 25 steps at most.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    bits: Vec<u64>,
+    any: Vec<u64>,
+    size: u32,
+    count: usize,
+}
+
+impl Numbers {
+    fn up_to(size: u32) -> Numbers {
+        let words = size.div_ceil(64) as usize;
+        let mut numbers = Numbers { bits: vec![0; words], any: vec![0; words.div_ceil(64)], size, count: 0 };
+        (0..size).for_each(|number| numbers.set(number, true));
+        numbers
+    }
+
+    fn set(&mut self, number: u32, there: bool) {
+        if number >= self.size {
+            return;
+        }
+        let word = number as usize / 64;
+        if let (Some(bits), Some(any)) = (self.bits.get_mut(word), self.any.get_mut(word / 64)) {
+            let before = bits.count_ones();
+            set_bit(bits, number, there);
+            self.count = self.count + bits.count_ones() as usize - before as usize;
+            set_bit(any, number / 64, *bits != 0);
+        }
+    }
+
+    fn first_from(&self, from: u32) -> Option<u32> {
+        let word = from / 64;
+        let here = self.bits.get(word as usize)? & (u64::MAX << (from % 64));
+        if here != 0 {
+            return Some(word * 64 + here.trailing_zeros());
+        }
+        let word = self.next_word(word + 1)?;
+        Some(word * 64 + self.bits.get(word as usize)?.trailing_zeros())
+    }
+
+    /// The first word from `from` on that has a bit.
+    fn next_word(&self, from: u32) -> Option<u32> {
+        let (first, rest) = self.any.get(from as usize / 64..)?.split_first()?;
+        let words = iter::once(first & (u64::MAX << (from % 64))).chain(rest.iter().copied());
+        (from / 64..).zip(words).find(|(_, any)| *any != 0).map(|(at, any)| at * 64 + any.trailing_zeros())
+    }
+}
+
+fn set_bit(word: &mut u64, bit: u32, to: bool) {
+    let mask = 1 << (bit % 64);
+    *word = if to { *word | mask } else { *word & !mask };
+}
+
+/// Indexes in a row, any of which can step out: a ring of them, each with its neighbours. One that is not in the row is its own
+/// neighbour; the last of all is no index, but stands between the end and the beginning.
+#[derive(Debug)]
+pub(super) struct Queue {
+    ring: Vec<Neighbours>,
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Neighbours {
+    before: u32,
+    after: u32,
+}
+
+impl Queue {
+    fn up_to(size: u32) -> Queue {
+        let alone = |at| Neighbours { before: at, after: at };
+        let mut queue = Queue { ring: (0..=size).map(alone).collect(), count: 0 };
+        (0..size).for_each(|index| queue.put_last(index));
+        queue
+    }
+
+    /// The place between the end and the beginning.
+    fn gap(&self) -> u32 {
+        u32::try_from(self.ring.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    fn first(&self) -> Option<u32> {
+        let first = self.ring.last()?.after;
+        (first != self.gap()).then_some(first)
+    }
+
+    /// Whether it is an index, and in the row.
+    fn has(&self, index: u32) -> bool {
+        index < self.gap() && self.ring.get(index as usize).is_some_and(|here| here.after != index)
+    }
+
+    fn join(&mut self, before: u32, after: u32) {
+        if let Some(left) = self.ring.get_mut(before as usize) {
+            left.after = after;
+        }
+        if let Some(right) = self.ring.get_mut(after as usize) {
+            right.before = before;
+        }
+    }
+
+    fn take(&mut self, index: u32) {
+        let Some(here) = self.ring.get(index as usize).copied().filter(|_| self.has(index)) else { return };
+        self.join(here.before, here.after);
+        self.join(index, index);
+        self.count -= 1;
+    }
+
+    fn put_last(&mut self, index: u32) {
+        let gap = self.gap();
+        let Some(last) = self.ring.last().map(|gap| gap.before).filter(|_| index < gap && !self.has(index)) else {
+            return;
+        };
+        self.join(last, index);
+        self.join(index, gap);
+        self.count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDERS: [SlotOrder; 4] = [SlotOrder::First, SlotOrder::Next, SlotOrder::LongestFree, SlotOrder::Random];
+
+    /// Takes and gives back at random, beside a list that is walked.
+    fn beside_a_list(order: SlotOrder, size: u32, seed: u64) {
+        let mut free = FreeSlots::all(size as usize, order);
+        let mut list: Vec<u32> = (0..size).collect();
+        let mut dice = seed;
+        for _ in 0..2_000 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (index, from) = ((dice >> 33) as u32 % (size + 2), (dice >> 40) as u32 % (size + 2));
+            let is_free = list.contains(&index);
+            if dice >> 63 == 0 {
+                free.take(index);
+                list.retain(|other| *other != index);
+            } else {
+                free.give_back(index);
+                if index < size && !is_free {
+                    list.push(index);
+                }
+            }
+            let lowest = |from| list.iter().copied().filter(|index| *index >= from).min();
+            match (order, free.choose(from, dice)) {
+                (SlotOrder::First | SlotOrder::Next, found) => assert_eq!(found, lowest(from).or(lowest(0))),
+                (SlotOrder::LongestFree, found) => assert_eq!(found, list.first().copied()),
+                (SlotOrder::Random, found) => assert!(found.map_or(list.is_empty(), |found| list.contains(&found))),
+            }
+            assert_eq!(free.count(), list.len());
+        }
+    }
+
+    #[test]
+    fn each_order_finds_what_a_walk_would() {
+        for order in ORDERS {
+            for size in [0, 1, 2, 63, 64, 65, 300, 4_097] {
+                beside_a_list(order, size, u64::from(size) + 1);
+            }
+        }
+    }
+}
