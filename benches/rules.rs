@@ -28,11 +28,11 @@ fn place() -> Where {
 
 fn request(n: usize, lot: &str) -> ParkRequest {
     ParkRequest {
-        uuid: format!("{:08x}-0000-4000-8000-{n:012}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff),
+        uuid: format!("{:08x}-0000-4000-8000-{n:012}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff).into(),
         place: Where { lot: Some(LotName { name: lot.into(), domain: None }), ..place() },
         wanted: Wanted::Auto,
-        caller: Party { name: "Alice".into(), number: "5551234".into() },
-        parker: format!("{}@bench.test", 1000 + n % 500),
+        caller: Party { name: "Alice".into(), number: "5551234".into() }.into(),
+        parker: format!("{}@bench.test", 1000 + n % 500).into(),
         label: String::new(),
         amend: Amendment::default(),
         parked_at_ms: 0,

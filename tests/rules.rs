@@ -43,7 +43,7 @@ fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
         uuid: uuid.into(),
         place: place(DOMAIN),
         wanted,
-        caller: Party { name: "Alice".into(), number: "555".into() },
+        caller: Party { name: "Alice".into(), number: "555".into() }.into(),
         parker: "1001@a.test".into(),
         label: String::new(),
         amend: Amendment::default(),
@@ -105,7 +105,8 @@ fn oldest_and_newest_pass_over_those_being_taken() {
     for uuid in ["a", "b", "c"] {
         park(&mut table, uuid);
     }
-    let mut take = |pick: &Pick, by: &str| table.claim(&place(DOMAIN), pick, by).map(|call| call.facts.uuid.clone());
+    let mut take =
+        |pick: &Pick, by: &str| table.claim(&place(DOMAIN), pick, by).map(|call| call.facts.uuid.to_string());
     assert_eq!(take(&Pick::Oldest, "r1").unwrap(), "a");
     assert_eq!(take(&Pick::Newest, "r2").unwrap(), "c");
     assert_eq!(take(&Pick::Oldest, "r3").unwrap(), "b");
@@ -169,7 +170,7 @@ fn templates_are_copied_into_each_domain_and_kept_apart() {
     assert!(table.park(&in_domain("b", "y.test"), false, at(0)).is_ok());
     assert!(matches!(table.park(&in_domain("c", "x.test"), false, at(0)), Err(Refusal::Full(_))));
     assert!(matches!(table.claim(&place("z.test"), &Pick::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
-    assert_eq!(table.claim(&place("Y.TEST"), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "b");
+    assert_eq!(&*table.claim(&place("Y.TEST"), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "b");
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn a_reservation_is_for_its_leg_and_lapses() {
     table.park(&request("c", Wanted::Auto), true, at(2)).unwrap();
     assert!(table.left("c", Left::HungUp, at(3)).is_none(), "a leg that never came has no outcome");
     table.park(&request("d", Wanted::Auto), true, at(3)).unwrap();
-    assert!(matches!(table.due(at(20)).as_slice(), [Due::Lapsed(call)] if call.facts.uuid == "d"));
+    assert!(matches!(table.due(at(20)).as_slice(), [Due::Lapsed(call)] if &*call.facts.uuid == "d"));
     table.check().unwrap();
 }
 
@@ -261,7 +262,7 @@ fn max_park_time_interrupts_a_ring_back() {
 #[test]
 fn nobody_to_ring_and_no_fallback_means_for_ever() {
     let mut table = table(Terms::default());
-    table.park(&ParkRequest { parker: String::new(), ..request("a", Wanted::Auto) }, false, at(0)).unwrap();
+    table.park(&ParkRequest { parker: "".into(), ..request("a", Wanted::Auto) }, false, at(0)).unwrap();
     assert_eq!(table.next_deadline(), None);
     assert!(table.extend("a", Duration::from_secs(5)).is_err());
     assert!(table.ring_now("a").is_err());
@@ -278,7 +279,7 @@ fn a_new_configuration_keeps_calls_under_their_old_terms_until_it_is_applied() {
     assert_eq!(table.next_deadline(), Some(at(10)));
     table.replace_lots(&[plan("other", DOMAIN, "801", Terms::default())], None);
     table.check().unwrap();
-    assert_eq!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "a");
+    assert_eq!(&*table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "a");
     table.connected("a", at(6));
     assert!(table.lots(at(6)).iter().all(|lot| &*lot.id.name == "other"));
     table.check().unwrap();
@@ -354,7 +355,7 @@ fn a_recovered_caller_goes_on_where_they_were() {
     assert_eq!((back.facts.slot.as_str(), back.attempt, back.rings_left), ("702", 1, 2));
     assert_eq!((back.deadline, at(10_000).since(back.parked_at).as_secs()), (Some(at(10_060)), 30));
     let oldest = table.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap();
-    assert_eq!(oldest.facts.uuid, "new", "who was parked before them is still the oldest");
+    assert_eq!(&*oldest.facts.uuid, "new", "who was parked before them is still the oldest");
     assert!(table.due(at(60)).iter().all(|due| !matches!(due, Due::Lost(_))));
     table.check().unwrap();
 }
@@ -376,7 +377,7 @@ fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
     park(&mut table, "here");
     table.elsewhere(&[Absent { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
     let take = Pick::Slot(slot("701"));
-    assert_eq!(table.claim(&place(DOMAIN), &take, "r").unwrap().facts.uuid, "here");
+    assert_eq!(&*table.claim(&place(DOMAIN), &take, "r").unwrap().facts.uuid, "here");
     table.connected("here", at(2)).unwrap();
     assert!(matches!(table.claim(&place(DOMAIN), &take, "r"), Err(Refusal::Elsewhere(..))));
     table.elsewhere(&[], at(3));
@@ -505,7 +506,7 @@ proptest! {
                     let domain = if other_domain { "b.test" } else { DOMAIN };
                     let order = ParkRequest { place: place(domain), dice: u64::from(leg) * 31, ..request(&name(leg), wanted) };
                     if let Ok(call) = table.park(&order, reserve, now) {
-                        prop_assert!(waiting.insert(call.facts.uuid.clone(), reserve).is_none());
+                        prop_assert!(waiting.insert(call.facts.uuid.to_string(), reserve).is_none());
                     }
                 }
                 Step::Arrive(leg) => {
@@ -526,7 +527,7 @@ proptest! {
                 Step::Connected(leg) => {
                     let state = table.find_leg(&name(leg)).map(|call| call.state);
                     if matches!(state, Some(State::Retrieving { .. })) {
-                        ended = table.connected(&name(leg), now).map(|ended| ended.call.facts.uuid.clone());
+                        ended = table.connected(&name(leg), now).map(|ended| ended.call.facts.uuid.to_string());
                         prop_assert!(ended.is_some());
                     }
                 }
@@ -540,7 +541,7 @@ proptest! {
                     now = now.after(Duration::from_secs(seconds.into()));
                     for due in table.due(now) {
                         if let Due::Lapsed(call) = due {
-                            prop_assert_eq!(waiting.remove(&call.facts.uuid), Some(true));
+                            prop_assert_eq!(waiting.remove(&*call.facts.uuid), Some(true));
                         }
                     }
                     prop_assert!(table.due(now).is_empty(), "told once");
@@ -572,10 +573,10 @@ proptest! {
                     let order = request(&name(leg), Wanted::Auto);
                     let taken = table.take_over(&name(kept_by), &order, now);
                     if let Some(kept) = kept {
-                        waiting.remove(&kept.facts.uuid);
+                        waiting.remove(&*kept.facts.uuid);
                     }
                     if let Ok(call) = taken {
-                        prop_assert!(waiting.insert(call.facts.uuid.clone(), false).is_none());
+                        prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
                     }
                 }
                 Step::Hear(far) => {
@@ -584,7 +585,7 @@ proptest! {
                         .map(|(n, slot, is)| Absent { is: AFAR[usize::from(*is)], ..absent(&format!("far{n}"), *slot) })
                         .collect();
                     table.elsewhere(&calls, now);
-                    let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.facts.uuid.clone()).collect();
+                    let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.facts.uuid.to_string()).collect();
                     prop_assert_eq!(heard, calls.iter().map(|absent| absent.uuid.clone()).collect::<HashSet<_>>());
                 }
                 Step::Miss { leg, slot } => table.miss(&absent(&name(leg), slot), now.after(Duration::from_secs(60)), now),
@@ -593,7 +594,7 @@ proptest! {
                     let left = Duration::from_secs(left.into());
                     let saved = Saved { waited: Duration::from_secs(5), left: Some(left), rings_left: 1, ..Saved::default() };
                     if let Ok(call) = table.restore(&order, &saved, now) {
-                        prop_assert!(waiting.insert(call.facts.uuid.clone(), false).is_none());
+                        prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
                         prop_assert_eq!(call.deadline, Some(now.after(left)));
                     }
                 }
@@ -616,7 +617,7 @@ proptest! {
             let slots: HashSet<_> = calls.iter().map(|call| (call.facts.lot.domain.clone(), call.facts.slot.clone())).collect();
             prop_assert_eq!(slots.len(), calls.len(), "two callers in one slot");
             for call in &calls {
-                prop_assert!(waiting.contains_key(&call.facts.uuid));
+                prop_assert!(waiting.contains_key(&*call.facts.uuid));
                 let for_ever = call.facts.terms.park_timeout.is_zero() || !(call.facts.can_ring() || call.facts.terms.fallback.is_some());
                 if call.state == State::Parked && !for_ever {
                     prop_assert!(call.deadline.is_some(), "after {:?} nothing will happen for {:?}", step, call);

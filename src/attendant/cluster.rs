@@ -112,7 +112,7 @@ impl Attendant {
             return gone();
         }
         let Some(ticket) = ticket() else { return gone() };
-        let bearer = Bearer { uuid: call.facts.uuid.clone(), retriever: retriever.user.clone() };
+        let bearer = Bearer { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.registrar.issue(&ticket, node, bearer) {
             log::error!(
                 "the call in slot {} waits on {node}, and the register of slots does not answer",
@@ -163,7 +163,7 @@ impl Attendant {
         peer.set_var("callpark_label", &call.label);
         let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
         let order = |wanted| ParkOrder { wanted, lot: Some(lot.clone()) };
-        let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), Parker::user(parker.clone()), None);
+        let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), Parker::user(parker.to_string()), None);
         let again = send(Wanted::Slot(slot.clone())).or_else(|_| send(Wanted::Auto));
         match again {
             Ok(now) => log::warn!("{uuid} of slot {slot} waits here in {} now: who took them is gone", now.facts.slot),

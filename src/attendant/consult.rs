@@ -29,7 +29,7 @@ impl Attendant {
     pub(super) fn consult(&self, leg: &Leg<'_>, held: Located, order: &ParkOrder) -> Verdict {
         let mut request = request(leg, order, identity::user(leg));
         if let Some(caller) = held.partner().and_then(|uuid| Located::find(&uuid)) {
-            request.caller = identity::party(&caller);
+            request.caller = identity::party(&caller).into();
         }
         drop(held);
         let call = match self.take(&request, |table, now| table.keep(&request, now)) {

@@ -272,11 +272,11 @@ fn nobody(parker: &str) -> &str {
 
 pub(super) fn request(leg: &Leg<'_>, order: &ParkOrder, parker: String) -> ParkRequest {
     ParkRequest {
-        uuid: leg.uuid(),
+        uuid: leg.uuid().into(),
         place: identity::place(leg, order.lot.clone(), &parker),
         wanted: order.wanted.clone(),
-        caller: identity::party(leg),
-        parker,
+        caller: identity::party(leg).into(),
+        parker: parker.into(),
         label: leg.var("callpark_label").unwrap_or_default(),
         amend: amendment(leg),
         parked_at_ms: host::epoch_ms(),

@@ -42,7 +42,7 @@ impl Stay {
         Stay {
             lot: facts.lot.to_string(),
             slot: facts.slot.to_string(),
-            parker: facts.parker.clone(),
+            parker: facts.parker.to_string(),
             label: call.label.to_string(),
             parked_at: facts.parked_at_ms,
             // A ring back that is cut short is made up for at once.

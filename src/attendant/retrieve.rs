@@ -182,7 +182,7 @@ impl Attendant {
     /// The command: calls a dial string, and whoever answers gets the parked call.
     pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), String> {
         const RING: Duration = Duration::from_secs(60);
-        let Party { name, number } = &call.facts.caller;
+        let Party { name, number } = &*call.facts.caller;
         let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
         let leg = host::originate(&dial, &Cancel::default())?;
         send_to_caller(&leg, call)

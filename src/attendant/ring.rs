@@ -194,7 +194,7 @@ impl Attendant {
     /// The parker answered: the caller is theirs if nobody was quicker.
     fn deliver(&self, call: &Call, peer: &Leg<'_>) {
         let uuid = &call.facts.uuid;
-        let by = Retriever { user: call.facts.parker.clone(), uuid: peer.uuid() };
+        let by = Retriever { user: call.facts.parker.to_string(), uuid: peer.uuid() };
         let theirs = self.change(|table, _| table.ring_answered(uuid, call.attempt, &by.uuid));
         if !(theirs && self.mailboxes.post(uuid, Letter::Connect(by))) {
             peer.hang_up(HangupCause::LoseRace);

@@ -37,10 +37,10 @@ impl CallRow {
             timeout_at: call.deadline.map(|at| epoch_ms.saturating_add(ms(at.since(now)))),
             caller_name: facts.caller.name.clone(),
             caller_number: facts.caller.number.clone(),
-            parker: facts.parker.clone(),
+            parker: facts.parker.to_string(),
             label: call.label.to_string(),
             attempt: call.attempt,
-            uuid: facts.uuid.clone(),
+            uuid: facts.uuid.to_string(),
             node: call.node().map_or_else(|| node.to_owned(), |node| node.to_string()),
         }
     }

@@ -179,7 +179,7 @@ fn call_up(page: &Page, cancel: &Cancel) -> Result<host::Located, String> {
 /// A SIP MESSAGE from the slot itself, so that an answer to it can be dialled.
 fn message(call: &Call, user: &str) {
     let facts = &call.facts;
-    let user = if user == "parker" { facts.parker.clone() } else { filled_in(user, |name| fact(call, name)) };
+    let user = if user == "parker" { facts.parker.to_string() } else { filled_in(user, |name| fact(call, name)) };
     let user = if user.contains('@') || user.is_empty() { user } else { format!("{user}@{}", facts.lot.domain) };
     if !is_address(&user) {
         log::info!("nobody to tell by a message that slot {} is taken", facts.slot);

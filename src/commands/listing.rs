@@ -159,7 +159,7 @@ mod tests {
             uuid: "u-1".into(),
             place: Where { lot: None, domains: vec!["a.b".into()], any: false },
             wanted: Wanted::Auto,
-            caller: Party { name: NAME.into(), number: "0123".into() },
+            caller: Party { name: NAME.into(), number: "0123".into() }.into(),
             parker: "1001@a.b".into(),
             label: "x\u{1b}[2J".into(),
             amend: crate::parking::Amendment::default(),

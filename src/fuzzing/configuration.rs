@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::planted;
 use crate::config::{self, Config};
 use crate::parking::{
-    Amendment, LotName, Moment, ParkRequest, Party, Refusal, Table, Terms, Wanted, Where, is_name, parse_slots,
+    Amendment, LotName, Moment, ParkRequest, Refusal, Table, Terms, Wanted, Where, is_name, parse_slots,
 };
 
 const YEAR: Duration = Duration::from_secs(31_536_000);
@@ -51,11 +51,11 @@ fn accepted(config: &Config) {
         let domain = if &*lot.id.domain == "*" { "nobody.test" } else { &*lot.id.domain };
         let place = LotName { name: lot.id.name.to_string(), domain: Some(domain.to_owned()) };
         let request = ParkRequest {
-            uuid: number.to_string(),
+            uuid: number.to_string().into(),
             place: Where { lot: Some(place), domains: Vec::new(), any: false },
             wanted: Wanted::Auto,
-            caller: Party::default(),
-            parker: format!("{number}@{domain}"),
+            caller: Default::default(),
+            parker: format!("{number}@{domain}").into(),
             label: String::new(),
             amend: Amendment::default(),
             parked_at_ms: 0,

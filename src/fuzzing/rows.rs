@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::planted;
 use crate::attendant::read_stay;
 use crate::parking::{
-    Absent, Amendment, LotId, LotPlan, Moment, ParkRequest, Party, Pick, Saved, Table, Terms, Wanted, Where,
-    parse_slots,
+    Absent, Amendment, LotId, LotPlan, Moment, ParkRequest, Pick, Saved, Table, Terms, Wanted, Where, parse_slots,
 };
 use crate::{records, register};
 
@@ -43,7 +42,7 @@ fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
         uuid: uuid.into(),
         place: Where { lot: None, domains: vec!["a.test".into()], any: false },
         wanted,
-        caller: Party::default(),
+        caller: Default::default(),
         parker: "1001@a.test".into(),
         label: String::new(),
         amend: Amendment::default(),
@@ -67,7 +66,7 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
         sound(&table);
     }
     let again = absent.first().map(|call| request(&call.uuid, Wanted::Slot(call.slot.clone())));
-    if let Some(request) = again.filter(|request| request.uuid != "here") {
+    if let Some(request) = again.filter(|request| &*request.uuid != "here") {
         let back = table.restore(&request, &Saved::default(), NOW);
         sound(&table);
         if let Ok(call) = back {

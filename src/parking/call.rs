@@ -47,12 +47,12 @@ pub struct Party {
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The parked leg's UUID.
-    pub uuid: String,
+    pub uuid: Arc<str>,
     pub lot: LotId,
     pub slot: Slot,
-    pub caller: Party,
+    pub caller: Arc<Party>,
     /// Who parked it, `1001@example.com`; empty where nobody did.
-    pub parker: String,
+    pub parker: Arc<str>,
     /// Wall clock at parking, milliseconds since 1970: for people and records, never for waiting.
     pub parked_at_ms: i64,
     pub terms: Arc<Terms>,

@@ -51,7 +51,7 @@ impl Witness for Clerk {
         let Some(records) = kept() else { return };
         match (notice.what, notice.call, notice.lot) {
             (What::Ended(outcome), Some(call), _) => records.note(Record::new(call, outcome, notice)),
-            (What::Recover, Some(call), _) => records.note_back(call.facts.uuid.clone(), call.facts.parked_at_ms),
+            (What::Recover, Some(call), _) => records.note_back(call.facts.uuid.to_string(), call.facts.parked_at_ms),
             (What::Full, _, Some(lot)) => records.note_refused(Refused {
                 at: host::epoch_ms(),
                 lot: lot.name.to_string(),

@@ -58,7 +58,7 @@ impl Record {
             slot: facts.slot.to_string(),
             caller_name: facts.caller.name.clone(),
             caller_number: facts.caller.number.clone(),
-            parker: facts.parker.clone(),
+            parker: facts.parker.to_string(),
             retriever: retriever.unwrap_or_default(),
             label: call.label.to_string(),
             parked_at: facts.parked_at_ms,
@@ -66,7 +66,7 @@ impl Record {
             outcome: outcome.to_string(),
             attempts: call.attempt.into(),
             node: call.node().map_or_else(own_node, |node| node.to_string()),
-            uuid: facts.uuid.clone(),
+            uuid: facts.uuid.to_string(),
         }
     }
 

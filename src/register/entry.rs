@@ -36,14 +36,14 @@ impl Entry {
         Entry {
             domain: facts.lot.domain.to_string(),
             slot: facts.slot.to_string(),
-            uuid: facts.uuid.clone(),
+            uuid: facts.uuid.to_string(),
             lot: facts.lot.name.to_string(),
             state: call.state.word(),
             parked_at: facts.parked_at_ms,
             since: epoch_ms.saturating_sub(ms(now.since(call.parked_at))),
             due: call.deadline.map(|due| epoch_ms.saturating_add(ms(due.since(now)))),
-            caller: facts.caller.clone(),
-            parker: facts.parker.clone(),
+            caller: facts.caller.as_ref().clone(),
+            parker: facts.parker.to_string(),
             label: call.label.to_string(),
             attempt: call.attempt,
         }

@@ -166,7 +166,7 @@ impl Register {
         let until = Instant::now() + PATIENCE;
         let mut desk = self.desk.lock();
         loop {
-            let Some(wanted) = desk.wanted.get(&place).filter(|wanted| wanted.entry.uuid == call.facts.uuid) else {
+            let Some(wanted) = desk.wanted.get(&place).filter(|wanted| wanted.entry.uuid == *call.facts.uuid) else {
                 return Ok(());
             };
             match &wanted.standing {

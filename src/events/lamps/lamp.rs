@@ -40,5 +40,5 @@ impl Name {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Lamp {
     Dark,
-    Lit { state: LampState, says: String, caller: Option<Party>, login: String },
+    Lit { state: LampState, says: String, caller: Option<Arc<Party>>, login: String },
 }

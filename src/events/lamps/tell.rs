@@ -54,7 +54,7 @@ fn tell_at(host: &str, what: &str, lamp: &Lamp, only: Option<&Only>) {
             event.set("answer-state", if *state == LampState::Early { "early" } else { "confirmed" });
             // With a caller, sofia writes a dialog that was called, from that caller; else one with nobody in it.
             event.set("presence-call-direction", if caller.is_some() { "outbound" } else { "inbound" });
-            if let Some(Party { name, number }) = caller {
+            if let Some(Party { name, number }) = caller.as_deref() {
                 event.set("Caller-Caller-ID-Name", &for_xml(name));
                 event.set("Caller-Caller-ID-Number", &for_xml(if number.is_empty() { "anonymous" } else { number }));
             }

@@ -94,7 +94,7 @@ impl Table {
 
     /// Keeps the slot of a call that this node had when it died. Not if it is recovered already.
     pub fn miss(&mut self, absent: &Absent, until: Moment, now: Moment) {
-        if !self.by_uuid.contains_key(&absent.uuid) {
+        if !self.by_uuid.contains_key(absent.uuid.as_str()) {
             let call = self.absent_call(absent, now);
             self.hold(Call { state: State::Missing, deadline: Some(until), ..call });
         }
@@ -105,13 +105,13 @@ impl Table {
         let told: HashMap<&str, &Absent> = calls.iter().map(|absent| (absent.uuid.as_str(), absent)).collect();
         let known: Vec<Call> = self.calls.values().filter(|call| call.node().is_some()).cloned().collect();
         for call in known {
-            let same = told.get(call.facts.uuid.as_str()).is_some_and(|absent| is_that(&call, absent));
+            let same = told.get(&*call.facts.uuid).is_some_and(|absent| is_that(&call, absent));
             if !same {
                 self.end(call.id, Outcome::Abandoned, now);
             }
         }
         for absent in calls {
-            match self.by_uuid.get(&absent.uuid).copied() {
+            match self.by_uuid.get(absent.uuid.as_str()).copied() {
                 None => {
                     let call = self.absent_call(absent, now);
                     self.hold(call);
@@ -123,7 +123,7 @@ impl Table {
 
     /// One call of another node's.
     pub fn hear(&mut self, absent: &Absent, now: Moment) {
-        if !self.by_uuid.contains_key(&absent.uuid) {
+        if !self.by_uuid.contains_key(absent.uuid.as_str()) {
             let call = self.absent_call(absent, now);
             self.hold(call);
         }
@@ -171,11 +171,11 @@ impl Table {
             || LotPlan { id: absent.lot.clone(), slots: Arc::from([]), labels: Arc::default(), terms: Arc::default() };
         let lot = LotName { name: absent.lot.name.to_string(), domain: Some(absent.lot.domain.to_string()) };
         let request = ParkRequest {
-            uuid: absent.uuid.clone(),
+            uuid: absent.uuid.as_str().into(),
             place: Where { lot: Some(lot), domains: Vec::new(), any: false },
             wanted: Wanted::Slot(absent.slot.clone()),
-            caller: absent.caller.clone(),
-            parker: absent.parker.clone(),
+            caller: absent.caller.clone().into(),
+            parker: absent.parker.as_str().into(),
             label: absent.label.clone(),
             amend: Amendment::default(),
             parked_at_ms: absent.parked_at_ms,

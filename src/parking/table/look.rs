@@ -1,5 +1,7 @@
 //! How slots and lots look from outside: what lamps show.
 
+use std::sync::Arc;
+
 use super::{LotPlan, Table};
 use crate::parking::call::{Afar, Party, State};
 use crate::parking::names::{LotId, Slot, lowercase};
@@ -12,11 +14,11 @@ pub enum Look {
     /// Somebody is in it, or it is kept for somebody.
     Taken {
         state: LampState,
-        caller: Option<Party>,
+        caller: Option<Arc<Party>>,
     },
     /// It rings its parker.
     Ringing {
-        caller: Option<Party>,
+        caller: Option<Arc<Party>>,
     },
 }
 

@@ -12,10 +12,12 @@ mod retrieve;
 mod timeouts;
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 pub use absent::{Absent, Saved};
 pub use layout::Layout;
@@ -55,11 +57,11 @@ pub enum Pick {
 #[derive(Clone, Debug)]
 pub struct ParkRequest {
     /// The leg to park.
-    pub uuid: String,
+    pub uuid: Arc<str>,
     pub place: Where,
     pub wanted: Wanted,
-    pub caller: Party,
-    pub parker: String,
+    pub caller: Arc<Party>,
+    pub parker: Arc<str>,
     pub label: String,
     /// What this call's own variables change in the lot's terms.
     pub amend: Amendment,
@@ -104,9 +106,9 @@ pub struct Table {
     templates: Vec<LotPlan>,
     default_lot: Option<String>,
     calls: BTreeMap<CallId, Call>,
-    by_uuid: HashMap<String, CallId>,
+    by_uuid: HashMap<Arc<str>, CallId>,
     /// How many calls each parker holds.
-    held_by_parker: HashMap<String, u32>,
+    held_by_parker: HashMap<Arc<str>, u32>,
     deadlines: BTreeSet<(Moment, CallId)>,
     /// Counts calls.
     last_turn: u64,

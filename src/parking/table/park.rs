@@ -79,7 +79,7 @@ impl Table {
     #[must_use]
     pub fn on_their_way(&self) -> Vec<String> {
         let coming = self.calls.values().filter(|call| call.state == State::Reserved);
-        coming.map(|call| call.facts.uuid.clone()).collect()
+        coming.map(|call| call.facts.uuid.to_string()).collect()
     }
 
     /// The leg that a slot was reserved for is there: its parking begins now.

@@ -51,7 +51,7 @@ impl Table {
     /// Gives up whatever a retriever has claimed.
     pub fn release_all(&mut self, retriever: &str, now: Moment) {
         let claimed = |call: &&Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *retriever);
-        let uuids: Vec<String> = self.calls.values().filter(claimed).map(|call| call.facts.uuid.clone()).collect();
+        let uuids: Vec<Arc<str>> = self.calls.values().filter(claimed).map(|call| call.facts.uuid.clone()).collect();
         for uuid in uuids {
             self.release(&uuid, retriever, now);
         }
