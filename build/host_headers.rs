@@ -52,6 +52,8 @@ const FUNCTIONS: &[&str] = &[
     "switch_api_execute",
     "switch_core_chat_send_args",
     // the core's database layer
+    "_switch_core_db_handle",
+    "switch_core_sql_exec",
     "_switch_cache_db_get_db_handle_dsn",
     "switch_cache_db_execute_sql",
     "switch_cache_db_execute_sql_callback",
@@ -113,6 +115,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_console_stream_raw_write",
     "switch_console_stream_write",
     "switch_core_get_switchname",
+    "switch_core_get_uuid",
     "switch_core_get_variable_dup",
     "switch_log_printf",
     "switch_micro_time_now",

@@ -664,6 +664,8 @@ switch_status_t switch_core_chat_send_args(const char *dest_proto, const char *p
 	const char *subject, const char *body, const char *type, const char *hint, switch_bool_t blocking);
 
 /* The core's database layer. */
+switch_status_t _switch_core_db_handle(switch_cache_db_handle_t **dbh, const char *file, const char *func, int line);
+void switch_core_sql_exec(const char *sql);
 switch_status_t _switch_cache_db_get_db_handle_dsn(switch_cache_db_handle_t **dbh, const char *dsn, const char *file,
 	const char *func, int line);
 switch_status_t switch_cache_db_execute_sql(switch_cache_db_handle_t *dbh, char *sql, char **err);
@@ -747,6 +749,7 @@ void switch_console_free_matches(switch_console_callback_match_t **matches);
 switch_status_t switch_console_stream_raw_write(switch_stream_handle_t *handle, uint8_t *data, switch_size_t datalen);
 switch_status_t switch_console_stream_write(switch_stream_handle_t *handle, const char *fmt, ...);
 const char *switch_core_get_switchname(void);
+char *switch_core_get_uuid(void);
 char *switch_core_get_variable_dup(const char *varname);
 void switch_log_printf(switch_text_channel_t channel, const char *file, const char *func, int line,
 	const char *userdata, switch_log_level_t level, const char *fmt, ...);

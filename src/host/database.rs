@@ -49,6 +49,16 @@ impl Database {
         }
     }
 
+    /// The core's own. `None`: this core keeps none, or it cannot be reached.
+    pub(crate) fn of_the_core() -> Option<Database> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: the texts are static; `handle` is ours to be set.
+        unsafe {
+            ffi::_switch_core_db_handle(&mut handle, c"mod_callpark".as_ptr(), c"open".as_ptr(), 0);
+        }
+        Some(Database { handle: NonNull::new(handle)?, _of_one_thread: PhantomData })
+    }
+
     pub(crate) fn execute(&self, sql: &str) -> Result<(), String> {
         // The core's prototype says `char *`; it only reads.
         let sql = to_c(sql);

@@ -13,12 +13,9 @@ use parking_lot::RwLock;
 pub(crate) use queue::Records;
 pub(crate) use record::{Of, Record, Refused};
 pub(crate) use stats::{Tally, local_time};
-pub(crate) use store::{Store, number, word};
+pub(crate) use store::{Store, number, quoted, word};
 #[cfg(feature = "fuzzing")]
-pub(crate) use {
-    stats::tally,
-    store::{quoted, read as read_row},
-};
+pub(crate) use {stats::tally, store::read as read_row};
 
 use crate::attendant::{Notice, What, Witness};
 use crate::host;

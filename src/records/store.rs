@@ -54,6 +54,12 @@ impl Store {
         Ok(Store { database, backslash_escapes })
     }
 
+    /// The core's own database, where it keeps what it knows of calls. `None`: this core has none.
+    pub(crate) fn of_the_core() -> Option<Result<Store, String>> {
+        let database = Database::of_the_core()?;
+        Some(doubles_backslashes(&database).map(|backslash_escapes| Store { database, backslash_escapes }))
+    }
+
     fn migrate(&self) -> Result<(), String> {
         self.database.execute("CREATE TABLE IF NOT EXISTS callpark_schema (version INTEGER NOT NULL)")?;
         let mut version = 0;
@@ -175,18 +181,28 @@ impl Store {
         )
     }
 
+    /// Whether a backslash in a text is an escape there.
+    pub(crate) fn backslash_escapes(&self) -> bool {
+        self.backslash_escapes
+    }
+
     /// A text as SQL writes it.
     pub(crate) fn text(&self, value: &str) -> String {
         quoted(value, self.backslash_escapes)
     }
 }
 
-/// Whether it reads a backslash in a text as an escape, as MariaDB does by default; what is behind ODBC may be anything, so it is asked.
+/// Whether it reads a backslash in a text as an escape, as MariaDB does by default.
 fn escapes(database: &Database, dsn: &str) -> Result<bool, String> {
     let known = ["pgsql://", "postgres://", "postgresql://", "sqlite://"].iter().any(|prefix| dsn.starts_with(prefix));
     if known || !dsn.contains(':') {
         return Ok(false);
     }
+    doubles_backslashes(database)
+}
+
+/// What is behind ODBC may be anything, so it is asked.
+fn doubles_backslashes(database: &Database) -> Result<bool, String> {
     let mut two_are_one = false;
     database.query(r"SELECT '\\'", &mut |row| two_are_one = word(row, 0) == r"\")?;
     Ok(two_are_one)

@@ -8,6 +8,7 @@ mod clerk;
 mod desk;
 mod entry;
 mod nodes;
+mod notes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::attendant::{self, Attendant, Bearer, Registrar, Witness};
+use crate::attendant::{self, Attendant, Bearer, Notice, Registrar, Witness};
 use crate::config::Settings;
 use crate::host::{self, Worker};
 use crate::parking::{Absent, Call, Moment, Touched};
@@ -57,6 +58,7 @@ struct Register {
 
 /// Load. Comes back when the slots of a run that died are kept, or the database takes too long to say.
 pub(crate) fn begin() {
+    notes::keep();
     let register = Arc::new(Register::default());
     *OPEN.write() = Some(Arc::clone(&register));
     register.wake();
@@ -72,6 +74,7 @@ pub(crate) fn begin() {
 
 /// Once a second: the other nodes are heard, and what could not be written is tried again.
 pub(crate) fn attend() {
+    notes::attend();
     let Some(register) = open() else { return };
     let waits = || {
         let desk = register.desk.lock();
@@ -210,6 +213,10 @@ impl Drop for Idle<'_> {
 pub(crate) struct Scribe;
 
 impl Witness for Scribe {
+    fn saw(&self, notice: &Notice<'_>) {
+        notes::saw(notice);
+    }
+
     fn touched(&self, attendant: &Attendant, slots: &[Touched]) {
         let Some(register) = open() else { return };
         let ask = attendant.clustered() && !register.away.load(Ordering::Relaxed);

@@ -1,6 +1,7 @@
 """FreeSWITCH dies with callers parked, is started again, and `sofia recover` brings them back: as if nothing had happened."""
 
 import os
+import sqlite3
 import time
 
 import pytest
@@ -206,3 +207,57 @@ def test_a_retrieved_call_comes_back_as_a_conversation(mortal, phones_of):
     assert mortal.calls() == []
     caller.hang_up()
     assert taker.wait_over()
+
+
+@pytest.mark.parametrize("after", [0, 0.3])
+def test_dead_again_while_callers_are_recovered(mortal, phones_of, after):
+    """The core forgets those whom it recovers before it knows them again (`switch_core_recovery_recover`)."""
+    phones = phones_of(mortal)
+    callers = [phones().call("do-park-auto_main") for _ in range(12)]
+    assert wait_for(lambda: len(mortal.calls()) == 12)
+    before = {row["uuid"]: known(row) for row in mortal.calls()}
+    die_and_rise(mortal)
+    mortal.api("sofia recover")
+    time.sleep(after)
+    mortal.kill()
+    mortal.start()
+    mortal.api("sofia recover")
+    assert wait_for(lambda: [row["state"] for row in mortal.calls()] == ["parked"] * 12, 15), "not all came back"
+    assert {row["uuid"]: known(row) for row in mortal.calls()} == before
+    silent = [call for call in callers if not call.audio.hears(MUSIC, within=6)]
+    assert not silent, f"{len(silent)} hear no music"
+    # What was kept of them for that is gone: the core knows them again.
+    assert wait_for(lambda: copies(mortal) == 0, 8)
+    assert notes(mortal) == 12
+
+
+def test_who_came_back_and_hung_up_does_not_come_back_again(mortal, phones_of):
+    phones = phones_of(mortal)
+    callers = [phones().call("do-park-auto_main") for _ in range(6)]
+    assert wait_for(lambda: len(mortal.calls()) == 6)
+    die_and_rise(mortal)
+    assert copies(mortal) == 6
+    mortal.api("sofia recover")
+    assert wait_for(lambda: [row["state"] for row in mortal.calls()] == ["parked"] * 6, 15)
+    for call in callers[:3]:
+        call.hang_up()
+    assert wait_for(lambda: len(mortal.calls()) == 3 and copies(mortal) <= 3 and notes(mortal) == 3)
+    mortal.kill()
+    mortal.start()
+    mortal.api("sofia recover")
+    assert wait_for(lambda: [row["state"] for row in mortal.calls()] == ["parked"] * 3, 15)
+    assert {row["caller_number"] for row in mortal.calls()} == {call.phone.user for call in callers[3:]}
+    assert wait_for(lambda: mortal.sessions() == 3)
+
+
+def copies(switch):
+    return count(switch, "callpark_recovery")
+
+
+def notes(switch):
+    return count(switch, "recovery")
+
+
+def count(switch, table):
+    """Rows of one of the core's tables."""
+    return sqlite3.connect(switch.dir / "db/core.db").execute(f"SELECT count(*) FROM {table}").fetchone()[0]

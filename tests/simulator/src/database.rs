@@ -6,9 +6,12 @@ use std::ptr;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use crate::core::enter;
+use crate::core::{Call, enter};
 use crate::ffi::{self, switch_status_t as Status};
 use crate::text::{from_c, from_malloc, to_c};
+
+/// Of the core's own tables, the one that the module looks into.
+const RECOVERY: &str = "CREATE TABLE recovery (runtime_uuid TEXT, technology TEXT, profile_name TEXT, hostname TEXT, uuid TEXT, metadata TEXT)";
 
 pub(crate) struct Database {
     connection: Connection,
@@ -19,6 +22,7 @@ pub(crate) struct Database {
 impl Default for Database {
     fn default() -> Database {
         let connection = Connection::open_in_memory().expect("SQLite opens a database in memory");
+        connection.execute_batch(RECOVERY).expect("SQLite makes a table");
         Database { connection, out: 0 }
     }
 }
@@ -57,14 +61,40 @@ pub(crate) unsafe extern "C" fn _switch_cache_db_get_db_handle_dsn(
     _function: *const c_char,
     _line: c_int,
 ) -> Status {
-    let call = enter("_switch_cache_db_get_db_handle_dsn");
     // SAFETY: the module's place for the handle.
+    unsafe { hand_out(&enter("_switch_cache_db_get_db_handle_dsn"), handle) }
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn _switch_core_db_handle(
+    handle: *mut *mut ffi::switch_cache_db_handle_t,
+    _file: *const c_char,
+    _function: *const c_char,
+    _line: c_int,
+) -> Status {
+    // SAFETY: the module's place for the handle.
+    unsafe { hand_out(&enter("_switch_core_db_handle"), handle) }
+}
+
+/// # Safety
+/// `handle` is the module's place for the handle.
+unsafe fn hand_out(call: &Call, handle: *mut *mut ffi::switch_cache_db_handle_t) -> Status {
+    // SAFETY: by this function's contract.
     unsafe { *handle = if call.fails { ptr::null_mut() } else { ptr::without_provenance_mut(1) } };
     if call.fails {
         return Status::SWITCH_STATUS_FALSE;
     }
     call.core.state().database.out += 1;
     Status::SWITCH_STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_sql_exec(sql: *const c_char) {
+    let call = enter("switch_core_sql_exec");
+    // SAFETY: a C string that lives through the call.
+    let sql = unsafe { from_c(sql) }.unwrap_or_default();
+    let done = call.core.state().database.connection.execute_batch(&sql);
+    done.expect("what the module has the core's thread do is SQL");
 }
 
 #[unsafe(no_mangle)]

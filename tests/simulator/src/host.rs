@@ -28,6 +28,13 @@ pub(crate) unsafe extern "C" fn switch_core_get_variable_dup(name: *const c_char
 }
 
 #[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_get_uuid() -> *mut c_char {
+    static UUID: OnceLock<CString> = OnceLock::new();
+    enter("switch_core_get_uuid");
+    UUID.get_or_init(|| to_c("00000000-0000-4000-8000-000000000000")).as_ptr().cast_mut()
+}
+
+#[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_get_switchname() -> *const c_char {
     static NAME: OnceLock<CString> = OnceLock::new();
     enter("switch_core_get_switchname");

@@ -1,0 +1,89 @@
+//! The core's own notes of parked legs, kept while it recovers them.
+//!
+//! `sofia recover` deletes the notes that it has read, and each leg is noted anew only when its caller has answered
+//! (`switch_core_recovery_recover` in `switch_core_sqldb.c`). A FreeSWITCH that died in between would know nobody any more. So at load
+//! they are copied into a table beside the core's, and those that the core has lost meanwhile are put back at the next start.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::settings;
+use crate::attendant::{Notice, What};
+use crate::host;
+use crate::parking::{Moment, Outcome};
+use crate::records::{Store, number, quoted};
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS callpark_recovery (kept_by VARCHAR(255) NOT NULL, runtime_uuid VARCHAR(255), \
+                      technology VARCHAR(255), profile_name VARCHAR(255), hostname VARCHAR(255), uuid VARCHAR(255), metadata TEXT)";
+/// Of the core's table `recovery`.
+const COLUMNS: &str = "runtime_uuid, technology, profile_name, hostname, uuid, metadata";
+
+/// Copies that this run has made.
+#[derive(Clone, Copy)]
+struct Copies {
+    /// Until when they may be needed.
+    until: Moment,
+    /// How the core's database reads texts.
+    backslash_escapes: bool,
+}
+
+static COPIES: Mutex<Option<Copies>> = Mutex::new(None);
+
+/// Load: puts back what the run before was recovering when it died, and copies what this one may recover.
+pub(super) fn keep() {
+    let Some(store) = Store::of_the_core() else { return };
+    match store.and_then(|store| keep_in(&store)) {
+        Ok(copies) => *COPIES.lock() = copies,
+        Err(why) => {
+            log::error!(
+                "the core's notes of parked calls: {why}; who is being recovered is lost if FreeSWITCH dies then"
+            );
+        }
+    }
+}
+
+fn keep_in(store: &Store) -> Result<Option<Copies>, String> {
+    let (run, host) = (store.text(&host::run_uuid()), store.text(&host::switch_name()));
+    store.execute(CREATE)?;
+    store.execute(&format!(
+        "INSERT INTO recovery ({COLUMNS}) SELECT {COLUMNS} FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run} AND NOT \
+         EXISTS (SELECT 1 FROM recovery WHERE recovery.uuid = callpark_recovery.uuid)"
+    ))?;
+    store.execute(&format!("DELETE FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run}"))?;
+    store.execute(&format!(
+        "INSERT INTO callpark_recovery (kept_by, {COLUMNS}) SELECT {run}, {COLUMNS} FROM recovery WHERE hostname = {host} AND \
+         runtime_uuid <> {run} AND metadata LIKE '%callpark_stay%' AND NOT EXISTS (SELECT 1 FROM callpark_recovery WHERE \
+         callpark_recovery.uuid = recovery.uuid)"
+    ))?;
+    let mut count = 0;
+    let kept = format!("SELECT COUNT(*) FROM callpark_recovery WHERE kept_by = {run}");
+    store.query(&kept, &mut |row| count = number(row, 0))?;
+    let window = Duration::from_secs(settings().recover_window.into());
+    let copies = || Copies { until: host::now().after(window), backslash_escapes: store.backslash_escapes() };
+    Ok((count > 0).then(copies))
+}
+
+/// Once a second: drops the copies of legs that the core has noted anew, and in the end, of those that nobody recovers.
+pub(super) fn attend() {
+    let Some(Copies { until, backslash_escapes }) = *COPIES.lock() else { return };
+    let run = quoted(&host::run_uuid(), backslash_escapes);
+    if host::now() < until {
+        host::queue_sql(&format!(
+            "DELETE FROM callpark_recovery WHERE kept_by = {run} AND uuid IN (SELECT uuid FROM recovery WHERE runtime_uuid = {run})"
+        ));
+    } else {
+        host::queue_sql(&format!("DELETE FROM callpark_recovery WHERE kept_by = {run}"));
+        *COPIES.lock() = None;
+    }
+}
+
+/// Drops the copy of a leg that came back, and is gone before the core's new note of it was seen: it is to be recovered no more.
+pub(super) fn saw(notice: &Notice<'_>) {
+    let What::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = notice.what else { return };
+    let copies = *COPIES.lock();
+    if let (Some(Copies { backslash_escapes, .. }), Some(call)) = (copies, notice.call) {
+        let uuid = quoted(&call.facts.uuid, backslash_escapes);
+        host::queue_sql(&format!("DELETE FROM callpark_recovery WHERE uuid = {uuid}"));
+    }
+}
