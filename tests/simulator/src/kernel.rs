@@ -5,8 +5,9 @@
 //! course each time it runs, and a day passes as fast as its events can be worked off. With a seed, the order in which
 //! threads go on is shuffled, and a thread may lose its turn at any call to the host: another seed, another course.
 //!
-//! A thread that sleeps elsewhere (it joins another, say) would hold everybody up. After a moment it is taken to be
-//! *outside*: the others go on, and it queues up again when it next calls the host.
+//! A thread that sleeps elsewhere (it joins another, say) would hold everybody up. As soon as only another thread can wake it,
+//! and none is left to do so, or after a moment, it is taken to be *outside*: the others go on, and it queues up again when
+//! it next calls the host.
 //!
 //! Or all are *at large*: threads run as the machine lets them, on real time. That is for looking at what they do to each other
 //! with a thread sanitizer, for which threads that take turns have no races, and for many commands in little time.
@@ -19,11 +20,18 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::sleep::{is_asleep, is_gone, sleeps_deeply};
+
 /// Microseconds since the simulated machine was started.
 pub(crate) type Micros = u64;
 
-/// For how long, in real time, a thread must sleep elsewhere to be taken to be outside.
+/// For how long, in real time, a thread must sleep elsewhere to be taken to be outside, if it may wake up by itself.
 const ASLEEP: Duration = Duration::from_millis(60);
+/// How often one looks, in real time, whether threads sleep.
+const LOOK: Duration = Duration::from_millis(1);
+/// How many looks in a row must find everybody in the same deep sleep. Two show that there was a moment at which all slept, and
+/// then nobody was left to wake them; one more is for what the system may not tell.
+const LOOKS: u32 = 3;
 /// For how long, in real time, a thread may be busy without calling the host before the world is given up.
 const HUNG: Duration = Duration::from_secs(20);
 /// Uptime at the beginning: a clock that starts at 0 would hide sums that go below it.
@@ -72,6 +80,27 @@ struct Schedule {
     /// Grows with everything that happens, so that standstill can be told.
     progress: u64,
     dice: Option<fastrand::Rng>,
+}
+
+/// What was seen of those who do not wait for the simulator.
+#[derive(Default)]
+struct Calm {
+    /// Who slept, and how often they had gone to sleep by then.
+    sleepers: Vec<(TaskId, u64)>,
+    looks: u32,
+}
+
+impl Calm {
+    /// Takes in a look: whether all sleep, and have for a while.
+    fn lasts(&mut self, sleepers: Option<Vec<(TaskId, u64)>>) -> bool {
+        let Some(sleepers) = sleepers else {
+            self.looks = 0;
+            return false;
+        };
+        self.looks = if self.sleepers == sleepers { self.looks + 1 } else { 1 };
+        self.sleepers = sleepers;
+        self.looks >= LOOKS
+    }
 }
 
 pub(crate) struct Kernel {
@@ -199,6 +228,17 @@ impl Kernel {
         true
     }
 
+    /// Waits until `until`, whoever pokes; who did has poked the thread's next wait.
+    pub(crate) fn sleep(&self, me: TaskId, until: Micros) {
+        let mut poked = false;
+        while self.now() < until {
+            poked |= self.wait(me, Some(until), "sleep");
+        }
+        if poked {
+            self.poke(me);
+        }
+    }
+
     fn wait_at_large(&self, me: TaskId, until: Option<Micros>) -> bool {
         let mut schedule = self.schedule.lock();
         let bell = Arc::clone(&schedule.tasks[me.0].bell);
@@ -278,6 +318,7 @@ impl Kernel {
     /// Until nothing can happen up to the horizon any more, or the task is over.
     fn run(&self, schedule: &mut MutexGuard<'_, Schedule>, task: Option<TaskId>) {
         let mut seen = (schedule.progress, Instant::now());
+        let mut calm = Calm::default();
         let awaited = |schedule: &Schedule| {
             task.is_some_and(|task| matches!(schedule.tasks[task.0].doing, Doing::Outside { .. }))
         };
@@ -287,9 +328,10 @@ impl Kernel {
             if schedule.running.is_none() && (over || schedule.is_idle() && schedule.outside().next().is_none()) {
                 return;
             }
-            self.driver.wait_for(schedule, Duration::from_millis(10));
+            self.driver.wait_for(schedule, LOOK);
             if schedule.progress != seen.0 {
                 seen = (schedule.progress, Instant::now());
+                calm = Calm::default();
             } else if seen.1.elapsed() > HUNG {
                 let report = format!("the simulated world hangs; its threads:\n{}", schedule.report());
                 // A second panic would hide the first.
@@ -298,9 +340,13 @@ impl Kernel {
                     return;
                 }
                 panic!("{report}");
-            } else if seen.1.elapsed() > ASLEEP && self.knocking.load(Ordering::SeqCst) == 0 {
+            } else if self.knocking.load(Ordering::SeqCst) > 0 {
+                calm = Calm::default();
+            } else {
+                let calm = calm.lasts(schedule.deep_sleepers());
+                let asleep = |task: &Task| calm || seen.1.elapsed() > ASLEEP && is_asleep(task.thread);
                 match schedule.running {
-                    Some(running) if schedule.tasks[running.0].in_turn && schedule.tasks[running.0].is_asleep() => {
+                    Some(running) if schedule.tasks[running.0].in_turn && asleep(&schedule.tasks[running.0]) => {
                         schedule.running = None;
                         schedule.tasks[running.0].doing = Doing::Outside { for_long: false };
                         schedule.progress += 1;
@@ -308,7 +354,7 @@ impl Kernel {
                     Some(_) => {}
                     // Only sleepers are left, and they do not wake up from this. The one that is waited for will: it may stand in
                     // a queue of the system's, which on a busy machine takes its time.
-                    None if !awaited(schedule) && schedule.outside().all(Task::is_asleep) => {
+                    None if !awaited(schedule) && schedule.outside().all(asleep) => {
                         return schedule.wait_for_outside(false);
                     }
                     None => {}
@@ -353,14 +399,6 @@ impl Kernel {
     }
 }
 
-impl Task {
-    /// It sleeps, and does not merely wait for a processor.
-    fn is_asleep(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", self.thread)).unwrap_or_default();
-        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
-    }
-}
-
 impl Schedule {
     fn add(&mut self, name: &str) -> TaskId {
         self.tasks.push(Task {
@@ -383,6 +421,23 @@ impl Schedule {
     /// Those that may come back at any moment.
     fn outside(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(|task| task.doing == Doing::Outside { for_long: false })
+    }
+
+    /// Those who could wake each other without the simulator: the one whose turn it is, all that are outside, and those that
+    /// are over, until the system has done away with them. `None` unless all of them sleep deeply.
+    fn deep_sleepers(&mut self) -> Option<Vec<(TaskId, u64)>> {
+        let mut sleepers = Vec::new();
+        for (at, task) in self.tasks.iter_mut().enumerate() {
+            match task.doing {
+                Doing::Ready | Doing::Waiting(_) => continue,
+                Doing::Over if task.thread == 0 => continue,
+                Doing::Over if is_gone(task.thread) => task.thread = 0,
+                Doing::Over | Doing::Running | Doing::Outside { .. } => {
+                    sleepers.push((TaskId(at), sleeps_deeply(task.thread)?));
+                }
+            }
+        }
+        Some(sleepers)
     }
 
     /// A thread that waits for the network need not be waited for each time; one that waits for another thread must be, once
@@ -507,6 +562,17 @@ mod tests {
             if kernel.wait(me, None, "test") { vec!["poked"] } else { vec![] }
         }
         assert_eq!(course(None, &[poked]), ["poked"]);
+    }
+
+    #[test]
+    fn a_poke_ends_no_sleep_and_is_kept_for_the_wait_after() {
+        fn sleeper(kernel: &Kernel, me: TaskId) -> Vec<&'static str> {
+            kernel.poke(me);
+            kernel.sleep(me, UPTIME + 5_000_000);
+            assert_eq!(kernel.now(), UPTIME + 5_000_000);
+            if kernel.wait(me, None, "test") { vec!["poked"] } else { vec![] }
+        }
+        assert_eq!(course(None, &[sleeper]), ["poked"]);
     }
 
     #[test]

@@ -51,6 +51,7 @@ mod module;
 mod originate;
 mod play;
 mod scheduler;
+mod sleep;
 mod surface;
 mod text;
 mod thread;

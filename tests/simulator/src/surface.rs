@@ -41,4 +41,5 @@ pub(crate) fn keep() {
     std::hint::black_box(crate::log::switch_log_printf as *const () as usize);
     std::hint::black_box(crate::api::switch_console_stream_write as *const () as usize);
     std::hint::black_box(crate::thread::own_create());
+    std::hint::black_box(crate::thread::own_sleep());
 }

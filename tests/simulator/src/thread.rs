@@ -1,12 +1,14 @@
 //! Threads that the module starts itself.
 //!
 //! They have to be known before they first call the host, or time would pass them by. So the module's `pthread_create` is
-//! this one: the program's own symbols come before the C library's.
+//! this one: the program's own symbols come before the C library's. So is its `clock_nanosleep`, or a moment's sleep would
+//! take real time, with everybody waiting, and no virtual one.
 
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use crate::core::{Core, become_task, own_world};
+use crate::core::{Core, become_task, me, micros, own_world};
 use crate::kernel::TaskId;
 
 type Start = extern "C" fn(*mut c_void) -> *mut c_void;
@@ -17,6 +19,38 @@ type Create = unsafe extern "C" fn(*mut libc::pthread_t, *const libc::pthread_at
 #[inline(never)]
 pub(crate) fn own_create() -> usize {
     pthread_create as *const () as usize
+}
+
+/// As [`own_create`].
+#[inline(never)]
+pub(crate) fn own_sleep() -> usize {
+    clock_nanosleep as *const () as usize
+}
+
+/// `std::thread::sleep` ends up here. A simulated thread sleeps in virtual time; any other, and one at large, really does.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn clock_nanosleep(
+    clock: libc::clockid_t,
+    flags: c_int,
+    time: *const libc::timespec,
+    left: *mut libc::timespec,
+) -> c_int {
+    let core = own_world().filter(|core| !core.kernel.is_at_large() && flags == 0);
+    // SAFETY: by this function's contract.
+    unsafe {
+        let Some(core) = core else {
+            // Past the C library, whose function has this one's name.
+            let slept = libc::syscall(libc::SYS_clock_nanosleep, clock, flags, time, left);
+            return if slept == 0 { 0 } else { *libc::__errno_location() };
+        };
+        let time = Duration::new((*time).tv_sec as u64, (*time).tv_nsec as u32);
+        core.kernel.enter(me(), "sleep");
+        core.kernel.sleep(me(), core.kernel.now() + micros(time));
+    }
+    0
 }
 
 struct Begin {
