@@ -54,7 +54,7 @@ run: needs build ## a private FreeSWITCH with the module in it; without FreeSWIT
 	$(CARGO) run --release -q -p simulator -- $(MODULE) --dashboard 127.0.0.1:8099 --speed 60; fi
 
 bench: test-needs build ## the rules' cost, and that of parked calls beside mod_valet_parking; PAIRS=1 ONLY=cpu for a part of the latter
-	$(if $(ONLY),,$(CARGO) bench)
+	$(if $(ONLY),,$(CARGO) bench --package benches)
 	CALLPARK_MODULE=$(MODULE) scripts/bench
 
 install: build ## the module and its configuration into the installed FreeSWITCH
