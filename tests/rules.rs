@@ -449,9 +449,9 @@ fn absent(uuid: &str, n: u8) -> Absent {
         is: Afar::Parked,
         lot: LotId::new(if n % 3 == 2 { "unknown" } else { "main" }, DOMAIN),
         slot: slot(&(n + 1).to_string()),
-        caller: Party::default(),
+        caller: Arc::default(),
         parker: "1001@a.test".into(),
-        label: String::new(),
+        label: "".into(),
         attempt: 0,
         parked_at_ms: 0,
         waited: Duration::from_secs(7),
@@ -586,7 +586,7 @@ proptest! {
                         .collect();
                     table.elsewhere(&calls, now);
                     let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.facts.uuid.to_string()).collect();
-                    prop_assert_eq!(heard, calls.iter().map(|absent| absent.uuid.clone()).collect::<HashSet<_>>());
+                    prop_assert_eq!(heard, calls.iter().map(|absent| absent.uuid.to_string()).collect::<HashSet<_>>());
                 }
                 Step::Miss { leg, slot } => table.miss(&absent(&name(leg), slot), now.after(Duration::from_secs(60)), now),
                 Step::Restore { leg, slot: n, left } => {

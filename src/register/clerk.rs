@@ -84,7 +84,7 @@ impl Clerk {
         }
         // What this node is just taking over is another's in the register for one moment more.
         let settled = desk.register.desk.lock().written();
-        for absent in others.iter().filter(|absent| settled.contains(&absent.uuid)) {
+        for absent in others.iter().filter(|absent| settled.contains(&*absent.uuid)) {
             desk.attendant.let_go(absent);
         }
         desk.attendant.hear(&others);
@@ -254,7 +254,7 @@ impl Work<'_> {
             claimed?;
         }
         let there = self.rows(&format!("WHERE {here} ORDER BY turn"), host::epoch_ms() + self.ahead)?;
-        let ours = |absent: &&Absent| *absent.node == *self.node && absent.uuid == entry.uuid;
+        let ours = |absent: &&Absent| *absent.node == *self.node && *absent.uuid == *entry.uuid;
         match (there.iter().find(ours), there.first()) {
             (None, Some(other)) => Ok(Standing::Refused(Box::new(other.clone()))),
             (None, None) => Err("a slot that was claimed is not there".into()),
@@ -268,7 +268,7 @@ impl Work<'_> {
 
     /// Two nodes that could not see each other gave one slot away. Both callers wait on.
     fn report_double(&self, place: &Place, uuid: &str) -> Result<(), String> {
-        for other in self.rows(&format!("WHERE {}", self.at(place)), 0)?.iter().filter(|other| other.uuid != uuid) {
+        for other in self.rows(&format!("WHERE {}", self.at(place)), 0)?.iter().filter(|other| *other.uuid != *uuid) {
             let (slot, here) = (&place.1, self.node);
             log::error!(
                 "slot {slot}@{} was given away twice, here ({here}) to {uuid} and on {} to {}: each waits on where \
@@ -286,7 +286,7 @@ impl Work<'_> {
         let mut vanished = Vec::new();
         let mut stale = Vec::new();
         let in_it: HashSet<(&str, &str, &str)> =
-            own.iter().map(|absent| (&*absent.lot.domain, absent.slot.as_str(), absent.uuid.as_str())).collect();
+            own.iter().map(|absent| (&*absent.lot.domain, absent.slot.as_str(), &*absent.uuid)).collect();
         {
             let mut desk = self.register.desk.lock();
             let written = |wanted: &Wanted| matches!(wanted.standing, Standing::Written);
@@ -302,7 +302,7 @@ impl Work<'_> {
             }
             for absent in own {
                 let place = (absent.lot.domain.to_string(), absent.slot.to_string());
-                let known = desk.wanted.get(&place).is_some_and(|wanted| wanted.entry.uuid == absent.uuid);
+                let known = desk.wanted.get(&place).is_some_and(|wanted| *wanted.entry.uuid == *absent.uuid);
                 if !known && !desk.changed.contains(&place) {
                     stale.push(format!("{} AND uuid = {}", self.at(&place), self.store.text(&absent.uuid)));
                 }

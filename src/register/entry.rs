@@ -1,6 +1,5 @@
 //! One parked call as the register has it, and as its table does.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::parking::{Absent, Afar, Call, LotId, Moment, Party, Slot};
@@ -100,15 +99,15 @@ pub(crate) fn read(row: &[Option<String>], clock: i64) -> Option<Absent> {
     Some(Absent {
         lot: LotId::new(&word(row, 4), &word(row, 0)),
         slot: Slot::parse(&word(row, 1))?,
-        uuid: Some(word(row, 2)).filter(|uuid| !uuid.is_empty())?,
-        node: Arc::from(word(row, 3)),
+        uuid: Some(word(row, 2)).filter(|uuid| !uuid.is_empty())?.into(),
+        node: word(row, 3).into(),
         is: Afar::named(&word(row, 5)),
         parked_at_ms: number(row, 6),
         waited: since(clock.saturating_sub(number(row, 7))),
         left: (due > 0).then(|| since(due.saturating_sub(clock))),
-        caller: Party { name: word(row, 9), number: word(row, 10) },
-        parker: word(row, 11),
-        label: word(row, 12),
+        caller: Party { name: word(row, 9), number: word(row, 10) }.into(),
+        parker: word(row, 11).into(),
+        label: word(row, 12).into(),
         attempt: u32::try_from(number(row, 13)).unwrap_or(0),
     })
 }

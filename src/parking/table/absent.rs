@@ -9,21 +9,21 @@ use super::park::new_call;
 use super::{ParkRequest, Table, Wanted, Where};
 use crate::parking::call::{Afar, Call, CallId, Moment, Outcome, Party, Refusal, State};
 use crate::parking::lot::LotPlan;
-use crate::parking::names::{LotId, LotName, Slot};
+use crate::parking::names::{LotId, Slot};
 use crate::parking::terms::Amendment;
 
 /// A call as it is told of from outside this process.
 #[derive(Clone, Debug)]
 pub struct Absent {
-    pub uuid: String,
+    pub uuid: Arc<str>,
     /// Who has it, or had it.
     pub node: Arc<str>,
     pub is: Afar,
     pub lot: LotId,
     pub slot: Slot,
-    pub caller: Party,
-    pub parker: String,
-    pub label: String,
+    pub caller: Arc<Party>,
+    pub parker: Arc<str>,
+    pub label: Arc<str>,
     pub attempt: u32,
     /// Wall clock at parking, milliseconds since 1970.
     pub parked_at_ms: i64,
@@ -94,7 +94,7 @@ impl Table {
 
     /// Keeps the slot of a call that this node had when it died. Not if it is recovered already.
     pub fn miss(&mut self, absent: &Absent, until: Moment, now: Moment) {
-        if !self.by_uuid.contains_key(absent.uuid.as_str()) {
+        if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
             self.hold(Call { state: State::Missing, deadline: Some(until), ..call });
         }
@@ -102,7 +102,7 @@ impl Table {
 
     /// The calls of all other nodes, as they are now: those that are not among them have ended.
     pub fn elsewhere(&mut self, calls: &[Absent], now: Moment) {
-        let told: HashMap<&str, &Absent> = calls.iter().map(|absent| (absent.uuid.as_str(), absent)).collect();
+        let told: HashMap<&str, &Absent> = calls.iter().map(|absent| (&*absent.uuid, absent)).collect();
         let known: Vec<Call> = self.calls.values().filter(|call| call.node().is_some()).cloned().collect();
         for call in known {
             let same = told.get(&*call.facts.uuid).is_some_and(|absent| is_that(&call, absent));
@@ -111,7 +111,7 @@ impl Table {
             }
         }
         for absent in calls {
-            match self.by_uuid.get(absent.uuid.as_str()).copied() {
+            match self.by_uuid.get(&absent.uuid).copied() {
                 None => {
                     let call = self.absent_call(absent, now);
                     self.hold(call);
@@ -123,7 +123,7 @@ impl Table {
 
     /// One call of another node's.
     pub fn hear(&mut self, absent: &Absent, now: Moment) {
-        if !self.by_uuid.contains_key(absent.uuid.as_str()) {
+        if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
             self.hold(call);
         }
@@ -151,12 +151,12 @@ impl Table {
     fn hear_of(&mut self, id: CallId, absent: &Absent, now: Moment) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let State::Elsewhere { is, .. } = &mut call.state else { return };
-        let changed = *is != absent.is || *call.label != *absent.label || call.attempt != absent.attempt;
+        let changed = *is != absent.is || call.label != absent.label || call.attempt != absent.attempt;
         *is = absent.is;
         call.attempt = absent.attempt;
         call.deadline = absent.left.map(|left| now.after(left));
         if changed {
-            call.label = absent.label.as_str().into();
+            call.label = Arc::clone(&absent.label);
             self.touched.push(super::touched(call));
         }
     }
@@ -169,14 +169,13 @@ impl Table {
         let plan = tenant.and_then(|tenant| tenant.lots.get(&absent.lot.name)).map(|lot| lot.plan.clone());
         let unknown =
             || LotPlan { id: absent.lot.clone(), slots: Arc::from([]), labels: Arc::default(), terms: Arc::default() };
-        let lot = LotName { name: absent.lot.name.to_string(), domain: Some(absent.lot.domain.to_string()) };
         let request = ParkRequest {
-            uuid: absent.uuid.as_str().into(),
-            place: Where { lot: Some(lot), domains: Vec::new(), any: false },
-            wanted: Wanted::Slot(absent.slot.clone()),
-            caller: absent.caller.clone().into(),
-            parker: absent.parker.as_str().into(),
-            label: absent.label.clone(),
+            uuid: Arc::clone(&absent.uuid),
+            place: Where::default(),
+            wanted: Wanted::Auto,
+            caller: Arc::clone(&absent.caller),
+            parker: Arc::clone(&absent.parker),
+            label: String::new(),
             amend: Amendment::default(),
             parked_at_ms: absent.parked_at_ms,
             dice: 0,
@@ -187,7 +186,7 @@ impl Table {
             state: State::Elsewhere { node: Arc::clone(&absent.node), is: absent.is },
             deadline: absent.left.map(|left| now.after(left)),
             attempt: absent.attempt,
-            label: absent.label.as_str().into(),
+            label: Arc::clone(&absent.label),
             ..new_call(&plan.unwrap_or_else(unknown), &request, absent.slot.clone(), id)
         }
     }
