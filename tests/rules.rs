@@ -374,8 +374,11 @@ fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
 #[test]
 fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
     let mut table = table(Terms::default());
+    table.park(&request("before", Wanted::Slot(slot("702"))), false, at(0)).unwrap();
     park(&mut table, "here");
+    table.left("before", Left::HungUp, at(0));
     table.elsewhere(&[Absent { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
+    table.replace_lots(&[plan("main", DOMAIN, "701-703", Terms::default())], None);
     let take = Pick::Slot(slot("701"));
     assert_eq!(&*table.claim(&place(DOMAIN), &take, "r").unwrap().facts.uuid, "here");
     table.connected("here", at(2)).unwrap();

@@ -11,7 +11,10 @@ use super::terms::{Amendment, RingBack, Terms};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct CallId {
     pub(super) parked_at: Moment,
-    pub(super) turn: u64,
+    /// Counts calls: which of two of the same moment was the first.
+    pub(super) turn: u32,
+    /// Where the table keeps it.
+    pub(super) seat: u32,
 }
 
 /// A moment on a clock that never jumps, since some start that does not matter.
@@ -162,6 +165,8 @@ pub struct Call {
     pub id: CallId,
     pub facts: Arc<Facts>,
     pub state: State,
+    /// Its slot's index in its lot; `None` if its lot has no such slot, or no more.
+    pub(super) index: Option<u32>,
     pub label: Arc<str>,
     pub parked_at: Moment,
     /// When something is due for it; `None` = it may wait for ever.

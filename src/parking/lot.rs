@@ -22,6 +22,8 @@ pub struct LotPlan {
 pub(super) struct Lot {
     pub(super) plan: LotPlan,
     free: FreeSlots,
+    /// The call in each slot, by index.
+    held: Vec<Option<CallId>>,
     /// Calls of this lot, the one that was parked first in front: ids only grow.
     pub(super) waiting: BTreeSet<CallId>,
     last_taken: Option<u32>,
@@ -30,7 +32,8 @@ pub(super) struct Lot {
 impl Lot {
     pub(super) fn new(plan: LotPlan) -> Lot {
         let free = FreeSlots::all(plan.slots.len(), plan.terms.slot_order);
-        Lot { plan, free, waiting: BTreeSet::new(), last_taken: None }
+        let held = vec![None; plan.slots.len()];
+        Lot { plan, free, held, waiting: BTreeSet::new(), last_taken: None }
     }
 
     pub(super) fn size(&self) -> usize {
@@ -51,12 +54,26 @@ impl Lot {
         Some((index, self.plan.slots.get(index as usize)?.clone()))
     }
 
-    pub(super) fn take(&mut self, index: u32) {
-        self.free.take(index);
-        self.last_taken = Some(index);
+    pub(super) fn held(&self, index: u32) -> Option<&CallId> {
+        self.held.get(index as usize)?.as_ref()
     }
 
-    pub(super) fn give_back(&mut self, index: u32) {
-        self.free.give_back(index);
+    /// False if there is a call in that slot already.
+    pub(super) fn take(&mut self, index: u32, call: CallId) -> bool {
+        let Some(held @ None) = self.held.get_mut(index as usize) else { return false };
+        *held = Some(call);
+        self.free.take(index);
+        self.last_taken = Some(index);
+        true
+    }
+
+    /// A call leaves its slot to the `next` one, or to whoever will be parked there. False if it was not in that slot.
+    pub(super) fn give_back(&mut self, index: u32, call: CallId, next: Option<CallId>) -> bool {
+        let Some(held) = self.held.get_mut(index as usize).filter(|held| **held == Some(call)) else { return false };
+        *held = next;
+        if next.is_none() {
+            self.free.give_back(index);
+        }
+        true
     }
 }

@@ -56,26 +56,25 @@ impl Table {
             let id = call.id;
             self.end(id, Outcome::Abandoned, now);
         }
-        let (lot, index, slot) = self.slot_to_restore(request)?;
-        let gone = || Refusal::NoSuchLot(lot.to_string());
-        let home =
-            self.tenants.get_mut(&lot.domain).and_then(|tenant| tenant.lots.get_mut(&lot.name)).ok_or_else(gone)?;
-        home.take(index);
-        self.last_turn += 1;
-        let id = CallId { parked_at: now.before(saved.waited), turn: self.last_turn };
+        let lot = self.lot_to_restore(request)?;
+        self.open(&lot.domain);
+        let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
+        let find = |wanted| tenant.find_slot(&lot, wanted, request.dice);
+        let (home, index, slot) = find(&request.wanted).or_else(|_| find(&Wanted::Auto))?;
+        let id = self.calls.next_id(now.before(saved.waited));
         let call = Call {
             state: State::Parked,
             deadline: saved.left.map(|left| now.after(left)),
             latest: saved.latest.map(|left| now.after(left)),
             attempt: saved.attempt,
             rings_left: saved.rings_left,
-            ..new_call(&home.plan, request, slot, id)
+            ..new_call(&home.plan, request, slot, Some(index), id)
         };
         self.insert(call.clone());
         Ok(call)
     }
 
-    fn slot_to_restore(&mut self, request: &ParkRequest) -> Result<(LotId, u32, Slot), Refusal> {
+    fn lot_to_restore(&self, request: &ParkRequest) -> Result<LotId, Refusal> {
         let named = match &request.wanted {
             Wanted::Slot(slot) => self.resolve(&request.place, Some(slot)),
             Wanted::Auto => self.resolve(&request.place, None),
@@ -86,17 +85,14 @@ impl Table {
             domains: request.place.lot.iter().filter_map(|lot| lot.domain.clone()).collect(),
             any: false,
         };
-        let lot = named.or_else(|_| self.resolve(&request.place, None)).or_else(|_| self.resolve(&anywhere, None))?;
-        self.open(&lot.domain);
-        self.find_slot(lot.clone(), &request.wanted, request.dice)
-            .or_else(|_| self.find_slot(lot, &Wanted::Auto, request.dice))
+        named.or_else(|_| self.resolve(&request.place, None)).or_else(|_| self.resolve(&anywhere, None))
     }
 
     /// Keeps the slot of a call that this node had when it died. Not if it is recovered already.
     pub fn miss(&mut self, absent: &Absent, until: Moment, now: Moment) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
-            self.hold(Call { state: State::Missing, deadline: Some(until), ..call });
+            self.insert(Call { state: State::Missing, deadline: Some(until), ..call });
         }
     }
 
@@ -114,7 +110,7 @@ impl Table {
             match self.by_uuid.get(&absent.uuid).copied() {
                 None => {
                     let call = self.absent_call(absent, now);
-                    self.hold(call);
+                    self.insert(call);
                 }
                 Some(id) => self.hear_of(id, absent, now),
             }
@@ -125,7 +121,7 @@ impl Table {
     pub fn hear(&mut self, absent: &Absent, now: Moment) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
-            self.hold(call);
+            self.insert(call);
         }
     }
 
@@ -142,9 +138,8 @@ impl Table {
     #[must_use]
     pub fn own_at(&self, domain: &str, slot: &Slot) -> Option<Call> {
         let tenant = self.tenants.get(domain)?;
-        let doubled = tenant.doubled.iter().filter(|(doubled, _)| doubled == slot).map(|(_, id)| id);
-        let mut here = tenant.held.get(slot).into_iter().chain(doubled).filter_map(|id| self.calls.get(id));
-        here.find(|call| call.node().is_none()).cloned()
+        let mut calls = tenant.calls_in(slot).filter_map(|id| self.calls.get(id));
+        calls.find(|call| call.node().is_none()).cloned()
     }
 
     /// News of a call that is known to be elsewhere; one that is here knows better.
@@ -167,6 +162,7 @@ impl Table {
         self.open(&absent.lot.domain);
         let tenant = self.tenants.get(&absent.lot.domain);
         let plan = tenant.and_then(|tenant| tenant.lots.get(&absent.lot.name)).map(|lot| lot.plan.clone());
+        let index = tenant.and_then(|tenant| tenant.index_of(&absent.lot.name, &absent.slot));
         let unknown =
             || LotPlan { id: absent.lot.clone(), slots: Arc::from([]), labels: Arc::default(), terms: Arc::default() };
         let request = ParkRequest {
@@ -180,26 +176,14 @@ impl Table {
             parked_at_ms: absent.parked_at_ms,
             dice: 0,
         };
-        self.last_turn += 1;
-        let id = CallId { parked_at: now.before(absent.waited), turn: self.last_turn };
+        let id = self.calls.next_id(now.before(absent.waited));
         Call {
             state: State::Elsewhere { node: Arc::clone(&absent.node), is: absent.is },
             deadline: absent.left.map(|left| now.after(left)),
             attempt: absent.attempt,
             label: Arc::clone(&absent.label),
-            ..new_call(&plan.unwrap_or_else(unknown), &request, absent.slot.clone(), id)
+            ..new_call(&plan.unwrap_or_else(unknown), &request, absent.slot.clone(), index, id)
         }
-    }
-
-    /// Into the slot that it says it is in, whatever is there.
-    fn hold(&mut self, call: Call) {
-        let tenant = self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default();
-        if let Some((name, index)) = tenant.slots.get(&call.facts.slot) {
-            if let Some(lot) = tenant.lots.get_mut(name) {
-                lot.take(*index);
-            }
-        }
-        self.insert(call);
     }
 }
 

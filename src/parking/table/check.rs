@@ -1,25 +1,35 @@
 //! What must always be true, for tests.
 
 use super::Table;
+use crate::parking::names::Slot;
 
 impl Table {
     /// What must be true of the table after anything at all; the first thing that is not. For tests.
     pub fn check(&self) -> Result<(), String> {
         let mut held = 0;
         for (domain, tenant) in &self.tenants {
-            for (slot, id) in &tenant.held {
-                held += 1;
-                let call = self.calls.get(id).ok_or(format!("slot {slot}@{domain} holds a call that is none"))?;
-                if call.facts.slot != *slot || call.facts.lot.domain != *domain {
-                    return Err(format!("slot {slot}@{domain} holds the call of {}", call.facts.slot));
+            let astray = tenant.astray.keys().filter(|slot| !tenant.slots.contains_key(slot));
+            for slot in tenant.slots.keys().chain(astray) {
+                for id in tenant.calls_in(slot) {
+                    held += 1;
+                    let call = self.calls.get(id).ok_or(format!("slot {slot}@{domain} holds a call that is none"))?;
+                    if call.facts.slot != *slot || call.facts.lot.domain != *domain {
+                        return Err(format!("slot {slot}@{domain} holds the call of {}", call.facts.slot));
+                    }
+                    if call.index != tenant.index_of(&call.facts.lot.name, slot) {
+                        return Err(format!("the call in slot {slot}@{domain} is said to be at {:?}", call.index));
+                    }
                 }
             }
-            held += tenant.doubled.len();
-            if let Some((slot, _)) = tenant.doubled.iter().find(|(slot, _)| !tenant.held.contains_key(slot)) {
+            let no_first = |slot: &Slot| {
+                let home = tenant.slots.get(slot);
+                home.is_some_and(|(name, index)| tenant.lots.get(name).and_then(|lot| lot.held(*index)).is_none())
+            };
+            if let Some((slot, _)) = tenant.astray.iter().find(|(slot, calls)| calls.is_empty() || no_first(slot)) {
                 return Err(format!("slot {slot}@{domain} has a second call and no first"));
             }
             for lot in tenant.lots.values() {
-                let taken = lot.plan.slots.iter().filter(|slot| tenant.held.contains_key(slot)).count();
+                let taken = lot.plan.slots.iter().filter(|slot| tenant.held(slot).is_some()).count();
                 if lot.free_count() + taken != lot.size() {
                     return Err(format!(
                         "lot {} has {} slots free and {taken} taken of {}",

@@ -38,7 +38,7 @@ impl Table {
     /// Domains in which somebody is parked.
     #[must_use]
     pub fn domains_in_use(&self) -> Vec<Arc<str>> {
-        let held = self.tenants.iter().filter(|(_, tenant)| !tenant.held.is_empty());
+        let held = self.tenants.iter().filter(|(_, tenant)| tenant.in_use());
         held.map(|(domain, _)| Arc::clone(domain)).collect()
     }
 
@@ -52,12 +52,17 @@ impl Table {
         };
         for (domain, tenant) in &before.tenants {
             // Somebody was parked there since the layout was made.
-            if !tenant.held.is_empty() && !self.tenants.contains_key(domain) {
+            if tenant.in_use() && !self.tenants.contains_key(domain) {
                 self.add_templates(domain);
             }
         }
-        for call in self.calls.values() {
-            self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().hold(call);
+        // Of two calls in one slot, this node's own is in front.
+        let (own, afar): (Vec<_>, Vec<_>) = self.calls.values_mut().partition(|call| call.node().is_none());
+        for call in own.into_iter().chain(afar) {
+            let LotId { name, domain } = &call.facts.lot;
+            let tenant = self.tenants.entry(Arc::clone(domain)).or_default();
+            call.index = tenant.index_of(name, &call.facts.slot);
+            tenant.hold(call);
             self.touched.push(touched(call));
         }
         before

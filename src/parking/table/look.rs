@@ -34,7 +34,7 @@ impl Table {
     #[must_use]
     pub fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, Look)> {
         let lot = self.lot_in(domain, None, Some(slot))?;
-        let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held.get(slot));
+        let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held(slot));
         let look = match held.and_then(|id| self.calls.get(id)) {
             None => Look::Free,
             Some(call) => {

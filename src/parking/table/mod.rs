@@ -11,9 +11,7 @@ mod park;
 mod retrieve;
 mod timeouts;
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +23,7 @@ pub use look::{Look, LotLook};
 pub use timeouts::Due;
 
 use super::call::{Call, CallId, Ended, Moment, Outcome, Party, Refusal};
+use super::calls::Calls;
 use super::lot::Lot;
 pub(crate) use super::lot::LotPlan;
 use super::names::{LotId, LotName, Slot, lowercase};
@@ -93,10 +92,9 @@ struct Tenant {
     lots: BTreeMap<Arc<str>, Lot>,
     /// Which lot has a slot, and under which index.
     slots: HashMap<Slot, (Arc<str>, u32)>,
-    /// Slots with a call in them, also those that a reload took away.
-    held: HashMap<Slot, CallId>,
-    /// Calls in a slot that another holds: two nodes gave it away while they could not see each other.
-    doubled: Vec<(Slot, CallId)>,
+    /// Calls in slots that no lot has, or no more; and in such as another call holds: two nodes gave them away while they
+    /// could not see each other.
+    astray: HashMap<Slot, Vec<CallId>>,
 }
 
 #[derive(Debug, Default)]
@@ -105,13 +103,11 @@ pub struct Table {
     /// Lots of domain `*`, copied into each domain that uses them.
     templates: Vec<LotPlan>,
     default_lot: Option<String>,
-    calls: BTreeMap<CallId, Call>,
+    calls: Calls,
     by_uuid: HashMap<Arc<str>, CallId>,
     /// How many calls each parker holds.
     held_by_parker: HashMap<Arc<str>, u32>,
     deadlines: BTreeSet<(Moment, CallId)>,
-    /// Counts calls.
-    last_turn: u64,
     /// Slots that look different since [`Table::touched`] was last asked.
     touched: Vec<Touched>,
 }
@@ -124,7 +120,9 @@ impl Table {
     pub fn new(plans: &[LotPlan], default_lot: Option<&str>) -> Table {
         let mut table = Table::default();
         // A look-up that outgrows its memory is moved at once, with everybody waiting: so there is room from the start.
-        table.by_uuid.reserve(plans.iter().map(|plan| plan.slots.len()).sum());
+        let slots = plans.iter().map(|plan| plan.slots.len()).sum();
+        table.by_uuid.reserve(slots);
+        table.calls.reserve(slots);
         table.replace_lots(plans, default_lot);
         table
     }
@@ -173,17 +171,16 @@ impl Table {
         waiting.first().and_then(|id| self.calls.get(id))
     }
 
-    /// Every call, in the order in which they were parked; of one lot where one is meant.
+    /// Every call, in no order; of one lot where one is meant.
     #[must_use]
     pub fn calls(&self, lot: Option<&LotId>) -> Vec<Call> {
         self.calls_after(None, lot, usize::MAX)
     }
 
-    /// The same in pieces: at most so many, of those that were parked after one.
+    /// The same in pieces: at most so many, after the last one of the piece before.
     #[must_use]
-    pub fn calls_after(&self, after: Option<CallId>, lot: Option<&LotId>, most: usize) -> Vec<Call> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let calls = self.calls.range((from, Bound::Unbounded)).map(|(_, call)| call);
+    pub fn calls_after(&self, last: Option<CallId>, lot: Option<&LotId>, most: usize) -> Vec<Call> {
+        let calls = self.calls.after(last.as_ref());
         calls.filter(|call| lot.is_none_or(|lot| call.facts.lot == *lot)).take(most).cloned().collect()
     }
 
@@ -249,33 +246,32 @@ impl Table {
 
     fn lot_in(&self, domain: &str, name: Option<&str>, slot: Option<&Slot>) -> Option<LotId> {
         let domain = lowercase(domain);
-        let found = self.tenants.get_key_value(&*domain);
-        let tenant = found.map(|(_, tenant)| tenant);
-        let plans = || {
-            let own = tenant.into_iter().flat_map(|tenant| tenant.lots.values()).map(|lot| &lot.plan);
-            let templates = self.templates.iter().filter(|_| tenant.is_none());
-            own.chain(templates)
+        let default = self.default_lot.as_deref();
+        let Some((domain, tenant)) = self.tenants.get_key_value(&*domain) else {
+            let has_slot = |plan: &&LotPlan| slot.is_none_or(|slot| plan.slots.binary_search(slot).is_ok());
+            let named = |wanted: &str| self.templates.iter().find(|plan| *plan.id.name == *wanted && has_slot(plan));
+            let plan = match name {
+                Some(name) => named(name),
+                None => default.and_then(named).or_else(|| self.templates.iter().find(has_slot)),
+            }?;
+            return Some(LotId { name: Arc::clone(&plan.id.name), domain: Arc::from(&*domain) });
         };
-        let has_slot = |plan: &&LotPlan| match slot {
-            None => true,
+        let found = match slot {
             Some(slot) => {
-                let held_here = tenant.and_then(|tenant| tenant.held.get(slot)).and_then(|id| self.calls.get(id));
-                match held_here {
-                    Some(call) => call.facts.lot.name == plan.id.name,
-                    None => plan.slots.binary_search(slot).is_ok(),
-                }
+                let call = tenant.held(slot).and_then(|id| self.calls.get(id));
+                let home = || tenant.slots.get(slot).map(|(name, _)| name);
+                let lot = call.map(|call| &call.facts.lot.name).or_else(home)?;
+                name.is_none_or(|name| **lot == *name).then_some(lot)?
+            }
+            None => {
+                let named = |wanted: &str| tenant.lots.get_key_value(wanted).map(|(name, _)| name);
+                match name {
+                    Some(name) => named(name),
+                    None => default.and_then(named).or_else(|| tenant.lots.keys().next()),
+                }?
             }
         };
-        let named = |wanted: &str| plans().find(|plan| *plan.id.name == *wanted && has_slot(plan));
-        let plan = match name {
-            Some(name) => named(name),
-            None => {
-                let default = self.default_lot.as_deref().and_then(named);
-                default.or_else(|| plans().find(has_slot))
-            }
-        }?;
-        let domain = found.map_or_else(|| Arc::from(&*domain), |(domain, _)| Arc::clone(domain));
-        Some(LotId { name: Arc::clone(&plan.id.name), domain })
+        Some(LotId { name: Arc::clone(found), domain: Arc::clone(domain) })
     }
 
     /// Makes a domain's copies of the template lots the first time it uses one.
@@ -287,7 +283,7 @@ impl Table {
 
     fn call_in(&self, place: &Where, slot: &Slot) -> Result<CallId, Refusal> {
         let lot = self.resolve(place, Some(slot))?;
-        let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held.get(slot)).copied();
+        let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held(slot)).copied();
         held.ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
     }
 
@@ -302,9 +298,9 @@ impl Table {
         } else if !parker.is_empty() {
             self.held_by_parker.insert(parker.clone(), 1);
         }
-        self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().note(&call);
+        self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().hold(&call);
         self.touched.push(touched(&call));
-        self.calls.insert(call.id, call);
+        self.calls.insert(call);
     }
 
     fn update(&mut self, id: CallId, change: impl FnOnce(&mut Call)) -> bool {
@@ -353,28 +349,42 @@ fn touched(call: &Call) -> Touched {
 impl Tenant {
     fn add(&mut self, plan: LotPlan) {
         self.slots.reserve(plan.slots.len());
-        self.held.reserve(plan.slots.len());
         for (slot, index) in plan.slots.iter().zip(0..) {
             self.slots.insert(slot.clone(), (Arc::clone(&plan.id.name), index));
         }
         self.lots.insert(Arc::clone(&plan.id.name), Lot::new(plan));
     }
 
-    /// A call from before a new configuration: its slot stays taken, wherever that slot is now.
-    fn hold(&mut self, call: &Call) {
-        if let Some((name, index)) = self.slots.get(&call.facts.slot) {
-            if let Some(lot) = self.lots.get_mut(name) {
-                lot.take(*index);
-            }
-        }
-        self.note(call);
+    /// The calls in a slot, the one that came first in front.
+    fn calls_in(&self, slot: &Slot) -> impl Iterator<Item = &CallId> {
+        let home = self.slots.get(slot).and_then(|(name, index)| self.lots.get(name)?.held(*index));
+        home.into_iter().chain(self.astray.get(slot).into_iter().flatten())
     }
 
-    fn note(&mut self, call: &Call) {
-        match self.held.entry(call.facts.slot.clone()) {
-            Entry::Vacant(free) => drop(free.insert(call.id)),
-            Entry::Occupied(held) => self.doubled.push((held.key().clone(), call.id)),
-        }
+    /// The call in a slot; the first one if there are two.
+    fn held(&self, slot: &Slot) -> Option<&CallId> {
+        self.calls_in(slot).next()
+    }
+
+    fn in_use(&self) -> bool {
+        self.lots.values().any(|lot| !lot.waiting.is_empty())
+    }
+
+    fn index_of(&self, lot: &str, slot: &Slot) -> Option<u32> {
+        self.slots.get(slot).filter(|(name, _)| **name == *lot).map(|(_, index)| *index)
+    }
+
+    /// The lot that has a call's slot now, and the slot's index there.
+    fn home(&mut self, call: &Call) -> Option<(&mut Lot, u32)> {
+        let (name, index) = match call.index {
+            Some(index) => (&call.facts.lot.name, index),
+            None => self.slots.get(&call.facts.slot).map(|(name, index)| (name, *index))?,
+        };
+        Some((self.lots.get_mut(name)?, index))
+    }
+
+    /// A call takes its slot, whatever lot has that now, and whoever is in it.
+    fn hold(&mut self, call: &Call) {
         let id = &call.facts.lot;
         let gone = || LotPlan {
             id: id.clone(),
@@ -383,21 +393,21 @@ impl Tenant {
             terms: Arc::clone(&call.facts.terms),
         };
         self.lots.entry(Arc::clone(&id.name)).or_insert_with(|| Lot::new(gone())).waiting.insert(call.id);
+        let holds = self.home(call).is_some_and(|(lot, index)| lot.take(index, call.id));
+        if !holds {
+            self.astray.entry(call.facts.slot.clone()).or_default().push(call.id);
+        }
     }
 
     fn free(&mut self, call: &Call) {
         let slot = &call.facts.slot;
-        if self.held.get(slot) != Some(&call.id) {
-            self.doubled.retain(|(_, id)| *id != call.id);
-        } else if let Some(next) = self.doubled.iter().position(|(doubled, _)| doubled == slot) {
-            let (slot, id) = self.doubled.swap_remove(next);
-            self.held.insert(slot, id);
-        } else {
-            self.held.remove(slot);
-            if let Some((name, index)) = self.slots.get(slot) {
-                if let Some(lot) = self.lots.get_mut(name) {
-                    lot.give_back(*index);
-                }
+        let next = self.astray.get(slot).and_then(|calls| calls.first()).copied();
+        let held = self.home(call).is_some_and(|(lot, index)| lot.give_back(index, call.id, next));
+        let found = if held { next } else { Some(call.id) };
+        if let Some((found, calls)) = found.zip(self.astray.get_mut(slot)) {
+            calls.retain(|id| *id != found);
+            if calls.is_empty() {
+                self.astray.remove(slot);
             }
         }
         if let Some(lot) = self.lots.get_mut(&call.facts.lot.name) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Left, ParkRequest, Table, Wanted, Where};
+use super::{Left, ParkRequest, Table, Tenant, Wanted, Where};
 use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
 use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, LotName, Slot};
@@ -26,17 +26,13 @@ impl Table {
             },
         )?;
         self.open(&lot.domain);
-        let (lot, index, slot) = self.find_slot(lot, &request.wanted, request.dice)?;
-        let Some(home) = self.tenants.get_mut(&lot.domain).and_then(|tenant| tenant.lots.get_mut(&lot.name)) else {
-            return Err(Refusal::NoSuchLot(lot.to_string()));
-        };
+        let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
+        let (home, index, slot) = tenant.find_slot(&lot, &request.wanted, request.dice)?;
         let limit = home.plan.terms.park_limit_per_user;
         if limit > 0 && self.held_by_parker.get(&request.parker).is_some_and(|held| *held >= limit) {
             return Err(Refusal::Limit(limit));
         }
-        home.take(index);
-        self.last_turn += 1;
-        let mut call = new_call(&home.plan, request, slot, CallId { parked_at: now, turn: self.last_turn });
+        let mut call = new_call(&home.plan, request, slot, Some(index), self.calls.next_id(now));
         if !reserve {
             call.start_waiting(now);
         }
@@ -105,31 +101,29 @@ impl Table {
         };
         self.end(call.id, outcome, now).filter(|_| !reserved)
     }
+}
 
+impl Tenant {
     /// The slot to use, following `overflow-lot` from one full lot to the next, each at most once.
-    pub(super) fn find_slot(&self, lot: LotId, wanted: &Wanted, dice: u64) -> Result<(LotId, u32, Slot), Refusal> {
-        let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
+    pub(super) fn find_slot(&self, lot: &LotId, wanted: &Wanted, dice: u64) -> Result<(&Lot, u32, Slot), Refusal> {
         if let Wanted::Slot(slot) = wanted {
-            let place = tenant.slots.get(slot);
-            match place.filter(|_| !tenant.held.contains_key(slot)) {
-                Some((name, index)) => {
-                    let lot = LotId { name: Arc::clone(name), domain: lot.domain };
-                    return Ok((lot, *index, slot.clone()));
-                }
-                None if place.is_none() => return Err(Refusal::NoSuchSlot(format!("{slot} in lot {lot}"))),
-                None => {
-                    let goes_on = |lot: &Lot| lot.plan.terms.slot_taken == SlotTaken::Next;
-                    if !tenant.lots.get(&lot.name).is_some_and(goes_on) {
-                        return Err(Refusal::Taken(slot.clone()));
-                    }
-                }
+            let home = self.slots.get(slot).and_then(|(name, index)| Some((self.lots.get(name)?, *index)));
+            let Some((home, index)) = home else {
+                return Err(Refusal::NoSuchSlot(format!("{slot} in lot {lot}")));
+            };
+            if home.held(index).is_none() {
+                return Ok((home, index, slot.clone()));
+            }
+            let goes_on = |lot: &Lot| lot.plan.terms.slot_taken == SlotTaken::Next;
+            if !self.lots.get(&lot.name).is_some_and(goes_on) {
+                return Err(Refusal::Taken(slot.clone()));
             }
         }
         let mut seen: Vec<&str> = Vec::new();
         let mut name: &str = &lot.name;
-        while let Some(here) = tenant.lots.get(name).filter(|_| !seen.contains(&name)) {
+        while let Some(here) = self.lots.get(name).filter(|_| !seen.contains(&name)) {
             if let Some((index, slot)) = here.choose(dice) {
-                return Ok((here.plan.id.clone(), index, slot));
+                return Ok((here, index, slot));
             }
             seen.push(name);
             match &here.plan.terms.overflow_lot {
@@ -137,12 +131,12 @@ impl Table {
                 None => break,
             }
         }
-        Err(Refusal::Full(lot))
+        Err(Refusal::Full(lot.clone()))
     }
 }
 
 /// A call for which a slot is kept until it arrives.
-pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, id: CallId) -> Call {
+pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index: Option<u32>, id: CallId) -> Call {
     let terms = request.amend.apply(&plan.terms);
     let label = match request.label.as_str() {
         "" => plan.labels.get(&slot).map_or("", String::as_str),
@@ -151,6 +145,7 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, id: Ca
     Call {
         id,
         state: State::Reserved,
+        index,
         label: label.into(),
         parked_at: id.parked_at,
         deadline: Some(id.parked_at.after(RESERVATION)),
