@@ -5,7 +5,7 @@ MODULE := target/release/libmod_callpark.so
 FREESWITCH_PREFIX ?= $(shell scripts/find-freeswitch)
 export FREESWITCH_PREFIX
 
-.PHONY: help build test lint rules fuzz sanitize abi live page soak chaos run bench install uninstall clean needs test-needs
+.PHONY: help build test lint rules sequences panics fuzz sanitize abi live page soak chaos run bench install uninstall clean needs test-needs
 
 help: ## this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -23,7 +23,13 @@ lint: needs
 
 rules: needs ## unit and property tests, simulated calls, panics on purpose; no FreeSWITCH
 	$(CARGO) test --workspace
-	PROPTEST_CASES=100000 $(CARGO) test --test rules no_sequence
+	$(MAKE) --jobs=2 --output-sync=target sequences panics
+
+# Beside each other: the first is one thread that only computes, the other waits for a compiler and for its own threads.
+sequences:
+	PROPTEST_CASES=100000 $(CARGO) test --workspace --test rules no_sequence # as built just before, with the features of all
+
+panics:
 	RUST_BACKTRACE=0 $(CARGO) test --profile planted --features planted --test panics
 
 fuzz: test-needs ## random text against every parser, for SECONDS (60) each, and bugs on purpose that it must find
@@ -36,7 +42,7 @@ abi: needs ## our headers against those of every installed FreeSWITCH
 	scripts/prove-abi
 
 live: test-needs build ## real calls on a real FreeSWITCH
-	@[ -z "$(FREESWITCH_PREFIX)" ] || $(CARGO) build --profile planted --features planted
+	@[ -z "$(FREESWITCH_PREFIX)" ] || $(CARGO) build --profile planted --features planted --lib --test panics # as `rules` does: alone, its libraries would be others
 	CALLPARK_MODULE=$(MODULE) scripts/test-live
 
 page: test-needs build ## the dashboard in a browser
