@@ -3,6 +3,7 @@ commands go through a socket that bears the user's number."""
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import wave
@@ -24,6 +25,13 @@ audio_rtp_port=-1
 [net]
 auto_net_state_mon=0
 """
+
+
+def _command_line(process):
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:  # it has just ended
+        return b""
 
 
 class Linphone:
@@ -51,6 +59,10 @@ class Linphone:
                              timeout=20, check=False)
         return ran.stdout
 
+    def _processes(self):
+        """Those that were given its folder."""
+        return [int(process.name) for process in Path("/proc").glob("[0-9]*") if str(self.dir).encode() in _command_line(process)]
+
     def registered(self):
         return self._shell("status", "register")
 
@@ -66,4 +78,8 @@ class Linphone:
 
     def close(self):
         self._shell("exit")
+        # It does not always do so.
+        if not wait_for(lambda: not self._processes(), 3, 0.2):
+            for process in self._processes():
+                os.kill(process, signal.SIGKILL)
         shutil.rmtree(self.dir, ignore_errors=True)
