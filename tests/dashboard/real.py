@@ -1,7 +1,6 @@
 """The dashboard as it is: the module in a FreeSWITCH of its own, with calls that have no phone behind them."""
 
 import os
-import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -34,7 +33,7 @@ class Real:
     token, view_token = "view-and-act-0123456789", "view-only-0123456789"
 
     def __init__(self):
-        self.port = free_port(socket.SOCK_STREAM)
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
         self.tokens = self.switch.dir / "tokens"

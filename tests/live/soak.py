@@ -141,7 +141,7 @@ class Soak:
         self.parked, self.rate, self.fill_rate = parked, rate, fill
         self.switch = Switch(module, prefix)
         self.switch.lamps_outside = False
-        self.http = free_port(socket.SOCK_STREAM)
+        self.http = free_port()
         self.switch.configure(LOT, f'<param name="http-listen" value="127.0.0.1:{self.http}"/>', extensions=RECEPTION)
         self.made, self.left_early, self.busy = [], set(), {}
         self.recent = deque(maxlen=500)

@@ -1,6 +1,5 @@
 """A private FreeSWITCH on loopback, with the module in it, and a line to its event socket."""
 
-import contextlib
 import itertools
 import json
 import os
@@ -43,19 +42,34 @@ def module_dir(prefix):
     raise FileNotFoundError(f"no FreeSWITCH modules under {prefix}")
 
 
-def free_port(kind=socket.SOCK_DGRAM):
-    """One that nobody uses; below those that the system gives to anybody, who could be given it before it is used."""
+# Which of three runs beside each other this is.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 3
+_given = set()
+
+
+def free_port():
+    """One that nobody uses by UDP or TCP, given once; below those that the system gives to anybody, and apart from those of the
+    runs beside this one, who could be given it before it is used."""
     while True:
-        port = 5100 + secrets.randbelow(6900)
-        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        port = 5100 + WORKER * 2300 + secrets.randbelow(2300)
+        if port not in _given and all(_is_free(port, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+            _given.add(port)
             return port
+
+
+def _is_free(port, kind):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 # Media ports, below those that the system gives to anybody (our own phones among them): for two instances that have calls at a
 # time, apart from those of two more runs beside this one.
 RTP_PORTS = 3300
-FIRST_RTP = 12000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 3 * 2 * RTP_PORTS
+FIRST_RTP = 12000 + WORKER * 2 * RTP_PORTS
 _made = itertools.count()
 
 SHIPPED_PHRASES = ROOT / "conf/lang/en/callpark.xml"
@@ -68,7 +82,7 @@ class Switch:
     def __init__(self, module, prefix):
         self.prefix, self.module = prefix, Path(module)
         self.dir = Path(tempfile.mkdtemp(prefix="callpark-live."))
-        self.sip_port, self.outside_port, self.esl_port = free_port(), free_port(), free_port(socket.SOCK_STREAM)
+        self.sip_port, self.outside_port, self.esl_port = free_port(), free_port(), free_port()
         for name in ("mod", "conf", "log", "run", "db", "storage", "temp", "sounds", "recordings"):
             (self.dir / name).mkdir()
         for name in [*MODULES, *LATER]:

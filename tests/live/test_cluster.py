@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -43,7 +42,7 @@ class Node(Switch):
         super().__init__(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
         self.name = str(self.outside_port)
         self.core_dsn = database.dsn if core else ""
-        self.http = free_port(socket.SOCK_STREAM)
+        self.http = free_port()
         self.configure(LOT.replace("@LIMIT@", str(limit)), f"""
           <param name="db-dsn" value="{database.dsn}"/><param name="cluster" value="true"/>
           <param name="node-name" value="{self.name}"/><param name="recover-window" value="{WINDOW}"/>

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sqlite3
 import statistics
 import subprocess
@@ -195,7 +194,7 @@ class Postgres:
 
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="callpark-pg."))
-        self.port = free_port(socket.SOCK_STREAM)
+        self.port = free_port()
         shutil.chown(self.dir, "postgres", "postgres")
         self._as("initdb", "-D", self.dir / "data", "-A", "trust", "-U", "postgres")
         self.start()

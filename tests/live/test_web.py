@@ -49,7 +49,7 @@ class Site:
 
 @pytest.fixture
 def site(switch):
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     tokens = switch.dir / "tokens"
     hashed = hashlib.sha256(LOOK.encode()).hexdigest()
     tokens.write_text(f"# desks\n{ALL} view,act *\nsha256:{hashed} view *\n{OTHER} view,act other.test\n{ACT} act *\n")
@@ -250,7 +250,7 @@ def answers(site):
     ("127.0.0.1:{port}", 0o644, f"{ALL} view *", "make it 0600"), ("127.0.0.1:{port}", 0o600, "short view *", "line 1: a token of fewer"),
     ("0.0.0.0:{port}", 0o600, "", "outside this machine it needs tokens")])
 def test_it_does_not_start_unsafe(switch, listen_at, mode, text, why):
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     tokens = switch.dir / "bad-tokens"
     tokens.write_text(text)
     tokens.chmod(mode)

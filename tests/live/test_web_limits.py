@@ -83,7 +83,7 @@ def test_bodies_and_headers_have_a_limit(site):  # noqa: F811
 
 
 def test_a_port_alone_is_on_loopback(switch):
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     assert switch.reload(LOTS, f'<param name="http-listen" value="{port}"/>').startswith("+OK")
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     line.request("GET", "/healthz")
