@@ -79,6 +79,7 @@ pub(super) fn attend() {
 }
 
 /// Drops the copy of a leg that came back, and is gone before the core's new note of it was seen: it is to be recovered no more.
+/// Who went on to a fallback or a transfer is still waiting for somebody: their copy goes with the core's new note.
 pub(super) fn saw(notice: &Notice<'_>) {
     let What::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = notice.what else { return };
     let copies = *COPIES.lock();
