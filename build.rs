@@ -1,17 +1,16 @@
 #[path = "build/host_headers.rs"]
 mod host_headers;
 
-use std::fs;
 use std::path::Path;
+use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    let headers = host_headers::generate(Path::new(env!("CARGO_MANIFEST_DIR")));
+    // Asked when it runs: a checkout may have been moved since this script was compiled.
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let headers = host_headers::generate(Path::new(&root));
     // The scenarios load the module into themselves: it finds the simulated host's functions there.
-    println!(
-        "cargo::rustc-link-arg-tests=-Wl,--dynamic-list={}/tests/simulator/exported.list",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    println!("cargo::rustc-link-arg-tests=-Wl,--dynamic-list={root}/tests/simulator/exported.list");
     println!("cargo::rustc-env=CALLPARK_HEADERS={headers}");
     println!("cargo::rustc-env=CALLPARK_REVISION={}", git_revision());
 }
