@@ -40,21 +40,39 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="no FreeSWITCH"))
 
 
+_failed = []
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    made = yield
+    if made.get_result().failed:
+        _failed.append(item.nodeid)
+
+
+@pytest.fixture(scope="session")
+def failures():
+    """How many tries have failed so far; pytest's own count leaves out those that are tried again."""
+    return lambda: len(_failed)
+
+
 def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_line(f"{report.nodeid} at its first try: {report.longreprtext.strip()[-2000:]}")
     skipped = len(terminalreporter.stats.get("skipped", []))
     if find_prefix() is None:
         terminalreporter.write_line(f"skipped: no FreeSWITCH ({skipped} live tests)")
 
 
 @pytest.fixture(scope="session")
-def freeswitch(request):
+def freeswitch(failures):
     module = os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so")
     switch = Switch(module, find_prefix())
     switch.configure(LOTS)
     try:
         yield switch.start()
     finally:
-        switch.keep = request.session.testsfailed > 0
+        switch.keep = failures() > 0
         switch.stop()
 
 

@@ -57,9 +57,9 @@ def sql(database, query):
 
 
 @pytest.fixture
-def cluster(postgres, request):  # noqa: F811
+def cluster(postgres, failures):  # noqa: F811
     """Starts nodes; they are stopped afterwards."""
-    started, failed = [], request.session.testsfailed
+    started, failed = [], failures()
 
     def start(count=2, prepare=lambda node: None, **more):
         nodes = [Node(postgres, **more) for _ in range(count)]
@@ -72,7 +72,7 @@ def cluster(postgres, request):  # noqa: F811
     start.database = postgres
     yield start
     for node in started:
-        node.keep = request.session.testsfailed > failed
+        node.keep = failures() > failed
         node.stop()
 
 

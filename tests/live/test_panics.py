@@ -65,19 +65,19 @@ class Buggy:
 
 
 @pytest.fixture(scope="module")
-def buggy(request):
+def buggy(failures):
     assert PLANTED.exists(), f"no {PLANTED}: cargo build --profile planted --features planted"
     switch, http = Switch(PLANTED, find_prefix()), free_port()
     tokens = switch.dir / "tokens"
     tokens.write_text(f"{TOKEN} view,act *\n")
     tokens.chmod(0o600)
     switch.configure(PATIENT, f'<param name="http-listen" value="127.0.0.1:{http}"/><param name="http-token-file" value="{tokens}"/>')
-    failed = request.session.testsfailed
+    failed = failures()
     try:
         yield Buggy(switch.start(), http, tokens)
         assert switch.process.poll() is None, "FreeSWITCH lives"
     finally:
-        switch.keep = request.session.testsfailed > failed
+        switch.keep = failures() > failed
         switch.stop()
 
 

@@ -32,14 +32,14 @@ TIMED = f"""
 
 
 @pytest.fixture
-def mortal(request):
+def mortal(failures):
     """A FreeSWITCH of the test's own, to be killed."""
-    switch, failed = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix()), request.session.testsfailed
+    switch, failed = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix()), failures()
     switch.configure(TIMED, SETTINGS, extensions=QUICK)
     try:
         yield switch.start()
     finally:
-        switch.keep = request.session.testsfailed > failed
+        switch.keep = failures() > failed
         switch.stop()
 
 
