@@ -10,9 +10,8 @@ mod entry;
 mod nodes;
 mod notes;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -29,13 +28,16 @@ pub(crate) use entry::read as read_row;
 
 /// For how long a caller waits for the database before this node decides alone.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// For how long loading waits to learn which slots are to be kept, and shutdown for the last entries.
+/// For how long loading waits to learn which slots are to be kept, shutdown for the last entries, and who dials for a call of another
+/// node: mod_pgsql looks once a second whether its server is back.
 const LONG: Duration = Duration::from_secs(3);
 /// For how long a change may wait for others: a transaction of SQLite is files made and removed, and costs the same for one
 /// as for many.
 const GATHER: Duration = Duration::from_millis(50);
 /// Between one try and the next while the database is away.
 const RETRY: Duration = Duration::from_secs(2);
+/// How often it is tried for somebody who waits.
+const TRIES: u32 = 12;
 
 static OPEN: RwLock<Option<Arc<Register>>> = RwLock::new(None);
 
@@ -52,13 +54,13 @@ struct Register {
     away: AtomicBool,
     next_try: Mutex<Moment>,
     clerk: Mutex<Clerk>,
+    notes_kept: OnceLock<()>,
     working: AtomicBool,
     worker: Mutex<Option<Worker>>,
 }
 
-/// Load. Comes back when the slots of a run that died are kept, or the database takes too long to say.
+/// Load. Comes back when the slots of a run that died are kept, and the core's notes of its legs; or a database takes too long.
 pub(crate) fn begin() {
-    notes::keep();
     let register = Arc::new(Register::default());
     *OPEN.write() = Some(Arc::clone(&register));
     register.wake();
@@ -113,6 +115,7 @@ impl Register {
 
     fn work(&self) {
         let idle = Idle(&self.working);
+        self.notes_kept.get_or_init(notes::keep);
         let mut clerk = self.clerk.lock();
         loop {
             // Where nobody waits for an answer, what comes within a moment is written together.
@@ -189,14 +192,22 @@ impl Register {
         }
     }
 
-    fn order<T>(self: &Arc<Self>, order: impl FnOnce(mpsc::SyncSender<T>) -> Order) -> Option<T> {
-        if self.away.load(Ordering::Relaxed) {
-            return None;
+    /// Has something done that somebody waits for. A database that was away is tried at once, and not only when its turn has come; and
+    /// again, since one that comes back refuses what it is first asked over an old connection.
+    fn order<T>(self: &Arc<Self>, order: impl Fn(mpsc::SyncSender<T>) -> Order) -> Option<T> {
+        let until = Instant::now() + LONG;
+        for _ in 0..TRIES {
+            let (done, answer) = mpsc::sync_channel(1);
+            self.desk.lock().orders.push_back(order(done));
+            *self.next_try.lock() = Moment::default();
+            self.wake();
+            match answer.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(answer) => return Some(answer),
+                Err(mpsc::RecvTimeoutError::Timeout) => return None,
+                Err(mpsc::RecvTimeoutError::Disconnected) => std::thread::sleep(LONG / TRIES),
+            }
         }
-        let (done, answer) = mpsc::sync_channel(1);
-        self.desk.lock().orders.push_back(order(done));
-        self.wake();
-        answer.recv_timeout(PATIENCE).ok()
+        None
     }
 }
 
@@ -246,7 +257,7 @@ impl Registrar for Shared {
     }
 
     fn issue(&self, ticket: &str, node: &str, bearer: Bearer) -> bool {
-        let order = |done| Order::Issue { ticket: ticket.into(), node: node.into(), bearer, done };
+        let order = |done| Order::Issue { ticket: ticket.into(), node: node.into(), bearer: bearer.clone(), done };
         open().and_then(|register| register.order(order)).unwrap_or(false)
     }
 

@@ -122,6 +122,23 @@ def test_a_call_is_taken_on_the_other_node(cluster, phones_of):
     assert taker.wait_over()
 
 
+def test_a_database_that_has_just_come_back_is_asked_at_once(cluster, phones_of):
+    """By who wants a caller of the other node; else it would be tried in two seconds, and refuse its first visitor."""
+    first, second = cluster()
+    here, there = phones_of(first), phones_of(second)
+    for slot in ("703", "704", "705"):
+        caller, _ = park_by_transfer(here, first, slot, caller_says=600)
+        assert wait_for(lambda: slots(second) == [slot], 5)
+        cluster.database.kill()
+        tried = second.log().count("reconnection failed")
+        assert wait_for(lambda: second.log().count("reconnection failed") > tried, 8)
+        cluster.database.start()
+        taker = there("1002", says=900).call(slot)
+        assert caller.audio.hears(900) and taker.audio.hears(600)
+        caller.hang_up()
+        assert taker.wait_over() and wait_for(lambda: not slots(second), 8)
+
+
 def test_nobody_else_gets_in_by_that_door(cluster, phones_of):
     first, _ = cluster()
     caller, _ = park_by_transfer(phones_of(first), first, "703")
