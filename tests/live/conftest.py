@@ -28,13 +28,17 @@ EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-lis
 
 # They load the processor, or hear every packet of a minute: never beside one another.
 LOUD = {"test_chaos", "test_load", "test_music", "test_soak"}
+LONG = [*sorted(LOUD), "test_cluster", "test_recover", "test_ringback", "test_records", "test_command"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    # A few files at a time, each with a FreeSWITCH of its own.
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("loud" if item.path.stem in LOUD else item.path.stem))
+    # A few files at a time, each with a FreeSWITCH of its own; those that take longest first. One is two: each of its tests has its own
+    # in any case.
+    for n, item in enumerate(items):
+        group = "loud" if item.path.stem in LOUD else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(f"{group}-{n % 2}" if group == "test_cluster" else group))
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if find_prefix() is None:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="no FreeSWITCH"))

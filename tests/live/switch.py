@@ -42,8 +42,8 @@ def module_dir(prefix):
     raise FileNotFoundError(f"no FreeSWITCH modules under {prefix}")
 
 
-# Which of three runs beside each other this is.
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 3
+# Which of four runs beside each other this is.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
 _given = set()
 
 
@@ -51,7 +51,7 @@ def free_port():
     """One that nobody uses by UDP or TCP, given once; below those that the system gives to anybody, and apart from those of the
     runs beside this one, who could be given it before it is used."""
     while True:
-        port = 5100 + WORKER * 2300 + secrets.randbelow(2300)
+        port = 5100 + WORKER * 1400 + secrets.randbelow(1400)
         if port not in _given and all(_is_free(port, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
             _given.add(port)
             return port
@@ -67,9 +67,9 @@ def _is_free(port, kind):
 
 
 # Media ports, below those that the system gives to anybody (our own phones among them): for two instances that have calls at a
-# time, apart from those of two more runs beside this one.
-RTP_PORTS = 3300
-FIRST_RTP = 12000 + WORKER * 2 * RTP_PORTS
+# time, apart from those of three more runs beside this one.
+RTP_PORTS = 2700
+FIRST_RTP = 10800 + WORKER * 2 * RTP_PORTS
 _made = itertools.count()
 
 SHIPPED_PHRASES = ROOT / "conf/lang/en/callpark.xml"
