@@ -13,7 +13,9 @@ help: ## this
 build: needs ## the module: target/release/libmod_callpark.so
 	$(CARGO) build --release
 
-test: test-needs lint rules fuzz sanitize abi live page ## everything, on what is installed here
+test: test-needs lint rules ## everything, on what is installed here
+	$(MAKE) --jobs=2 --output-sync=target fuzz build # the module is built while the minutes of the fuzz targets pass
+	$(MAKE) sanitize abi live page
 
 lint: needs
 	$(CARGO) fmt --check
@@ -29,8 +31,9 @@ rules: needs ## unit and property tests, simulated calls, panics on purpose; no 
 sequences:
 	PROPTEST_CASES=100000 $(CARGO) test --workspace --test rules no_sequence # as built just before, with the features of all
 
-panics:
-	RUST_BACKTRACE=0 $(CARGO) test --profile planted --features planted --test panics
+panics: # each says where it was, thousands of times; that is for when it failed
+	@mkdir -p target
+	RUST_BACKTRACE=0 $(CARGO) test --profile planted --features planted --test panics 2>target/panics.log || { tail -n 60 target/panics.log; exit 1; }
 
 fuzz: test-needs ## random text against every parser, for SECONDS (60) each, and bugs on purpose that it must find
 	scripts/fuzz $(or $(SECONDS),60)
