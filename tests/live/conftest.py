@@ -27,8 +27,8 @@ EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-lis
 
 
 # They load the processor, or hear every packet of a minute: never beside one another.
-LOUD = {"test_chaos", "test_load", "test_music", "test_soak"}
-LONG = [*sorted(LOUD), "test_cluster", "test_recover", "test_ringback", "test_records", "test_command"]
+LOUD = {"test_chaos", "test_command", "test_load", "test_music", "test_soak"}
+LONG = [*sorted(LOUD), "test_cluster", "test_recover", "test_ringback", "test_records"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
