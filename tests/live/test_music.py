@@ -18,7 +18,7 @@ TONE = f"tone_stream://%(1000,0,{MUSIC});loops=-1"
 MINUTE = 60
 # Packets of 3,000 in a minute. What its thread is late by, mod_local_stream leaves out (`timer_next` in switch_time.c): who reads as fast as
 # time passes gets silence for it, and then what comes next. On a machine with nothing else to do, none.
-SILENT = 150
+SILENT = 60
 STREAM = """
 <configuration name="local_stream.conf"><directory name="notes" path="@FOLDER@">
   <param name="rate" value="8000"/><param name="channels" value="1"/><param name="interval" value="20"/><param name="timer-name" value="soft"/>
