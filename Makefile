@@ -14,7 +14,7 @@ build: needs ## the module: target/release/libmod_callpark.so
 	$(CARGO) build --release
 
 test: test-needs lint rules ## everything, on what is installed here
-	$(MAKE) --jobs=2 --output-sync=target fuzz build # the module is built while the minutes of the fuzz targets pass
+	$(MAKE) --jobs=2 --output-sync=target fuzz build SECONDS=30 # the module is built while the minutes of the fuzz targets pass
 	$(MAKE) sanitize abi live page
 
 lint: needs

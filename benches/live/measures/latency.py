@@ -5,6 +5,8 @@ The slot is taken when the module says so; the event's own time counts, by a clo
 looked for in every packet: the caller says one tone and the retriever another, and until both are at the other's end it is not a
 conversation."""
 
+import math
+import statistics
 import time
 
 from audio import _DECODED, strength
@@ -29,7 +31,7 @@ def take(bench, way, count):
         try:
             for n in range(settings.takes):
                 try:
-                    park, talk = _once(way, watcher, *phones, FRAME * n / settings.takes)
+                    park, talk = _once(way, watcher, *phones, FRAME * (n + 0.5) / settings.takes)
                 except (Failed, TimeoutError, _Missed) as why:
                     bench.remark(f"{way.name}, {count} parked: {why!r}")
                     continue
@@ -53,18 +55,18 @@ class _Missed(Exception):
 
 
 def _once(way, watcher, caller_phone, taker_phone, desk, phase):
-    """A caller reaches a desk, is transferred into a slot, and is taken out of it; how long each took, in seconds. `phase`: how much
-    later than usual the transfer is; a bridge looks up once in a packet's time."""
+    """A caller reaches a desk, is transferred into a slot, and is taken out of it; how long each took, in seconds. `phase`: how long after
+    a packet each begins."""
     caller = caller_phone.call(f"desk-{desk.port}")
     transferring, taker = desk.wait_call(), None
     try:
-        time.sleep(0.4 + phase)
+        _wait(0.4, caller, phase)
         before, began = len(watcher.told), time.time()
         transferring.refer(way.number("music"))
         parked = watcher.next_parked(before)
         if parked is None:
             raise _Missed("no slot was taken")
-        time.sleep(0.4)
+        _wait(0.4, caller, phase)
         invited = time.monotonic()
         taker = taker_phone.call(way.number_to_take(parked.slot))
         ends = ((caller, TAKER), (taker, CALLER))
@@ -76,6 +78,17 @@ def _once(way, watcher, caller_phone, taker_phone, desk, phase):
             if call:
                 call.hang_up()
         time.sleep(0.2)
+
+
+def _wait(seconds, call, phase):
+    """All legs look up at the same moments, once in a packet's time, and most of what is measured is how long it is until then. So it is
+    waited for each part of that time alike, as the packets tell it, and neither module is the luckier."""
+    time.sleep(seconds)
+    last = list(call.audio.heard)[-25:]
+    at = last[-1][0]
+    until = at + statistics.median((packet - at + FRAME / 2) % FRAME - FRAME / 2 for packet, _ in last) + phase
+    until += math.ceil((time.monotonic() - until) / FRAME) * FRAME
+    time.sleep(max(0, until - time.monotonic()))
 
 
 def _heard(call, tone, since):
