@@ -85,6 +85,8 @@ def _wait(seconds, call, phase):
     waited for each part of that time alike, as the packets tell it, and neither module is the luckier."""
     time.sleep(seconds)
     last = list(call.audio.heard)[-25:]
+    if not last:  # where the machine is so busy that none came yet, any moment is as good
+        return
     at = last[-1][0]
     until = at + statistics.median((packet - at + FRAME / 2) % FRAME - FRAME / 2 for packet, _ in last) + phase
     until += math.ceil((time.monotonic() - until) / FRAME) * FRAME
