@@ -103,22 +103,23 @@ impl Attendant {
     /// Connects a leg with a call on another node: that node is called, with a ticket that it will know.
     pub(super) fn retrieve_afar(&self, leg: &Leg<'_>, call: &Call, node: &str, retriever: &Retriever) -> Verdict {
         let gone = || Verdict::Refused(Refusal::Gone(call.facts.slot.clone()));
+        let out_of_reach = || Verdict::Refused(Refusal::Elsewhere(call.facts.slot.clone(), node.into()));
         let dial = self.settings().cluster_dial;
         if dial.is_empty() {
             log::error!(
                 "the call in slot {} waits on {node}, and cluster-dial does not say how to get there",
                 call.facts.slot
             );
-            return gone();
+            return out_of_reach();
         }
-        let Some(ticket) = ticket() else { return gone() };
+        let Some(ticket) = ticket() else { return out_of_reach() };
         let bearer = Bearer { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.registrar.issue(&ticket, node, bearer) {
             log::error!(
                 "the call in slot {} waits on {node}, and the register of slots does not answer",
                 call.facts.slot
             );
-            return gone();
+            return out_of_reach();
         }
         let to = filled_in(&dial, |name| match name {
             "node" => Some(node.to_owned()),
