@@ -139,6 +139,23 @@ def test_a_database_that_has_just_come_back_is_asked_at_once(cluster, phones_of)
         assert taker.wait_over() and wait_for(lambda: not slots(second), 8)
 
 
+def test_who_cannot_be_brought_to_the_other_node_is_not_told_that_another_takes_the_call(cluster, phones_of):
+    first, second = cluster()
+    here, there = phones_of(first), phones_of(second)
+    caller, _ = park_by_transfer(here, first, "703", caller_says=600)
+    assert wait_for(lambda: slots(second) == ["703"], 5)
+    cluster.database.kill()
+    with pytest.raises(Failed):
+        there("1002", says=900).call("703")
+    assert f": the call in slot 703 waits on node {first.name}" in second.log()
+    assert caller.audio.hears(MUSIC)
+    cluster.database.start()
+    taker = there("1003", says=900).call("703")
+    assert caller.audio.hears(900) and taker.audio.hears(600)
+    caller.hang_up()
+    assert taker.wait_over()
+
+
 def test_nobody_else_gets_in_by_that_door(cluster, phones_of):
     first, _ = cluster()
     caller, _ = park_by_transfer(phones_of(first), first, "703")
