@@ -6,10 +6,12 @@ callers send no sound of their own, or it would be the sound that is measured. H
 besides; so the processor time of FreeSWITCH for each is told too, with all that is left to do when the last has gone.
 """
 
+import contextlib
 import time
 
 import sipp
 from results import Row
+from switch import wait_for
 from watcher import Watcher
 
 OFFERED = range(60, 241, 20)  # calls a second
@@ -39,26 +41,25 @@ def take(bench, way, _):
 
 def _rate(bench, place, way, offered):
     """Parks a second, and milliseconds of processor time that each takes of FreeSWITCH."""
-    switch, watcher = place.switch, Watcher(place.switch, way)
-    before = switch.cpu_seconds()
-    phones = sipp.phones(switch, f"rate-{time.monotonic_ns()}", way.number("music"), {0.5: 1}, offered, at_once=AT_ONCE)
-    try:
-        time.sleep(bench.settings.settle)
-        began = time.time()
-        time.sleep(bench.settings.window)
-        ended = time.time()
-        if phones.process.poll() is not None:
-            bench.remark(f"{way.name}, {offered} a second: SIPp ended ({phones.process.poll()})")
-        phones.stop()
-        phones.end(5)
-        while _busy(switch):
-            pass
+    switch = place.switch
+    with contextlib.closing(Watcher(switch, way)) as watcher:
+        before = switch.cpu_seconds()
+        phones = sipp.phones(switch, f"rate-{time.monotonic_ns()}", way.number("music"), {0.5: 1}, offered, at_once=AT_ONCE)
+        try:
+            time.sleep(bench.settings.settle)
+            began = time.time()
+            time.sleep(bench.settings.window)
+            ended = time.time()
+            if phones.process.poll() is not None:
+                bench.remark(f"{way.name}, {offered} a second: SIPp ended ({phones.process.poll()})")
+        finally:
+            phones.stop()
+            phones.end(5)
+            place.clear()
+        if not wait_for(lambda: not _busy(switch), 60, 0):
+            bench.remark(f"{way.name}, {offered} a second: FreeSWITCH is still busy a minute later")
+        used = switch.cpu_seconds() - before
         parks = [told.at for told in watcher.parked()]
-    finally:
-        place.clear()
-        watcher.close()
-        phones.end(5)
-    used = switch.cpu_seconds() - before
     return sum(began <= at < ended for at in parks) / (ended - began), 1000 * used / max(1, len(parks))
 
 
