@@ -5,7 +5,7 @@ MODULE := target/release/libmod_callpark.so
 FREESWITCH_PREFIX ?= $(shell scripts/find-freeswitch)
 export FREESWITCH_PREFIX
 
-.PHONY: help build test lint rules sequences panics fuzz sanitize abi live page soak chaos run bench install uninstall clean needs test-needs
+.PHONY: help build test lint rules examples sequences panics fuzz sanitize abi live page soak chaos run bench install uninstall clean needs test-needs
 
 help: ## this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -13,9 +13,12 @@ help: ## this
 build: needs ## the module: target/release/libmod_callpark.so
 	$(CARGO) build --release
 
-test: test-needs lint rules ## everything, on what is installed here
-	$(MAKE) --jobs=2 --output-sync=target fuzz build SECONDS=30 # the module is built while the minutes of the fuzz targets pass
-	$(MAKE) sanitize abi live page
+# What computes on one processor, or waits for the clock, is done beside something else.
+test: test-needs lint examples ## everything, on what is installed here
+	$(MAKE) --jobs=2 --output-sync=target sequences panics fuzz build SECONDS=30
+	$(MAKE) abi
+	$(MAKE) --jobs=2 live sanitize
+	$(MAKE) page
 
 lint: needs
 	$(CARGO) fmt --check
@@ -23,13 +26,16 @@ lint: needs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 
-rules: needs ## unit and property tests, simulated calls, panics on purpose; no FreeSWITCH
-	$(CARGO) test --workspace
+rules: examples ## unit and property tests, simulated calls, panics on purpose; no FreeSWITCH
 	$(MAKE) --jobs=2 --output-sync=target sequences panics
 
-# Beside each other: the first is one thread that only computes, the other waits for a compiler and for its own threads.
+TESTED := --workspace --exclude benches # in which there is no test
+
+examples: needs
+	$(CARGO) test $(TESTED)
+
 sequences:
-	PROPTEST_CASES=100000 $(CARGO) test --workspace --test rules no_sequence # as built just before, with the features of all
+	PROPTEST_CASES=100000 $(CARGO) test $(TESTED) --test rules no_sequence # as built for the examples
 
 panics: # each says where it was, thousands of times; that is for when it failed
 	@mkdir -p target
@@ -39,7 +45,7 @@ fuzz: test-needs ## random text against every parser, for SECONDS (60) each, and
 	scripts/fuzz $(or $(SECONDS),60)
 
 sanitize: test-needs ## the module under the address, leak and thread sanitizer, the rules under Miri, and bugs on purpose
-	scripts/sanitize
+	nice -n 19 scripts/sanitize # of the processors, what the live tests beside it leave
 
 abi: needs ## our headers against those of every installed FreeSWITCH
 	scripts/prove-abi

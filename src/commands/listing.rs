@@ -1,5 +1,7 @@
 //! Rows as a table for people, and as JSON, XML and CSV for programs, where every text arrives exactly as it was.
 
+use std::iter::repeat_n;
+
 use serde::Serialize;
 
 use super::Wrong;
@@ -112,10 +114,14 @@ fn table<R: Row>(rows: &[R]) -> String {
     lines.extend(rows.iter().map(|row| row.cells().iter().map(|cell| printable(cell)).collect()));
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..R::COLUMNS.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
+    let (mut text, mut padded) = (String::new(), String::new());
     for line in &lines {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
+        padded.clear();
+        for (cell, &width) in line.iter().zip(&widths) {
+            padded.push_str(cell);
+            padded.extend(repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
+        }
+        text.push_str(padded.trim_end());
         text.push('\n');
     }
     text
@@ -123,7 +129,11 @@ fn table<R: Row>(rows: &[R]) -> String {
 
 /// Control characters spelled out, so that a caller's name cannot write on the operator's terminal.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 /// Minutes and seconds, hours where there are any.

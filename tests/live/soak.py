@@ -346,7 +346,10 @@ class Soak:
         still = ledger.count()
         listed = wait_for(lambda: len(switch.calls()) == ledger.count(), 10)
         figures = {"left parked at the end": still}
-        began = time.monotonic()
+        began, there = time.monotonic(), self.legs()
+        switch.api("hupall")
+        wait_for(lambda: not there & self.legs(), 30, 0.1)
+        kept = there & self.legs()
         # Again and again: on a busy machine some who were called up before come only now.
         quiet = wait_for(lambda: switch.api("hupall") and switch.sessions() == 0 and switch.channels() == 0, 30, 0.1)
         figures["hupall to 0 channels s"] = round(time.monotonic() - began, 1)
@@ -356,6 +359,8 @@ class Soak:
         wrong = list(ledger.wrong)
         if not listed:
             wrong.append("callpark list and the events do not agree on who is parked")
+        if kept:
+            wrong.append(f"{len(kept)} legs are left 30 s after hupall: {sorted(kept)[:5]}")
         if not quiet:
             wrong.append(f"{switch.sessions()} sessions and {switch.channels()} channels are left after hupall: somebody keeps their lock")
         wrong += self.account(figures)
@@ -372,6 +377,9 @@ class Soak:
         if ended != 0:
             wrong.append(f"FreeSWITCH did not end by itself: status {ended}")
         return figures, wrong
+
+    def legs(self):
+        return {leg["uuid"] for leg in self.switch.legs()}
 
     def account(self, figures):
         """Every park has its one outcome, in all three books."""

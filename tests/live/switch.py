@@ -185,11 +185,13 @@ class Switch:
     def channels(self):
         return int(self.api("show channels count").split()[0])
 
+    def legs(self):
+        return json.loads(self.api("show channels as json")).get("rows", [])
+
     def leg(self, **wanted):
         """The UUID of the channel of which `show channels` says so (direction="inbound"): a moment after the channel comes."""
         def fits():
-            rows = json.loads(self.api("show channels as json")).get("rows", [])
-            return next((row["uuid"] for row in rows if all(row[name] == value for name, value in wanted.items())), None)
+            return next((row["uuid"] for row in self.legs() if all(row[name] == value for name, value in wanted.items())), None)
 
         found = wait_for(fits)
         assert found, f"no channel with {wanted} in:\n{self.api('show channels')}"
