@@ -48,7 +48,8 @@ def test_ringback_and_its_timeout(switch, phones):
                               ("callpark_ringback_timeout", "2"), ("callpark_fallback", "tone-1300"))
     ringing = chef.wait_call(5)
     began = time.monotonic()
-    assert ringing.wait_over(6) and 1 < time.monotonic() - began < 4, "rang for 2 s"
+    # The core counts whole seconds, so that the first of them may be short.
+    assert ringing.wait_over(6) and 0.8 < time.monotonic() - began < 4, "rang for 2 s"
     assert caller.audio.hears(1300, within=5)
     assert switch.events.of(row["uuid"]) == ["park", "ringback", "ringback-failed", "fallback"]
     caller.hang_up()
