@@ -119,7 +119,6 @@ const FUNCTIONS: &[&str] = &[
     "switch_core_get_variable_dup",
     "switch_log_printf",
     "switch_micro_time_now",
-    "switch_mono_micro_time_now",
     "switch_scheduler_add_task",
     "switch_scheduler_del_task_id",
 ];

@@ -754,7 +754,6 @@ char *switch_core_get_variable_dup(const char *varname);
 void switch_log_printf(switch_text_channel_t channel, const char *file, const char *func, int line,
 	const char *userdata, switch_log_level_t level, const char *fmt, ...);
 switch_time_t switch_micro_time_now(void);
-switch_time_t switch_mono_micro_time_now(void);
 uint32_t switch_scheduler_add_task(time_t task_runtime, switch_scheduler_func_t func, const char *desc,
 	const char *group, uint32_t cmd_id, void *cmd_arg, switch_scheduler_flag_t flags);
 uint32_t switch_scheduler_del_task_id(uint32_t task_id);

@@ -22,7 +22,7 @@ const FENCES: &[(&str, fn())] = &[
     ("callpark", a_command_says_so),
     ("completion", nothing_is_offered),
     ("event", the_event_passes_by),
-    ("scheduler task", the_ring_back_is_late),
+    ("tick", the_ring_back_is_late),
     ("due", what_is_due_comes_again),
     ("listener frame", the_music_goes_on),
     ("listener key", the_key_does_nothing),
@@ -232,7 +232,7 @@ fn the_event_passes_by() {
 fn the_ring_back_is_late() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "scheduler task");
+    plant_panic(&world, "tick");
     world.advance(seconds(35));
     assert!(is_parked(&world) && hears(&caller, "moh"));
     assert!(cleared(&world) > 30);
@@ -536,7 +536,7 @@ fn nobody_is_lost_whichever_step_of_retrieving_panics() {
 fn nobody_is_lost_whichever_step_of_ringing_back_panics() {
     at_each_step("ring back");
     at_each_step("due");
-    at_each_step("scheduler task");
+    at_each_step("tick");
 }
 
 #[test]

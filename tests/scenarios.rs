@@ -233,16 +233,24 @@ fn busy_rejecting_unregistered_and_silent_parkers_lead_on() {
 }
 
 #[test]
-fn a_clock_that_jumps_fires_nothing_and_keeps_everything() {
-    let world = office(RINGS);
-    let caller = parked(&world, Phone::Answers(seconds(1)));
-    world.advance(seconds(5));
-    world.set_wall_clock(world.wall_clock() + 86_400);
-    world.advance(seconds(5));
-    assert_eq!(actions(&world), ["park"], "a day ahead fires nothing");
-    world.advance(seconds(25));
-    assert_eq!(actions(&world), ["park", "ringback", "return"]);
-    close(world, &caller, &["return"], "clock");
+fn a_step_of_the_clock_fires_nothing_early_and_nothing_late() {
+    for step in [-86_400, -3600, -2, 2, 3600, 86_400] {
+        for moment in (0..1000).step_by(if thorough() { 100 } else { 500 }) {
+            let world = office(&format!(r#"{RINGS}<param name="fallback" value="900"/>"#));
+            let caller = parked(&world, Phone::Silent);
+            let what = format!("{step} s at {moment} ms");
+            world.advance(seconds(5) + millis(moment));
+            world.set_wall_clock(world.wall_clock() + step);
+            world.advance(seconds(23) - millis(moment));
+            assert_eq!(actions(&world), ["park"], "{what}: before it is due");
+            world.advance(seconds(3));
+            assert_eq!(actions(&world), ["park", "ringback"], "{what}");
+            world.set_wall_clock(world.wall_clock() - 2 * step);
+            world.advance(seconds(11));
+            assert_eq!(actions(&world), ["park", "ringback", "ringback-failed", "fallback"], "{what}");
+            close(world, &caller, &["fallback"], &what);
+        }
+    }
 }
 
 #[test]

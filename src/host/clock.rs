@@ -1,18 +1,17 @@
-//! The host's clocks.
+//! The clocks: the system's monotonic one, and the host's wall clock.
 
 use std::time::Duration;
 
 use crate::ffi;
 use crate::parking::Moment;
 
-/// The host's clock begins with the machine; a caller who was recovered may have been parked before that.
+/// The monotonic clock begins with the machine; a caller who was recovered may have been parked before that.
 const BEFORE: Duration = Duration::from_secs(366 * 86_400);
 
-/// Now, on the clock that never jumps: what waits are measured by.
+/// Now, on a clock that no step of the wall clock moves: what waits are measured by. It is asked of the system. The core's
+/// function for it answers with the wall clock where `switch.conf.xml` has `enable-monotonic-timing` set to false.
 pub(crate) fn now() -> Moment {
-    // SAFETY: takes nothing, reads a clock.
-    let micros = unsafe { ffi::switch_mono_micro_time_now() };
-    Moment(Duration::from_micros(u64::try_from(micros).unwrap_or(0)) + BEFORE)
+    Moment(read_clock(libc::CLOCK_MONOTONIC_RAW) + BEFORE)
 }
 
 /// The wall clock in milliseconds since 1970: for people and records.
@@ -23,9 +22,13 @@ pub(crate) fn epoch_ms() -> i64 {
 
 /// Processor time that this thread has used.
 pub(crate) fn cpu_time() -> Duration {
+    read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn read_clock(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is ours to write to; where there is no such clock it stays 0.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    unsafe { libc::clock_gettime(clock, &mut time) };
     let whole = |part| u64::try_from(part).unwrap_or(0);
     Duration::from_secs(whole(time.tv_sec)) + Duration::from_nanos(whole(time.tv_nsec))
 }

@@ -1,33 +1,60 @@
-//! The core's scheduler: one task of the module, about once a second.
+//! The module's tick: about once a second, whatever the wall clock does.
+//!
+//! A thread of the module's own counts by the monotonic clock. The core's scheduler is the second trigger, for a system that
+//! has no thread to give: its tasks are due at moments of the wall clock, so after a step back none runs for as long as the
+//! step, and one that steps back during its callback is never run again (`switch_scheduler_execute`).
 
-use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::sleep;
 use std::time::Duration;
+use std::{io, ptr};
 
-use super::clock::epoch_ms;
+use parking_lot::Mutex;
+
+use super::clock::{epoch_ms, now};
 use super::guard::fence;
+use super::worker::Worker;
 use crate::ffi;
+use crate::parking::Moment;
 
-/// What is done on every tick. It runs on the scheduler's own thread, which all modules share: it must not wait.
+/// From one tick to the next.
+const PERIOD: Duration = Duration::from_secs(1);
+/// A trigger that comes sooner than this after a tick does nothing: the other trigger was first.
+const MIN_PERIOD: Duration = Duration::from_millis(900);
+/// The thread looks so often whether the module is being unloaded.
+const UNLOAD_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What is done on every tick. It may run on the scheduler's own thread, which all modules share: it must not wait.
 pub(crate) trait OnTick {
     fn tick();
 }
 
-/// The task, until dropped.
-pub(crate) struct Ticker(u32);
+/// Both triggers, until dropped.
+pub(crate) struct Ticker {
+    task: u32,
+    unloading: Arc<AtomicBool>,
+    worker: Option<Worker>,
+}
 
-/// Callbacks in progress: deleting a task does not wait for one that runs (`switch_scheduler.c`).
+/// Callbacks of the scheduler in progress: deleting a task does not wait for one that runs (`switch_scheduler.c`).
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
+/// When the last tick began. Locked while one runs, so that there are never two at a time.
+static LAST_TICK: Mutex<Option<Moment>> = Mutex::new(None);
 
 impl Ticker {
     pub(crate) fn start<T: OnTick>() -> Ticker {
+        let unloading = Arc::new(AtomicBool::new(false));
+        let worker = start_thread::<T>(Arc::clone(&unloading))
+            .inspect_err(|error| log::error!("no thread for the timers, which now follow the wall clock: {error}"))
+            .ok();
         let (at, no_flags) = (next_second(), 0);
         // SAFETY: the names are static and copied; the callback is code of this module, which deletes the task and waits for
         // the callback before it goes. It is given nothing to hold.
-        let id = unsafe {
+        let task = unsafe {
             ffi::switch_scheduler_add_task(
                 at,
-                Some(on_tick::<T>),
+                Some(on_task::<T>),
                 c"callpark".as_ptr(),
                 c"callpark".as_ptr(),
                 0,
@@ -35,21 +62,51 @@ impl Ticker {
                 no_flags,
             )
         };
-        Ticker(id)
+        Ticker { task, unloading, worker }
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
+        self.unloading.store(true, Ordering::Release);
         // SAFETY: only numbers.
-        unsafe { ffi::switch_scheduler_del_task_id(self.0) };
+        unsafe { ffi::switch_scheduler_del_task_id(self.task) };
         // The scheduler may have picked the task and not yet be in the callback: give it a moment, then wait for it.
         loop {
-            std::thread::sleep(Duration::from_millis(20));
+            sleep(Duration::from_millis(20));
             if RUNNING.load(Ordering::Acquire) == 0 {
-                return;
+                break;
             }
         }
+        if let Some(worker) = self.worker.take() {
+            worker.join();
+        }
+    }
+}
+
+fn start_thread<T: OnTick>(unloading: Arc<AtomicBool>) -> io::Result<Worker> {
+    Worker::start("timers", move || {
+        let mut due = now().after(PERIOD);
+        while !unloading.load(Ordering::Acquire) {
+            let left = due.since(now());
+            if !left.is_zero() {
+                sleep(left.min(UNLOAD_CHECK_INTERVAL));
+                continue;
+            }
+            tick_once::<T>();
+            // A thread that was late, in a machine that was suspended for example, does not catch up.
+            due = due.after(PERIOD).max(now());
+        }
+    })
+}
+
+/// Ticks, unless there is or just was a tick.
+fn tick_once<T: OnTick>() {
+    let Some(mut last) = LAST_TICK.try_lock() else { return };
+    let now = now();
+    if last.is_none_or(|last| now.since(last) >= MIN_PERIOD) {
+        *last = Some(now);
+        fence("tick", (), T::tick);
     }
 }
 
@@ -58,9 +115,9 @@ fn next_second() -> i64 {
     epoch_ms() / 1000 + 1
 }
 
-unsafe extern "C" fn on_tick<T: OnTick>(task: *mut ffi::switch_scheduler_task_t) {
+unsafe extern "C" fn on_task<T: OnTick>(task: *mut ffi::switch_scheduler_task_t) {
     RUNNING.fetch_add(1, Ordering::AcqRel);
-    fence("scheduler task", (), T::tick);
+    tick_once::<T>();
     // SAFETY: the scheduler hands its task, which lives through the call; a later run time arms it again.
     if let Some(task) = unsafe { task.as_mut() } {
         task.runtime = next_second();

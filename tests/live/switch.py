@@ -98,6 +98,8 @@ class Switch:
         self.lamps_outside = True
         # Its own clock moves in steps of 20 ms, or with this of one.
         self.fine_clock = False
+        # It measures by the monotonic clock, or by the wall clock.
+        self.monotonic = True
 
     def configure(self, lots, settings="", phrases=None, extensions=""):
         """Writes the configuration; takes effect at start, or with `reload`. `lots` and `settings` are the insides of the
@@ -111,7 +113,7 @@ class Switch:
         modules = "".join(f'<load module="mod_{name}"/>' for name in [*postgres, *MODULES, "callpark"])
         core = f'<param name="core-db-dsn" value="{self.core_dsn}"/>' if self.core_dsn else ""
         for name, value in {
-            "MODULES": modules, "CORE": core, "MORE": self.more, "LAMPS_OUTSIDE": str(self.lamps_outside).lower(), "FINE_CLOCK": str(self.fine_clock).lower(),
+            "MODULES": modules, "CORE": core, "MORE": self.more, "LAMPS_OUTSIDE": str(self.lamps_outside).lower(), "FINE_CLOCK": str(self.fine_clock).lower(), "MONOTONIC": str(self.monotonic).lower(),
             "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
             "SETTINGS": settings, "LOTS": lots, "PHRASES": phrases, "EXTENSIONS": extensions,
             "RTP_FIRST": self.first_rtp, "RTP_LAST": self.first_rtp + RTP_PORTS - 2,

@@ -14,11 +14,6 @@ pub(crate) unsafe extern "C" fn switch_micro_time_now() -> ffi::switch_time_t {
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn switch_mono_micro_time_now() -> ffi::switch_time_t {
-    enter("switch_mono_micro_time_now").core.kernel.now() as ffi::switch_time_t
-}
-
-#[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_get_variable_dup(name: *const c_char) -> *mut c_char {
     let call = enter("switch_core_get_variable_dup");
     // SAFETY: a C string that lives through the call.

@@ -24,7 +24,7 @@ surface! {
     dialplan: switch_channel_get_caller_extension, switch_ivr_session_transfer;
     database: _switch_core_db_handle, switch_core_sql_exec, _switch_cache_db_get_db_handle_dsn, switch_cache_db_execute_sql, switch_cache_db_execute_sql_callback, switch_cache_db_get_type, switch_cache_db_release_db_handle;
     event: switch_event_add_header_string, switch_event_bind_removable, switch_event_create_subclass_detailed, switch_event_destroy, switch_event_get_header_idx, switch_event_fire_detailed, switch_event_free_subclass_detailed, switch_event_reserve_subclass_detailed, switch_event_unbind;
-    host: switch_core_get_switchname, switch_core_get_uuid, switch_core_get_variable_dup, switch_micro_time_now, switch_mono_micro_time_now;
+    host: switch_core_get_switchname, switch_core_get_uuid, switch_core_get_variable_dup, switch_micro_time_now;
     leg: switch_core_session_perform_locate, switch_core_session_rwunlock, switch_core_session_get_uuid, switch_core_session_get_channel, switch_core_session_findall, switch_core_recovery_track, switch_console_free_matches, switch_core_event_hook_add_receive_message, switch_core_event_hook_remove_receive_message, switch_channel_direction, switch_channel_event_set_data, switch_channel_get_caller_profile, switch_channel_get_cause, switch_channel_get_hold_music, switch_channel_get_partner_uuid_copy, switch_channel_get_running_state, switch_channel_get_state, switch_channel_get_variable_dup, switch_channel_perform_answer, switch_channel_perform_hangup, switch_channel_set_originatee_caller_profile, switch_channel_set_originator_caller_profile, switch_channel_set_profile_var, switch_channel_set_variable_var_check, switch_channel_step_caller_profile, switch_channel_test_flag, switch_channel_test_ready, switch_caller_profile_clone, switch_core_session_get_pool, switch_caller_profile_new, switch_ivr_media, switch_ivr_transfer_recordings;
     module: switch_loadable_module_create_module_interface, switch_loadable_module_create_interface, switch_loadable_module_get_application_interface, switch_loadable_module_get_dialplan_interface, switch_mutex_lock, switch_mutex_unlock, switch_thread_rwlock_unlock;
     originate: switch_ivr_originate;
@@ -42,4 +42,5 @@ pub(crate) fn keep() {
     std::hint::black_box(crate::api::switch_console_stream_write as *const () as usize);
     std::hint::black_box(crate::thread::own_create());
     std::hint::black_box(crate::thread::own_sleep());
+    std::hint::black_box(crate::thread::own_clock());
 }

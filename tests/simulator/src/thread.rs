@@ -2,7 +2,7 @@
 //!
 //! They have to be known before they first call the host, or time would pass them by. So the module's `pthread_create` is
 //! this one: the program's own symbols come before the C library's. So is its `clock_nanosleep`, or a moment's sleep would
-//! take real time, with everybody waiting, and no virtual one.
+//! take real time, with everybody waiting, and no virtual one; and its `clock_gettime`, of which one clock shows virtual time.
 
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, OnceLock};
@@ -25,6 +25,34 @@ pub(crate) fn own_create() -> usize {
 #[inline(never)]
 pub(crate) fn own_sleep() -> usize {
     clock_nanosleep as *const () as usize
+}
+
+/// As [`own_create`].
+#[inline(never)]
+pub(crate) fn own_clock() -> usize {
+    clock_gettime as *const () as usize
+}
+
+/// Of a simulated thread's clocks the raw monotonic one, by which the module measures waits, shows virtual time. All others
+/// are the system's: the standard library needs them to wait for other threads.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let Some(core) = (clock == libc::CLOCK_MONOTONIC_RAW).then(own_world).flatten() else {
+            // Past the C library, whose function has this one's name; it sets `errno` as that does.
+            return libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int;
+        };
+        if !core.kernel.is_at_large() {
+            core.kernel.enter(me(), "clock_gettime");
+        }
+        let now = core.kernel.now();
+        *time = libc::timespec { tv_sec: (now / 1_000_000) as i64, tv_nsec: (now % 1_000_000 * 1000) as i64 };
+    }
+    0
 }
 
 /// `std::thread::sleep` ends up here. A simulated thread sleeps in virtual time; any other, and one at large, really does.
