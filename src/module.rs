@@ -53,16 +53,20 @@ impl Lifecycle for Module {
             events::on_probe(),
             events::on_profile(),
             attendant::on_bridge(),
+            attendant::on_hangup(),
             host::on_tap(),
         ];
         let Some(told) = bindings.into_iter().collect() else {
-            log::error!("FreeSWITCH refused to tell of reloadxml, bridges, recordings and lamps; not loaded");
+            log::error!("FreeSWITCH refused to tell of reloadxml, bridges, hangups, recordings and lamps; not loaded");
             register::end();
             records::end();
             attendant::end();
             music::end();
             return Status::Failed;
         };
+        if let Some(attendant) = attendant::on_duty() {
+            attendant.note_conversations();
+        }
         events::light_all();
         events::warn_of_rival();
         web::apply();
@@ -74,10 +78,11 @@ impl Lifecycle for Module {
 
     fn shutdown() -> Status {
         REGISTERED.lock().take();
-        let ended = web::end() & register::end() & records::end();
+        web::end();
+        let written = register::end() & records::end();
         attendant::end();
         music::end();
-        if ended { Status::Done } else { Status::Stay }
+        if written { Status::Done } else { Status::Stay }
     }
 }
 

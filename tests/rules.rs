@@ -183,8 +183,92 @@ fn a_reservation_is_for_its_leg_and_lapses() {
     table.park(&request("c", Wanted::Auto), true, at(2)).unwrap();
     assert!(table.left("c", Left::HungUp, at(3)).is_none(), "a leg that never came has no outcome");
     table.park(&request("d", Wanted::Auto), true, at(3)).unwrap();
-    assert!(matches!(table.due(at(20)).as_slice(), [Due::Lapsed(call)] if &*call.facts.uuid == "d"));
+    assert!(table.due(at(5)).is_empty());
+    assert!(
+        matches!(table.due(at(6)).as_slice(), [Due::Fetch(call)] if &*call.facts.uuid == "d"),
+        "something took it elsewhere"
+    );
+    assert!(table.due(at(15)).is_empty());
+    assert!(
+        matches!(table.due(at(16)).as_slice(), [Due::Lapsed(ended)] if &*ended.call.facts.uuid == "d" && !ended.call.was_parked)
+    );
     table.check().unwrap();
+}
+
+#[test]
+fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
+    let mut table = table(Terms { park_timeout: Duration::from_secs(90), ..Terms::default() });
+    park(&mut table, "other");
+    table.park(&ParkRequest { parker: "".into(), ..request("dialler", Wanted::Auto) }, false, at(1)).unwrap();
+    table.set_label("dialler", "Mr Chen");
+    assert!(table.expect("dialler", at(5)));
+    assert!(table.claim(&place(DOMAIN), &Pick::Slot(slot("702")), "r").is_err(), "nobody is there at this moment");
+    let call = table.take_over("dialler", &request("caller", Wanted::Auto), at(6)).unwrap();
+    assert_eq!((call.facts.slot.as_str(), &*call.label, call.state), ("702", "Mr Chen", State::Parked));
+    assert_eq!(
+        (call.parked_at, call.deadline),
+        (at(1), Some(at(96))),
+        "it waits since then, and may wait as long from now on"
+    );
+    assert_eq!(call.facts.parker, request("caller", Wanted::Auto).parker, "of the dialler nothing was known");
+    assert!(table.left("dialler", Left::HungUp, at(7)).is_none() && !table.expect("dialler", at(7)));
+    assert_eq!(table.left("caller", Left::HungUp, at(8)).unwrap().outcome, Outcome::Abandoned);
+    table.check().unwrap();
+}
+
+#[test]
+fn a_parked_call_whose_next_leg_never_comes_has_an_outcome() {
+    let mut table = table(Terms::default());
+    park(&mut table, "a");
+    assert!(table.expect("a", at(5)));
+    assert!(table.due(at(14)).is_empty());
+    assert!(
+        matches!(table.due(at(15)).as_slice(), [Due::Lapsed(ended)] if ended.call.was_parked && ended.outcome == Outcome::Abandoned)
+    );
+    assert_eq!(table.call_count(), 0);
+}
+
+#[test]
+fn a_leg_takes_a_place_over_in_whatever_state_the_call_is() {
+    for state in 0..4 {
+        let mut table = table(Terms {
+            park_timeout: Duration::from_secs(1),
+            fallback: Destination::parse("9"),
+            ..Terms::default()
+        });
+        park(&mut table, "a");
+        match state {
+            0 => drop(table.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap()),
+            1 => drop(table.due(at(1))),
+            2 => assert!(
+                table.due(at(1)).len() == 1
+                    && table.ring_failed("a", 1, at(2)).is_some()
+                    && table.due(at(3)).len() == 1
+            ),
+            _ => {}
+        }
+        let call = table.take_over("a", &request("b", Wanted::Auto), at(9)).unwrap();
+        assert_eq!(
+            (call.facts.slot.as_str(), call.state, call.attempt, call.deadline),
+            ("701", State::Parked, 0, Some(at(10)))
+        );
+        assert!(table.connected("a", at(9)).is_none());
+        table.check().unwrap();
+    }
+}
+
+#[test]
+fn a_caller_on_the_way_to_the_fallback_who_never_gets_there_waits_on() {
+    let mut table = table(Terms {
+        park_timeout: Duration::from_secs(1),
+        ringback_attempts: 0,
+        fallback: Destination::parse("9"),
+        ..Terms::default()
+    });
+    park(&mut table, "a");
+    assert!(matches!(table.due(at(1)).as_slice(), [Due::Fallback(_)]));
+    assert!(table.due(at(31)).is_empty() && table.find_leg("a").unwrap().state == State::Parked);
+    assert!(matches!(table.due(at(61)).as_slice(), [Due::Fallback(_)]), "and it is tried again");
 }
 
 #[test]
@@ -318,7 +402,10 @@ fn a_consultation_that_is_given_up_frees_its_slot() {
     assert_eq!(table.call_count(), 0);
     table.keep(&request("again", Wanted::Auto), at(2)).unwrap();
     table.expect("again", at(3));
-    assert!(matches!(table.due(at(20)).as_slice(), [Due::Lapsed(_)]), "the caller never came");
+    assert!(
+        matches!(table.due(at(20)).as_slice(), [Due::Lapsed(ended)] if !ended.call.was_parked),
+        "the caller never came"
+    );
     // Whoever comes too late is parked all the same.
     assert_eq!(table.take_over("again", &request("late", Wanted::Auto), at(21)).unwrap().facts.slot.as_str(), "701");
     table.check().unwrap();
@@ -543,8 +630,9 @@ proptest! {
                 Step::Pass(seconds) => {
                     now = now.after(Duration::from_secs(seconds.into()));
                     for due in table.due(now) {
-                        if let Due::Lapsed(call) = due {
-                            prop_assert_eq!(waiting.remove(&*call.facts.uuid), Some(true));
+                        if let Due::Lapsed(ended) = due {
+                            let never_parked = waiting.remove(&*ended.call.facts.uuid);
+                            prop_assert_eq!(never_parked, Some(!ended.call.was_parked), "one outcome for each who was parked");
                         }
                     }
                     prop_assert!(table.due(now).is_empty(), "told once");
@@ -570,15 +658,15 @@ proptest! {
                         prop_assert!(waiting.insert(name(leg), true).is_none());
                     }
                 }
-                Step::Expect(leg) => table.expect(&name(leg), now),
+                Step::Expect(leg) => prop_assert_eq!(table.expect(&name(leg), now), waiting.contains_key(&name(leg))),
                 Step::TakeOver { kept_by, leg } => {
-                    let kept = table.find_leg(&name(kept_by)).filter(|call| matches!(call.state, State::Reserved | State::Expected));
+                    let held = table.find_leg(&name(kept_by)).filter(Call::is_here);
                     let order = request(&name(leg), Wanted::Auto);
-                    let taken = table.take_over(&name(kept_by), &order, now);
-                    if let Some(kept) = kept {
-                        waiting.remove(&*kept.facts.uuid);
-                    }
-                    if let Ok(call) = taken {
+                    if let Ok(call) = table.take_over(&name(kept_by), &order, now) {
+                        if let Some(held) = held {
+                            prop_assert!(waiting.remove(&*held.facts.uuid).is_some());
+                            prop_assert_eq!(&held.facts.slot, &call.facts.slot, "the same slot");
+                        }
                         prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
                     }
                 }

@@ -17,7 +17,7 @@ impl Application for Park {
     fn run(leg: Leg<'_>, data: &str) {
         serve(leg, |attendant, leg| match words::park_order(data) {
             Ok(order) => attendant.park(leg, &order),
-            Err(why) => attendant.invalid(leg, "callpark_park", why),
+            Err(why) => attendant.invalid_park(leg, "callpark_park", why),
         });
     }
 

@@ -16,7 +16,7 @@ impl Application for AtSlot {
     fn run(leg: Leg<'_>, data: &str) {
         serve(leg, |attendant, leg| match words::slot_order(data) {
             Ok((park, retrieve)) => attendant.at_slot(leg, &park, &retrieve),
-            Err(why) => attendant.invalid(leg, "callpark_slot", why),
+            Err(why) => attendant.invalid_park(leg, "callpark_slot", why),
         });
     }
 

@@ -1,5 +1,7 @@
 //! The words after an application's name.
 
+use std::borrow::Cow;
+
 use crate::attendant::{ParkOrder, RetrieveOrder};
 use crate::parking::{LotName, Pick, Slot, Wanted};
 
@@ -45,7 +47,7 @@ pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), Str
         "newest" => Asked::Pick(Pick::Newest),
         "ask" => Asked::Ask,
         slot => Asked::Pick(Pick::Slot(
-            Slot::parse(slot).ok_or_else(|| format!("{} is neither a slot, oldest, newest nor ask", shown(slot)))?,
+            dialled(slot).ok_or_else(|| format!("{} is neither a slot, oldest, newest nor ask", shown(slot)))?,
         )),
     };
     Ok((asked, lot))
@@ -59,13 +61,23 @@ pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), Strin
         [slot] => (slot, None),
         [slot, lot, ..] => (slot, Some(lot_name(lot)?)),
     };
-    let slot = Slot::parse(slot).ok_or_else(|| format!("{} is not a slot", shown(slot)))?;
+    let slot = dialled(slot).ok_or_else(|| format!("{} is not a slot", shown(slot)))?;
     let park = ParkOrder { wanted: Wanted::Slot(slot.clone()), lot: lot.clone() };
     Ok((park, RetrieveOrder { pick: Pick::Slot(slot), lot }))
 }
 
 fn wanted(word: &str) -> Option<Wanted> {
-    if word == "auto" { Some(Wanted::Auto) } else { Slot::parse(word).map(Wanted::Slot) }
+    if word == "auto" { Some(Wanted::Auto) } else { dialled(word).map(Wanted::Slot) }
+}
+
+/// A slot as a phone may write it: in a SIP address `#` is `%23`, and mod_sofia passes on what a Refer-To says as it is.
+fn dialled(word: &str) -> Option<Slot> {
+    let plain = if word.contains('%') {
+        Cow::Owned(word.replace("%23", "#").replace("%2A", "*").replace("%2a", "*"))
+    } else {
+        Cow::Borrowed(word)
+    };
+    Slot::parse(&plain)
 }
 
 fn lot_name(word: &str) -> Result<LotName, String> {
@@ -99,6 +111,8 @@ mod tests {
             ("", Wanted::Auto, None),
             ("auto", Wanted::Auto, None),
             (" 701 ", slot("701"), None),
+            ("%23701", slot("#701"), None),
+            ("%2a59%2301 main", slot("*59#01"), lot("main")),
             ("*5901 main@a.b", slot("*5901"), lot("main@a.b")),
             ("auto main", Wanted::Auto, lot("main")),
             ("main@a.b", Wanted::Auto, lot("main@a.b")),
@@ -111,7 +125,9 @@ mod tests {
     #[test]
     fn bad_words_are_refused_by_name_and_never_whole() {
         let long = "7".repeat(100_000);
-        for data in ["701 main more", "%n%s main", "${slot}", "7'01", "\"701\"", "\u{fffd}", "701 <x>", &long] {
+        for data in
+            ["701 main more", "%24701", "701%", "%n%s main", "${slot}", "7'01", "\"701\"", "\u{fffd}", "701 <x>", &long]
+        {
             let error = park_order(data).unwrap_err();
             assert!(error.len() < 200, "{error}");
             assert!(retrieve_order(data).is_err() && slot_order(data).is_err(), "{data}");

@@ -76,7 +76,7 @@ impl Attendant {
             let next_ring = host::now().after(terms.park_timeout.max(LOOK));
             while host::now() < next_ring {
                 music.play_until(leg, mailbox, next_ring.min(host::now().after(LOOK)));
-                let parked = self.take(request, |table, now| table.park(request, false, now));
+                let parked = self.take_here(request, |table, now| table.park(request, false, now));
                 match parked {
                     Ok(call) => return Bounced::Parked(call),
                     Err(Refusal::AlreadyParked(_)) => return Bounced::Done,

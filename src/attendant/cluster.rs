@@ -7,7 +7,7 @@ use super::identity::Parker;
 use super::{Attendant, ParkOrder, Retriever, Verdict, identity};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg};
 use crate::parking::{
-    Absent, Call, Ended, Facts, Left, LotName, Moment, Outcome, ParkRequest, Refusal, Slot, State, Table, Wanted,
+    Absent, Call, Ended, Facts, Left, LotName, Moment, Outcome, ParkRequest, Refusal, Slot, Table, Wanted,
 };
 
 /// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
@@ -47,10 +47,6 @@ impl Attendant {
     ) -> Result<Call, Refusal> {
         for _ in 0..TRIES {
             let call = self.change(&park)?;
-            if call.state == State::Parked {
-                // Whoever wants the caller already can say so, and waits while the other nodes are asked.
-                self.mailboxes.open(&request.uuid);
-            }
             let Err(other) = self.registrar.claim(&call) else { return Ok(call) };
             log::info!("slot {} of {} was taken on {} at this moment", other.slot, other.lot, other.node);
             self.change(|table, now| {
@@ -60,6 +56,17 @@ impl Attendant {
         }
         let lot = self.lot_named(&request.place)?;
         Err(Refusal::Full(lot))
+    }
+
+    /// The same for a leg that is there. Whoever wants the caller from the moment on at which the table says that they are parked can say
+    /// so, also while the other nodes are asked.
+    pub(super) fn take_here(
+        &self,
+        request: &ParkRequest,
+        park: impl Fn(&mut Table, Moment) -> Result<Call, Refusal>,
+    ) -> Result<Call, Refusal> {
+        self.mailboxes.open(&request.uuid);
+        self.take(request, park)
     }
 
     /// The call of this node in a slot, also one that died with it and may come back.
@@ -112,7 +119,7 @@ impl Attendant {
             );
             return out_of_reach();
         }
-        let Some(ticket) = ticket() else { return out_of_reach() };
+        let Some(ticket) = secret() else { return out_of_reach() };
         let bearer = Bearer { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.registrar.issue(&ticket, node, bearer) {
             log::error!(
@@ -188,7 +195,7 @@ impl Attendant {
 }
 
 /// 128 bits that nobody can foresee; `None` if the system has none to give.
-fn ticket() -> Option<String> {
+pub(super) fn secret() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -1,8 +1,13 @@
-//! Whom a leg talked to last. Who transfers a caller away is gone by the time the caller arrives, and what their phone writes into
-//! Referred-By, if it writes one, is only written; so it is noted as two legs are bridged, while both are there to be asked.
+//! Who talks to whom. Whom a leg talked to last: who transfers a caller away is gone by the time the caller arrives, and what their phone
+//! writes into Referred-By, if it writes one, is only written; so it is noted as two legs are bridged, while both are there to be asked.
+//! And which legs talk: who dials a slot beside a call means that call.
 
-use super::identity;
-use crate::host::{Binding, Kind, Leg, Located, OnEvent, Told};
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use super::{Attendant, identity, on_duty};
+use crate::host::{self, Binding, Kind, Leg, Located, OnEvent, Told};
 
 /// On a leg: the user at the other end of its last bridge, as authenticated or called.
 const LAST_USER: &str = "callpark_last_user";
@@ -11,8 +16,86 @@ pub(crate) fn on_bridge() -> Option<Binding> {
     Binding::bind::<Bridge>()
 }
 
+pub(crate) fn on_hangup() -> Option<Binding> {
+    Binding::bind::<Hangup>()
+}
+
 pub(super) fn last_user(leg: &Leg<'_>) -> Option<String> {
     leg.var(LAST_USER)
+}
+
+/// Legs that talk or have talked, by who is at their far end.
+#[derive(Debug, Default)]
+pub(super) struct Company(Mutex<Legs>);
+
+#[derive(Debug, Default)]
+struct Legs {
+    /// UUIDs by each name of who is there.
+    by_name: HashMap<String, Vec<String>>,
+    /// The names that a leg is found by.
+    names: HashMap<String, Vec<String>>,
+}
+
+impl Company {
+    /// Another leg of the same far end that is in a conversation now: of a user, or, if `user` is empty, of whoever the leg says that
+    /// it is.
+    pub(super) fn other_call(&self, leg: &Leg<'_>, user: &str) -> Option<Located> {
+        let uuid = leg.uuid();
+        let name = if user.is_empty() { claimed(leg)? } else { user.to_owned() };
+        let legs = self.0.lock().by_name.get(&name).cloned().unwrap_or_default();
+        let others = legs.iter().filter(|other| **other != uuid);
+        others.filter_map(|other| Located::find(other)).find(|other| other.ready() && other.partner().is_some())
+    }
+
+    /// The same of a user, looked for among all legs: what the core tells of a bridge may come late.
+    pub(super) fn other_call_among_all(&self, leg: &Leg<'_>, user: &str) -> Option<Located> {
+        let uuid = leg.uuid();
+        let others =
+            host::every_leg().into_iter().filter(|other| *other != uuid).filter_map(|other| Located::find(&other));
+        let mut theirs = others.filter(|other| other.partner().is_some() && identity::user(other) == user);
+        theirs.find(|other| other.ready())
+    }
+
+    fn note(&self, leg: &Leg<'_>) {
+        let uuid = leg.uuid();
+        let user = Some(identity::user(leg)).filter(|user| !user.is_empty());
+        let names: Vec<String> = user.into_iter().chain(claimed(leg)).collect();
+        let mut legs = self.0.lock();
+        legs.forget(&uuid);
+        for name in &names {
+            legs.by_name.entry(name.clone()).or_default().push(uuid.clone());
+        }
+        legs.names.insert(uuid, names);
+    }
+}
+
+impl Legs {
+    fn forget(&mut self, uuid: &str) {
+        for name in self.names.remove(uuid).into_iter().flatten() {
+            if let Some(legs) = self.by_name.get_mut(&name) {
+                legs.retain(|leg| leg != uuid);
+                if legs.is_empty() {
+                    self.by_name.remove(&name);
+                }
+            }
+        }
+    }
+}
+
+impl Attendant {
+    /// The conversations that there are when the module is loaded.
+    pub(crate) fn note_conversations(&self) {
+        for leg in host::every_leg().iter().filter_map(|uuid| Located::find(uuid)).filter(|leg| leg.partner().is_some())
+        {
+            self.company.note(&leg);
+        }
+    }
+}
+
+/// Who a leg's far end says that it is, or was called as: nothing that may be relied upon. Not the name of any user.
+fn claimed(leg: &Leg<'_>) -> Option<String> {
+    let user = if leg.outbound() { leg.var("sip_to_user") } else { leg.var("sip_from_user") };
+    user.map(|user| format!("?{user}"))
 }
 
 struct Bridge;
@@ -25,6 +108,22 @@ impl OnEvent for Bridge {
         if let (Some(one), Some(other)) = (leg("Bridge-A-Unique-ID"), leg("Bridge-B-Unique-ID")) {
             note(&one, &identity::user(&other));
             note(&other, &identity::user(&one));
+            if let Some(attendant) = on_duty() {
+                attendant.company.note(&one);
+                attendant.company.note(&other);
+            }
+        }
+    }
+}
+
+struct Hangup;
+
+impl OnEvent for Hangup {
+    const KIND: Kind = Kind::Hangup;
+
+    fn happened(event: &Told<'_>) {
+        if let (Some(uuid), Some(attendant)) = (event.get("Unique-ID"), on_duty()) {
+            attendant.company.0.lock().forget(&uuid);
         }
     }
 }

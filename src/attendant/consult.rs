@@ -1,74 +1,74 @@
-//! Attended transfer: the parker holds the caller, dials a slot, hears which one it is, and then transfers.
+//! Attended transfer: the parker dials a slot beside the call with the caller, hears which one it is, and then transfers the caller there.
 //!
-//! The slot is kept for as long as the parker's consulting leg lives. mod_sofia sends the caller to that leg's
-//! `inline_destination` (`nua_i_refer` in `sofia.c`), which says whose slot it is; and the leg then ends with a cause of its
-//! own, by which a consultation that was given up is told from one that was carried out.
+//! The slot is kept for as long as the parker's consulting leg lives, and handed over to the caller's (`hand_over.rs`).
 
-use std::time::Duration;
-
-use super::park::{request, wanted_slot};
+use super::hand_over::following;
+use super::mailbox::Mailbox;
+use super::park::wanted_slot;
+use super::wait::Music;
 use super::{Attendant, Notice, ParkOrder, Verdict, What, identity};
-use crate::host::{self, Leg, Located, ToTheEnd};
-use crate::parking::{Call, Left, ParkRequest, Refusal};
-
-/// On the caller's leg: whose slot it takes over.
-const KEPT_BY: &str = "callpark_kept_by";
+use crate::host::{Leg, Located, ToTheEnd};
+use crate::parking::{Call, Left};
 
 impl Attendant {
-    /// The call that this leg's user has put on hold, if there is one: then what they dial is a consultation.
-    pub(super) fn held_by_user_of(&self, leg: &Leg<'_>) -> Option<Located> {
-        let (uuid, user) = (leg.uuid(), identity::user(leg));
-        if user.is_empty() {
-            return None;
-        }
-        let others = host::every_leg().into_iter().filter(|other| *other != uuid);
-        others.filter_map(|other| Located::find(&other)).find(|other| other.holding() && identity::user(other) == user)
+    /// The other call of this leg's user, if there is one: then what they dial is a consultation. Somebody who dials a number where
+    /// legs are parked may also be a caller of another system, of whose users all are one user here: they are to be parked.
+    pub(super) fn other_call_of_user(&self, leg: &Leg<'_>) -> Option<Located> {
+        let (own_phone, known) = (is_own_phone(leg), !identity::user(leg).is_empty());
+        known.then(|| self.other_call(leg)).flatten().filter(|other| own_phone || other.holding())
     }
 
-    /// Keeps a slot until the caller whom this leg's user holds is transferred to it, or the user gives up.
-    pub(super) fn consult(&self, leg: &Leg<'_>, held: Located, order: &ParkOrder) -> Verdict {
-        let mut request = request(leg, order, identity::user(leg));
-        if let Some(caller) = held.partner().and_then(|uuid| Located::find(&uuid)) {
+    /// The other call of whoever is at this leg's far end: of its user, or, if it is nobody's, of whoever it says that it is. To be believed
+    /// only that far that an empty slot is kept.
+    pub(super) fn other_call(&self, leg: &Leg<'_>) -> Option<Located> {
+        let user = identity::user(leg);
+        let among_all = || is_own_phone(leg).then(|| self.company.other_call_among_all(leg, &user)).flatten();
+        self.company.other_call(leg, &user).or_else(among_all)
+    }
+
+    /// Keeps a slot until the caller to whom this leg's user talks is transferred to it, or the user gives up.
+    pub(super) fn consult(&self, leg: &Leg<'_>, other: Located, order: &ParkOrder) -> Verdict {
+        let mut request = super::park::request(leg, order, identity::user(leg));
+        if let Some(caller) = other.partner().and_then(|uuid| Located::find(&uuid)) {
             request.caller = identity::party(&caller).into();
         }
-        drop(held);
+        drop(other);
         let call = match self.take(&request, |table, now| table.keep(&request, now)) {
             Ok(call) => call,
             Err(refusal) => {
                 let verdict = self.refuse_to_park(leg, &request, refusal);
-                return self.explain(leg, verdict, wanted_slot(&order.wanted));
+                let (slot, lot) = (wanted_slot(&order.wanted), self.lot_of_order(leg, order));
+                return following(leg, "callpark_park", slot, lot.as_deref(), || self.explain(leg, verdict, slot));
             }
         };
         let (slot, lot) = (&call.facts.slot, &call.facts.lot);
         self.notify(&Notice { call: Some(&call), ..Notice::of(What::Reserve) });
-        log::info!("{slot} of {lot} is kept for the call that {} holds", request.parker);
+        log::info!("{slot} of {lot} is kept for the caller of {}", request.parker);
         leg.set_var("callpark_result", "parked");
         leg.set_var("callpark_slot", slot.as_str());
         leg.set_var("callpark_lot", &lot.name);
-        leg.set_var("inline_destination", &format!("set:{KEPT_BY}={},callpark_park:{slot} {lot}", leg.uuid()));
+        self.offer_hand_over(leg, &call);
         show_slot(leg, &call);
         if leg.make_audible() && call.facts.terms.announce {
             leg.say(c"callpark_announce_slot", slot.as_str(), &mut ToTheEnd);
         }
+        let (mut music, nobody_writes) = (Music::choose(leg, &call.facts.terms), Mailbox::default());
         while leg.ready() {
-            leg.sleep(Duration::from_millis(200));
+            music.play(leg, &nobody_writes, None);
         }
-        leg.unset_var("inline_destination");
-        if leg.replaced() {
-            self.change(|table, now| table.expect(&request.uuid, now));
-        } else {
+        if !self.leaves_slot_to_next(leg) {
+            self.withdraw_hand_over(leg);
             self.change(|table, now| table.left(&request.uuid, Left::HungUp, now));
             self.notify(&Notice { call: Some(&call), ..Notice::of(What::Release) });
         }
         Verdict::Parked
     }
+}
 
-    /// The transferred caller's slot, where one was kept for it.
-    pub(super) fn take_over(&self, leg: &Leg<'_>, request: &ParkRequest) -> Option<Result<Call, Refusal>> {
-        let kept_by = leg.var(KEPT_BY)?;
-        leg.unset_var(KEPT_BY);
-        Some(self.take(request, |table, now| table.take_over(&kept_by, request, now)))
-    }
+/// Whether a leg is a phone of its user's, which says so, and not a call that some other system passes on.
+fn is_own_phone(leg: &Leg<'_>) -> bool {
+    let user = identity::user(leg);
+    leg.var("sip_from_user").is_some_and(|from| user.split_once('@').is_some_and(|(name, _)| name == from))
 }
 
 /// The slot on the display of a phone that dialled it, from the first answer on.

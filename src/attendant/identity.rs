@@ -8,6 +8,8 @@ use crate::parking::{LotName, Party, Where};
 
 /// What the core calls whoever it does not know the name of (`switch_ivr_originate.c`).
 const NAMELESS: &str = "Outbound Call";
+/// Where mod_sofia sent a calling leg because the phone that it rang said so (302).
+pub(super) const REDIRECTED_TO: &str = "sip_redirected_to";
 
 /// Who is at the far end of a leg. On a leg that this server called, and that was not turned round since, that is the
 /// callee (`switch_channel_flip_cid` turns it and says so).
@@ -149,12 +151,13 @@ pub(super) fn place(leg: &Leg<'_>, lot: Option<LotName>, parker: &str) -> Where 
 }
 
 /// Whether a transfer brought the leg to the extension it is at, or its far end dialled it. A leg is taken for
-/// transferred if a REFER says so, if it has talked to somebody before, or if it was moved after it was answered:
+/// transferred if a REFER says so, if the phone that it rang diverted it, if it has talked to somebody before, or if it was moved after it was answered:
 /// an ordinary `transfer` in a dialplan, which only passes a dialled call on, does none of these.
 pub(super) fn was_transferred(leg: &Leg<'_>) -> bool {
     referred_by(leg).is_some()
         || leg.var("sip_refer_to").is_some()
         || leg.var("last_bridge_to").is_some()
+        || leg.var(REDIRECTED_TO).is_some()
         || (leg.var("transfer_source").is_some() && leg.answered())
 }
 

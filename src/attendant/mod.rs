@@ -11,6 +11,7 @@ mod cluster;
 mod company;
 mod consult;
 mod fill;
+mod hand_over;
 mod held;
 mod identity;
 mod mailbox;
@@ -36,14 +37,17 @@ use crate::config::{self, Config, Fault};
 use crate::host::{self, Leg, Located, guard};
 use crate::parking::{
     Call, Destination, Layout, Look, LotId, LotLook, LotName, LotView, Moment, Pick, Refusal, Slot, State, Table,
-    Touched, Where,
+    Touched, Wanted, Where,
 };
+
+use hand_over::following;
+use park::wanted_slot;
 
 pub(crate) use ask::digits as ask_digits;
 pub(crate) use cluster::{Bearer, Registrar};
-pub(crate) use company::on_bridge;
+pub(crate) use company::{on_bridge, on_hangup};
 pub(crate) use held::HoldTimes;
-pub(crate) use notice::{Notice, Retriever, Subscription, What, Witness};
+pub(crate) use notice::{Notice, Retriever, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;
 pub(crate) use rows::{CallRow, LotRow};
@@ -84,6 +88,8 @@ pub(crate) struct Attendant {
     mailboxes: mailbox::Mailboxes,
     rings: ring::Rings,
     pages: tidings::Pages,
+    hand_overs: hand_over::HandOvers,
+    company: company::Company,
     witnesses: Vec<Box<dyn Witness>>,
     registrar: Box<dyn Registrar>,
     /// Why the configuration in force is not the file's; empty when it is.
@@ -107,6 +113,8 @@ impl Attendant {
             mailboxes: mailbox::Mailboxes::default(),
             rings: ring::Rings::default(),
             pages: tidings::Pages::default(),
+            hand_overs: hand_over::HandOvers::default(),
+            company: company::Company::default(),
             witnesses,
             registrar,
             faults: Mutex::new(faults),
@@ -269,16 +277,6 @@ impl Attendant {
         usual.unwrap_or_else(|| host.to_owned())
     }
 
-    /// A phone has subscribed to a lamp.
-    pub(crate) fn subscribed(&self, subscription: &Subscription) {
-        self.each_witness(|witness| witness.subscribed(self, subscription));
-    }
-
-    /// Has every lamp told as it is now.
-    pub(crate) fn tell_all_lamps(&self) {
-        self.each_witness(|witness| witness.tell_all_lamps(self));
-    }
-
     pub(crate) fn call_in(&self, slot: &Slot, lot: Option<&LotName>) -> Result<Call, Refusal> {
         self.table.lock().find(&understood(lot), slot)
     }
@@ -339,18 +337,37 @@ impl Attendant {
         if leg.partner().is_some() || identity::was_transferred(leg) {
             return self.park(leg, park);
         }
-        if self.is_empty(leg, retrieve) {
-            if let Some(held) = self.held_by_user_of(leg) {
-                return self.consult(leg, held, park);
+        if !self.is_empty(leg, retrieve) {
+            return self.retrieve(leg, retrieve);
+        }
+        match self.other_call(leg) {
+            Some(other) => self.consult(leg, other, park),
+            None => {
+                let lot = self.lot_of_order(leg, park);
+                let slot = wanted_slot(&park.wanted);
+                following(leg, "callpark_slot", slot, lot.as_deref(), || self.retrieve(leg, retrieve))
             }
         }
-        self.retrieve(leg, retrieve)
     }
 
     fn is_empty(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> bool {
         let place = identity::place(leg, order.lot.clone(), "");
         let Pick::Slot(slot) = &order.pick else { return false };
         matches!(self.table.lock().find(&place, slot), Err(Refusal::Empty(_)))
+    }
+
+    /// The same where a leg was to be parked. One that a transfer brought cannot be told, and goes back to its parker as from a slot that
+    /// does not exist.
+    pub(crate) fn invalid_park(&self, leg: &Leg<'_>, application: &str, why: String) -> Verdict {
+        if leg.partner().is_some() || !identity::was_transferred(leg) {
+            return self.invalid(leg, application, why);
+        }
+        let request = park::request(leg, &ParkOrder { wanted: Wanted::Auto, lot: None }, self.parker_of(leg));
+        let verdict = self.refuse(leg, application, Verdict::Invalid(why), None, None);
+        match self.without_slot(leg, &request, verdict, true) {
+            Ok(call) => self.settle(leg, &call, park::Coming::Sent),
+            Err(verdict) => verdict,
+        }
     }
 
     /// What an application was told makes no sense: the leg is told so and goes on in its dialplan.
@@ -384,10 +401,17 @@ fn understood(lot: Option<&LotName>) -> Where {
 
 /// The file as it is now, checked.
 pub(crate) fn read_config() -> Result<Config, Vec<Fault>> {
-    match host::configuration("callpark.conf") {
-        Some(text) => config::read(&text),
-        None => Err(vec![Fault::of_file("there is no such configuration")]),
+    let config = match host::configuration("callpark.conf") {
+        Some(text) => config::read(&text)?,
+        None => return Err(vec![Fault::of_file("there is no such configuration")]),
+    };
+    for lot in config.lots.iter().filter(|lot| lot.slots.iter().any(|slot| slot.as_str().contains('#'))) {
+        log::warn!(
+            "lot {} has slots with #, which phones write as %23 in a transfer: the dialplan must know both, such as ^((?:#|%23)701)$",
+            lot.id
+        );
     }
+    Ok(config)
 }
 
 /// A number nobody can foresee, for `slot-order` random. Keys of std's hasher come from the system's random source.

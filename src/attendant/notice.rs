@@ -20,6 +20,8 @@ pub(crate) enum What {
     Reserve,
     /// That was given up.
     Release,
+    /// Another leg took the place of the one that was parked.
+    HandOver,
     Ended(Outcome),
     Full,
     Denied,
@@ -38,6 +40,7 @@ impl What {
             What::Extend => "extend",
             What::Reserve => "reserve",
             What::Release => "release",
+            What::HandOver => "hand-over",
             What::Ended(Outcome::Retrieved) => "retrieve",
             What::Ended(Outcome::Returned) => "return",
             What::Ended(Outcome::Fallback) => "fallback",
@@ -51,7 +54,7 @@ impl What {
 
     /// Only whoever looks at the slots wants to know of it; it is no event in the life of a call.
     pub(crate) fn only_looks(self) -> bool {
-        matches!(self, What::Extend | What::Reserve | What::Release)
+        matches!(self, What::Extend | What::Reserve | What::Release | What::HandOver)
     }
 }
 
@@ -92,18 +95,6 @@ impl Notice<'_> {
     }
 }
 
-/// A phone that has subscribed to a lamp, or renewed its subscription.
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    /// The slot or the name of a lot, as the phone wrote it.
-    pub(crate) lamp: String,
-    /// The domain, as the phone wrote it.
-    pub(crate) host: String,
-    /// Of the subscription's dialog; `None` if that is not known.
-    pub(crate) call_id: Option<String>,
-    pub(crate) expires: Duration,
-}
-
 /// Is told of everything that happens, on the thread where it happens: it must not wait.
 pub(crate) trait Witness: Send + Sync {
     fn saw(&self, _notice: &Notice<'_>) {}
@@ -113,10 +104,4 @@ pub(crate) trait Witness: Send + Sync {
 
     /// Once a second.
     fn attend(&self, _attendant: &Attendant) {}
-
-    /// A phone has subscribed to a lamp.
-    fn subscribed(&self, _attendant: &Attendant, _subscription: &Subscription) {}
-
-    /// Phones may show what was true before a restart.
-    fn tell_all_lamps(&self, _attendant: &Attendant) {}
 }

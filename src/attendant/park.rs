@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::bounce::Bounced;
 use super::consult::show_slot;
-use super::identity::Parker;
+use super::hand_over::following;
+use super::identity::{Parker, REDIRECTED_TO};
 use super::mailbox::Mailbox;
 use super::{Attendant, Notice, Verdict, What, company, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
@@ -35,6 +36,8 @@ pub(super) enum Coming {
     Sent,
     /// Its far end dialled.
     Dialled,
+    /// It takes the place of a leg that was parked there.
+    Replacing,
     /// It was there when FreeSWITCH died.
     Recovered,
 }
@@ -43,13 +46,14 @@ impl Coming {
     fn what(self) -> What {
         match self {
             Coming::Sent | Coming::Dialled => What::Park,
+            Coming::Replacing => What::HandOver,
             Coming::Recovered => What::Recover,
         }
     }
 
     fn done(self) -> &'static str {
         match self {
-            Coming::Sent | Coming::Dialled => "parked",
+            Coming::Sent | Coming::Dialled | Coming::Replacing => "parked",
             Coming::Recovered => "recovered",
         }
     }
@@ -61,31 +65,66 @@ impl Attendant {
     pub(crate) fn park(&self, leg: &Leg<'_>, order: &ParkOrder) -> Verdict {
         match leg.partner() {
             Some(partner) => self.park_partner(leg, &partner, order),
-            None => match self.consultation(leg) {
-                Some(held) => self.consult(leg, held, order),
-                None => self.park_here(leg, order),
+            None => match self.replaces(leg) {
+                Some(holder) => self.park_in_place_of(leg, &holder, order),
+                None => match self.consultation(leg) {
+                    Some(other) => self.consult(leg, other, order),
+                    None => self.park_here(leg, order),
+                },
             },
         }
     }
 
-    /// Whoever dials a park extension while holding a call does not want to be parked: the held call is to follow.
+    /// A user who dials a park extension beside another call does not want to be parked: that call is to follow.
     fn consultation(&self, leg: &Leg<'_>) -> Option<Located> {
         let dialled = !identity::was_transferred(leg) && self.call_of(&leg.uuid()).is_none();
-        dialled.then(|| self.held_by_user_of(leg)).flatten()
+        dialled.then(|| self.other_call_of_user(leg)).flatten()
     }
 
     fn park_here(&self, leg: &Leg<'_>, order: &ParkOrder) -> Verdict {
         let uuid = leg.uuid();
-        let arrived = self.change(|table, now| table.arrive(&uuid, now));
-        let dialled = arrived.is_none() && !identity::was_transferred(leg);
-        let call = match arrived {
-            Some(call) => call,
-            None => match self.take_slot(leg, order, !dialled) {
-                Ok(call) => call,
-                Err(verdict) => return verdict,
-            },
-        };
-        self.settle(leg, &call, if dialled { Coming::Dialled } else { Coming::Sent })
+        if leg.still_rings() {
+            return self.refuse(leg, "parking", Verdict::Refused(Refusal::NotAnswered(uuid)), None, None);
+        }
+        self.mailboxes.open(&uuid);
+        if let Some(call) = self.change(|table, now| table.arrive(&uuid, now)) {
+            return self.settle(leg, &call, Coming::Sent);
+        }
+        let dialled = !identity::was_transferred(leg);
+        let request = request(leg, order, self.parker_of(leg));
+        let taken = self.take_here(&request, |table, now| table.park(&request, false, now));
+        let taken = taken.or_else(|refusal| {
+            let verdict = self.refuse_to_park(leg, &request, refusal);
+            let (slot, lot) = (wanted_slot(&order.wanted), self.lot_of_order(leg, order));
+            let explain = || self.without_slot(leg, &request, verdict, !dialled);
+            if dialled { following(leg, "callpark_park", slot, lot.as_deref(), explain) } else { explain() }
+        });
+        match taken {
+            Ok(call) => self.settle(leg, &call, if dialled { Coming::Dialled } else { Coming::Sent }),
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// The slot of the leg whose place this one takes, or, where it has none any more, as ordered.
+    fn park_in_place_of(&self, leg: &Leg<'_>, holder: &str, order: &ParkOrder) -> Verdict {
+        let request = request(leg, order, self.parker_of(leg));
+        match self.take_over(holder, &request) {
+            Ok((call, true)) => self.settle(leg, &call, Coming::Replacing),
+            Ok((call, false)) => self.settle(leg, &call, Coming::Sent),
+            Err(refusal) => {
+                let verdict = self.refuse_to_park(leg, &request, refusal);
+                match self.without_slot(leg, &request, verdict, true) {
+                    Ok(call) => self.settle(leg, &call, Coming::Sent),
+                    Err(verdict) => verdict,
+                }
+            }
+        }
+    }
+
+    /// The lot that an order means, `main@example.com`.
+    pub(super) fn lot_of_order(&self, leg: &Leg<'_>, order: &ParkOrder) -> Option<String> {
+        let place = identity::place(leg, order.lot.clone(), "");
+        self.table.lock().resolve(&place, wanted_slot(&order.wanted)).ok().map(|lot| lot.to_string())
     }
 
     /// From here on the call is in its slot. Comes back when it is wanted elsewhere.
@@ -93,6 +132,7 @@ impl Attendant {
         let facts = &call.facts;
         let mailbox = self.mailboxes.open(&facts.uuid);
         describe_on_channel(leg, call);
+        self.offer_hand_over(leg, call);
         if coming == Coming::Dialled {
             show_slot(leg, call);
         }
@@ -107,7 +147,7 @@ impl Attendant {
             log::info!("{done} {} in {} of {} for {parker}", facts.uuid, facts.slot, facts.lot);
             self.save(leg, saved);
         }
-        if coming != Coming::Recovered {
+        if matches!(coming, Coming::Sent | Coming::Dialled) {
             self.spread(call);
         }
         if coming == Coming::Dialled && facts.terms.announce && leg.ready() {
@@ -118,15 +158,6 @@ impl Attendant {
         Verdict::Parked
     }
 
-    /// A slot for a leg that came here itself. A caller who was transferred here is not sent on without one if there is
-    /// anybody who can be asked.
-    fn take_slot(&self, leg: &Leg<'_>, order: &ParkOrder, transferred: bool) -> Result<Call, Verdict> {
-        let request = request(leg, order, self.parker_of(leg));
-        let kept = self.take_over(leg, &request);
-        let taken = kept.unwrap_or_else(|| self.take(&request, |table, now| table.park(&request, false, now)));
-        taken.or_else(|refusal| self.without_slot(leg, &request, refusal, transferred))
-    }
-
     /// There is no slot for a leg. One that was transferred goes back to its parker, or to the fallback, until there is a slot;
     /// one whose parker is not known goes on in its dialplan, if that has anything for it but to be hung up. A leg that dialled
     /// is told why.
@@ -134,10 +165,9 @@ impl Attendant {
         &self,
         leg: &Leg<'_>,
         request: &ParkRequest,
-        refusal: Refusal,
+        verdict: Verdict,
         transferred: bool,
     ) -> Result<Call, Verdict> {
-        let verdict = self.refuse_to_park(leg, request, refusal);
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid");
         let has_a_way = || !request.parker.is_empty() || self.terms_of(request).fallback.is_some();
         if transferred && nowhere && (has_a_way() || !leg.goes_on()) {
@@ -212,6 +242,9 @@ impl Attendant {
     ) -> Result<Call, Refusal> {
         let gone = || Refusal::Empty(format!("channel {uuid}"));
         let leg = Located::find(uuid).ok_or_else(gone)?;
+        if leg.still_rings() {
+            return Err(Refusal::NotAnswered(uuid.into()));
+        }
         let mut request = request(&leg, order, parker.name);
         if let Some(by) = by {
             // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
@@ -239,11 +272,17 @@ impl Attendant {
 
     /// Who parks a leg that came here itself: whoever the channel says, else the user it talked to last, else who says that
     /// they transferred it, else nobody.
-    fn parker_of(&self, leg: &Leg<'_>) -> String {
+    pub(super) fn parker_of(&self, leg: &Leg<'_>) -> String {
         let known = |domain: &str| self.table.lock().has_domain(domain) || host::has_domain(domain);
         let named = identity::named_parker(leg).or_else(|| company::last_user(leg));
-        named.or_else(|| identity::referrer(leg, known)).unwrap_or_default()
+        named.or_else(|| identity::referrer(leg, known)).or_else(|| diverter(leg)).unwrap_or_default()
     }
+}
+
+/// The user whose phone sent a ringing call here (302): the one who was called last.
+fn diverter(leg: &Leg<'_>) -> Option<String> {
+    leg.var(REDIRECTED_TO)?;
+    Some(format!("{}@{}", leg.var("dialed_user")?, leg.var("dialed_domain")?))
 }
 
 /// Stops what is played as soon as somebody wants the call.
@@ -307,7 +346,6 @@ fn amended<T>(leg: &Leg<'_>, name: &str, read: impl Fn(&str) -> Result<T, String
 /// What the parked leg carries, so that it reaches the CDR.
 fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
     let facts = &call.facts;
-    leg.make_profile_inert();
     leg.set_var("callpark_result", "parked");
     leg.set_var("callpark_lot", &facts.lot.name);
     leg.set_var("callpark_domain", &facts.lot.domain);

@@ -126,8 +126,8 @@ impl Attendant {
     }
 
     fn restore(&self, leg: &Leg<'_>, request: &ParkRequest, saved: &Saved) -> Result<Call, Verdict> {
-        self.take(request, |table, now| table.restore(request, saved, now))
-            .or_else(|refusal| self.without_slot(leg, request, refusal, true))
+        self.take_here(request, |table, now| table.restore(request, saved, now))
+            .or_else(|refusal| self.without_slot(leg, request, self.refuse_to_park(leg, request, refusal), true))
     }
 
     /// Writes onto a parked leg all that a recovery needs, for whenever the core saves the leg. What was written of the call,
@@ -136,8 +136,7 @@ impl Attendant {
         let call = self.call_of(&leg.uuid())?;
         let stay = Stay::of(&call, host::now(), host::epoch_ms());
         match serde_json::to_string(&stay) {
-            // A dial string may have `${...}`, which no variable is set to: in JSON there is another way to write it.
-            Ok(text) => leg.set_var(STAY, &text.replace('$', "\\u0024")),
+            Ok(text) => leg.set_var(STAY, &text),
             Err(error) => log::error!("the stay of {} cannot be written: {error}", leg.uuid()),
         }
         for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {

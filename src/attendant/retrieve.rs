@@ -176,6 +176,15 @@ impl Attendant {
     /// The command: brings a leg that exists to the parked call.
     pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), String> {
         let leg = Located::find(uuid).ok_or_else(|| format!("no such channel {uuid}"))?;
+        if let Some(parked) = self.call_of(uuid) {
+            let slot = &parked.facts.slot;
+            return Err(format!(
+                "channel {uuid} is parked itself, in slot {slot}: name the one that is to talk to the caller"
+            ));
+        }
+        if leg.still_rings() {
+            return Err(format!("channel {uuid} has not answered yet"));
+        }
         send_to_caller(&leg, call)
     }
 

@@ -11,7 +11,7 @@ use super::fill::{filled_in, is_address};
 use super::mailbox::Letter;
 use super::{Attendant, Notice, Retriever, What};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg, Located, guard};
-use crate::parking::{Call, Due, Ended, Left, Moment, Party, RingBack, Terms, is_name};
+use crate::parking::{Call, Due, Ended, Facts, Left, Moment, Party, RingBack, State, Terms, is_name};
 
 /// The scheduler comes by once a second; what is due within half of that is due now, so that it is early by as much as it
 /// would be late.
@@ -125,7 +125,7 @@ impl Attendant {
                 drop(self.change(|table, now| table.ring_failed(&call.facts.uuid, call.attempt, now)))
             }
             Due::Fallback(call) => drop(self.change(|table, now| table.fallback_failed(&call.facts.uuid, now))),
-            Due::Lost(_) | Due::Lapsed(_) => {}
+            Due::Lost(_) | Due::Fetch(_) | Due::Lapsed(_) => {}
         }
     }
 
@@ -133,18 +133,38 @@ impl Attendant {
         match due {
             Due::RingBack(call) => self.ring_back(call),
             Due::Fallback(call) => {
-                self.rings.cancel(&call.facts.uuid);
-                self.mailboxes.post(&call.facts.uuid, Letter::FallBack);
+                let uuid = &call.facts.uuid;
+                self.rings.cancel(uuid);
+                if !self.mailboxes.post(uuid, Letter::FallBack) {
+                    log::error!("nobody looks after {uuid} in slot {}: it waits on", call.facts.slot);
+                    self.change(|table, now| table.fallback_failed(uuid, now));
+                }
             }
             Due::Lost(ended) => self.lost(&ended),
-            Due::Lapsed(call) => {
-                log::warn!(
-                    "{} never came to slot {} of {}: free again",
-                    call.facts.uuid,
-                    call.facts.slot,
-                    call.facts.lot
-                );
-            }
+            Due::Fetch(call) => self.fetch(&call),
+            Due::Lapsed(ended) => self.lapsed(&ended),
+        }
+    }
+
+    /// A leg that was sent to a slot and has not come: a script that ran on it may have sent it elsewhere as its bridge ended.
+    fn fetch(&self, call: &Call) {
+        let Facts { uuid, slot, lot, .. } = &*call.facts;
+        let Some(leg) = Located::find(uuid) else { return };
+        let comes = self.call_of(uuid).is_none_or(|call| call.state != State::Reserved);
+        if !comes {
+            log::warn!("{uuid} was sent to slot {slot} of {lot} and went elsewhere: it is fetched back");
+            leg.transfer(&format!("callpark_park:{slot} {lot}"), Some("inline"), None);
+        }
+    }
+
+    /// A leg that a slot was kept for never came.
+    fn lapsed(&self, ended: &Ended) {
+        let Facts { uuid, slot, lot, .. } = &*ended.call.facts;
+        self.hand_overs.forget(uuid);
+        log::warn!("nobody came to slot {slot} of {lot}, which was kept for {uuid}: free again");
+        if ended.call.was_parked {
+            let what = Notice::of(What::Ended(ended.outcome));
+            self.notify(&Notice { call: Some(&ended.call), wait: ended.wait, cause: Some("transfer failed"), ..what });
         }
     }
 
@@ -196,7 +216,11 @@ impl Attendant {
         let uuid = &call.facts.uuid;
         let by = Retriever { user: call.facts.parker.to_string(), uuid: peer.uuid() };
         let theirs = self.change(|table, _| table.ring_answered(uuid, call.attempt, &by.uuid));
-        if !(theirs && self.mailboxes.post(uuid, Letter::Connect(by))) {
+        if !theirs {
+            peer.hang_up(HangupCause::LoseRace);
+        } else if !self.mailboxes.post(uuid, Letter::Connect(by)) {
+            log::error!("nobody looks after {uuid} in slot {}: it waits on", call.facts.slot);
+            self.change(|table, now| table.release(uuid, &peer.uuid(), now));
             peer.hang_up(HangupCause::LoseRace);
         }
     }

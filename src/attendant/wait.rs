@@ -132,6 +132,7 @@ impl Attendant {
         let ended = self.change(|table, now| table.connected(&call.facts.uuid, now));
         let Some(ended) = ended else { return };
         Self::forget_stay(leg);
+        self.withdraw_hand_over(leg);
         other.set_var("callpark_result", "retrieved");
         leg.set_var("callpark_retriever", &retriever.user);
         // Whoever transfers this caller next is not the one who transferred it to us.
@@ -144,6 +145,10 @@ impl Attendant {
     fn say_goodbye(&self, leg: &Leg<'_>, call: &Call) {
         self.mailboxes.close(&call.facts.uuid);
         Self::forget_stay(leg);
+        if self.leaves_slot_to_next(leg) {
+            return;
+        }
+        self.withdraw_hand_over(leg);
         let how = if leg.hung_up() { Left::HungUp } else { Left::Moved };
         self.rings.cancel(&call.facts.uuid);
         let ended = self.change(|table, now| table.left(&call.facts.uuid, how, now));

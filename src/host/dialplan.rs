@@ -12,15 +12,15 @@ impl Leg<'_> {
     /// Looks `destination` up as the core would if this leg were sent there, and whether every application in it is loaded:
     /// the core hangs a caller up over either. The error says what is missing.
     pub(crate) fn can_reach(&self, destination: &Destination) -> Result<(), String> {
-        let named = |given: &Option<String>, field: &str, default: &str| {
-            given.clone().or_else(|| self.var(field)).unwrap_or_else(|| default.to_owned())
-        };
-        let dialplans = match named(&destination.dialplan, "dialplan", "XML") {
-            // The leg came by an inline transfer, which is no dialplan to look an extension up in.
-            dialplan if dialplan.eq_ignore_ascii_case("inline") && destination.dialplan.is_none() => "XML".to_owned(),
-            dialplan => dialplan,
-        };
-        let context = named(&destination.context, "context", "default");
+        // In the order in which a transfer looks for them (switch_ivr_session_transfer in switch_ivr.c). A leg that came by an inline
+        // transfer is in no dialplan in which an extension could be looked up.
+        let own_dialplan = || self.var("dialplan").filter(|dialplan| !dialplan.eq_ignore_ascii_case("inline"));
+        let dialplans =
+            destination.dialplan.clone().or_else(|| self.var("force_transfer_dialplan")).or_else(own_dialplan);
+        let dialplans = dialplans.unwrap_or_else(|| "XML".to_owned());
+        let context =
+            destination.context.clone().or_else(|| self.var("force_transfer_context")).or_else(|| self.var("context"));
+        let context = context.unwrap_or_else(|| "default".to_owned());
         let missing = || format!("no extension {} in context {context} of dialplan {dialplans}", destination.extension);
         let applications = dialplans
             .split(',')

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use super::guard::fence;
-use super::text::{from_c, inert_to_c, to_c};
+use super::text::{from_c, to_c};
 use crate::ffi::{self, switch_event_types_t as Type};
 
 /// An event being filled. Fired, or destroyed when dropped.
@@ -43,9 +43,8 @@ impl Event {
         NonNull::new(event).map(Event)
     }
 
-    /// Adds a header, whose value FreeSWITCH never expands: chatplans, and whoever copies headers into channels, do that.
     pub(crate) fn set(&mut self, header: &str, value: &str) {
-        let (header, value) = (to_c(header), inert_to_c(value));
+        let (header, value) = (to_c(header), to_c(value));
         // SAFETY: the event is ours until it is fired; both texts are copied by the core.
         unsafe {
             ffi::switch_event_add_header_string(
@@ -115,6 +114,8 @@ pub(crate) enum Kind {
     PresenceProbe,
     /// Two legs hear each other.
     Bridge,
+    /// A leg is gone.
+    Hangup,
     /// Something begins to record, or to listen in on, a leg.
     Tap,
     /// A CUSTOM event of another module's.
@@ -152,6 +153,7 @@ impl Binding {
             Kind::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
             Kind::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
             Kind::Bridge => (Type::SWITCH_EVENT_CHANNEL_BRIDGE, ptr::null()),
+            Kind::Hangup => (Type::SWITCH_EVENT_CHANNEL_HANGUP_COMPLETE, ptr::null()),
             Kind::Tap => (Type::SWITCH_EVENT_MEDIA_BUG_START, ptr::null()),
             Kind::Custom(subclass) => (Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr()),
         };

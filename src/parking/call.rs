@@ -177,6 +177,10 @@ pub struct Call {
     pub attempt: u32,
     /// Ring backs still to come before the fallback.
     pub rings_left: u32,
+    /// Whether it has been in its slot: then its parking has been told, and it needs an outcome.
+    pub was_parked: bool,
+    /// Whether its leg has been sent to the slot a second time.
+    pub(super) fetched: bool,
 }
 
 /// How a parked call ended. Exactly one for each.
@@ -236,6 +240,8 @@ pub enum Refusal {
     Empty(String),
     /// Somebody else is taking that call at this moment.
     Gone(Slot),
+    /// The leg to park is still ringing.
+    NotAnswered(String),
     /// The leg holds a slot already.
     AlreadyParked(Slot),
     /// There is nobody to ring back for the call in that slot.
@@ -255,9 +261,11 @@ impl Refusal {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) | Refusal::NobodyToRing(_) | Refusal::NoTimeout(_) => {
-                "invalid"
-            }
+            Refusal::NoSuchLot(_)
+            | Refusal::NoSuchSlot(_)
+            | Refusal::NobodyToRing(_)
+            | Refusal::NoTimeout(_)
+            | Refusal::NotAnswered(_) => "invalid",
             Refusal::Full(_) => "full",
             Refusal::Taken(_) | Refusal::AlreadyParked(_) => "taken",
             Refusal::Limit(_) => "limit",
@@ -284,6 +292,7 @@ impl fmt::Display for Refusal {
             Refusal::Missing(slot) => {
                 write!(f, "the caller in slot {slot} was lost in a crash and is not recovered yet")
             }
+            Refusal::NotAnswered(uuid) => write!(f, "channel {uuid} has not answered yet and cannot be parked"),
             Refusal::AlreadyParked(slot) => write!(f, "the call is parked in slot {slot} already"),
         }
     }

@@ -120,7 +120,7 @@ impl Witness for Meter {
             What::RingBackFailed => {
                 counts.ring_backs.get_or_create(&ring_back("failed")).inc();
             }
-            What::Label | What::Extend | What::Reserve | What::Release | What::Reload => {}
+            What::Label | What::Extend | What::Reserve | What::Release | What::HandOver | What::Reload => {}
         }
     }
 }

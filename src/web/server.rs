@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::access::Tokens;
 use super::routes::{self, Router};
-use crate::host::{guard, keep_libraries};
+use crate::host::guard;
 
 /// Connections at once: more are closed as they come.
 const CONNECTIONS: usize = 256;
@@ -32,8 +32,7 @@ const LAST: Duration = Duration::from_secs(1);
 pub(super) struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    /// Answers whether all threads of the server have ended.
-    thread: JoinHandle<bool>,
+    thread: JoinHandle<()>,
 }
 
 impl Server {
@@ -51,13 +50,10 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let router = routes::router(tokens, address.ip().is_loopback(), stopped.clone());
         let body = move || {
-            guard::fence("http", false, || {
+            guard::fence("http", (), || {
                 runtime.block_on(serve(listener, router, stopped));
-                let began = Instant::now();
-                // Joins the threads that wait for the database, or gives up on them when that time is over.
                 runtime.shutdown_timeout(LAST);
-                began.elapsed() < LAST
-            })
+            });
         };
         let thread =
             std::thread::Builder::new().name("callpark-http".into()).spawn(body).map_err(|why| why.to_string())?;
@@ -73,18 +69,11 @@ impl Server {
         self.thread.is_finished()
     }
 
-    /// False if a thread may be left that waits for the database: the code that it returns to must stay.
-    pub(super) fn stop(self) -> bool {
+    pub(super) fn stop(self) {
         let _ = self.stop.send(true);
-        let ended = self.thread.join().unwrap_or_else(|_| {
+        if self.thread.join().is_err() {
             log::error!("the thread of the dashboard ended in a panic");
-            false
-        });
-        if !ended {
-            log::warn!("a request to the dashboard still waits for the database");
-            keep_libraries();
         }
-        ended
     }
 }
 

@@ -91,17 +91,21 @@ def test_a_taken_slot_is_retrieved_in_a_consultation_too(switch, phones, parker)
         call.hang_up()
 
 
-def test_who_holds_nobody_keeps_nothing(switch, phones):
+def test_who_has_no_other_call_keeps_nothing(switch, phones):
     phone = phones("1001", says=700)
     phone.on_ring = 0.1
     caller = phones(says=600).call("1001")
     call = phone.wait_call()
     assert call.answered.wait(5)
+    other = phones("1002").call("do-slot-703")
+    assert other.audio.hears(1700), "an empty slot, dialled by somebody who talks to nobody"
+    other.hang_up()
+    call.hang_up()
+    assert caller.wait_over()
     second = phone.call("do-slot-703")
-    assert second.audio.hears(1700), "an empty slot, dialled beside a conversation that goes on"
+    assert second.audio.hears(1700), "an empty slot, dialled after the conversation"
     assert switch.calls() == []
     second.hang_up()
-    caller.hang_up()
 
 
 def test_fusionpbx_2479_a_call_on_hold_is_parked_and_comes_back_sane(switch, phones, parker):

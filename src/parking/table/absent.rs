@@ -64,6 +64,7 @@ impl Table {
         let id = self.calls.next_id(now.before(saved.waited));
         let call = Call {
             state: State::Parked,
+            was_parked: true,
             deadline: saved.left.map(|left| now.after(left)),
             latest: saved.latest.map(|left| now.after(left)),
             attempt: saved.attempt,

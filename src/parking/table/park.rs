@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Left, ParkRequest, Table, Tenant, Wanted, Where};
+use super::{Left, ParkRequest, Table, Tenant, Wanted};
 use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
 use crate::parking::lot::{Lot, LotPlan};
-use crate::parking::names::{LotId, LotName, Slot};
+use crate::parking::names::{LotId, Slot};
 use crate::parking::terms::SlotTaken;
 
-/// For how long a slot is kept for a leg that was sent to it and has not come.
-const RESERVATION: Duration = Duration::from_secs(10);
+/// For how long a slot is kept for a leg that was sent to it before the leg is sent there again: no leg takes longer on its way,
+/// so something else has taken it elsewhere.
+const ARRIVAL: Duration = Duration::from_secs(3);
+/// For how long a slot is kept after that, or for a leg that is not known yet.
+pub(super) const RESERVATION: Duration = Duration::from_secs(10);
 
 impl Table {
     /// Takes a slot for a leg. `reserve`: the leg is still to come there, and [`Table::arrive`] says that it has.
@@ -47,28 +50,49 @@ impl Table {
         Ok(Call { deadline: None, ..call })
     }
 
-    /// The leg that a slot was kept by is gone, and the call that is to follow is on its way.
-    pub fn expect(&mut self, kept_by: &str, now: Moment) {
-        let kept = self.by_uuid.get(kept_by).and_then(|id| self.calls.get(id));
-        if let Some(id) = kept.filter(|call| call.state == State::Reserved).map(|call| call.id) {
-            self.update(id, |call| call.state = State::Expected);
-            self.set_deadline(id, Some(now.after(RESERVATION)));
-        }
+    /// The leg that holds or keeps a slot is gone, because another one is put in its place, which is on its way. False if it has
+    /// come already, or the leg held none.
+    pub fn expect(&mut self, holder: &str, now: Moment) -> bool {
+        let Some(id) = self.call_here(holder).map(|call| call.id) else { return false };
+        self.update(id, |call| call.state = State::Expected);
+        self.set_deadline(id, Some(now.after(RESERVATION)));
+        true
     }
 
-    /// Parks a leg in the slot that another kept for it; as asked where none is kept any more.
-    pub fn take_over(&mut self, kept_by: &str, request: &ParkRequest, now: Moment) -> Result<Call, Refusal> {
-        let kept = self.by_uuid.get(kept_by).and_then(|id| self.calls.get(id));
-        let Some(kept) = kept.filter(|call| matches!(call.state, State::Reserved | State::Expected)) else {
-            return self.park(request, false, now);
+    /// Puts a leg in the place of another that holds or keeps a slot. A call that was parked already is the same call, with
+    /// another caller, whose times begin again. As asked where the other leg has no slot any more.
+    pub fn take_over(&mut self, holder: &str, request: &ParkRequest, now: Moment) -> Result<Call, Refusal> {
+        if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
+            return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+        }
+        let Some(held) = self.call_here(holder).cloned() else { return self.park(request, false, now) };
+        let terms = self.plan_of(&held).map_or(&held.facts.terms, |plan| &plan.terms);
+        let terms = request.amend.apply(terms);
+        let text = |held: &Arc<str>, new: &str| if held.is_empty() { Arc::from(new) } else { Arc::clone(held) };
+        let (since, parked_at_ms) =
+            if held.was_parked { (held.parked_at, held.facts.parked_at_ms) } else { (now, request.parked_at_ms) };
+        self.end(held.id, Outcome::Abandoned, now);
+        let mut call = Call {
+            id: self.calls.next_id(since),
+            attempt: 0,
+            rings_left: terms.ringback_attempts,
+            label: text(&held.label, &request.label),
+            facts: Arc::new(Facts {
+                uuid: Arc::clone(&request.uuid),
+                caller: Arc::clone(&request.caller),
+                // Whoever keeps a slot has authenticated; what a transfer says of itself is only written.
+                parker: text(&held.facts.parker, &request.parker),
+                parked_at_ms,
+                terms,
+                amendment: request.amend.clone(),
+                ..Facts::clone(&held.facts)
+            }),
+            ..held
         };
-        let (id, lot, slot) = (kept.id, kept.facts.lot.clone(), kept.facts.slot.clone());
-        // Who keeps a slot has authenticated; what a transfer says of itself is only written.
-        let parker = kept.facts.parker.clone();
-        self.end(id, Outcome::Abandoned, now);
-        let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
-        let place = Where { lot: Some(lot), domains: Vec::new(), any: false };
-        self.park(&ParkRequest { place, wanted: Wanted::Slot(slot), parker, ..request.clone() }, false, now)
+        call.start_waiting(now);
+        call.parked_at = since;
+        self.insert(call.clone());
+        Ok(call)
     }
 
     /// Legs that slots are kept for or by, and that are not in them: whether they live, only the host knows.
@@ -99,7 +123,7 @@ impl Table {
             Left::Moved if call.state == State::FallingBack => Outcome::Fallback,
             Left::Moved => Outcome::Transferred,
         };
-        self.end(call.id, outcome, now).filter(|_| !reserved)
+        self.end(call.id, outcome, now).filter(|ended| !reserved || ended.call.was_parked)
     }
 }
 
@@ -148,10 +172,12 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         index,
         label: label.into(),
         parked_at: id.parked_at,
-        deadline: Some(id.parked_at.after(RESERVATION)),
+        deadline: Some(id.parked_at.after(ARRIVAL)),
         latest: None,
         attempt: 0,
         rings_left: terms.ringback_attempts,
+        was_parked: false,
+        fetched: false,
         facts: Arc::new(Facts {
             uuid: request.uuid.clone(),
             lot: plan.id.clone(),

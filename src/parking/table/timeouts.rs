@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::park::RESERVATION;
 use super::{LotPlan, Table};
 use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
 
@@ -16,8 +17,10 @@ pub enum Due {
     RingBack(Call),
     /// Send the caller to the fallback; if it was ringing back, that stops.
     Fallback(Call),
-    /// The leg that a slot was kept for never came: the slot is free.
-    Lapsed(Call),
+    /// The leg that was sent to a slot has not come: send it there again.
+    Fetch(Call),
+    /// The leg that a slot was kept for never came: the slot is free. What was told of as parked has an outcome now.
+    Lapsed(Ended),
     /// The caller whom a slot was kept for was not recovered.
     Lost(Ended),
 }
@@ -27,6 +30,7 @@ impl Call {
     pub(super) fn start_waiting(&mut self, now: Moment) {
         let terms = &self.facts.terms;
         self.state = State::Parked;
+        self.was_parked = true;
         self.parked_at = now;
         let limited = !terms.max_park_time.is_zero() && terms.fallback.is_some();
         self.latest = limited.then(|| now.after(terms.max_park_time));
@@ -65,18 +69,22 @@ impl Table {
     fn due_for(&mut self, id: CallId, now: Moment) -> Option<Due> {
         let call = self.calls.get(&id)?;
         match call.state {
-            State::Reserved | State::Expected => {
-                self.end(id, Outcome::Abandoned, now).map(|ended| Due::Lapsed(ended.call))
-            }
+            State::Reserved if !call.fetched => self.fetch(id, now),
+            State::Reserved | State::Expected => self.end(id, Outcome::Abandoned, now).map(Due::Lapsed),
             State::Missing => self.end(id, Outcome::Abandoned, now).map(Due::Lost),
             // Decided when it is known whether they were connected; or by another node.
-            State::Retrieving { .. } | State::FallingBack | State::Elsewhere { .. } => None,
-            State::RingingBack => call.overdue(now).then(|| self.fall_back(id)).flatten(),
+            State::Retrieving { .. } | State::Elsewhere { .. } => None,
+            // Its own leg's thread should have said long ago what came of it.
+            State::FallingBack => {
+                self.fallback_failed(&call.facts.uuid.clone(), now);
+                None
+            }
+            State::RingingBack => call.overdue(now).then(|| self.fall_back(id, now)).flatten(),
             State::Parked => {
                 let fallback = call.facts.terms.fallback.is_some();
                 let ring = call.facts.can_ring() && (call.rings_left > 0 || !fallback);
                 if fallback && (call.overdue(now) || !ring) {
-                    self.fall_back(id)
+                    self.fall_back(id, now)
                 } else if ring {
                     self.ring(id)
                 } else {
@@ -87,9 +95,15 @@ impl Table {
         }
     }
 
-    fn fall_back(&mut self, id: CallId) -> Option<Due> {
+    fn fetch(&mut self, id: CallId, now: Moment) -> Option<Due> {
+        self.update(id, |call| call.fetched = true);
+        self.set_deadline(id, Some(now.after(RESERVATION)));
+        self.calls.get(&id).cloned().map(Due::Fetch)
+    }
+
+    fn fall_back(&mut self, id: CallId, now: Moment) -> Option<Due> {
         self.update(id, |call| call.state = State::FallingBack);
-        self.set_deadline(id, None);
+        self.set_deadline(id, Some(now.after(FALLBACK_RETRY)));
         self.calls.get(&id).cloned().map(Due::Fallback)
     }
 
@@ -197,7 +211,7 @@ impl Table {
         }
     }
 
-    fn plan_of(&self, call: &Call) -> Option<&LotPlan> {
+    pub(super) fn plan_of(&self, call: &Call) -> Option<&LotPlan> {
         let lot = &call.facts.lot;
         self.tenants.get(&lot.domain).and_then(|tenant| tenant.lots.get(&lot.name)).map(|lot| &lot.plan)
     }

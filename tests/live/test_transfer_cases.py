@@ -1,0 +1,400 @@
+"""Ways into a slot, out of it, and between slots: whoever transfers, and however, no caller is lost on the way."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from conftest import LOTS, MUSIC
+from phone import DOMAIN, Failed
+from switch import wait_for
+from test_ringback import lot, with_lot
+from test_story import park_by_transfer
+
+OUTCOMES = {"retrieve", "return", "fallback", "transfer", "abandon"}
+
+
+def actions(switch):
+    """What was told of all calls, in order."""
+    return [event["CallPark-Action"] for event in switch.events.all if event["CallPark-Action"] in OUTCOMES | {"park"}]
+
+
+def talk(phones, switch, who="user", extensions="", lots=LOTS):
+    """Alice and a parker, talking, nobody on hold. `who`: "user" authenticates; "stranger" is a phone that registers elsewhere. Alice's
+    leg can be sent only to where the core is told to send it: her context knows no number."""
+    if who == "user":
+        phone, bridge = phones("1001", says=700), "user/1001@callpark.test"
+    else:
+        phone = phones(says=700)
+        bridge = f"sofia/external/sip:{phone.user}@127.0.0.1:{phone.port}"
+    call = f"""<extension name="to the parker"><condition field="destination_number" expression="^parker$">
+      <action application="set" data="force_transfer_context=nowhere"/><action application="set" data="hangup_after_bridge=true"/>
+      <action application="bridge" data="{bridge}"/></condition></extension>"""
+    assert switch.reload(lots, extensions=call + extensions).startswith("+OK")
+    phone.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("parker")
+    call = phone.wait_call()
+    assert call.answered.wait(5) and caller.audio.hears(700)
+    return SimpleNamespace(phone=phone, caller=caller, call=call)
+
+
+def retrieved(phones, switch, caller, slot):
+    """1002 dials the slot, and has the caller."""
+    assert caller.audio.hears(MUSIC, within=5), "the caller hears no music"
+    assert [(row["slot"], row["state"]) for row in switch.calls()] == [(slot, "parked")]
+    taker = phones("1002", says=900).call(slot)
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    caller.hang_up()
+    assert wait_for(lambda: actions(switch)[-1:] == ["retrieve"])
+
+
+# --- attended transfer
+
+
+@pytest.mark.parametrize("order", ["first", "next", "longest-free"])
+@pytest.mark.parametrize("who", ["user", "stranger"])
+def test_freeswitch_2244_attended_transfer_to_700_without_hold(switch, phones, who, order):
+    """Before: the parker was parked and heard 701; the caller got another slot, or was hung up where its context has no 700."""
+    talking = talk(phones, switch, who, lots=LOTS.replace('value="701-710"/>', f'value="701-710"/><param name="slot-order" value="{order}"/>', 1))
+    consultation = talking.phone.call("700")
+    slot = wait_for(switch.calls)[0]["slot"]
+    assert consultation.shown[0] == (f"Park {slot}", slot)
+    talking.call.refer("700", replaces=consultation)
+    assert consultation.wait_over() and talking.call.wait_over()
+    retrieved(phones, switch, talking.caller, slot)
+    assert actions(switch) == ["park", "retrieve"]
+
+
+@pytest.mark.parametrize("who", ["user", "stranger"])
+@pytest.mark.parametrize("number", ["703", "*5901", "do-park-703"])
+def test_attended_transfer_to_a_slot_without_hold(switch, phones, who, number):
+    """Before: the parker was told that the slot is empty, and let go."""
+    talking = talk(phones, switch, who)
+    slot = number.removeprefix("do-park-")
+    consultation = talking.phone.call(number)
+    assert wait_for(lambda: [row["slot"] for row in switch.calls()] == [slot])
+    talking.call.refer(number, replaces=consultation)
+    assert consultation.wait_over() and talking.call.wait_over()
+    retrieved(phones, switch, talking.caller, slot)
+    assert actions(switch) == ["park", "retrieve"]
+
+
+@pytest.mark.parametrize("who", ["user", "stranger"])
+def test_the_refer_may_come_in_the_consultation(switch, phones, who):
+    """Some phones send it there, to replace the first call."""
+    talking = talk(phones, switch, who)
+    consultation = talking.phone.call("700")
+    assert wait_for(switch.calls)
+    consultation.refer("x", replaces=talking.call)
+    assert consultation.wait_over() and talking.call.wait_over()
+    retrieved(phones, switch, talking.caller, "701")
+    assert actions(switch) == ["park", "retrieve"]
+
+
+def test_a_consultation_that_is_replaced_late(switch, phones):
+    """The parker thinks about it for longer than a slot is kept for a leg that is only expected."""
+    talking = talk(phones, switch)
+    consultation = talking.phone.call("700")
+    assert wait_for(switch.calls)
+    time.sleep(11)
+    talking.call.refer("700", replaces=consultation)
+    retrieved(phones, switch, talking.caller, "701")
+    assert actions(switch) == ["park", "retrieve"]
+
+
+@pytest.mark.parametrize("who", ["user", "stranger"])
+def test_a_consultation_without_hold_that_is_given_up(switch, phones, who):
+    talking = talk(phones, switch, who)
+    consultation = talking.phone.call("700")
+    assert wait_for(switch.calls)
+    consultation.hang_up()
+    assert wait_for(lambda: switch.calls() == [], timeout=2)
+    assert talking.caller.audio.hears(700), "the conversation did not go on"
+    assert wait_for(lambda: actions(switch) == ([] if who == "user" else ["park", "abandon"])), actions(switch)
+    talking.caller.hang_up()
+
+
+@pytest.mark.parametrize("who", ["user", "stranger"])
+def test_the_caller_hangs_up_during_the_consultation(switch, phones, who):
+    talking = talk(phones, switch, who)
+    consultation = talking.phone.call("700")
+    assert wait_for(switch.calls)
+    talking.caller.hang_up()
+    assert talking.call.wait_over()
+    with pytest.raises((Failed, TimeoutError)):
+        talking.call.refer("700", replaces=consultation)
+    consultation.hang_up()
+    assert wait_for(lambda: switch.calls() == [], timeout=2)
+    assert wait_for(lambda: actions(switch) == ([] if who == "user" else ["park", "abandon"])), actions(switch)
+
+
+@pytest.mark.parametrize("moment", [0, 0.02, 0.1])
+@pytest.mark.parametrize("who", ["user", "stranger"])
+def test_the_caller_hangs_up_while_being_transferred(switch, phones, who, moment):
+    """The slot is free again, and every call that was told of has one outcome."""
+    talking = talk(phones, switch, who)
+    consultation = talking.phone.call("700")
+    assert wait_for(switch.calls)
+    hang_up = threading.Timer(moment, talking.caller.hang_up)
+    hang_up.start()
+    try:
+        talking.call.refer("700", replaces=consultation)
+    except Failed:
+        consultation.hang_up()  # the caller was quicker, and there is nothing to transfer
+    hang_up.join()
+    assert wait_for(lambda: switch.calls() == [], timeout=13)
+    assert wait_for(lambda: actions(switch) in ([], ["park", "abandon"])), actions(switch)
+    talking.call.hang_up()
+
+
+def invite_replacing(phone, number, replaced):
+    """An INVITE that puts a call of this phone in the place of another one."""
+    tag = replaced.remote.split("tag=")[1].split(";")[0].split(">")[0]
+    return phone.call(number, headers=[f"Replaces: {replaced.id};to-tag={tag};from-tag={replaced.tag}"])
+
+
+@pytest.mark.parametrize("who", ["user", "stranger"])
+def test_an_invite_with_replaces_takes_the_slot_over(switch, phones, who):
+    """A caller whom the parker's phone sends to the consultation itself. Before: another slot."""
+    talking = talk(phones, switch, who)
+    consultation = talking.phone.call("700")
+    assert wait_for(switch.calls)
+    bob = invite_replacing(phones(says=600, name="Bob"), "700", consultation)
+    assert consultation.wait_over()
+    retrieved(phones, switch, bob, "701")
+    assert actions(switch) == ["park", "retrieve"]
+    talking.caller.hang_up()
+
+
+def test_a_parked_caller_who_transfers_hands_the_slot_over(switch, phones):
+    """1003 is parked, talks to somebody else meanwhile, and transfers them into its own place. Before: they were sent where 1003's leg
+    had once been."""
+    receptionist = phones("1001", says=700)
+    receptionist.on_ring = 0.1
+    own = phones("1003", says=650)
+    waiting = own.call("1001")
+    call = receptionist.wait_call()
+    assert call.answered.wait(5)
+    call.refer("705")
+    assert waiting.audio.hears(MUSIC, within=5)
+    other = phones(says=600, name="Alice")
+    other.on_ring = 0.1
+    extension = f"""<extension name="alice"><condition field="destination_number" expression="^alice$">
+      <action application="bridge" data="sofia/external/sip:{other.user}@127.0.0.1:{other.port}"/></condition></extension>"""
+    assert switch.reload(LOTS, extensions=extension).startswith("+OK")
+    second = own.call("alice")
+    alice = other.wait_call()
+    assert alice.answered.wait(5) and second.audio.hears(600)
+    second.refer("x", replaces=waiting)
+    assert waiting.wait_over() and second.wait_over()
+    retrieved(phones, switch, alice, "705")
+    assert actions(switch) == ["park", "retrieve"]
+    assert switch.events.wait("retrieve")["CallPark-Parker"] == f"1001@{DOMAIN}"
+
+
+def test_another_call_is_transferred_to_a_slot_whose_recall_rings(switch, phones):
+    """Nobody is joined with anybody: the second caller goes back to who sent them."""
+    with_lot(switch, ("ringback-timeout", "30"), ("park-timeout", "1"))
+    first, row = park_by_transfer(phones, switch, "702")
+    parker = phones.made[0]
+    parker.on_ring = None
+    ringing = parker.wait_call(6)
+    other = phones("1003", says=750)
+    other.on_ring = 0.1
+    second = phones(says=900, name="Bob").call("1003")
+    call = other.wait_call()
+    assert call.answered.wait(5)
+    call.refer("702")
+    back = other.wait_call(6)
+    assert back.caller_name == "taken: Bob" and back.audio.hears(900, within=6)
+    assert ringing.over.is_set() is False and first.audio.hears(MUSIC) and not first.audio.hears(900, within=0.5)
+    back.hang_up()
+    first.hang_up()
+    assert wait_for(lambda: actions(switch) == ["park", "abandon"])
+
+
+def test_a_caller_is_transferred_away_while_the_recall_rings(switch, phones):
+    with_lot(switch, ("ringback-timeout", "30"), ("park-timeout", "1"))
+    caller, row = park_by_transfer(phones, switch)
+    parker = phones.made[0]
+    parker.on_ring = None
+    ringing = parker.wait_call(6)
+    switch.api(f"uuid_transfer {row['uuid']} tone-1300")
+    assert caller.audio.hears(1300) and ringing.wait_over(3)
+    assert switch.events.of(row["uuid"]) == ["park", "ringback", "transfer"]
+    caller.hang_up()
+
+
+# --- data that makes no sense
+
+
+@pytest.mark.parametrize("application, data", [("callpark_park", "autto!"), ("callpark_slot", "7o1"), ("callpark_park", "701 main too much")])
+def test_mistyped_data_after_a_transfer_rings_the_parker(switch, phones, application, data):
+    """Before: the caller was hung up, and the parker not rung."""
+    typo = f"""<extension name="typo"><condition field="destination_number" expression="^typo$">
+      <action application="{application}" data="{data}"/></condition></extension>"""
+    assert switch.reload(LOTS, extensions=typo).startswith("+OK")
+    phone = phones("1001", says=700)
+    phone.on_ring = 0.1
+    caller = phones(says=600, name="Bob").call("1001")
+    call = phone.wait_call()
+    assert call.answered.wait(5)
+    phone.on_ring = 0.2
+    call.refer("typo")
+    call.hang_up()
+    back = phone.wait_call(6)
+    assert back.caller_name == "invalid: Bob" and back.audio.hears(600, within=6) and caller.audio.hears(700)
+    caller.hang_up()
+
+
+def test_who_dials_mistyped_data_goes_on_in_the_dialplan(switch, phones):
+    phone = phones("1002").call("do-park-7o!")
+    assert phone.audio.hears(1700)
+    assert switch.calls() == []
+    phone.hang_up()
+
+
+# --- commands that name a leg
+
+
+def test_retrieve_refuses_the_leg_that_is_parked(switch, phones):
+    """Before: the caller was lost."""
+    caller, row = park_by_transfer(phones, switch)
+    answer = switch.api(f"callpark retrieve 701 {row['uuid']}")
+    assert answer.startswith("-ERR") and row["uuid"] in answer and "701" in answer
+    assert caller.audio.hears(MUSIC) and [call["slot"] for call in switch.calls()] == ["701"]
+    caller.hang_up()
+    assert wait_for(lambda: actions(switch) == ["park", "abandon"])
+
+
+def test_retrieve_refuses_a_leg_that_is_parked_elsewhere(switch, phones):
+    """Before: two callers were joined."""
+    first = phones(says=600).call("do-park-701")
+    second = phones(says=650).call("do-park-702")
+    rows = wait_for(lambda: len(switch.calls()) == 2 and switch.calls())
+    answer = switch.api(f"callpark retrieve 701 {rows[1]['uuid']}")
+    assert answer.startswith("-ERR") and "702" in answer
+    assert first.audio.hears(MUSIC) and second.audio.hears(MUSIC) and len(switch.calls()) == 2
+    for call in (first, second):
+        call.hang_up()
+
+
+def test_a_leg_that_still_rings_is_not_parked(switch, phones):
+    """Before: it was answered by being parked."""
+    phone = phones("1001")
+    phone.on_ring = None
+    switch.api("bgapi originate user/1001@callpark.test &park()")
+    ringing = phone.wait_call()
+    uuid = switch.leg(direction="outbound")
+    answer = switch.api(f"callpark park {uuid} 701")
+    assert answer.startswith("-ERR") and "not answered" in answer
+    assert not ringing.answered.is_set() and switch.calls() == []
+    switch.api(f"uuid_kill {uuid}")
+    assert ringing.wait_over()
+
+
+# --- diversion by the phone that rings
+
+
+@pytest.mark.parametrize("to, slot", [("700", "701"), ("704", "704")])
+def test_fusionpbx_5948_a_ringing_phone_diverts_to_a_slot(switch, phones, to, slot):
+    """302. Before: the caller was told that the slot is empty, or parked without a parker, whom nobody rings back."""
+    assert switch.reload(LOTS.replace('name="park-timeout" value="0"', 'name="park-timeout" value="1"')).startswith("+OK")
+    phone = phones("1001", says=700)
+    phone.on_ring = f"sip:{to}@127.0.0.1"
+    calling = phones(says=600, name="Alice")
+    made = []
+    thread = threading.Thread(target=lambda: made.append(calling.call("1001")))
+    thread.start()
+    row = wait_for(switch.calls)[0]
+    thread.join()
+    caller = made[0]
+    assert (row["slot"], row["parker"]) == (slot, f"1001@{DOMAIN}") and caller.audio.hears(MUSIC)
+    phone.on_ring = 0.2
+    back = phone.wait_call(8)
+    assert back.audio.hears(600, within=6) and caller.audio.hears(700)
+    caller.hang_up()
+    assert wait_for(lambda: actions(switch) == ["park", "return"])
+
+
+# --- a script that goes on
+
+
+def test_fusionpbx_fbaf548be0_a_script_that_transfers_after_its_bridge(switch, phones):
+    """Before: the slot was shown for 10 s, and the caller was where the script had sent them."""
+    script = switch.dir / "bridge-then-transfer.lua"
+    script.write_text("""
+        session:setAutoHangup(false)
+        session:execute("set", "hangup_after_bridge=false")
+        session:execute("bind_meta_app", "5 b s callpark_park::auto")
+        session:execute("bridge", "user/1001@callpark.test")
+        session:transfer("tone-1300", "XML", "default")
+    """)
+    call = f"""<extension name="script"><condition field="destination_number" expression="^script$">
+      <action application="lua" data="{script}"/></condition></extension>"""
+    switch.more = '<configuration name="lua.conf"><settings/></configuration>'
+    assert switch.reload(LOTS, extensions=call).startswith("+OK")
+    switch.api("load mod_lua")
+    switch.more = ""
+    phone = phones("1001", says=700)
+    phone.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("script")
+    call = phone.wait_call()
+    assert call.answered.wait(5) and caller.audio.hears(700)
+    call.press("*5")
+    assert wait_for(lambda: [row["state"] for row in switch.calls()] == ["parked"], 8), switch.calls()
+    retrieved(phones, switch, caller, "701")
+    assert actions(switch) == ["park", "retrieve"]
+
+
+# --- where a destination is looked up
+
+
+@pytest.mark.parametrize("way", ["fallback", "exit key", "command"])
+def test_a_destination_is_looked_up_where_the_core_sends_the_caller(switch, phones, way):
+    """With force_transfer_context. Before: looked up in one context, sent to another: hung up, no route."""
+    forced = """<extension name="forced"><condition field="destination_number" expression="^forced$">
+      <action application="set" data="force_transfer_context=elsewhere"/>
+      <action application="callpark_park" data="701"/></condition></extension>
+      <extension name="wrong"><condition field="destination_number" expression="^desk$">
+      <action application="answer"/><action application="playback" data="tone_stream://%(60000,0,1900)"/></condition></extension>
+      </context><context name="elsewhere"><extension name="right"><condition field="destination_number" expression="^there$">
+      <action application="answer"/><action application="playback" data="tone_stream://%(60000,0,1300)"/></condition></extension>"""
+    params = {"fallback": [("fallback", "there"), ("park-timeout", "1"), ("ringback", "none")],
+              "exit key": [("exit-key", "9"), ("exit-destination", "there"), ("park-timeout", "0")], "command": [("park-timeout", "0")]}[way]
+    assert switch.reload(lot(*params), extensions=forced).startswith("+OK")
+    caller = phones(says=600).call("forced")
+    assert wait_for(switch.calls)
+    if way == "exit key":
+        time.sleep(0.5)
+        caller.press("9")
+    elif way == "command":
+        assert switch.api("callpark transfer 701 desk").startswith("-ERR no extension"), "desk is in the context that is not used"
+        assert switch.api("callpark transfer 701 there").startswith("+OK")
+    assert caller.audio.hears(1300, within=8)
+    caller.hang_up()
+    assert wait_for(lambda: actions(switch) == ["park", "fallback" if way == "fallback" else "transfer"])
+
+
+# --- how phones write a slot
+
+
+@pytest.mark.parametrize("application", ["callpark_park", "callpark_slot"])
+def test_a_slot_with_a_hash_as_a_refer_writes_it(switch, phones, application):
+    """Metaswitch: %23701. Before: hung up."""
+    hashed = f"""<extension name="hash"><condition field="destination_number" expression="^((?:#|%23)7\\d\\d)$">
+      <action application="{application}" data="$1"/></condition></extension>"""
+    before = len(switch.log())
+    assert switch.reload(lot(("park-timeout", "0"), slots="#701-#703"), extensions=hashed).startswith("+OK")
+    assert "%23" in switch.log()[before:], "no warning that the dialplan must know how phones write these slots"
+    phone = phones("1001")
+    phone.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("1001")
+    call = phone.wait_call()
+    assert call.answered.wait(5)
+    call.refer("%23702")
+    call.hang_up()
+    assert caller.audio.hears(MUSIC, within=5) and switch.calls()[0]["slot"] == "#702"
+    caller.hang_up()
+    assert wait_for(lambda: actions(switch) == ["park", "abandon"])
