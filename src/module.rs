@@ -78,11 +78,10 @@ impl Lifecycle for Module {
 
     fn shutdown() -> Status {
         REGISTERED.lock().take();
-        web::end();
-        let written = register::end() & records::end();
+        let ended = web::end() & register::end() & records::end();
         attendant::end();
         music::end();
-        if written { Status::Done } else { Status::Stay }
+        if ended { Status::Done } else { Status::Stay }
     }
 }
 

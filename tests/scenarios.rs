@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use simulator::{Caller, Leg, Phone, World};
+use simulator::{Caller, Event, Leg, Phone, World};
 
 const PARKER: &str = "1001@example.com";
 
@@ -251,6 +251,48 @@ fn a_step_of_the_clock_fires_nothing_early_and_nothing_late() {
             close(world, &caller, &["fallback"], &what);
         }
     }
+}
+
+/// What one subscription was told last, by an event for all or by one for it alone.
+fn lamp_of(world: &World, lamp: &str, call_id: &str) -> Option<String> {
+    let meant = |event: &Event| {
+        let of_lamp = event.get("proto") == Some("park") && event.get("from") == Some(lamp);
+        of_lamp && event.get("call-id").is_none_or(|id| id == call_id)
+    };
+    let told = world.events().into_iter().rev().find(meant);
+    told.and_then(|event| event.get("answer-state").map(str::to_owned))
+}
+
+/// In a crowd a lamp is told late, or not at all if the slot is free again by then. Before, a phone that subscribed meanwhile was
+/// told that the slot is taken, and nobody told it that it is free.
+#[test]
+fn a_phone_that_subscribes_before_a_late_lamp_is_told_does_not_stay_lit() {
+    let lot = r#"<configuration name="callpark.conf"><lots><lot name="main" domain="*"><param name="slots" value="701-780"/>
+        </lot></lots></configuration>"#;
+    let world = office("");
+    world.set_config("callpark.conf", lot);
+    assert!(world.command("callpark reload").starts_with("+OK"));
+    let callers: Vec<Leg> = (0..80).map(|n| world.call(&Caller::outside("C", &n.to_string()), "700")).collect();
+    let lit = || (701..781).find(|slot| lamp_of(&world, &format!("{slot}@example.com"), "late").is_none());
+    assert!(world.advance_until(seconds(1), || world.command("callpark list").contains(" 780 ")));
+    let lamp = format!("{}@example.com", lit().expect("a lamp that is told late"));
+    world.subscribe(&lamp, "late");
+    assert_eq!(lamp_of(&world, &lamp, "late").as_deref(), Some("confirmed"));
+    callers.iter().for_each(Leg::hang_up);
+    world.advance(seconds(3));
+    assert_eq!(lamp_of(&world, &lamp, "late").as_deref(), Some("terminated"));
+    world.finish();
+}
+
+#[test]
+fn a_phone_that_subscribes_to_what_is_not_there_is_told_that_nobody_is_parked() {
+    let world = office("");
+    for lamp in ["799@example.com", "nowhere@example.com", "<&>@example.com", "799@example.org"] {
+        world.subscribe(lamp, "one");
+        assert_eq!(lamp_of(&world, lamp, "one").as_deref(), Some("terminated"), "{lamp}");
+        assert_eq!(lamp_of(&world, lamp, "another"), None, "{lamp}: others are told, too");
+    }
+    world.finish();
 }
 
 #[test]

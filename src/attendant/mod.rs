@@ -47,7 +47,7 @@ pub(crate) use ask::digits as ask_digits;
 pub(crate) use cluster::{Bearer, Registrar};
 pub(crate) use company::{on_bridge, on_hangup};
 pub(crate) use held::HoldTimes;
-pub(crate) use notice::{Notice, Retriever, What, Witness};
+pub(crate) use notice::{Notice, Retriever, Subscription, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;
 pub(crate) use rows::{CallRow, LotRow};
@@ -275,6 +275,16 @@ impl Attendant {
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
         let usual = host::usual_domain().filter(|_| is_address && !self.table.lock().has_domain(host));
         usual.unwrap_or_else(|| host.to_owned())
+    }
+
+    /// A phone has subscribed to a lamp.
+    pub(crate) fn subscribed(&self, subscription: &Subscription) {
+        self.each_witness(|witness| witness.subscribed(self, subscription));
+    }
+
+    /// Has every lamp told as it is now.
+    pub(crate) fn tell_all_lamps(&self) {
+        self.each_witness(|witness| witness.tell_all_lamps(self));
     }
 
     pub(crate) fn call_in(&self, slot: &Slot, lot: Option<&LotName>) -> Result<Call, Refusal> {

@@ -95,6 +95,18 @@ impl Notice<'_> {
     }
 }
 
+/// A phone that has subscribed to a lamp, or renewed its subscription.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// The slot or the name of a lot, as the phone wrote it.
+    pub(crate) lamp: String,
+    /// The domain, as the phone wrote it.
+    pub(crate) host: String,
+    /// Of the subscription's dialog; `None` if that is not known.
+    pub(crate) call_id: Option<String>,
+    pub(crate) expires: Duration,
+}
+
 /// Is told of everything that happens, on the thread where it happens: it must not wait.
 pub(crate) trait Witness: Send + Sync {
     fn saw(&self, _notice: &Notice<'_>) {}
@@ -104,4 +116,10 @@ pub(crate) trait Witness: Send + Sync {
 
     /// Once a second.
     fn attend(&self, _attendant: &Attendant) {}
+
+    /// A phone has subscribed to a lamp.
+    fn subscribed(&self, _attendant: &Attendant, _subscription: &Subscription) {}
+
+    /// Phones may show what was true before a restart.
+    fn tell_all_lamps(&self, _attendant: &Attendant) {}
 }

@@ -346,6 +346,7 @@ fn amended<T>(leg: &Leg<'_>, name: &str, read: impl Fn(&str) -> Result<T, String
 /// What the parked leg carries, so that it reaches the CDR.
 fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
     let facts = &call.facts;
+    leg.make_profile_inert();
     leg.set_var("callpark_result", "parked");
     leg.set_var("callpark_lot", &facts.lot.name);
     leg.set_var("callpark_domain", &facts.lot.domain);

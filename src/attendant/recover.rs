@@ -136,7 +136,8 @@ impl Attendant {
         let call = self.call_of(&leg.uuid())?;
         let stay = Stay::of(&call, host::now(), host::epoch_ms());
         match serde_json::to_string(&stay) {
-            Ok(text) => leg.set_var(STAY, &text),
+            // A dial string may have `${...}`, which no variable is set to: in JSON there is another way to write it.
+            Ok(text) => leg.set_var(STAY, &text.replace('$', "\\u0024")),
             Err(error) => log::error!("the stay of {} cannot be written: {error}", leg.uuid()),
         }
         for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {

@@ -126,7 +126,14 @@ pub fn emergency() -> Config {
 }
 
 fn fault(place: &str, key: &str, value: &str, why: &str) -> Fault {
-    Fault { place: place.into(), key: key.into(), value: value.into(), why: why.into() }
+    let shown = if is_secret(key) && !value.is_empty() { "***" } else { value };
+    Fault { place: place.into(), key: key.into(), value: shown.into(), why: why.into() }
+}
+
+/// Whether the value of a parameter may be in no log: PINs, and DSNs with their passwords. Also under a name with a slip in it.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["pin", "dsn", "secret", "password"].iter().any(|word| key.contains(word))
 }
 
 fn check(document: &Document) -> Result<Config, Vec<Fault>> {

@@ -147,3 +147,24 @@ fn a_lamp_is_confirmed_or_early() {
 fn the_emergency_lot_is_usable() {
     assert_eq!(emergency().lots[0].slots.len(), 20);
 }
+
+#[test]
+fn a_secret_is_in_no_fault() {
+    let faults = |params: &str| {
+        let text = format!(
+            r#"<configuration name="callpark.conf"><settings><param name="db-dsnx" value="pgsql://x password=s3cr3t"/></settings>
+               <lots><lot name="main" domain="*"><param name="slots" value="701"/>{params}</lot></lots></configuration>"#
+        );
+        read(&text).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for wrong in [
+        r#"<param name="retrieve-pin" value="12s3cr3t"/>"#,
+        r#"<param name="retrieve-pins" value="s3cr3t"/>"#,
+        r#"<param name="retrieve-pin" value="12"/><param name="retrieve-pin" value="s3cr3t"/>"#,
+    ] {
+        let faults = faults(wrong);
+        assert_eq!(faults.len(), if wrong.contains("value=\"12\"") { 3 } else { 2 }, "{faults:?}");
+        assert!(faults.iter().all(|fault| !fault.contains("s3cr3t")), "{faults:?}");
+        assert!(faults.iter().any(|fault| fault.contains("retrieve-pin") && fault.contains("=\"***\"")), "{faults:?}");
+    }
+}

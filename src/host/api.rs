@@ -3,7 +3,7 @@
 use std::ptr;
 
 use super::stream::collect;
-use super::text::to_c;
+use super::text::{inert_to_c, to_c};
 use crate::ffi::{self, switch_bool_t as Bool};
 
 /// Runs an API command on this thread; its answer. `argument` is data as far as FreeSWITCH goes: it is handed over as it is.
@@ -28,7 +28,7 @@ pub(crate) fn module_loaded(name: &str) -> bool {
 /// Puts a text for a SIP user on its way. The core's own thread sends it: nothing is waited for, and nobody is told if it
 /// cannot be delivered.
 pub(crate) fn send_message(from: &str, to: &str, text: &str) -> bool {
-    let (from, to, text) = (to_c(from), to_c(to), to_c(text));
+    let (from, to, text) = (to_c(from), to_c(to), inert_to_c(text));
     // SAFETY: static and local C strings, copied by the core before this returns.
     let status = unsafe {
         ffi::switch_core_chat_send_args(

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use super::guard::fence;
-use super::text::{from_c, to_c};
+use super::text::{from_c, inert_to_c, to_c};
 use crate::ffi::{self, switch_event_types_t as Type};
 
 /// An event being filled. Fired, or destroyed when dropped.
@@ -43,8 +43,9 @@ impl Event {
         NonNull::new(event).map(Event)
     }
 
+    /// Adds a header, whose value FreeSWITCH never expands: chatplans, and whoever copies headers into channels, do that.
     pub(crate) fn set(&mut self, header: &str, value: &str) {
-        let (header, value) = (to_c(header), to_c(value));
+        let (header, value) = (to_c(header), inert_to_c(value));
         // SAFETY: the event is ours until it is fired; both texts are copied by the core.
         unsafe {
             ffi::switch_event_add_header_string(

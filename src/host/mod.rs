@@ -44,5 +44,5 @@ pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_t
 pub(crate) use originate::{Cancel, Dial, originate};
 pub(crate) use scheduler::{OnTick, Ticker};
 pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd, every_leg};
-pub(crate) use worker::Worker;
+pub(crate) use worker::{Worker, keep_libraries};
 pub(crate) use xml::{configuration, reread};

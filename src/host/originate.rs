@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::event::Event;
 use super::session::Located;
-use super::text::{from_c, to_c};
+use super::text::{from_c, inert_to_c, to_c};
 use crate::ffi::{self, switch_call_cause_t as Cause};
 
 /// Ends a call that still rings, from another thread. The core looks at it all the while (`cancel_cause`).
@@ -39,7 +39,7 @@ pub(crate) struct Dial<'a> {
 /// Calls and waits until somebody answers, it is refused, patience ends, or it is cancelled. The error is the name of the
 /// hangup cause.
 pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<Located, String> {
-    let (to, name, number) = (to_c(dial.to), to_c(dial.caller_name), to_c(dial.caller_number));
+    let (to, name, number) = (to_c(dial.to), inert_to_c(dial.caller_name), inert_to_c(dial.caller_number));
     let mut variables = Event::plain().ok_or("no memory")?;
     for (name, value) in dial.variables {
         variables.set(name, value);

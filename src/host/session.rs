@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::event::Event;
 use super::guard::fence;
-use super::text::{from_c, to_c};
+use super::text::{from_c, inert, inert_to_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 /// A leg of a call, for as long as something keeps its session: an application running on it, or a read lock.
@@ -160,8 +160,9 @@ impl<'a> Leg<'a> {
         value.filter(|value| !value.is_empty())
     }
 
+    /// Sets a channel variable to a text that FreeSWITCH never expands.
     pub(crate) fn set_var(&self, name: &str, value: &str) {
-        let (name, value) = (to_c(name), to_c(value));
+        let (name, value) = (to_c(name), inert_to_c(value));
         self.put_var(&name, value.as_ptr());
     }
 
@@ -170,7 +171,7 @@ impl<'a> Leg<'a> {
     }
 
     fn put_var(&self, name: &CStr, value: *const c_char) {
-        // Not checked for `${`: a value is data, and the check would drop it (switch_channel.c).
+        // Not checked for `${`: there is none in it, and the check would drop the whole value (switch_channel.c).
         let unchecked = ffi::switch_bool_t::SWITCH_FALSE;
         // SAFETY: the texts live through the call and are copied.
         unsafe { ffi::switch_channel_set_variable_var_check(self.channel(), name.as_ptr(), value, unchecked) };
@@ -368,10 +369,25 @@ impl<'a> Leg<'a> {
             (c"callee_id_name", shown_to_partner.0),
             (c"callee_id_number", shown_to_partner.1),
         ] {
-            let value = to_c(value);
-            // SAFETY: the session is kept; the texts live through the call and are copied.
-            unsafe { ffi::switch_channel_set_profile_var(self.channel(), field.as_ptr(), value.as_ptr()) };
+            self.set_profile_field(field, value);
         }
+    }
+
+    /// Makes the names and numbers of the leg's profile ones that FreeSWITCH never expands. It sees to that itself as a leg comes,
+    /// but not for what a P-Asserted-Identity header says later (`sofia_update_callee_id`).
+    pub(crate) fn make_profile_inert(&self) {
+        for field in [c"caller_id_name", c"caller_id_number", c"callee_id_name", c"callee_id_number"] {
+            let text = field.to_str().ok().and_then(|field| self.var(field));
+            if let Some(text) = text.filter(|text| inert(text) != *text) {
+                self.set_profile_field(field, &text);
+            }
+        }
+    }
+
+    fn set_profile_field(&self, field: &CStr, value: &str) {
+        let value = inert_to_c(value);
+        // SAFETY: the session is kept; the texts live through the call and are copied.
+        unsafe { ffi::switch_channel_set_profile_var(self.channel(), field.as_ptr(), value.as_ptr()) };
     }
 
     /// Connects this leg, whose application is running, with another, and comes back when they part. The core takes the

@@ -63,7 +63,7 @@ impl Worker {
 
 /// Nothing that is loaded now is unloaded any more. A database that does not answer holds a thread up in mod_pgsql for longer than
 /// anybody waits for FreeSWITCH's end, and the core unloads that module under it (`switch_loadable_module_shutdown`).
-fn keep_libraries() {
+pub(crate) fn keep_libraries() {
     let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
     let paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
     let libraries: BTreeSet<&str> = paths.filter(|path| path.contains(".so")).collect();

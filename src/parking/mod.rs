@@ -15,7 +15,7 @@ mod terms;
 
 pub use call::{Afar, Call, CallId, Ended, Facts, Moment, Outcome, Party, Refusal, State};
 pub use lot::LotPlan;
-pub use names::{LotId, LotName, MAX_SLOT_LENGTH, Slot, is_name, parse_slots};
+pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, is_name, parse_slots};
 pub use table::{
     Absent, Due, Layout, Left, Look, LotLook, LotView, ParkRequest, Pick, Saved, Table, Touched, Wanted, Where,
 };

@@ -59,6 +59,30 @@ impl fmt::Display for Slot {
     }
 }
 
+/// An extension that somebody names who may choose nothing else: no dialplan, no context, no application. What it cannot hold is
+/// a space or a comma, a colon, a quote, a variable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Extension(String);
+
+impl Extension {
+    /// What [`Extension::parse`] accepts, for error texts.
+    pub const FORM: &'static str = "1 to 64 of A-Z a-z 0-9 _ . * # + -";
+    const LONGEST: usize = 64;
+
+    /// `None` unless `text` is of that form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Extension> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '*' | '#' | '+' | '-');
+        let good = !text.is_empty() && text.len() <= Extension::LONGEST && text.chars().all(plain);
+        good.then(|| Extension(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The most slots one lot may have: more is a typing error in a range, not an office.
 const MAX_SLOTS_PER_LOT: usize = 100_000;
 
@@ -204,6 +228,18 @@ mod tests {
             assert!(Slot::parse(bad).is_none(), "{bad}");
         }
         assert_ne!(Slot::parse("0701"), Slot::parse("701"));
+    }
+
+    #[test]
+    fn an_extension_names_nothing_but_itself() {
+        for good in ["1000", "tone-1300", "*98", "+493012345", "ann.lee_2", "#1", &"7".repeat(64)] {
+            assert_eq!(Extension::parse(good).unwrap().as_str(), good);
+        }
+        for bad in
+            ["", "1000 XML", "system:id", "a,b", "${x}", "%24", "1'0", "1/0", "1@b", "\u{661}", "1\n", &"7".repeat(65)]
+        {
+            assert!(Extension::parse(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

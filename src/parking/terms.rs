@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::names::Extension;
+
 /// Which free slot `auto` takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SlotOrder {
@@ -82,6 +84,24 @@ impl Destination {
         let mut words = text.split_whitespace().map(str::to_owned);
         let destination = Destination { extension: words.next()?, dialplan: words.next(), context: words.next() };
         words.next().is_none().then_some(destination)
+    }
+
+    /// An extension for a call of a lot: in the dialplan and context that the lot's fallback names, else in those that the call
+    /// came by. The dialplan `inline` has no extensions: there, any word is an application.
+    #[must_use]
+    pub fn of_lot(extension: &Extension, terms: &Terms) -> Destination {
+        let fallback = terms.fallback.as_ref();
+        let is_inline = |dialplan: &String| {
+            dialplan
+                .split(',')
+                .any(|one| one.trim().split(':').next().is_some_and(|name| name.eq_ignore_ascii_case("inline")))
+        };
+        let named = fallback.filter(|to| to.dialplan.as_ref().is_some_and(|dialplan| !is_inline(dialplan)));
+        Destination {
+            extension: extension.as_str().to_owned(),
+            dialplan: named.and_then(|to| to.dialplan.clone()),
+            context: named.and_then(|to| to.context.clone()),
+        }
     }
 }
 
@@ -207,5 +227,24 @@ impl Amendment {
         own.hold_music = hold_music.or(own.hold_music);
         own.announce = announce.unwrap_or(own.announce);
         if own == **terms { Arc::clone(terms) } else { Arc::new(own) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_goes_where_the_lot_s_calls_go_and_is_never_an_application() {
+        let of_lot = |fallback: &str| {
+            let terms = Terms { fallback: Destination::parse(fallback), ..Terms::default() };
+            let to = Destination::of_lot(&Extension::parse("hangup").unwrap(), &terms);
+            (to.dialplan, to.context)
+        };
+        let named = |dialplan: &str, context: &str| (Some(dialplan.to_owned()), Some(context.to_owned()));
+        assert_eq!(of_lot("900 XML sales"), named("XML", "sales"));
+        for without in ["", "900", "playback:x inline", "playback:x Inline sales", "900 XML,inline:hangup sales"] {
+            assert_eq!(of_lot(without), (None, None), "{without}");
+        }
     }
 }

@@ -7,20 +7,25 @@ use axum::extract::Path;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::routes::{Actor, Failure, away};
 use crate::attendant::{self, CallRow};
 use crate::host::{self, guard};
-use crate::parking::{Destination, Slot};
+use crate::parking::{Destination, Extension, Slot};
 
 /// Characters of a label; the page cuts there too.
 const LABEL: usize = 200;
 const DAY: u64 = 86_400;
 
-/// What a request may carry; each action reads its own.
+/// What a request may carry; each action reads its own. There is no word for a dialplan, a context, an application or a variable,
+/// and one that is none of these is refused.
 #[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    destination: Option<String>,
+    extension: Option<String>,
+    /// What `extension` was called when it could name a dialplan and a context too.
+    destination: Option<IgnoredAny>,
     text: Option<String>,
     seconds: Option<u64>,
 }
@@ -41,23 +46,17 @@ pub(super) async fn act(
 }
 
 fn carry_out(domain: &str, slot: &str, action: &str, asked: &Asked) -> Result<CallRow, Failure> {
-    let missing = |what: &str| Failure::new(StatusCode::BAD_REQUEST, format!("{what} is missing or out of range"));
     let attendant = attendant::on_duty().ok_or_else(away)?;
-    let slot = Slot::parse(slot).ok_or_else(|| missing("a slot in the path"))?;
+    let slot = Slot::parse(slot).ok_or_else(|| bad(format!("{} in the path is not a slot", quoted(slot))))?;
     let call = attendant.call_at(domain, &slot).map_err(Failure::refused)?;
     match action {
         "ringback" => attendant.ring_back_now(&call).map_err(Failure::refused)?,
-        "label" => {
-            let text = asked.text.as_deref().filter(|text| text.chars().count() <= LABEL);
-            attendant.label(&call, text.ok_or_else(|| missing("text"))?).map_err(Failure::refused)?;
-        }
+        "label" => attendant.label(&call, asked.label()?).map_err(Failure::refused)?,
         "extend" => {
-            let seconds =
-                asked.seconds.filter(|seconds| (1..=DAY).contains(seconds)).ok_or_else(|| missing("seconds"))?;
-            attendant.extend(&call, Duration::from_secs(seconds)).map_err(Failure::refused)?;
+            attendant.extend(&call, asked.more_time()?).map_err(Failure::refused)?;
         }
         "transfer" => {
-            let to = asked.destination.as_deref().and_then(Destination::parse).ok_or_else(|| missing("destination"))?;
+            let to = Destination::of_lot(&asked.extension()?, &call.facts.terms);
             attendant.transfer(&call, &to).map_err(|why| Failure::new(StatusCode::CONFLICT, why))?;
         }
         _ => return Err(Failure::new(StatusCode::NOT_FOUND, "there are ringback, transfer, label and extend".into())),
@@ -66,4 +65,40 @@ fn carry_out(domain: &str, slot: &str, action: &str, asked: &Asked) -> Result<Ca
     // As it is now, or as it was where it has just been sent away.
     let call = attendant.call_at(domain, &slot).unwrap_or(call);
     Ok(CallRow::new(&call, &attendant.node_name(), host::now(), host::epoch_ms()))
+}
+
+impl Asked {
+    fn extension(&self) -> Result<Extension, Failure> {
+        if self.destination.is_some() {
+            return Err(bad("destination is called extension, and is one: dialplan and context are the lot's".into()));
+        }
+        let text = self.extension.as_deref().ok_or_else(|| bad("extension is missing".into()))?;
+        let not_one = || bad(format!("extension {} is not {}", quoted(text), Extension::FORM));
+        Extension::parse(text).ok_or_else(not_one)
+    }
+
+    fn label(&self) -> Result<&str, Failure> {
+        let text = self.text.as_deref().ok_or_else(|| bad("text is missing".into()))?;
+        match text.chars().count() {
+            count if count > LABEL => Err(bad(format!("text has {count} characters, at most {LABEL} are possible"))),
+            _ => Ok(text),
+        }
+    }
+
+    fn more_time(&self) -> Result<Duration, Failure> {
+        let seconds = self.seconds.ok_or_else(|| bad("seconds is missing".into()))?;
+        let out_of_range = || bad(format!("seconds {seconds} is not from 1 to {DAY}"));
+        (1..=DAY).contains(&seconds).then(|| Duration::from_secs(seconds)).ok_or_else(out_of_range)
+    }
+}
+
+fn bad(why: String) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, why)
+}
+
+/// What somebody sent, fit for an error text: quoted, control characters spelled out, cut.
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    format!("{short:?}{dots}")
 }

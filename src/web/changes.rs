@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 
 use super::access::Rights;
-use crate::attendant::{self, CallRow, Notice, Witness};
+use crate::attendant::{self, CallRow, Notice, What, Witness};
 use crate::host;
 
 /// Changes that a slow listener may be behind; who is further back is told to look at everything anew.
@@ -22,9 +22,36 @@ const PING: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 struct Change {
-    domain: String,
+    concerns: Concerns,
     /// As it is sent.
     text: Bytes,
+}
+
+/// Whose tokens are told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Concerns {
+    Everybody,
+    Domain(String),
+    /// Somebody was refused, and it is not known in which domain: who it was is no other tenant's business.
+    AllDomainsOnly,
+}
+
+impl Concerns {
+    fn of(what: What, domain: Option<&str>) -> Concerns {
+        match (what, domain) {
+            (What::Reload, _) => Concerns::Everybody,
+            (_, Some(domain)) => Concerns::Domain(domain.to_owned()),
+            (_, None) => Concerns::AllDomainsOnly,
+        }
+    }
+
+    fn allow(&self, rights: &Rights) -> bool {
+        match self {
+            Concerns::Everybody => true,
+            Concerns::Domain(domain) => rights.see(domain),
+            Concerns::AllDomainsOnly => rights.domain.is_none(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -54,19 +81,19 @@ impl Witness for Teller {
         let row = notice.call.map(|call| CallRow::new(call, &node(), host::now(), host::epoch_ms()));
         let lot = notice.call.map(|call| &call.facts.lot).or(notice.lot);
         let slot = notice.call.map(|call| &call.facts.slot).or(notice.slot);
-        let domain = lot.map_or("", |lot| &lot.domain);
+        let domain = lot.map(|lot| &*lot.domain);
         let told = Told {
             action: notice.what.action(),
             at: host::epoch_ms(),
             lot: lot.map_or("", |lot| &lot.name),
-            domain,
+            domain: domain.unwrap_or_default(),
             slot: slot.map_or("", |slot| slot.as_str()),
             call: row,
         };
         if let Ok(json) = serde_json::to_string(&told) {
             let text = Bytes::from(format!("event: change\ndata: {json}\n\n"));
             // Nobody listens any more: nothing to do.
-            let _ = channel().send(Change { domain: domain.to_owned(), text });
+            let _ = channel().send(Change { concerns: Concerns::of(notice.what, domain), text });
         }
     }
 }
@@ -86,8 +113,7 @@ pub(super) fn listen(rights: Rights, stopped: watch::Receiver<bool>) -> Response
                 _ = stopped.changed() => return None,
             };
             match change {
-                // A reload concerns every domain.
-                Ok(change) if change.domain.is_empty() || rights.see(&change.domain) => {
+                Ok(change) if change.concerns.allow(&rights) => {
                     return Some((Ok(change.text), (changes, stopped, rights, None)));
                 }
                 Ok(_) => {}
@@ -102,4 +128,26 @@ pub(super) fn listen(rights: Rights, stopped: watch::Receiver<bool>) -> Response
     });
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     (headers, Body::from_stream(pieces)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_told_of_its_own_domain_and_of_reloads() {
+        let tenant = Rights { view: true, act: false, domain: Some("a.test".into()) };
+        let all = Rights { domain: None, ..tenant.clone() };
+        for (what, domain, told) in [
+            (What::Denied, None, false),
+            (What::Full, None, false),
+            (What::Denied, Some("a.test"), true),
+            (What::Denied, Some("b.test"), false),
+            (What::Park, Some("A.test"), true),
+            (What::Reload, None, true),
+        ] {
+            let concerns = Concerns::of(what, domain);
+            assert_eq!((concerns.allow(&tenant), concerns.allow(&all)), (told, true), "{what:?} {domain:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod changes;
+mod direct;
 mod look;
 mod metrics;
 mod page;
@@ -10,6 +11,8 @@ mod routes;
 mod server;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -18,13 +21,33 @@ pub(crate) use metrics::Meter;
 
 use crate::attendant::{self, Notice, What, Witness};
 use crate::config::Settings;
+use crate::host;
+use crate::parking::Moment;
 use access::Tokens;
 use server::Server;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {access::Tokens as TokenFile, routes::router};
 
-/// The server that runs, with what it runs on.
-static SERVER: Mutex<Option<(Wanted, Server)>> = Mutex::new(None);
+static SITE: Mutex<Site> = Mutex::new(Site { running: None, retry: None });
+/// A thread of a server that was stopped may still wait for the database: the module's code must stay.
+static LEFT_BEHIND: AtomicBool = AtomicBool::new(false);
+
+/// Seconds until a server that could not be started is tried again, at first and at most.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+struct Site {
+    /// The server that runs, with what it runs on.
+    running: Option<(Wanted, Server)>,
+    /// The configuration wants one, and it could not be started.
+    retry: Option<Retry>,
+}
+
+struct Retry {
+    at: Moment,
+    pause: Duration,
+    why: String,
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Wanted {
@@ -35,31 +58,65 @@ struct Wanted {
 /// Starts, restarts or ends the server, as the configuration now says. Tokens are read anew. A server that already is as it is
 /// wanted runs on: whoever looks at a dashboard does not notice a reload.
 pub(crate) fn apply() {
-    let settings = attendant::on_duty().map(|attendant| attendant.settings());
-    let settings = settings.filter(|settings| !settings.http_listen.is_empty());
-    let wanted = settings.as_ref().map(wanted).transpose();
-    let mut server = SERVER.lock();
-    if let (Ok(Some(wanted)), Some((running, server))) = (&wanted, server.as_ref()) {
-        if running == wanted && !server.is_over() {
-            return;
+    SITE.lock().apply(None);
+}
+
+/// Once a second: a server that ended by a bug is started again, and so is one that could not be started before.
+pub(crate) fn attend() {
+    let Some(mut site) = SITE.try_lock() else { return };
+    let over = site.running.as_ref().is_some_and(|(_, server)| server.is_over());
+    let due = site.retry.as_ref().is_some_and(|retry| host::now() >= retry.at);
+    if over || due {
+        let before = site.retry.take();
+        site.apply(before);
+    }
+}
+
+/// Shutdown. False if a thread is left that waits for the database.
+pub(crate) fn end() -> bool {
+    let mut site = SITE.lock();
+    site.retry = None;
+    site.stop();
+    !LEFT_BEHIND.load(Ordering::Relaxed)
+}
+
+impl Site {
+    /// `before`: the try that this is one more of. Then only what is new is said.
+    fn apply(&mut self, before: Option<Retry>) {
+        self.retry = None;
+        let settings = attendant::on_duty().map(|attendant| attendant.settings());
+        let settings = settings.filter(|settings| !settings.http_listen.is_empty());
+        let wanted = settings.as_ref().map(wanted).transpose();
+        if let (Ok(Some(wanted)), Some((running, server))) = (&wanted, &self.running) {
+            if running == wanted && !server.is_over() {
+                return;
+            }
+        }
+        // The old one gives its address up before the new one wants it.
+        self.stop();
+        let started = wanted.and_then(|wanted| {
+            wanted.map(|wanted| Ok((wanted.clone(), Server::start(wanted.address, wanted.tokens)?))).transpose()
+        });
+        match started {
+            Ok(Some((wanted, new))) => {
+                log::info!("dashboard, API and metrics on http://{}", new.address());
+                self.running = Some((wanted, new));
+            }
+            Ok(None) => {}
+            Err(why) => {
+                let pause = before.as_ref().map_or(FIRST_RETRY, |before| (before.pause * 2).min(LAST_RETRY));
+                if before.is_none_or(|before| before.why != why) {
+                    let listen = settings.map(|settings| settings.http_listen).unwrap_or_default();
+                    log::error!("http-listen {listen}: {why}; no dashboard, API and metrics until that is mended");
+                }
+                self.retry = Some(Retry { at: host::now().after(pause), pause, why });
+            }
         }
     }
-    // The old one gives its address up before the new one wants it.
-    if let Some((_, old)) = server.take() {
-        old.stop();
-    }
-    let started = wanted.and_then(|wanted| {
-        wanted.map(|wanted| Ok((wanted.clone(), Server::start(wanted.address, wanted.tokens)?))).transpose()
-    });
-    match started {
-        Ok(Some((wanted, new))) => {
-            log::info!("dashboard, API and metrics on http://{}", new.address());
-            *server = Some((wanted, new));
-        }
-        Ok(None) => {}
-        Err(why) => {
-            let listen = settings.map(|settings| settings.http_listen).unwrap_or_default();
-            log::error!("http-listen {listen}: {why}; no dashboard, API and metrics");
+
+    fn stop(&mut self) {
+        if self.running.take().is_some_and(|(_, server)| !server.stop()) {
+            LEFT_BEHIND.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -74,21 +131,6 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
         return Err("outside this machine it needs tokens (http-token-file)".into());
     }
     Ok(Wanted { address, tokens })
-}
-
-/// Once a second: a server that ended by a bug is started again.
-pub(crate) fn attend() {
-    let over = SERVER.try_lock().is_some_and(|server| server.as_ref().is_some_and(|(_, server)| server.is_over()));
-    if over {
-        apply();
-    }
-}
-
-/// Shutdown.
-pub(crate) fn end() {
-    if let Some((_, server)) = SERVER.lock().take() {
-        server.stop();
-    }
 }
 
 /// Has the server follow the configuration.

@@ -20,6 +20,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::access::{Rights, Tokens};
+use super::direct::is_direct;
 use super::{actions, changes, look, metrics, page};
 use crate::host::guard;
 use crate::parking::Refusal;
@@ -111,7 +112,7 @@ async fn listen(State(door): State<Door>, Viewer(rights): Viewer) -> Response {
 }
 
 async fn scrape(State(door): State<Door>, parts: Parts) -> Response {
-    if !door.loopback {
+    if !(door.loopback && is_direct(&parts.headers)) {
         match door.rights(&parts).await {
             Ok(rights) if rights.view && rights.domain.is_none() => {}
             Ok(_) => return Failure::new(StatusCode::FORBIDDEN, "metrics are of all domains".into()).into_response(),

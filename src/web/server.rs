@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::access::Tokens;
 use super::routes::{self, Router};
-use crate::host::guard;
+use crate::host::{guard, keep_libraries};
 
 /// Connections at once: more are closed as they come.
 const CONNECTIONS: usize = 256;
@@ -32,7 +32,8 @@ const LAST: Duration = Duration::from_secs(1);
 pub(super) struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    thread: JoinHandle<()>,
+    /// Answers whether all threads of the server have ended.
+    thread: JoinHandle<bool>,
 }
 
 impl Server {
@@ -50,10 +51,13 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let router = routes::router(tokens, address.ip().is_loopback(), stopped.clone());
         let body = move || {
-            guard::fence("http", (), || {
+            guard::fence("http", false, || {
                 runtime.block_on(serve(listener, router, stopped));
+                let began = Instant::now();
+                // Joins the threads that wait for the database, or gives up on them when that time is over.
                 runtime.shutdown_timeout(LAST);
-            });
+                began.elapsed() < LAST
+            })
         };
         let thread =
             std::thread::Builder::new().name("callpark-http".into()).spawn(body).map_err(|why| why.to_string())?;
@@ -69,11 +73,18 @@ impl Server {
         self.thread.is_finished()
     }
 
-    pub(super) fn stop(self) {
+    /// False if a thread may be left that waits for the database: the code that it returns to must stay.
+    pub(super) fn stop(self) -> bool {
         let _ = self.stop.send(true);
-        if self.thread.join().is_err() {
+        let ended = self.thread.join().unwrap_or_else(|_| {
             log::error!("the thread of the dashboard ended in a panic");
+            false
+        });
+        if !ended {
+            log::warn!("a request to the dashboard still waits for the database");
+            keep_libraries();
         }
+        ended
     }
 }
 

@@ -87,8 +87,8 @@ class Board:
             call["timeout_at"] += body["seconds"] * 1000
             self.tell("extend", call)
         elif verb == "transfer":
-            if not re.fullmatch(r"[\w*#+.-]+( \S+){0,2}", body["destination"]):
-                return 400, {"error": "destination is <extension> [<dialplan> [<context>]]"}
+            if not re.fullmatch(r"[A-Za-z0-9_.*#+-]{1,64}", body["extension"]):
+                return 400, {"error": f"extension {json.dumps(body['extension'])} is not 1 to 64 of A-Z a-z 0-9 _ . * # + -"}
             self.end(slot, "transferred", retriever="")
         return 200, self.shown(call)
 

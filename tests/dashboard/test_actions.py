@@ -33,7 +33,7 @@ def test_ring_back_now(parked):
 
 def test_transfer(parked):
     parked.choose("703")
-    parked.act("transfer", "1000 XML default")
+    parked.act("transfer", "1000")
     closes(parked)
     parked.shows("703", "free")
     until(lambda: "transferred" in parked.text("#history"), 6, "the transfer is in the history")
@@ -57,7 +57,7 @@ def test_a_star_slot_can_be_acted_on(page, site):
 
 def test_an_error_of_the_server_stands_in_the_dialog(parked):
     parked.choose("703")
-    parked.act("transfer", "1000 XML default and more")
+    parked.act("transfer", "1000 XML default")
     until(lambda: parked.text("dialog .error"), 2, "the error is shown")
     assert parked.dialog_open() and "Anna Berg" in parked.slot("703")
     assert parked.one("dialog .error").get_attribute("role") == "alert"

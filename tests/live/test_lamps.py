@@ -1,14 +1,16 @@
 """Lamps: phones subscribe as phones do, and every NOTIFY is read as XML."""
 
 import os
+import threading
 import time
+import urllib.parse
 from xml.etree import ElementTree
 
 import pytest
 
-from conftest import MUSIC
+from conftest import LOTS
 from phone import DOMAIN, Phone
-from switch import ROOT, Switch, find_prefix, wait_for
+from switch import ROOT, EventSocket, Switch, find_prefix, wait_for
 from test_ringback import lot, with_lot
 from test_story import park_by_transfer
 
@@ -144,6 +146,87 @@ def test_a_plain_number_through_the_presence_map(switch, phones, watcher):
     assert lamp.shows(OFF)
 
 
+@pytest.mark.parametrize("target", ["park+799", "park+nowhere", "799", "park+%3C&%3E"])
+@pytest.mark.parametrize("event", ["dialog", "presence"])
+def test_a_subscription_to_what_is_not_there_is_told_at_once(switch, watcher, target, event):
+    """Before: nothing. A phone shows such a key as if it did not work."""
+    lamp = watcher.subscribe(target, event=event)
+    assert wait_for(lambda: lamp.bodies, 2), "nothing was told"
+    if event == "dialog" and "%" not in target:
+        assert lamp.states == [OFF] and lamp.dialog().get("entity") == f"sip:{target}@{DOMAIN}"
+
+
+def test_a_subscription_in_a_domain_without_lots_is_told_at_once(switch, phones, watcher):
+    assert switch.reload(LOTS.replace('domain="*"', f'domain="{DOMAIN}"')).startswith("+OK")
+    lamp = phones("2000", domain="other.test").subscribe("park+701")
+    assert lamp.shows(OFF)
+    caller, _ = park_by_transfer(phones, switch)
+    assert watcher.subscribe("park+701").shows(ON) and lamp.states == [OFF]
+    caller.hang_up()
+
+
+def test_a_reload_that_adds_and_removes_slots_leaves_every_lamp_right(switch, phones, watcher):
+    with_lot(switch, ("park-timeout", "0"), slots="701-704")
+    lamps = {name: watcher.subscribe(f"park+{name}") for name in ("702", "703", "704", "705", "main", "more")}
+    assert all(lamp.shows(OFF) for lamp in lamps.values()), {name: lamp.states for name, lamp in lamps.items()}
+    first, second = (phones(says=600).call(f"do-park-{slot}") for slot in ("702", "703"))
+    assert lamps["702"].shows(ON) and lamps["703"].shows(ON) and lamps["main"].shows(ON)
+    for lamp in lamps.values():
+        lamp.bodies.clear()
+    # 703 is removed while it is taken, 704 while it is free; 705, and the lot more, are added.
+    more = lot(("park-timeout", "0"), slots="801-802").replace('"main"', '"more"')
+    assert switch.reload(lot(("park-timeout", "0"), slots="701-702,705") + more).startswith("+OK")
+    fresh = {name: phones("1002").subscribe(f"park+{name}") for name in lamps}
+    expected = {"702": ON, "703": ON, "704": OFF, "705": OFF, "main": ON, "more": OFF}
+    assert all(lamp.shows(expected[name]) for name, lamp in fresh.items()), {name: lamp.states for name, lamp in fresh.items()}
+    wrong = {name: lamp.states for name, lamp in lamps.items() if lamp.bodies and lamp.state != expected[name]}
+    assert not wrong, "of those who had subscribed before"
+    third, fourth = phones(says=700).call("do-park-705"), phones(says=800).call("do-park-auto_more")
+    assert lamps["705"].shows(ON) and lamps["more"].shows(ON), "added while it was subscribed to"
+    second.hang_up()
+    assert lamps["703"].shows(OFF) and fresh["703"].shows(OFF), "the slot that was removed while it was taken"
+    assert lamps["702"].state in (None, ON)
+    for call in (first, third, fourth):
+        call.hang_up()
+    assert all(lamp.shows(OFF) for name, lamp in lamps.items() if name != "704")
+
+
+def test_many_spellings_of_a_domain_do_not_multiply_the_events(switch, phones, watcher):
+    """Before: 50 spellings in SUBSCRIBE, each for any lamp, made 51 events of each change of every lamp."""
+    usual = [watcher.subscribe(f"park+{slot}", domain="CALLPARK.test") for slot in ("701", "702")]
+    stranger = phones("1002")
+    for n in range(1, 51):
+        odd = "".join(c.upper() if n >> i & 1 else c for i, c in enumerate(DOMAIN))
+        stranger.subscribe("park+701", domain=odd)
+    for lamp in usual:
+        lamp.subscribe()
+    told = presence_events(switch)
+    callers = [phones(says=600).call(f"do-park-{slot}") for slot in ("701", "702")]
+    assert all(lamp.shows(ON) for lamp in usual), "a phone that renews its subscription is pushed out"
+    for caller in callers:
+        caller.hang_up()
+    assert all(lamp.shows(OFF) for lamp in usual)
+    count = lambda slot: sum(event["from"].lower() == f"{slot}@{DOMAIN}" for event in told)
+    assert wait_for(lambda: count("702") == 4, 2) and count("702") == 4, "two changes, two spellings"
+    assert count("701") <= 8, f"{count('701')} events for two changes"
+
+
+def presence_events(switch):
+    """The events that mod_sofia makes NOTIFYs of, from now on."""
+    told, line = [], EventSocket(switch.esl_port)
+    line.command("event plain PRESENCE_IN")
+    line.socket.settimeout(None)
+
+    def listen():
+        for body in line.events():
+            event = dict(row.split(": ", 1) for row in body.decode("utf-8", "replace").splitlines() if ": " in row)
+            if event.get("proto") == "park":
+                told.append({name: urllib.parse.unquote(value) for name, value in event.items()})
+
+    threading.Thread(target=listen, daemon=True).start()
+    return told
+
+
 def test_fusionpbx_5606_starred_slots_have_lamps(switch, phones, watcher):
     """Automatic parking and starred slots did not fit together, nor their lamps."""
     lamp = watcher.subscribe("park+*5901")
@@ -237,6 +320,31 @@ def own():
     switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
     yield switch
     switch.stop()
+
+
+def test_the_lamps_of_other_modules_are_left_alone(own, phones_of):
+    """mod_valet_parking answers for its own park+<slot>, mod_fifo for queue+<name>: what is none of this module's slots is theirs."""
+    run = lambda name, application, data: f"""<extension name="{name}"><condition field="destination_number" expression="^{name}$">
+      <action application="answer"/><action application="{application}" data="{data}"/></condition></extension>"""
+    own.more = '<configuration name="fifo.conf"><settings/><fifos/></configuration>'
+    own.configure(lot(("park-timeout", "0")), extensions=run("valet", "valet_park", f"theirs@{DOMAIN} 6001") + run("fifo", "fifo", "line in"))
+    own.start()
+    assert "+OK" in own.api("load mod_valet_parking") and "-ERR" not in own.api("load mod_fifo")
+    phones = phones_of(own)
+    watcher = phones("1003")
+    lamps = {name: watcher.subscribe(name) for name in ("park+6001", "park+theirs", "queue+line")}
+    assert lamps["park+6001"].shows(OFF) and lamps["park+theirs"].shows(OFF)
+    callers = [phones(says=600).call(name) for name in ("valet", "fifo")]
+    assert all(lamp.shows(ON) for lamp in lamps.values()), {name: lamp.states for name, lamp in lamps.items()}
+    fresh = {name: phones("1002").subscribe(name) for name in lamps}
+    assert all(lamp.shows(ON) for lamp in fresh.values()), {name: lamp.states for name, lamp in fresh.items()}
+    assert own.api("callpark reload").startswith("+OK")
+    time.sleep(1.2)
+    assert all(lamp.state == ON for lamp in (*lamps.values(), *fresh.values())), "put out by another module"
+    assert all(set(lamp.states) == {ON} for lamp in fresh.values())
+    for caller in callers:
+        caller.hang_up()
+    assert all(lamp.shows(OFF) for lamp in (*lamps.values(), *fresh.values()))
 
 
 def test_a_restart_leaves_no_lamp_on_and_a_rival_is_named(own):

@@ -8,7 +8,7 @@ from test_ringback import lot
 from test_story import park_by_transfer
 from test_web import ACT, ALL, LOOK, OTHER, listen, site  # noqa: F401  (a fixture)
 
-ACTIONS = {"label": {"text": "x"}, "extend": {"seconds": 30}, "ringback": {}, "transfer": {"destination": "tone-1300"}}
+ACTIONS = {"label": {"text": "x"}, "extend": {"seconds": 30}, "ringback": {}, "transfer": {"extension": "tone-1300"}}
 # What needs a module on its way out, or a database that is away: test_records has the second.
 NOT_HERE = "503"
 
@@ -57,8 +57,8 @@ def test_every_answer_is_as_the_description_says(switch, phones, site, descripti
         ask("701", "{")
         ask("701", {"text": "x" * 9000})
         ask("701", "text=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
-        ask("701", {"text": 1, "seconds": "x", "destination": []})
-        ask(*{"transfer": ("701", {"destination": "no-such-extension"})}.get(verb, ("703", body)))  # nobody to ring there
+        ask("701", {"text": 1, "seconds": "x", "extension": []})
+        ask(*{"transfer": ("701", {"extension": "no-such-extension"})}.get(verb, ("703", body)))  # nobody to ring there
         ask("701", body)
     change = {"$ref": "#/components/schemas/Change", "components": description["components"]}
     assert wait_for(lambda: "transfer" in [event["action"] for _, event in heard])

@@ -88,14 +88,14 @@ def test_actions(switch, phones, site):
     phones.made[0].on_ring = None
     status, call = site.act("701", "ringback")
     assert (status, call["state"], call["attempt"]) == (200, "ringing-back", 1) and switch.calls()[0]["state"] == "ringing-back"
-    assert site.act("701", "transfer", {"destination": "tone-1300"})[0] == 200 and caller.audio.hears(1300)
+    assert site.act("701", "transfer", {"extension": "tone-1300"})[0] == 200 and caller.audio.hears(1300)
     assert site.act("701", "ringback") == (404, {"error": "nobody is parked in slot 701"})
     caller.hang_up()
 
 
 @pytest.mark.parametrize("slot, verb, body, status", [
     ("701", "label", {}, 400), ("701", "label", {"text": "x" * 201}, 400), ("701", "extend", {"seconds": 0}, 400),
-    ("701", "extend", {"seconds": "x"}, 422), ("701", "transfer", {"destination": "no-such-extension"}, 409),
+    ("701", "extend", {"seconds": "x"}, 422), ("701", "transfer", {"extension": "no-such-extension"}, 409),
     ("701", "explode", {}, 404), ("7x1", "label", {"text": "x"}, 400), ("799", "label", {"text": "x"}, 404),
     ("701", "label", "{", 400), ("701", "label", {"text": "x" * 9000}, 413)])
 def test_a_bad_request_is_named_and_harms_nothing(switch, phones, site, slot, verb, body, status):

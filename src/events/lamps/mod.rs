@@ -5,18 +5,21 @@
 
 mod lamp;
 mod shown;
+mod spellings;
+mod subscribe;
 mod tell;
 
 use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 
-use crate::attendant::{self, Attendant, Witness};
-use crate::host::{Binding, Kind, OnEvent, Told, module_loaded, now, usual_domain};
+use crate::attendant::{Attendant, Subscription, Witness};
+use crate::host::{now, usual_domain};
 use crate::parking::{LampState, Look, LotId, LotLook, Slot, Touched};
 use lamp::{Lamp, Name, Whose};
 use shown::Shown;
-use tell::{Only, learn_spelling, tell};
+use spellings::Spellings;
+pub(crate) use subscribe::{light_all, on_probe, on_profile, warn_of_rival};
 
 /// More lamps than this are not lit one by one when FreeSWITCH starts; phones ask when they subscribe again.
 const MOST_AT_ONCE: usize = 2000;
@@ -24,6 +27,7 @@ const MOST_AT_ONCE: usize = 2000;
 #[derive(Default)]
 pub(crate) struct Lamps {
     shown: Mutex<Shown>,
+    spellings: Mutex<Spellings>,
 }
 
 impl Witness for Lamps {
@@ -32,7 +36,7 @@ impl Witness for Lamps {
             for name in [Name::of_slot(&lot.domain, slot), Name::of_lot(lot)] {
                 let lamp = look(attendant, &name).unwrap_or(Lamp::Dark);
                 if self.shown.lock().tells_now(&name, &lamp, now()) {
-                    self.tell(attendant, &name, lamp);
+                    self.tell_until_true(attendant, &name, lamp);
                 }
             }
         }
@@ -41,93 +45,84 @@ impl Witness for Lamps {
     fn attend(&self, attendant: &Attendant) {
         let late = self.shown.lock().late();
         for name in late {
+            self.tell_news(attendant, &name);
+        }
+    }
+
+    fn subscribed(&self, attendant: &Attendant, subscription: &Subscription) {
+        let domain = attendant.domain_meant(&subscription.host).to_ascii_lowercase();
+        let name = match Slot::parse(&subscription.lamp) {
+            Some(slot) => Name::of_slot(&domain.into(), &slot),
+            None => Name::of_lot(&LotId::new(&subscription.lamp, &domain)),
+        };
+        if let Some(lamp) = look(attendant, &name) {
+            self.spellings.lock().learn(&name, &subscription.host, now().after(subscription.expires), now());
+            self.answer(attendant, &name, lamp, subscription);
+        } else if !subscribe::rival_is_loaded() {
+            // Nothing is parked where there is no slot. A phone that is told nothing shows the key as if it did not work.
+            tell::subscriber(&name, &Lamp::Dark, subscription);
+        }
+    }
+
+    fn tell_all_lamps(&self, attendant: &Attendant) {
+        let slots = attendant.every_slot(&usual_domain().unwrap_or_default().to_ascii_lowercase());
+        if slots.len() > MOST_AT_ONCE {
+            return;
+        }
+        let lots: BTreeSet<&LotId> = slots.iter().map(|(lot, _)| lot).collect();
+        let of_slots = slots.iter().map(|(lot, slot)| Name::of_slot(&lot.domain, slot));
+        for name in of_slots.chain(lots.into_iter().map(Name::of_lot)) {
             let lamp = look(attendant, &name).unwrap_or(Lamp::Dark);
-            let mut shown = self.shown.lock();
-            if shown.is_new(&name, &lamp) {
-                shown.told(&name, &lamp, now());
-                drop(shown);
-                self.tell(attendant, &name, lamp);
-            }
+            self.shown.lock().told(&name, &lamp, now());
+            self.tell_until_true(attendant, &name, lamp);
         }
     }
 }
 
 impl Lamps {
-    /// What was told already is not told twice, but only at first: whoever told something else since may have been overtaken.
-    fn tell(&self, attendant: &Attendant, name: &Name, lamp: Lamp) {
-        tell_until_true(attendant, name, lamp, None, &|lamp| self.shown.lock().told(name, lamp, now()));
-    }
-}
-
-/// Every lamp as it is now: phones may still show what was true before a restart.
-pub(crate) fn light_all() {
-    let Some(attendant) = attendant::on_duty() else { return };
-    let slots = attendant.every_slot(&usual_domain().unwrap_or_default().to_ascii_lowercase());
-    if slots.len() > MOST_AT_ONCE {
-        return;
-    }
-    let lots: BTreeSet<&LotId> = slots.iter().map(|(lot, _)| lot).collect();
-    let of_slots = slots.iter().map(|(lot, slot)| Name::of_slot(&lot.domain, slot));
-    for name in of_slots.chain(lots.into_iter().map(Name::of_lot)) {
-        let lamp = look(&attendant, &name).unwrap_or(Lamp::Dark);
-        tell_until_true(&attendant, &name, lamp, None, &|_| ());
-    }
-}
-
-/// Both modules would answer every phone that subscribes, and contradict each other.
-pub(crate) fn warn_of_rival() {
-    if module_loaded("mod_valet_parking") {
-        log::warn!(
-            "mod_valet_parking is loaded too and answers every subscription to park+<slot> with \"free\": lamps of taken \
-             slots will go out; unload it and take it out of modules.conf.xml"
-        );
-    }
-}
-
-pub(crate) fn on_probe() -> Option<Binding> {
-    Binding::bind::<Probe>()
-}
-
-pub(crate) fn on_profile() -> Option<Binding> {
-    Binding::bind::<Profile>()
-}
-
-/// A phone subscribed: it alone is told the present state.
-struct Probe;
-
-impl OnEvent for Probe {
-    const KIND: Kind = Kind::PresenceProbe;
-
-    fn happened(event: &Told<'_>) {
-        let Some(to) = event.get("to") else { return };
-        let Some((wanted, host)) = to.strip_prefix("park+").and_then(|to| to.split_once('@')) else { return };
-        // An unsubscription asks too, and sofia has ended it by now.
-        if event.get("expires").as_deref() == Some("0") {
-            return;
-        }
-        let (Some(attendant), call_id) = (attendant::on_duty(), event.get("sub-call-id")) else { return };
-        let only = call_id.map(|call_id| Only { call_id, host: host.to_owned() });
-        let domain = attendant.domain_meant(host).to_ascii_lowercase();
-        learn_spelling(&domain, host);
-        let name = match Slot::parse(wanted) {
-            Some(slot) => Name::of_slot(&domain.into(), &slot),
-            None => Name::of_lot(&LotId::new(wanted, &domain)),
+    /// Tells the state that a lamp has now, if that is not what was told last.
+    fn tell_news(&self, attendant: &Attendant, name: &Name) {
+        let lamp = look(attendant, name).unwrap_or(Lamp::Dark);
+        let is_new = {
+            let mut shown = self.shown.lock();
+            let is_new = shown.is_new(name, &lamp);
+            if is_new {
+                shown.told(name, &lamp, now());
+            }
+            is_new
         };
-        // Of a slot that there is not, nobody is told anything.
-        if let Some(lamp) = look(&attendant, &name) {
-            tell_until_true(&attendant, &name, lamp, only.as_ref(), &|_| ());
+        if is_new {
+            self.tell_until_true(attendant, name, lamp);
         }
     }
-}
 
-/// A SIP profile started, perhaps with subscriptions from before a restart.
-struct Profile;
+    /// Tells what was seen, and again for as long as that has changed meanwhile. What was told already is not told twice, but
+    /// only at first: a thread that told something else since may have been overtaken.
+    fn tell_until_true(&self, attendant: &Attendant, name: &Name, mut seen: Lamp) {
+        loop {
+            let spellings = self.spellings.lock().of(name, now());
+            tell::everybody(name, &seen, &spellings);
+            let lamp = look(attendant, name).unwrap_or(Lamp::Dark);
+            if lamp == seen {
+                return;
+            }
+            seen = lamp;
+            self.shown.lock().told(name, &seen, now());
+        }
+    }
 
-impl OnEvent for Profile {
-    const KIND: Kind = Kind::Custom(c"sofia::profile_start");
-
-    fn happened(_: &Told<'_>) {
-        light_all();
+    /// Tells one phone. If that is news, all are told: a change whose turn is yet to come may be undone by then, and would not be
+    /// told at all, but this phone would still show it.
+    fn answer(&self, attendant: &Attendant, name: &Name, mut seen: Lamp, subscription: &Subscription) {
+        loop {
+            tell::subscriber(name, &seen, subscription);
+            self.tell_news(attendant, name);
+            let lamp = look(attendant, name).unwrap_or(Lamp::Dark);
+            if lamp == seen {
+                return;
+            }
+            seen = lamp;
+        }
     }
 }
 
@@ -151,18 +146,5 @@ fn look(attendant: &Attendant, name: &Name) -> Option<Lamp> {
             let lit = Lamp::Lit { state, says, caller: None, login: lot.to_string() };
             Some(if waiting == 0 { Lamp::Dark } else { lit })
         }
-    }
-}
-
-/// Tells what was seen, and again for as long as that has changed meanwhile; `told` hears of each that is told again.
-fn tell_until_true(attendant: &Attendant, name: &Name, mut seen: Lamp, only: Option<&Only>, told: &dyn Fn(&Lamp)) {
-    loop {
-        tell(name, &seen, only);
-        let now = look(attendant, name).unwrap_or(Lamp::Dark);
-        if now == seen {
-            return;
-        }
-        seen = now;
-        told(&seen);
     }
 }

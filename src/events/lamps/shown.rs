@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Shown {
     /// Those that are not dark.
     lit: HashMap<Name, Lamp>,
-    /// When a lot's count was told.
+    /// When the count of a lit lot was told.
     counted: HashMap<Name, Moment>,
     /// What was told at once is made up for by then.
     even: Option<Moment>,
@@ -50,13 +50,15 @@ impl Shown {
     }
 
     pub(super) fn told(&mut self, name: &Name, lamp: &Lamp, now: Moment) {
+        if *lamp == Lamp::Dark {
+            self.lit.remove(name);
+            self.counted.remove(name);
+            return;
+        }
+        self.lit.insert(name.clone(), lamp.clone());
         if let Whose::Lot(_) = name.whose {
             self.counted.insert(name.clone(), now);
         }
-        match lamp {
-            Lamp::Dark => self.lit.remove(name),
-            Lamp::Lit { .. } => self.lit.insert(name.clone(), lamp.clone()),
-        };
     }
 
     /// A lot's lamp that is lit and stays so, and was told within the last second.

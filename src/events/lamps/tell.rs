@@ -1,30 +1,26 @@
 //! The PRESENCE_IN event of a lamp: mod_sofia makes the NOTIFYs of it (`sofia_presence.c`).
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::Mutex;
-
 use super::lamp::{Lamp, Name};
+use crate::attendant::Subscription;
 use crate::host::Event;
 use crate::parking::{LampState, Party};
 
-/// One subscription.
-pub(super) struct Only {
-    pub(super) call_id: String,
-    /// The host as the phone wrote it.
-    pub(super) host: String,
-}
-
-/// Tells those who subscribed to a lamp what it shows; or one of them only.
-pub(super) fn tell(name: &Name, lamp: &Lamp, only: Option<&Only>) {
-    let hosts = only.map_or_else(|| spellings_of(&name.domain), |only| vec![only.host.clone()]);
-    for host in &hosts {
-        tell_at(host, name.user(), lamp, only);
+/// Tells everybody who subscribed to a lamp what it shows. `spellings`: how some of them write its domain.
+pub(super) fn everybody(name: &Name, lamp: &Lamp, spellings: &[String]) {
+    tell_at(&name.domain, name.user(), lamp, None);
+    for host in spellings {
+        tell_at(host, name.user(), lamp, None);
     }
 }
 
-fn tell_at(host: &str, what: &str, lamp: &Lamp, only: Option<&Only>) {
+/// Tells one phone.
+pub(super) fn subscriber(name: &Name, lamp: &Lamp, subscription: &Subscription) {
+    tell_at(&subscription.host, name.user(), lamp, subscription.call_id.as_deref());
+}
+
+fn tell_at(host: &str, what: &str, lamp: &Lamp, call_id: Option<&str>) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let Some(mut event) = Event::presence() else { return };
     event.set("proto", "park");
@@ -32,11 +28,11 @@ fn tell_at(host: &str, what: &str, lamp: &Lamp, only: Option<&Only>) {
     event.set("event_type", "presence");
     event.set("alt_event_type", "dialog");
     event.set("event_count", &COUNT.fetch_add(1, Ordering::Relaxed).to_string());
-    event.set("unique-id", what);
+    event.set("unique-id", &for_xml(what));
     // Without it a profile with presence-disable-early swallows the news that a lamp goes out.
     event.set("variable_answer_epoch", "1");
-    if let Some(only) = only {
-        event.set("call-id", &only.call_id);
+    if let Some(call_id) = call_id {
+        event.set("call-id", call_id);
     }
     match lamp {
         Lamp::Dark => {
@@ -63,28 +59,9 @@ fn tell_at(host: &str, what: &str, lamp: &Lamp, only: Option<&Only>) {
     event.fire();
 }
 
-/// sofia prints names into its XML as they are. Control characters have no form there at all.
+/// sofia prints names into its XML as they are, that of the lamp as well. Control characters have no form there at all.
 fn for_xml(text: &str) -> String {
     quick_xml::escape::escape(text.replace(char::is_control, " ").as_str()).into_owned()
-}
-
-/// Hosts of subscriptions that are a domain in other letters: mod_sofia compares them as they are written.
-static SPELLINGS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-/// Each is told by an event of its own, so nobody may bring any number of them.
-const MOST_SPELLINGS: usize = 50;
-
-pub(super) fn learn_spelling(domain: &str, host: &str) {
-    let mut spellings = SPELLINGS.lock();
-    if host != domain && host.eq_ignore_ascii_case(domain) && spellings.len() < MOST_SPELLINGS {
-        spellings.insert(host.to_owned());
-    }
-}
-
-/// How a domain was written by those who want to know of its lamps.
-fn spellings_of(domain: &str) -> Vec<String> {
-    let spellings = SPELLINGS.lock();
-    let others = spellings.iter().filter(|host| host.eq_ignore_ascii_case(domain));
-    std::iter::once(domain.to_owned()).chain(others.cloned()).collect()
 }
 
 #[cfg(test)]

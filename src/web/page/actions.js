@@ -77,9 +77,9 @@ export class Actions {
     const { parker, domain, label } = this.#call;
     const text = field("Label", { type: "text", maxlength: "200", autocomplete: "off" });
     text.input.value = label;
-    const destination = field("Transfer to", {
-      type: "text", required: "", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
-      placeholder: "extension [dialplan [context]]",
+    const extension = field("Transfer to", {
+      type: "text", required: "", maxlength: "64", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+      placeholder: "extension",
     });
     const seconds = field("Time-out later by (seconds)", { type: "number", min: "1", max: String(MOST_SECONDS), step: "1", required: "" });
     seconds.input.value = "60";
@@ -87,7 +87,7 @@ export class Actions {
     return [
       this.#form("label", "Save", [text.box], () => ({ text: text.input.value }), "Label saved"),
       this.#form("ringback", "Ring back now", [make("p", {}, ...who)], () => ({}), "Ringing back"),
-      this.#form("transfer", "Transfer", [destination.box], () => ({ destination: destination.input.value.trim() }), "Transferred"),
+      this.#form("transfer", "Transfer", [extension.box], () => ({ extension: extension.input.value.trim() }), "Transferred"),
       this.#form("extend", "Extend", [seconds.box], () => ({ seconds: seconds.input.valueAsNumber }), "Time-out extended"),
     ];
   }

@@ -250,6 +250,15 @@ impl World {
         self.core.settle();
     }
 
+    /// A phone subscribes to a lamp, such as `701@example.com`: mod_sofia asks for its state.
+    pub fn subscribe(&self, lamp: &str, call_id: &str) {
+        let headers =
+            [("to", format!("park+{lamp}")), ("sub-call-id", call_id.to_owned()), ("expires", "300".to_owned())];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value));
+        self.core.announce(Kind::SWITCH_EVENT_PRESENCE_PROBE, "", &headers);
+        self.core.settle();
+    }
+
     /// Runs something that calls the host, on this thread. Only where threads are at large.
     pub fn visit<R>(&self, what: impl FnOnce() -> R) -> R {
         assert!(self.core.kernel.is_at_large(), "threads that take turns let nobody in between");

@@ -1,0 +1,76 @@
+//! What makes lamps be told again: a phone subscribes, a SIP profile starts, the module is loaded.
+
+use std::time::Duration;
+
+use crate::attendant::{self, Subscription};
+use crate::host::{Binding, Kind, OnEvent, Told, module_loaded};
+
+/// It answers each subscription to `park+<anything>`, also where it has no such lot.
+const RIVAL: &str = "mod_valet_parking";
+/// How long a subscription lasts that does not say so: what the dialog event package has (RFC 4235).
+const USUAL_EXPIRY: Duration = Duration::from_secs(3600);
+
+pub(crate) fn on_probe() -> Option<Binding> {
+    Binding::bind::<Probe>()
+}
+
+pub(crate) fn on_profile() -> Option<Binding> {
+    Binding::bind::<Profile>()
+}
+
+/// Tells every lamp as it is now: phones may still show what was true before a restart.
+pub(crate) fn light_all() {
+    if let Some(attendant) = attendant::on_duty() {
+        attendant.tell_all_lamps();
+    }
+}
+
+/// Both modules would answer every phone that subscribes, and contradict each other.
+pub(crate) fn warn_of_rival() {
+    if rival_is_loaded() {
+        log::warn!(
+            "{RIVAL} is loaded too and answers every subscription to park+<slot> with \"free\": lamps of taken \
+             slots will go out; unload it and take it out of modules.conf.xml"
+        );
+    }
+}
+
+pub(super) fn rival_is_loaded() -> bool {
+    module_loaded(RIVAL)
+}
+
+/// A phone has subscribed, or renewed its subscription.
+struct Probe;
+
+impl OnEvent for Probe {
+    const KIND: Kind = Kind::PresenceProbe;
+
+    fn happened(event: &Told<'_>) {
+        let Some(to) = event.get("to") else { return };
+        let Some((lamp, host)) = to.strip_prefix("park+").and_then(|to| to.split_once('@')) else { return };
+        let expires = event.get("expires").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        // An unsubscription asks too, and sofia has ended it by now.
+        if expires == Some(Duration::ZERO) {
+            return;
+        }
+        if let Some(attendant) = attendant::on_duty() {
+            attendant.subscribed(&Subscription {
+                lamp: lamp.to_owned(),
+                host: host.to_owned(),
+                call_id: event.get("sub-call-id"),
+                expires: expires.unwrap_or(USUAL_EXPIRY),
+            });
+        }
+    }
+}
+
+/// A SIP profile started, perhaps with subscriptions from before a restart.
+struct Profile;
+
+impl OnEvent for Profile {
+    const KIND: Kind = Kind::Custom(c"sofia::profile_start");
+
+    fn happened(_: &Told<'_>) {
+        light_all();
+    }
+}
