@@ -20,6 +20,8 @@ typedef struct switch_codec switch_codec_t;
 typedef struct switch_codec_implementation switch_codec_implementation_t;
 typedef struct switch_file_handle switch_file_handle_t;
 typedef struct switch_media_handle_s switch_media_handle_t;
+typedef struct switch_rtp switch_rtp_t;
+typedef struct switch_jb_s switch_jb_t;
 typedef union switch_codec_settings switch_codec_settings_t;
 typedef struct switch_state_handler_table switch_state_handler_table_t;
 typedef struct switch_ivr_dmachine switch_ivr_dmachine_t;
@@ -96,11 +98,13 @@ typedef enum {
 	CF_VIDEO = 26,
 	CF_ORIGINATING = 30,
 	CF_PROXY_MEDIA = 32,
+	CF_NOT_READY = 48,
 	CF_LEG_HOLDING = 52,
 	CF_RECOVERED = 59,
 	CF_RECOVERING = 86,
 	CF_TRACKED = 88,
 	CF_TRACKABLE = 89,
+	CF_PROTO_HOLD = 98,
 	CF_ICE = 111,
 	CF_NO_RECOVER = 134
 } switch_channel_flag_t;
@@ -205,7 +209,15 @@ typedef enum {
 	SAF_NO_LOOPBACK = 16
 } switch_application_flag_enum_t;
 
-typedef enum { SMF_NONE = 0, SMF_REBRIDGE = 1, SMF_FORCE = 8, SMF_IMMEDIATE = 64 } switch_media_flag_enum_t;
+typedef enum {
+	SMF_NONE = 0,
+	SMF_REBRIDGE = 1,
+	SMF_ECHO_ALEG = 2,
+	SMF_FORCE = 8,
+	SMF_LOOP = 16,
+	SMF_IMMEDIATE = 64,
+	SMF_PRIORITY = 256
+} switch_media_flag_enum_t;
 
 typedef enum {
 	SOF_NONE = 0,
@@ -239,6 +251,8 @@ typedef enum { SWITCH_FILE_FLAG_READ = 1, SWITCH_FILE_DATA_SHORT = 8 } switch_fi
 typedef enum { SWITCH_IO_FLAG_NONE = 0 } switch_io_flag_enum_t;
 
 typedef enum { SWITCH_MEDIA_TYPE_AUDIO = 0 } switch_media_type_t;
+
+typedef enum { SWITCH_RTP_FLAG_NOBLOCK = 0, SWITCH_RTP_FLAG_AUTOADJ = 7, SWITCH_RTP_FLAG_PROXY_MEDIA = 20 } switch_rtp_flag_t;
 
 typedef enum { SWITCH_CODEC_TYPE_AUDIO = 0, SWITCH_CODEC_TYPE_VIDEO = 1 } switch_codec_type_t;
 
@@ -643,6 +657,8 @@ switch_status_t switch_channel_set_variable_var_check(switch_channel_t *channel,
 	const char *value, switch_bool_t var_check);
 void switch_channel_step_caller_profile(switch_channel_t *channel);
 uint32_t switch_channel_test_flag(switch_channel_t *channel, switch_channel_flag_t flag);
+void switch_channel_set_flag_value(switch_channel_t *channel, switch_channel_flag_t flag, uint32_t value);
+void switch_channel_clear_flag(switch_channel_t *channel, switch_channel_flag_t flag);
 int switch_channel_test_ready(switch_channel_t *channel, switch_bool_t check_ready, switch_bool_t check_media);
 switch_caller_profile_t *switch_caller_profile_clone(switch_core_session_t *session, switch_caller_profile_t *tocopy);
 switch_caller_profile_t *switch_caller_profile_new(switch_memory_pool_t *pool, const char *username,
@@ -675,6 +691,7 @@ switch_cache_db_handle_type_t switch_cache_db_get_type(switch_cache_db_handle_t 
 void switch_cache_db_release_db_handle(switch_cache_db_handle_t **dbh);
 
 /* What a call can be made to do. */
+switch_status_t switch_ivr_broadcast(const char *uuid, const char *path, switch_media_flag_t flags);
 switch_status_t switch_ivr_media(const char *uuid, switch_media_flag_t flags);
 switch_status_t switch_ivr_multi_threaded_bridge(switch_core_session_t *session, switch_core_session_t *peer_session,
 	switch_input_callback_function_t dtmf_callback, void *session_data, void *peer_session_data);
@@ -692,6 +709,8 @@ switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, cons
 switch_status_t switch_ivr_sleep(switch_core_session_t *session, uint32_t ms, switch_bool_t sync,
 	switch_input_args_t *args);
 switch_status_t switch_ivr_transfer_recordings(switch_core_session_t *orig_session, switch_core_session_t *new_session);
+switch_status_t switch_ivr_unhold(switch_core_session_t *session);
+uint32_t switch_core_session_flush_private_events(switch_core_session_t *session);
 
 /* Sound for many legs at once. */
 switch_status_t switch_core_perform_file_open(const char *file, const char *func, int line, switch_file_handle_t *fh,
@@ -717,6 +736,11 @@ uint32_t switch_core_session_private_event_count(switch_core_session_t *session)
 switch_status_t switch_core_media_bug_enumerate(switch_core_session_t *session, switch_stream_handle_t *stream);
 switch_rtp_stats_t *switch_core_media_get_stats(switch_core_session_t *session, switch_media_type_t type,
 	switch_memory_pool_t *pool);
+void switch_core_media_clear_rtp_flag(switch_core_session_t *session, switch_media_type_t type, switch_rtp_flag_t flag);
+switch_rtp_t *switch_core_media_get_rtp_session(switch_core_session_t *session, switch_media_type_t type);
+uint8_t switch_core_media_ready(switch_core_session_t *session, switch_media_type_t type);
+switch_jb_t *switch_rtp_get_jitter_buffer(switch_rtp_t *rtp_session);
+uint32_t switch_rtp_test_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flags);
 switch_size_t switch_channel_has_dtmf(switch_channel_t *channel);
 switch_status_t switch_channel_dequeue_dtmf(switch_channel_t *channel, switch_dtmf_t *dtmf);
 switch_status_t switch_ivr_parse_all_messages(switch_core_session_t *session);

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::hold_music::Music;
 use super::mailbox::{Letter, Mailbox};
-use super::wait::Music;
 use super::{Attendant, Retriever, Verdict, identity};
 use crate::host::{self, HangupCause, Leg, Located};
 use crate::parking::{Call, ParkRequest, Refusal, Terms};
@@ -19,6 +19,14 @@ pub(super) enum Bounced {
     Parked(Call),
     /// With a person, at the fallback, or gone: the application returns.
     Done,
+}
+
+/// The conversation with the parker is over.
+fn after_talk(leg: &Leg<'_>) -> Bounced {
+    if leg.ready() {
+        leg.hang_up(HangupCause::NormalClearing);
+    }
+    Bounced::Done
 }
 
 impl Attendant {
@@ -51,12 +59,9 @@ impl Attendant {
             let rings = !request.parker.is_empty()
                 && self.ring_for_bounced(&request.uuid, &request.parker, &phrase, prefix, &request.caller, terms);
             if rings && self.talked_to_parker(leg, &mut music, mailbox) {
-                if leg.ready() {
-                    leg.hang_up(HangupCause::NormalClearing);
-                }
-                return Bounced::Done;
+                return after_talk(leg);
             }
-            if !leg.ready() {
+            if mailbox.has_lost(leg) {
                 return Bounced::Done;
             }
             if let Some(fallback) = &terms.fallback {
@@ -76,11 +81,15 @@ impl Attendant {
             let next_ring = host::now().after(terms.park_timeout.max(LOOK));
             while host::now() < next_ring {
                 music.play_until(leg, mailbox, next_ring.min(host::now().after(LOOK)));
+                // A parker who answered at the last moment.
+                if matches!(mailbox.take(leg), Some(Letter::Connect(parker)) if self.join(leg, &parker)) {
+                    return after_talk(leg);
+                }
                 let parked = self.take_here(request, |table, now| table.park(request, false, now));
                 match parked {
                     Ok(call) => return Bounced::Parked(call),
                     Err(Refusal::AlreadyParked(_)) => return Bounced::Done,
-                    Err(_) if !leg.ready() => return Bounced::Done,
+                    Err(_) if mailbox.has_lost(leg) => return Bounced::Done,
                     Err(_) => {}
                 }
             }
@@ -90,16 +99,11 @@ impl Attendant {
     /// Music until the parker is there or does not answer. True if they talked.
     fn talked_to_parker(&self, leg: &Leg<'_>, music: &mut Music, mailbox: &Mailbox) -> bool {
         loop {
-            match mailbox.take() {
-                Some(Letter::Connect(parker)) => {
-                    if self.join(leg, &parker) {
-                        return true;
-                    }
-                    return false;
-                }
+            match mailbox.take(leg) {
+                Some(Letter::Connect(parker) | Letter::Return(parker)) => return self.join(leg, &parker),
                 Some(Letter::NoAnswer | Letter::FallBack | Letter::Forget) => return false,
-                None if leg.ready() => music.play(leg, mailbox, None),
-                None => return false,
+                None if mailbox.has_lost(leg) => return false,
+                None => music.play(leg, mailbox, None),
             }
         }
     }
@@ -123,6 +127,7 @@ impl Attendant {
         while leg.ready() && host::now() < until {
             leg.sleep(Duration::from_millis(20));
         }
+        self.mailboxes.withdraw(uuid, &leg.uuid());
         Verdict::Retrieved
     }
 

@@ -3,9 +3,9 @@
 //! The slot is kept for as long as the parker's consulting leg lives, and handed over to the caller's (`hand_over.rs`).
 
 use super::hand_over::following;
+use super::hold_music::Music;
 use super::mailbox::Mailbox;
 use super::park::wanted_slot;
-use super::wait::Music;
 use super::{Attendant, Notice, ParkOrder, Verdict, What, identity};
 use crate::host::{Leg, Located, ToTheEnd};
 use crate::parking::{Call, Left};

@@ -13,6 +13,7 @@ mod consult;
 mod fill;
 mod hand_over;
 mod held;
+mod hold_music;
 mod identity;
 mod mailbox;
 mod notice;

@@ -9,9 +9,13 @@ use super::{Attendant, Bearer, Retriever, Verdict, ask, fill, identity};
 use crate::host::{self, Cancel, Dial, Leg, Located};
 use crate::parking::{Call, LotId, LotName, Party, Pick, Refusal, Slot, State, Terms, Where};
 
-/// For how long a retriever's leg waits to be connected. The parked call's thread sees the letter within 20 ms; what can
-/// take longer is its media being changed at that moment.
+/// For how long a retriever's leg waits until the parked call's thread begins to connect it: within 20 ms, unless that leg's media is
+/// being changed at that moment, or something runs on it that cannot be broken off.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So long a parked call's thread may do something else before that is broken off.
+const BUSY: Duration = Duration::from_millis(100);
+/// Connecting takes no longer: a tone, a re-INVITE, and what the core waits for as it joins two legs.
+const CONNECTING: Duration = Duration::from_secs(60);
 const PIN_TRIES: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -105,12 +109,15 @@ impl Attendant {
 
     /// Until the parked call's thread takes this leg over, or gives it back. False: it stays, without the caller.
     fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
-        let began = host::now();
+        let (began, uuid) = (host::now(), &call.facts.uuid);
+        let give_up = || {
+            self.mailboxes.withdraw(uuid, &retriever.uuid);
+            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
+        };
         loop {
             if !leg.ready() {
-                if leg.hung_up() {
-                    // If the caller's thread has not begun to connect us, it will find nobody and play on.
-                    self.change(|table, now| table.release(&call.facts.uuid, &retriever.uuid, now));
+                if leg.hung_up() || leg.transferred() {
+                    give_up();
                 }
                 return true;
             }
@@ -123,10 +130,14 @@ impl Attendant {
                 // connected.
                 return !leg.ready();
             }
-            if host::now().since(began) > PATIENCE {
-                self.change(|table, now| table.release(&call.facts.uuid, &retriever.uuid, now));
+            let (waited, begun) = (host::now().since(began), !self.mailboxes.holds(uuid, &retriever.uuid));
+            if waited > if begun { CONNECTING } else { PATIENCE } {
+                give_up();
                 log::error!("the caller in slot {} was not connected in time with {}", call.facts.slot, retriever.uuid);
                 return false;
+            }
+            if !begun && waited > BUSY {
+                self.mailboxes.hurry(uuid);
             }
             leg.sleep(Duration::from_millis(20));
         }

@@ -109,6 +109,7 @@ impl Attendant {
         for uuid in coming.into_iter().filter(|uuid| Located::find(uuid).is_none()) {
             self.change(|table, now| table.left(&uuid, Left::HungUp, now));
         }
+        self.mailboxes.hurry_all();
         self.each_witness(|witness| witness.attend(self));
     }
 
@@ -218,7 +219,7 @@ impl Attendant {
         let theirs = self.change(|table, _| table.ring_answered(uuid, call.attempt, &by.uuid));
         if !theirs {
             peer.hang_up(HangupCause::LoseRace);
-        } else if !self.mailboxes.post(uuid, Letter::Connect(by)) {
+        } else if !self.mailboxes.post(uuid, Letter::Return(by)) {
             log::error!("nobody looks after {uuid} in slot {}: it waits on", call.facts.slot);
             self.change(|table, now| table.release(uuid, &peer.uuid(), now));
             peer.hang_up(HangupCause::LoseRace);

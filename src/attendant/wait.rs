@@ -1,22 +1,27 @@
 //! Looking after a parked call, on its own leg's thread: music, the retriever, the end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::hold_music::{Comfort, MUSIC, Music, SetAside};
 use super::mailbox::{Letter, Mailbox};
 use super::park::millis;
 use super::ring::displayable;
 use super::{Attendant, Notice, Retriever, What, identity};
-use crate::host::{self, Bell, Bridged, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
-use crate::music::{self, Ear, Listened};
+use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, Located};
 use crate::parking::{Call, Ended, Facts, Left, Moment, Party, State, Terms};
-
-/// Heard where no music can be played: two short notes now and then say that the line is alive. Needs no file.
-const LAST_RESORT: &str = "tone_stream://%(180,120,523.25);%(260,5500,659.25);loops=-1";
 
 /// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
 /// they are put aside: if that fails, the caller waits on.
-const AFTER_BRIDGE: [&str; 3] = ["hangup_after_bridge", "park_after_bridge", "transfer_after_bridge"];
+const AFTER_BRIDGE: [&str; 5] = [
+    "hangup_after_bridge",
+    "park_after_bridge",
+    "park_after_early_bridge",
+    "transfer_after_bridge",
+    "transfer_after_early_bridge",
+];
+
+/// No more of a tone at retrieval is played: the retriever hears nothing meanwhile.
+const LONGEST_TONE: Duration = Duration::from_secs(10);
 
 impl Attendant {
     /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone.
@@ -25,8 +30,8 @@ impl Attendant {
         let mut music = Music::choose(leg, terms);
         let mut comfort = Comfort::of(terms);
         loop {
-            match mailbox.take() {
-                Some(Letter::Connect(retriever)) => {
+            match mailbox.take(leg) {
+                Some(Letter::Connect(retriever) | Letter::Return(retriever)) => {
                     if self.connect(leg, call, &retriever) {
                         // The conversation is over; what the dialplan has after parking is for calls that could not be.
                         if leg.ready() {
@@ -38,7 +43,7 @@ impl Attendant {
                 Some(Letter::FallBack) => self.fall_back(leg, call),
                 Some(Letter::Forget) => return rest(leg),
                 Some(Letter::NoAnswer) => {}
-                None if !leg.ready() => return self.say_goodbye(leg, call),
+                None if mailbox.has_lost(leg) => return self.say_goodbye(leg, call),
                 None if comfort.due() => comfort.play(leg, mailbox, terms.exit_key),
                 None => music.play(leg, mailbox, Some(&comfort)),
             }
@@ -52,14 +57,22 @@ impl Attendant {
     fn connect(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
         let uuid = &call.facts.uuid;
         let other = Located::find(&retriever.uuid);
-        let talked = match other.as_ref().filter(|other| other.ready() && leg.ready()) {
+        let talked = match other.as_ref().filter(|other| self.is_claimed(call, retriever, other) && leg.make_audible())
+        {
             None => false,
             Some(other) => {
                 if let Some(tone) = &call.facts.terms.retrieve_tone {
-                    leg.play(tone, &mut ToTheEnd);
+                    leg.play(tone, &mut AtMost(host::now().after(LONGEST_TONE), other));
                 }
                 let taker = identity::party(other);
-                self.bridge(leg, other, &call.facts.caller, &taker, &mut || self.connected(leg, other, call, retriever))
+                self.is_claimed(call, retriever, other)
+                    && self.bridge(leg, other, &call.facts.caller, &taker, &mut || {
+                        self.connected(leg, other, call, retriever);
+                        if leg.holding() {
+                            let music = leg.hold_music().or_else(|| call.facts.terms.hold_music.clone());
+                            other.hear_hold_music(music.as_deref().unwrap_or(MUSIC));
+                        }
+                    })
             }
         };
         if let Some(other) = other.as_ref().filter(|_| talked) {
@@ -70,6 +83,12 @@ impl Attendant {
             self.give_up(call, retriever, other.as_deref());
         }
         talked
+    }
+
+    /// Whether the call is this retriever's to have, and the leg there to take it. One that gave up may be doing something else.
+    fn is_claimed(&self, call: &Call, retriever: &Retriever, other: &Leg<'_>) -> bool {
+        let state = self.call_of(&call.facts.uuid).map(|call| call.state);
+        other.ready() && matches!(state, Some(State::Retrieving { by, .. }) if *by == *retriever.uuid)
     }
 
     /// The caller waits on. A retriever is told by their own application; a parker who answered a ring back has none.
@@ -96,20 +115,19 @@ impl Attendant {
     ) -> bool {
         let (callers, takers) = (displayable(&caller.name), displayable(&taker.name));
         other.present((&callers, &caller.number), (&takers, &taker.number));
-        let set_aside = SetAside::take(leg);
+        let mut set_aside = SetAside::take(leg, &AFTER_BRIDGE);
+        // The core would run them first.
+        leg.drop_errands();
         let outcome = leg.bridge(other, &mut || {
             // Somebody who hung up in this very moment has not heard the caller.
             if other.hung_up() {
                 return false;
             }
-            set_aside.give_back(leg);
+            set_aside.give_back();
             connected();
             Self::save_joined(leg, other);
             true
         });
-        if outcome == Bridged::Never {
-            set_aside.give_back(leg);
-        }
         outcome == Bridged::Talked
     }
 
@@ -199,174 +217,15 @@ fn exit(leg: &Leg<'_>, terms: &Terms) {
     }
 }
 
-/// What a waiting caller hears: the first of these that plays.
-pub(super) struct Music {
-    choices: Vec<String>,
-    exit_key: Option<char>,
-    pressed: bool,
-}
+/// Plays until a moment, or the leg that waits for the end is gone.
+struct AtMost<'a>(Moment, &'a Leg<'a>);
 
-impl Music {
-    pub(super) fn choose(leg: &Leg<'_>, terms: &Terms) -> Music {
-        let asked = [terms.hold_music.clone(), leg.hold_music()];
-        let mut choices: Vec<String> = asked.into_iter().flatten().map(spelled_out).collect();
-        choices.push("local_stream://moh".into());
-        choices.push(LAST_RESORT.into());
-        choices.dedup();
-        Music { choices, exit_key: terms.exit_key, pressed: false }
-    }
-
-    fn key_pressed(&mut self) -> bool {
-        std::mem::take(&mut self.pressed)
-    }
-
-    /// Plays until there is a letter, the exit key, a comfort message is due, or the leg is wanted elsewhere. What cannot be
-    /// played is not tried again.
-    pub(super) fn play(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, comfort: Option<&Comfort>) {
-        self.play_to(leg, mailbox, comfort.and_then(Comfort::when));
-    }
-
-    /// Plays until `end`, or there is a letter, or the leg is wanted elsewhere.
-    pub(super) fn play_until(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, end: Moment) {
-        while leg.ready() && host::now() < end && !mailbox.has_letter() {
-            self.play_to(leg, mailbox, Some(end));
-        }
-    }
-
-    fn play_to(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, end: Option<Moment>) {
-        let Some(choice) = self.choices.first() else {
-            return leg.sleep(BLINK);
-        };
-        let began = host::now();
-        let mut waiting = Waiting { mailbox, end, exit_key: self.exit_key, pressed: false };
-        let played = music::listen(leg, choice, &mut waiting) == Listened::Heard
-            || music::alone(|| leg.play(choice, &mut waiting));
-        self.pressed = waiting.pressed;
-        if played || self.pressed || !leg.ready() || mailbox.has_letter() {
-            // A file so short that it ended at once would spin this thread.
-            if host::now().since(began) < BLINK && leg.ready() {
-                leg.sleep(BLINK);
-            }
-            return;
-        }
-        if self.choices.len() > 2 {
-            log::warn!("hold music {choice:?} cannot be played to {}; trying the next", leg.uuid());
-        }
-        self.choices.remove(0);
-    }
-}
-
-const BLINK: Duration = Duration::from_millis(20);
-
-/// Listens while something plays to a waiting caller.
-struct Waiting<'a> {
-    mailbox: &'a Mailbox,
-    end: Option<Moment>,
-    exit_key: Option<char>,
-    pressed: bool,
-}
-
-impl Waiting<'_> {
-    fn is_over(&self) -> bool {
-        self.mailbox.has_letter() || self.end.is_some_and(|end| host::now() >= end)
-    }
-}
-
-impl Listener for Waiting<'_> {
+impl Listener for AtMost<'_> {
     fn frame(&mut self) -> Heard {
-        if self.is_over() { Heard::Stop } else { Heard::GoOn }
+        if host::now() >= self.0 || !self.1.ready() { Heard::Stop } else { Heard::GoOn }
     }
 
-    fn key(&mut self, key: char) -> Heard {
-        self.pressed = self.exit_key == Some(key);
-        if self.pressed { Heard::Stop } else { Heard::GoOn }
-    }
-}
-
-/// The same for music that others hear too.
-impl Ear for Waiting<'_> {
-    fn bell(&self) -> &Arc<Bell> {
-        self.mailbox.bell()
-    }
-
-    fn nap(&mut self, time: Duration) -> bool {
-        let time = self.end.map_or(time, |end| time.min(end.since(host::now())));
-        if !time.is_zero() && !self.mailbox.has_letter() {
-            self.bell().sleep(time);
-        }
-        self.is_over()
-    }
-
-    fn wants_keys(&self) -> bool {
-        self.exit_key.is_some()
-    }
-
-    fn key(&mut self, key: char) -> bool {
-        Listener::key(self, key) == Heard::Stop
-    }
-}
-
-/// The message that a waiting caller hears now and then.
-pub(super) struct Comfort {
-    file: Option<String>,
-    interval: Duration,
-    next: Moment,
-    pressed: bool,
-}
-
-impl Comfort {
-    fn of(terms: &Terms) -> Comfort {
-        let interval = terms.comfort_interval;
-        let file = terms.comfort_file.clone().filter(|_| !interval.is_zero());
-        Comfort { file, interval, next: host::now().after(interval), pressed: false }
-    }
-
-    fn when(&self) -> Option<Moment> {
-        self.file.as_ref().map(|_| self.next)
-    }
-
-    fn due(&self) -> bool {
-        self.when().is_some_and(|when| host::now() >= when)
-    }
-
-    fn key_pressed(&mut self) -> bool {
-        std::mem::take(&mut self.pressed)
-    }
-
-    fn play(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, exit_key: Option<char>) {
-        let Some(file) = &self.file else { return };
-        let mut waiting = Waiting { mailbox, end: None, exit_key, pressed: false };
-        if !leg.play(file, &mut waiting) && leg.ready() && !mailbox.has_letter() {
-            log::warn!("comfort message {file:?} cannot be played to {}", leg.uuid());
-            self.file = None;
-        }
-        self.pressed = waiting.pressed;
-        self.next = host::now().after(self.interval);
-    }
-}
-
-/// `silence` is how channels ask for none; as a file name it would not play.
-fn spelled_out(music: String) -> String {
-    if music == "silence" { "silence_stream://-1".into() } else { music }
-}
-
-/// Channel variables put aside, with what they held.
-struct SetAside([Option<String>; AFTER_BRIDGE.len()]);
-
-impl SetAside {
-    fn take(leg: &Leg<'_>) -> SetAside {
-        SetAside(AFTER_BRIDGE.map(|name| {
-            let value = leg.var(name);
-            leg.unset_var(name);
-            value
-        }))
-    }
-
-    fn give_back(&self, leg: &Leg<'_>) {
-        for (name, value) in AFTER_BRIDGE.iter().zip(&self.0) {
-            if let Some(value) = value {
-                leg.set_var(name, value);
-            }
-        }
+    fn key(&mut self, _: char) -> Heard {
+        Heard::GoOn
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::bell::{Bell, Rung};
+use super::media::seeks_address;
 use super::session::{FILE, Leg};
 use super::text::{from_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
@@ -225,6 +226,8 @@ pub(crate) struct Seat {
     /// The leg while it is on the air; locked while it is sent to.
     target: Mutex<Option<Target>>,
     served: AtomicBool,
+    /// Rung for an address that changes: once for each change.
+    rung: AtomicBool,
     bell: Arc<Bell>,
 }
 
@@ -273,8 +276,24 @@ impl Seat {
                 ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE.0,
                 0,
             );
+            self.watch_address(session);
         }
         Sent::Yes
+    }
+
+    /// A re-INVITE has the core look for the far end's address anew, which it finds only if the leg's thread reads what comes.
+    ///
+    /// # Safety
+    /// `session` is kept.
+    unsafe fn watch_address(&self, session: *mut ffi::switch_core_session_t) {
+        // SAFETY: by this function's contract.
+        let seeks = unsafe { seeks_address(session) };
+        if seeks != self.rung.load(Ordering::Relaxed) {
+            self.rung.store(seeks, Ordering::Relaxed);
+            if seeks {
+                self.bell.ring();
+            }
+        }
     }
 
     /// The sender will not send to this leg any more.
@@ -333,7 +352,12 @@ impl Leg<'_> {
         let codec = unsafe { ffi::switch_core_session_get_write_codec(self.as_ptr()).as_ref() };
         let target = NonNull::new(self.as_ptr())
             .map(|session| Target { session, implementation: codec.map_or(ptr::null(), |codec| codec.implementation) });
-        let seat = Arc::new(Seat { target: Mutex::new(target), served: AtomicBool::new(true), bell: Arc::clone(bell) });
+        let seat = Arc::new(Seat {
+            target: Mutex::new(target),
+            served: AtomicBool::new(true),
+            rung: AtomicBool::new(false),
+            bell: Arc::clone(bell),
+        });
         let _off_air = OffAir(&seat);
         let _rung = Rung::with(self, bell);
         meanwhile(&seat)

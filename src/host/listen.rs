@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use super::session::{FILE, Leg};
+use super::session::Leg;
 use super::stream::collect;
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
@@ -11,21 +11,7 @@ impl Leg<'_> {
     /// Has the next read take in all that the far end has sent since the last one, and drop it. The core does that in one go when
     /// its read buffer is to be flushed, keys excepted (`do_flush` in switch_rtp.c).
     pub(crate) fn drop_input(&self) {
-        let mut message = ffi::switch_core_session_message_t {
-            message_id: ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC,
-            from: FILE.as_ptr().cast_mut(),
-            ..Default::default()
-        };
-        // SAFETY: the session is kept; the message and its static texts live through the call, and none of it is the core's to free.
-        unsafe {
-            ffi::switch_core_session_perform_receive_message(
-                self.as_ptr(),
-                &mut message,
-                FILE.as_ptr(),
-                c"drop_input".as_ptr(),
-                0,
-            );
-        }
+        self.tell(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC);
     }
 
     /// Waits for the next packet from the far end, for about as long as one lasts, and drops it. The core counts how many in a row
@@ -76,6 +62,16 @@ impl Leg<'_> {
     /// Whether every packet from the far end must be read when it comes: STUN comes among them, and heartbeats are counted in them.
     pub(crate) fn listens_closely(&self) -> bool {
         self.flag(Flag::CF_ICE) || self.var("enable_heartbeat_events").is_some()
+    }
+
+    /// Whether there is a jitter buffer: what it is given cannot be dropped in one go (`do_flush` in switch_rtp.c).
+    pub(crate) fn has_jitter_buffer(&self) -> bool {
+        let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
+        // SAFETY: the session is kept, and its RTP session, if it has one, with it.
+        unsafe {
+            let rtp = ffi::switch_core_media_get_rtp_session(self.as_ptr(), audio);
+            !rtp.is_null() && !ffi::switch_rtp_get_jitter_buffer(rtp).is_null()
+        }
     }
 
     /// Whether something records, listens in on or changes what the leg hears or says. Such a tap must see every packet.

@@ -104,6 +104,17 @@ impl Listener for ToTheEnd {
     }
 }
 
+/// What came of [`Leg::play_file`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Played {
+    /// It ended by itself.
+    ToItsEnd,
+    /// The listener, or somebody from outside, stopped it.
+    Stopped,
+    /// It could not be played, or the leg is wanted elsewhere.
+    Not,
+}
+
 /// What came of [`Leg::bridge`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bridged {
@@ -243,21 +254,6 @@ impl<'a> Leg<'a> {
         .filter(|uuid| !uuid.is_empty() && self.flag(Flag::CF_BRIDGED))
     }
 
-    /// Answers, and brings audio back to this server if the legs sent it to each other directly. False if the leg
-    /// is gone or the far end refused.
-    pub(crate) fn make_audible(&self) -> bool {
-        if !self.answered() {
-            // SAFETY: the session is kept; the texts are static.
-            unsafe { ffi::switch_channel_perform_answer(self.channel(), FILE.as_ptr(), c"answer".as_ptr(), 0) };
-        }
-        if self.flag(Flag::CF_PROXY_MODE) {
-            let uuid = to_c(&self.uuid());
-            // SAFETY: the UUID lives through the call.
-            unsafe { ffi::switch_ivr_media(uuid.as_ptr(), ffi::switch_media_flag_enum_t::SMF_NONE.0) };
-        }
-        self.ready()
-    }
-
     /// Saves what `sofia recover` would bring back of the leg, as it is now. The core itself does so only when a leg is answered,
     /// bridged or unbridged (`switch_core_sqldb.c`); of a leg that may not be recovered nothing is saved.
     pub(crate) fn save_for_recovery(&self) {
@@ -276,6 +272,25 @@ impl<'a> Leg<'a> {
         }
     }
 
+    /// Hands the leg's endpoint a message without contents.
+    pub(super) fn tell(&self, what: ffi::switch_core_session_message_types_t) {
+        let mut message = ffi::switch_core_session_message_t {
+            message_id: what,
+            from: FILE.as_ptr().cast_mut(),
+            ..Default::default()
+        };
+        // SAFETY: the session is kept; the message and its static texts live through the call, and none of it is the core's to free.
+        unsafe {
+            ffi::switch_core_session_perform_receive_message(
+                self.as_ptr(),
+                &mut message,
+                FILE.as_ptr(),
+                c"tell".as_ptr(),
+                0,
+            );
+        }
+    }
+
     /// The channel's own hold music, variables filled in.
     pub(crate) fn hold_music(&self) -> Option<String> {
         // SAFETY: the answer is in the session's memory or the channel's own.
@@ -291,6 +306,11 @@ impl<'a> Leg<'a> {
     /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or the listener says to stop. False if
     /// it could not be played.
     pub(crate) fn play(&self, file: &str, listener: &mut dyn Listener) -> bool {
+        self.play_file(file, listener) != Played::Not
+    }
+
+    /// The same, and how it ended.
+    pub(crate) fn play_file(&self, file: &str, listener: &mut dyn Listener) -> Played {
         let file = to_c(file);
         let mut listener = listener;
         let mut args = asking(&mut listener);
@@ -298,7 +318,11 @@ impl<'a> Leg<'a> {
         // a stack address sound here; the core keeps neither.
         let status =
             unsafe { ffi::switch_ivr_play_file(self.session.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
-        status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
+        match status {
+            HostStatus::SWITCH_STATUS_SUCCESS => Played::ToItsEnd,
+            HostStatus::SWITCH_STATUS_BREAK => Played::Stopped,
+            _ => Played::Not,
+        }
     }
 
     /// Says a phrase macro. False if there is none of that name or it could not be played.

@@ -45,10 +45,14 @@ pub(crate) enum Listened {
     Cannot,
 }
 
+/// Whether this music can be shared: then it has no beginning and no end.
+pub(crate) fn can_be_shared(music: &str) -> bool {
+    SHARED.iter().any(|scheme| music.starts_with(scheme))
+}
+
 /// Lets the leg, whose thread this is, hear the music until `ear` has a reason to stop, or the leg is wanted elsewhere.
 pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened {
-    let shared = SHARED.iter().any(|scheme| music.starts_with(scheme));
-    let format = leg.format().filter(|_| shared && !leg.is_tapped());
+    let format = leg.format().filter(|_| can_be_shared(music) && !leg.is_tapped());
     let Some(format) = format else { return Listened::Cannot };
     let bell = Arc::clone(ear.bell());
     let heard = leg.on_air(&bell, |seat| {
@@ -56,16 +60,19 @@ pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn Ear) -> Listened 
             return false;
         }
         let always = ear.wants_keys() || leg.listens_closely();
-        // Who sends nothing may have gone without a word: what is missing is counted packet by packet.
+        // Who sends nothing may have gone without a word: what is missing is counted packet by packet. So is what comes from an address
+        // that is not known yet.
         let (mut closely, mut received) = (always, leg.received());
         while leg.ready() && seat.is_served() {
             // Looked at once before the first nap: what was done before the bell was hung up did not ring.
             if std::iter::from_fn(|| leg.next_key()).any(|key| ear.key(key)) || leg.has_errand() || leg.is_tapped() {
                 break;
             }
+            closely |= leg.seeks_address() || leg.has_jitter_buffer();
             if ear.nap(if closely { Duration::ZERO } else { NAP }) {
                 break;
             }
+            closely |= leg.seeks_address();
             if !closely {
                 leg.drop_input();
             }

@@ -96,6 +96,8 @@ class Audio:
         self.heard = deque(maxlen=250)  # (time, payload), the last 5 s
         self.keys = deque()
         self.open = True
+        # Sends nothing although it has something to say: it is on hold.
+        self.muted = False
         self._tone = tone(says) if says else None
         threading.Thread(target=self._listen, daemon=True).start()
         if says:
@@ -104,6 +106,15 @@ class Audio:
     def close(self):
         self.open = False
         self.socket.close()
+
+    def moved(self, codec=None):
+        """The same end at another port. What has come so far is forgotten."""
+        self.close()
+        other = Audio(0, codec or self.codec)
+        other.peer, other._tone = self.peer, self._tone
+        if other._tone:
+            threading.Thread(target=other._speak, daemon=True).start()
+        return other
 
     def _listen(self):
         while self.open:
@@ -120,7 +131,7 @@ class Audio:
         sequence, stamp, position, began = 0, 0, 0, 0
         next_at = time.monotonic()
         while self.open:
-            if self.peer:
+            if self.peer and not self.muted:
                 kind, payload, mark, shown = 0, self._tone[position:position + FRAME], 0, stamp
                 position = (position + FRAME) % len(self._tone)
                 if self.keys:

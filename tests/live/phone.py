@@ -50,11 +50,15 @@ class Failed(Exception):
 class Phone:
     """One user's phone, with one socket and any number of calls."""
 
-    def __init__(self, switch, user="", name="", says=0, domain=DOMAIN, password=None, agent="", codec=PCMU):
+    def __init__(self, switch, user="", name="", says=0, domain=DOMAIN, password=None, agent="", codec=PCMU, address="127.0.0.1"):
         self.switch, self.user, self.domain, self.says = switch, user or f"ext{next(_numbers)}", domain, says
         self.name = name or self.user
         self.password = password or self.user
         self.codec = codec
+        # What it believes its own address to be: behind NAT another one than its media comes from.
+        self.address = address
+        # A status to refuse a re-INVITE with, or None to accept it.
+        self.on_reinvite = None
         # The switch sends display updates to phones that it knows by their User-Agent.
         self.agent = agent
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -284,6 +288,9 @@ class Call:
         self.notified = queue.Queue()
         # Identities the switch showed, in order: from the answer, then from updates.
         self.shown = []
+        self.versions = 0
+        # The direction that the switch asked for last, as this end sees it: "sendonly" means that the switch only listens.
+        self.direction = "sendrecv"
         self.invite_headers = None
         self.branch = None
 
@@ -313,6 +320,7 @@ class Call:
             self._end()
             raise Failed(response.status)
         self._accepted(response)
+        self.answered_at = time.monotonic()
         self.acknowledge(response)
         self.answered.set()
         return self
@@ -340,9 +348,16 @@ class Call:
             host = re.search(r"c=IN IP4 (\S+)", sdp).group(1)
             self.audio.peer = (host, int(port.group(1)))
 
+    def _obey(self, offer):
+        """Whoever is put on hold listens and says nothing."""
+        asked = re.search(r"a=(sendonly|recvonly|inactive)", offer)
+        self.direction = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}[asked.group(1)] if asked else "sendrecv"
+        self.audio.muted = self.direction in ("recvonly", "inactive")
+
     def sdp(self, direction="sendrecv"):
         codec = self.audio.codec
-        return (f"v=0\r\no=- {self.cseq + 1} {self.cseq + 1} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        address, self.versions = self.phone.address, self.versions + 1
+        return (f"v=0\r\no=- 7 {self.versions} IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
                 f"m=audio {self.audio.port} RTP/AVP {codec.kind} 101\r\na=rtpmap:{codec.kind} {codec.offered}\r\na=rtpmap:101 telephone-event/8000\r\n"
                 f"a=fmtp:101 0-15\r\na=ptime:20\r\na={direction}\r\n")
 
@@ -395,9 +410,13 @@ class Call:
         if message.method == "INVITE" and not self.answered.is_set():  # the same once more: the switch did not hear that it rings
             phone.respond(message, 180, tag=self.tag)
         elif message.method == "INVITE":  # again within the call: media has changed
+            if phone.on_reinvite:
+                phone.respond(message, phone.on_reinvite)
+                return
             self._identity(message)
             self._media(message.body)
-            phone.respond(message, 200, ["Content-Type: application/sdp"], self.sdp())
+            self._obey(message.body)
+            phone.respond(message, 200, ["Content-Type: application/sdp"], self.sdp(self.direction))
         elif message.method == "UPDATE":
             self._identity(message)
             phone.respond(message, 200)
@@ -450,6 +469,12 @@ class Call:
         self._reinvite("sendonly")
 
     def resume(self):
+        self._reinvite("sendrecv")
+
+    def move(self, address="127.0.0.1", codec=None):
+        """As a phone that changes from Wi-Fi to a mobile network: another port, and the address that it believes it has now."""
+        self.phone.address = address
+        self.audio = self.audio.moved(codec)
         self._reinvite("sendrecv")
 
     def _reinvite(self, direction):

@@ -41,6 +41,11 @@ not_without_rtp! {
     switch_core_session_perform_receive_message(*mut ffi::switch_core_session_t, *mut ffi::switch_core_session_message_t, *const c_char, *const c_char, c_int) -> Status;
     switch_core_session_private_event_count(*mut ffi::switch_core_session_t) -> u32;
     switch_core_media_bug_enumerate(*mut ffi::switch_core_session_t, *mut ffi::switch_stream_handle_t) -> Status;
+    switch_core_media_ready(*mut ffi::switch_core_session_t, ffi::switch_media_type_t) -> u8;
+    switch_core_media_get_rtp_session(*mut ffi::switch_core_session_t, ffi::switch_media_type_t) -> *mut ffi::switch_rtp_t;
+    switch_core_media_clear_rtp_flag(*mut ffi::switch_core_session_t, ffi::switch_media_type_t, ffi::switch_rtp_flag_t);
+    switch_rtp_get_jitter_buffer(*mut ffi::switch_rtp_t) -> *mut ffi::switch_jb_t;
+    switch_rtp_test_flag(*mut ffi::switch_rtp_t, ffi::switch_rtp_flag_t) -> u32;
     switch_core_media_get_stats(*mut ffi::switch_core_session_t, ffi::switch_media_type_t, *mut ffi::switch_memory_pool_t) -> *mut ffi::switch_rtp_stats_t;
     switch_core_event_hook_add_kill_channel(*mut ffi::switch_core_session_t, ffi::switch_kill_channel_hook_t) -> Status;
     switch_core_event_hook_remove_kill_channel(*mut ffi::switch_core_session_t, ffi::switch_kill_channel_hook_t) -> Status;

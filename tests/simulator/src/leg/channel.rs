@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::{LegId, LegState, Profile, Session};
 use crate::cause::Cause;
-use crate::core::{Core, enter};
+use crate::core::{Call, Core, enter};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as Status};
 use crate::text::{filled_in, from_c};
 
@@ -209,12 +209,71 @@ pub(crate) unsafe extern "C" fn switch_channel_test_flag(channel: *mut ffi::swit
         Flag::CF_BRIDGED => |leg| leg.bridged,
         Flag::CF_LEG_HOLDING => |leg| leg.holding,
         Flag::CF_PROXY_MODE => |leg| leg.bypassed,
+        Flag::CF_TRANSFER => |leg| leg.transferred,
+        // The host never holds a leg itself; a hold is the far end's.
+        Flag::CF_PROTO_HOLD => |leg| leg.holding,
+        Flag::CF_HOLD | Flag::CF_PROXY_MEDIA => |_| false,
         _ => {
             call.core.misuse(format!("tests the channel flag {}, which is not simulated", flag.0));
             return 0;
         }
     };
     call.core.leg(session.id, test).into()
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_set_flag_value(
+    channel: *mut ffi::switch_channel_t,
+    flag: Flag,
+    value: u32,
+) {
+    let call = enter("switch_channel_set_flag_value");
+    // SAFETY: as above.
+    unsafe { interrupt(channel, flag, value != 0, &call) };
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_channel_clear_flag(channel: *mut ffi::switch_channel_t, flag: Flag) {
+    let call = enter("switch_channel_clear_flag");
+    // SAFETY: as above.
+    unsafe { interrupt(channel, flag, false, &call) };
+}
+
+/// # Safety
+/// `channel` is one of the module's.
+unsafe fn interrupt(channel: *mut ffi::switch_channel_t, flag: Flag, value: bool, call: &Call) {
+    if flag != Flag::CF_NOT_READY {
+        return call.core.misuse(format!("changes the channel flag {}, which is not simulated", flag.0));
+    }
+    // SAFETY: by this function's contract.
+    let session = unsafe { Session::of_channel(channel, call) };
+    call.core.leg(session.id, |leg| leg.interrupted = value);
+    call.core.changed(session.id);
+}
+
+/// Nobody has anything run on a leg here but by a transfer.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_session_flush_private_events(_: *mut ffi::switch_core_session_t) -> u32 {
+    drop(enter("switch_core_session_flush_private_events"));
+    0
+}
+
+/// The music of a leg whose partner holds is not simulated.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_ivr_broadcast(
+    _uuid: *const c_char,
+    _path: *const c_char,
+    _flags: ffi::switch_media_flag_t,
+) -> Status {
+    drop(enter("switch_ivr_broadcast"));
+    Status::SWITCH_STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_ivr_unhold(_: *mut ffi::switch_core_session_t) -> Status {
+    let call = enter("switch_ivr_unhold");
+    call.core.misuse("ends a hold of the host's own, which is not simulated");
+    Status::SWITCH_STATUS_FALSE
 }
 
 #[unsafe(no_mangle)]

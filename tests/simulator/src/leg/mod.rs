@@ -88,6 +88,8 @@ pub(crate) struct LegState {
     pub(crate) bypassed: bool,
     /// The far end has put it on hold.
     pub(crate) holding: bool,
+    /// To applications it looks as if it were wanted elsewhere.
+    pub(crate) interrupted: bool,
     /// An answer from the host is refused by the far end.
     pub(crate) refuses_answer: bool,
     pub(crate) keys: VecDeque<char>,
@@ -129,6 +131,7 @@ impl LegState {
             transferred: false,
             bypassed: false,
             holding: false,
+            interrupted: false,
             refuses_answer: false,
             keys: VecDeque::new(),
             locks: Vec::new(),
@@ -151,7 +154,11 @@ impl LegState {
 
     /// An application may go on (`switch_channel_test_ready`).
     pub(crate) fn is_ready(&self) -> bool {
-        self.state > State::Routing && !self.is_down() && !self.transferred && self.state == self.running
+        self.state > State::Routing
+            && !self.is_down()
+            && !self.transferred
+            && !self.interrupted
+            && self.state == self.running
     }
 
     pub(crate) fn media_ready(&self) -> bool {

@@ -1,0 +1,317 @@
+"""What happens to a parked caller's media: hold, re-INVITE, NAT, a broadcast, media that is taken away. Whatever it is, the caller hears
+music again soon, and can be retrieved."""
+
+import os
+import re
+import threading
+import time
+import wave
+
+import pytest
+
+from audio import PCMA, RATE
+from conftest import MUSIC
+from phone import Failed
+from switch import ROOT, EventSocket, Switch, find_prefix, wait_for
+from test_music import STREAM, lot, notes, write_notes
+
+TONE = f"tone_stream://%(1000,0,{MUSIC});loops=-1"
+NOTE = 523.25  # the first note of the tones that are heard where nothing else can be played
+EXTENSIONS = r'''
+<extension name="with jitter buffer"><condition field="destination_number" expression="^jitter$">
+  <action application="answer"/><action application="jitterbuffer" data="60"/><action application="callpark_park" data="auto main"/></condition></extension>
+<extension name="proxied"><condition field="destination_number" expression="^proxied-(1\d\d\d)$">
+  <action application="set" data="proxy_media=true"/><action application="bridge" data="user/$1@callpark.test"/></condition></extension>'''
+
+
+@pytest.fixture(scope="module")
+def own():
+    """A FreeSWITCH with music of several kinds."""
+    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    folder = switch.dir / "music"
+    folder.mkdir()
+    write_notes(folder / "notes.wav", notes(30))
+    write_notes(switch.dir / "empty.wav", [])
+    switch.more = STREAM.replace("@FOLDER@", str(folder))
+    switch.profile = '<param name="proxy-hold" value="true"/>'
+    long_tone = '<param name="retrieve-tone" value="tone_stream://%(60000,0,1300)"/>'
+    switch.configure(lot("main", "700-709", TONE) + lot("stream", "710-719", "local_stream://notes") + lot("file", "720-729", folder / "notes.wav")
+                     + lot("empty", "730-739", switch.dir / "empty.wav") + lot("greeting", "740-749", TONE, long_tone), extensions=EXTENSIONS)
+    try:
+        yield switch.start()
+    finally:
+        switch.stop()
+
+
+@pytest.fixture
+def switch(own):
+    own.events.clear()
+    yield own
+    own.api("hupall")
+    assert own.wait_idle() and wait_for(lambda: all(row["used"] == 0 for row in own.json("lots")))
+    assert re.search(r"panics caught\s+0", own.api("callpark status"))
+
+
+@pytest.fixture
+def phones(switch, phones_of):
+    return phones_of(switch)
+
+
+@pytest.fixture
+def plays(own):
+    """Counts how often the core begins to play something to a leg."""
+    seen, socket = [], EventSocket(own.esl_port)
+    socket.command("event plain PLAYBACK_START")
+    socket.socket.settimeout(None)
+    threading.Thread(target=lambda: seen.extend(iter(socket.events())), daemon=True).start()
+    yield lambda uuid: sum(f"Unique-ID: {uuid}".encode() in body for body in list(seen))
+    socket.close()
+
+
+def park(phones, to="main", number=None, **more):
+    """A caller who parks themselves: call, UUID and slot."""
+    phone = phones(**{"says": 600, "name": "Alice", **more})
+    call = phone.call(number or f"do-park-auto_{to}")
+    row = wait_for(lambda: [row for row in phone.switch.calls() if row["caller_name"] == phone.name])[0]
+    return call, row["uuid"], row["slot"]
+
+
+def retrieve(phones, slot, timeout=15):
+    return phones(says=1000, name="Bob").call(f"do-retrieve-{slot}", timeout)
+
+
+def check_they_talk(caller, taker, within=3.0):
+    assert taker.audio.hears(600, within), "the retriever does not hear the caller"
+    assert caller.audio.hears(1000, within), "the caller does not hear the retriever"
+
+
+# --- where RTP goes
+
+
+def test_music_follows_rtp_from_another_address_than_the_sdp_says(switch, phones):
+    """NAT, and parked without a conversation first. Before: silence for good, for packets that are dropped unread were not counted."""
+    caller, _, slot = park(phones, address="127.0.9.9")
+    first = wait_for(lambda: caller.audio.trace and caller.audio.trace[0], 3, 0.01)
+    assert first, "nothing is heard"
+    assert first.at - caller.answered_at < 0.6
+    assert caller.audio.hears(MUSIC)
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.9.9"])
+def test_music_follows_a_caller_who_changes_networks(switch, phones, address):
+    """A re-INVITE with another port, which also says the truth or not, twice. Before, where it did not: silence for good."""
+    caller, _, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    for _ in range(2):
+        caller.move(address)
+        moved = time.monotonic()
+        first = wait_for(lambda: caller.audio.trace and caller.audio.trace[0], 3, 0.01)
+        assert first and first.at - moved < 0.5, "music is late"
+        assert caller.audio.hears(MUSIC)
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+def test_music_follows_a_change_of_codec(switch, phones):
+    caller, _, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    caller.move(codec=PCMA)
+    assert caller.audio.hears(MUSIC)
+    taker = retrieve(phones, slot)
+    assert caller.audio.hears(1000)
+    taker.hang_up()
+
+
+def test_a_jitter_buffer_holds_nothing_back(switch, phones):
+    """Before: with a jitter buffer the core does not drop what it is told to drop, so what the caller said while parked piled up in
+    the socket, and the retriever heard it seconds late."""
+    caller, _, slot = park(phones, number="jitter")
+    assert caller.audio.hears(MUSIC)
+    time.sleep(2.5)
+    caller.audio.say(900)
+    time.sleep(0.4)
+    taker = retrieve(phones, slot)
+    assert taker.audio.hears(900, within=0.8), "what is heard is old"
+
+
+# --- hold
+
+
+@pytest.mark.parametrize("lot", ["main", "file"])
+def test_a_caller_on_hold_by_uuid_hold_is_retrieved(switch, phones, lot):
+    """Before: silence both ways; and where the leg plays for itself, nobody could retrieve it at all."""
+    caller, uuid, slot = park(phones, lot)
+    assert caller.audio.hears_sound()
+    switch.api(f"uuid_hold {uuid}")
+    assert wait_for(lambda: caller.direction == "recvonly")
+    check_they_talk(caller, retrieve(phones, slot))
+    assert caller.direction == "sendrecv"
+
+
+def test_a_caller_left_recvonly_by_proxy_hold_talks_again(switch, phones):
+    """An attended transfer with `proxy-hold`. Before: the caller stayed recvonly, and the retriever heard nothing."""
+    parker = phones("1001", says=700)
+    parker.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("1001")
+    first = parker.wait_call()
+    assert first.answered.wait(5) and caller.audio.hears(700)
+    first.hold()
+    assert wait_for(lambda: caller.direction == "recvonly"), "the hold was not passed on"
+    second = parker.call("do-park-702_main")
+    first.refer("702", replaces=second)
+    assert caller.audio.hears(MUSIC)
+    assert wait_for(lambda: caller.direction == "sendrecv")
+    check_they_talk(caller, retrieve(phones, switch.calls()[0]["slot"]))
+
+
+def test_a_caller_who_holds_is_retrieved_and_resumes(switch, phones):
+    """Before: the retriever heard nothing at all until the caller came back."""
+    caller, _, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    caller.hold()
+    taker = retrieve(phones, slot)
+    assert switch.events.wait("retrieve")
+    assert taker.audio.hears_sound(), "no music for the retriever"
+    caller.resume()
+    check_they_talk(caller, taker)
+
+
+# --- what keeps the leg's thread from connecting it
+
+
+@pytest.mark.parametrize("what", ["tone_stream://%(60000,0,1300)", "endless_playback::tone_stream://%(60000,0,1300)", "sleep::60000"])
+def test_a_caller_to_whom_something_is_broadcast_is_retrieved(switch, phones, what):
+    """Before: nobody could retrieve the caller until it was over: `gone`, after 15 s."""
+    caller, uuid, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    switch.api(f"uuid_broadcast {uuid} {what} aleg")
+    assert caller.audio.hears(1300) if "1300" in what else wait_for(lambda: not caller.audio.hears_sound(0.1))
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+def test_several_broadcasts_in_turn_do_not_keep_a_retriever_waiting(switch, phones):
+    caller, uuid, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    for _ in range(3):
+        switch.api(f"uuid_broadcast {uuid} tone_stream://%(60000,0,1300) aleg")
+    assert caller.audio.hears(1300)
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+def test_a_leg_that_plays_by_its_own_timer_is_retrieved(switch, phones):
+    """`timer_name` on the channel: the core then asks nobody while it plays. Before: nobody could retrieve the caller."""
+    caller, uuid, slot = park(phones, "file")
+    switch.api(f"uuid_setvar {uuid} timer_name soft")
+    switch.api(f"uuid_broadcast {uuid} tone_stream://%(100,0,1300) aleg")  # so that music begins again
+    assert caller.audio.hears_sound()
+    time.sleep(0.3)
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+def test_a_retriever_who_gave_up_is_left_alone(switch, phones):
+    """What runs on the parked leg cannot be broken off: a shell command. Before: the order to connect was left behind, and pulled the
+    retriever, who had long done something else, into the call."""
+    caller, uuid, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    switch.api(f"uuid_broadcast {uuid} system::sleep\\s13 aleg")
+    began = time.monotonic()
+    taker = retrieve(phones, slot, timeout=20)
+    assert taker.audio.hears(1700, within=14), "the retriever was to be told, and to go on"
+    time.sleep(max(0, 14.5 - (time.monotonic() - began)))
+    assert taker.audio.hears(1700) and caller.audio.hears(MUSIC)
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+def test_a_long_tone_does_not_outlast_the_retriever(switch, phones):
+    """`retrieve-tone` of a minute. Before: the retriever was sent away after 10 s, and nobody could have the call."""
+    caller, _, slot = park(phones, "greeting")
+    assert caller.audio.hears(MUSIC)
+    taker = retrieve(phones, slot)
+    assert caller.audio.hears(1300)
+    check_they_talk(caller, taker, within=12)
+
+
+# --- media that is taken away, and music that is not there
+
+
+def test_music_comes_back_after_uuid_media_off_and_on(switch, phones):
+    """Before: every choice of music was struck off while there was no media, also the last, and the caller sat in silence for good."""
+    caller, uuid, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    switch.api(f"uuid_media off {uuid}")
+    assert wait_for(lambda: not caller.audio.hears_sound(0.2))
+    switch.api(f"uuid_media {uuid}")
+    assert caller.audio.hears(MUSIC)
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+@pytest.mark.parametrize("then", ["waits", "retrieved"])
+def test_media_that_was_turned_off_is_asked_for_again(switch, phones, then):
+    caller, uuid, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    switch.api(f"uuid_media off {uuid}")
+    assert wait_for(lambda: not caller.audio.hears_sound(0.2))
+    if then == "waits":
+        assert caller.audio.hears(MUSIC, within=6)
+    check_they_talk(caller, retrieve(phones, slot), within=6)
+
+
+def test_music_comes_back_after_a_failed_reinvite(switch, phones):
+    """The phone refuses to take media back at first. Before: silence for good."""
+    caller, uuid, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    switch.api(f"uuid_media off {uuid}")
+    assert wait_for(lambda: not caller.audio.hears_sound(0.2))
+    caller.phone.on_reinvite = 488
+    switch.api(f"uuid_media {uuid}")
+    time.sleep(1)
+    caller.phone.on_reinvite = None
+    assert caller.audio.hears(MUSIC, within=10)
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+def test_music_comes_back_when_its_stream_does(switch, phones):
+    """`local_stream` stopped, and started again. Before: the tones of the last resort stayed for good."""
+    caller, _, _ = park(phones, "stream")
+    assert caller.audio.hears_sound()
+    switch.api("local_stream stop notes")
+    assert caller.audio.hears(NOTE, within=12, share=0.3), "something is heard meanwhile"
+    switch.api("local_stream start notes")
+    assert caller.audio.hears(330.7, within=12, share=0.2)
+
+
+def test_a_file_without_sound_is_no_music(switch, phones, plays):
+    """Before: it was opened 45 times a second, and the caller heard nothing."""
+    caller, uuid, slot = park(phones, "empty")
+    assert caller.audio.hears(NOTE, within=8, share=0.3)
+    before = plays(uuid)
+    time.sleep(2)
+    assert plays(uuid) - before <= 2
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+@pytest.mark.parametrize("name", ["playback_timeout_sec", "playback_timeout_sec_cumulative"])
+def test_a_limit_for_playback_is_none_for_music(switch, phones, plays, name):
+    """A variable that the dialplan left on the channel. Before: after that time the music was struck off."""
+    phone = phones(says=600, name="Alice")
+    phone.on_ring = 0
+    switch.api(f"originate {{{name}=2}}sofia/external/x@127.0.0.1:{phone.port} 'callpark_park:auto file' inline")
+    caller = phone.wait_call()
+    uuid = wait_for(lambda: [row["uuid"] for row in switch.calls()])[0]
+    assert caller.audio.hears_sound()
+    time.sleep(3.5)
+    assert caller.audio.hears_sound() and plays(uuid) == 1
+    switch.api(f"uuid_transfer {uuid} tone-1700")
+    assert caller.audio.hears(1700) and switch.var(uuid, name), "it is there again for what comes after parking"
+
+
+def test_a_caller_whose_media_was_proxied_hears_music(switch, phones):
+    """`proxy_media`. Before: no packet in the slot, and one way after retrieval."""
+    parker = phones("1001", says=700)
+    parker.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("proxied-1001")
+    first = parker.wait_call()
+    assert first.answered.wait(5) and caller.audio.hears(700)
+    first.refer("do-park-703_main")
+    assert caller.audio.hears(MUSIC, within=6)
+    check_they_talk(caller, retrieve(phones, "703"))
