@@ -94,8 +94,8 @@ class Switch:
         self.first_rtp = FIRST_RTP + next(_made) % 2 * RTP_PORTS
         # A database for the core's own tables, which mod_pgsql reaches; and configurations of more modules.
         self.core_dsn, self.more = "", ""
-        # More parameters of both SIP profiles.
-        self.profile = ""
+        # More parameters of both SIP profiles, and of the one that users register with.
+        self.profile, self.users_profile = "", ""
         # FreeSWITCH's own configuration has no lamps for the outside.
         self.lamps_outside = True
         # Its own clock moves in steps of 20 ms, or with this of one.
@@ -117,7 +117,7 @@ class Switch:
         for name, value in {
             "MODULES": modules, "CORE": core, "MORE": self.more, "LAMPS_OUTSIDE": str(self.lamps_outside).lower(), "FINE_CLOCK": str(self.fine_clock).lower(), "MONOTONIC": str(self.monotonic).lower(),
             "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
-            "PROFILE": self.profile,
+            "PROFILE": self.profile, "USERS_PROFILE": self.users_profile,
             "SETTINGS": settings, "LOTS": lots, "PHRASES": phrases, "EXTENSIONS": extensions,
             "RTP_FIRST": self.first_rtp, "RTP_LAST": self.first_rtp + RTP_PORTS - 2,
         }.items():

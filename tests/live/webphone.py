@@ -1,0 +1,111 @@
+"""A phone in a browser: JsSIP in Chromium, SIP over WebSocket, media by WebRTC. `webrtc/phone.js` is the other half."""
+
+import http.server
+import math
+import shutil
+import struct
+import subprocess
+import threading
+import time
+import wave
+from functools import partial
+from pathlib import Path
+
+from phone import DOMAIN
+from switch import HERE
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+except ImportError:
+    webdriver = None
+
+SOURCE = HERE / "webrtc"
+BUNDLER = SOURCE / "node_modules/.bin/esbuild"
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+# A microphone that hears a file, and nobody to be asked whether it may be used; media on loopback, and nothing else of the network.
+FLAGS = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync
+--disable-dev-shm-usage --use-fake-device-for-media-stream --use-fake-ui-for-media-stream --autoplay-policy=no-user-gesture-required
+--allow-loopback-in-peer-connection""".split()
+
+
+def missing():
+    """What is not there that such a phone needs, or None."""
+    needs = {"selenium": webdriver, "chromium": CHROMIUM, "chromedriver": DRIVER, "node": shutil.which("node"),
+             "webrtc/node_modules": BUNDLER.exists()}
+    return next((name for name, there in needs.items() if not there), None)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def _write_tone(path, frequency, rate=48000):
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(b"".join(struct.pack("<h", int(8000 * math.sin(2 * math.pi * frequency * n / rate))) for n in range(rate)))
+
+
+class WebPhone:
+    """One user's phone, which says a tone. `folder` is its own, for the page and the browser's profile."""
+
+    def __init__(self, folder, ws_port, user, says):
+        self.user = user
+        voice = Path(folder) / "voice.wav"
+        _write_tone(voice, says)
+        page = Path(folder) / "page"
+        page.mkdir()
+        shutil.copy(SOURCE / "index.html", page)
+        subprocess.run([BUNDLER, "phone.js", "--bundle", "--log-level=warning", f"--outfile={page / 'bundle.js'}"], cwd=SOURCE, check=True)
+        # A page may use the microphone if it comes by HTTP from this machine, not from a file.
+        self.site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=page))
+        threading.Thread(target=self.site.serve_forever, daemon=True).start()
+        options = Options()
+        options.binary_location = CHROMIUM
+        for flag in [*FLAGS, f"--use-file-for-fake-audio-capture={voice}", f"--user-data-dir={Path(folder) / 'profile'}"]:
+            options.add_argument(flag)
+        self.driver = webdriver.Chrome(service=Service(DRIVER), options=options)
+        self.driver.set_script_timeout(20)
+        self.driver.get(f"http://127.0.0.1:{self.site.server_port}/")
+        self.wait(f"phone.register({ws_port}, {user!r}, {DOMAIN!r})")
+
+    def close(self):
+        self.driver.quit()
+        self.site.shutdown()
+        self.site.server_close()
+
+    def wait(self, promise):
+        """What the promise comes to; an error if it is rejected."""
+        answer = self.driver.execute_async_script(
+            f"const done = arguments[arguments.length - 1];"
+            f"Promise.resolve({promise}).then((value) => done({{value}}), (error) => done({{error: String(error)}}))")
+        assert "error" not in answer, f"{promise}: {answer['error']}"
+        return answer["value"]
+
+    def call(self, number):
+        return self.wait(f"phone.call({number!r})")
+
+    def transfer(self, number):
+        return self.wait(f"phone.transfer({number!r})")
+
+    def hang_up(self):
+        self.driver.execute_script("phone.hangUp()")
+
+    def talks(self):
+        return self.driver.execute_script("return phone.talks()")
+
+    def received(self):
+        return self.wait("phone.received()")
+
+    def hears(self, frequency, within=5.0):
+        """Whether that tone is the loudest thing that arrives."""
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            if abs(self.driver.execute_script("return phone.loudest()") - frequency) < 15:
+                return True
+            time.sleep(0.05)
+        return False
