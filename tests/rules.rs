@@ -173,6 +173,21 @@ fn templates_are_copied_into_each_domain_and_kept_apart() {
     assert_eq!(&*table.claim(&place("Y.TEST"), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "b");
 }
 
+/// A lot's name becomes an argument in a dialplan: with a comma in it, what follows would be an application of its own.
+#[test]
+fn a_domain_that_is_no_name_has_no_lots() {
+    let plans = [plan("main", "*", "701-702", Terms::default())];
+    let mut table = Table::new(&plans, None);
+    for domain in ["x,system:id", "$\\{x}", "a b", "", "a@b", "-x"] {
+        assert!(!table.has_lots(domain));
+        let refused = table.park(&ParkRequest { place: place(domain), ..request("a", Wanted::Auto) }, false, at(0));
+        assert!(matches!(refused, Err(Refusal::NoSuchLot(_))), "{domain}: {refused:?}");
+    }
+    let both = Where { domains: vec!["x,system:id".into(), "a.test".into()], ..place("") };
+    let parked = table.park(&ParkRequest { place: both, ..request("b", Wanted::Auto) }, false, at(0)).unwrap();
+    assert_eq!(parked.facts.lot.to_string(), "main@a.test", "the next likeliest domain");
+}
+
 #[test]
 fn a_reservation_is_for_its_leg_and_lapses() {
     let mut table = table(Terms::default());

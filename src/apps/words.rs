@@ -38,7 +38,7 @@ pub(crate) enum Asked {
 pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), String> {
     let words = split(data, 2)?;
     let (first, lot) = match words.as_slice() {
-        [] => return Err("which slot?".into()),
+        [] => return Err("the slot is missing: a slot, oldest, newest or ask, and perhaps a lot".into()),
         [first] => (first, None),
         [first, lot, ..] => (first, Some(lot_name(lot)?)),
     };
@@ -57,7 +57,7 @@ pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), Str
 pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), String> {
     let words = split(data, 2)?;
     let (slot, lot) = match words.as_slice() {
-        [] => return Err("which slot?".into()),
+        [] => return Err("the slot is missing: a slot, and perhaps a lot".into()),
         [slot] => (slot, None),
         [slot, lot, ..] => (slot, Some(lot_name(lot)?)),
     };
@@ -86,7 +86,7 @@ fn lot_name(word: &str) -> Result<LotName, String> {
 
 fn split(data: &str, most: usize) -> Result<Vec<&str>, String> {
     if data.len() > LONGEST {
-        return Err(format!("{} bytes are too many", data.len()));
+        return Err(format!("{} bytes are too many, at most {LONGEST} make sense", data.len()));
     }
     let words: Vec<&str> = data.split_ascii_whitespace().collect();
     if words.len() > most { Err(format!("{} words, at most {most} make sense", words.len())) } else { Ok(words) }

@@ -42,6 +42,12 @@ pub(crate) fn is_address(text: &str) -> bool {
     !text.is_empty() && text.len() <= 255 && text.chars().all(plain)
 }
 
+/// The same as a value within a dial string. A slash parts what dial strings are made of: `loopback/${x}` with `a:b/c/inline` for it
+/// would run the application `a`.
+pub(crate) fn is_part_of_address(text: &str) -> bool {
+    is_address(text) && !text.contains('/')
+}
+
 /// Text as one word of a command, in a URL, in quotes or not: percent-encoded, but for what is no more than itself everywhere.
 pub(crate) fn one_word(text: &str) -> String {
     let mut word = String::new();
@@ -63,6 +69,16 @@ mod tests {
         let value = |name: &str| (name == "a").then(|| "1001".to_owned());
         assert_eq!(filled_in("user/${a}@x:${b}", value), "user/1001@x:");
         assert_eq!(filled_in("user/${a", value), "user/");
+    }
+
+    #[test]
+    fn a_value_is_no_more_than_a_part_of_a_dial_string() {
+        for good in ["1001@a.test", "+49301", "*98#", "a_b-c.d", "10.0.0.1:5060"] {
+            assert!(is_part_of_address(good), "{good}");
+        }
+        for bad in ["", "system:id/default/inline", "1,user/2", "[x=y]1", "{x=y}1", "1|2", "1 2", "${x}", "a:_:b/"] {
+            assert!(!is_part_of_address(bad), "{bad}");
+        }
     }
 
     #[test]

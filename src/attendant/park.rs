@@ -359,6 +359,9 @@ fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
         leg.unset_var(name);
     }
     identity::note_parker(leg, &facts.parker);
+    if !call.label.is_empty() {
+        leg.set_var("callpark_label", &call.label);
+    }
 }
 
 pub(super) fn millis(wait: Duration) -> String {

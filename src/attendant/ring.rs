@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
-use super::fill::{filled_in, is_address};
+use super::fill::{filled_in, is_address, is_part_of_address};
 use super::mailbox::Letter;
 use super::{Attendant, Notice, Retriever, What};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg, Located, guard};
@@ -251,7 +251,9 @@ impl Attendant {
             RingBack::Parker => dial_user(parker).ok_or_else(|| "UNALLOCATED_NUMBER".into()),
             RingBack::DialString(dial) => {
                 let leg = Located::find(uuid).ok_or("ORIGINATOR_CANCEL")?;
-                Ok(filled_in(dial, |name| leg.var(name).filter(|value| is_address(value))))
+                // A dial string that a dialplan has put into a variable.
+                let whole = |value: &str| is_only_a_variable(dial) && is_address(value);
+                Ok(filled_in(dial, |name| leg.var(name).filter(|value| is_part_of_address(value) || whole(value))))
             }
         }
     }
@@ -336,11 +338,16 @@ pub(super) fn displayable(name: &str) -> String {
     name.replace(['"', '\\'], "'").replace(char::is_control, " ")
 }
 
+/// `${name}`, and nothing else.
+fn is_only_a_variable(dial: &str) -> bool {
+    dial.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['{', '}']))
+}
+
 /// `user/1001@example.com` rings every phone that the user has registered. `None` if that is no user: part of a Referred-By
 /// header that somebody wrote must not become a dial string of its own.
 fn dial_user(user: &str) -> Option<String> {
     let (name, domain) = user.split_once('@')?;
-    (is_address(name) && is_name(domain)).then(|| format!("user/{user}"))
+    (is_part_of_address(name) && is_name(domain)).then(|| format!("user/{user}"))
 }
 
 #[cfg(test)]
@@ -348,9 +355,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_variable_alone_may_be_a_whole_dial_string() {
+        assert!(is_only_a_variable("${my_ring}"));
+        for more in ["loopback/${x}", "${a}${b}", "${x}/default", "$x", "", "${}${}"] {
+            assert!(!is_only_a_variable(more), "{more}");
+        }
+    }
+
+    #[test]
     fn only_a_user_becomes_a_dial_string() {
         assert_eq!(dial_user("1001@example.com").as_deref(), Some("user/1001@example.com"));
-        for bad in ["", "1001", "10,01@x", "[x=y]1001@x", "1001@x,user/1002", "{a=b}1@x", "1 1@x", "1001@"] {
+        for bad in ["", "1001", "10,01@x", "[x=y]1001@x", "1001@x,user/1002", "{a=b}1@x", "a/b@x", "1 1@x", "1001@"] {
             assert_eq!(dial_user(bad), None, "{bad}");
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::fill::{fact, filled_in, is_address, one_word};
+use super::fill::{fact, filled_in, is_address, is_part_of_address, one_word};
 use super::{Attendant, on_duty};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg, ToTheEnd};
 use crate::parking::{Call, Moment, Notify};
@@ -89,7 +89,7 @@ impl Attendant {
             match notify {
                 Notify::Message(user) => message(call, user),
                 Notify::Page(dial) => {
-                    let dial = filled_in(dial, |name| fact(call, name).filter(|value| is_address(value)));
+                    let dial = filled_in(dial, |name| fact(call, name).filter(|value| is_part_of_address(value)));
                     let (slot, label) = (call.facts.slot.to_string(), call.label.to_string());
                     self.page(Page { dial, slot, label, caller: call.facts.caller.name.clone() });
                 }

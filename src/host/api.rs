@@ -5,6 +5,7 @@ use std::ptr;
 use super::stream::collect;
 use super::text::{inert_to_c, to_c};
 use crate::ffi::{self, switch_bool_t as Bool};
+use crate::parking::is_name;
 
 /// Runs an API command on this thread; its answer. `argument` is data as far as FreeSWITCH goes: it is handed over as it is.
 pub(crate) fn api(command: &str, argument: &str) -> String {
@@ -17,7 +18,7 @@ pub(crate) fn api(command: &str, argument: &str) -> String {
 
 /// Whether the directory has a domain; also true where nobody can say.
 pub(crate) fn has_domain(name: &str) -> bool {
-    api("domain_exists", name).trim() != "false"
+    is_name(name) && api("domain_exists", name).trim() != "false"
 }
 
 /// Whether FreeSWITCH has a module loaded.

@@ -397,10 +397,12 @@ impl<'a> Leg<'a> {
         }
     }
 
-    /// Makes the names and numbers of the leg's profile ones that FreeSWITCH never expands. It sees to that itself as a leg comes,
-    /// but not for what a P-Asserted-Identity header says later (`sofia_update_callee_id`).
+    /// Makes the names and numbers of the leg's profile ones that FreeSWITCH never expands. It sees to that itself as a leg comes, but
+    /// not for what a P-Asserted-Identity header says later (`sofia_update_callee_id`), nor for where a REFER sends it.
     pub(crate) fn make_profile_inert(&self) {
-        for field in [c"caller_id_name", c"caller_id_number", c"callee_id_name", c"callee_id_number"] {
+        for field in
+            [c"caller_id_name", c"caller_id_number", c"callee_id_name", c"callee_id_number", c"destination_number"]
+        {
             let text = field.to_str().ok().and_then(|field| self.var(field));
             if let Some(text) = text.filter(|text| inert(text) != *text) {
                 self.set_profile_field(field, &text);

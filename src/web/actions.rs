@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::Path;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -32,9 +32,10 @@ pub(super) struct Asked {
 
 pub(super) async fn act(
     Actor(rights): Actor,
-    Path((domain, slot, action)): Path<(String, String, String)>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
     body: Result<Option<Json<Asked>>, JsonRejection>,
 ) -> Result<Json<CallRow>, Failure> {
+    let Path((domain, slot, action)) = path.map_err(|why| Failure::unread(why.status(), &why.body_text()))?;
     if !rights.see(&domain) {
         return Err(Failure::new(StatusCode::FORBIDDEN, "this token is of another domain".into()));
     }

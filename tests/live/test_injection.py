@@ -55,7 +55,8 @@ def trap(watched):
 
 
 @pytest.fixture
-def phones(watched, phones_of):
+def phones(watched, trap, phones_of):
+    """They are put down before the trap is looked at."""
     return phones_of(watched)
 
 
@@ -65,7 +66,7 @@ DESTINATIONS = ["system:touch {marker} inline", "9999 inline:system:touch${{IFS}
                 "'audit'", '"audit"', "audit|", "-both audit", "\u0661\u0662", "audit\u00a0XML", "a" * 65, "", "audit\u0000"]
 
 
-def test_a_token_cannot_run_a_command_by_a_transfer(watched, phones, trap):
+def test_a_token_cannot_run_a_command_by_a_transfer(watched, trap, phones):
     """Before: `{"destination": "system:id>/tmp/x inline"}` ran `id` as FreeSWITCH's user, and `9999 inline:system:...` as well."""
     caller = phones(says=600).call("do-park-701")
     assert wait_for(watched.calls)
@@ -86,7 +87,7 @@ def test_a_token_cannot_run_a_command_by_a_transfer(watched, phones, trap):
     caller.hang_up()
 
 
-def test_a_transfer_ends_in_the_lot_s_own_context(watched, phones, trap):
+def test_a_transfer_ends_in_the_lot_s_own_context(watched, trap, phones):
     """The dialplan and the context are those of the lot's fallback: an extension of another context does not exist."""
     caller = phones("2000", domain="other.test", says=600).call("do-park-801_tenant@other.test")
     assert wait_for(watched.calls)
@@ -109,7 +110,7 @@ def asserts(phone, name, number="1002"):
     phone.respond = lambda message, status, headers=(), *rest, **more: respond(message, status, [*headers, header], *rest, **more)
 
 
-def test_the_name_of_who_was_called_runs_no_command_in_a_call_record(watched, phones, trap):
+def test_the_name_of_who_was_called_runs_no_command_in_a_call_record(watched, trap, phones):
     """Before: the retriever's caller profile got the name that a callee asserts, as it was, and mod_cdr_csv ran the command in it."""
     for name in ("${system(touch ${marker})}", "${canary}"):
         callee = phones("1002", says=800)
@@ -137,7 +138,7 @@ def test_the_name_of_who_was_called_runs_no_command_in_a_call_record(watched, ph
     assert "%{canary}" in (watched.dir / "log/cdr-csv/Master.csv").read_text(), "the record does not say who it was"
 
 
-def test_a_label_is_text_wherever_it_is_read(watched, phones, trap):
+def test_a_label_is_text_wherever_it_is_read(watched, trap, phones):
     """Before: `${...}` in a label was filled in by dialplans and call records; a command in it was run."""
     callers = [phones(says=600).call("do-park-auto") for _ in range(8)]
     assert wait_for(lambda: len(watched.calls()) == len(callers))
@@ -160,7 +161,7 @@ def test_a_label_is_text_wherever_it_is_read(watched, phones, trap):
         caller.hang_up()
 
 
-def test_what_a_caller_says_is_text_wherever_it_is_told(watched, phones, trap):
+def test_what_a_caller_says_is_text_wherever_it_is_told(watched, trap, phones):
     """By every header that names somebody; told by events, a ringing phone, a page, a message, a command, and in call records."""
     notify = "message:parker,page:user/1003@callpark.test,api:global_setvar told=${caller_name}~${label}~${parker}"
     lots = LOTS_OF_TENANTS.replace('<lot name="main" domain="*">', f'<lot name="main" domain="*"><param name="notify" value="{notify}"/><param name="ringback-cid-prefix" value="$"/>')
@@ -190,3 +191,17 @@ def test_what_a_caller_says_is_text_wherever_it_is_told(watched, phones, trap):
         assert wait_for(lambda: not watched.calls())
     assert watched.reload(LOTS_OF_TENANTS, *watched.written[1:]).startswith("+OK")
     assert trap.token not in watched.api("global_getvar told")
+
+
+def test_a_number_runs_no_application_by_a_dial_string(watched, trap, phones):
+    """Before: what was filled in could have slashes, and after `loopback/` the third part is a dialplan, `inline` among them."""
+    ring = '<param name="ringback" value="loopback/${callpark_test}"/><param name="park-timeout" value="1"/>'
+    lots, settings, _, extensions = watched.written
+    sets = '<extension name="ring"><condition field="destination_number" expression="^ring$"><action application="set" data="callpark_test=hash:insert/ran/inline"/><action application="callpark_park" data="701"/></condition></extension>'
+    assert watched.reload(lots.replace('<param name="park-timeout" value="0"/>', ring, 1), settings, None, sets + extensions).startswith("+OK")
+    watched.events.clear()
+    caller = phones(says=600).call("ring")
+    assert watched.events.wait("ringback-failed", 8)
+    assert "EXECUTE" not in "".join(line for line in watched.log().splitlines() if "loopback/hash" in line), "an application was run"
+    caller.hang_up()
+    assert watched.reload(lots, settings, None, extensions).startswith("+OK")

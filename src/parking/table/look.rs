@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{LotPlan, Table};
 use crate::parking::call::{Afar, Party, State};
-use crate::parking::names::{LotId, Slot, lowercase};
+use crate::parking::names::{LotId, Slot, is_name, lowercase};
 use crate::parking::terms::LampState;
 
 /// How a slot looks.
@@ -75,7 +75,7 @@ impl Table {
     /// Whether a domain has lots, or would get copies of those for every domain.
     #[must_use]
     pub fn has_lots(&self, domain: &str) -> bool {
-        !self.templates.is_empty() || self.has_domain(domain)
+        (!self.templates.is_empty() && is_name(domain)) || self.has_domain(domain)
     }
 
     /// Whether a domain has lots of its own already.

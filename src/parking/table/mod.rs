@@ -26,7 +26,7 @@ use super::call::{Call, CallId, Ended, Moment, Outcome, Party, Refusal};
 use super::calls::Calls;
 use super::lot::Lot;
 pub(crate) use super::lot::LotPlan;
-use super::names::{LotId, LotName, Slot, lowercase};
+use super::names::{LotId, LotName, Slot, is_name, lowercase};
 use super::terms::{Amendment, Terms};
 
 /// Which lot is meant: by name, or by the slot alone, in the first of these domains that knows it.
@@ -248,6 +248,10 @@ impl Table {
         let domain = lowercase(domain);
         let default = self.default_lot.as_deref();
         let Some((domain, tenant)) = self.tenants.get_key_value(&*domain) else {
+            // A lot's name is written into dialplan arguments, and what somebody says their domain is may be any text.
+            if !is_name(&domain) {
+                return None;
+            }
             let has_slot = |plan: &&LotPlan| slot.is_none_or(|slot| plan.slots.binary_search(slot).is_ok());
             let named = |wanted: &str| self.templates.iter().find(|plan| *plan.id.name == *wanted && has_slot(plan));
             let plan = match name {

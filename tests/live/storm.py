@@ -1,0 +1,118 @@
+"""Raw SIP by the hundred, over UDP on loopback: each message is what the test wrote, also where no phone would send it."""
+
+import itertools
+import re
+import select
+import socket
+import time
+
+from phone import Message
+
+_numbers = itertools.count(1)
+SDP = ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
+       "a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n")
+
+
+class Dialog:
+    """One INVITE and what came of it: `status` is its final answer, 0 where there was none."""
+
+    def __init__(self, number, request):
+        self.number, self.request = number, request
+        self.status, self.refer_status, self.remote, self.began, self.answered, self.over = 0, None, "", 0.0, 0.0, False
+
+
+class Storm:
+    """Calls with the headers that it is told, a few at a time; each stays for a moment, perhaps transfers, and hangs up."""
+
+    def __init__(self, port, at_once=40, stay=0.25, patience=4.0):
+        self.server, self.at_once, self.stay, self.patience = ("127.0.0.1", port), at_once, stay, patience
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        # Media goes where nobody listens.
+        self.media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.media.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.dialogs = {}
+
+    def run(self, requests, seconds):
+        """`requests`: each is {"uri", "from", "headers", "call_id", "refer_to", "referred_by"}, most of them optional. The dialogs, all over."""
+        until, waiting, open_ones = time.monotonic() + seconds, list(requests)[::-1], []
+        while (waiting or open_ones) and time.monotonic() < until:
+            while waiting and len(open_ones) < self.at_once:
+                open_ones.append(self._begin(waiting.pop()))
+            if select.select([self.socket], [], [], 0.02)[0]:
+                self._take(self.socket.recv(65535))
+            for dialog in open_ones:
+                self._go_on(dialog)
+            open_ones = [dialog for dialog in open_ones if not dialog.over]
+        assert not waiting and not open_ones, f"{len(waiting)} calls not made, {len(open_ones)} not over in {seconds} s"
+        return list(self.dialogs.values())
+
+    def close(self):
+        self.socket.close()
+        self.media.close()
+
+    def _send(self, text):
+        self.socket.sendto(text.encode("utf-8", "surrogateescape"), self.server)
+
+    def _message(self, dialog, method, cseq, headers=(), body="", branch=None):
+        request = dialog.request
+        to = dialog.remote or f"<{request['uri']}>"
+        return "\r\n".join([
+            f"{method} {request['uri']} SIP/2.0", f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bK{branch or f'{dialog.number}x{cseq}'}",
+            "Max-Forwards: 70", f"From: {request.get('from', 'storm')} <sip:storm@127.0.0.1>;tag=t{dialog.number}", f"To: {to}", f"Call-ID: {dialog.id}",
+            f"CSeq: {cseq} {method}", f"Contact: <sip:storm@127.0.0.1:{self.port}>", *headers, f"Content-Length: {len(body)}"]) + "\r\n\r\n" + body
+
+    def _begin(self, request):
+        dialog = Dialog(next(_numbers), request)
+        dialog.id = request.get("call_id", "") + f"storm{dialog.number}"
+        dialog.began = time.monotonic()
+        self.dialogs[dialog.id] = dialog
+        headers = ["Content-Type: application/sdp", *request.get("headers", ())]
+        self._send(self._message(dialog, "INVITE", 1, headers, SDP.format(port=self.media.getsockname()[1])))
+        return dialog
+
+    def _take(self, data):
+        text = data.decode("utf-8", "surrogateescape")
+        if not text.startswith(("SIP/2.0", "BYE", "NOTIFY", "INFO", "UPDATE", "INVITE", "OPTIONS", "CANCEL", "MESSAGE")):
+            return
+        message = Message(text)
+        dialog = self.dialogs.get(message["call-id"])
+        if not message.is_response:
+            vias = "".join(f"Via: {via}\r\n" for via in message.all("via"))
+            self._send(f"SIP/2.0 {200 if dialog else 481} OK\r\n{vias}From: {message['from']}\r\nTo: {message['to']}\r\nCall-ID: {message['call-id']}\r\n"
+                       f"CSeq: {message['cseq']}\r\nContact: <sip:storm@127.0.0.1:{self.port}>\r\nContent-Length: 0\r\n\r\n")
+            if dialog and message.method == "BYE":
+                dialog.over = True
+        elif dialog and message.method == "INVITE" and message.status >= 200:
+            dialog.remote = message["to"]
+            again, dialog.status = dialog.status, message.status
+            if message.status < 300:
+                self._send(self._message(dialog, "ACK", 1, branch=f"{dialog.number}ack"))
+                dialog.answered = dialog.answered or time.monotonic()
+                if not again and "refer_to" in dialog.request:
+                    by = dialog.request.get("referred_by")
+                    self._send(self._message(dialog, "REFER", 2, [f"Refer-To: {dialog.request['refer_to']}", *([f"Referred-By: {by}"] if by else [])]))
+            else:
+                self._send(self._message(dialog, "ACK", 1, branch=f"{dialog.number}x1"))
+                dialog.over = True
+        elif dialog and message.method == "REFER" and message.status >= 200:
+            dialog.refer_status = message.status
+        elif dialog and message.method == "BYE":
+            dialog.over = True
+
+    def _go_on(self, dialog):
+        now = time.monotonic()
+        if dialog.answered and now - dialog.answered > self.stay and not getattr(dialog, "bye", False):
+            dialog.bye = True
+            self._send(self._message(dialog, "BYE", 3))
+        if now - dialog.began > self.patience:
+            if dialog.status == 0:  # nothing that was a SIP message, or one that still rings
+                self._send(self._message(dialog, "CANCEL", 1))
+            dialog.over = True
+
+
+def quoted(text):
+    """As a display name."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
