@@ -47,7 +47,9 @@ const FUNCTIONS: &[&str] = &[
     "switch_channel_set_flag_value",
     "switch_channel_clear_flag",
     "switch_channel_test_ready",
+    "switch_caller_get_field_by_name",
     "switch_caller_profile_clone",
+    "switch_core_session_get_app_log",
     "switch_core_session_get_pool",
     "switch_caller_profile_new",
     // other modules
@@ -151,6 +153,7 @@ const TYPES: &[&str] = &[
     "switch_io_flag_enum_t",
     "switch_dialplan_interface_t",
     "switch_loadable_module_interface_t",
+    "switch_app_log_t",
     "switch_caller_extension_t",
     "switch_caller_application_t",
     "switch_application_flag_enum_t",

@@ -613,6 +613,15 @@ struct switch_caller_extension {
 	struct switch_caller_extension *next;
 };
 
+typedef struct switch_app_log switch_app_log_t;
+
+struct switch_app_log {
+	char *app;
+	char *arg;
+	switch_time_t stamp;
+	struct switch_app_log *next;
+};
+
 /* Loading. */
 switch_loadable_module_interface_t *switch_loadable_module_create_module_interface(switch_memory_pool_t *pool,
 	const char *name);
@@ -627,6 +636,7 @@ char *switch_core_session_get_uuid(switch_core_session_t *session);
 switch_console_callback_match_t *switch_core_session_findall(void);
 void switch_core_recovery_track(switch_core_session_t *session);
 switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);
+switch_app_log_t *switch_core_session_get_app_log(switch_core_session_t *session);
 switch_memory_pool_t *switch_core_session_get_pool(switch_core_session_t *session);
 switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session,
 	switch_receive_message_hook_t hook);
@@ -660,6 +670,7 @@ uint32_t switch_channel_test_flag(switch_channel_t *channel, switch_channel_flag
 void switch_channel_set_flag_value(switch_channel_t *channel, switch_channel_flag_t flag, uint32_t value);
 void switch_channel_clear_flag(switch_channel_t *channel, switch_channel_flag_t flag);
 int switch_channel_test_ready(switch_channel_t *channel, switch_bool_t check_ready, switch_bool_t check_media);
+const char *switch_caller_get_field_by_name(switch_caller_profile_t *caller_profile, const char *name);
 switch_caller_profile_t *switch_caller_profile_clone(switch_core_session_t *session, switch_caller_profile_t *tocopy);
 switch_caller_profile_t *switch_caller_profile_new(switch_memory_pool_t *pool, const char *username,
 	const char *dialplan, const char *caller_id_name, const char *caller_id_number, const char *network_addr,

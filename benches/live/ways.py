@@ -5,6 +5,7 @@ from dataclasses import dataclass
 FIRST, LAST = 3000, 4999
 LOT = f"""
 <lot name="bench" domain="*">
+  <param name="retrieve-anonymous" value="true"/>
   <param name="slots" value="{FIRST}-{LAST}"/>
   <param name="park-timeout" value="0"/>
   <param name="announce" value="false"/>

@@ -85,6 +85,13 @@ impl Attendant {
                 if matches!(mailbox.take(leg), Some(Letter::Connect(parker)) if self.join(leg, &parker)) {
                     return after_talk(leg);
                 }
+                if mailbox.has_lost(leg) {
+                    return Bounced::Done;
+                }
+                if why.word() == "denied" {
+                    // A slot that comes free is not for them.
+                    continue;
+                }
                 let parked = self.take_here(request, |table, now| table.park(request, false, now));
                 match parked {
                     Ok(call) => return Bounced::Parked(call),
@@ -119,7 +126,7 @@ impl Attendant {
 
     /// The application on the parker's leg, after they were told why: joins them with their caller.
     pub(crate) fn join_bounced(&self, leg: &Leg<'_>, uuid: &str) -> Verdict {
-        let parker = Retriever { user: identity::user(leg), uuid: leg.uuid() };
+        let parker = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
         if !self.mailboxes.post(uuid, Letter::Connect(parker)) {
             return Verdict::LegGone;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fill::{fact, filled_in, one_word};
-use super::identity::Parker;
+use super::identity::{Arrival, Parker};
 use super::{Attendant, ParkOrder, Retriever, Verdict, identity};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg};
 use crate::parking::{
@@ -171,7 +171,8 @@ impl Attendant {
         peer.set_var("callpark_label", &call.label);
         let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
         let order = |wanted| ParkOrder { wanted, lot: Some(lot.clone()) };
-        let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), Parker::user(parker.to_string()), None);
+        let parker = Parker::user(parker.to_string());
+        let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), parker.clone(), None, Arrival::Moved);
         let again = send(Wanted::Slot(slot.clone())).or_else(|_| send(Wanted::Auto));
         match again {
             Ok(now) => log::warn!("{uuid} of slot {slot} waits here in {} now: who took them is gone", now.facts.slot),

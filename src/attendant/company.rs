@@ -1,16 +1,12 @@
-//! Who talks to whom. Whom a leg talked to last: who transfers a caller away is gone by the time the caller arrives, and what their phone
-//! writes into Referred-By, if it writes one, is only written; so it is noted as two legs are bridged, while both are there to be asked.
-//! And which legs talk: who dials a slot beside a call means that call.
+//! Which legs talk: somebody who dials a slot beside a call means that call.
 
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use super::{Attendant, identity, on_duty};
+use super::identity::Claim;
+use super::{Attendant, on_duty};
 use crate::host::{self, Binding, Kind, Leg, Located, OnEvent, Told};
-
-/// On a leg: the user at the other end of its last bridge, as authenticated or called.
-const LAST_USER: &str = "callpark_last_user";
 
 pub(crate) fn on_bridge() -> Option<Binding> {
     Binding::bind::<Bridge>()
@@ -18,10 +14,6 @@ pub(crate) fn on_bridge() -> Option<Binding> {
 
 pub(crate) fn on_hangup() -> Option<Binding> {
     Binding::bind::<Hangup>()
-}
-
-pub(super) fn last_user(leg: &Leg<'_>) -> Option<String> {
-    leg.var(LAST_USER)
 }
 
 /// Legs that talk or have talked, by who is at their far end.
@@ -52,14 +44,14 @@ impl Company {
         let uuid = leg.uuid();
         let others =
             host::every_leg().into_iter().filter(|other| *other != uuid).filter_map(|other| Located::find(&other));
-        let mut theirs = others.filter(|other| other.partner().is_some() && identity::user(other) == user);
+        let mut theirs =
+            others.filter(|other| other.partner().is_some() && claimed_user(other).as_deref() == Some(user));
         theirs.find(|other| other.ready())
     }
 
     fn note(&self, leg: &Leg<'_>) {
         let uuid = leg.uuid();
-        let user = Some(identity::user(leg)).filter(|user| !user.is_empty());
-        let names: Vec<String> = user.into_iter().chain(claimed(leg)).collect();
+        let names: Vec<String> = claimed_user(leg).into_iter().chain(claimed(leg)).collect();
         let mut legs = self.0.lock();
         legs.forget(&uuid);
         for name in &names {
@@ -106,9 +98,9 @@ impl OnEvent for Bridge {
     fn happened(event: &Told<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| Located::find(&uuid));
         if let (Some(one), Some(other)) = (leg("Bridge-A-Unique-ID"), leg("Bridge-B-Unique-ID")) {
-            note(&one, &identity::user(&other));
-            note(&other, &identity::user(&one));
             if let Some(attendant) = on_duty() {
+                attendant.note_peer(&one, &other);
+                attendant.note_peer(&other, &one);
                 attendant.company.note(&one);
                 attendant.company.note(&other);
             }
@@ -128,6 +120,10 @@ impl OnEvent for Hangup {
     }
 }
 
-fn note(leg: &Leg<'_>, user: &str) {
-    if user.is_empty() { leg.unset_var(LAST_USER) } else { leg.set_var(LAST_USER, user) }
+/// The user whose leg this is, if it says so in a way that may be relied upon, or a trusted proxy says it.
+fn claimed_user(leg: &Leg<'_>) -> Option<String> {
+    match on_duty()?.claim_of(leg) {
+        Claim::User(user) | Claim::Vouched(user) => Some(user),
+        Claim::Nobody => None,
+    }
 }

@@ -4,6 +4,7 @@
 
 use super::hand_over::following;
 use super::hold_music::Music;
+use super::identity::{Arrival, Parker};
 use super::mailbox::Mailbox;
 use super::park::wanted_slot;
 use super::{Attendant, Notice, ParkOrder, Verdict, What, identity};
@@ -14,26 +15,29 @@ impl Attendant {
     /// The other call of this leg's user, if there is one: then what they dial is a consultation. Somebody who dials a number where
     /// legs are parked may also be a caller of another system, of whose users all are one user here: they are to be parked.
     pub(super) fn other_call_of_user(&self, leg: &Leg<'_>) -> Option<Located> {
-        let (own_phone, known) = (is_own_phone(leg), !identity::user(leg).is_empty());
-        known.then(|| self.other_call(leg)).flatten().filter(|other| own_phone || other.holding())
+        let user = self.user_of(leg);
+        let own_phone = is_own_phone(leg, &user);
+        (!user.is_empty()).then(|| self.other_call(leg)).flatten().filter(|other| own_phone || other.holding())
     }
 
     /// The other call of whoever is at this leg's far end: of its user, or, if it is nobody's, of whoever it says that it is. To be believed
     /// only that far that an empty slot is kept.
     pub(super) fn other_call(&self, leg: &Leg<'_>) -> Option<Located> {
-        let user = identity::user(leg);
-        let among_all = || is_own_phone(leg).then(|| self.company.other_call_among_all(leg, &user)).flatten();
+        let user = self.user_of(leg);
+        let among_all = || is_own_phone(leg, &user).then(|| self.company.other_call_among_all(leg, &user)).flatten();
         self.company.other_call(leg, &user).or_else(among_all)
     }
 
     /// Keeps a slot until the caller to whom this leg's user talks is transferred to it, or the user gives up.
     pub(super) fn consult(&self, leg: &Leg<'_>, other: Located, order: &ParkOrder) -> Verdict {
-        let mut request = super::park::request(leg, order, identity::user(leg));
+        let parker = Parker::user(self.user_of(leg));
+        let mut request = self.request(leg, order, parker.clone(), None);
         if let Some(caller) = other.partner().and_then(|uuid| Located::find(&uuid)) {
             request.caller = identity::party(&caller).into();
         }
         drop(other);
-        let call = match self.take(&request, |table, now| table.keep(&request, now)) {
+        let allowed = self.may_park(leg, &request, Arrival::of(leg), &parker);
+        let call = match allowed.and_then(|()| self.take(&request, |table, now| table.keep(&request, now))) {
             Ok(call) => call,
             Err(refusal) => {
                 let verdict = self.refuse_to_park(leg, &request, refusal);
@@ -66,8 +70,7 @@ impl Attendant {
 }
 
 /// Whether a leg is a phone of its user's, which says so, and not a call that some other system passes on.
-fn is_own_phone(leg: &Leg<'_>) -> bool {
-    let user = identity::user(leg);
+fn is_own_phone(leg: &Leg<'_>, user: &str) -> bool {
     leg.var("sip_from_user").is_some_and(|from| user.split_once('@').is_some_and(|(name, _)| name == from))
 }
 

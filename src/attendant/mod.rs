@@ -5,6 +5,7 @@
 //! connects the retriever, and tells how it ended, so the events of one call are always in order.
 
 mod ask;
+mod assigned;
 mod bounce;
 mod bug;
 mod cluster;
@@ -15,9 +16,11 @@ mod hand_over;
 mod held;
 mod hold_music;
 mod identity;
+mod last_peer;
 mod mailbox;
 mod notice;
 mod park;
+mod permission;
 mod recover;
 mod retrieve;
 mod ring;
@@ -88,6 +91,7 @@ pub(crate) struct Attendant {
     config: RwLock<Arc<Config>>,
     mailboxes: mailbox::Mailboxes,
     rings: ring::Rings,
+    assigned: assigned::Assigned,
     pages: tidings::Pages,
     hand_overs: hand_over::HandOvers,
     company: company::Company,
@@ -113,6 +117,7 @@ impl Attendant {
             config: RwLock::new(Arc::new(config)),
             mailboxes: mailbox::Mailboxes::default(),
             rings: ring::Rings::default(),
+            assigned: assigned::Assigned::default(),
             pages: tidings::Pages::default(),
             hand_overs: hand_over::HandOvers::default(),
             company: company::Company::default(),
@@ -362,7 +367,7 @@ impl Attendant {
     }
 
     fn is_empty(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> bool {
-        let place = identity::place(leg, order.lot.clone(), "");
+        let place = self.place(leg, order.lot.clone(), None);
         let Pick::Slot(slot) = &order.pick else { return false };
         matches!(self.table.lock().find(&place, slot), Err(Refusal::Empty(_)))
     }
@@ -373,7 +378,7 @@ impl Attendant {
         if leg.partner().is_some() || !identity::was_transferred(leg) {
             return self.invalid(leg, application, why);
         }
-        let request = park::request(leg, &ParkOrder { wanted: Wanted::Auto, lot: None }, self.parker_of(leg));
+        let request = self.request(leg, &ParkOrder { wanted: Wanted::Auto, lot: None }, self.parker_of(leg), None);
         let verdict = self.refuse(leg, application, Verdict::Invalid(why), None, None);
         match self.without_slot(leg, &request, verdict, true) {
             Ok(call) => self.settle(leg, &call, park::Coming::Sent),

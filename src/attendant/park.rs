@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::bounce::Bounced;
 use super::consult::show_slot;
 use super::hand_over::following;
-use super::identity::{Parker, REDIRECTED_TO};
+use super::identity::{Arrival, Parker};
 use super::mailbox::Mailbox;
-use super::{Attendant, Notice, Verdict, What, company, dice, identity};
+use super::{Attendant, Notice, Verdict, What, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
 use crate::host::{self, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
 use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, RingBack, Slot, Wanted};
@@ -90,9 +90,12 @@ impl Attendant {
         if let Some(call) = self.change(|table, now| table.arrive(&uuid, now)) {
             return self.settle(leg, &call, Coming::Sent);
         }
-        let dialled = !identity::was_transferred(leg);
-        let request = request(leg, order, self.parker_of(leg));
-        let taken = self.take_here(&request, |table, now| table.park(&request, false, now));
+        let arrival = Arrival::of(leg);
+        let dialled = !arrival.by_others();
+        let parker = self.parker_of(leg);
+        let request = self.request_on(leg, order, arrival, parker.clone());
+        let allowed = self.may_park(leg, &request, arrival, &parker);
+        let taken = allowed.and_then(|()| self.take_here(&request, |table, now| table.park(&request, false, now)));
         let taken = taken.or_else(|refusal| {
             let verdict = self.refuse_to_park(leg, &request, refusal);
             let (slot, lot) = (wanted_slot(&order.wanted), self.lot_of_order(leg, order));
@@ -107,7 +110,7 @@ impl Attendant {
 
     /// The slot of the leg whose place this one takes, or, where it has none any more, as ordered.
     fn park_in_place_of(&self, leg: &Leg<'_>, holder: &str, order: &ParkOrder) -> Verdict {
-        let request = request(leg, order, self.parker_of(leg));
+        let request = self.request_on(leg, order, Arrival::Transferred, self.parker_of(leg));
         match self.take_over(holder, &request) {
             Ok((call, true)) => self.settle(leg, &call, Coming::Replacing),
             Ok((call, false)) => self.settle(leg, &call, Coming::Sent),
@@ -123,7 +126,7 @@ impl Attendant {
 
     /// The lot that an order means, `main@example.com`.
     pub(super) fn lot_of_order(&self, leg: &Leg<'_>, order: &ParkOrder) -> Option<String> {
-        let place = identity::place(leg, order.lot.clone(), "");
+        let place = self.place(leg, order.lot.clone(), None);
         self.table.lock().resolve(&place, wanted_slot(&order.wanted)).ok().map(|lot| lot.to_string())
     }
 
@@ -168,7 +171,7 @@ impl Attendant {
         verdict: Verdict,
         transferred: bool,
     ) -> Result<Call, Verdict> {
-        let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid");
+        let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid" | "denied");
         let has_a_way = || !request.parker.is_empty() || self.terms_of(request).fallback.is_some();
         if transferred && nowhere && (has_a_way() || !leg.goes_on()) {
             match self.bounce(leg, request, &verdict) {
@@ -187,7 +190,7 @@ impl Attendant {
     }
 
     fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> Verdict {
-        match self.send_to_slot(partner, order, identity::parker(leg), Some(leg)) {
+        match self.send_to_slot(partner, order, self.parker_on(leg), Some(leg), Arrival::Transferred) {
             Ok(call) => {
                 leg.set_var("callpark_result", "parked");
                 leg.set_var("callpark_slot", call.facts.slot.as_str());
@@ -224,10 +227,10 @@ impl Attendant {
             Whose::Partner => (partner.ok_or_else(|| format!("{uuid} is not in a bridge"))?, Some(uuid.to_owned())),
         };
         let other = other.and_then(|other| Located::find(&other));
-        let named = identity::named_parker(&leg).map(Parker::user);
-        let parker = named.or_else(|| other.as_deref().map(identity::parker)).unwrap_or_default();
+        let parker = Parker::named_on(&leg).or_else(|| other.as_deref().map(|other| self.parker_on(other)));
+        let parker = parker.unwrap_or_default();
         drop(leg);
-        let call = self.send_to_slot(&target, order, parker, other.as_deref());
+        let call = self.send_to_slot(&target, order, parker, other.as_deref(), Arrival::Moved);
         call.map_err(|refusal| refusal.to_string())
     }
 
@@ -239,21 +242,15 @@ impl Attendant {
         order: &ParkOrder,
         parker: Parker,
         by: Option<&Leg<'_>>,
+        arrival: Arrival,
     ) -> Result<Call, Refusal> {
         let gone = || Refusal::Empty(format!("channel {uuid}"));
         let leg = Located::find(uuid).ok_or_else(gone)?;
         if leg.still_rings() {
             return Err(Refusal::NotAnswered(uuid.into()));
         }
-        let mut request = request(&leg, order, parker.name);
-        if let Some(by) = by {
-            // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
-            request.place.domains.insert(0, identity::domain(by));
-            request.place.any &= identity::own_domain(by).is_none();
-        }
-        if let Some(way) = parker.way.filter(|_| self.terms_of(&request).ringback == RingBack::Parker) {
-            request.amend.ringback = Some(RingBack::DialString(way));
-        }
+        let request = self.request(&leg, order, parker.clone(), by);
+        self.may_park(&leg, &request, arrival, &parker)?;
         let call = self.take(&request, |table, now| table.park(&request, true, now))?;
         // As mod_sofia does for a transfer by REFER.
         if let Some(by) =
@@ -270,19 +267,44 @@ impl Attendant {
         }
     }
 
-    /// Who parks a leg that came here itself: whoever the channel says, else the user it talked to last, else who says that
-    /// they transferred it, else nobody.
-    pub(super) fn parker_of(&self, leg: &Leg<'_>) -> String {
-        let known = |domain: &str| self.table.lock().has_domain(domain) || host::has_domain(domain);
-        let named = identity::named_parker(leg).or_else(|| company::last_user(leg));
-        named.or_else(|| identity::referrer(leg, known)).or_else(|| diverter(leg)).unwrap_or_default()
+    /// What is asked of the rules for a leg that came here itself. A user transfers into a lot of their own domain, whoever the
+    /// caller is.
+    pub(super) fn request_on(&self, leg: &Leg<'_>, order: &ParkOrder, arrival: Arrival, parker: Parker) -> ParkRequest {
+        let theirs = parker.domain.clone().filter(|_| arrival == Arrival::Transferred && parker.is_proven_user());
+        let mut request = self.request(leg, order, parker, None);
+        request.place.domains.splice(0..0, theirs);
+        request
     }
-}
 
-/// The user whose phone sent a ringing call here (302): the one who was called last.
-fn diverter(leg: &Leg<'_>) -> Option<String> {
-    leg.var(REDIRECTED_TO)?;
-    Some(format!("{}@{}", leg.var("dialed_user")?, leg.var("dialed_domain")?))
+    /// What is asked of the rules for a leg. `by`: the leg of the conversation from which it is parked.
+    pub(super) fn request(
+        &self,
+        leg: &Leg<'_>,
+        order: &ParkOrder,
+        parker: Parker,
+        by: Option<&Leg<'_>>,
+    ) -> ParkRequest {
+        let mut request = ParkRequest {
+            uuid: leg.uuid().into(),
+            place: self.place(leg, order.lot.clone(), parker.domain),
+            wanted: order.wanted.clone(),
+            caller: identity::party(leg).into(),
+            parker: parker.name.into(),
+            label: leg.var("callpark_label").unwrap_or_default(),
+            amend: amendment(leg),
+            parked_at_ms: host::epoch_ms(),
+            dice: dice(),
+        };
+        if let Some(by) = by {
+            // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
+            request.place.domains.insert(0, self.domain_of(by));
+            request.place.any &= identity::own_domain(by).is_none();
+        }
+        if let Some(way) = parker.way.filter(|_| self.terms_of(&request).ringback == RingBack::Parker) {
+            request.amend.ringback = Some(RingBack::DialString(way));
+        }
+        request
+    }
 }
 
 /// Stops what is played as soon as somebody wants the call.
@@ -307,20 +329,6 @@ pub(super) fn wanted_slot(wanted: &Wanted) -> Option<&Slot> {
 
 fn nobody(parker: &str) -> &str {
     if parker.is_empty() { "nobody" } else { parker }
-}
-
-pub(super) fn request(leg: &Leg<'_>, order: &ParkOrder, parker: String) -> ParkRequest {
-    ParkRequest {
-        uuid: leg.uuid().into(),
-        place: identity::place(leg, order.lot.clone(), &parker),
-        wanted: order.wanted.clone(),
-        caller: identity::party(leg).into(),
-        parker: parker.into(),
-        label: leg.var("callpark_label").unwrap_or_default(),
-        amend: amendment(leg),
-        parked_at_ms: host::epoch_ms(),
-        dice: dice(),
-    }
 }
 
 /// What the leg's own variables change in the lot's terms. One that will not do is left out and said in the log: a typing

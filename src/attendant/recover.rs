@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::park::{Coming, ParkOrder, request};
+use super::identity::Parker;
+use super::park::{Coming, ParkOrder};
 use super::{Attendant, Verdict};
 use crate::host::{self, Leg, Located};
 use crate::parking::{Call, LotName, Moment, ParkRequest, RingBack, Saved, Slot, State, Touched, Wanted};
@@ -76,9 +77,9 @@ impl Stay {
         }
     }
 
-    fn request(&self, leg: &Leg<'_>) -> Option<ParkRequest> {
+    fn request(&self, attendant: &Attendant, leg: &Leg<'_>) -> Option<ParkRequest> {
         let order = ParkOrder { wanted: Wanted::Slot(Slot::parse(&self.slot)?), lot: Some(LotName::parse(&self.lot)?) };
-        let mut request = request(leg, &order, self.parker.clone());
+        let mut request = attendant.request(leg, &order, Parker::user(self.parker.clone()), None);
         if let Some(dial) = &self.ringback {
             request.amend.ringback = Some(RingBack::DialString(dial.clone()));
         }
@@ -105,7 +106,7 @@ impl Attendant {
         if self.call_of(&leg.uuid()).is_some_and(|call| call.is_here()) {
             return None;
         }
-        let request = stay.request(leg)?;
+        let request = stay.request(self, leg)?;
         let longest = self.terms_of(&request).longest().max(Duration::from_secs(3600));
         let saved = stay.left(self.clock_of(&stay, &leg.uuid()).unwrap_or_else(host::epoch_ms), longest);
         let call = match self.restore(leg, &request, &saved) {

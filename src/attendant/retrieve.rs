@@ -1,13 +1,12 @@
 //! Retrieving: a leg asks for a parked call and is connected with it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::mailbox::Letter;
 use super::ring::displayable;
-use super::{Attendant, Bearer, Retriever, Verdict, ask, fill, identity};
-use crate::host::{self, Cancel, Dial, Leg, Located};
-use crate::parking::{Call, LotId, LotName, Party, Pick, Refusal, Slot, State, Terms, Where};
+use super::{Attendant, Bearer, Retriever, Verdict};
+use crate::host::{self, Leg};
+use crate::parking::{Call, LotName, Pick, Refusal, State, Where};
 
 /// For how long a retriever's leg waits until the parked call's thread begins to connect it: within 20 ms, unless that leg's media is
 /// being changed at that moment, or something runs on it that cannot be broken off.
@@ -16,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BUSY: Duration = Duration::from_millis(100);
 /// Connecting takes no longer: a tone, a re-INVITE, and what the core waits for as it joins two legs.
 const CONNECTING: Duration = Duration::from_secs(60);
-const PIN_TRIES: usize = 3;
 
 #[derive(Clone, Debug)]
 pub(crate) struct RetrieveOrder {
@@ -28,7 +26,7 @@ impl Attendant {
     /// The application: connects this leg with a parked call. Comes back as the leg is taken over into the conversation, or
     /// with what was wrong.
     pub(crate) fn retrieve(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> Verdict {
-        let place = identity::place(leg, order.lot.clone(), "");
+        let place = self.place(leg, order.lot.clone(), None);
         let slot = match &order.pick {
             Pick::Slot(slot) => Some(slot),
             Pick::Oldest | Pick::Newest => None,
@@ -52,6 +50,11 @@ impl Attendant {
                 (retriever, claimed)
             }
             Some(Err(verdict)) => return refuse(verdict),
+            None if let Some(call) = self.assigned.take(&leg.uuid()) => {
+                let retriever = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
+                let claimed = self.change(|table, _| table.claim_leg(&call, &retriever.uuid));
+                (retriever, claimed)
+            }
             None => {
                 let user = match self.may_retrieve(leg, &place, slot) {
                     Ok(user) => user,
@@ -102,7 +105,7 @@ impl Attendant {
             Pick::Oldest => (None, "oldest"),
             Pick::Newest => (None, "newest"),
         };
-        let (_, lot, _) = self.permitted(leg, place, slot)?;
+        let lot = self.permitted(leg, place, slot)?.lot;
         let left = leg.transfer(&format!("callpark_retrieve:{what} {lot}"), Some("inline"), None);
         if left { Ok(()) } else { Err(Verdict::LegGone) }
     }
@@ -142,91 +145,4 @@ impl Attendant {
             leg.sleep(Duration::from_millis(20));
         }
     }
-
-    /// The user whose leg this is, if they may take calls there. An empty slot is nobody's secret.
-    fn may_retrieve(&self, leg: &Leg<'_>, place: &Where, slot: Option<&Slot>) -> Result<String, Verdict> {
-        let (terms, _, user) = self.permitted(leg, place, slot)?;
-        match &terms.retrieve_pin {
-            Some(pin) if !asked_pin(leg, pin) => Err(Verdict::Denied("wrong PIN")),
-            _ => Ok(user),
-        }
-    }
-
-    /// The same without the PIN: also the terms, and the lot.
-    fn permitted(
-        &self,
-        leg: &Leg<'_>,
-        place: &Where,
-        slot: Option<&Slot>,
-    ) -> Result<(Arc<Terms>, LotId, String), Verdict> {
-        let (terms, lot) = {
-            let table = self.table.lock();
-            let call = match slot {
-                Some(slot) => table.find(place, slot).map_err(Verdict::Refused)?,
-                None => {
-                    let lot = table.resolve(place, None).map_err(Verdict::Refused)?;
-                    let empty = || Verdict::Refused(Refusal::Empty(format!("lot {lot}")));
-                    table.first_in(&lot).cloned().ok_or_else(empty)?
-                }
-            };
-            (call.facts.terms.clone(), call.facts.lot.clone())
-        };
-        let (user, domain) = identity::retriever(leg, terms.trust_from);
-        // A leg of no domain counts as one of the usual domain, or, if that has no lots, of the lot's.
-        let of_there = place.any && user.is_empty() && !self.table.lock().has_lots(&domain);
-        let domain = if of_there { lot.domain.to_string() } else { domain };
-        if !terms.retrieve_from.allows(&lot.domain, &domain) {
-            return Err(Verdict::Denied("users of its domain may not retrieve there"));
-        }
-        if !(terms.retrieve_groups.is_empty() || in_one_of(&user, &terms.retrieve_groups)) {
-            return Err(Verdict::Denied("its user is in none of the groups that may retrieve there"));
-        }
-        Ok((terms, lot, user))
-    }
-
-    /// The command: brings a leg that exists to the parked call.
-    pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), String> {
-        let leg = Located::find(uuid).ok_or_else(|| format!("no such channel {uuid}"))?;
-        if let Some(parked) = self.call_of(uuid) {
-            let slot = &parked.facts.slot;
-            return Err(format!(
-                "channel {uuid} is parked itself, in slot {slot}: name the one that is to talk to the caller"
-            ));
-        }
-        if leg.still_rings() {
-            return Err(format!("channel {uuid} has not answered yet"));
-        }
-        send_to_caller(&leg, call)
-    }
-
-    /// The command: calls a dial string, and whoever answers gets the parked call.
-    pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), String> {
-        const RING: Duration = Duration::from_secs(60);
-        let Party { name, number } = &*call.facts.caller;
-        let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
-        let leg = host::originate(&dial, &Cancel::default())?;
-        send_to_caller(&leg, call)
-    }
-}
-
-fn send_to_caller(leg: &Leg<'_>, call: &Call) -> Result<(), String> {
-    let extension = format!("callpark_retrieve:{} {}", call.facts.slot, call.facts.lot);
-    let sent = leg.transfer(&extension, Some("inline"), None);
-    sent.then_some(()).ok_or_else(|| format!("{} cannot be moved", leg.uuid()))
-}
-
-/// As the directory says.
-fn in_one_of(user: &str, groups: &[String]) -> bool {
-    fill::is_address(user)
-        && groups.iter().any(|group| host::api("in_group", &format!("{user},{group}")).trim() == "true")
-}
-
-fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {
-    let right = || ask::digits(leg, c"callpark_ask_pin", pin.len()).is_some_and(|typed| same(&typed, pin));
-    leg.make_audible() && (0..PIN_TRIES).any(|_| leg.ready() && right())
-}
-
-/// Compares without telling by the time it takes how much was right.
-fn same(given: &str, pin: &str) -> bool {
-    given.len() == pin.len() && given.bytes().zip(pin.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

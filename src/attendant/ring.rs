@@ -25,6 +25,15 @@ pub(super) struct Rings {
 }
 
 impl Rings {
+    /// From here on a phone rings for this leg. One that rang for it before stops.
+    pub(super) fn begin(&self, uuid: &str) -> Arc<Cancel> {
+        let cancel = Arc::new(Cancel::default());
+        if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
+            before.cancel();
+        }
+        cancel
+    }
+
     /// Runs `ring` on a thread of its own, and `failed` if it panics. False if the system has no thread to give.
     pub(super) fn spawn(
         &self,
@@ -32,10 +41,7 @@ impl Rings {
         ring: impl FnOnce(&Cancel) + Send + 'static,
         failed: impl FnOnce() + Send + 'static,
     ) -> bool {
-        let cancel = Arc::new(Cancel::default());
-        if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
-            before.cancel();
-        }
+        let cancel = self.begin(uuid);
         let name = "callpark-ring".to_owned();
         let body = move || {
             let done = guard::fence("ring back", false, || {
@@ -110,6 +116,7 @@ impl Attendant {
             self.change(|table, now| table.left(&uuid, Left::HungUp, now));
         }
         self.mailboxes.hurry_all();
+        self.release_unclaimed();
         self.each_witness(|witness| witness.attend(self));
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{Attendant, Notice, Retriever, What, identity};
+use super::{Attendant, Notice, Retriever, What};
 use crate::host::{Leg, ToTheEnd};
 use crate::parking::{LotId, Refusal, Slot};
 
@@ -68,7 +68,7 @@ impl Attendant {
         lot: Option<&LotId>,
         slot: Option<&Slot>,
     ) -> Verdict {
-        let retriever = Retriever { user: identity::user(leg), uuid: leg.uuid() };
+        let retriever = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
         self.refuse_to(leg, Some(&retriever), "retrieval", verdict, lot, slot)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::parking::{Destination, LampState, Notify, RetrieveFrom, RingBack, SlotOrder, SlotTaken, Terms, is_name};
+use crate::parking::{Destination, LampState, Notify, RingBack, SlotOrder, SlotTaken, Terms, UsersOf, is_name};
 
 /// One parameter of a lot.
 #[derive(Debug)]
@@ -122,8 +122,21 @@ pub const LOT_PARAMS: &[LotParam] = &[
         terms.retrieve_tone = optional(value);
         Ok(())
     }),
+    row(
+        "park-from",
+        "the lot's own domain",
+        "domains whose users may park; * = anybody, also a caller who gets there through a menu and is no user",
+        |terms, value| {
+            terms.park_from = users_of(value)?;
+            Ok(())
+        },
+    ),
+    row("park-groups", "", "directory groups whose members may park; empty = all", |terms, value| {
+        terms.park_groups = names(value)?;
+        Ok(())
+    }),
     row("retrieve-from", "the lot's own domain", "domains whose users may retrieve; * = any", |terms, value| {
-        terms.retrieve_from = retrieve_from(value)?;
+        terms.retrieve_from = users_of(value)?;
         Ok(())
     }),
     row("retrieve-pin", "", "digits asked of the retriever", |terms, value| {
@@ -135,11 +148,11 @@ pub const LOT_PARAMS: &[LotParam] = &[
         Ok(())
     }),
     row(
-        "retrieve-trust-from",
+        "retrieve-anonymous",
         "false",
-        "a retriever that has not authenticated is who its From header says",
+        "a leg that belongs to no user may retrieve; with a retrieve-pin it may in any case, after the PIN",
         |terms, value| {
-            terms.trust_from = truth(value)?;
+            terms.retrieve_anonymous = truth(value)?;
             Ok(())
         },
     ),
@@ -157,8 +170,17 @@ pub const LOT_PARAMS: &[LotParam] = &[
     }),
 ];
 
+/// Parameters of earlier versions, and what to use instead.
+const REPLACED: &[(&str, &str)] = &[(
+    "retrieve-trust-from",
+    "the setting trusted-proxies, which names the ACL lists of the proxies that authenticate users for this server",
+)];
+
 /// Applies one parameter. The error says why the value, or the name, will not do.
 pub(super) fn set(name: &str, value: &str, terms: &mut Terms) -> Result<(), String> {
+    if let Some((_, instead)) = REPLACED.iter().find(|(old, _)| *old == name) {
+        return Err(format!("no longer a lot parameter; use {instead}"));
+    }
     let Some(param) = LOT_PARAMS.iter().find(|param| param.name == name) else {
         return Err(format!(
             "no such lot parameter; there are: slots, {}",
@@ -230,13 +252,13 @@ fn pin(value: &str) -> Result<Option<String>, String> {
     if good { Ok(pin) } else { Err("not 1 to 32 digits or *".into()) }
 }
 
-fn retrieve_from(value: &str) -> Result<RetrieveFrom, String> {
+fn users_of(value: &str) -> Result<UsersOf, String> {
     let domains: Vec<&str> = value.split(',').map(str::trim).filter(|domain| !domain.is_empty()).collect();
     match domains.as_slice() {
-        [] => Ok(RetrieveFrom::OwnDomain),
-        ["*"] => Ok(RetrieveFrom::Anywhere),
+        [] => Ok(UsersOf::OwnDomain),
+        ["*"] => Ok(UsersOf::Anywhere),
         some if some.iter().all(|domain| is_name(domain)) => {
-            Ok(RetrieveFrom::Domains(some.iter().map(|domain| (*domain).to_owned()).collect()))
+            Ok(UsersOf::Domains(some.iter().map(|domain| (*domain).to_owned()).collect()))
         }
         _ => Err("not * nor a comma-separated list of domains".into()),
     }

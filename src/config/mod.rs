@@ -31,6 +31,8 @@ pub struct Config {
 /// The settings of the module as a whole that are looked at while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// ACL lists of the SIP proxies that authenticate users for this server.
+    pub trusted_proxies: Arc<[String]>,
     pub db_dsn: String,
     pub record_days: u32,
     pub record_privacy: Privacy,
@@ -50,6 +52,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
+            trusted_proxies: Arc::default(),
             db_dsn: "callpark".into(),
             record_days: 90,
             record_privacy: Privacy::Full,

@@ -1,10 +1,11 @@
 //! The settings of the module as a whole: one table that reading, checking and the manual share.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::document::Param;
 use super::lot_params::{number, truth};
 use super::{Config, Fault, Privacy, fault, given_once};
+use crate::parking::is_name;
 
 /// One setting.
 #[derive(Debug)]
@@ -33,6 +34,15 @@ pub const SETTINGS: &[Setting] = &[
         config.node_name = Some(value.to_owned()).filter(|name| !name.is_empty());
         Ok(())
     }),
+    row(
+        "trusted-proxies",
+        "",
+        "ACL lists (or networks) of the SIP proxies that authenticate users for this server",
+        |config, value| {
+            config.settings.trusted_proxies = acl_lists(value)?.into();
+            Ok(())
+        },
+    ),
     row("db-dsn", "callpark", "database of the records: any DSN of the core's database layer", |config, value| {
         if value.is_empty() {
             return Err("empty; leave it out for the SQLite file callpark".into());
@@ -92,6 +102,25 @@ pub const SETTINGS: &[Setting] = &[
         Ok(())
     }),
 ];
+
+/// Names of lists in acl.conf.xml, or networks such as 10.0.0.0/24.
+fn acl_lists(value: &str) -> Result<Vec<String>, String> {
+    let lists = value.split(',').map(str::trim).filter(|list| !list.is_empty());
+    lists
+        .map(|list| match is_name(list) || is_network(list) {
+            true => Ok(list.to_owned()),
+            false => Err(format!("'{list}' is neither the name of an ACL list nor a network such as 10.0.0.0/24")),
+        })
+        .collect()
+}
+
+fn is_network(text: &str) -> bool {
+    let bits = |address: &IpAddr| if address.is_ipv4() { 32 } else { 128 };
+    text.split_once('/').is_some_and(|(address, length)| {
+        let (address, length) = (address.parse::<IpAddr>(), length.parse::<u8>());
+        address.is_ok_and(|address| length.is_ok_and(|length| length <= bits(&address)))
+    })
+}
 
 pub(super) fn read(params: &[Param], config: &mut Config, faults: &mut Vec<Fault>) {
     for (name, value) in given_once("settings", params, faults) {

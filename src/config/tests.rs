@@ -1,5 +1,5 @@
 use super::*;
-use crate::parking::Notify;
+use crate::parking::{Notify, UsersOf};
 
 const GOOD: &str = r#"<configuration name="callpark.conf" description="Call parking">
   <settings><param name="default-lot" value="main"/></settings>
@@ -115,6 +115,42 @@ fn a_cluster_needs_a_database_that_the_nodes_share() {
     assert!(faults(&with("")).contains("cluster=\"true\": the nodes of a cluster share"));
     let config = read(&with(r#"<param name="db-dsn" value="pgsql://host=db"/>"#)).unwrap();
     assert!(config.settings.cluster);
+}
+
+#[test]
+fn who_may_park_and_retrieve() {
+    let params = r#"<param name="slots" value="1-2"/><param name="park-from" value="a.b, c.d"/><param name="park-groups" value="desk,shop"/>
+        <param name="retrieve-from" value="*"/><param name="retrieve-anonymous" value="true"/>"#;
+    let terms = read(&lot(params)).unwrap().lots[0].terms.clone();
+    assert_eq!(terms.park_from, UsersOf::Domains(vec!["a.b".into(), "c.d".into()]));
+    assert_eq!((terms.park_groups.clone(), terms.retrieve_anonymous), (vec!["desk".into(), "shop".into()], true));
+    assert_eq!(terms.retrieve_from, UsersOf::Anywhere);
+    let usual = read(&lot(r#"<param name="slots" value="1-2"/>"#)).unwrap().lots[0].terms.clone();
+    assert_eq!((&usual.park_from, &usual.retrieve_from), (&UsersOf::OwnDomain, &UsersOf::OwnDomain));
+    assert!(!usual.retrieve_anonymous);
+    for (name, value, why) in [
+        ("park-from", "a b", "not * nor a comma-separated list of domains"),
+        ("park-groups", "a,b c", "'b c' is not a name"),
+        ("retrieve-anonymous", "perhaps", "neither true nor false"),
+        ("retrieve-trust-from", "true", "no longer a lot parameter; use the setting trusted-proxies"),
+    ] {
+        let text = lot(&format!(r#"<param name="slots" value="1"/><param name="{name}" value="{value}"/>"#));
+        let expected = format!("callpark.conf.xml: lot main@a.b: {name}=\"{value}\": {why}");
+        assert!(faults(&text).contains(&expected), "{}", faults(&text));
+    }
+}
+
+#[test]
+fn trusted_proxies_are_acl_lists_or_networks() {
+    let with = |value: &str| {
+        GOOD.replace("<settings>", &format!(r#"<settings><param name="trusted-proxies" value="{value}"/>"#))
+    };
+    let config = read(&with("proxies, loopback.auto,10.0.0.0/24,2001:db8::/32")).unwrap();
+    assert_eq!(*config.settings.trusted_proxies, ["proxies", "loopback.auto", "10.0.0.0/24", "2001:db8::/32"]);
+    assert!(read(GOOD).unwrap().settings.trusted_proxies.is_empty());
+    for value in ["10.0.0.0/33", "a b", "x/y", "${list}"] {
+        assert!(faults(&with(value)).contains("is neither the name of an ACL list nor a network"), "{value}");
+    }
 }
 
 #[test]

@@ -21,6 +21,16 @@ pub(crate) fn has_domain(name: &str) -> bool {
     is_name(name) && api("domain_exists", name).trim() != "false"
 }
 
+/// Whether the directory has a user. The name is one of the directory's alphabet: the caller sees to that.
+pub(crate) fn has_user(name: &str, domain: &str) -> bool {
+    api("user_exists", &format!("id {name} {domain}")).trim() == "true"
+}
+
+/// Whether an address is in an ACL list, or in a network such as `10.0.0.0/24`.
+pub(crate) fn in_network(address: &str, list: &str) -> bool {
+    api("acl", &format!("{address} {list}")).trim() == "true"
+}
+
 /// Whether FreeSWITCH has a module loaded.
 pub(crate) fn module_loaded(name: &str) -> bool {
     api("module_exists", name).trim() == "true"

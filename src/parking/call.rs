@@ -236,6 +236,8 @@ pub enum Refusal {
     Taken(Slot),
     /// Its parker holds as many calls as the lot allows.
     Limit(u32),
+    /// Whoever has it parked may not do that: why.
+    NotAllowed(&'static str),
     /// Nobody is parked there.
     Empty(String),
     /// Somebody else is taking that call at this moment.
@@ -269,6 +271,7 @@ impl Refusal {
             Refusal::Full(_) => "full",
             Refusal::Taken(_) | Refusal::AlreadyParked(_) => "taken",
             Refusal::Limit(_) => "limit",
+            Refusal::NotAllowed(_) => "denied",
             Refusal::Empty(_) => "empty",
             Refusal::Gone(_) | Refusal::Busy(..) | Refusal::Elsewhere(..) | Refusal::Missing(_) => "gone",
         }
@@ -283,6 +286,7 @@ impl fmt::Display for Refusal {
             Refusal::Full(lot) => write!(f, "lot {lot} is full"),
             Refusal::Taken(slot) => write!(f, "slot {slot} is taken"),
             Refusal::Limit(limit) => write!(f, "the parker holds {limit} calls already, the most allowed"),
+            Refusal::NotAllowed(why) => f.write_str(why),
             Refusal::Empty(place) => write!(f, "nobody is parked in {place}"),
             Refusal::Gone(slot) => write!(f, "the call in slot {slot} is being taken by somebody else"),
             Refusal::NobodyToRing(slot) => write!(f, "there is nobody to ring back for the call in slot {slot}"),

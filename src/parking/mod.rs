@@ -19,4 +19,4 @@ pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, is_name, parse
 pub use table::{
     Absent, Due, Layout, Left, Look, LotLook, LotView, ParkRequest, Pick, Saved, Table, Touched, Wanted, Where,
 };
-pub use terms::{Amendment, Destination, LampState, Notify, RetrieveFrom, RingBack, SlotOrder, SlotTaken, Terms};
+pub use terms::{Amendment, Destination, LampState, Notify, RingBack, SlotOrder, SlotTaken, Terms, UsersOf};

@@ -48,9 +48,9 @@ pub enum LampState {
     Early,
 }
 
-/// Whose users may take calls out of a lot.
+/// Whose users may do something in a lot: park there, or retrieve from it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum RetrieveFrom {
+pub enum UsersOf {
     /// The lot's own domain.
     #[default]
     OwnDomain,
@@ -58,13 +58,13 @@ pub enum RetrieveFrom {
     Anywhere,
 }
 
-impl RetrieveFrom {
+impl UsersOf {
     #[must_use]
     pub fn allows(&self, own_domain: &str, user_domain: &str) -> bool {
         match self {
-            RetrieveFrom::OwnDomain => own_domain.eq_ignore_ascii_case(user_domain),
-            RetrieveFrom::Domains(domains) => domains.iter().any(|domain| domain.eq_ignore_ascii_case(user_domain)),
-            RetrieveFrom::Anywhere => true,
+            UsersOf::OwnDomain => own_domain.eq_ignore_ascii_case(user_domain),
+            UsersOf::Domains(domains) => domains.iter().any(|domain| domain.eq_ignore_ascii_case(user_domain)),
+            UsersOf::Anywhere => true,
         }
     }
 }
@@ -143,13 +143,17 @@ pub struct Terms {
     pub announce: bool,
     pub park_tone: Option<String>,
     pub retrieve_tone: Option<String>,
-    pub retrieve_from: RetrieveFrom,
+    /// Whose users may park here. `Anywhere` also lets somebody park who belongs to no user.
+    pub park_from: UsersOf,
+    /// Directory groups whose members may park; empty = all.
+    pub park_groups: Vec<String>,
+    pub retrieve_from: UsersOf,
     /// Digits asked of a retriever.
     pub retrieve_pin: Option<String>,
     /// Directory groups whose members may retrieve; empty = all.
     pub retrieve_groups: Vec<String>,
-    /// Who a leg is may be read from its From header where it has not authenticated.
-    pub trust_from: bool,
+    /// Whether a leg that belongs to no user may retrieve.
+    pub retrieve_anonymous: bool,
     pub lamp_state: LampState,
     /// Whether the lamp tells who is parked.
     pub lamp_caller_id: bool,
@@ -189,10 +193,12 @@ impl Default for Terms {
             announce: true,
             park_tone: None,
             retrieve_tone: None,
-            retrieve_from: RetrieveFrom::default(),
+            park_from: UsersOf::default(),
+            park_groups: Vec::new(),
+            retrieve_from: UsersOf::default(),
             retrieve_pin: None,
             retrieve_groups: Vec::new(),
-            trust_from: false,
+            retrieve_anonymous: false,
             lamp_state: LampState::default(),
             lamp_caller_id: false,
             notify: Vec::new(),

@@ -31,6 +31,7 @@ SLOTS = range(3000, 5000)
 OUTCOMES = {"retrieve": "retrieved", "return": "returned", "fallback": "fallback", "transfer": "transferred", "abandon": "abandoned"}
 LOT = f"""
 <lot name="main" domain="*">
+  <param name="retrieve-anonymous" value="true"/>
   <param name="slots" value="{SLOTS[0]}-{SLOTS[-1]}"/>
   <param name="hold-music" value="tone_stream://%(1000,0,440);loops=-1"/>
   <param name="park-timeout" value="0"/>

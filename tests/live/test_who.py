@@ -3,8 +3,10 @@
 import pytest
 
 from conftest import MUSIC
+from phone import DOMAIN
+from proxy import ADDRESS, Proxy
 from switch import wait_for
-from test_ringback import with_lot
+from test_ringback import lot, with_lot
 from test_story import park_by_transfer
 
 
@@ -29,19 +31,94 @@ def test_only_members_of_the_groups_retrieve(switch, phones):
     caller.hang_up()
 
 
-@pytest.mark.parametrize("trust, words", [("false", ["denied"]), ("true", [])])
-def test_a_from_header_is_believed_only_where_the_lot_says_so(switch, phones, trust, words):
-    with_lot(switch, ("retrieve-groups", "sales"), ("retrieve-trust-from", trust), ("park-timeout", "0"))
-    caller, row = park_by_transfer(phones, switch)
-    switch.events.clear()
-    outsider = phones(says=900)
-    outsider.user = "1002"  # who it says it is, on the profile that asks for no password
-    call = outsider.call("do-slot-701")
-    assert call.audio.hears(600 if trust == "true" else 1700)
-    if trust == "true":
-        assert switch.events.wait("retrieve")["CallPark-Retriever"] == "1002@callpark.test"
-    assert [e["CallPark-Action"] for e in switch.events.all if e["CallPark-Action"] == "denied"] == words
+@pytest.fixture
+def proxied(switch, phones):
+    """Makes phones behind a proxy that FreeSWITCH trusts: 3001 and 3002 are in the directory."""
+    proxies = []
+
+    def make(user, proxy=None, **more):
+        if proxy is None and not proxies:
+            proxies.append(Proxy(switch))
+            assert switch.api(f"global_setvar proxy={proxies[0].name}").startswith("+OK")
+        phone = phones(**more)
+        phone.user, phone.domain = user, "proxied.test"
+        return (proxy or proxies[0]).connect(phone)
+
+    yield make
+    for proxy in proxies:
+        proxy.close()
+
+
+def trusting(switch, *params, proxies=f"{ADDRESS}/32"):
+    settings = f'<param name="trusted-proxies" value="{proxies}"/>'
+    assert switch.reload(lot(*params, slots="701-705"), settings).startswith("+OK")
+
+
+def parks(phones, phone, slot, says=600):
+    """1002, whom the phone has called and parked."""
+    other = phones("1002", says=says)
+    other.on_ring = 0.1
+    call = phone.call("1002")
+    assert call.audio.hears(says)
+    call.refer(slot, referred_by=None)
     call.hang_up()
+    return other.wait_call()
+
+
+def test_a_user_behind_a_trusted_proxy_parks_and_retrieves(switch, phones, proxied):
+    """Before: such a user was nobody, and counted as one of the usual domain."""
+    trusting(switch, ("park-timeout", "0"), ("park-limit-per-user", "1"))
+    parker = proxied("3001", says=700)
+    parked = parks(phones, parker, "701")
+    row = wait_for(switch.calls)[0]
+    assert (row["parker"], row["lot"], row["domain"]) == ("3001@proxied.test", "main", "proxied.test")
+    more = phones("1003")
+    more.on_ring = 0.1
+    second = parker.call("1003")
+    parker.on_ring = 486
+    second.refer("702", referred_by=None)
+    assert switch.events.wait("denied")["variable_callpark_result"] == "limit"
+    more.wait_call().hang_up()
+    taker = proxied("3002", says=900).call("701")
+    assert taker.audio.hears(600) and parked.audio.hears(900)
+    assert switch.events.wait("retrieve")["CallPark-Retriever"] == "3002@proxied.test"
+    taker.hang_up()
+
+
+def test_a_user_behind_a_trusted_proxy_is_rung_back_and_consults(switch, phones, proxied):
+    trusting(switch, ("park-timeout", "0"))
+    parker = proxied("3001", says=700)
+    other = phones("1002", says=600)
+    other.on_ring = 0.1
+    call = parker.call("1002")
+    assert call.audio.hears(600)
+    call.hold()
+    consultation = parker.call("703")
+    row = wait_for(switch.calls)[0]
+    assert (row["slot"], row["state"], row["parker"]) == ("703", "reserved", "3001@proxied.test")
+    call.refer("703", replaces=consultation)
+    parked = other.wait_call()
+    assert parked.audio.hears(MUSIC, within=5)
+    parker.on_ring = 0.2
+    assert wait_for(lambda: switch.api("callpark ringback 703 main@proxied.test").startswith("+OK"))
+    back = parker.wait_call(5)
+    assert back.audio.hears(600, within=5) and parked.audio.hears(700)
+    back.hang_up()
+
+
+@pytest.mark.parametrize("who", ["not trusted", "unknown to the directory", "asserted by the phone"])
+def test_only_a_trusted_proxy_says_whose_call_it_is(switch, phones, proxied, who):
+    trusting(switch, ("park-timeout", "0"), proxies="127.0.0.9/32" if who == "not trusted" else f"{ADDRESS}/32")
+    caller, _ = park_by_transfer(phones, switch)
+    switch.events.clear()
+    if who == "asserted by the phone":
+        phone = phones(says=900)
+        phone.user = "1002"
+        call = phone.call("do-slot-701", headers=[f"P-Asserted-Identity: <sip:1002@{DOMAIN}>"])
+    else:
+        phone = proxied("3009" if who == "unknown to the directory" else "3001", says=900)
+        call = phone.call("do-retrieve-701_main@callpark.test")
+    assert refused(switch, caller, call)["CallPark-Cause"].startswith("it belongs to no user")
     caller.hang_up()
 
 

@@ -26,6 +26,7 @@ impl Table {
         let call = self.calls.get(&id).ok_or_else(gone)?;
         match &call.state {
             State::Reserved | State::Expected => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
+            State::Retrieving { by, .. } if **by == *retriever => Ok(call.clone()),
             State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.facts.slot.clone())),
             State::Missing => Err(Refusal::Missing(call.facts.slot.clone())),
             State::Elsewhere { is: Afar::Reserved | Afar::Retrieving, .. } => {
@@ -37,6 +38,12 @@ impl Table {
                 self.calls.get(&id).cloned().ok_or_else(gone)
             }
         }
+    }
+
+    /// Whoever a call is kept for hands it on to a leg. False if it was not theirs.
+    pub fn hand_claim(&mut self, uuid: &str, holder: &str, retriever: &str) -> bool {
+        let Some(id) = self.if_claimed(uuid, holder) else { return false };
+        self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false })
     }
 
     /// The retriever gave up or could not be connected: the call waits on. False if it was not theirs.

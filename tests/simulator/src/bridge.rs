@@ -5,8 +5,8 @@ use std::ffi::c_void;
 use crate::cause::Cause;
 use crate::core::{Core, enter};
 use crate::ffi::{
-    self, switch_core_session_message_types_t as Message, switch_input_callback_function_t as InputCallback,
-    switch_status_t as Status,
+    self, switch_core_session_message_types_t as Message, switch_event_types_t as Kind,
+    switch_input_callback_function_t as InputCallback, switch_status_t as Status,
 };
 use crate::kernel::Micros;
 use crate::leg::{LegId, Session, Sound, State, status};
@@ -103,6 +103,9 @@ impl Core {
                 leg.set_variable("signal_bond", Some(other));
             });
         }
+        let header = |name: &str, uuid: &str| (name.to_owned(), uuid.to_owned());
+        let who = [header("Bridge-A-Unique-ID", caller_uuid), header("Bridge-B-Unique-ID", peer_uuid)];
+        self.announce(Kind::SWITCH_EVENT_CHANNEL_BRIDGE, "", &who);
         self.leg(peer, |leg| leg.bridge_with = Some(caller));
         self.set_state(peer, State::ExchangeMedia);
         let clean = self.watching(peer, || {

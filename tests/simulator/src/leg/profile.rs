@@ -1,12 +1,13 @@
 //! Caller profiles: who calls whom, and where the call is in the dialplan.
 
-use std::ffi::{c_char, c_void};
+use std::cell::RefCell;
+use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
 
 use super::Session;
 use crate::core::enter;
 use crate::ffi;
-use crate::text::from_c;
+use crate::text::{from_c, to_c};
 
 const FIELDS: &[&str] = &[
     "dialplan",
@@ -80,6 +81,28 @@ pub(crate) unsafe extern "C" fn switch_channel_get_caller_profile(
     let session = unsafe { Session::of_channel(channel, &call) };
     let profile = call.core.leg(session.id, |leg| leg.profile.clone());
     session.keep_profile(profile)
+}
+
+thread_local! {
+    static ANSWER: RefCell<CString> = RefCell::default();
+}
+
+/// The answer lives until the thread asks again; the module copies it at once.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_caller_get_field_by_name(
+    profile: *mut ffi::switch_caller_profile_t,
+    name: *const c_char,
+) -> *const c_char {
+    enter("switch_caller_get_field_by_name");
+    // SAFETY: the module's handles are profiles of ours, and a C string that lives through the call.
+    let (profile, name) = unsafe { (Profile::of(profile), from_c(name)) };
+    match profile.zip(name).and_then(|(profile, name)| profile.get(&name).map(to_c)) {
+        Some(value) => ANSWER.with_borrow_mut(|answer| {
+            *answer = value;
+            answer.as_ptr()
+        }),
+        None => std::ptr::null(),
+    }
 }
 
 #[unsafe(no_mangle)]

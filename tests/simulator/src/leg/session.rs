@@ -105,6 +105,15 @@ impl Core {
     }
 }
 
+/// What ran on a leg is not noted here: to the module, whoever moved the leg did so from outside.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_session_get_app_log(
+    _session: *mut ffi::switch_core_session_t,
+) -> *mut ffi::switch_app_log_t {
+    enter("switch_core_session_get_app_log");
+    std::ptr::null_mut()
+}
+
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_session_perform_locate(
     uuid: *const c_char,
