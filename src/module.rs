@@ -130,6 +130,7 @@ struct EverySecond;
 
 impl OnTick for EverySecond {
     fn tick() {
+        host::end_overdue_calls();
         if let Some(attendant) = attendant::on_duty() {
             attendant.attend();
         }

@@ -384,6 +384,26 @@ fn who_is_in_a_conversation_leaves_it_for_a_parked_call_that_is_there() {
     close(world, &caller, &["retrieve"], "out of a conversation");
 }
 
+/// Before, the end of the conversation was taken for a second retrieval: of the new call, whose slot was free then.
+#[test]
+fn a_retriever_who_parks_the_caller_again_has_not_retrieved_them_twice() {
+    let world = office(RINGS);
+    let caller = parked(&world, Phone::Silent);
+    let bob = colleague(&world);
+    assert!(world.advance_until(seconds(5), || bob.talks_to(&caller)));
+    bob.feature("callpark_park", "702");
+    assert!(world.advance_until(seconds(5), || world.command("callpark list").contains(" 702 ")));
+    world.advance(seconds(3));
+    assert_eq!(actions(&world), ["park", "retrieve", "park"]);
+    assert!(world.command("callpark list").contains(" parked ") && hears(&caller, "moh"));
+    caller.hang_up();
+    world.advance(seconds(1));
+    assert_eq!(actions(&world), ["park", "retrieve", "park", "abandon"]);
+    bob.hang_up();
+    world.advance(seconds(1));
+    world.finish();
+}
+
 #[test]
 fn the_command_has_the_files_read_again() {
     let world = office("");

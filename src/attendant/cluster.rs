@@ -134,12 +134,11 @@ impl Attendant {
             _ => fact(call, name).map(|value| one_word(&value)),
         });
         let taker = identity::party(leg);
-        let seconds = PATIENCE.as_secs().to_string();
         let dial = Dial {
             to: &to,
             caller_name: &taker.name,
             caller_number: &taker.number,
-            variables: &[(TICKET, &ticket), ("leg_timeout", &seconds)],
+            variables: &[(TICKET, &ticket)],
             patience: PATIENCE,
         };
         let peer = match host::originate(&dial, &Cancel::default()) {

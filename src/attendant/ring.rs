@@ -312,13 +312,10 @@ fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Resu
     // in what it is told; sofia shows the whole name all the same, by its own variable.
     let plain = name.replace([':', '/', '@'], " ");
     let number = &phone.party.number;
-    let seconds = phone.terms.ringback_timeout.as_secs().max(1).to_string();
     let mut variables = vec![
         ("origination_caller_id_name", plain.as_str()),
         ("origination_caller_id_number", number),
         ("sip_from_display", &name),
-        // `user/` rings for as long as this says, whatever the call to it was given (mod_dptools).
-        ("leg_timeout", &seconds),
         // Early media is not an answer.
         ("ignore_early_media", "true"),
     ];

@@ -159,7 +159,6 @@ impl Attendant {
 
 fn call_up(page: &Page, cancel: &Cancel) -> Result<host::Located, String> {
     let name = super::ring::displayable(&format!("Park {} {}", page.slot, page.caller));
-    let seconds = RING.as_secs().to_string();
     let limit = format!("sched_hangup +{} allotted_timeout", TALK.as_secs());
     let variables = [
         (PAGE, page.dial.as_str()),
@@ -167,7 +166,6 @@ fn call_up(page: &Page, cancel: &Cancel) -> Result<host::Located, String> {
         ("callpark_label", &page.label),
         // mod_sofia writes the Call-Info that makes phones answer by themselves.
         ("sip_auto_answer", "true"),
-        ("leg_timeout", &seconds),
         ("ignore_early_media", "true"),
         ("execute_on_answer", &limit),
     ];

@@ -146,9 +146,10 @@ impl Attendant {
     }
 
     fn connected(&self, leg: &Leg<'_>, other: &Leg<'_>, call: &Call, retriever: &Retriever) {
-        self.mailboxes.close(&call.facts.uuid);
-        let ended = self.change(|table, now| table.connected(&call.facts.uuid, now));
+        // The two may have parted because the caller is parked again: then another call of this leg has a slot.
+        let ended = self.change(|table, now| table.has(call).then(|| table.connected(&call.facts.uuid, now)).flatten());
         let Some(ended) = ended else { return };
+        self.mailboxes.close(&call.facts.uuid);
         Self::forget_stay(leg);
         self.withdraw_hand_over(leg);
         other.set_var("callpark_result", "retrieved");

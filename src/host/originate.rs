@@ -1,17 +1,29 @@
 //! Calling somebody.
 
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use super::clock::now;
 use super::event::Event;
 use super::session::Located;
 use super::text::{from_c, inert_to_c, to_c};
 use crate::ffi::{self, switch_call_cause_t as Cause};
+use crate::parking::Moment;
+
+/// The tick comes by once a second; a call whose time is over within half of that is ended now, so that it is ended early by
+/// as much as it would be late.
+const EARLY: Duration = Duration::from_millis(500);
+/// The core measures by the wall clock for how long a phone rings. Its limit is that of this module, and so much more that no
+/// usual step of that clock reaches it.
+const CORE_MARGIN: Duration = Duration::from_secs(86_400);
 
 /// Ends a call that still rings, from another thread. The core looks at it all the while (`cancel_cause`).
-#[derive(Debug, Default)]
-pub(crate) struct Cancel(AtomicU32);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cancel(Arc<AtomicU32>);
 
 impl Cancel {
     pub(crate) fn cancel(&self) {
@@ -19,7 +31,40 @@ impl Cancel {
     }
 
     pub(crate) fn cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire) != Cause::SWITCH_CAUSE_NONE.0
+        self.0.load(Ordering::Acquire) == Cause::SWITCH_CAUSE_LOSE_RACE.0
+    }
+
+    /// Ends it as unanswered, unless it was cancelled.
+    fn time_out(&self) {
+        let (none, no_answer) = (Cause::SWITCH_CAUSE_NONE.0, Cause::SWITCH_CAUSE_NO_ANSWER.0);
+        let _ = self.0.compare_exchange(none, no_answer, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// Calls that ring, and until when they may.
+static RINGING: Mutex<Vec<(Moment, Cancel)>> = Mutex::new(Vec::new());
+
+/// Ends the calls that have rung for long enough. Once a second.
+pub(crate) fn end_overdue_calls() {
+    let soon = now().after(EARLY);
+    for (_, cancel) in RINGING.lock().iter().filter(|(until, _)| *until <= soon) {
+        cancel.time_out();
+    }
+}
+
+/// In the list of those that ring, until dropped.
+struct Rings<'a>(&'a Cancel);
+
+impl<'a> Rings<'a> {
+    fn at_most(patience: Duration, cancel: &'a Cancel) -> Rings<'a> {
+        RINGING.lock().push((now().after(patience), cancel.clone()));
+        Rings(cancel)
+    }
+}
+
+impl Drop for Rings<'_> {
+    fn drop(&mut self) {
+        RINGING.lock().retain(|(_, cancel)| !Arc::ptr_eq(&cancel.0, &self.0.0));
     }
 }
 
@@ -33,6 +78,7 @@ pub(crate) struct Dial<'a> {
     /// Channel variables of the new leg. Data all through: they are handed over as an event, never written into the dial
     /// string.
     pub(crate) variables: &'a [(&'a str, &'a str)],
+    /// For how long it rings.
     pub(crate) patience: Duration,
 }
 
@@ -44,6 +90,11 @@ pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<Located, Str
     for (name, value) in dial.variables {
         variables.set(name, value);
     }
+    let patience = dial.patience.max(Duration::from_secs(1));
+    let limit = u32::try_from((patience + CORE_MARGIN).as_secs()).unwrap_or(u32::MAX);
+    // `user/` rings for as long as this says, whatever the call to it was given (mod_dptools).
+    variables.set("leg_timeout", &limit.to_string());
+    let _rings = Rings::at_most(patience, cancel);
     let mut answered = ptr::null_mut();
     let mut cause = Cause::SWITCH_CAUSE_NONE;
     // SAFETY: the texts and the event live through the call, which is synchronous and copies what it keeps. The cancel
@@ -55,7 +106,7 @@ pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<Located, Str
             &mut answered,
             &mut cause,
             to.as_ptr(),
-            u32::try_from(dial.patience.as_secs()).unwrap_or(u32::MAX).max(1),
+            limit,
             ptr::null(),
             name.as_ptr(),
             number.as_ptr(),

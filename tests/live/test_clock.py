@@ -85,3 +85,19 @@ def test_a_step_of_the_clock_moves_neither_recall_nor_fallback(clock, phones_of,
     assert abs(int(fell["CallPark-Wait-Ms"]) / 1000 - elapsed()) < 1.5
     assert caller.audio.hears(1300)
     caller.hang_up()
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+def test_a_step_of_the_clock_while_the_parker_rings_moves_nothing(clock, phones_of, step):
+    """Before: the core measures by the wall clock for how long a phone rings. After a step back it rang for an hour."""
+    switch, phones = clock.switch, phones_of(clock.switch)
+    caller, row = parked(phones, switch)
+    switch.events.wait("ringback", timeout=8)
+    rang = time.monotonic()
+    time.sleep(1)
+    clock.step(step)
+    switch.events.wait("ringback-failed", timeout=8)
+    assert 3 < time.monotonic() - rang < 7, "it did not ring for four seconds"
+    assert caller.audio.hears(1300), "the fallback"
+    caller.hang_up()
+    assert switch.events.of(row["uuid"]) == ["park", "ringback", "ringback-failed", "fallback"]

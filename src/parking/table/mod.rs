@@ -164,6 +164,12 @@ impl Table {
         self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).cloned()
     }
 
+    /// Whether this call is still in the table: its leg may have been parked again since, which is another call.
+    #[must_use]
+    pub fn has(&self, call: &Call) -> bool {
+        self.by_uuid.get(&call.facts.uuid) == Some(&call.id)
+    }
+
     /// The call that was parked first of those in a lot.
     #[must_use]
     pub fn first_in(&self, lot: &LotId) -> Option<&Call> {
