@@ -93,7 +93,7 @@ fn start_thread<T: OnTick>(unloading: Arc<AtomicBool>) -> io::Result<Worker> {
                 sleep(left.min(UNLOAD_CHECK_INTERVAL));
                 continue;
             }
-            tick_once::<T>();
+            fence("tick", (), tick_once::<T>);
             // A thread that was late, in a machine that was suspended for example, does not catch up.
             due = due.after(PERIOD).max(now());
         }
@@ -106,7 +106,7 @@ fn tick_once<T: OnTick>() {
     let now = now();
     if last.is_none_or(|last| now.since(last) >= MIN_PERIOD) {
         *last = Some(now);
-        fence("tick", (), T::tick);
+        T::tick();
     }
 }
 
@@ -117,7 +117,7 @@ fn next_second() -> i64 {
 
 unsafe extern "C" fn on_task<T: OnTick>(task: *mut ffi::switch_scheduler_task_t) {
     RUNNING.fetch_add(1, Ordering::AcqRel);
-    tick_once::<T>();
+    fence("tick", (), tick_once::<T>);
     // SAFETY: the scheduler hands its task, which lives through the call; a later run time arms it again.
     if let Some(task) = unsafe { task.as_mut() } {
         task.runtime = next_second();
