@@ -18,9 +18,8 @@
 //! | `apps` | the dialplan applications | `attendant` and below |
 //! | `commands` | the `callpark` command | `attendant` and below |
 //! | `events` | `callpark::info`, lamps | `attendant` and below |
-//! | `records` | a row for each call that was parked, and what is counted from them | `attendant` and below |
-//! | `register` | which call is in which slot, in the database: for the next start, and for the other nodes | `records`, `attendant` and below |
-//! | `web` | dashboard, JSON API, metrics | `records`, `attendant` and below |
+//! | `storage` | the database: the history of parked calls; which call is in which slot, for the next start and for the other nodes | `attendant` and below |
+//! | `web` | dashboard, JSON API, metrics | `storage`, `attendant` and below |
 //! | `module` | the exported table, load, shutdown | all; nobody uses it |
 //! | `fuzzing` | a door for `tests/fuzz`, in no release build | all; nobody uses it |
 #![deny(unsafe_code)]
@@ -45,6 +44,5 @@ mod host;
 mod module;
 mod music;
 pub mod parking;
-mod records;
-mod register;
+mod storage;
 mod web;

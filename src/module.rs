@@ -9,7 +9,7 @@ use crate::host::{
     Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Status, Subclass, Ticker, Told,
     function_table,
 };
-use crate::{apps, commands, config, events, host, music, records, register, web};
+use crate::{apps, commands, config, events, host, music, storage, web};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -45,8 +45,7 @@ impl Lifecycle for Module {
         }
         music::begin();
         attendant::begin(begin());
-        records::begin();
-        register::begin();
+        storage::begin();
         let completions = commands::completions();
         let bindings = [
             Binding::bind::<OnReloadXml>(),
@@ -58,8 +57,7 @@ impl Lifecycle for Module {
         ];
         let Some(told) = bindings.into_iter().collect() else {
             log::error!("FreeSWITCH refused to tell of reloadxml, bridges, hangups, recordings and lamps; not loaded");
-            register::end();
-            records::end();
+            storage::end();
             attendant::end();
             music::end();
             return Status::Failed;
@@ -78,7 +76,7 @@ impl Lifecycle for Module {
 
     fn shutdown() -> Status {
         REGISTERED.lock().take();
-        let ended = web::end() & register::end() & records::end();
+        let ended = web::end() & storage::end();
         attendant::end();
         music::end();
         if ended { Status::Done } else { Status::Stay }
@@ -101,15 +99,15 @@ fn begin() -> Attendant {
         config,
         faults,
         vec![
-            Box::new(register::Scribe),
+            Box::new(storage::SlotStoreObserver),
             Box::new(events::Announcer),
             Box::<events::Lamps>::default(),
-            Box::new(records::Clerk),
+            Box::new(storage::HistoryObserver),
             Box::new(web::Teller),
             Box::new(web::Meter),
             Box::new(web::Follower),
         ],
-        Box::new(register::Shared),
+        Box::new(storage::ClusterSlots),
     )
 }
 
@@ -134,10 +132,7 @@ impl OnTick for EverySecond {
         if let Some(attendant) = attendant::on_duty() {
             attendant.attend();
         }
-        if let Some(records) = records::kept() {
-            records.attend();
-        }
-        register::attend();
+        storage::on_tick();
         web::attend();
     }
 }

@@ -11,11 +11,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("music", &["host"]),
     ("attendant", &["parking", "config", "host", "music"]),
     ("apps", &["parking", "attendant", "host"]),
-    ("commands", &["parking", "config", "attendant", "host", "music", "apps", "records", "register"]),
+    ("commands", &["parking", "config", "attendant", "host", "music", "apps", "storage"]),
     ("events", &["parking", "attendant", "host"]),
-    ("records", &["parking", "config", "attendant", "host"]),
-    ("register", &["parking", "config", "attendant", "host", "records"]),
-    ("web", &["parking", "config", "attendant", "host", "music", "records", "register"]),
+    ("storage", &["parking", "config", "attendant", "host"]),
+    ("web", &["parking", "config", "attendant", "host", "music", "storage"]),
 ];
 
 fn sources(room: &Path) -> Vec<PathBuf> {

@@ -28,8 +28,10 @@ const FENCES: &[(&str, fn())] = &[
     ("listener key", the_key_does_nothing),
     ("bridge message", they_talk_all_the_same),
     ("database row", half_an_answer_is_none),
-    ("records", the_record_is_written_later),
-    ("register", the_entry_is_written_later),
+    ("storage", what_is_to_be_written_is_written_later),
+    ("storage worker", the_worker_is_started_again),
+    ("storage reader", the_history_is_read_later),
+    ("history query", half_a_query_is_none),
     ("ring back", the_ring_back_has_failed),
     ("failed ring back", the_caller_can_still_be_taken),
     ("witness", nobody_is_told_and_nobody_is_lost),
@@ -308,10 +310,15 @@ fn half_an_answer_is_none() {
     close(world);
 }
 
+fn what_is_to_be_written_is_written_later() {
+    the_record_is_written_later();
+    the_slot_is_written_later();
+}
+
 fn the_record_is_written_later() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "records");
+    plant_panic(&world, "storage");
     caller.hang_up();
     world.advance(seconds(5));
     assert!(cleared(&world) >= 1);
@@ -319,13 +326,46 @@ fn the_record_is_written_later() {
     close(world);
 }
 
-fn the_entry_is_written_later() {
+fn the_slot_is_written_later() {
     let world = office();
-    plant_panic(&world, "register");
+    plant_panic(&world, "storage");
     let caller = parked(&world);
     world.advance(seconds(3));
     assert!(cleared(&world) >= 1);
     taken(&world, &caller);
+    close(world);
+}
+
+/// It ends when the module is loaded; what is due a second later starts it again.
+fn the_worker_is_started_again() {
+    let world = world();
+    plant_panic(&world, "storage worker");
+    world.load(simulator::built_module()).unwrap();
+    assert!(cleared(&world) >= 1);
+    parked(&world).hang_up();
+    assert_eq!(records(&world), 1);
+    close(world);
+}
+
+fn the_history_is_read_later() {
+    let world = office();
+    parked(&world).hang_up();
+    world.advance(seconds(4));
+    plant_panic(&world, "storage reader");
+    assert!(world.command("callpark history as json").starts_with("-ERR"));
+    assert_eq!(cleared(&world), 1);
+    assert_eq!(records(&world), 1);
+    close(world);
+}
+
+fn half_a_query_is_none() {
+    let world = office();
+    parked(&world).hang_up();
+    assert_eq!(records(&world), 1);
+    plant_panic(&world, "history query");
+    assert!(world.command("callpark history as json").starts_with("-ERR"));
+    assert_eq!(cleared(&world), 1);
+    assert_eq!(records(&world), 1);
     close(world);
 }
 
@@ -541,8 +581,7 @@ fn nobody_is_lost_whichever_step_of_ringing_back_panics() {
 
 #[test]
 fn nobody_is_lost_whichever_step_of_writing_panics() {
-    at_each_step("records");
-    at_each_step("register");
+    at_each_step("storage");
     at_each_step("witness");
 }
 

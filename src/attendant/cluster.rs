@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::fill::{fact, filled_in, one_word};
 use super::identity::{Arrival, Parker};
 use super::{Attendant, ParkOrder, Retriever, Verdict, identity};
+use crate::config::is_node_name;
 use crate::host::{self, Cancel, Dial, HangupCause, Leg};
 use crate::parking::{
     Absent, Call, Ended, Facts, Left, LotName, Moment, Outcome, ParkRequest, Refusal, Slot, Table, Wanted,
@@ -17,21 +18,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The variable by which mod_sofia sends a header, and by which it shows one that came.
 const TICKET: &str = "sip_h_X-CallPark-Ticket";
 
-/// Who may take a call, by a ticket: the call's UUID and the retriever's name.
+/// The one-time right to retrieve a call from another node: the call's UUID and the retriever's name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Bearer {
+pub(crate) struct RetrieveTicket {
     pub(crate) uuid: String,
     pub(crate) retriever: String,
 }
 
-/// The register that the nodes of a cluster share. Nothing here takes longer than a caller can wait.
-pub(crate) trait Registrar: Send + Sync {
+/// The slot store that the nodes of a cluster share. Nothing here takes longer than a caller can wait.
+pub(crate) trait SlotStore: Send + Sync {
     /// Makes a slot this node's for all nodes; or says whose it is.
     fn claim(&self, call: &Call) -> Result<(), Box<Absent>>;
-    /// Lets whoever shows `ticket` at `node` take a call there, once. False if that cannot be said now.
-    fn issue(&self, ticket: &str, node: &str, bearer: Bearer) -> bool;
-    /// What a ticket for this node is good for; `None` if it is not, or not any more.
-    fn redeem(&self, ticket: &str) -> Option<Bearer>;
+    /// Lets whoever shows the `code` at `node` take a call there, once. False if that cannot be said now.
+    fn issue(&self, code: &str, node: &str, ticket: RetrieveTicket) -> bool;
+    /// The ticket with that code, if it is for this node; `None` if it is good for nothing, or not any more.
+    fn redeem(&self, code: &str) -> Option<RetrieveTicket>;
 }
 
 impl Attendant {
@@ -47,7 +48,7 @@ impl Attendant {
     ) -> Result<Call, Refusal> {
         for _ in 0..TRIES {
             let call = self.change(&park)?;
-            let Err(other) = self.registrar.claim(&call) else { return Ok(call) };
+            let Err(other) = self.slot_store.claim(&call) else { return Ok(call) };
             log::info!("slot {} of {} was taken on {} at this moment", other.slot, other.lot, other.node);
             self.change(|table, now| {
                 table.left(&request.uuid, Left::HungUp, now);
@@ -112,6 +113,11 @@ impl Attendant {
         let gone = || Verdict::Refused(Refusal::Gone(call.facts.slot.clone()));
         let out_of_reach = || Verdict::Refused(Refusal::Elsewhere(call.facts.slot.clone(), node.into()));
         let dial = self.settings().cluster_dial;
+        if !is_node_name(node) {
+            // It is in the database that somebody else writes to, and would stand in a dial string.
+            log::error!("the call in slot {} waits on {node:?}, which is no name of a node", call.facts.slot);
+            return out_of_reach();
+        }
         if dial.is_empty() {
             log::error!(
                 "the call in slot {} waits on {node}, and cluster-dial does not say how to get there",
@@ -119,9 +125,9 @@ impl Attendant {
             );
             return out_of_reach();
         }
-        let Some(ticket) = secret() else { return out_of_reach() };
-        let bearer = Bearer { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
-        if !self.registrar.issue(&ticket, node, bearer) {
+        let Some(code) = secret() else { return out_of_reach() };
+        let ticket = RetrieveTicket { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
+        if !self.slot_store.issue(&code, node, ticket) {
             log::error!(
                 "the call in slot {} waits on {node}, and the register of slots does not answer",
                 call.facts.slot
@@ -130,7 +136,7 @@ impl Attendant {
         }
         let to = filled_in(&dial, |name| match name {
             "node" => Some(node.to_owned()),
-            "ticket" => Some(ticket.clone()),
+            "ticket" => Some(code.clone()),
             _ => fact(call, name).map(|value| one_word(&value)),
         });
         let taker = identity::party(leg);
@@ -138,7 +144,7 @@ impl Attendant {
             to: &to,
             caller_name: &taker.name,
             caller_number: &taker.number,
-            variables: &[(TICKET, &ticket)],
+            variables: &[(TICKET, &code)],
             patience: PATIENCE,
         };
         let peer = match host::originate(&dial, &Cancel::default()) {
@@ -187,10 +193,10 @@ impl Attendant {
     }
 
     /// The ticket that a leg from another node brings; `None` if it brings none.
-    pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<Bearer, Verdict>> {
-        let ticket = leg.var(TICKET).filter(|_| self.clustered())?;
+    pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<RetrieveTicket, Verdict>> {
+        let code = leg.var(TICKET).filter(|_| self.clustered())?;
         leg.unset_var(TICKET);
-        Some(self.registrar.redeem(&ticket).ok_or(Verdict::Denied("its ticket is good for nothing")))
+        Some(self.slot_store.redeem(&code).ok_or(Verdict::Denied("its ticket is good for nothing")))
     }
 }
 

@@ -48,7 +48,7 @@ use hand_over::following;
 use park::wanted_slot;
 
 pub(crate) use ask::digits as ask_digits;
-pub(crate) use cluster::{Bearer, Registrar};
+pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use company::{on_bridge, on_hangup};
 pub(crate) use held::HoldTimes;
 pub(crate) use notice::{Notice, Retriever, Subscription, What, Witness};
@@ -59,7 +59,7 @@ pub(crate) use tell::Verdict;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
     fill::{filled_in, is_address, one_word},
-    recover::read_stay,
+    recover::read_snapshot,
 };
 
 /// Calls that are copied for a listing while the table is locked, before others get their turn.
@@ -96,7 +96,7 @@ pub(crate) struct Attendant {
     hand_overs: hand_over::HandOvers,
     company: company::Company,
     witnesses: Vec<Box<dyn Witness>>,
-    registrar: Box<dyn Registrar>,
+    slot_store: Box<dyn SlotStore>,
     /// Why the configuration in force is not the file's; empty when it is.
     faults: Mutex<Vec<Fault>>,
     /// Times that this module had the core read its files, and that it has not been told of yet.
@@ -110,7 +110,7 @@ impl Attendant {
         config: Config,
         faults: Vec<Fault>,
         witnesses: Vec<Box<dyn Witness>>,
-        registrar: Box<dyn Registrar>,
+        slot_store: Box<dyn SlotStore>,
     ) -> Attendant {
         Attendant {
             table: held::Watched::new(Table::new(&config.lots, config.default_lot.as_deref())),
@@ -122,7 +122,7 @@ impl Attendant {
             hand_overs: hand_over::HandOvers::default(),
             company: company::Company::default(),
             witnesses,
-            registrar,
+            slot_store,
             faults: Mutex::new(faults),
             own_rereads: AtomicU32::new(0),
             since: host::now(),
@@ -431,6 +431,6 @@ pub(crate) fn read_config() -> Result<Config, Vec<Fault>> {
 }
 
 /// A number nobody can foresee, for `slot-order` random. Keys of std's hasher come from the system's random source.
-fn dice() -> u64 {
+pub(crate) fn dice() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -3,7 +3,8 @@
 //! `sofia recover` rebuilds a leg with its channel variables and runs its last extension again (`switch_core_sqldb.c`). So all
 //! that a parked call needs to be the same call again is written into a variable of its leg, and saved whenever it changes.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,21 @@ use crate::parking::{Call, LotName, Moment, ParkRequest, RingBack, Saved, Slot, 
 
 /// On a parked leg. There it means that the leg is in its slot; it is taken away with the outcome. So a leg that comes to one
 /// of our applications with it and is in no slot was parked when FreeSWITCH died.
-const STAY: &str = "callpark_stay";
+const SNAPSHOT: &str = "callpark_stay";
 /// A leg that was bridged before it was parked may still name its partner, and would be recovered into that bridge.
 const BONDS: [&str; 2] = ["signal_bond", "originate_signal_bond"];
+/// Of what is written. 0 is what was written before there were versions.
+const VERSION: u32 = 1;
 
-/// A call in its slot. Moments are of the wall clock, in milliseconds since 1970: no other clock outlives the machine.
-#[derive(Serialize, Deserialize, PartialEq, Debug)]
-struct Stay {
+/// A call in its slot, as the variable of its leg has it. Moments are of the wall clock, in milliseconds since 1970: no other clock outlives
+/// the machine.
+///
+/// It may be read by an older or a newer version of this module, after an upgrade or on another node of a cluster. So a field is never
+/// renamed and never changes its type or meaning; a new one has a default; and what cannot be understood, a field or a call from a
+/// future version, costs that field and not the call.
+#[derive(Serialize, PartialEq, Debug, Default)]
+struct ParkedCallSnapshot {
+    version: u32,
     lot: String,
     slot: String,
     parker: String,
@@ -35,12 +44,13 @@ struct Stay {
     ringback: Option<String>,
 }
 
-impl Stay {
-    fn of(call: &Call, now: Moment, epoch_ms: i64) -> Stay {
+impl ParkedCallSnapshot {
+    fn of(call: &Call, now: Moment, epoch_ms: i64) -> ParkedCallSnapshot {
         let facts = &call.facts;
         let ringing = call.state == State::RingingBack;
         let on_the_wall = |moment: Moment| epoch_ms.saturating_add(millis(moment.since(now)));
-        Stay {
+        ParkedCallSnapshot {
+            version: VERSION,
             lot: facts.lot.to_string(),
             slot: facts.slot.to_string(),
             parker: facts.parker.to_string(),
@@ -58,11 +68,35 @@ impl Stay {
         }
     }
 
-    fn on(leg: &Leg<'_>) -> Option<Stay> {
-        let text = leg.var(STAY)?;
-        serde_json::from_str(&text)
-            .map_err(|error| log::error!("{STAY} of {} cannot be read, its slot is forgotten: {error}", leg.uuid()))
-            .ok()
+    fn on(leg: &Leg<'_>) -> Option<ParkedCallSnapshot> {
+        let text = leg.var(SNAPSHOT)?;
+        let snapshot = ParkedCallSnapshot::read(&text, host::epoch_ms());
+        if snapshot.is_none() {
+            log::error!("{SNAPSHOT} of {} cannot be read, its slot is forgotten", leg.uuid());
+        }
+        snapshot
+    }
+
+    /// `None` if it does not name a slot.
+    fn read(text: &str, epoch_ms: i64) -> Option<ParkedCallSnapshot> {
+        let fields: Value = serde_json::from_str(text).ok()?;
+        let word = |name: &str| fields[name].as_str().map(str::to_owned);
+        let count = |name: &str| fields[name].as_u64().and_then(|count| u32::try_from(count).ok());
+        let moment = |name: &str| fields[name].as_i64();
+        Some(ParkedCallSnapshot {
+            version: count("version").unwrap_or(0),
+            lot: word("lot").unwrap_or_default(),
+            slot: word("slot")?,
+            parker: word("parker").unwrap_or_default(),
+            label: word("label").unwrap_or_default(),
+            // Who came back and cannot say since when, waits from now on.
+            parked_at: moment("parked_at").unwrap_or(epoch_ms),
+            timeout_at: moment("timeout_at"),
+            latest_at: moment("latest_at"),
+            attempt: count("attempt").unwrap_or(0),
+            rings_left: count("rings_left").unwrap_or(1),
+            ringback: word("ringback"),
+        })
     }
 
     /// What is left of its times. A wall clock that was set back makes no wait longer than the lot ever allowed.
@@ -78,7 +112,7 @@ impl Stay {
     }
 
     fn request(&self, attendant: &Attendant, leg: &Leg<'_>) -> Option<ParkRequest> {
-        let order = ParkOrder { wanted: Wanted::Slot(Slot::parse(&self.slot)?), lot: Some(LotName::parse(&self.lot)?) };
+        let order = ParkOrder { wanted: Wanted::Slot(Slot::parse(&self.slot)?), lot: LotName::parse(&self.lot) };
         let mut request = attendant.request(leg, &order, Parker::user(self.parker.clone()), None);
         if let Some(dial) = &self.ringback {
             request.amend.ringback = Some(RingBack::DialString(dial.clone()));
@@ -87,43 +121,43 @@ impl Stay {
     }
 }
 
-/// What a stay says at a moment: lot, slot, and what is left of its times.
+/// What a snapshot says at a moment: lot, slot, and what is left of its times.
 #[cfg(feature = "fuzzing")]
-pub(crate) fn read_stay(
+pub(crate) fn read_snapshot(
     text: &str,
     epoch_ms: i64,
     longest: Duration,
 ) -> Option<(Option<LotName>, Option<Slot>, Saved)> {
-    let stay: Stay = serde_json::from_str(text).ok()?;
-    Some((LotName::parse(&stay.lot), Slot::parse(&stay.slot), stay.left(epoch_ms, longest)))
+    let snapshot = ParkedCallSnapshot::read(text, epoch_ms)?;
+    Some((LotName::parse(&snapshot.lot), Slot::parse(&snapshot.slot), snapshot.left(epoch_ms, longest)))
 }
 
 impl Attendant {
     /// A leg that was parked when FreeSWITCH died goes back into its slot, whatever its dialplan says. `None`: it was not.
     pub(crate) fn resume(&self, leg: &Leg<'_>) -> Option<Verdict> {
-        let stay = Stay::on(leg)?;
-        leg.unset_var(STAY);
+        let snapshot = ParkedCallSnapshot::on(leg)?;
+        leg.unset_var(SNAPSHOT);
         if self.call_of(&leg.uuid()).is_some_and(|call| call.is_here()) {
             return None;
         }
-        let request = stay.request(self, leg)?;
+        let request = snapshot.request(self, leg)?;
         let longest = self.terms_of(&request).longest().max(Duration::from_secs(3600));
-        let saved = stay.left(self.clock_of(&stay, &leg.uuid()).unwrap_or_else(host::epoch_ms), longest);
+        let saved = snapshot.left(self.clock_of(&snapshot, &leg.uuid()).unwrap_or_else(host::epoch_ms), longest);
         let call = match self.restore(leg, &request, &saved) {
             Ok(call) => call,
             Err(verdict) => return Some(verdict),
         };
-        if call.facts.slot.as_str() != stay.slot {
-            log::warn!("{} was in {} of {}, which is taken by now", leg.uuid(), stay.slot, stay.lot);
+        if call.facts.slot.as_str() != snapshot.slot {
+            log::warn!("{} was in {} of {}, which is taken by now", leg.uuid(), snapshot.slot, snapshot.lot);
         }
         Some(self.settle(leg, &call, Coming::Recovered))
     }
 
-    /// What the wall clock says that the stay was written by. It may be another node's, which goes wrong; how long the caller
-    /// has waited, the register knows from a clock that all share.
-    fn clock_of(&self, stay: &Stay, uuid: &str) -> Option<i64> {
+    /// What the wall clock says that the snapshot was written by. It may be another node's, which goes wrong; how long the caller
+    /// has waited, the slot store knows from a clock that all share.
+    fn clock_of(&self, snapshot: &ParkedCallSnapshot, uuid: &str) -> Option<i64> {
         let waited = host::now().since(self.call_of(uuid)?.parked_at);
-        Some(stay.parked_at.saturating_add(millis(waited)))
+        Some(snapshot.parked_at.saturating_add(millis(waited)))
     }
 
     fn restore(&self, leg: &Leg<'_>, request: &ParkRequest, saved: &Saved) -> Result<Call, Verdict> {
@@ -135,11 +169,11 @@ impl Attendant {
     /// `None` if it is over.
     pub(super) fn write_stay(&self, leg: &Leg<'_>) -> Option<Written> {
         let call = self.call_of(&leg.uuid())?;
-        let stay = Stay::of(&call, host::now(), host::epoch_ms());
-        match serde_json::to_string(&stay) {
+        let snapshot = ParkedCallSnapshot::of(&call, host::now(), host::epoch_ms());
+        match serde_json::to_string(&snapshot) {
             // A dial string may have `${...}`, which no variable is set to: in JSON there is another way to write it.
-            Ok(text) => leg.set_var(STAY, &text.replace('$', "\\u0024")),
-            Err(error) => log::error!("the stay of {} cannot be written: {error}", leg.uuid()),
+            Ok(text) => leg.set_var(SNAPSHOT, &text.replace('$', "\\u0024")),
+            Err(error) => log::error!("the snapshot of {} cannot be written: {error}", leg.uuid()),
         }
         for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {
             leg.unset_var(bond);
@@ -168,7 +202,7 @@ impl Attendant {
             if !matches!(call.state, State::Parked | State::RingingBack) {
                 continue;
             }
-            let Some(leg) = Located::find(&call.facts.uuid).filter(|leg| leg.var(STAY).is_some()) else { continue };
+            let Some(leg) = Located::find(&call.facts.uuid).filter(|leg| leg.var(SNAPSHOT).is_some()) else { continue };
             self.save(&leg, None);
         }
     }
@@ -184,7 +218,7 @@ impl Attendant {
 
     /// The leg leaves its slot: what the core saves of it from here on is no parked call's.
     pub(super) fn forget_stay(leg: &Leg<'_>) {
-        leg.unset_var(STAY);
+        leg.unset_var(SNAPSHOT);
     }
 }
 
@@ -210,8 +244,9 @@ fn duration(millis: i64) -> Duration {
 mod tests {
     use super::*;
 
-    fn stay(timeout_at: Option<i64>) -> Stay {
-        Stay {
+    fn snapshot(timeout_at: Option<i64>) -> ParkedCallSnapshot {
+        ParkedCallSnapshot {
+            version: VERSION,
             lot: "main@a.test".into(),
             slot: "701".into(),
             parker: "1001@a.test".into(),
@@ -228,21 +263,36 @@ mod tests {
     #[test]
     fn what_is_left_counts_the_time_that_the_server_was_away() {
         let hour = Duration::from_secs(3600);
-        let saved = stay(Some(1_090_000)).left(1_030_000, hour);
+        let saved = snapshot(Some(1_090_000)).left(1_030_000, hour);
         assert_eq!((saved.waited.as_secs(), saved.left), (30, Some(Duration::from_secs(60))));
-        assert_eq!(stay(Some(1_090_000)).left(1_200_000, hour).left, Some(Duration::ZERO), "overdue");
-        assert_eq!(stay(None).left(1_030_000, hour).left, None);
+        assert_eq!(snapshot(Some(1_090_000)).left(1_200_000, hour).left, Some(Duration::ZERO), "overdue");
+        assert_eq!(snapshot(None).left(1_030_000, hour).left, None);
     }
 
     #[test]
     fn a_clock_that_was_set_back_keeps_nobody_waiting_for_ever() {
-        let saved = stay(Some(1_000_090_000)).left(500, Duration::from_secs(90));
+        let saved = snapshot(Some(1_000_090_000)).left(500, Duration::from_secs(90));
         assert_eq!((saved.waited, saved.left), (Duration::ZERO, Some(Duration::from_secs(90))));
     }
 
     #[test]
-    fn a_stay_is_read_as_it_was_written() {
-        let written = serde_json::to_string(&stay(Some(5))).unwrap();
-        assert_eq!(serde_json::from_str::<Stay>(&written).unwrap(), stay(Some(5)));
+    fn a_snapshot_is_read_as_it_was_written() {
+        let written = serde_json::to_string(&snapshot(Some(5))).unwrap();
+        assert_eq!(ParkedCallSnapshot::read(&written, 7).unwrap(), snapshot(Some(5)));
+    }
+
+    #[test]
+    fn a_snapshot_of_another_version_is_read_as_far_as_it_is_understood() {
+        let before = r#"{"lot":"main@a.test","slot":"701","parker":"1001@a.test","label":"","parked_at":1000,"timeout_at":null,
+            "latest_at":9000,"attempt":1,"rings_left":2,"ringback":null}"#;
+        let read = ParkedCallSnapshot::read(before, 7).unwrap();
+        assert_eq!((read.version, &*read.slot, read.latest_at, read.rings_left), (0, "701", Some(9000), 2));
+        let newer =
+            r#"{"version":9,"lot":"main@a.test","slot":"701","timeout_at":{"in":5},"attempt":-1,"mood":[1,{}]}"#;
+        let read = ParkedCallSnapshot::read(newer, 7).unwrap();
+        assert_eq!((read.version, &*read.slot, read.parked_at, read.timeout_at), (9, "701", 7, None));
+        for nothing in ["", "null", "[]", "7", "{}", r#"{"slot":701}"#] {
+            assert_eq!(ParkedCallSnapshot::read(nothing, 7), None, "{nothing}");
+        }
     }
 }

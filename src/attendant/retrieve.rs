@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::mailbox::Letter;
 use super::ring::displayable;
-use super::{Attendant, Bearer, Retriever, Verdict};
+use super::{Attendant, RetrieveTicket, Retriever, Verdict};
 use crate::host::{self, Leg};
 use crate::parking::{Call, LotName, Pick, Refusal, State, Where};
 
@@ -44,7 +44,7 @@ impl Attendant {
         }
         // Whoever comes from another node has been asked there whether they may.
         let (retriever, claimed) = match self.redeem(leg) {
-            Some(Ok(Bearer { uuid, retriever })) => {
+            Some(Ok(RetrieveTicket { uuid, retriever })) => {
                 let retriever = Retriever { user: retriever, uuid: leg.uuid() };
                 let claimed = self.change(|table, _| table.claim_leg(&uuid, &retriever.uuid));
                 (retriever, claimed)

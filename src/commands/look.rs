@@ -10,7 +10,7 @@ use crate::apps::shown;
 use crate::attendant::{Attendant, HoldTimes, LotRow};
 use crate::host::{self, guard, memory};
 use crate::parking::{LotName, Slot};
-use crate::{music, records, register};
+use crate::{music, storage};
 
 pub(super) fn list(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
@@ -57,8 +57,10 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
     } else {
         format!("callpark.conf.xml has {} faults, not in force", faults.len())
     };
-    let records = records::kept();
-    let (backlog, dropped) = records.map_or((0, 0), |records| (records.backlog(), records.dropped()));
+    let storage = storage::open();
+    let (backlog, dropped) = storage.as_ref().map_or((0, 0), |storage| (storage.backlog(), storage.dropped()));
+    let slots_answer = storage.as_ref().is_some_and(|storage| storage.slots_answer());
+    let refused = storage.map_or(0, |storage| storage.refused_rows());
     let lock = attendant.lock_held();
     let mut text = version_line();
     for (name, value) in [
@@ -66,13 +68,14 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         ("up", format!("{up} s")),
         ("lots", attendant.lots().len().to_string()),
         ("parked calls", attendant.call_count().to_string()),
-        ("slot register", if register::answers() { "answers".into() } else { "does not answer".into() }),
+        ("slot register", if slots_answer { "answers".into() } else { "does not answer".into() }),
         ("lock held", lock_held(&lock)),
         ("lock histogram", lock_histogram(&lock)),
         ("music", music_played(&music::counts())),
         ("memory", format!("{} kB of the module's own", memory::in_use() / 1024)),
         ("records waiting", backlog.to_string()),
         ("records dropped", dropped.to_string()),
+        ("rows refused", refused.to_string()),
         ("panics caught", guard::caught().to_string()),
         ("configuration", config),
     ] {

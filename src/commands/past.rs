@@ -9,7 +9,7 @@ use super::parse::Words;
 use crate::attendant::Attendant;
 use crate::host::usual_domain;
 use crate::parking::LotName;
-use crate::records::{self, Of, Record, Records, Tally};
+use crate::storage::{self, HistoryFilter, Record, Storage, StorageError, Tally};
 
 const USUAL_COUNT: usize = 20;
 /// Of history at once: a listing, not an export.
@@ -19,17 +19,17 @@ const MOST_DAYS: usize = 36_500;
 pub(super) fn history(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (count, lot) = number_and_lot(&words, USUAL_COUNT, MOST)?;
-    all(&kept()?.since(0, &of(lot), Some(count))?, format)
+    all(&storage()?.records(0, filter(lot), count)?, format)
 }
 
 pub(super) fn stats(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (days, lot) = number_and_lot(&words, 1, MOST_DAYS)?;
-    all(&kept()?.tallies(u32::try_from(days).unwrap_or(1), &of(lot))?, format)
+    all(&storage()?.tallies(u32::try_from(days).unwrap_or(1), filter(lot))?, format)
 }
 
-fn kept() -> Result<Arc<Records>, Wrong> {
-    records::kept().ok_or_else(|| Wrong::Error("the records are closed".into()))
+fn storage() -> Result<Arc<Storage>, Wrong> {
+    storage::open().ok_or_else(|| StorageError::Closed.into())
 }
 
 /// `[<number>] [<lot>]`
@@ -45,10 +45,10 @@ fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize
 }
 
 /// A lot may be gone from the configuration and still have a past.
-fn of(lot: Option<LotName>) -> Of {
-    lot.map_or_else(Of::default, |lot| {
+fn filter(lot: Option<LotName>) -> HistoryFilter {
+    lot.map_or_else(HistoryFilter::default, |lot| {
         let domain = lot.domain.or_else(usual_domain).unwrap_or_default();
-        Of { domain: Some(domain.to_ascii_lowercase()), lot: Some(lot.name) }
+        HistoryFilter { domain: Some(domain.to_ascii_lowercase()), lot: Some(lot.name) }
     })
 }
 
@@ -75,7 +75,7 @@ impl Row for Record {
 
     fn cells(&self) -> Vec<String> {
         vec![
-            records::local_time(self.parked_at),
+            storage::local_time(self.parked_at),
             format!("{}@{}", self.lot, self.domain),
             self.slot.clone(),
             self.outcome.clone(),

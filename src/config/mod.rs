@@ -263,9 +263,19 @@ fn check_together(config: &Config, faults: &mut Vec<Fault>) {
         }
     }
     let dsn = &config.settings.db_dsn;
-    if config.settings.cluster && (dsn.starts_with("sqlite://") || !dsn.contains(':')) {
-        let why = "the nodes of a cluster share one PostgreSQL database, and db-dsn names a file of this server's";
-        faults.push(fault("settings", "cluster", "true", why));
+    if config.settings.cluster && !["pgsql://", "postgres://", "postgresql://"].iter().any(|kind| dsn.starts_with(kind))
+    {
+        // Not the DSN, which may hold a password.
+        let kind = dsn.split_once("://").map_or("a file, or ODBC", |(kind, _)| kind);
+        let why = format!(
+            "the nodes of a cluster share one PostgreSQL database through mod_pgsql, and db-dsn names another ({kind}); expected is \
+             pgsql://..."
+        );
+        faults.push(fault("settings", "cluster", "true", &why));
+    }
+    if let Some(name) = config.node_name.as_ref().filter(|name| config.settings.cluster && !is_node_name(name)) {
+        let why = "a node of a cluster is dialled by its name; expected are letters, digits, and . - _ : [ ]";
+        faults.push(fault("settings", "node-name", name, why));
     }
     if let Some(default) = &config.default_lot {
         // When a lot itself is faulty it is not in the list, and one fault should not be reported as two.
@@ -273,6 +283,13 @@ fn check_together(config: &Config, faults: &mut Vec<Fault>) {
             faults.push(fault("settings", "default-lot", default, "no lot has this name"));
         }
     }
+}
+
+/// Whether a name may stand in a dial string, as a host or port may. Names of other nodes come from the database.
+#[must_use]
+pub fn is_node_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    (1..=255).contains(&name.len()) && name.chars().all(allowed)
 }
 
 /// A slot names its lot, so no two lots of a domain may have it; a template counts in every domain but those that have a

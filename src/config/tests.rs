@@ -113,6 +113,14 @@ fn a_cluster_needs_a_database_that_the_nodes_share() {
     let with =
         |more: &str| GOOD.replace("<settings>", &format!(r#"<settings><param name="cluster" value="true"/>{more}"#));
     assert!(faults(&with("")).contains("cluster=\"true\": the nodes of a cluster share"));
+    for dsn in ["odbc://callpark:u:secret", "mariadb://Server=db;Pwd=secret", "sqlite:///x.db", "callpark:u:secret"] {
+        let told = faults(&with(&format!(r#"<param name="db-dsn" value="{dsn}"/>"#)));
+        assert!(told.contains("cluster=\"true\": the nodes of a cluster share") && !told.contains("secret"), "{told}");
+    }
+    for name in ["a/b", "x,sofia/external/y", "${system id}"] {
+        let more = format!(r#"<param name="db-dsn" value="pgsql://host=db"/><param name="node-name" value="{name}"/>"#);
+        assert!(faults(&with(&more)).contains("node-name"), "{name}");
+    }
     let config = read(&with(r#"<param name="db-dsn" value="pgsql://host=db"/>"#)).unwrap();
     assert!(config.settings.cluster);
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::planted;
-use crate::attendant::read_stay;
+use crate::attendant::read_snapshot;
 use crate::parking::{
     Absent, Amendment, LotId, LotPlan, Moment, ParkRequest, Pick, Saved, Table, Terms, Wanted, Where, parse_slots,
 };
-use crate::{records, register};
+use crate::storage::{self, Quoting};
 
 const CLOCK: i64 = 1_772_438_400_000;
 const NOW: Moment = Moment(Duration::from_secs(100_000_000));
@@ -22,7 +22,7 @@ pub fn rows(data: &[u8]) {
     record_rows(&rows);
     let texts = rows.iter().flatten().flatten();
     texts.for_each(|text| {
-        stay(text);
+        snapshot(text);
         quotes(text);
     });
 }
@@ -57,7 +57,7 @@ fn sound(table: &Table) {
 
 /// Slots that died with the node, and slots of other nodes: the table stands them, and callers here are not lost over them.
 fn register_rows(rows: &[Vec<Option<String>>]) {
-    let absent: Vec<Absent> = rows.iter().filter_map(|row| register::read_row(row, CLOCK)).collect();
+    let absent: Vec<Absent> = rows.iter().filter_map(|row| storage::read_slot_row(row, CLOCK)).collect();
     let mut table = table();
     let _ = table.park(&request("here", Wanted::Auto), false, NOW);
     for call in &absent {
@@ -90,23 +90,20 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
 }
 
 fn record_rows(rows: &[Vec<Option<String>>]) {
-    let records: Vec<records::Record> = rows.iter().map(|row| records::read_row(row)).collect();
-    let tallies = records::tally(&records, &[], 60);
-    let parked: u64 = tallies.iter().map(|tally| tally.parked).sum();
-    assert_eq!(parked, records.len() as u64, "each is counted once");
-    for tally in &tallies {
-        assert_eq!(tally.by_hour.iter().sum::<u64>(), tally.parked);
-        assert_eq!(tally.waits.iter().sum::<u64>(), tally.parked);
-        assert!(tally.wait_mean_ms <= tally.wait_longest_ms && tally.wait_median_ms <= tally.wait_p95_ms);
+    for row in rows {
+        let record = storage::read_record(row);
+        assert!(!storage::local_time(record.parked_at).is_empty());
+        let tally = storage::read_tally(row, "2026-11-23", 60);
+        assert!(
+            tally.waits.iter().sum::<u64>() <= tally.parked.max(tally.waits.iter().copied().max().unwrap_or(0)) * 7
+        );
         assert!(tally.in_time.is_none_or(|share| (0.0..=1.0).contains(&share)));
-    }
-    for record in &records {
-        assert!(!records::local_time(record.parked_at).is_empty());
+        assert!(storage::read_ticket(row).is_none_or(|ticket| !ticket.uuid.is_empty()));
     }
 }
 
-fn stay(text: &str) {
-    let Some((lot, slot, saved)) = read_stay(text, CLOCK, LONGEST) else { return };
+fn snapshot(text: &str) {
+    let Some((lot, slot, saved)) = read_snapshot(text, CLOCK, LONGEST) else { return };
     assert!(saved.left.is_none_or(|left| left <= LONGEST) && saved.latest.is_none_or(|left| left <= LONGEST));
     let (Some(lot), Some(slot)) = (lot, slot) else { return };
     let mut table = table();
@@ -124,15 +121,16 @@ fn stay(text: &str) {
 
 /// Read as SQL reads it, a text is itself again, and nothing comes after it.
 fn quotes(text: &str) {
-    let plain: String = text.chars().take(1000).filter(|c| *c != '\0').collect();
-    for backslashes in [false, true] {
-        let sql = records::quoted(text, backslashes);
-        let mut inside = sql.strip_prefix('\'').and_then(|sql| sql.strip_suffix('\'')).expect("quotes").chars();
+    let plain = text.replace('\0', "");
+    for quoting in [Quoting::Plain, Quoting::Escaping, Quoting::Postgres] {
+        let sql = quoting.text(text);
+        let literal = sql.strip_prefix('E').filter(|_| quoting == Quoting::Postgres).unwrap_or(&sql);
+        let mut inside = literal.strip_prefix('\'').and_then(|sql| sql.strip_suffix('\'')).expect("quotes").chars();
         let mut read = String::new();
         while let Some(c) = inside.next() {
             match c {
                 '\'' => assert_eq!(inside.next(), Some('\''), "{sql} ends early"),
-                '\\' if backslashes => assert_eq!(inside.next(), Some('\\'), "{sql} escapes"),
+                '\\' if quoting != Quoting::Plain => assert_eq!(inside.next(), Some('\\'), "{sql} escapes"),
                 _ => {}
             }
             read.push(c);

@@ -8,6 +8,16 @@ use super::guard::fence;
 use super::text::{from_c, take_c, to_c};
 use crate::ffi::{self, switch_cache_db_handle_type_t as Type, switch_status_t as Status};
 
+/// What is behind a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum DatabaseKind {
+    /// A SQLite file of the core's.
+    Sqlite,
+    Odbc,
+    /// A module's database: mod_pgsql, mod_mariadb.
+    Module,
+}
+
 /// A connection from the core's pool, given back when dropped. Calls wait for the database: never on a call's thread.
 pub(crate) struct Database {
     handle: NonNull<ffi::switch_cache_db_handle_t>,
@@ -39,10 +49,8 @@ impl Database {
         };
         let database = Database { handle, _of_one_thread: PhantomData };
         // The core takes a DSN whose module is missing for the name of a SQLite file.
-        // SAFETY: the handle is ours.
-        let kind = unsafe { ffi::switch_cache_db_get_type(handle.as_ptr()) };
         match of_a_module {
-            Some(prefix) if kind != Type::SCDB_TYPE_DATABASE_INTERFACE => {
+            Some(prefix) if database.kind() != DatabaseKind::Module => {
                 Err(format!("no module for {prefix}:// is loaded"))
             }
             _ => Ok(database),
@@ -59,7 +67,22 @@ impl Database {
         Some(Database { handle: NonNull::new(handle)?, _of_one_thread: PhantomData })
     }
 
+    pub(crate) fn kind(&self) -> DatabaseKind {
+        // SAFETY: the handle is ours.
+        match unsafe { ffi::switch_cache_db_get_type(self.handle.as_ptr()) } {
+            Type::SCDB_TYPE_DATABASE_INTERFACE => DatabaseKind::Module,
+            Type::SCDB_TYPE_ODBC => DatabaseKind::Odbc,
+            _ => DatabaseKind::Sqlite,
+        }
+    }
+
+    /// Executes a statement that returns no rows. A module's "execute" reports success for a statement that had no answer in time,
+    /// for a lost connection, and for each error whose text has "already exists" (`pgsql_finish_results` in `mod_pgsql.c`); its
+    /// query reports them all, and is used instead. ODBC refuses to fetch the rows of a statement that has none.
     pub(crate) fn execute(&self, sql: &str) -> Result<(), String> {
+        if self.kind() == DatabaseKind::Module {
+            return self.query(sql, &mut |_| {});
+        }
         // The core's prototype says `char *`; it only reads.
         let sql = to_c(sql);
         let mut error = ptr::null_mut();

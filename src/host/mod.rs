@@ -40,7 +40,7 @@ pub(crate) use clock::{cpu_time, epoch_ms, now};
 pub(crate) use command::{Answer, Command, add_command};
 pub(crate) use console::{Completer, Completions, Words};
 pub(crate) use core::{queue_sql, run_uuid, switch_name, usual_domain};
-pub(crate) use database::Database;
+pub(crate) use database::{Database, DatabaseKind};
 pub(crate) use event::{Binding, Event, Kind, OnEvent, Subclass, Told};
 pub(crate) use history::Ran;
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};

@@ -54,6 +54,11 @@ impl Worker {
         true
     }
 
+    /// Whether it has ended, and only waits to be joined.
+    pub(crate) fn is_over(&self) -> bool {
+        *self.over.is.lock()
+    }
+
     pub(crate) fn join(self) {
         if self.thread.join().is_err() {
             log::error!("the thread {} ended in a panic", self.name);

@@ -1,5 +1,7 @@
 //! What a token with the right to view gets.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::routes::{Failure, Viewer, away};
 use crate::attendant::{self, CallRow, LotRow};
 use crate::host::{self, guard};
-use crate::records::{self, Of};
+use crate::storage::{self, HistoryFilter, Storage, StorageError};
 
 /// A lot with more slots is shown by its calls alone.
 const MOST_SLOTS: usize = 500;
@@ -73,7 +75,7 @@ pub(super) async fn stats(Viewer(rights): Viewer, asked: Result<Query<Days>, Que
         Err(why) => return Failure::unread(why.status(), &why.body_text()).into_response(),
     };
     let days = asked.days.unwrap_or(1).clamp(1, MOST_DAYS);
-    from_the_records(move |records| records.tallies(days, &Of { domain: rights.domain, lot: None })).await
+    from_storage(move |storage| storage.recent_tallies(days, HistoryFilter { domain: rights.domain, lot: None })).await
 }
 
 #[derive(Deserialize)]
@@ -87,17 +89,17 @@ pub(super) async fn history(Viewer(rights): Viewer, asked: Result<Query<Count>, 
         Err(why) => return Failure::unread(why.status(), &why.body_text()).into_response(),
     };
     let count = asked.count.unwrap_or(50).clamp(1, MOST_RECORDS);
-    from_the_records(move |records| records.since(0, &Of { domain: rights.domain, lot: None }, Some(count))).await
+    from_storage(move |storage| storage.records(0, HistoryFilter { domain: rights.domain, lot: None }, count)).await
 }
 
 /// On a thread that may wait for the database.
-async fn from_the_records<T: Serialize + Send + 'static>(
-    read: impl FnOnce(&records::Records) -> Result<T, String> + Send + 'static,
+async fn from_storage<T: Serialize + Send + 'static>(
+    read: impl FnOnce(&Arc<Storage>) -> Result<T, StorageError> + Send + 'static,
 ) -> Response {
     let work = move || {
         let found = || {
-            let records = records::kept().ok_or_else(away)?;
-            read(&records).map_err(Failure::unavailable)
+            let storage = storage::open().ok_or_else(away)?;
+            read(&storage).map_err(|why| Failure::unavailable(why.to_string()))
         };
         guard::fence("http work", Err(Failure::bug()), found)
     };

@@ -20,7 +20,7 @@ use super::routes::away;
 use crate::attendant::{self, HoldTimes, Notice, What, Witness};
 use crate::host::{guard, memory};
 use crate::parking::{LotId, Outcome};
-use crate::{music, records, register};
+use crate::{music, storage};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Lot {
@@ -187,11 +187,16 @@ fn text() -> Option<String> {
     }
     registry.register("music_listeners", "Callers who hear music, shared or played by their own legs", listeners);
 
-    let records = records::kept();
-    let of_records = |count: fn(&records::Records) -> u64| records.as_ref().map_or(0, |records| count(records));
+    let storage = storage::open();
+    let of_storage = |count: fn(&storage::Storage) -> u64| storage.as_ref().map_or(0, |storage| count(storage));
     for (name, help, value) in [
-        ("store_errors", "Times that the database of the records failed", of_records(|records| records.errors())),
-        ("records_dropped", "Records that are lost", of_records(|records| records.dropped())),
+        ("store_errors", "Times that the database of the records failed", of_storage(|storage| storage.errors())),
+        ("records_dropped", "Records that are lost", of_storage(|storage| storage.dropped())),
+        (
+            "rows_refused",
+            "Rows that the database refused, although it takes others",
+            of_storage(|storage| storage.refused_rows()),
+        ),
         ("panics_caught", "Bugs of the module that were caught", guard::caught()),
         ("music_packets_late", "Packets of shared music that were sent late", music.late),
     ] {
@@ -200,7 +205,7 @@ fn text() -> Option<String> {
         registry.register(name, help, counter);
     }
     let waiting: Gauge = Gauge::default();
-    waiting.set(records.as_ref().map_or(0, |records| i64::try_from(records.backlog()).unwrap_or(i64::MAX)));
+    waiting.set(storage.as_ref().map_or(0, |storage| i64::try_from(storage.backlog()).unwrap_or(i64::MAX)));
     registry.register("records_waiting", "Records that wait for the database", waiting);
 
     let own: Gauge = Gauge::default();
@@ -208,7 +213,7 @@ fn text() -> Option<String> {
     registry.register_with_unit("memory", "What the module itself has allocated", Unit::Bytes, own);
 
     let answers: Gauge = Gauge::default();
-    answers.set(i64::from(register::answers()));
+    answers.set(i64::from(storage.as_ref().is_some_and(|storage| storage.slots_answer())));
     registry.register("register_up", "1 while the register of slots can be read and written", answers);
     let held = attendant.lock_held();
     for (name, help, time) in [

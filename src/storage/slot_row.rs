@@ -1,19 +1,17 @@
-//! One parked call as the register has it, and as its table does.
+//! A row of the slot store: a parked call as the database has it.
 
 use std::time::Duration;
 
+use super::connection::{Connection, Row, cut, number, word};
+use super::schema::width;
 use crate::parking::{Absent, Afar, Call, LotId, Moment, Party, Slot};
-use crate::records::{Store, number, word};
-
-pub(super) const COLUMNS: &str = "domain, slot, uuid, node, lot, state, parked_at, since, due, caller_name, caller_number, \
-                                  parker, label, attempt";
 
 /// Where a call is parked: domain and slot.
 pub(super) type Place = (String, String);
 
 /// Moments are of the wall clock, in milliseconds since 1970.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Entry {
+pub(super) struct SlotRow {
     pub(super) domain: String,
     pub(super) slot: String,
     pub(super) uuid: String,
@@ -28,11 +26,11 @@ pub(super) struct Entry {
     attempt: u32,
 }
 
-impl Entry {
-    pub(super) fn of(call: &Call, now: Moment, epoch_ms: i64) -> Entry {
+impl SlotRow {
+    pub(super) fn of(call: &Call, now: Moment, epoch_ms: i64) -> SlotRow {
         let facts = &call.facts;
         let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        Entry {
+        SlotRow {
             domain: facts.lot.domain.to_string(),
             slot: facts.slot.to_string(),
             uuid: facts.uuid.to_string(),
@@ -44,24 +42,24 @@ impl Entry {
             caller: facts.caller.as_ref().clone(),
             parker: facts.parker.to_string(),
             label: call.label.to_string(),
-            attempt: call.attempt,
+            attempt: call.attempt.min(i32::MAX as u32),
         }
     }
 
     /// The same but for what two readings of the clock differ by.
-    pub(super) fn says_the_same(&self, other: &Entry) -> bool {
+    pub(super) fn says_the_same(&self, other: &SlotRow) -> bool {
         let close = |a: i64, b: i64| a.abs_diff(b) < 500;
         let dues = match (self.due, other.due) {
             (Some(a), Some(b)) => close(a, b),
             (a, b) => a == b,
         };
-        dues && close(self.since, other.since) && *self == Entry { since: self.since, due: self.due, ..other.clone() }
+        dues && close(self.since, other.since) && *self == SlotRow { since: self.since, due: self.due, ..other.clone() }
     }
 
     /// What the columns hold, in their order; `ahead`: by how many milliseconds the database's clock is.
-    pub(super) fn values(&self, store: &Store, node: &str, ahead: i64) -> String {
-        let text = |value: &str| store.text(value);
-        let Entry { domain, slot, uuid, lot, state, parked_at, since, due, caller, parker, label, attempt } = self;
+    pub(super) fn values(&self, connection: &Connection, node: &str, ahead: i64) -> String {
+        let text = |value: &str| connection.text(value);
+        let SlotRow { domain, slot, uuid, lot, state, parked_at, since, due, caller, parker, label, attempt } = self;
         let due = due.map_or(0, |due| due.saturating_add(ahead));
         format!(
             "{}, {}, {}, {}, {}, {}, {parked_at}, {}, {due}, {}, {}, {}, {}, {attempt}",
@@ -72,28 +70,28 @@ impl Entry {
             text(lot),
             text(state),
             since.saturating_add(ahead),
-            text(&caller.name),
-            text(&caller.number),
-            text(parker),
-            text(label),
+            text(cut(&caller.name, width::NAME)),
+            text(cut(&caller.number, width::NUMBER)),
+            text(cut(parker, width::USER)),
+            text(cut(label, width::LABEL)),
         )
     }
 
     /// What may change of it while it is parked.
-    pub(super) fn changes(&self, store: &Store, ahead: i64) -> String {
+    pub(super) fn changes(&self, connection: &Connection, ahead: i64) -> String {
         let due = self.due.map_or(0, |due| due.saturating_add(ahead));
         format!(
             "state = {}, since = {}, due = {due}, label = {}, attempt = {}",
-            store.text(self.state),
+            connection.text(self.state),
             self.since.saturating_add(ahead),
-            store.text(&self.label),
+            connection.text(cut(&self.label, width::LABEL)),
             self.attempt
         )
     }
 }
 
 /// A row, or `None` if it was never one of ours. `clock`: the database's, in milliseconds since 1970.
-pub(crate) fn read(row: &[Option<String>], clock: i64) -> Option<Absent> {
+pub(crate) fn read(row: &Row, clock: i64) -> Option<Absent> {
     let since = |at: i64| Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let due = number(row, 8);
     Some(Absent {
@@ -116,8 +114,8 @@ pub(crate) fn read(row: &[Option<String>], clock: i64) -> Option<Absent> {
 mod tests {
     use super::*;
 
-    fn entry() -> Entry {
-        Entry {
+    fn entry() -> SlotRow {
+        SlotRow {
             domain: "a.test".into(),
             slot: "701".into(),
             uuid: "u".into(),
@@ -135,10 +133,10 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_read_twice_is_no_news() {
-        assert!(entry().says_the_same(&Entry { since: 3, due: Some(90_002), ..entry() }));
-        assert!(!entry().says_the_same(&Entry { due: Some(120_000), ..entry() }));
-        assert!(!entry().says_the_same(&Entry { due: None, ..entry() }));
-        assert!(!entry().says_the_same(&Entry { label: "x".into(), ..entry() }));
+        assert!(entry().says_the_same(&SlotRow { since: 3, due: Some(90_002), ..entry() }));
+        assert!(!entry().says_the_same(&SlotRow { due: Some(120_000), ..entry() }));
+        assert!(!entry().says_the_same(&SlotRow { due: None, ..entry() }));
+        assert!(!entry().says_the_same(&SlotRow { label: "x".into(), ..entry() }));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One row.
+//! A row of the history: a call that was parked, as it ended.
 
 use serde::Serialize;
 
@@ -26,23 +26,26 @@ pub(crate) struct Record {
     pub(crate) uuid: String,
 }
 
-/// Which rows are meant: of one domain, of one lot in it, or of all.
+/// What identifies a row: the leg's UUID, and when it was parked.
+pub(super) type RecordKey = (String, i64);
+
+/// Which rows are meant: of one domain, of one lot in it, or all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Of {
+pub(crate) struct HistoryFilter {
     /// In lower case, as rows have it.
     pub(crate) domain: Option<String>,
     pub(crate) lot: Option<String>,
 }
 
-impl Of {
-    pub(crate) fn has(&self, lot: &str, domain: &str) -> bool {
+impl HistoryFilter {
+    pub(super) fn includes(&self, lot: &str, domain: &str) -> bool {
         self.domain.as_ref().is_none_or(|own| own == domain) && self.lot.as_ref().is_none_or(|own| own == lot)
     }
 }
 
 /// A call for which there was no slot.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Refused {
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct RefusedCall {
     pub(crate) at: i64,
     pub(crate) lot: String,
     pub(crate) domain: String,
@@ -70,20 +73,27 @@ impl Record {
         }
     }
 
+    pub(super) fn key(&self) -> RecordKey {
+        (self.uuid.clone(), self.parked_at)
+    }
+
     /// Without what the configuration does not want kept of the caller.
     pub(super) fn private(mut self, privacy: Privacy) -> Record {
         match privacy {
             Privacy::Full => {}
             Privacy::Masked => {
-                // A name that is a number would tell the number.
-                if self.caller_name.chars().any(|c| c.is_ascii_digit()) {
-                    self.caller_name = masked(&self.caller_name);
+                // A name that is a number would tell the number; so would a label that somebody wrote it into.
+                for text in [&mut self.caller_name, &mut self.label] {
+                    if text.chars().any(char::is_numeric) {
+                        *text = masked(text);
+                    }
                 }
                 self.caller_number = masked(&self.caller_number);
             }
             Privacy::None => {
                 self.caller_name.clear();
                 self.caller_number.clear();
+                self.label.clear();
             }
         }
         self

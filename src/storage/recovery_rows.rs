@@ -1,6 +1,6 @@
-//! The core's own notes of parked legs, kept while it recovers them.
+//! The core's own recovery rows of parked legs, kept while it recovers them.
 //!
-//! `sofia recover` deletes the notes that it has read, and each leg is noted anew only when its caller has answered
+//! `sofia recover` deletes the rows that it has read, and each leg is written again only when its caller has answered
 //! (`switch_core_recovery_recover` in `switch_core_sqldb.c`). A FreeSWITCH that died in between would know nobody any more. So at load
 //! they are copied into a table beside the core's, and those that the core has lost meanwhile are put back at the next start.
 
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::connection::{Connection, Quoting, StorageError, number};
 use super::settings;
 use crate::attendant::{Notice, What};
 use crate::host;
 use crate::parking::{Moment, Outcome};
-use crate::records::{Store, number, quoted};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS callpark_recovery (kept_by VARCHAR(255) NOT NULL, runtime_uuid VARCHAR(255), \
                       technology VARCHAR(255), profile_name VARCHAR(255), hostname VARCHAR(255), uuid VARCHAR(255), metadata TEXT)";
@@ -21,53 +21,53 @@ const COLUMNS: &str = "runtime_uuid, technology, profile_name, hostname, uuid, m
 
 /// Copies that this run has made.
 #[derive(Clone, Copy)]
-struct Copies {
+struct RecoveryCopies {
     /// Until when they may be needed.
     until: Moment,
     /// How the core's database reads texts.
-    backslash_escapes: bool,
+    quoting: Quoting,
 }
 
-static COPIES: Mutex<Option<Copies>> = Mutex::new(None);
+static COPIES: Mutex<Option<RecoveryCopies>> = Mutex::new(None);
 
 /// Load: puts back what the run before was recovering when it died, and copies what this one may recover.
 pub(super) fn keep() {
-    let Some(store) = Store::of_the_core() else { return };
-    match store.and_then(|store| keep_in(&store)) {
+    let Some(connection) = Connection::of_the_core() else { return };
+    match connection.and_then(|connection| keep_in(&connection)) {
         Ok(copies) => *COPIES.lock() = copies,
         Err(why) => {
             log::error!(
-                "the core's notes of parked calls: {why}; who is being recovered is lost if FreeSWITCH dies then"
+                "the core's recovery rows of parked calls: {why}; who is being recovered is lost if FreeSWITCH dies then"
             );
         }
     }
 }
 
-fn keep_in(store: &Store) -> Result<Option<Copies>, String> {
-    let (run, host) = (store.text(&host::run_uuid()), store.text(&host::switch_name()));
-    store.execute(CREATE)?;
-    store.execute(&format!(
+fn keep_in(connection: &Connection) -> Result<Option<RecoveryCopies>, StorageError> {
+    let (run, host) = (connection.text(&host::run_uuid()), connection.text(&host::switch_name()));
+    connection.execute(CREATE)?;
+    connection.execute(&format!(
         "INSERT INTO recovery ({COLUMNS}) SELECT {COLUMNS} FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run} AND NOT \
          EXISTS (SELECT 1 FROM recovery WHERE recovery.uuid = callpark_recovery.uuid)"
     ))?;
-    store.execute(&format!("DELETE FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run}"))?;
-    store.execute(&format!(
+    connection.execute(&format!("DELETE FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run}"))?;
+    connection.execute(&format!(
         "INSERT INTO callpark_recovery (kept_by, {COLUMNS}) SELECT {run}, {COLUMNS} FROM recovery WHERE hostname = {host} AND \
          runtime_uuid <> {run} AND metadata LIKE '%callpark_stay%' AND NOT EXISTS (SELECT 1 FROM callpark_recovery WHERE \
          callpark_recovery.uuid = recovery.uuid)"
     ))?;
     let mut count = 0;
     let kept = format!("SELECT COUNT(*) FROM callpark_recovery WHERE kept_by = {run}");
-    store.query(&kept, &mut |row| count = number(row, 0))?;
+    connection.query(&kept, &mut |row| count = number(row, 0))?;
     let window = Duration::from_secs(settings().recover_window.into());
-    let copies = || Copies { until: host::now().after(window), backslash_escapes: store.backslash_escapes() };
+    let copies = || RecoveryCopies { until: host::now().after(window), quoting: connection.quoting() };
     Ok((count > 0).then(copies))
 }
 
 /// Once a second: drops the copies of legs that the core has noted anew, and in the end, of those that nobody recovers.
-pub(super) fn attend() {
-    let Some(Copies { until, backslash_escapes }) = *COPIES.lock() else { return };
-    let run = quoted(&host::run_uuid(), backslash_escapes);
+pub(super) fn on_tick() {
+    let Some(RecoveryCopies { until, quoting }) = *COPIES.lock() else { return };
+    let run = quoting.text(&host::run_uuid());
     if host::now() < until {
         host::queue_sql(&format!(
             "DELETE FROM callpark_recovery WHERE kept_by = {run} AND uuid IN (SELECT uuid FROM recovery WHERE runtime_uuid = {run})"
@@ -83,8 +83,8 @@ pub(super) fn attend() {
 pub(super) fn saw(notice: &Notice<'_>) {
     let What::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = notice.what else { return };
     let copies = *COPIES.lock();
-    if let (Some(Copies { backslash_escapes, .. }), Some(call)) = (copies, notice.call) {
-        let uuid = quoted(&call.facts.uuid, backslash_escapes);
+    if let (Some(RecoveryCopies { quoting, .. }), Some(call)) = (copies, notice.call) {
+        let uuid = quoting.text(&call.facts.uuid);
         host::queue_sql(&format!("DELETE FROM callpark_recovery WHERE uuid = {uuid}"));
     }
 }

@@ -1,0 +1,251 @@
+//! A connection to the database: how texts are quoted there, and how a write is known to have happened.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::host::{Database, DatabaseKind};
+
+/// A statement that fails after so long has met a database that does not answer, whatever the error says. (The core tries a locked
+/// SQLite file for 30 s, and mod_pgsql waits 10 s for an answer.)
+const NO_ANSWER: Duration = Duration::from_secs(5);
+/// For PostgreSQL. A statement that waits for another's lock is given up before this node's heartbeat is late; any statement, before
+/// mod_pgsql gives it up by itself and must cancel it.
+const TIMEOUTS: &str =
+    "SELECT set_config('lock_timeout', '1500', false), set_config('statement_timeout', '8000', false)";
+/// Sets this module's connections apart from those of others that name the same database: they are pooled by their text, and the
+/// time-outs are this module's alone.
+const OWN_POOL: &str = "application_name=mod_callpark ";
+
+pub(crate) type Row = [Option<String>];
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum StorageError {
+    /// The database cannot be reached, or does not answer.
+    Away(String),
+    /// The database answers, and does not do this.
+    Refused(String),
+    /// The module is being unloaded, or a bug was caught.
+    Closed,
+}
+
+impl StorageError {
+    pub(super) fn is_away(&self) -> bool {
+        !matches!(self, StorageError::Refused(_))
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StorageError::Away(why) | StorageError::Refused(why) => f.write_str(why),
+            StorageError::Closed => f.write_str("the storage is closed"),
+        }
+    }
+}
+
+/// How a text is written in SQL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Quoting {
+    /// `'...'`, in which a backslash is itself.
+    Plain,
+    /// `'...'`, in which a backslash is an escape: MariaDB's default.
+    Escaping,
+    /// `E'...'`, in which a backslash is an escape whatever `standard_conforming_strings` says, also after the driver has
+    /// connected again by itself.
+    Postgres,
+}
+
+impl Quoting {
+    /// A text as SQL writes it. NUL is left out: no database has it in a text.
+    pub(crate) fn text(self, value: &str) -> String {
+        let doubled = value.replace('\0', "").replace('\'', "''");
+        match self {
+            Quoting::Plain => format!("'{doubled}'"),
+            Quoting::Escaping => format!("'{}'", doubled.replace('\\', "\\\\")),
+            Quoting::Postgres => format!("E'{}'", doubled.replace('\\', "\\\\")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+    /// MariaDB, or whatever is behind ODBC.
+    Other,
+}
+
+/// An open database.
+pub(crate) struct Connection {
+    database: Database,
+    dialect: Dialect,
+    quoting: Quoting,
+}
+
+impl Connection {
+    pub(super) fn open(dsn: &str) -> Result<Connection, StorageError> {
+        let postgres = is_postgres(dsn);
+        let pooled = pooled_dsn(dsn);
+        let database = Database::open(&pooled).map_err(StorageError::Away)?;
+        let dialect = match database.kind() {
+            DatabaseKind::Sqlite => Dialect::Sqlite,
+            DatabaseKind::Module if postgres => Dialect::Postgres,
+            DatabaseKind::Module | DatabaseKind::Odbc => Dialect::Other,
+        };
+        let mut connection = Connection { database, dialect, quoting: Quoting::Plain };
+        match dialect {
+            Dialect::Sqlite => connection.keep_journal()?,
+            Dialect::Postgres => connection.quoting = Quoting::Postgres,
+            Dialect::Other => connection.quoting = asked_quoting(&connection.database)?,
+        }
+        if matches!(pooled, Cow::Owned(_)) {
+            connection.query(TIMEOUTS, &mut |_| {})?;
+        }
+        Ok(connection)
+    }
+
+    /// The core's own database, where it keeps what it knows of calls. `None`: this core has none.
+    pub(super) fn of_the_core() -> Option<Result<Connection, StorageError>> {
+        let database = Database::of_the_core()?;
+        let (dialect, quoting) = match database.kind() {
+            DatabaseKind::Sqlite => (Dialect::Sqlite, Ok(Quoting::Plain)),
+            _ => (Dialect::Other, asked_quoting(&database)),
+        };
+        Some(quoting.map(|quoting| Connection { database, dialect, quoting }))
+    }
+
+    /// The core opens SQLite without a journal: a statement that a full disk or a crash cuts short would damage the file.
+    fn keep_journal(&self) -> Result<(), StorageError> {
+        self.query("PRAGMA journal_mode = TRUNCATE", &mut |_| {})?;
+        self.query("PRAGMA synchronous = NORMAL", &mut |_| {})
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(super) fn quoting(&self) -> Quoting {
+        self.quoting
+    }
+
+    /// A text as SQL writes it.
+    pub(super) fn text(&self, value: &str) -> String {
+        self.quoting.text(value)
+    }
+
+    /// Calls `row` for each row of the answer.
+    pub(super) fn query(&self, sql: &str, row: &mut dyn FnMut(&Row)) -> Result<(), StorageError> {
+        let began = Instant::now();
+        self.database.query(sql, row).map_err(|why| self.classify(why, began))
+    }
+
+    /// Executes a statement. What it wrote is to be read back: see the module's own documentation.
+    pub(super) fn execute(&self, sql: &str) -> Result<(), StorageError> {
+        let began = Instant::now();
+        self.database.execute(sql).map_err(|why| self.classify(why, began))
+    }
+
+    /// Executes all of these statements, or none.
+    pub(super) fn execute_together(&self, statements: &[String]) -> Result<(), StorageError> {
+        match statements {
+            [] => return Ok(()),
+            [one] => return self.execute(one),
+            // PostgreSQL takes what comes in one message as one transaction. A COMMIT of its own would be believed where the
+            // transaction had been given up.
+            _ if self.dialect == Dialect::Postgres => return self.execute(&statements.join("; ")),
+            _ => {}
+        }
+        self.execute("BEGIN")?;
+        let done = statements.iter().try_for_each(|statement| self.execute(statement));
+        let end = self.execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        done.and(end)
+    }
+
+    /// Whether anything can be written: not where the database is a standby, or its disk is full.
+    pub(super) fn can_write(&self) -> bool {
+        self.execute("UPDATE callpark_schema SET version = version").is_ok()
+    }
+
+    fn classify(&self, why: String, began: Instant) -> StorageError {
+        if began.elapsed() > NO_ANSWER || self.database.query("SELECT 1", &mut |_| {}).is_err() {
+            StorageError::Away(why)
+        } else {
+            StorageError::Refused(why)
+        }
+    }
+}
+
+/// What the database refuses is no reason to stop; that it is away is.
+pub(super) fn unless_away<T>(done: Result<T, StorageError>) -> Result<Option<StorageError>, StorageError> {
+    match done {
+        Ok(_) => Ok(None),
+        Err(why) if why.is_away() => Err(why),
+        Err(why) => Ok(Some(why)),
+    }
+}
+
+fn is_postgres(dsn: &str) -> bool {
+    ["pgsql://", "postgres://", "postgresql://"].iter().any(|prefix| dsn.starts_with(prefix))
+}
+
+fn pooled_dsn(dsn: &str) -> Cow<'_, str> {
+    match dsn.strip_prefix("pgsql://") {
+        // Not where it is a URI within the URI, which is written otherwise.
+        Some(words) if words.contains('=') && !words.contains("://") => format!("pgsql://{OWN_POOL}{words}").into(),
+        _ => dsn.into(),
+    }
+}
+
+/// Asks whether a backslash is an escape there: on each connection, since it is a setting of each.
+fn asked_quoting(database: &Database) -> Result<Quoting, StorageError> {
+    let mut two_are_one = false;
+    let asked = database.query(r"SELECT '\\'", &mut |row| two_are_one = word(row, 0) == r"\");
+    asked.map_err(StorageError::Away)?;
+    Ok(if two_are_one { Quoting::Escaping } else { Quoting::Plain })
+}
+
+/// A text as long as its column takes: in bytes, since not every database counts characters.
+pub(super) fn cut(value: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(value.len())).rev().find(|at| value.is_char_boundary(*at));
+    &value[..end.unwrap_or(0)]
+}
+
+pub(crate) fn word(row: &Row, at: usize) -> String {
+    row.get(at).cloned().flatten().unwrap_or_default()
+}
+
+pub(crate) fn number(row: &Row, at: usize) -> i64 {
+    word(row, at).parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_its_quotes() {
+        assert_eq!(Quoting::Plain.text("O'Neil \\'; DROP"), "'O''Neil \\''; DROP'");
+        assert_eq!(Quoting::Escaping.text("\\' x"), "'\\\\'' x'");
+        assert_eq!(Quoting::Postgres.text("\\' x"), "E'\\\\'' x'");
+        assert_eq!(Quoting::Plain.text("a\0b"), "'ab'");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("Jürgen", 2), "J");
+        assert_eq!(cut("Jürgen", 3), "Jü");
+        assert_eq!(cut("x", 10), "x");
+        assert_eq!(cut("ü", 0), "");
+    }
+
+    #[test]
+    fn this_module_has_connections_of_its_own() {
+        assert_eq!(pooled_dsn("pgsql://host=x dbname=y"), "pgsql://application_name=mod_callpark host=x dbname=y");
+        for as_it_is in
+            ["callpark", "sqlite:///tmp/x.db", "postgresql://u@h/d", "odbc://d:u:p", "pgsql://postgresql://h/d?a=b"]
+        {
+            assert_eq!(pooled_dsn(as_it_is), as_it_is);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What is kept of calls that are parked no longer: a row each, and a row for each call for which there was no slot.
+
+use std::collections::HashSet;
+
+use super::connection::{Connection, Row, StorageError, cut, number, unless_away, word};
+use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
+use super::schema::{RECORD_COLUMNS, width};
+
+/// Rows that are tried by themselves, when a batch fails, before the database is taken for one that cannot be written.
+const PROBES: usize = 10;
+
+/// What became of a batch of rows.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// In the database: a query has returned their keys.
+    pub(super) written: HashSet<RecordKey>,
+    /// Not in the database, although others of the batch are: these will never do.
+    pub(super) refused: HashSet<RecordKey>,
+    pub(super) why: String,
+}
+
+/// Writes a batch, and reads its keys back. Rows that are neither written nor refused are to be tried again. `attempt` counts the tries:
+/// where nothing goes in, each begins with other rows.
+pub(super) fn write(connection: &Connection, records: &[Record], attempt: usize) -> Result<Outcome, StorageError> {
+    let together = unless_away(insert(connection, &records.iter().collect::<Vec<_>>()))?;
+    let mut outcome = Outcome { written: keys(connection, records)?, ..Outcome::default() };
+    let missing: Vec<&Record> = records.iter().filter(|record| !outcome.written.contains(&record.key())).collect();
+    if missing.is_empty() {
+        return Ok(outcome);
+    }
+    outcome.why = together.map_or_else(|| "it does not keep it".into(), |why| why.to_string());
+    // A row among these will not do, or is there already from a try that broke: each by itself.
+    let from = attempt.saturating_mul(PROBES) % missing.len();
+    let mut none_yet = outcome.written.is_empty();
+    for (tried, record) in missing.iter().cycle().skip(from).take(missing.len()).enumerate() {
+        if none_yet && tried >= PROBES {
+            break;
+        }
+        match unless_away(insert(connection, &[record]))? {
+            Some(why) => outcome.why = why.to_string(),
+            None => none_yet = false,
+        }
+    }
+    outcome.written.extend(keys(connection, records)?);
+    if !none_yet && !outcome.written.is_empty() {
+        let keys = records.iter().map(Record::key);
+        outcome.refused = keys.filter(|key| !outcome.written.contains(key)).collect();
+    }
+    Ok(outcome)
+}
+
+fn insert(connection: &Connection, records: &[&Record]) -> Result<(), StorageError> {
+    let rows: Vec<String> = records.iter().map(|record| values(connection, record)).collect();
+    connection.execute(&format!("INSERT INTO callpark_records ({RECORD_COLUMNS}) VALUES {}", rows.join(", ")))
+}
+
+/// Which of these are in the database.
+fn keys(connection: &Connection, records: &[Record]) -> Result<HashSet<RecordKey>, StorageError> {
+    let uuids: Vec<String> = records.iter().map(|record| connection.text(&record.uuid)).collect();
+    let mut found = HashSet::new();
+    let sql = format!("SELECT uuid, parked_at FROM callpark_records WHERE uuid IN ({})", uuids.join(", "));
+    connection.query(&sql, &mut |row| found.extend([(word(row, 0), number(row, 1))]))?;
+    found.retain(|key| records.iter().any(|record| record.uuid == key.0 && record.parked_at == key.1));
+    Ok(found)
+}
+
+/// Forgets the outcome of a call that has not ended. True when it is not there any more.
+pub(super) fn take_back(connection: &Connection, (uuid, parked_at): &RecordKey) -> Result<bool, StorageError> {
+    let this = format!("uuid = {} AND parked_at = {parked_at}", connection.text(uuid));
+    unless_away(connection.execute(&format!("DELETE FROM callpark_records WHERE {this}")))?;
+    let mut count = 0;
+    let sql = format!("SELECT COUNT(*) FROM callpark_records WHERE {this}");
+    connection.query(&sql, &mut |row| count = number(row, 0))?;
+    Ok(count == 0)
+}
+
+/// Writes calls for which there was no slot, and reads them back: true when all are there. No two of this node's are of the same
+/// millisecond, so `again`, those that an earlier try wrote are left out.
+pub(super) fn write_refused(
+    connection: &Connection,
+    refused: &[RefusedCall],
+    again: bool,
+) -> Result<bool, StorageError> {
+    let there = if again { refused_there(connection, refused)? } else { HashSet::new() };
+    let rows: Vec<String> = refused
+        .iter()
+        .filter(|row| !there.contains(*row))
+        .map(|row| format!("({}, {}, {})", row.at, connection.text(&row.lot), connection.text(&row.domain)))
+        .collect();
+    if !rows.is_empty() {
+        let sql = format!("INSERT INTO callpark_refused (refused_at, lot, domain) VALUES {}", rows.join(", "));
+        unless_away(connection.execute(&sql))?;
+    }
+    Ok(refused_there(connection, refused)?.len() == refused.len())
+}
+
+fn refused_there(connection: &Connection, refused: &[RefusedCall]) -> Result<HashSet<RefusedCall>, StorageError> {
+    let times: Vec<String> = refused.iter().map(|row| row.at.to_string()).collect();
+    let sql =
+        format!("SELECT refused_at, lot, domain FROM callpark_refused WHERE refused_at IN ({})", times.join(", "));
+    let mut found = HashSet::new();
+    connection.query(&sql, &mut |row| {
+        found.insert(RefusedCall { at: number(row, 0), lot: word(row, 1), domain: word(row, 2) });
+    })?;
+    found.retain(|row| refused.contains(row));
+    Ok(found)
+}
+
+/// Records parked at or after `since`, the newest first, `most` of them.
+pub(super) fn records(
+    connection: &Connection,
+    since: i64,
+    filter: &HistoryFilter,
+    most: usize,
+) -> Result<Vec<Record>, StorageError> {
+    let meant = condition(connection, filter);
+    let sql = format!(
+        "SELECT {RECORD_COLUMNS} FROM callpark_records WHERE parked_at >= {since}{meant} ORDER BY parked_at DESC, uuid LIMIT {most}"
+    );
+    let mut records = Vec::new();
+    connection.query(&sql, &mut |row| records.push(read(row)))?;
+    Ok(records)
+}
+
+/// ` AND ...`, or nothing.
+pub(super) fn condition(connection: &Connection, filter: &HistoryFilter) -> String {
+    let columns = [("domain", &filter.domain), ("lot", &filter.lot)];
+    let meant = columns.iter().filter_map(|(column, value)| Some((column, value.as_ref()?)));
+    meant.map(|(column, value)| format!(" AND {column} = {}", connection.text(value))).collect()
+}
+
+/// Forgets what is older than `before`.
+pub(super) fn forget(connection: &Connection, before: i64) -> Result<(), StorageError> {
+    connection.execute(&format!("DELETE FROM callpark_records WHERE parked_at < {before}"))?;
+    connection.execute(&format!("DELETE FROM callpark_refused WHERE refused_at < {before}"))
+}
+
+fn values(connection: &Connection, record: &Record) -> String {
+    let Record { parked_at, wait_ms, .. } = record;
+    let text = |value: &str| connection.text(value);
+    format!(
+        "({}, {parked_at}, {wait_ms}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
+        text(&record.uuid),
+        text(cut(&record.lot, width::KEY)),
+        text(cut(&record.domain, width::KEY)),
+        text(&record.slot),
+        text(cut(&record.caller_name, width::NAME)),
+        text(cut(&record.caller_number, width::NUMBER)),
+        text(cut(&record.parker, width::USER)),
+        text(cut(&record.retriever, width::USER)),
+        text(cut(&record.label, width::LABEL)),
+        text(&record.outcome),
+        record.attempts.min(i64::from(i32::MAX)),
+        text(cut(&record.node, width::KEY)),
+    )
+}
+
+/// A row, whatever somebody else wrote into it.
+pub(crate) fn read(row: &Row) -> Record {
+    Record {
+        uuid: word(row, 0),
+        parked_at: number(row, 1),
+        wait_ms: number(row, 2),
+        lot: word(row, 3),
+        domain: word(row, 4),
+        slot: word(row, 5),
+        caller_name: word(row, 6),
+        caller_number: word(row, 7),
+        parker: word(row, 8),
+        retriever: word(row, 9),
+        label: word(row, 10),
+        outcome: word(row, 11),
+        attempts: number(row, 12),
+        node: word(row, 13),
+    }
+}

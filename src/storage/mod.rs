@@ -1,0 +1,375 @@
+//! The database: the history of parked calls, and which call is in which slot.
+//!
+//! **A write is true when it was read back.** The core's drivers report success for writes that never happened. So each write can be executed
+//! twice, and a row leaves its queue only when a query has returned its key.
+//!
+//! Calls never wait here for the database, but for one thing: in a cluster, a moment for the answer whose a slot is. What they
+//! leave is written by one [`worker`]; what people ask for is read by one [`reader`].
+
+mod connection;
+mod history;
+mod nodes;
+mod observers;
+mod pending;
+mod reader;
+mod record;
+mod recovery_rows;
+mod schema;
+mod slot_row;
+mod slots;
+mod statistics;
+mod tickets;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+pub(crate) use connection::StorageError;
+pub(crate) use observers::{ClusterSlots, HistoryObserver, SlotStoreObserver};
+pub(crate) use record::{HistoryFilter, Record};
+pub(crate) use statistics::{Tally, local_time};
+#[cfg(feature = "fuzzing")]
+pub(crate) use {
+    connection::Quoting, history::read as read_record, slot_row::read as read_slot_row, statistics::read as read_tally,
+    tickets::read as read_ticket,
+};
+
+use crate::attendant;
+use crate::host::{self, Worker};
+use crate::parking::{Absent, Call};
+use pending::{HistoryWrite, MAX_HISTORY, Order, PendingHistory, PendingWrites, SyncState};
+use reader::Reader;
+use record::{RecordKey, RefusedCall};
+use worker::{Backoff, Turns};
+
+/// For how long a caller waits for the database before this node decides alone.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
+/// For how long loading waits to learn which slots are to be kept.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For how long somebody waits who dials for a call of another node: mod_pgsql looks once a second whether its server is back.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often the database is tried for somebody who waits.
+const ORDER_TRIES: u32 = 12;
+/// For how long who asks for statistics waits for the last rows to be written.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// For how long shutdown waits for the last writes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Ticks, each about a second, between two comparisons of the slots with the table, and two looks for old rows.
+const COMPARE_TICKS: u32 = 5;
+const FORGET_TICKS: u32 = 600;
+
+static OPEN: RwLock<Option<Arc<Storage>>> = RwLock::new(None);
+
+/// From load to shutdown.
+pub(crate) fn open() -> Option<Arc<Storage>> {
+    OPEN.read().clone()
+}
+
+#[derive(Default)]
+pub(crate) struct Storage {
+    writes: Mutex<PendingWrites>,
+    history: Mutex<PendingHistory>,
+    /// All of it is written, or cannot be.
+    drained: Condvar,
+    /// Something has been done that somebody waits for; with `writes`.
+    answered: Condvar,
+    signal: Mutex<Signal>,
+    work: Condvar,
+    worker: Mutex<Option<Worker>>,
+    turns: Mutex<Turns>,
+    reader: Reader,
+    backoff: Mutex<Backoff>,
+    /// The slot store does not answer, or takes no writes.
+    slots_away: AtomicBool,
+    history_away: AtomicBool,
+    ticks: AtomicU32,
+    dropped: AtomicU64,
+    refused_rows: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// What the worker waits for.
+#[derive(Default)]
+struct Signal {
+    work: bool,
+    closing: bool,
+}
+
+/// Load. Comes back when the slots of a run that died are kept, and the core's recovery rows of its legs; or a database takes too long.
+pub(crate) fn begin() {
+    let storage = Arc::new(Storage::default());
+    *OPEN.write() = Some(Arc::clone(&storage));
+    storage.wake();
+    storage.start_worker();
+    let mut writes = storage.writes.lock();
+    let until = Instant::now() + LOAD_TIMEOUT;
+    while !writes.loaded_previous && !storage.slots_away.load(Ordering::Relaxed) {
+        if storage.answered.wait_until(&mut writes, until).timed_out() {
+            log::error!("the database does not say which slots were taken before; they are free for all");
+            break;
+        }
+    }
+}
+
+/// Once a second: what is due is done, and what could not be written is tried again.
+pub(crate) fn on_tick() {
+    recovery_rows::on_tick();
+    let Some(storage) = open() else { return };
+    storage.start_worker();
+    let tick = storage.ticks.fetch_add(1, Ordering::Relaxed);
+    let due = |every: u32| tick % every == 0;
+    let waits = {
+        let writes = storage.writes.lock();
+        !writes.loaded_previous || !writes.is_empty() || (due(COMPARE_TICKS) && !writes.wanted.is_empty())
+    };
+    let clustered = attendant::on_duty().is_some_and(|attendant| attendant.clustered());
+    if waits || clustered || storage.backlog() > 0 || due(FORGET_TICKS) {
+        storage.wake();
+    }
+}
+
+/// Shutdown: what waits is written. False if the database holds a thread up, whose code must stay.
+pub(crate) fn end() -> bool {
+    let last = OPEN.write().take();
+    last.is_none_or(|storage| storage.close())
+}
+
+impl Storage {
+    /// Starts the worker, if it does not run.
+    fn start_worker(self: &Arc<Self>) {
+        let mut worker = self.worker.lock();
+        if worker.as_ref().is_some_and(|worker| !worker.is_over()) {
+            return;
+        }
+        if let Some(over) = worker.take() {
+            over.join();
+        }
+        let storage = Arc::clone(self);
+        match Worker::start("storage worker", move || storage.work()) {
+            Ok(started) => *worker = Some(started),
+            Err(error) => log::error!("no thread for the database: {error}"),
+        }
+    }
+
+    fn wake(&self) {
+        self.signal.lock().work = true;
+        self.work.notify_one();
+    }
+
+    /// True if this is the last turn.
+    fn wait_for_work(&self) -> bool {
+        let mut signal = self.signal.lock();
+        while !(signal.work || signal.closing) {
+            self.work.wait(&mut signal);
+        }
+        signal.work = false;
+        signal.closing
+    }
+
+    fn close(&self) -> bool {
+        self.signal.lock().closing = true;
+        self.work.notify_one();
+        let worker = self.worker.lock().take();
+        let written = worker.is_none_or(|worker| worker.join_within(CLOSE_TIMEOUT));
+        if !written {
+            log::error!("the database does not answer: {} records are lost", self.backlog());
+        } else if self.backlog() > 0 {
+            log::error!("{} records could not be written", self.backlog());
+        }
+        self.reader.close() & written
+    }
+
+    // --- the slots
+
+    fn has_calls(&self) -> bool {
+        !self.writes.lock().wanted.is_empty()
+    }
+
+    /// Whether somebody waits for the worker.
+    fn is_urgent(&self) -> bool {
+        !self.writes.lock().is_empty()
+    }
+
+    /// Waits until the slot is ours or another node's. Without an answer it is ours: a caller does not wait for a database.
+    fn await_claim(&self, call: &Call) -> Result<(), Box<Absent>> {
+        let place = (call.facts.lot.domain.to_string(), call.facts.slot.to_string());
+        let until = Instant::now() + CLAIM_TIMEOUT;
+        let mut writes = self.writes.lock();
+        loop {
+            let Some(wanted) = writes.wanted.get(&place).filter(|wanted| wanted.row.uuid == *call.facts.uuid) else {
+                return Ok(());
+            };
+            match &wanted.state {
+                SyncState::Lost(other) => return Err(other.clone()),
+                SyncState::Claiming => {}
+                _ => return Ok(()),
+            }
+            let late =
+                self.slots_away.load(Ordering::Relaxed) || self.answered.wait_until(&mut writes, until).timed_out();
+            if late {
+                writes.write_again(&place, &call.facts.uuid, SyncState::New);
+                if !self.slots_away.swap(true, Ordering::Relaxed) {
+                    log::error!("the register of slots does not answer; this node goes on with its own calls");
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has something done that somebody waits for. A database that was away is tried at once, and not only when its turn has come; and
+    /// again, since one that comes back refuses what it is first asked over an old connection.
+    fn order<T>(&self, order: impl Fn(mpsc::SyncSender<T>) -> Order) -> Option<T> {
+        let until = Instant::now() + ORDER_TIMEOUT;
+        for _ in 0..ORDER_TRIES {
+            let (done, answer) = mpsc::sync_channel(1);
+            self.writes.lock().push_order(order(done));
+            self.backoff.lock().try_now();
+            self.wake();
+            match answer.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(answer) => return Some(answer),
+                Err(mpsc::RecvTimeoutError::Timeout) => return None,
+                Err(mpsc::RecvTimeoutError::Disconnected) => std::thread::sleep(ORDER_TIMEOUT / ORDER_TRIES),
+            }
+        }
+        None
+    }
+
+    /// Whether the slot store can be read and written.
+    pub(crate) fn slots_answer(&self) -> bool {
+        !self.slots_away.load(Ordering::Relaxed)
+    }
+
+    fn slots_succeed(&self) {
+        if self.slots_away.swap(false, Ordering::Relaxed) {
+            log::warn!("the register of slots is back");
+        }
+    }
+
+    fn slots_fail(&self, why: &StorageError) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        let mut writes = self.writes.lock();
+        writes.drop_orders();
+        if !self.slots_away.swap(true, Ordering::Relaxed) {
+            log::error!("the register of slots: {why}; this node goes on with its own calls");
+        }
+        drop(writes);
+        self.answered.notify_all();
+    }
+
+    fn count_refused_row(&self) {
+        self.refused_rows.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Rows that the database refused since the module was loaded, although it takes others.
+    pub(crate) fn refused_rows(&self) -> u64 {
+        self.refused_rows.load(Ordering::Relaxed)
+    }
+
+    // --- the history
+
+    fn note(&self, record: Record) {
+        self.push_history(|history| history.push(HistoryWrite::Ended(Box::new(record))));
+    }
+
+    fn note_back(&self, key: RecordKey) {
+        self.push_history(|history| history.push(HistoryWrite::TakeBack(key)));
+    }
+
+    fn note_refused(&self, refused: RefusedCall) {
+        self.push_history(|history| history.push_refused(refused));
+    }
+
+    fn push_history(&self, push: impl FnOnce(&mut PendingHistory) -> bool) {
+        if !push(&mut self.history.lock()) {
+            // Once for a hundred: a log line each would be the next thing to overflow.
+            if self.dropped.fetch_add(1, Ordering::Relaxed) % 100 == 0 {
+                log::error!("{MAX_HISTORY} records wait for the database: newer ones are dropped");
+            }
+        }
+        self.wake();
+    }
+
+    /// Gives the worker a moment to write what waits: the database counts only what it has.
+    fn drain(&self) {
+        let until = Instant::now() + DRAIN_TIMEOUT;
+        let mut history = self.history.lock();
+        while history.len() > 0 && !self.history_away.load(Ordering::Relaxed) {
+            if self.drained.wait_until(&mut history, until).timed_out() {
+                return;
+            }
+        }
+    }
+
+    fn history_succeeds(&self) {
+        drop(self.history.lock());
+        self.drained.notify_all();
+        if self.history_away.swap(false, Ordering::Relaxed) {
+            log::warn!("the database of the records is back");
+        }
+    }
+
+    fn history_fails(&self, why: &StorageError) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        if !self.history_away.swap(true, Ordering::Relaxed) {
+            log::error!("the database of the records: {why}; {} rows wait for it", self.backlog());
+        }
+        drop(self.history.lock());
+        self.drained.notify_all();
+    }
+
+    fn count_dropped(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Rows that wait for the database.
+    pub(crate) fn backlog(&self) -> usize {
+        self.history.lock().len()
+    }
+
+    /// Rows that are lost since the module was loaded.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Times that the database failed.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// Records parked at or after `since`, the newest first, also those that are not in the database yet.
+    pub(crate) fn records(
+        self: &Arc<Self>,
+        since: i64,
+        filter: HistoryFilter,
+        most: usize,
+    ) -> Result<Vec<Record>, StorageError> {
+        let mut records = self.history.lock().records(since, &filter);
+        // Asked after the queue: what moved over meanwhile is in both, and told apart by its key.
+        let known: std::collections::HashSet<RecordKey> = records.iter().map(Record::key).collect();
+        let stored = self.reader.read(move |connection| history::records(connection, since, &filter, most))?;
+        records.extend(stored.into_iter().filter(|record| !known.contains(&record.key())));
+        records.sort_by_key(|record| std::cmp::Reverse(record.parked_at));
+        records.truncate(most);
+        Ok(records)
+    }
+
+    /// Each lot on each of the last `days` days, today being the first.
+    pub(crate) fn tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
+        self.drain();
+        let (now, service_level) = (host::epoch_ms(), settings().service_level);
+        self.reader.read(move |connection| statistics::tallies(connection, (now, days), &filter, service_level))
+    }
+
+    /// The same, as it was some seconds ago if it was asked for then: for dashboards, of which there may be many.
+    pub(crate) fn recent_tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
+        self.reader.cached(days, filter.clone(), || self.tallies(days, filter))
+    }
+}
+
+fn settings() -> crate::config::Settings {
+    attendant::on_duty().map(|attendant| attendant.settings()).unwrap_or_default()
+}

@@ -1,0 +1,77 @@
+//! What the storage learns from what happens, and what others ask of it.
+
+use super::record::{Record, RefusedCall};
+use super::schema::width;
+use super::slot_row::SlotRow;
+use super::{Order, connection, open, settings};
+use crate::attendant::{Attendant, Notice, RetrieveTicket, SlotStore, What, Witness};
+use crate::host;
+use crate::parking::{Absent, Call, Touched};
+
+/// Notes every outcome.
+pub(crate) struct HistoryObserver;
+
+impl Witness for HistoryObserver {
+    fn saw(&self, notice: &Notice<'_>) {
+        let Some(storage) = open() else { return };
+        match (notice.what, notice.call, notice.lot) {
+            (What::Ended(outcome), Some(call), _) => {
+                storage.note(Record::new(call, outcome, notice).private(settings().record_privacy));
+            }
+            (What::Recover, Some(call), _) => storage.note_back((call.facts.uuid.to_string(), call.facts.parked_at_ms)),
+            (What::Full, _, Some(lot)) => storage.note_refused(RefusedCall {
+                at: host::epoch_ms(),
+                lot: connection::cut(&lot.name, width::KEY).to_owned(),
+                domain: connection::cut(&lot.domain, width::KEY).to_owned(),
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// Follows what is in the slots.
+pub(crate) struct SlotStoreObserver;
+
+impl Witness for SlotStoreObserver {
+    fn saw(&self, notice: &Notice<'_>) {
+        super::recovery_rows::saw(notice);
+    }
+
+    fn touched(&self, attendant: &Attendant, slots: &[Touched]) {
+        let Some(storage) = open() else { return };
+        let claim = attendant.clustered() && storage.slots_answer();
+        let (now, epoch_ms) = (host::now(), host::epoch_ms());
+        {
+            // The table is looked at under this lock: of two threads, the one that looked later writes later.
+            let mut writes = storage.writes.lock();
+            for (lot, slot) in slots {
+                let own = attendant.own_call_at(&lot.domain, slot);
+                let row = own.map(|call| SlotRow::of(&call, now, epoch_ms));
+                writes.note((lot.domain.to_string(), slot.to_string()), row, claim);
+            }
+            if writes.is_empty() {
+                return;
+            }
+        }
+        storage.wake();
+    }
+}
+
+/// The slot store as the nodes of a cluster share it.
+pub(crate) struct ClusterSlots;
+
+impl SlotStore for ClusterSlots {
+    fn claim(&self, call: &Call) -> Result<(), Box<Absent>> {
+        open().map_or(Ok(()), |storage| storage.await_claim(call))
+    }
+
+    fn issue(&self, code: &str, node: &str, ticket: RetrieveTicket) -> bool {
+        let order = |done| Order::Issue { code: code.into(), node: node.into(), ticket: ticket.clone(), done };
+        open().and_then(|storage| storage.order(order)).unwrap_or(false)
+    }
+
+    fn redeem(&self, code: &str) -> Option<RetrieveTicket> {
+        let order = |done| Order::Redeem { code: code.into(), done };
+        open().and_then(|storage| storage.order(order)).flatten()
+    }
+}

@@ -1,0 +1,126 @@
+//! Reads the history for people. One query runs at a time, on a thread that the module waits for at its end; whoever asks waits only for
+//! so long.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::connection::{Connection, StorageError};
+use super::record::HistoryFilter;
+use super::settings;
+use super::statistics::Tally;
+use crate::host::{self, Worker, guard};
+use crate::parking::Moment;
+
+/// Who asks while so many others wait is told to come again.
+const QUEUE: usize = 16;
+/// For how long somebody waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(12);
+/// For how long shutdown waits for a query.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// For how long statistics are kept for the next who asks for the same.
+const CACHED: Duration = Duration::from_secs(3);
+/// Different statistics that are kept.
+const MAX_CACHED: usize = 64;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+pub(super) struct Reader {
+    thread: Mutex<Option<(SyncSender<Job>, Worker)>>,
+    cache: Mutex<Vec<Cached>>,
+}
+
+struct Cached {
+    asked: (u32, HistoryFilter),
+    answer: Answer,
+}
+
+/// Set when it is known. Who asks meanwhile waits for it here.
+type Answer = Arc<Mutex<Option<(Moment, Vec<Tally>)>>>;
+
+impl Reader {
+    /// The answer of a query, or why there is none.
+    pub(super) fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (done, answer) = mpsc::sync_channel(1);
+        let job = move || {
+            let read = || Connection::open(&settings().db_dsn).and_then(|connection| query(&connection));
+            let bug = Err(StorageError::Away("a bug; see the log".into()));
+            // Who asked may have given up by now.
+            let _ = done.try_send(guard::fence("history query", bug, read));
+        };
+        self.send(Box::new(job))?;
+        match answer.recv_timeout(TIMEOUT) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => Err(StorageError::Away("the database does not answer".into())),
+            Err(RecvTimeoutError::Disconnected) => Err(StorageError::Closed),
+        }
+    }
+
+    fn send(&self, job: Job) -> Result<(), StorageError> {
+        let mut thread = self.thread.lock();
+        if thread.is_none() {
+            let (jobs, to_do) = mpsc::sync_channel::<Job>(QUEUE);
+            let body = move || to_do.into_iter().for_each(|job| job());
+            let worker =
+                Worker::start("storage reader", body).map_err(|error| StorageError::Away(error.to_string()))?;
+            *thread = Some((jobs, worker));
+        }
+        let jobs = thread.as_ref().map(|(jobs, _)| jobs).ok_or(StorageError::Closed)?;
+        match jobs.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(StorageError::Away("too many wait for the database".into())),
+            Err(TrySendError::Disconnected(_)) => {
+                // The thread has ended by a bug: the next who asks gets another.
+                let over = thread.take();
+                over.into_iter().for_each(|(_, worker)| worker.join());
+                Err(StorageError::Closed)
+            }
+        }
+    }
+
+    /// What `read` answers, or answered a moment ago to the same question.
+    pub(super) fn cached(
+        &self,
+        days: u32,
+        filter: HistoryFilter,
+        read: impl FnOnce() -> Result<Vec<Tally>, StorageError>,
+    ) -> Result<Vec<Tally>, StorageError> {
+        let answer = self.cache_entry((days, filter));
+        let mut answer =
+            answer.try_lock_for(TIMEOUT).ok_or(StorageError::Away("the database does not answer".into()))?;
+        if let Some((at, tallies)) = &*answer {
+            if host::now().since(*at) < CACHED {
+                return Ok(tallies.clone());
+            }
+        }
+        let tallies = read()?;
+        *answer = Some((host::now(), tallies.clone()));
+        Ok(tallies)
+    }
+
+    fn cache_entry(&self, asked: (u32, HistoryFilter)) -> Answer {
+        let mut cache = self.cache.lock();
+        if let Some(found) = cache.iter().find(|cached| cached.asked == asked) {
+            return Arc::clone(&found.answer);
+        }
+        if cache.len() >= MAX_CACHED {
+            cache.remove(0);
+        }
+        let answer = Answer::default();
+        cache.push(Cached { asked, answer: Arc::clone(&answer) });
+        answer
+    }
+
+    /// Shutdown. False if the database holds the thread up, whose code must stay.
+    pub(super) fn close(&self) -> bool {
+        let Some((jobs, worker)) = self.thread.lock().take() else { return true };
+        drop(jobs);
+        worker.join_within(CLOSE_TIMEOUT)
+    }
+}

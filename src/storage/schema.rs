@@ -1,0 +1,170 @@
+//! The tables: the one place where they are made, and how wide their columns are.
+//!
+//! Several versions of this module may use one database at a time, while the nodes of a cluster are upgraded one after the other. So a
+//! table is only ever added to, by columns that have defaults; every statement names the columns that it uses; and what decides is
+//! whether those are there, not a version number.
+
+use super::connection::{Connection, Dialect, StorageError, number, word};
+
+/// Bytes that a column takes. FreeSWITCH's own UUIDs are at most 256 characters, where a SIP Call-ID is one.
+pub(super) mod width {
+    /// Lots, domains and nodes.
+    pub(crate) const KEY: usize = 255;
+    pub(crate) const NAME: usize = 1024;
+    pub(crate) const NUMBER: usize = 1024;
+    pub(crate) const USER: usize = 512;
+    pub(crate) const LABEL: usize = 4096;
+}
+
+/// What nodes before this one knew: they refuse a database of a higher version. It grows only if a change cannot be made so that they
+/// can go on.
+const VERSION: i64 = 2;
+
+struct Table {
+    name: &'static str,
+    columns: &'static str,
+    create: &'static [&'static str],
+}
+
+pub(super) const RECORD_COLUMNS: &str = "uuid, parked_at, wait_ms, lot, domain, slot, caller_name, caller_number, parker, \
+                                         retriever, label, outcome, attempts, node";
+pub(super) const SLOT_COLUMNS: &str = "domain, slot, uuid, node, lot, state, parked_at, since, due, caller_name, caller_number, \
+                                       parker, label, attempt";
+
+const TABLES: [Table; 6] = [
+    Table {
+        name: "callpark_schema",
+        columns: "version",
+        create: &["CREATE TABLE IF NOT EXISTS callpark_schema (version INTEGER NOT NULL)"],
+    },
+    Table {
+        name: "callpark_records",
+        columns: RECORD_COLUMNS,
+        create: &[
+            "CREATE TABLE IF NOT EXISTS callpark_records (uuid VARCHAR(256) NOT NULL, parked_at BIGINT NOT NULL, \
+             wait_ms BIGINT NOT NULL, lot VARCHAR(255) NOT NULL, domain VARCHAR(255) NOT NULL, slot VARCHAR(32) NOT NULL, \
+             caller_name VARCHAR(1024) NOT NULL, caller_number VARCHAR(1024) NOT NULL, parker VARCHAR(512) NOT NULL, \
+             retriever VARCHAR(512) NOT NULL, label VARCHAR(4096) NOT NULL, outcome VARCHAR(16) NOT NULL, \
+             attempts INTEGER NOT NULL, node VARCHAR(255) NOT NULL, PRIMARY KEY (uuid, parked_at))",
+            "CREATE INDEX IF NOT EXISTS callpark_records_at ON callpark_records (parked_at)",
+        ],
+    },
+    Table {
+        name: "callpark_refused",
+        columns: "refused_at, lot, domain",
+        create: &[
+            "CREATE TABLE IF NOT EXISTS callpark_refused (refused_at BIGINT NOT NULL, lot VARCHAR(255) NOT NULL, \
+             domain VARCHAR(255) NOT NULL)",
+            "CREATE INDEX IF NOT EXISTS callpark_refused_at ON callpark_refused (refused_at)",
+        ],
+    },
+    Table {
+        // The slots that are taken. `turn` is 0 unless two nodes gave a slot away while they could not see each other.
+        name: "callpark_calls",
+        columns: SLOT_COLUMNS,
+        create: &[
+            "CREATE TABLE IF NOT EXISTS callpark_calls (domain VARCHAR(255) NOT NULL, slot VARCHAR(32) NOT NULL, \
+             turn INTEGER NOT NULL, uuid VARCHAR(256) NOT NULL, node VARCHAR(255) NOT NULL, lot VARCHAR(255) NOT NULL, \
+             state VARCHAR(16) NOT NULL, parked_at BIGINT NOT NULL, since BIGINT NOT NULL, due BIGINT NOT NULL, \
+             caller_name VARCHAR(1024) NOT NULL, caller_number VARCHAR(1024) NOT NULL, parker VARCHAR(512) NOT NULL, \
+             label VARCHAR(4096) NOT NULL, attempt INTEGER NOT NULL, PRIMARY KEY (domain, slot, turn))",
+            "CREATE INDEX IF NOT EXISTS callpark_calls_uuid ON callpark_calls (uuid)",
+            "CREATE INDEX IF NOT EXISTS callpark_calls_node ON callpark_calls (node)",
+        ],
+    },
+    Table {
+        name: "callpark_nodes",
+        columns: "node, beat",
+        create: &[
+            "CREATE TABLE IF NOT EXISTS callpark_nodes (node VARCHAR(255) NOT NULL PRIMARY KEY, beat BIGINT NOT NULL)",
+        ],
+    },
+    Table {
+        name: "callpark_tickets",
+        columns: "ticket, node, uuid, retriever, expires",
+        create: &["CREATE TABLE IF NOT EXISTS callpark_tickets (ticket VARCHAR(64) NOT NULL PRIMARY KEY, \
+                   node VARCHAR(255) NOT NULL, uuid VARCHAR(256) NOT NULL, retriever VARCHAR(512) NOT NULL, \
+                   expires BIGINT NOT NULL)"],
+    },
+];
+
+/// Makes what is missing, and looks whether all that is used is there. The version is written only then.
+pub(super) fn prepare(connection: &Connection) -> Result<(), StorageError> {
+    let mut failed = None;
+    if !all_exist(connection)? {
+        for statement in TABLES.iter().flat_map(|table| table.create) {
+            match connection.execute(statement) {
+                Err(why) if why.is_away() => return Err(why),
+                // Another node may be making the same table at this moment: what counts is whether it is there.
+                outcome => failed = failed.or(outcome.err()),
+            }
+        }
+    }
+    for table in &TABLES {
+        let columns = format!("SELECT {} FROM {} WHERE 1 = 0", table.columns, table.name);
+        if let Err(why) = connection.query(&columns, &mut |_| {}) {
+            let why = failed.unwrap_or(why);
+            return Err(StorageError::Refused(format!("the table {} is not as it must be: {why}", table.name)));
+        }
+    }
+    widen(connection)?;
+    note_version(connection)
+}
+
+/// Whether no table is missing. Where that cannot be asked, they are simply made.
+fn all_exist(connection: &Connection) -> Result<bool, StorageError> {
+    let mut count = 0;
+    let names: Vec<String> = TABLES.iter().map(|table| connection.text(table.name)).collect();
+    let sql = match connection.dialect() {
+        Dialect::Sqlite => {
+            format!("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN ({})", names.join(", "))
+        }
+        Dialect::Postgres => {
+            let found: Vec<String> =
+                names.iter().map(|name| format!("(to_regclass({name}) IS NOT NULL)::int")).collect();
+            format!("SELECT {}", found.join(" + "))
+        }
+        Dialect::Other => return Ok(false),
+    };
+    connection.query(&sql, &mut |row| count = number(row, 0))?;
+    Ok(count == TABLES.len() as i64)
+}
+
+/// Versions before made UUIDs one character too short for FreeSWITCH's longest. (SQLite does not look at widths.)
+fn widen(connection: &Connection) -> Result<(), StorageError> {
+    if connection.dialect() != Dialect::Postgres {
+        return Ok(());
+    }
+    let mut narrow = Vec::new();
+    let sql = "SELECT attrelid::regclass FROM pg_attribute WHERE attname = 'uuid' AND atttypmod BETWEEN 5 AND 259 AND attrelid IN \
+               (to_regclass('callpark_records'), to_regclass('callpark_calls'), to_regclass('callpark_tickets'))";
+    connection.query(sql, &mut |row| narrow.push(word(row, 0)))?;
+    for table in narrow {
+        match connection.execute(&format!("ALTER TABLE {table} ALTER COLUMN uuid TYPE VARCHAR(256)")) {
+            Err(why) if why.is_away() => return Err(why),
+            Err(_) => log::warn!(
+                "{table}.uuid cannot be widened to VARCHAR(256): a call whose UUID is longer is refused there"
+            ),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+fn note_version(connection: &Connection) -> Result<(), StorageError> {
+    let mut version = 0;
+    connection.query("SELECT MAX(version) FROM callpark_schema", &mut |row| version = number(row, 0))?;
+    if version > VERSION {
+        log::info!(
+            "the tables are of version {version}, made by a newer mod_callpark; this one uses what it knows of them"
+        );
+    }
+    if version < VERSION {
+        match connection.execute(&format!("INSERT INTO callpark_schema (version) VALUES ({VERSION})")) {
+            Err(why) if why.is_away() => return Err(why),
+            // A database that can only be read now: the next one who can writes it.
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,367 @@
+//! The slot store: which call is in which slot, in the database.
+//!
+//! Alone, a node writes it behind the calls' backs, and finds it again after a crash. In a cluster a slot is this node's when its row is in
+//! the table: the table's key gives it away once. A change counts as written when a query has returned its key.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Storage;
+use super::connection::{Connection, StorageError, unless_away, word};
+use super::history;
+use super::pending::{Change, PendingWrites, SyncState, Wanted};
+use super::schema::SLOT_COLUMNS;
+use super::slot_row::{self, Place, SlotRow};
+use crate::attendant::Attendant;
+use crate::host;
+use crate::parking::Absent;
+
+/// Changes that are written together.
+const BATCH: usize = 100;
+/// For how long the changes of a batch that failed are tried one by one before the rest waits for the next turn: the heartbeat comes
+/// in between.
+const SINGLY: Duration = Duration::from_secs(1);
+
+/// One turn's work on the slots, in an open database.
+pub(super) struct SlotStoreTurn<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) storage: &'a Storage,
+    pub(super) attendant: &'a Arc<Attendant>,
+    pub(super) node: &'a str,
+    /// By how many milliseconds the database's clock is ahead of this node's.
+    pub(super) ahead: i64,
+}
+
+/// What the database had that this node did not know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    Nothing,
+    /// A slot that this node held to be free.
+    Taken,
+}
+
+impl SlotStoreTurn<'_> {
+    /// Once, at the beginning: the calls that this node had when it died. Their slots are kept.
+    pub(super) fn load_previous_calls(&self, window: Duration) -> Result<(), StorageError> {
+        let node = self.connection.text(self.node);
+        let recorded = "EXISTS (SELECT 1 FROM callpark_records WHERE callpark_records.uuid = callpark_calls.uuid AND \
+                        callpark_records.parked_at = callpark_calls.parked_at)";
+        let left = self.rows(&format!("WHERE node = {node} AND NOT {recorded}"), host::epoch_ms() + self.ahead)?;
+        // Those whose outcome is on record had ended; only that was not noted here any more.
+        unless_away(
+            self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {recorded}")),
+        )?;
+        {
+            let mut writes = self.storage.writes.lock();
+            left.iter().for_each(|absent| writes.remember(absent.uuid.to_string()));
+        }
+        if !left.is_empty() {
+            let seconds = window.as_secs();
+            log::warn!(
+                "{} slots are kept for {seconds} s for callers who were parked when FreeSWITCH died",
+                left.len()
+            );
+            self.attendant.expect_back(&left, window);
+        }
+        self.storage.writes.lock().loaded_previous = true;
+        self.storage.answered.notify_all();
+        Ok(())
+    }
+
+    /// Writes what has changed.
+    pub(super) fn write_changes(&self) -> Result<Found, StorageError> {
+        let mut found = Found::Nothing;
+        let mut later = Vec::new();
+        let done = loop {
+            let changes = self.storage.writes.lock().take_changes(BATCH);
+            if changes.is_empty() {
+                break Ok(());
+            }
+            match self.write_batch(&changes, &mut later) {
+                Ok(Found::Nothing) => {}
+                Ok(Found::Taken) => found = Found::Taken,
+                Err(why) => {
+                    self.storage.writes.lock().put_back(changes.into_iter().map(|change| change.place));
+                    break Err(why);
+                }
+            }
+        };
+        // In the next turn: what is in the way, such as another's lock, may be gone then.
+        self.storage.writes.lock().put_back(later);
+        done.map(|()| found)
+    }
+
+    fn write_batch(&self, changes: &[Change], later: &mut Vec<Place>) -> Result<Found, StorageError> {
+        let is_claim =
+            |change: &&Change| change.wanted.as_ref().is_some_and(|wanted| matches!(wanted.state, SyncState::Claiming));
+        let (claims, facts): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(is_claim);
+        // A caller waits for these.
+        let mut found = Found::Nothing;
+        for change in claims {
+            let Some(Wanted { row, .. }) = &change.wanted else { continue };
+            let state = self.claim(change, row, later)?;
+            if matches!(state, SyncState::Lost(_)) {
+                found = Found::Taken;
+            }
+            let mut writes = self.storage.writes.lock();
+            writes.answered(&change.place, &row.uuid, state);
+            writes.are_gone(&change.place, &change.left);
+            drop(writes);
+            self.storage.answered.notify_all();
+        }
+        self.write_facts(&facts, later)?;
+        Ok(found)
+    }
+
+    /// All together; if that fails, one by one, so that one that the database refuses holds up no other.
+    fn write_facts(&self, facts: &[&Change], later: &mut Vec<Place>) -> Result<(), StorageError> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        let statements: Vec<String> = facts.iter().flat_map(|change| self.statements(change)).collect();
+        let mut why = unless_away(self.connection.execute_together(&statements))?;
+        let mut missing = self.unwritten(facts)?;
+        if !missing.is_empty() && why.is_some() {
+            let until = Instant::now() + SINGLY;
+            for change in missing.iter().take_while(|_| Instant::now() < until) {
+                let refused = unless_away(self.connection.execute_together(&self.statements(change)))?;
+                why = refused.or(why);
+            }
+            missing = self.unwritten(facts)?;
+        }
+        for change in facts.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
+            self.is_written(change)?;
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let why = why.unwrap_or_else(|| StorageError::Refused("it does not keep what it was told".into()));
+        if missing.len() == facts.len() && !self.connection.can_write() {
+            return Err(why);
+        }
+        missing.iter().for_each(|change| self.refused(change, &why, later));
+        Ok(())
+    }
+
+    /// Those of these changes that the database does not have.
+    fn unwritten<'c>(&self, facts: &[&'c Change]) -> Result<Vec<&'c Change>, StorageError> {
+        let there = self.own_rows_at(facts)?;
+        let is_there = |place: &Place, uuid: &str| there.contains(&(place.0.clone(), place.1.clone(), uuid.to_owned()));
+        let written = |change: &&&Change| {
+            let wanted = change.wanted.as_ref();
+            let row_is_there = wanted.is_none_or(|wanted| is_there(&change.place, &wanted.row.uuid));
+            row_is_there && !change.left.iter().any(|uuid| is_there(&change.place, uuid))
+        };
+        Ok(facts.iter().filter(|change| !written(change)).copied().collect())
+    }
+
+    /// Domain, slot and UUID of this node's rows in these slots.
+    fn own_rows_at(&self, changes: &[&Change]) -> Result<HashSet<(String, String, String)>, StorageError> {
+        let mut slots: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for Change { place: (domain, slot), .. } in changes {
+            slots.entry(domain).or_default().push(self.connection.text(slot));
+        }
+        let mut found = HashSet::new();
+        for (domain, slots) in slots {
+            let (node, domain) = (self.connection.text(self.node), self.connection.text(domain));
+            let sql = format!(
+                "SELECT domain, slot, uuid FROM callpark_calls WHERE node = {node} AND domain = {domain} AND slot IN ({})",
+                slots.join(", ")
+            );
+            self.connection.query(&sql, &mut |row| found.extend([(word(row, 0), word(row, 1), word(row, 2))]))?;
+        }
+        Ok(found)
+    }
+
+    fn is_written(&self, change: &Change) -> Result<(), StorageError> {
+        if let Some(Wanted { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
+            if self.attendant.clustered() {
+                self.report_double(&change.place, &row.uuid)?;
+            }
+        }
+        let mut writes = self.storage.writes.lock();
+        writes.are_gone(&change.place, &change.left);
+        if let Some(Wanted { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
+            writes.answered(&change.place, &row.uuid, SyncState::Written);
+        }
+        drop(writes);
+        self.storage.answered.notify_all();
+        Ok(())
+    }
+
+    /// The database does not take a row, and could take others. Some tries later it is set aside: it waits, and nothing waits for it.
+    fn refused(&self, change: &Change, why: &StorageError, later: &mut Vec<Place>) {
+        let Some(Wanted { row, .. }) = &change.wanted else {
+            // A row that is still there is found when the table is compared with what is wanted.
+            return;
+        };
+        if !self.storage.writes.lock().count_refusal(&change.place, &row.uuid) {
+            later.push(change.place.clone());
+            return;
+        }
+        self.storage.count_refused_row();
+        log::error!(
+            "the slot store refuses the row of {} in {} of {}: {why}; the call waits on, and is not kept if FreeSWITCH dies",
+            row.uuid,
+            row.slot,
+            row.domain
+        );
+    }
+
+    /// What makes the database say what is in a slot of this node's. Executed twice, it says the same.
+    fn statements(&self, Change { place, wanted, left }: &Change) -> Vec<String> {
+        let (here, node) = (self.at(place), self.connection.text(self.node));
+        let left: Vec<String> = left.iter().map(|uuid| self.connection.text(uuid)).collect();
+        let mut statements = Vec::new();
+        if !left.is_empty() {
+            let left = left.join(", ");
+            statements.push(format!("DELETE FROM callpark_calls WHERE {here} AND node = {node} AND uuid IN ({left})"));
+        }
+        let Some(Wanted { row, state, .. }) = wanted else { return statements };
+        let uuid = self.connection.text(&row.uuid);
+        let same_leg = match state {
+            SyncState::Claiming | SyncState::Lost(_) | SyncState::SetAside => return statements,
+            SyncState::Written => {
+                let changes = row.changes(self.connection, self.ahead);
+                statements.push(format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}"));
+                return statements;
+            }
+            SyncState::New => format!("uuid = {uuid}"),
+            SyncState::Again => format!("uuid = {uuid} AND node = {node}"),
+        };
+        let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
+        let nobody = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE uuid = {uuid})");
+        let values = row.values(self.connection, self.node, self.ahead);
+        statements.push(format!("DELETE FROM callpark_calls WHERE {same_leg}"));
+        statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT {turn}, {values} {nobody}"));
+        statements
+    }
+
+    /// Asks whether a slot is this node's.
+    fn claim(&self, change: &Change, row: &SlotRow, later: &mut Vec<Place>) -> Result<SyncState, StorageError> {
+        let (here, node, uuid) =
+            (self.at(&change.place), self.connection.text(self.node), self.connection.text(&row.uuid));
+        let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
+        let changes = row.changes(self.connection, self.ahead);
+        let values = row.values(self.connection, self.node, self.ahead);
+        // A call of this node's that was in the slot and is over.
+        let mut statements = self.statements(&Change { wanted: None, ..change.clone() });
+        // A caller who was recovered from another node brings the slot along.
+        statements.push(format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"));
+        statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
+        let refused = unless_away(self.connection.execute_together(&statements))?;
+        let there = self.rows(&format!("WHERE {here} ORDER BY turn"), host::epoch_ms() + self.ahead)?;
+        let ours = |absent: &Absent| *absent.node == *self.node && *absent.uuid == *row.uuid;
+        let is_ours = there.iter().any(ours);
+        match (is_ours, there.into_iter().next(), refused) {
+            (true, ..) => Ok(SyncState::Written),
+            (false, Some(other), _) => Ok(SyncState::Lost(Box::new(other))),
+            (false, None, Some(why)) if !self.connection.can_write() => Err(why),
+            // Nobody has the slot, or a row that none of us wrote is in the way: this one is written beside it.
+            (false, None, why) => {
+                self.storage.writes.lock().answered(&change.place, &row.uuid, SyncState::New);
+                let why = why.unwrap_or_else(|| StorageError::Refused("it does not keep what it was told".into()));
+                self.refused(change, &why, later);
+                Ok(SyncState::New)
+            }
+        }
+    }
+
+    /// Two nodes that could not see each other gave one slot away. Both callers wait on.
+    fn report_double(&self, place: &Place, uuid: &str) -> Result<(), StorageError> {
+        for other in self.rows(&format!("WHERE {}", self.at(place)), 0)?.iter().filter(|other| *other.uuid != *uuid) {
+            let (slot, here) = (&place.1, self.node);
+            log::error!(
+                "slot {slot}@{} was given away twice, here ({here}) to {uuid} and on {} to {}: each waits on where \
+                 it is, and is listed",
+                place.0,
+                other.node,
+                other.uuid
+            );
+        }
+        Ok(())
+    }
+
+    /// This node's rows in the table are what they are to be, or become it. A row of this node's name that this node never wrote is
+    /// another's of the same name: it is not touched. The answer: how many of these there are.
+    pub(super) fn compare(&self, own: &[Absent]) -> Result<usize, StorageError> {
+        let Differences { vanished, stale, foreign } = differences(&mut self.storage.writes.lock(), own);
+        let node = self.connection.text(self.node);
+        for (place, uuid) in stale {
+            let row = format!("{} AND uuid = {}", self.at(&place), self.connection.text(&uuid));
+            self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {row}"))?;
+        }
+        if !vanished.is_empty() {
+            log::warn!("{} calls of this node had been given up by another: they are not lost", vanished.len());
+        }
+        for row in vanished.iter().filter(|_| self.attendant.clustered()) {
+            history::take_back(self.connection, &(row.uuid.clone(), row.parked_at))?;
+        }
+        Ok(foreign)
+    }
+
+    /// A node is dead and nobody recovered its callers: whichever node is first says so.
+    pub(super) fn reap_dead_node(&self, node: &str, beat: i64, clock: i64) -> Result<(), StorageError> {
+        let name = self.connection.text(node);
+        let still = format!("COALESCE((SELECT beat FROM callpark_nodes WHERE node = {name}), {beat}) = {beat}");
+        let mut lost = Vec::new();
+        let sql = format!("DELETE FROM callpark_calls WHERE node = {name} AND {still} RETURNING {SLOT_COLUMNS}");
+        self.connection.query(&sql, &mut |row| lost.extend(slot_row::read(row, clock)))?;
+        self.connection.execute(&format!("DELETE FROM callpark_nodes WHERE node = {name} AND beat = {beat}"))?;
+        if !lost.is_empty() {
+            log::warn!("node {node} is dead, and nobody recovered {} of its callers", lost.len());
+        }
+        for absent in &lost {
+            self.attendant.lost_afar(absent);
+        }
+        Ok(())
+    }
+
+    pub(super) fn rows(&self, which: &str, clock: i64) -> Result<Vec<Absent>, StorageError> {
+        let mut rows = Vec::new();
+        let sql = format!("SELECT {SLOT_COLUMNS} FROM callpark_calls {which}");
+        self.connection.query(&sql, &mut |row| rows.extend(slot_row::read(row, clock)))?;
+        Ok(rows)
+    }
+
+    fn at(&self, (domain, slot): &Place) -> String {
+        format!("domain = {} AND slot = {}", self.connection.text(domain), self.connection.text(slot))
+    }
+}
+
+struct Differences {
+    /// This node wants it, and had written it.
+    vanished: Vec<SlotRow>,
+    /// This node had it, and does not want it any more.
+    stale: Vec<(Place, String)>,
+    /// This node never had it.
+    foreign: usize,
+}
+
+fn differences(writes: &mut PendingWrites, own: &[Absent]) -> Differences {
+    let in_it: HashSet<(&str, &str, &str)> =
+        own.iter().map(|absent| (&*absent.lot.domain, absent.slot.as_str(), &*absent.uuid)).collect();
+    let is_written = |wanted: &Wanted| matches!(wanted.state, SyncState::Written);
+    let vanished: Vec<(Place, SlotRow)> = writes
+        .wanted
+        .iter()
+        .filter(|(place, wanted)| is_written(wanted) && !writes.is_changed(place))
+        .filter(|(place, wanted)| !in_it.contains(&(&*place.0, &*place.1, &*wanted.row.uuid)))
+        .map(|(place, wanted)| (place.clone(), wanted.row.clone()))
+        .collect();
+    for (place, row) in &vanished {
+        writes.write_again(place, &row.uuid, SyncState::Again);
+    }
+    let (mut stale, mut foreign) = (Vec::new(), 0);
+    for absent in own {
+        let place = (absent.lot.domain.to_string(), absent.slot.to_string());
+        let known = writes.wanted.get(&place).is_some_and(|wanted| *wanted.row.uuid == *absent.uuid);
+        match known || writes.is_changed(&place) {
+            true => {}
+            false if writes.had(&absent.uuid) => stale.push((place, absent.uuid.to_string())),
+            false => foreign += 1,
+        }
+    }
+    Differences { vanished: vanished.into_iter().map(|(_, row)| row).collect(), stale, foreign }
+}

@@ -1,0 +1,66 @@
+//! Tickets: the one-time right to retrieve a call from another node.
+
+use super::connection::{Connection, StorageError, cut, number, word};
+use super::pending::Order;
+use super::schema::width;
+use crate::attendant::RetrieveTicket;
+
+/// For how long a ticket can be redeemed.
+const VALID_MS: i64 = 30_000;
+
+/// Does what a caller waits for. `clock`: the database's, in milliseconds since 1970.
+pub(super) fn execute(connection: &Connection, order: Order, own_node: &str, clock: i64) -> Result<(), StorageError> {
+    match order {
+        Order::Issue { code, node, ticket, done } => {
+            let issued = issue(connection, &code, &node, &ticket, clock)?;
+            // Whoever asked may have given up by now.
+            let _ = done.try_send(issued);
+        }
+        Order::Redeem { code, done } => {
+            let _ = done.try_send(redeem(connection, &code, own_node, clock)?);
+        }
+    }
+    Ok(())
+}
+
+fn issue(
+    connection: &Connection,
+    code: &str,
+    node: &str,
+    ticket: &RetrieveTicket,
+    clock: i64,
+) -> Result<bool, StorageError> {
+    let text = |value: &str| connection.text(value);
+    let (code, node, uuid) = (text(code), text(node), text(&ticket.uuid));
+    let (retriever, expires) = (text(cut(&ticket.retriever, width::USER)), clock.saturating_add(VALID_MS));
+    connection.execute(&format!("DELETE FROM callpark_tickets WHERE expires < {clock}"))?;
+    connection.execute(&format!(
+        "INSERT INTO callpark_tickets (ticket, node, uuid, retriever, expires) VALUES ({code}, {node}, {uuid}, {retriever}, {expires})"
+    ))?;
+    let mut count = 0;
+    let sql = format!("SELECT COUNT(*) FROM callpark_tickets WHERE ticket = {code}");
+    connection.query(&sql, &mut |row| count = number(row, 0))?;
+    Ok(count == 1)
+}
+
+/// The row leaves the table as it is read: a ticket is good once.
+fn redeem(
+    connection: &Connection,
+    code: &str,
+    own_node: &str,
+    clock: i64,
+) -> Result<Option<RetrieveTicket>, StorageError> {
+    let (code, node) = (connection.text(code), connection.text(own_node));
+    let mut ticket = None;
+    let sql = format!(
+        "DELETE FROM callpark_tickets WHERE ticket = {code} AND node = {node} AND expires >= {clock} RETURNING uuid, retriever"
+    );
+    connection.query(&sql, &mut |row| ticket = read(row))?;
+    Ok(ticket)
+}
+
+/// A row, or `None` if it names no call.
+pub(crate) fn read(row: &super::connection::Row) -> Option<RetrieveTicket> {
+    let uuid = Some(word(row, 0)).filter(|uuid| !uuid.is_empty())?;
+    Some(RetrieveTicket { uuid, retriever: word(row, 1) })
+}

@@ -1,0 +1,403 @@
+//! The one thread that writes. Each turn it does what there is to do, the most urgent first: the heartbeat, which does not depend on any
+//! write; what callers wait for; the slots; the history.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Storage;
+use super::connection::{Connection, StorageError, unless_away};
+use super::history;
+use super::nodes::{self, BEAT, Heartbeat, Watch};
+use super::recovery_rows;
+use super::schema;
+use super::slots::{Found, SlotStoreTurn};
+use super::tickets;
+use crate::attendant::{self, Attendant};
+use crate::config::Settings;
+use crate::host::{self, guard};
+use crate::parking::{Absent, Afar, Moment};
+
+/// For how long a change may wait for others: a transaction of SQLite is files made and removed, and costs the same for one
+/// as for many.
+const GATHER: Duration = Duration::from_millis(50);
+/// Between one try and the next while the database is away; twice as long after each, up to the last. (The core's drivers lose some
+/// memory at each connection that fails.)
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// Rows of the history in one statement.
+const BATCH: usize = 200;
+/// How often the slots are compared with the table, where no other node is looked at.
+const COMPARE: Duration = Duration::from_secs(5);
+/// After so long, rows that the database refused are tried once more.
+const RETRY_REFUSED: Duration = Duration::from_secs(60);
+/// How often old rows are looked for.
+const FORGET: Duration = Duration::from_secs(3600);
+const DAY_MS: i64 = 86_400_000;
+
+/// When something that failed is tried again.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    next: Moment,
+    wait: Duration,
+}
+
+impl Backoff {
+    pub(super) fn is_due(&self, now: Moment) -> bool {
+        now >= self.next
+    }
+
+    pub(super) fn failed(&mut self, now: Moment) {
+        self.wait = (self.wait * 2).clamp(FIRST_RETRY, LAST_RETRY);
+        self.next = now.after(self.wait);
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        *self = Backoff::default();
+    }
+
+    /// Now, for somebody who waits. How long the next wait is, is not forgotten.
+    pub(super) fn try_now(&mut self) {
+        self.next = Moment::default();
+    }
+}
+
+/// What is known of the database from one turn to the next.
+#[derive(Default)]
+pub(super) struct Turns {
+    /// The database that was written to last.
+    dsn: Option<String>,
+    /// Its tables are known to be as they must.
+    tables_are_good: bool,
+    recovery_rows_kept: bool,
+    heartbeat: Heartbeat,
+    watch: Watch,
+    /// By how many milliseconds the database's clock is ahead.
+    ahead: i64,
+    next_look: Moment,
+    next_retry_refused: Moment,
+    next_forget: Moment,
+    slots: Backoff,
+    history: Backoff,
+    history_attempt: usize,
+    refused_again: bool,
+}
+
+impl Storage {
+    /// The thread's life.
+    pub(super) fn work(&self) {
+        let mut turns = self.turns.lock();
+        if !turns.recovery_rows_kept {
+            turns.recovery_rows_kept = true;
+            recovery_rows::keep();
+        }
+        loop {
+            let closing = self.wait_for_work();
+            // Where nobody waits for an answer, what comes within a moment is written together.
+            if self.writes.lock().loaded_previous && !closing && !settings().cluster {
+                std::thread::sleep(GATHER);
+            }
+            let nothing_waits = || self.backlog() == 0 && !self.is_urgent();
+            if closing && nothing_waits() {
+                return;
+            }
+            if closing || self.backoff.lock().is_due(host::now()) {
+                let turn = guard::fence("storage", Err(StorageError::Away("a bug; see the log".into())), || {
+                    turns.take(self, closing)
+                });
+                self.finish_turn(turn);
+            }
+            if closing {
+                return;
+            }
+        }
+    }
+
+    fn finish_turn(&self, turn: Result<(), StorageError>) {
+        match turn {
+            Ok(()) => self.backoff.lock().succeeded(),
+            Err(why) => {
+                self.backoff.lock().failed(host::now());
+                self.slots_fail(&why);
+                if self.backlog() > 0 {
+                    self.history_fails(&why);
+                }
+            }
+        }
+    }
+}
+
+impl Turns {
+    fn take(&mut self, storage: &Storage, closing: bool) -> Result<(), StorageError> {
+        let Some(attendant) = attendant::on_duty() else { return Ok(()) };
+        let (settings, node) = (attendant.settings(), attendant.node_name());
+        let connection = self.open(storage, &settings)?;
+        let now = host::now();
+        if !storage.writes.lock().loaded_previous {
+            if settings.cluster && self.heartbeat.is_anothers(&connection, &node)? {
+                storage.writes.lock().loaded_previous = true;
+            } else {
+                let turn = self.slot_turn(&connection, storage, &attendant, &node);
+                turn.load_previous_calls(Duration::from_secs(settings.recover_window.into()))?;
+            }
+        }
+        let due = now >= self.next_look;
+        if settings.cluster && due {
+            // A database that refuses it takes no other write either, but can be read.
+            unless_away(self.heartbeat.beat(&connection, &node, attendant::dice(), now))?;
+        }
+        self.slots_and_orders(storage, &connection, &attendant, &node, closing)?;
+        if due || (settings.cluster && host::now() >= self.next_look) {
+            self.look(storage, &connection, &attendant, &node, &settings)?;
+        }
+        self.write_history(storage, &connection, closing)?;
+        if host::now() >= self.next_forget {
+            let before = host::epoch_ms() - i64::from(settings.record_days) * DAY_MS;
+            unless_away(history::forget(&connection, before))?;
+            self.next_forget = host::now().after(FORGET);
+        }
+        self.dsn = Some(settings.db_dsn);
+        Ok(())
+    }
+
+    /// Until a turn has gone well, its database is looked at as a new one.
+    fn open(&mut self, storage: &Storage, settings: &Settings) -> Result<Connection, StorageError> {
+        let connection = Connection::open(&settings.db_dsn)?;
+        let is_new = self.dsn.take().as_ref() != Some(&settings.db_dsn);
+        if is_new || !self.tables_are_good {
+            schema::prepare(&connection)?;
+            self.tables_are_good = true;
+        }
+        if is_new {
+            self.next_look = Moment::default();
+            storage.writes.lock().write_all_again();
+            self.ahead = if settings.cluster { nodes::clock(&connection)? - host::epoch_ms() } else { 0 };
+        }
+        Ok(connection)
+    }
+
+    fn slot_turn<'a>(
+        &self,
+        connection: &'a Connection,
+        storage: &'a Storage,
+        attendant: &'a Arc<Attendant>,
+        node: &'a str,
+    ) -> SlotStoreTurn<'a> {
+        SlotStoreTurn { connection, storage, attendant, node, ahead: self.ahead }
+    }
+
+    fn slots_and_orders(
+        &mut self,
+        storage: &Storage,
+        connection: &Connection,
+        attendant: &Arc<Attendant>,
+        node: &str,
+        closing: bool,
+    ) -> Result<(), StorageError> {
+        let now = host::now();
+        if now >= self.next_retry_refused {
+            self.next_retry_refused = now.after(RETRY_REFUSED);
+            storage.writes.lock().retry_set_aside();
+        }
+        let turn = self.slot_turn(connection, storage, attendant, node);
+        let carry_out_orders = || {
+            loop {
+                let order = storage.writes.lock().pop_order();
+                let Some(order) = order else { return Ok(()) };
+                tickets::execute(connection, order, node, host::epoch_ms() + self.ahead)?;
+            }
+        };
+        let done = unless_away(carry_out_orders()).and_then(|_| match closing || self.slots.is_due(now) {
+            true => turn.write_changes(),
+            false => Ok(Found::Nothing),
+        });
+        match done {
+            Ok(found) => {
+                if self.slots.is_due(now) {
+                    self.slots.succeeded();
+                    storage.slots_succeed();
+                }
+                if found == Found::Taken {
+                    // This node knows too little of the others.
+                    self.next_look = Moment::default();
+                }
+                Ok(())
+            }
+            Err(why) if why.is_away() => Err(why),
+            Err(why) => {
+                self.slots.failed(now);
+                self.tables_are_good = false;
+                storage.slots_fail(&why);
+                Ok(())
+            }
+        }
+    }
+
+    /// What the table has: of this node's calls, and in a cluster, of the others'.
+    fn look(
+        &mut self,
+        storage: &Storage,
+        connection: &Connection,
+        attendant: &Arc<Attendant>,
+        node: &str,
+        settings: &Settings,
+    ) -> Result<(), StorageError> {
+        let now = host::now();
+        self.next_look = now.after(if settings.cluster { BEAT / 2 } else { COMPARE });
+        if !settings.cluster && !storage.has_calls() {
+            return Ok(());
+        }
+        let looked = match settings.cluster {
+            true => self.look_at_all(storage, connection, attendant, node, settings),
+            false => {
+                let turn = self.slot_turn(connection, storage, attendant, node);
+                let own = turn.rows(&format!("WHERE node = {}", connection.text(node)), host::epoch_ms());
+                own.and_then(|own| turn.compare(&own)).map(drop)
+            }
+        };
+        unless_away(looked).map(drop)
+    }
+
+    fn look_at_all(
+        &mut self,
+        storage: &Storage,
+        connection: &Connection,
+        attendant: &Arc<Attendant>,
+        node: &str,
+        settings: &Settings,
+    ) -> Result<(), StorageError> {
+        let clock = nodes::clock(connection)?;
+        self.ahead = clock - host::epoch_ms();
+        let beats = nodes::beats(connection)?;
+        let now = host::now();
+        self.watch.look(&beats, now);
+        let turn = self.slot_turn(connection, storage, attendant, node);
+        let window = Duration::from_secs(settings.recover_window.into());
+        for (dead, beat) in self.watch.gone(window, now).into_iter().filter(|(dead, _)| dead != node) {
+            turn.reap_dead_node(&dead, beat, clock)?;
+        }
+        let (own, mut others): (Vec<Absent>, Vec<Absent>) =
+            turn.rows("", clock)?.into_iter().partition(|absent| *absent.node == *node);
+        for absent in others.iter_mut().filter(|absent| self.watch.silent(&absent.node, now)) {
+            absent.is = Afar::Reserved;
+        }
+        // What this node is just taking over is another's in the table for one moment more.
+        let settled = storage.writes.lock().written();
+        for absent in others.iter().filter(|absent| settled.contains(&*absent.uuid)) {
+            attendant.let_go(absent);
+        }
+        attendant.hear(&others);
+        if turn.compare(&own)? > 0 {
+            self.heartbeat.report_shared_name(node, now);
+        }
+        // What was found missing is written now.
+        turn.write_changes().map(drop)
+    }
+
+    /// A row leaves the queue when the database has it, or when it refuses it and takes others.
+    fn write_history(&mut self, storage: &Storage, connection: &Connection, closing: bool) -> Result<(), StorageError> {
+        if storage.backlog() == 0 || !(closing || self.history.is_due(host::now())) {
+            return Ok(());
+        }
+        loop {
+            match self.write_history_batch(storage, connection) {
+                Ok(Progress::Done) => {
+                    self.history.succeeded();
+                    self.history_attempt = 0;
+                    storage.history_succeeds();
+                    return Ok(());
+                }
+                Ok(Progress::More) => {}
+                Err(why) if why.is_away() => return Err(why),
+                Err(why) => {
+                    self.history.failed(host::now());
+                    self.history_attempt += 1;
+                    self.tables_are_good = false;
+                    storage.history_fails(&why);
+                    return Ok(());
+                }
+            }
+            if storage.is_urgent() {
+                // Somebody waits for a slot; the rest is written in the next turn.
+                storage.wake();
+                return Ok(());
+            }
+        }
+    }
+
+    fn write_history_batch(&mut self, storage: &Storage, connection: &Connection) -> Result<Progress, StorageError> {
+        let (take_back, records, refused) = {
+            let history = storage.history.lock();
+            (history.next_take_back(), history.next_records(BATCH), history.next_refused(BATCH))
+        };
+        if take_back.is_none() && records.is_empty() && refused.is_empty() {
+            return Ok(Progress::Done);
+        }
+        if let Some(key) = take_back {
+            if !history::take_back(connection, &key)? {
+                return Err(StorageError::Refused("a row cannot be deleted".into()));
+            }
+            storage.history.lock().remove_take_back();
+        }
+        if !records.is_empty() {
+            let outcome = history::write(connection, &records, self.history_attempt)?;
+            let mut history = storage.history.lock();
+            history.remove_records(BATCH, &outcome.written);
+            history.remove_records(BATCH, &outcome.refused);
+            drop(history);
+            for record in records.iter().filter(|record| outcome.refused.contains(&record.key())) {
+                storage.count_dropped();
+                log::error!(
+                    "the database refuses the record of {}: {}; lot={}@{} slot={} outcome={}",
+                    record.uuid,
+                    outcome.why,
+                    record.lot,
+                    record.domain,
+                    record.slot,
+                    record.outcome
+                );
+            }
+            if outcome.written.is_empty() {
+                return Err(StorageError::Refused(format!("no row can be written: {}", outcome.why)));
+            }
+        }
+        if !refused.is_empty() {
+            let again = std::mem::replace(&mut self.refused_again, true);
+            if !history::write_refused(connection, &refused, again)? {
+                return Err(StorageError::Refused("no row can be written".into()));
+            }
+            self.refused_again = false;
+            storage.history.lock().remove_refused(refused.len());
+        }
+        Ok(Progress::More)
+    }
+}
+
+enum Progress {
+    More,
+    Done,
+}
+
+fn settings() -> Settings {
+    attendant::on_duty().map(|attendant| attendant.settings()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_asked_ever_more_rarely() {
+        let mut backoff = Backoff::default();
+        let mut now = Moment(Duration::from_secs(1));
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            assert!(backoff.is_due(now));
+            backoff.failed(now);
+            waits.push(backoff.next.since(now).as_secs());
+            now = backoff.next;
+        }
+        assert_eq!(waits, [2, 4, 8, 16, 30, 30, 30]);
+        backoff.succeeded();
+        assert!(backoff.is_due(now));
+    }
+}

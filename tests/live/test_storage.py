@@ -1,0 +1,443 @@
+"""The database at its worst: whatever it does, no call waits for it, and each row is there exactly once."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from phone import DOMAIN
+from switch import Switch, find_prefix, free_port, wait_for
+from test_cluster import Node, cluster, slots, sql  # noqa: F401  (a fixture)
+from test_records import history, own, postgres  # noqa: F401  (fixtures)
+
+LOT = """<lot name="main" domain="*"><param name="slots" value="701-790"/><param name="park-timeout" value="0"/>
+  <param name="hold-music" value="silence_stream://-1"/></lot>"""
+
+
+class Caller:
+    """Parks calls by the fifty, and knows which of them there were."""
+
+    def __init__(self, switch):
+        self.switch, self.parked, self.slowest = switch, set(), 0.0
+
+    def fifty(self):
+        began = time.monotonic()
+        for _ in range(50):
+            self.switch.api("bgapi originate null/x &callpark_park(auto)")
+        assert wait_for(lambda: len(self.switch.calls()) == 50, 20), len(self.switch.calls())
+        took = time.monotonic() - began
+        self.parked |= {(row["uuid"], row["parked_at"]) for row in self.switch.calls()}
+        self.switch.api("hupall")
+        assert wait_for(lambda: not self.switch.calls(), 20)
+        self.slowest = max(self.slowest, took)
+        return took
+
+    def park(self, label="desk"):
+        """One call, which waits."""
+        before = {row["uuid"] for row in self.switch.calls()}
+        self.switch.api(f"bgapi originate {{callpark_label={label}}}null/x &callpark_park(auto)")
+        new = wait_for(lambda: [row for row in self.switch.calls() if row["uuid"] not in before], 10)
+        assert new
+        self.parked.add((new[0]["uuid"], new[0]["parked_at"]))
+        return new[0]
+
+
+def run(database, statements):
+    may_write = {**os.environ, "PGOPTIONS": "-c default_transaction_read_only=off"}
+    return subprocess.run(database.psql("-qtAc", statements), capture_output=True, text=True, check=True, env=may_write).stdout.strip()
+
+
+def waiting(switch):
+    return int(next(line.split()[-1] for line in switch.api("callpark status").splitlines() if line.startswith("records waiting")))
+
+
+def in_table(database):
+    rows = run(database, "select uuid, parked_at from callpark_records").splitlines()
+    keys = [(uuid, int(at)) for uuid, at in (row.split("|") for row in rows)]
+    assert len(keys) == len(set(keys)), "a row is there twice"
+    return set(keys)
+
+
+@pytest.fixture
+def small_disk():
+    """A file system of 3 MB, and a way to fill it and to make room again."""
+    folder = Path(tempfile.mkdtemp(prefix="callpark-disk."))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0777", "tmpfs", str(folder)], check=False).returncode:
+        pytest.skip("NO DISK COULD BE FILLED: a file system cannot be mounted here")
+
+    class Disk:
+        path = folder
+
+        @staticmethod
+        def fill():
+            with open(folder / "filler", "wb", buffering=0) as filler:
+                try:
+                    while True:
+                        filler.write(b"x" * 4096)
+                except OSError:
+                    pass
+
+        @staticmethod
+        def free():
+            (folder / "filler").unlink()
+
+    yield Disk
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+    folder.rmdir()
+
+
+def test_every_row_is_there_once_whatever_the_database_does(own, postgres, small_disk):  # noqa: F811
+    """Before: batches that had no answer in 10 s counted as written, a read-only database had the queue dropped row by row, one row that
+    it refused kept all slots from being written, and nothing put right what it had lost."""
+    own.configure(LOT, f'<param name="db-dsn" value="{postgres.dsn}"/>')
+    own.start()
+    caller = Caller(own)
+    usual = caller.fifty()
+    caller.slowest = 0.0
+    try:
+        assert wait_for(lambda: in_table(postgres) == caller.parked, 10)
+
+        # Frozen for 25 s: longer than the driver waits for an answer.
+        postgres.signal_all(signal.SIGSTOP)
+        until = time.monotonic() + 25
+        for _ in range(4):
+            caller.fifty()
+        time.sleep(max(0.0, until - time.monotonic()))
+        postgres.signal_all(signal.SIGCONT)
+
+        # Its tables locked for 15 s.
+        locked = subprocess.Popen(postgres.psql("-qc", "begin; lock table callpark_records, callpark_calls in access exclusive mode; "
+                                                "select pg_sleep(15); commit"), stdout=subprocess.DEVNULL)
+        for _ in range(4):
+            caller.fifty()
+        # Meanwhile somebody writes one of the rows that wait: a key that is in the table already. It is inserted as the lock is released.
+        twin = caller.park()
+        own.api("hupall")
+        assert wait_for(lambda: not own.calls())
+        copy = f"insert into callpark_records values ('{twin['uuid']}', {twin['parked_at']}, 1, 'main', '{twin['domain']}', '{twin['slot']}', '', '', '', '', '', 'abandoned', 0, 'n')"
+        run(postgres, copy + " on conflict do nothing")
+        locked.wait(30)
+        assert wait_for(lambda: in_table(postgres) == caller.parked, 45, 0.5), waiting(own)
+
+        # Read-only: an old primary after a failover.
+        run(postgres, "alter system set default_transaction_read_only = on")
+        run(postgres, "select pg_reload_conf()")
+        run(postgres, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mod_callpark'")
+        for _ in range(3):
+            caller.fifty()
+        assert wait_for(lambda: "records of" not in own.log() and waiting(own) >= 150, 5), "rows are dropped while none can be written"
+        assert "records dropped  0" in own.api("callpark status")
+        run(postgres, "alter system set default_transaction_read_only = off")
+        run(postgres, "select pg_reload_conf()")
+        assert wait_for(lambda: in_table(postgres) == caller.parked, 45, 0.5), waiting(own)
+
+        # Its disk full.
+        small = small_disk.path / "space"
+        small.mkdir()
+        subprocess.run(["chown", "postgres", str(small)], check=True)
+        run(postgres, f"create tablespace small location '{small}'")
+        for table in ("callpark_records", "callpark_calls"):
+            run(postgres, f"alter table {table} set tablespace small")
+            run(postgres, f"alter index {table}_pkey set tablespace small")
+        small_disk.fill()
+        for _ in range(4):
+            caller.fifty()
+        assert "could not extend file" in (postgres.dir / "log").read_text(), "the disk was not full"
+        assert "records dropped  0" in own.api("callpark status")
+        small_disk.free()
+        assert wait_for(lambda: in_table(postgres) == caller.parked, 45, 0.5), waiting(own)
+
+        # Connections killed in the middle of whatever they do.
+        over = threading.Event()
+
+        def kill():
+            while not over.wait(0.15):
+                run(postgres, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mod_callpark'")
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        for _ in range(4):
+            caller.fifty()
+        over.set()
+        killer.join()
+        assert wait_for(lambda: in_table(postgres) == caller.parked, 45, 0.5), waiting(own)
+        assert len(caller.parked) > 1000
+    finally:
+        postgres.signal_all(signal.SIGCONT)
+
+    # A row that it refuses is set aside and told of; the others go in, those of the slots as well.
+    for table in ("callpark_records", "callpark_calls"):
+        run(postgres, f"alter table {table} add constraint strange check (label <> '666')")
+    refused = caller.park("666")
+    good = [caller.park() for _ in range(3)]
+    in_slots = lambda: set(run(postgres, "select uuid from callpark_calls").splitlines())
+    assert wait_for(lambda: in_slots() == {row["uuid"] for row in good}, 15), "one row keeps the others from being written"
+    assert wait_for(lambda: f"the slot store refuses the row of {refused['uuid']}" in own.log(), 3)
+    own.api("hupall")
+    assert wait_for(lambda: in_table(postgres) == caller.parked - {(refused["uuid"], refused["parked_at"])}, 30, 0.5)
+    assert "records dropped  1" in own.api("callpark status")
+    assert f"the database refuses the record of {refused['uuid']}" in own.log()
+    print(f"50 parks: usually {usual:.2f} s, at worst {caller.slowest:.2f} s")
+    assert caller.slowest < 2 * usual + 2, "calls wait for the database"
+
+    # Somebody deletes rows of calls that wait: they come back. And each outlives FreeSWITCH.
+    kept = [caller.park() for _ in range(20)]
+    assert wait_for(lambda: len(in_slots()) == 20, 10)
+    run(postgres, "delete from callpark_calls where slot < '710'")
+    assert wait_for(lambda: in_slots() == {row["uuid"] for row in kept}, 15), "what the table lost stays lost"
+    own.kill()
+    own.start()
+    assert {(row["uuid"], row["state"]) for row in own.calls()} == {(row["uuid"], "reserved") for row in kept}
+
+
+def test_a_sqlite_file_that_is_locked_or_on_a_full_disk_loses_no_row(own, small_disk):  # noqa: F811
+    """Before: the queue was dropped row by row; and a statement that was cut short could damage the file, which has no journal."""
+    file = small_disk.path / "callpark.db"
+    own.configure(LOT, f'<param name="db-dsn" value="sqlite://{file}"/>')
+    own.start()
+    caller = Caller(own)
+    usual = caller.fifty()
+    stored = lambda: [tuple(row) for row in sqlite3.connect(file).execute("select uuid, parked_at from callpark_records")]
+    all_there = lambda: len(stored()) == len(set(stored())) and set(stored()) == caller.parked
+    assert wait_for(all_there, 10)
+    small_disk.fill()
+    for _ in range(3):
+        caller.fifty()
+    assert wait_for(lambda: "rows wait for it" in own.log(), 10) and "records dropped  0" in own.api("callpark status")
+    small_disk.free()
+    assert wait_for(all_there, 45, 0.5), (waiting(own), len(stored()), len(caller.parked))
+    lock = sqlite3.connect(file, isolation_level=None)
+    lock.execute("begin exclusive")
+    began = time.monotonic()
+    for _ in range(3):
+        caller.fifty()
+    while time.monotonic() - began < 33:  # the core tries a statement for 30 s
+        time.sleep(0.2)
+    lock.execute("rollback")
+    assert wait_for(all_there, 45, 0.5), (waiting(own), len(stored()), len(caller.parked))
+    assert caller.slowest < 2 * usual + 2, "calls wait for the database"
+    assert sqlite3.connect(file).execute("pragma integrity_check").fetchone() == ("ok",)
+    kept = {caller.park()["uuid"] for _ in range(10)}
+    assert wait_for(lambda: {row[0] for row in sqlite3.connect(file).execute("select uuid from callpark_calls")} == kept, 5)
+    own.kill()
+    own.start()
+    assert {row["uuid"] for row in own.calls()} == kept
+
+
+HOSTILE = "\\'; DROP TABLE callpark_records; --"
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_no_text_of_a_caller_is_sql_where_a_backslash_escapes(own, postgres, phones_of, clustered):  # noqa: F811
+    """Before: with `standard_conforming_strings = off` a caller's name `\\'; ...` was executed."""
+    subprocess.run(postgres.psql("-qc", "alter database postgres set standard_conforming_strings = off"), check=True)
+    more = f'<param name="cluster" value="true"/><param name="node-name" value="n{own.outside_port}"/>' if clustered else ""
+    own.configure(LOT, f'<param name="db-dsn" value="{postgres.dsn}"/>{more}')
+    own.start()
+    call = phones_of(own)(says=600, name=HOSTILE.replace("\\", "\\\\")).call("do-park-701")
+    name = wait_for(own.calls)[0]["caller_name"]
+    assert "\\'" in name and "DROP" in name
+    own.api(f"callpark label 701 {HOSTILE}")
+    assert wait_for(lambda: run(postgres, "select caller_name || '|' || label from callpark_calls") == f"{name}|{HOSTILE}", 5)
+    call.hang_up()
+    assert wait_for(lambda: [row["caller_name"] for row in history(own)] == [name], 8)
+    assert history(own)[0]["label"] == HOSTILE
+
+
+def test_what_a_stranger_sends_fits_its_column(own, postgres, phones_of):  # noqa: F811
+    """Before: 600 characters in Referred-By made a row that PostgreSQL refused, and so the slot store stood still for ever."""
+    own.configure(LOT, f'<param name="db-dsn" value="{postgres.dsn}"/>')
+    own.start()
+    long_uuid = "c" * 256
+    for variables in (f"callpark_parker={'p' * 600}@{DOMAIN}", f"origination_caller_id_name={'n' * 3000}", f"callpark_label={'l' * 5000}",
+                      f"origination_uuid={long_uuid}"):
+        own.api(f"bgapi originate {{{variables}}}null/x &callpark_park(auto)")
+    assert wait_for(lambda: len(own.calls()) == 4, 8), own.calls()
+    assert wait_for(lambda: run(postgres, "select count(*) from callpark_calls") == "4", 8)
+    own.kill()
+    own.start()
+    assert len(own.calls()) == 4 and "rows refused     0" in own.api("callpark status")
+    assert long_uuid in {row["uuid"] for row in own.calls()}
+
+
+def test_tables_of_before_are_used_and_newer_ones_too(own, postgres, phones_of):  # noqa: F811
+    """Before: a database whose version a newer node had raised was refused, by all others; and tables that a broken first start had noted
+    and never made were missing for ever."""
+    own.configure(LOT, f'<param name="db-dsn" value="{postgres.dsn}"/>')
+    run(postgres, "create table callpark_schema (version integer not null); insert into callpark_schema values (1), (2)")
+    run(postgres, "create table callpark_tickets (ticket varchar(64) not null primary key, node varchar(255) not null, "
+                  "uuid varchar(255) not null, retriever varchar(512) not null, expires bigint not null)")
+    own.start()
+    caller = Caller(own)
+    kept = caller.park()
+    assert wait_for(lambda: run(postgres, "select uuid from callpark_calls") == kept["uuid"], 5)
+    width = "select atttypmod - 4 from pg_attribute where attrelid = 'callpark_tickets'::regclass and attname = 'uuid'"
+    assert run(postgres, width) == "256"
+    own.kill()
+    run(postgres, "insert into callpark_schema values (99); alter table callpark_calls add column mood text not null default 'fine'; "
+                  "alter table callpark_records add column mood text not null default 'fine'")
+    own.start()
+    assert [(row["uuid"], row["state"]) for row in own.calls()] == [(kept["uuid"], "reserved")]
+    other = caller.park()
+    assert wait_for(lambda: run(postgres, "select count(*) from callpark_calls") == "2", 5)
+    own.api("hupall")
+    assert wait_for(lambda: [row["uuid"] for row in history(own)] == [other["uuid"]], 5)
+    run(postgres, "drop table callpark_records")
+    caller.park()
+    own.api("hupall")
+    assert wait_for(lambda: run(postgres, "select to_regclass('callpark_records')") == "callpark_records", 45, 0.5), "it is not made again"
+    assert wait_for(lambda: run(postgres, "select count(*) from callpark_records") == "1", 10)
+
+
+def test_a_snapshot_of_another_version_is_recovered(own, phones_of):  # noqa: F811
+    """Before: one field more or less made the calls that were parked before an upgrade unreadable; each got another slot."""
+    own.configure(LOT.replace("silence_stream://-1", "tone_stream://%(1000,0,440);loops=-1"))
+    own.start()
+    phones = phones_of(own)
+    callers = [phones().call(f"do-park-{slot}_main") for slot in (731, 732)]
+    assert wait_for(lambda: len(own.calls()) == 2)
+    time.sleep(2)  # the core writes what it would recover behind the calls' backs
+    own.kill()
+    with sqlite3.connect(own.dir / "db/core.db") as core:
+        rows = core.execute("select uuid, metadata from recovery").fetchall()
+        for at, (uuid, metadata) in enumerate(sorted(rows, key=lambda row: "%22731%22" not in row[1] and '"731"' not in row[1])):
+            old, new = (('"version":1,', ""), ('"version":1,', '"version":7,"attempt":"many","mood":{"a":[1]},'))[at]
+            assert old in metadata or "version" in metadata, metadata
+            core.execute("update recovery set metadata = ? where uuid = ?", (metadata.replace(old, new), uuid))
+    own.start()
+    own.api("sofia recover")
+    assert wait_for(lambda: {(row["slot"], row["state"]) for row in own.calls()} == {("731", "parked"), ("732", "parked")}, 15), own.calls()
+    assert all(caller.audio.hears(440, within=6) for caller in callers)
+    assert "cannot be read" not in own.log()
+
+
+def test_a_database_of_a_million_rows_is_counted_without_reading_them(own, postgres, tmp_path):  # noqa: F811
+    """Before: `stats?days=400` read each row into FreeSWITCH's memory, for each who asked."""
+    port = free_port()
+    (tmp_path / "tokens").write_text("secret-0123456789abcdef0123456789 view *\n")
+    (tmp_path / "tokens").chmod(0o600)
+    own.configure(LOT, f'<param name="db-dsn" value="{postgres.dsn}"/><param name="http-listen" value="127.0.0.1:{port}"/>'
+                       f'<param name="http-token-file" value="{tmp_path}/tokens"/>')
+    own.start()
+    assert own.json("stats") == []
+    run(postgres, f"""insert into callpark_records select 'u' || n, {int(time.time() * 1000)} - (n % 34560000000) * 150, n % 300000, 'main',
+        'd' || n % 3 || '.test', '701', '', '', '', '', '', (array['retrieved','returned','fallback','transferred','abandoned'])[1 + n % 5], 0, 'n'
+        from generate_series(1::bigint, 200000) n""")
+    run(postgres, "analyze callpark_records")
+    before = own.memory_kb()
+
+    def ask(days=400):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/stats?days={days}", headers={"Authorization": "Bearer secret-0123456789abcdef0123456789"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    with ThreadPoolExecutor(8) as many:
+        answers = list(many.map(lambda _: ask(), range(24)))
+    assert len(set(answers)) == 1 and own.memory_kb() - before < 40_000, own.memory_kb() - before
+    told = own.json("stats 400")
+    assert sum(row["parked"] for row in told) == 200_000
+    assert sum(sum(row["by_hour"]) for row in told) == 200_000 == sum(sum(row["waits"]) for row in told)
+    one = told[0]
+    day = f"to_char(to_timestamp(parked_at / 1000.0), 'YYYY-MM-DD') = '{one['day']}' and domain = '{one['domain']}'"
+    zone = time.strftime("%z")
+    asked = f"set timezone = '{zone[:3]}:{zone[3:]}'; select percentile_disc(0.5) within group (order by wait_ms), " \
+            f"percentile_disc(0.95) within group (order by wait_ms), max(wait_ms), count(*) from callpark_records where {day}"
+    if zone == "+0000":
+        counted = run(postgres, asked).splitlines()[-1]
+        assert counted == f"{one['wait_median_ms']}|{one['wait_p95_ms']}|{one['wait_longest_ms']}|{one['parked']}"
+
+
+# --- Clusters
+
+
+def test_two_nodes_of_one_name_delete_nothing_of_each_other(cluster):  # noqa: F811
+    """Before: each took the other's rows for leftovers of its own, and deleted them: slots were given twice."""
+    [first] = cluster(1)
+    for _ in range(3):
+        Caller(first).park()
+    rows = lambda: set(run(cluster.database, "select slot || uuid from callpark_calls").splitlines())
+    assert wait_for(lambda: len(rows()) == 3, 5)
+    of_first = rows()
+    [second] = cluster(1, prepare=lambda node: node.configure(
+        node.written[0], node.written[1].replace(f'"node-name" value="{node.name}"', f'"node-name" value="{first.name}"')))
+    assert wait_for(lambda: all("another FreeSWITCH calls itself" in node.log() for node in (first, second)), 8)
+    Caller(second).park()
+    assert wait_for(lambda: len(rows()) == 4 and of_first < rows(), 5), rows()
+    time.sleep(4)
+    assert len(rows()) == 4 and of_first < rows(), "a row of the other is gone"
+    assert "given up by another" not in first.log() + second.log()
+    assert {row["state"] for row in first.calls()} == {"parked"} and len(first.calls()) == 3
+    assert not [event for event in second.events.all if event["CallPark-Action"] == "abandon"]
+
+
+def test_a_table_that_is_locked_stops_no_heartbeat(cluster):  # noqa: F811
+    """Before: the heartbeat came after the writes, so that a row that could not be written had the node's live callers given up."""
+    first, second = cluster()
+    parked = [Caller(first).park("666") for _ in range(2)]
+    assert wait_for(lambda: len(slots(second)) == 2, 5)
+    run(cluster.database, "alter table callpark_calls add constraint strange check (attempt < 0) not valid")
+    Caller(first).park()
+    locked = subprocess.Popen(cluster.database.psql("-qc", "begin; lock table callpark_calls in access exclusive mode; "
+                                                    "select pg_sleep(15); commit"), stdout=subprocess.DEVNULL)
+    beat = lambda: int(run(cluster.database, f"select beat from callpark_nodes where node = '{first.name}'"))
+    for _ in range(4):
+        before = beat()
+        assert wait_for(lambda: beat() > before, 4.5), "the node does not count on"
+    locked.wait(20)
+    run(cluster.database, "alter table callpark_calls drop constraint strange")
+    assert wait_for(lambda: {row["state"] for row in second.calls()} == {"parked"} and len(slots(second)) >= 2, 10), second.calls()
+    assert {row["uuid"] for row in parked} <= {row["uuid"] for row in second.calls()}
+    first.api("hupall")
+    assert wait_for(lambda: not second.calls(), 8)
+
+
+HOSTILE_WORDS = ["", "0", "-1", "9223372036854775807", "-9223372036854775808", "\\", "'", "\\'; drop table callpark_calls; --", "${system id}",
+                 "%s%n", "a/b,c", "[^^:x]y", "null/x", "x,sofia/external/9@127.0.0.1", "\u202e\u0000\ufffd\n".replace("\u0000", ""), "*", "#",
+                 "701", "702", "7" * 32, "é" * 200, "<a href=x>", "{}", "[]", "inline:system", DOMAIN, "main", "parked", "retrieving"]
+
+
+def test_a_thousand_hostile_rows_harm_no_node(cluster, phones_of):  # noqa: F811
+    """Somebody else writes to the database. Before: the name of a node went from a row into a dial string as it was."""
+    first, second = cluster()
+    chance = random.Random(20)
+    text = lambda width: "E'" + chance.choice(HOSTILE_WORDS)[:width].replace("\\", "\\\\").replace("'", "''") + "'"
+    number = lambda: chance.choice(["0", "1", "-1", "9223372036854775807", "-9223372036854775808", "1772438400000"])
+    calls = ["insert into callpark_calls values ({}) on conflict do nothing".format(", ".join([
+        chance.choice([f"'{DOMAIN}'", text(255)]), chance.choice([f"'{chance.randrange(720, 790)}'", text(32)]), str(chance.randrange(-5, 5)), text(255),
+        chance.choice([f"'{first.name}'", text(255)]), text(255), text(16), number(), number(), number(), text(1000), text(1000), text(500), text(1000),
+        str(chance.randrange(-2**31, 2**31))])) for _ in range(500)]
+    tickets = [f"insert into callpark_tickets values ({text(64)}, {chance.choice([text(255), repr(first.name)])}, {text(255)}, {text(500)}, {number()}) on conflict do nothing"
+               for _ in range(200)]
+    records = ["insert into callpark_records values ({}) on conflict do nothing".format(", ".join([
+        text(255), number(), number(), text(255), text(255), text(32), *[text(500) for _ in range(5)], text(16), str(chance.randrange(-2**31, 2**31)), text(255)]))
+        for _ in range(200)]
+    nodes = [f"insert into callpark_nodes values ({text(255)}, {number()}) on conflict do nothing" for _ in range(100)]
+    subprocess.run([*cluster.database.psql("-q"), "-f", "-"], input=";\n".join([*calls, *tickets, *records, *nodes]) + ";\n", text=True, check=True)
+    # A row that would have another node dial what it says.
+    run(cluster.database, f"delete from callpark_calls where slot = '703'; insert into callpark_calls values ('{DOMAIN}', '703', 0, 'evil', "
+                          f"'x,loopback/do-park-710', 'main', 'parked', 1, (extract(epoch from now()) * 1000)::bigint, 0, '', '', '', '', 0)")
+    assert wait_for(lambda: "703" in slots(second), 5)
+    second.api(f"bgapi originate {{user_name=1002,domain_name={DOMAIN}}}null/x &callpark_retrieve(703)")
+    time.sleep(2)
+    assert "710" not in slots(second), "the name of a node was dialled"
+    caller = phones_of(first)(says=600).call("do-park-705_main")
+    assert wait_for(lambda: ("705", "parked", first.name) in {(row["slot"], row["state"], row["node"]) for row in second.calls()}, 8), second.calls()
+    for node in (first, second):
+        for command in ("list", "lots", "history 1000", "stats 400", "status"):
+            assert not node.api(f"callpark {command}").startswith("-ERR"), command
+        assert "panics caught    0" in node.api("callpark status")
+        assert "slot register    answers" in node.api("callpark status")
+    taker = phones_of(second)("1002", says=900).call("705")
+    assert caller.audio.hears(900) and taker.audio.hears(600)
+    taker.hang_up()
+    assert caller.wait_over()
