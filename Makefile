@@ -60,8 +60,8 @@ page: test-needs build ## the dashboard in a browser
 soak: test-needs build ## a thousand parked calls while more come and go, for MINUTES (10)
 	CALLPARK_MODULE=$(MODULE) scripts/soak $(or $(MINUTES),10)
 
-chaos: test-needs build ## FreeSWITCH and database killed, frozen and blocked at random, for MINUTES (10), with SEED; nobody may be lost
-	CALLPARK_MODULE=$(MODULE) scripts/chaos $(or $(MINUTES),10) $(SEED)
+chaos: test-needs build ## FreeSWITCH, database, clock and media disturbed at random, for MINUTES (10), with SEED, ONLY=hold,freeze; nobody may be lost or left in silence
+	CALLPARK_MODULE=$(MODULE) scripts/chaos $(or $(MINUTES),10) $(SEED) $(if $(ONLY),--only $(ONLY))
 
 run: needs build ## a private FreeSWITCH with the module in it; without FreeSWITCH, a simulated day
 	@if [ -n "$(FREESWITCH_PREFIX)" ]; then scripts/start-private $(MODULE) "$(FREESWITCH_PREFIX)"; \

@@ -23,6 +23,7 @@ const FENCES: &[(&str, fn())] = &[
     ("completion", nothing_is_offered),
     ("event", the_event_passes_by),
     ("tick", the_ring_back_is_late),
+    ("timers", the_scheduler_ticks_instead),
     ("due", what_is_due_comes_again),
     ("listener frame", the_music_goes_on),
     ("listener key", the_key_does_nothing),
@@ -239,6 +240,18 @@ fn the_ring_back_is_late() {
     assert!(is_parked(&world) && hears(&caller, "moh"));
     assert!(cleared(&world) > 30);
     world.advance(seconds(3));
+    assert!(world.leg_to(PARKER).is_some_and(|parker| parker.talks_to(&caller)));
+    close(world);
+}
+
+fn the_scheduler_ticks_instead() {
+    let world = world();
+    plant_panic(&world, "timers");
+    world.load(simulator::built_module()).unwrap();
+    world.advance(seconds(1));
+    assert_eq!(cleared(&world), 1);
+    let caller = parked(&world);
+    world.advance(seconds(33));
     assert!(world.leg_to(PARKER).is_some_and(|parker| parker.talks_to(&caller)));
     close(world);
 }

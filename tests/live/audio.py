@@ -83,6 +83,25 @@ def strength(samples, frequency, rate=RATE):
     return 2 * found / (len(samples) * power)
 
 
+class SoundMeter:
+    """For how long nothing was heard, also at an end that moves from port to port."""
+
+    SHORTEST = 0.2  # seconds; what is shorter is no silence
+
+    def __init__(self):
+        self.last, self.silences = time.monotonic(), deque(maxlen=10_000)
+
+    def heard(self, at):
+        if at - self.last > self.SHORTEST:
+            self.silences.append((self.last, at))
+        self.last = at
+
+    def longest_silence(self, since):
+        """The longest one after that moment, in seconds; one that lasts counts as well."""
+        spans = [*list(self.silences), (self.last, time.monotonic())]
+        return max(end - max(begin, since) for begin, end in spans if end > since)
+
+
 class Audio:
     """One end of an RTP stream. `says` is the frequency it sends, 0 for none, which only an end with PCMU can."""
 
@@ -98,6 +117,8 @@ class Audio:
         self.open = True
         # Sends nothing although it has something to say: it is on hold.
         self.muted = False
+        # Is told whenever there is sound, where somebody wants to know.
+        self.meter = None
         self._tone = tone(says) if says else None
         threading.Thread(target=self._listen, daemon=True).start()
         if says:
@@ -111,7 +132,7 @@ class Audio:
         """The same end at another port. What has come so far is forgotten."""
         self.close()
         other = Audio(0, codec or self.codec)
-        other.peer, other._tone = self.peer, self._tone
+        other.peer, other._tone, other.meter = self.peer, self._tone, self.meter
         if other._tone:
             threading.Thread(target=other._speak, daemon=True).start()
         return other
@@ -126,6 +147,8 @@ class Audio:
                 now = time.monotonic()
                 self.heard.append((now, packet[12:]))
                 self.trace.append(Packet(now, *struct.unpack("!HI", packet[2:8]), packet[12:]))
+                if self.meter and len(set(packet[12:])) > 4:  # silence is one value, or two
+                    self.meter.heard(now)
 
     def _speak(self):
         sequence, stamp, position, began = 0, 0, 0, 0

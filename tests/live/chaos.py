@@ -1,13 +1,15 @@
-"""Callers are parked, taken and hang up, while FreeSWITCH and the database are killed, frozen and blocked at random, all on loopback:
-first one FreeSWITCH; then two that share their lots in a PostgreSQL, each of which recovers its own callers; then two that share the
+"""Callers are parked, taken and hang up, while FreeSWITCH and the database are killed, frozen and blocked, the clock is set and the
+callers' media is disturbed at random, all on loopback: first one FreeSWITCH; then two that share their lots in a PostgreSQL, each of which recovers its own callers; then two that share the
 core's tables too, so that one takes over the other's callers. After each fault every caller must be where they were: in the same
-slot of the same lot, with the same parker, label, parking time and time-out, with music, and on one node only.
+slot of the same lot, with the same parker, label, parking time and time-out, with music, and on one node only. A caller who is not is
+lost; one who hears nothing for longer than SILENT_AFTER seconds is silent. Of both there may be none.
 
-    chaos.py <minutes> [<seed> [<callers>]]
+    chaos.py <minutes> [<seed>] [--callers <n>] [--only <fault>,<fault>] [--without <fault>,<fault>]
 
 The seed decides who does what and which faults strike; not how the processes are timed, so no two runs are the same.
 """
 
+import argparse
 import json
 import os
 import random
@@ -18,16 +20,22 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from audio import SoundMeter
 from conftest import MUSIC
+from disturbances import CLOCK, DATABASE, MEDIA, QUIET, Disturbances
 from phone import DOMAIN, Failed, Phone
 from switch import ROOT, Switch, find_prefix, module_dir, wait_for
 from test_records import BIN, Postgres
+from wallclock import FAKETIME, Clock
 
 # The core writes what it would recover of a call behind its back; a call younger than this may be unknown to it.
 SETTLED = 2.5
 # Between the last sign of life of a node and the moment when the others take it for dead.
 SILENCE = 5
 WINDOW = 10
+# Seconds without a sound after which a caller is called silent. Where FreeSWITCH stood still, or was told to be quiet, they begin when that
+# is over.
+SILENT_AFTER = 5
 LOTS = f"""
 <lot name="main" domain="{DOMAIN}">
   <param name="slots" value="701-790"/>
@@ -53,7 +61,7 @@ FACTS = ("lot", "slot", "parker", "label", "parked_at", "caller_name", "caller_n
 
 # Of each stage: how many FreeSWITCHes, whether they share the core's tables, and what happens. With shared tables `sofia recover` takes
 # over every call that is not the node's own, also those of a node that lives: there, a node that died does not recover itself.
-ALWAYS = ("freeze", "stop_database", "freeze_database", "lock_tables")
+ALWAYS = ("freeze", *DATABASE, *CLOCK, *MEDIA)
 CRASHES = ("crash", "crash_twice", "crash_without_database")
 STAGES = {
     "one": (1, False, (*CRASHES, *ALWAYS)),
@@ -69,10 +77,17 @@ class Node(Switch):
         super().__init__(module, prefix)
         self.name = str(self.outside_port)
         self.core_dsn = core.dsn if core else ""
+        self.clock = Clock(self) if FAKETIME else None
         cluster = """<param name="cluster" value="true"/>
           <param name="cluster-dial" value="sofia/external/${slot}@127.0.0.1:${node}"/>""" if clustered else ""
         self.configure(LOTS, f"""<param name="db-dsn" value="{database.dsn}"/><param name="node-name" value="{self.name}"/>
           <param name="recover-window" value="{WINDOW}"/>{cluster}""", extensions=QUICK)
+
+    def calls(self, lot=""):
+        """With the time-outs as they would be by a clock that nobody has set."""
+        rows = super().calls(lot)
+        ahead_ms = 1000 * self.clock.ahead if self.clock else 0
+        return [{**row, "timeout_at": row["timeout_at"] and row["timeout_at"] - ahead_ms} for row in rows]
 
     def own_calls(self):
         return {row["uuid"]: row for row in self.calls() if row["node"] == self.name and row["state"] != "reserved"}
@@ -83,6 +98,7 @@ class Caller:
 
     def __init__(self, node, phone, call):
         self.node, self.phone, self.call, self.since, self.row = node, phone, call, time.monotonic(), None
+        self.meter = call.audio.meter = SoundMeter()
         # Slots are given twice while two nodes cannot see each other; then who dials gets their own node's caller.
         self.doubled = False
 
@@ -92,15 +108,16 @@ class Caller:
         return rows[0] if rows and "park" in self.node.events.of(rows[0]["uuid"]) else None
 
 
-class Chaos:
-    """One run on one FreeSWITCH, or on two."""
+class Chaos(Disturbances):
+    """One run on one FreeSWITCH, or on two. `faults`: those that may strike, of the stage's; None: all."""
 
-    def __init__(self, module, prefix, stage, callers=24, seed=None):
-        nodes, shared, self.kinds = STAGES[stage]
+    def __init__(self, module, prefix, stage, callers=24, seed=None, faults=None):
+        nodes, shared, kinds = STAGES[stage]
+        self.kinds = [kind for kind in kinds if faults is None or kind in faults]
         self.dice = random.Random(seed)
         self.wanted, self.callers, self.phones = callers, [], []
-        self.held = self.survived = self.parks = self.taken = self.hung_up = self.doubled = 0
-        self.faults, self.wrong, self.outcomes, self.longest = Counter(), [], {}, 0.0
+        self.held = self.survived = self.silent = self.parks = self.taken = self.hung_up = self.doubled = 0
+        self.faults, self.wrong, self.outcomes, self.longest, self.quietest = Counter(), [], {}, 0.0, 0.0
         # Calls of a node that was taken for dead and was not: of these it was told that they are lost.
         self.presumed_lost = set()
         self.database = Postgres()
@@ -275,7 +292,7 @@ class Chaos:
         blocked = self.dice.random() < 0.4
         self.die(dead)
         if blocked:
-            self.database.signal_all(signal.SIGSTOP)
+            self.database.freeze()
         moved = [caller for caller in self.callers if caller.node is dead]
         for caller in moved:
             # An address that moves with the service would be the same for the caller; here their phone is told.
@@ -283,30 +300,10 @@ class Chaos:
         heir.api("sofia recover")
         if blocked:
             time.sleep(self.dice.uniform(1, 4))
-            self.database.signal_all(signal.SIGCONT)
+            self.database.thaw()
         self.traffic([heir], 2)
         wait_for(lambda: len(heir.own_calls()) == len(self.callers), 20)
         self.rise(dead)
-
-    def stop_database(self):
-        self.database.kill()
-        time.sleep(1)
-        self.traffic(self.nodes, 3, together=False)
-        time.sleep(self.dice.uniform(0, 3))
-        self.database.start()
-
-    def freeze_database(self):
-        self.database.signal_all(signal.SIGSTOP)
-        self.traffic(self.nodes, 3, together=False)
-        time.sleep(self.dice.uniform(0, 3))
-        self.database.signal_all(signal.SIGCONT)
-
-    def lock_tables(self):
-        """Somebody else's transaction holds the register."""
-        seconds = self.dice.randint(2, 6)
-        sql = f"BEGIN; LOCK TABLE callpark_calls, callpark_nodes IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
-        with subprocess.Popen(self.database.psql("-qc", sql), stdout=subprocess.DEVNULL):
-            self.traffic(self.nodes, 2, together=False)
 
     # --- the run
 
@@ -334,9 +331,9 @@ class Chaos:
         self.faults[fault] += 1
         getattr(self, fault)()
         held = [caller for caller in before if caller in self.callers]
-        self.settle(fault, held, began)
+        self.settle(fault, held, began, time.monotonic() if fault in QUIET else began)
 
-    def settle(self, fault, held, began):
+    def settle(self, fault, held, began, heard_from):
         """Looks for everybody who waited when the fault struck, and has not been taken since; and for those who came meanwhile."""
         wait_for(lambda: not self.misplaced(self.callers), 40, 0.3)
         took = time.monotonic() - began
@@ -346,15 +343,21 @@ class Chaos:
         misplaced = self.misplaced(self.callers)
         for caller, why in misplaced:
             self.wrong.append(f"{fault}: {caller.phone.user} in {caller.row['slot']}: {why}")
-        silent = [caller for caller in self.callers if not caller.call.audio.hears(MUSIC, within=15)]
-        self.wrong += [f"{fault}: {caller.phone.user} in {caller.row['slot']} hears no music" for caller in silent]
-        lost = {caller for caller, _ in misplaced} | set(silent)
+        without_music = [caller for caller in self.callers if not caller.call.audio.hears(MUSIC, within=15)]
+        self.wrong += [f"{fault}: {caller.phone.user} in {caller.row['slot']} hears no music" for caller in without_music]
+        silences = {caller: caller.meter.longest_silence(heard_from) for caller in held}
+        silent = {caller: seconds for caller, seconds in silences.items() if seconds > SILENT_AFTER}
+        self.wrong += [f"{fault}: {caller.phone.user} in {caller.row['slot']} heard nothing for {seconds:.1f} s" for caller, seconds in silent.items()]
+        self.silent += len(silent)
+        self.quietest = max([self.quietest, *silences.values()])
+        lost = {caller for caller, _ in misplaced} | set(without_music)
         survived = sum(caller not in lost for caller in held)
         self.held += len(held)
         self.survived += survived
         self.longest = max(self.longest, took)
         self.note_doubles()
-        self.say(f"{fault.replace('_', ' ')}: held {len(held)}, survived {survived}, lost {len(held) - survived} ({took:.1f} s)")
+        self.say(f"{fault.replace('_', ' ')}: held {len(held)}, survived {survived}, lost {len(held) - survived}, silent {len(silent)} "
+                 f"({took:.1f} s; longest silence {max(silences.values(), default=0):.1f} s)")
 
     def misplaced(self, callers, fresh=False):
         """Whoever is not where they were, and why. `fresh`: what is seen is what is to be kept."""
@@ -419,7 +422,8 @@ class Chaos:
                 self.wrong.append(f"{node.name} did not end by itself: status {status}")
         return {
             "faults": dict(self.faults), "parked": self.parks, "taken": self.taken, "hung up": self.hung_up, "slots given twice": self.doubled,
-            "held": self.held, "survived": self.survived, "lost": self.held - self.survived, "longest until all was well s": round(self.longest, 1),
+            "held": self.held, "survived": self.survived, "lost": self.held - self.survived, "silent": self.silent,
+            "longest silence s": round(self.quietest, 1), "longest until all was well s": round(self.longest, 1),
         }, self.wrong
 
     def check_events(self):
@@ -472,33 +476,50 @@ def possible(prefix):
     return prefix is not None and BIN is not None and (module_dir(prefix) / "mod_pgsql.so").exists()
 
 
+def arguments():
+    parser = argparse.ArgumentParser(description="Disturbs parked callers at random; nobody may be lost or left in silence.")
+    parser.add_argument("minutes", type=float)
+    parser.add_argument("seed", type=int, nargs="?", default=random.randrange(1_000_000))
+    parser.add_argument("--callers", type=int, default=24)
+    names = lambda text: text.split(",")
+    every = {kind for _, _, kinds in STAGES.values() for kind in kinds}
+    parser.add_argument("--only", type=names, default=sorted(every), metavar="FAULT,...", help=f"of {', '.join(sorted(every))}")
+    parser.add_argument("--without", type=names, default=[], metavar="FAULT,...")
+    given = parser.parse_args()
+    if unknown := set(given.only + given.without) - every:
+        parser.error(f"there is no fault {', '.join(sorted(unknown))}; there are {', '.join(sorted(every))}")
+    given.faults = set(given.only) - set(given.without)
+    return given
+
+
 def main():
-    minutes = float(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1_000_000)
-    callers = int(sys.argv[3]) if len(sys.argv) > 3 else 24
+    given = arguments()
     prefix = find_prefix()
     if not possible(prefix):
         print("skipped: no FreeSWITCH with mod_pgsql, or no PostgreSQL")
         return 0
+    if not FAKETIME:
+        print("without steps of the clock: libfaketime is not installed")
     module = os.environ.get("CALLPARK_MODULE", ROOT / "target/release/libmod_callpark.so")
-    print(f"seed {seed}", flush=True)
+    print(f"seed {given.seed}", flush=True)
+    stages = [stage for stage, (_, _, kinds) in STAGES.items() if given.faults & set(kinds)]
     failed, results = False, {}
-    for stage in STAGES:
+    for stage in stages:
         print(f"--- {stage}", flush=True)
-        chaos = Chaos(module, prefix, stage, callers, seed)
+        chaos = Chaos(module, prefix, stage, given.callers, given.seed, given.faults)
         try:
-            figures, wrong = chaos.run(minutes * 60 / len(STAGES))
+            figures, wrong = chaos.run(given.minutes * 60 / len(stages))
         finally:
             chaos.close()
         for name, value in figures.items():
             print(f"{name:<30} {', '.join(f'{k} {v}' for k, v in value.items()) if isinstance(value, dict) else value}")
         for line in wrong:
             print(f"WRONG: {line}")
-        failed |= bool(wrong) or figures["lost"] != 0
+        failed |= bool(wrong) or figures["lost"] != 0 or figures["silent"] != 0
         results[stage] = {**figures, "wrong": wrong}
     file = Path(os.environ.get("CALLPARK_CHAOS_JSON", ROOT / "target/chaos.json"))
-    file.write_text(json.dumps({"seed": seed, "minutes": minutes, **results}, indent=1) + "\n")
-    print(f"seed {seed}; as JSON: {file}")
+    file.write_text(json.dumps({"seed": given.seed, "minutes": given.minutes, **results}, indent=1) + "\n")
+    print(f"seed {given.seed}; as JSON: {file}")
     return 1 if failed else 0
 
 

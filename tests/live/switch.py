@@ -102,6 +102,8 @@ class Switch:
         self.fine_clock = False
         # It measures by the monotonic clock, or by the wall clock.
         self.monotonic = True
+        # Of the process, beside this one's.
+        self.environment = {}
 
     def configure(self, lots, settings="", phrases=None, extensions=""):
         """Writes the configuration; takes effect at start, or with `reload`. `lots` and `settings` are the insides of the
@@ -139,7 +141,8 @@ class Switch:
                    for word in (f"-{name}", str(self.dir / name))]
         with open(self.dir / "console", "wb") as console:
             self.process = subprocess.Popen([str(program), "-nonat", "-nc", "-nf", "-nort", *folders],
-                                            stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+                                            stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                                            env={**os.environ, **self.environment})
         until = time.monotonic() + 90
         while True:
             try:

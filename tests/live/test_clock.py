@@ -2,43 +2,19 @@
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 
 from switch import ROOT, Switch, find_prefix, wait_for
 from test_ringback import lot
 from test_story import park_by_transfer
+from wallclock import FAKETIME, Clock
 
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 HOUR = 3600
 
 
-class Clock:
-    """The wall clock of one FreeSWITCH, ahead of the machine's by what a file says. Its monotonic clock is the machine's."""
-
-    def __init__(self, switch):
-        self.switch, self.file = switch, switch.dir / "clock"
-        self._write(0)
-        self.environment = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
-                            "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-
-    def _write(self, seconds):
-        self.file.write_text(f"{seconds:+d}\n")
-
-    def step(self, seconds):
-        """A FreeSWITCH that measures by the monotonic clock knows the new time only when it is told that there is one."""
-        self._write(seconds)
-        if self.switch.monotonic:
-            self.switch.api("fsctl sync_clock")
-        assert wait_for(lambda: abs(self.now() - time.time() - seconds) < 5), "the clock was not set"
-
-    def now(self):
-        return float(self.switch.api("strepoch"))
-
-
 @pytest.fixture
-def clock(monkeypatch, request):
+def clock(request):
     """A FreeSWITCH of its own, with a clock that can be set. "wall": it measures by that clock itself."""
     if FAKETIME is None:
         pytest.skip("libfaketime is not installed")
@@ -46,11 +22,7 @@ def clock(monkeypatch, request):
     clock = Clock(switch)
     switch.monotonic = getattr(request, "param", "monotonic") == "monotonic"
     switch.configure(lot(("park-timeout", "6"), ("ringback-timeout", "4"), ("fallback", "tone-1300")))
-    for name, value in clock.environment.items():
-        monkeypatch.setenv(name, value)
     switch.start()
-    for name in clock.environment:
-        monkeypatch.delenv(name)
     yield clock
     assert "bug in mod_callpark" not in switch.log()
     switch.stop()

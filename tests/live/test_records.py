@@ -221,6 +221,12 @@ class Postgres:
             with contextlib.suppress(ProcessLookupError):  # one whose client went just now
                 os.kill(int(pid), what)
 
+    def freeze(self):
+        self.signal_all(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal_all(signal.SIGCONT)
+
     def psql(self, *words):
         """The command line of its client."""
         return [str(BIN / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", *words]

@@ -1,0 +1,35 @@
+"""A wall clock that tests can set, by libfaketime."""
+
+import time
+from pathlib import Path
+
+from switch import wait_for
+
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+class Clock:
+    """The wall clock of one FreeSWITCH, ahead of the machine's by what a file says. Its monotonic clock is the machine's."""
+
+    def __init__(self, switch):
+        self.switch, self.file, self.ahead = switch, switch.dir / "clock", 0
+        self._write(0)
+        switch.environment = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
+                              "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+    def _write(self, seconds):
+        # FreeSWITCH reads this whenever it asks for the time: never half of it.
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n")
+        new.rename(self.file)
+
+    def step(self, seconds):
+        """A FreeSWITCH that measures by the monotonic clock knows the new time only when it is told that there is one."""
+        self._write(seconds)
+        self.ahead = seconds
+        if self.switch.monotonic:
+            self.switch.api("fsctl sync_clock")
+        assert wait_for(lambda: abs(self.now() - time.time() - seconds) < 2), "the clock was not set"
+
+    def now(self):
+        return float(self.switch.api("strepoch"))
