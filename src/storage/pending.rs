@@ -13,7 +13,7 @@ pub(super) const MAX_HISTORY: usize = 10_000;
 /// Callers who wait for a ticket at most.
 const MAX_ORDERS: usize = 1_000;
 /// A row that the database refused so often is set aside.
-const MAX_REFUSALS: u8 = 3;
+pub(super) const MAX_REFUSALS: u8 = 3;
 /// Calls that have left their slots, and are remembered: a row of theirs that appears once more is not another node's.
 const MAX_ENDED: usize = 20_000;
 
@@ -278,17 +278,16 @@ impl PendingWrites {
         self.changed.insert(place.clone());
     }
 
-    /// The database refused a row. True if it is set aside now.
-    pub(super) fn count_refusal(&mut self, place: &Place, uuid: &str) -> bool {
-        let Some(wanted) = self.wanted.get_mut(place).filter(|wanted| wanted.row.uuid == uuid) else { return false };
+    /// The database refused a row. How often it has.
+    pub(super) fn count_refusal(&mut self, place: &Place, uuid: &str) -> u8 {
+        let Some(wanted) = self.wanted.get_mut(place).filter(|wanted| wanted.row.uuid == uuid) else { return 0 };
         wanted.refusals = wanted.refusals.saturating_add(1);
-        let set_aside = wanted.refusals >= MAX_REFUSALS;
         match wanted.state {
-            _ if set_aside => wanted.state = SyncState::SetAside,
+            _ if wanted.refusals >= MAX_REFUSALS => wanted.state = SyncState::SetAside,
             SyncState::Written => wanted.state = SyncState::Again,
             _ => {}
         }
-        set_aside
+        wanted.refusals
     }
 
     /// Everything is to be inserted again: the database is another one, or has lost it.
@@ -306,7 +305,6 @@ impl PendingWrites {
         for (place, wanted) in &mut self.wanted {
             if matches!(wanted.state, SyncState::SetAside) {
                 wanted.state = SyncState::New;
-                wanted.refusals = 0;
                 self.changed.insert(place.clone());
             }
         }

@@ -64,6 +64,10 @@ impl Reader {
 
     fn send(&self, job: Job) -> Result<(), StorageError> {
         let mut thread = self.thread.lock();
+        // One that a bug has ended is replaced.
+        if let Some((_, over)) = thread.take_if(|(_, worker)| worker.is_over()) {
+            over.join();
+        }
         if thread.is_none() {
             let (jobs, to_do) = mpsc::sync_channel::<Job>(QUEUE);
             let body = move || to_do.into_iter().for_each(|job| job());
@@ -72,16 +76,10 @@ impl Reader {
             *thread = Some((jobs, worker));
         }
         let jobs = thread.as_ref().map(|(jobs, _)| jobs).ok_or(StorageError::Closed)?;
-        match jobs.try_send(job) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => Err(StorageError::Away("too many wait for the database".into())),
-            Err(TrySendError::Disconnected(_)) => {
-                // The thread has ended by a bug: the next who asks gets another.
-                let over = thread.take();
-                over.into_iter().for_each(|(_, worker)| worker.join());
-                Err(StorageError::Closed)
-            }
-        }
+        jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StorageError::Away("too many wait for the database".into()),
+            TrySendError::Disconnected(_) => StorageError::Closed,
+        })
     }
 
     /// What `read` answers, or answered a moment ago to the same question.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Storage;
 use super::connection::{Connection, StorageError, unless_away, word};
 use super::history;
-use super::pending::{Change, PendingWrites, SyncState, Wanted};
+use super::pending::{Change, MAX_REFUSALS, PendingWrites, SyncState, Wanted};
 use super::schema::SLOT_COLUMNS;
 use super::slot_row::{self, Place, SlotRow};
 use crate::attendant::Attendant;
@@ -196,9 +196,11 @@ impl SlotStoreTurn<'_> {
             // A row that is still there is found when the table is compared with what is wanted.
             return;
         };
-        if !self.storage.writes.lock().count_refusal(&change.place, &row.uuid) {
-            later.push(change.place.clone());
-            return;
+        match self.storage.writes.lock().count_refusal(&change.place, &row.uuid) {
+            too_few if too_few < MAX_REFUSALS => return later.push(change.place.clone()),
+            MAX_REFUSALS => {}
+            // It was reported before.
+            _ => return,
         }
         self.storage.count_refused_row();
         log::error!(

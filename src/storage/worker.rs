@@ -29,7 +29,7 @@ const BATCH: usize = 200;
 /// How often the slots are compared with the table, where no other node is looked at.
 const COMPARE: Duration = Duration::from_secs(5);
 /// After so long, rows that the database refused are tried once more.
-const RETRY_REFUSED: Duration = Duration::from_secs(60);
+const RETRY_REFUSED: Duration = Duration::from_secs(15);
 /// How often old rows are looked for.
 const FORGET: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 86_400_000;
@@ -316,8 +316,8 @@ impl Turns {
                     return Ok(());
                 }
             }
-            if storage.is_urgent() {
-                // Somebody waits for a slot; the rest is written in the next turn.
+            if storage.is_urgent() || host::now() >= self.next_look {
+                // Somebody waits for a slot, or the others for this node's heartbeat; the rest is written in the next turn.
                 storage.wake();
                 return Ok(());
             }

@@ -235,7 +235,7 @@ def test_a_caller_whose_retriever_gives_up_on_the_way_waits_on(cluster, phones_o
     first.api("callpark label 703 Invoice 7")
     assert wait_for(lambda: [one["label"] for one in second.calls()] == ["Invoice 7"], 4)
     leg = str(uuid.uuid4())
-    second.api(f"bgapi originate {{origination_uuid={leg}}}null/x &callpark_retrieve(703)")
+    second.api(f"bgapi originate {{origination_uuid={leg},user_name=1002,domain_name={DOMAIN}}}null/x &callpark_retrieve(703)")
     time.sleep(1)
     second.api(f"uuid_kill {leg}")
     there = lambda: [(one["label"], one["parker"], one["state"], one["node"]) for one in second.calls()]

@@ -185,6 +185,13 @@ def test_what_is_written_and_told_is_no_callers_business(buggy, phones, fence):
     buggy.clear()
 
 
+def test_a_history_that_cannot_be_read_says_so(buggy):
+    buggy.plant("history query")
+    assert buggy.switch.api("callpark history").startswith("-ERR")
+    assert buggy.clear() == 1
+    assert not buggy.switch.api("callpark history").startswith("-ERR")
+
+
 def test_music_that_cannot_be_shared_is_played_for_each(buggy, phones):
     assert buggy.switch.reload(SHARED, *buggy.switch.written[1:2]).startswith("+OK")
     try:

@@ -401,6 +401,32 @@ def test_a_table_that_is_locked_stops_no_heartbeat(cluster):  # noqa: F811
     assert wait_for(lambda: not second.calls(), 8)
 
 
+@pytest.mark.skipif("CALLPARK_OLD_MODULE" not in os.environ, reason="CALLPARK_OLD_MODULE names no build of another version")
+def test_two_versions_share_a_cluster(cluster, phones_of, monkeypatch):  # noqa: F811
+    """A rolling upgrade, with a build of another version."""
+    with monkeypatch.context() as env:
+        env.setenv("CALLPARK_MODULE", os.environ["CALLPARK_OLD_MODULE"])
+        [old] = cluster(1)
+    [new] = cluster(1)
+    here, there = phones_of(old), phones_of(new)
+    for slot, phones, others, node in (("703", here, there, new), ("704", there, here, old)):
+        caller = phones(says=600).call(f"do-park-{slot}_main")
+        assert wait_for(lambda: [row["slot"] for row in node.calls()] == [slot], 5), node.calls()
+        taker = others("1002", says=900).call(slot)
+        assert caller.audio.hears(900) and taker.audio.hears(600)
+        taker.hang_up()
+        assert caller.wait_over() and wait_for(lambda: not old.calls() and not new.calls(), 5)
+    for _ in range(10):
+        for node in (old, new):
+            node.api("bgapi originate null/x &callpark_park(auto)")
+    assert wait_for(lambda: len(old.calls()) == len(new.calls()) == 20, 10)
+    assert len({row["slot"] for row in new.calls()}) == 20
+    new.kill()
+    new.start()
+    assert {row["state"] for row in new.calls() if row["node"] == new.name} == {"reserved"}
+    assert wait_for(lambda: len(old.calls()) == 20, 5)
+
+
 HOSTILE_WORDS = ["", "0", "-1", "9223372036854775807", "-9223372036854775808", "\\", "'", "\\'; drop table callpark_calls; --", "${system id}",
                  "%s%n", "a/b,c", "[^^:x]y", "null/x", "x,sofia/external/9@127.0.0.1", "\u202e\u0000\ufffd\n".replace("\u0000", ""), "*", "#",
                  "701", "702", "7" * 32, "é" * 200, "<a href=x>", "{}", "[]", "inline:system", DOMAIN, "main", "parked", "retrieving"]
