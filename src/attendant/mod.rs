@@ -58,7 +58,7 @@ pub(crate) use rows::{CallRow, LotRow};
 pub(crate) use tell::Verdict;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
-    fill::{filled_in, is_address, one_word},
+    fill::{filled_in, is_address, is_part_of_address, one_word},
     recover::read_snapshot,
 };
 

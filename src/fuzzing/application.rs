@@ -2,9 +2,10 @@
 
 use super::{planted, readable};
 use crate::apps::{Asked, park_order, retrieve_order, slot_order};
-use crate::attendant::{filled_in, is_address, one_word};
+use crate::attendant::{filled_in, is_address, is_part_of_address, one_word};
 use crate::config::{parse_ringback, seconds, truth};
-use crate::parking::{Destination, LotName, MAX_SLOT_LENGTH, Pick, Slot, Wanted, is_name};
+use crate::host::inert;
+use crate::parking::{Destination, Extension, LotName, MAX_SLOT_LENGTH, Pick, Slot, Terms, Wanted, is_name};
 
 pub fn application(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -61,6 +62,19 @@ fn variables(text: &str) {
     assert!(word.bytes().all(|c| c.is_ascii_alphanumeric() || b".-_+*@%".contains(&c)), "{word:?}");
     assert_eq!(filled_in("<${x}>", |_| Some(text.to_owned())), format!("<{text}>"));
     let _ = filled_in(text, |name| Some(name.to_owned()));
+    // What FreeSWITCH gets of it holds nothing that it would expand, whatever is cut off or put behind it.
+    let inert = inert(text);
+    assert!(!inert.contains('$') && inert.chars().count() == text.chars().count(), "{inert:?}");
+    if let Some(extension) = Extension::parse(text) {
+        let words = extension.as_str().bytes().all(|c| c.is_ascii_alphanumeric() || b"_.*#+-".contains(&c));
+        assert!(words && extension.as_str().len() <= 64, "{extension:?}");
+        let terms = Terms { fallback: Destination::parse(&format!("900 {text} {text}")), ..Terms::default() };
+        let to = Destination::of_lot(&extension, &terms);
+        assert!(to.dialplan.is_none_or(|dialplan| !dialplan.to_ascii_lowercase().starts_with("inline")), "{text:?}");
+    }
+    if is_part_of_address(text) {
+        assert!(is_address(text) && !text.contains('/'), "{text:?}");
+    }
     if is_address(text) {
         assert!(!text.contains([',', '|', '{', '}', '[', ']', '<', '>', '$', '\'', '"', '\\', ' ']), "{text:?}");
     }

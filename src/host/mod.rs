@@ -47,5 +47,7 @@ pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_t
 pub(crate) use originate::{Cancel, Dial, end_overdue_calls, originate};
 pub(crate) use scheduler::{OnTick, Ticker};
 pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, Played, ToTheEnd, every_leg};
+#[cfg(feature = "fuzzing")]
+pub(crate) use text::inert;
 pub(crate) use worker::{Worker, keep_libraries};
 pub(crate) use xml::{configuration, reread};

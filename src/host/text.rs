@@ -23,7 +23,7 @@ pub(super) fn inert_to_c(text: &str) -> CString {
 ///
 /// The core leaves a `$` alone that no `{` follows. That is not enough: `set` expands twice, a backslash or a quote in between is
 /// dropped on the way, and `${name:0:20}{` or a text that is put behind another makes a `${` of two halves.
-pub(super) fn inert(text: &str) -> Cow<'_, str> {
+pub(crate) fn inert(text: &str) -> Cow<'_, str> {
     if text.contains('$') { Cow::Owned(text.replace('$', "%")) } else { Cow::Borrowed(text) }
 }
 

@@ -1,0 +1,148 @@
+//! A thousand hostile values in `callpark.conf.xml`: each is in force as it is bounded, or a fault says where, what and why.
+
+use std::time::Duration;
+
+use mod_callpark::config::{LOT_PARAMS, SETTINGS, read};
+
+const PIECES: &[&str] = &[
+    "${canary}",
+    "$${system(touch x)}",
+    "'; DROP TABLE calls; --",
+    "%n%s%x",
+    "-1",
+    "1e9",
+    "0x10",
+    "99999999999999999999",
+    "4294967296",
+    "\u{661}",
+    "701-",
+    "-701",
+    "720-701",
+    "*-*",
+    "701,701",
+    "0-99999999",
+    "true",
+    "tRuE?",
+    "message:",
+    "page:user/1",
+    "api:",
+    "hook",
+    "a b c d",
+    "\u{202e}\u{0}\u{1b}[2J",
+    "\u{1f642}",
+    "<x y='z'>&\"",
+    ",",
+    "*",
+    "#",
+    "@",
+    "[::1]",
+    ":99999",
+    "127.0.0.1:1:1",
+    "pgsql://host=x password=s3cr3t",
+    "XML",
+    "inline:system:id",
+];
+
+/// The same numbers each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap_or(0) % end
+    }
+
+    fn value(&mut self) -> String {
+        let mut value = String::new();
+        for _ in 0..=self.below(3) {
+            let piece: Vec<char> = PIECES[self.below(PIECES.len())].chars().collect();
+            let length = if self.below(3) == 0 { self.below(piece.len() + 1) } else { piece.len() };
+            value.extend(piece.iter().take(length));
+        }
+        if self.below(50) == 0 { value.repeat(500) } else { value }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    // What XML cannot have at all is FreeSWITCH's to refuse.
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+}
+
+fn file(settings: &str, lot: &str) -> String {
+    format!(
+        r#"<configuration name="callpark.conf"><settings>{settings}</settings><lots><lot name="main" domain="*">
+           <param name="slots" value="701-720"/>{lot}</lot></lots></configuration>"#
+    )
+}
+
+#[test]
+fn every_hostile_value_is_bounded_or_named_with_its_reason() {
+    let (mut dice, mut refused, mut accepted) = (Dice(1), 0, 0);
+    let rows = LOT_PARAMS.len() + SETTINGS.len();
+    for n in 0..1500 {
+        let value = dice.value();
+        let of_lot = n % rows < LOT_PARAMS.len();
+        let name = if of_lot { LOT_PARAMS[n % rows].name } else { SETTINGS[n % rows - LOT_PARAMS.len()].name };
+        let param = format!(r#"<param name="{name}" value="{}"/>"#, escaped(&value));
+        let text = if of_lot { file("", &param) } else { file(&param, "") };
+        match read(&text) {
+            Ok(config) => {
+                accepted += 1;
+                let year = Duration::from_secs(31_536_000);
+                for lot in &config.lots {
+                    assert!(lot.terms.park_timeout <= year && lot.terms.ringback_timeout <= year, "{name}={value:?}");
+                    assert!(lot.terms.ringback_attempts <= 1000 && lot.slots.len() == 20, "{name}={value:?}");
+                }
+            }
+            Err(faults) => {
+                refused += 1;
+                for fault in faults {
+                    let told = fault.to_string();
+                    assert!(told.starts_with("callpark.conf.xml: "), "{told}");
+                    assert!(fault.place == if of_lot { "lot main@*" } else { "settings" }, "{name}={value:?}: {told}");
+                    assert!(!fault.key.is_empty() && fault.why.len() > 8, "{name}={value:?}: {told}");
+                    let secret = name.contains("pin") || name.contains("dsn");
+                    assert!(!(secret && told.contains("s3cr3t")), "a secret is told: {told}");
+                }
+            }
+        }
+    }
+    assert!(refused > 300 && accepted > 300, "{refused} refused, {accepted} accepted");
+}
+
+#[test]
+fn a_name_that_there_is_not_is_told_with_those_there_are() {
+    let mut dice = Dice(2);
+    for _ in 0..200 {
+        let name = dice.value();
+        let param = format!(r#"<param name="{}" value="1"/>"#, escaped(&name));
+        for (text, known) in [(file("", &param), "slots"), (file(&param, ""), "db-dsn")] {
+            let faults = read(&text).unwrap_err();
+            let why = &faults[0].why;
+            assert!(why.contains(known) || why == "has no name", "{name:?}: {why}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_or_garbled_is_one_fault_and_no_panic() {
+    let good = file(r#"<param name="default-lot" value="main"/>"#, r#"<slot number="701" label="x"/>"#);
+    assert!(read(&good).is_ok());
+    let mut dice = Dice(3);
+    for _ in 0..500 {
+        let mut bytes = good.clone().into_bytes();
+        match dice.below(3) {
+            0 => bytes.truncate(dice.below(good.len())),
+            1 => bytes[dice.below(good.len())] = u8::try_from(dice.below(128)).unwrap(),
+            _ => drop(bytes.splice(dice.below(good.len()).., dice.value().into_bytes())),
+        }
+        if let Err(faults) = read(&String::from_utf8_lossy(&bytes)) {
+            assert!(
+                faults
+                    .iter()
+                    .all(|fault| fault.to_string().starts_with("callpark.conf.xml: ") && !fault.why.is_empty())
+            );
+        }
+    }
+}
