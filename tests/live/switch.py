@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 MODULES = """logfile event_socket commands dptools dialplan_xml sofia loopback tone_stream sndfile native_file local_stream hash
 say_en""".split()
-LATER = ["valet_parking", "pgsql", "fifo", "conference", "callcenter", "voicemail", "lua", "cdr_csv", "verto"]  # there to be loaded, but not at start
+LATER = ["valet_parking", "pgsql", "fifo", "conference", "callcenter", "voicemail", "lua", "cdr_csv", "verto", "rtc"]  # there to be loaded, but not at start
 PLACES = ["/usr/local/freeswitch", "/usr", "/opt/freeswitch"]
 
 
