@@ -56,8 +56,7 @@ impl Attendant {
         loop {
             let phrase = why.phrase().unwrap_or(c"callpark_full").to_string_lossy();
             let prefix = format!("{}: ", why.word());
-            let rings = !request.parker.is_empty()
-                && self.ring_for_bounced(&request.uuid, &request.parker, &phrase, prefix, &request.caller, terms);
+            let rings = self.ring_for_bounced(&request.uuid, &request.parker, &phrase, prefix, &request.caller, terms);
             if rings && self.talked_to_parker(leg, &mut music, mailbox) {
                 return after_talk(leg);
             }

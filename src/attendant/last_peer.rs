@@ -3,7 +3,7 @@
 
 use super::Attendant;
 use super::identity::{Claim, External};
-use crate::host::{self, Leg};
+use crate::host::{self, Leg, Located};
 
 /// On a leg: the user at the other end of its last bridge, as authenticated or called.
 const USER: &str = "callpark_last_user";
@@ -12,12 +12,17 @@ const VOUCHED: &str = "callpark_last_vouched";
 /// The same where it was no user of this server: how to ring it again, and what to call it.
 const WAY: &str = "callpark_last_way";
 const NAMES: &str = "callpark_last_names";
+/// The leg at the other end.
+const PEER: &str = "callpark_last_peer";
 /// When that bridge began, in microseconds since 1970.
 const TALKED_AT: &str = "callpark_last_talk";
 
-/// Who was at the other end of a leg's last bridge. `None` where that was not noted.
-pub(super) fn last_peer(leg: &Leg<'_>) -> Option<LastPeer> {
-    leg.var(TALKED_AT)?;
+/// Where the core says the same, as the bridge begins.
+const BRIDGED_TO: &str = "last_bridge_to";
+
+/// What was noted of a leg's last bridge; `None` if nothing was, or only of an earlier one.
+fn noted(leg: &Leg<'_>) -> Option<LastPeer> {
+    leg.var(PEER).filter(|peer| Some(peer) == leg.var(BRIDGED_TO).as_ref())?;
     if let Some(user) = leg.var(USER) {
         return Some(LastPeer::User(user));
     }
@@ -42,6 +47,16 @@ pub(super) enum LastPeer {
 }
 
 impl Attendant {
+    /// Who was at the other end of a leg's last bridge. `None` if it was in none, or nobody can say any more.
+    pub(super) fn last_peer(&self, leg: &Leg<'_>) -> Option<LastPeer> {
+        // The core tells of a bridge on a thread of its own, and the transfer may be quicker.
+        let late = || {
+            self.note_peer(leg, &*Located::find(&leg.var(BRIDGED_TO)?)?);
+            noted(leg)
+        };
+        noted(leg).or_else(late)
+    }
+
     /// Two legs are bridged. Runs on the core's event thread, and so does not ask the directory, which may be far away.
     pub(super) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
         let (mut user, mut vouched, mut external) = (None, None, None);
@@ -57,6 +72,7 @@ impl Attendant {
                 None => leg.unset_var(name),
             }
         }
+        leg.set_var(PEER, &peer.uuid());
         leg.set_var(TALKED_AT, &host::epoch_ms().saturating_mul(1000).to_string());
     }
 }

@@ -7,6 +7,7 @@ use super::consult::show_slot;
 use super::hand_over::following;
 use super::identity::{Arrival, Parker};
 use super::mailbox::Mailbox;
+use super::ring::RINGBACK_CAUSE;
 use super::{Attendant, Notice, Verdict, What, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
 use crate::host::{self, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
@@ -172,7 +173,15 @@ impl Attendant {
         transferred: bool,
     ) -> Result<Call, Verdict> {
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid" | "denied");
-        let has_a_way = || !request.parker.is_empty() || self.terms_of(request).fallback.is_some();
+        let has_a_way = || {
+            let terms = self.terms_of(request);
+            let rings = match terms.ringback {
+                RingBack::Parker => !request.parker.is_empty(),
+                RingBack::Nobody => false,
+                RingBack::DialString(_) => true,
+            };
+            rings || terms.fallback.is_some()
+        };
         if transferred && nowhere && (has_a_way() || !leg.goes_on()) {
             match self.bounce(leg, request, &verdict) {
                 Bounced::Parked(call) => Ok(call),
@@ -363,7 +372,7 @@ fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
     // The core counts a leg's transfers and hangs it up at the seventieth (switch_ivr.c), against loops. Who waited in a slot
     // is in none.
     leg.unset_var("max_forwards");
-    for name in ["callpark_outcome", "callpark_retriever", "callpark_wait_ms"] {
+    for name in ["callpark_outcome", "callpark_retriever", "callpark_wait_ms", RINGBACK_CAUSE] {
         leg.unset_var(name);
     }
     identity::note_parker(leg, &facts.parker);

@@ -95,6 +95,9 @@ impl Rings {
     }
 }
 
+/// On a waiting leg: why its last recall failed.
+pub(super) const RINGBACK_CAUSE: &str = "callpark_ringback_cause";
+
 /// What a ringing phone shows, and for how long it rings.
 struct Phone<'a> {
     dial: String,
@@ -238,6 +241,7 @@ impl Attendant {
         let Some(call) = failed else { return };
         log::info!("ring back {} of {} in slot {}: {cause}", call.attempt, call.facts.uuid, call.facts.slot);
         if let Some(leg) = Located::find(&call.facts.uuid) {
+            leg.set_var(RINGBACK_CAUSE, cause);
             let what = Notice::of(What::RingBackFailed);
             self.notify(&Notice {
                 call: Some(&call),
@@ -265,7 +269,7 @@ impl Attendant {
         }
     }
 
-    /// Rings the parker for a caller who got no slot; see `bounce.rs`.
+    /// Rings the parker, or whom the lot says instead, for a caller who got no slot; see `bounce.rs`. False if nobody is to be rung.
     pub(super) fn ring_for_bounced(
         &self,
         uuid: &str,
@@ -275,12 +279,17 @@ impl Attendant {
         party: &Party,
         terms: &Arc<Terms>,
     ) -> bool {
-        let (uuid, dial, phrase) = (uuid.to_owned(), dial_user(parker), phrase.to_owned());
+        let dial = match &terms.ringback {
+            RingBack::Nobody => return false,
+            RingBack::Parker if parker.is_empty() => return false,
+            ringback => self.dial_string(uuid, ringback, parker),
+        };
+        let (uuid, phrase) = (uuid.to_owned(), phrase.to_owned());
         let (party, terms) = (party.clone(), Arc::clone(terms));
         let Some(attendant) = super::on_duty() else { return false };
         let (in_vain, of) = (Arc::clone(&attendant), uuid.clone());
         let ring = move |cancel: &Cancel| {
-            let answered = dial.ok_or_else(|| "UNALLOCATED_NUMBER".to_owned()).and_then(|dial| {
+            let answered = dial.and_then(|dial| {
                 call_phone(&Phone { dial, party: &party, prefix, terms: &terms }, &[("callpark_join", &uuid)], cancel)
             });
             attendant.rings.over(&uuid, cancel);
@@ -289,6 +298,9 @@ impl Attendant {
                 Ok(peer) => peer.transfer(&format!("phrase:{phrase},callpark_retrieve:join"), Some("inline"), None),
                 Err(cause) => {
                     log::info!("{uuid} has no slot and its parker does not answer: {cause}");
+                    if let Some(leg) = Located::find(&uuid) {
+                        leg.set_var(RINGBACK_CAUSE, &cause);
+                    }
                     false
                 }
             };
@@ -319,6 +331,9 @@ fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Resu
         // Early media is not an answer.
         ("ignore_early_media", "true"),
     ];
+    if phone.party.is_withheld() {
+        variables.push(("origination_privacy", "hide_name:hide_number"));
+    }
     if phone.terms.ringback_ignore_voicemail {
         // A phone that forwards (302), most often to a mailbox, has not answered.
         variables.push(("outbound_redirect_fatal", "true"));

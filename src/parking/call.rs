@@ -46,6 +46,18 @@ pub struct Party {
     pub number: String,
 }
 
+impl Party {
+    /// What is shown of a name or a number that is withheld.
+    pub const WITHHELD_NAME: &str = "Anonymous";
+    pub const WITHHELD_NUMBER: &str = "anonymous";
+
+    /// Whether this is somebody who withholds the number.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        self.number.eq_ignore_ascii_case(Self::WITHHELD_NUMBER)
+    }
+}
+
 /// What is known of a call when it is parked and does not change.
 #[derive(Clone, Debug)]
 pub struct Facts {

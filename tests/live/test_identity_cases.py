@@ -180,3 +180,124 @@ def test_a_command_gives_a_call_to_a_leg_of_nobody(switch, phones):
     assert switch.api(f"callpark retrieve 701 {uuid} main@other.test").startswith("+OK")
     assert taker.audio.hears(600) and caller.audio.hears(900)
     caller.hang_up()
+
+
+# --- a lot's own way to ring, also for a caller without a slot
+
+
+@pytest.mark.parametrize("ringback", ["dial string", "none"])
+def test_asterisk_624_a_caller_without_a_slot_is_rung_for_in_the_lots_own_way(switch, phones, ringback):
+    """Before: the parker was rung by `user/`, whatever the lot said, and with `none` too."""
+    desk = phones("1003", says=1100)
+    desk.on_ring = 0.2
+    way = f"user/1003@{DOMAIN}" if ringback == "dial string" else "none"
+    with_lot(switch, ("park-timeout", "0"), ("ringback", way), ("fallback", "tone-1300"), slots="701")
+    first = phones().call("do-park-701")
+    caller, call = conversation(phones)
+    rings = phones.made[-2].rang.qsize()
+    call.refer("700")
+    call.hang_up()
+    assert caller.audio.hears(1100 if ringback == "dial string" else 1300, within=6)
+    parker = next(phone for phone in phones.made if phone.user == "1001")
+    assert parker.rang.qsize() == 0, "the parker was rung"
+    for leg in (caller, first):
+        leg.hang_up()
+
+
+def test_the_caller_carries_why_the_last_recall_failed(switch, phones):
+    with_lot(switch, ("park-timeout", "0"), ("ringback-timeout", "1"))
+    caller, row = park_by_transfer(phones, switch)
+    parker = phones.made[0]
+    for on_ring, cause in ((486, "USER_BUSY"), (None, "NO_ANSWER")):
+        parker.on_ring = on_ring
+        switch.events.clear()
+        assert switch.api("callpark ringback 701").startswith("+OK")
+        assert switch.events.wait("ringback-failed", timeout=6)["CallPark-Cause"] == cause
+        assert switch.var(row["uuid"], "callpark_ringback_cause") == cause
+    caller.hang_up()
+
+
+# --- a caller who withholds the number
+
+
+@pytest.mark.parametrize("how", ["Privacy", "Remote-Party-ID"])
+def test_kazoo_3270_a_withheld_number_is_shown_to_nobody(switch, phones, how):
+    """Before: the recall, the retriever's 200, the lamp and the listing showed name and number."""
+    with_lot(switch, ("park-timeout", "0"), ("lamp-caller-id", "true"))
+    receptionist = phones("1001", name="Reception")
+    receptionist.on_ring = 0.1
+    lamp = phones("1003").subscribe("park+701")
+    headers = {"Privacy": ['P-Asserted-Identity: "Secret" <sip:0301234567@callpark.test>', "Privacy: id"],
+               "Remote-Party-ID": ['Remote-Party-ID: "Secret" <sip:0301234567@callpark.test>;party=calling;privacy=full']}[how]
+    caller = phones(says=600, name="Secret").call("1001", headers=headers)
+    call = receptionist.wait_call()
+    assert call.answered.wait(5)
+    call.refer("701")
+    row = wait_for(switch.calls)[0]
+    assert (row["caller_name"], row["caller_number"]) == ("Anonymous", "anonymous")
+    assert lamp.shows("confirmed") and "Secret" not in lamp.bodies[-1] and "0301234567" not in lamp.bodies[-1]
+    receptionist.on_ring = None
+    assert switch.api("callpark ringback 701").startswith("+OK")
+    back = receptionist.rang.get(timeout=5)
+    invite = str(back.invite_headers.headers)
+    assert back.caller_name == "Park 701: Anonymous" and "Secret" not in invite and "0301234567" not in invite
+    assert back.invite_headers["privacy"] == "id"
+    taker = phones("1002", says=900, agent="Yealink SIP-T54W").call("701")
+    assert taker.audio.hears(600) and taker.shown
+    assert all("Secret" not in name and "0301234567" not in number for name, number in taker.shown), taker.shown
+    taker.hang_up()
+    caller.hang_up()
+
+
+# --- a phone of another PBX
+
+
+def noted(switch, direction):
+    """Until the module has been told of the conversation: nobody transfers within the same instant."""
+    assert wait_for(lambda: switch.var(switch.leg(direction=direction), "callpark_last_peer"))
+
+
+@pytest.mark.parametrize("how", ["REFER", "feature code"])
+def test_a_phone_of_another_pbx_that_parks_is_rung_the_way_it_was_called(switch, phones, how):
+    """Before: our own 1001 was rung, and stood in the listing as the parker."""
+    own = phones("1001", says=1100)
+    theirs = phones(says=700)
+    theirs.user = "1001"
+    trunk = ('<extension name="trunk"><condition field="destination_number" expression="^trunk$">'
+             '<action application="bind_meta_app" data="5 b s callpark_park::auto"/>'
+             f'<action application="bridge" data="sofia/external/sip:1001@127.0.0.1:{theirs.port}"/></condition></extension>')
+    assert switch.reload(lot(("park-timeout", "0")), extensions=trunk).startswith("+OK")
+    theirs.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("trunk")
+    call = theirs.wait_call()
+    assert call.answered.wait(5) and caller.audio.hears(700)
+    noted(switch, "outbound")
+    call.refer("700") if how == "REFER" else call.press("*5")
+    assert wait_for(switch.calls)[0]["parker"] == "1001@127.0.0.1"
+    assert caller.audio.hears(MUSIC, within=5)
+    call.hang_up() if how == "REFER" else call.wait_over(8)
+    theirs.on_ring = 0.2
+    assert wait_for(lambda: switch.api("callpark ringback 701").startswith("+OK"))
+    back = theirs.wait_call(5)
+    assert back.audio.hears(600, within=6) and caller.audio.hears(700)
+    assert own.rang.qsize() == 0
+    back.hang_up()
+
+
+def test_an_outsider_names_no_user_of_another_tenant_as_the_parker(switch, phones):
+    """Before: Referred-By of somebody who is no user rang a phone of another tenant, and counted for that user's limit."""
+    with_lot(switch, ("park-timeout", "0"), ("park-limit-per-user", "1"))
+    victim = phones("2000", domain="other.test")
+    user = phones("1002", says=600)
+    user.on_ring = 0.1
+    outsider = phones(says=900).call("1002")
+    assert outsider.audio.hears(600)
+    noted(switch, "outbound")
+    outsider.refer("701", referred_by="2000@other.test")
+    row = wait_for(switch.calls)[0]
+    assert row["parker"] not in ("2000@other.test", "") and row["domain"] == DOMAIN
+    switch.api("callpark ringback 701")
+    time.sleep(0.5)
+    assert victim.rang.qsize() == 0
+    outsider.hang_up()
+    user.wait_call().hang_up()

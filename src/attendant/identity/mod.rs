@@ -26,7 +26,26 @@ pub(super) fn party(leg: &Leg<'_>) -> Party {
         (leg.var("caller_id_name"), leg.var("caller_id_number"))
     };
     let number = number.unwrap_or_default();
-    Party { name: name.filter(|name| name != NAMELESS).unwrap_or_else(|| number.clone()), number }
+    let party = Party { name: name.filter(|name| name != NAMELESS).unwrap_or_else(|| number.clone()), number };
+    if called { party } else { withheld(leg, party) }
+}
+
+/// A caller as others may see it: anonymous, if it withholds name or number (`Privacy`, the flags of the caller profile, an
+/// anonymous From).
+fn withheld(leg: &Leg<'_>, party: Party) -> Party {
+    let flag = |name| leg.profile(name).as_deref() == Some("true");
+    let header = leg.var("sip_Privacy").unwrap_or_default().to_ascii_lowercase();
+    let asked = header.split([';', ',']).any(|value| matches!(value.trim(), "id" | "user" | "header" | "full"));
+    let from = |name| leg.var(name).unwrap_or_default().to_ascii_lowercase();
+    let anonymous = !leg.outbound()
+        && (from("sip_from_user") == Party::WITHHELD_NUMBER || from("sip_from_host") == "anonymous.invalid");
+    let number = asked || anonymous || flag("privacy_hide_number");
+    // A name is often a number too, where the caller has no other.
+    let name = number || flag("privacy_hide_name");
+    Party {
+        name: if name { Party::WITHHELD_NAME.into() } else { party.name },
+        number: if number { Party::WITHHELD_NUMBER.into() } else { party.number },
+    }
 }
 
 fn referred_by(leg: &Leg<'_>) -> Option<String> {

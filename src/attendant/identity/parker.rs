@@ -5,7 +5,7 @@ use super::user::user_in_directory;
 use super::{domain, referred_by};
 use crate::attendant::Attendant;
 use crate::attendant::fill::is_address;
-use crate::attendant::last_peer::{LastPeer, last_peer};
+use crate::attendant::last_peer::LastPeer;
 use crate::host::{self, Leg};
 
 /// Who parks a call.
@@ -51,7 +51,7 @@ impl External {
     /// They are rung again the way that they were called; somebody who called is rung through the same gateway, or where the call
     /// came from.
     pub(in crate::attendant) fn of(leg: &Leg<'_>) -> Option<External> {
-        let profile = || leg.var("sip_profile_name");
+        let profile = || leg.var("sip_profile_name").or_else(|| leg.var("sofia_profile_name"));
         let (number, host, gateway, uri) = if leg.outbound() {
             (leg.var("sip_to_user")?, leg.var("sip_to_host"), leg.var("sip_gateway_name"), leg.var("sip_to_uri"))
         } else {
@@ -101,7 +101,7 @@ impl Attendant {
         if let Some(named) = Parker::named_on(leg) {
             return named;
         }
-        match last_peer(leg) {
+        match self.last_peer(leg) {
             Some(LastPeer::User(user)) => Parker::user(user),
             Some(LastPeer::Vouched(claimed)) => user_in_directory(leg, &claimed).map(Parker::user).unwrap_or_default(),
             Some(LastPeer::External(external)) => external.parker(),
@@ -110,19 +110,26 @@ impl Attendant {
         }
     }
 
-    /// The user who sent a leg here, by its Referred-By header. Anybody can write that header: it is believed of a leg that a
-    /// trusted proxy sent, and of a user's leg if it names a user of the same domain.
+    /// The user who sent a leg here, by its Referred-By header. Anybody can write that header: it is believed if it names the user
+    /// whom the leg called, who may transfer it before the two are bridged; of a user's leg if it names a user of the same domain;
+    /// and of a leg that a trusted proxy sent.
     fn referrer(&self, leg: &Leg<'_>) -> Option<String> {
         let referrer = user_in_directory(leg, &referred_by(leg)?)?;
         let of = |user: &str| user.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
-        let same_domain = of(&referrer).is_some() && of(&referrer) == of(&self.user_of(leg));
-        (same_domain || self.trusts(leg)).then_some(referrer)
+        let same_domain = || of(&referrer).is_some() && of(&referrer) == of(&self.user_of(leg));
+        let called = || !leg.outbound() && called_user(leg).is_some_and(|user| user.eq_ignore_ascii_case(&referrer));
+        (called() || same_domain() || self.trusts(leg)).then_some(referrer)
     }
 }
 
 /// The user whose phone sent a ringing call here (302): the one who was called last.
 fn diverter(leg: &Leg<'_>) -> Option<String> {
     leg.var(DIVERTED_TO)?;
+    called_user(leg)
+}
+
+/// The user whom a leg called last (`user/` in a dial string).
+fn called_user(leg: &Leg<'_>) -> Option<String> {
     Some(format!("{}@{}", leg.var("dialed_user")?, leg.var("dialed_domain")?))
 }
 
