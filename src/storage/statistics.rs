@@ -151,9 +151,9 @@ pub(crate) fn read(row: &Row, day: &str, service_level: u32) -> Tally {
     let mut waits = [0; CLASSES.len() + 1];
     let mut below = 0;
     for (class, wait) in waits.iter_mut().enumerate() {
-        // Each count has those of the classes before in it.
-        let up_to = if class < CLASSES.len() { unsigned(row, 13 + class) } else { parked };
-        *wait = up_to.saturating_sub(below);
+        // Each count has those of the classes before in it. The last class has the rest.
+        let up_to = if class < CLASSES.len() { unsigned(row, 13 + class).clamp(below, parked) } else { parked };
+        *wait = up_to - below;
         below = up_to;
     }
     let share = |part: u64| (part.min(parked) as f64) / (parked as f64);

@@ -155,10 +155,12 @@ def test_a_caller_can_be_left_out(own, phones_of, privacy, number, name):
     own.start()
     call = phones_of(own)(says=600, name="Alice").call("do-park-701")
     shown = wait_for(own.calls)[0]["caller_number"]
+    assert own.api("callpark label 701 call 5551234 back").startswith("+OK")
     call.hang_up()
     row = wait_for(lambda: history(own))[0]
     assert row["caller_name"] == name and shown != row["caller_number"] and row["caller_number"].startswith(number)
     assert len(row["caller_number"]) in (0, len(shown))
+    assert row["label"] == {"masked": "*" * 15 + "ck", "none": ""}[privacy], "a number in the label is kept whole"
 
 
 def test_a_full_lot_is_counted(own, phones_of):
