@@ -219,6 +219,32 @@ fn a_bridge_that_fails_leaves_the_caller_in_the_slot() {
     close(world, &caller, &["retrieve"], "failed bridge");
 }
 
+/// Variables by which the core moves a caller when a bridge ends, here one that was never made.
+#[test]
+fn a_retriever_who_leaves_at_the_last_moment_leaves_the_caller_in_the_slot() {
+    const AFTER: [(&str, &str); 5] = [
+        ("hangup_after_bridge", "true"),
+        ("park_after_bridge", "true"),
+        ("park_after_early_bridge", "true"),
+        ("transfer_after_bridge", "900"),
+        ("transfer_after_early_bridge", "900"),
+    ];
+    for (name, value) in AFTER {
+        let world = office(RINGS);
+        let caller = parked(&world, Phone::Silent);
+        caller.set_var(name, value);
+        let bob = colleague(&world);
+        world.at_call("switch_ivr_multi_threaded_bridge", 1).hangs_up(&bob);
+        world.advance(seconds(2));
+        assert!(!bob.is_up() && caller.is_up(), "{name}");
+        assert!(world.command("callpark list").contains(" parked "), "{name}: the caller is not in the slot");
+        assert_eq!(caller.var(name).as_deref(), Some(value), "{name} is there again");
+        caller.hang_up();
+        world.advance(seconds(2));
+        close(world, &caller, &["abandon"], name);
+    }
+}
+
 #[test]
 fn busy_rejecting_unregistered_and_silent_parkers_lead_on() {
     let params = format!(r#"{RINGS}<param name="ringback-attempts" value="2"/><param name="fallback" value="900"/>"#);

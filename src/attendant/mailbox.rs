@@ -191,3 +191,31 @@ impl Mailboxes {
         self.0.lock().get(uuid).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leg(uuid: &str) -> Retriever {
+        Retriever { user: String::new(), uuid: uuid.to_owned() }
+    }
+
+    /// A parker who answers the recall while the caller leaves.
+    #[test]
+    fn a_request_is_answered_for_or_refused_as_the_call_ends() {
+        let mailbox = Mailbox::default();
+        assert!(mailbox.put(Letter::Forget) && mailbox.put(Letter::Return(leg("parker"))));
+        assert!(mailbox.put(Letter::Connect(leg("retriever"))));
+        let left: Vec<String> = mailbox
+            .close()
+            .into_iter()
+            .map(|letter| match letter {
+                Letter::Connect(by) | Letter::Return(by) => by.uuid,
+                other => panic!("{other:?} is for the owner"),
+            })
+            .collect();
+        assert_eq!(left, ["parker", "retriever"]);
+        assert!(!mailbox.put(Letter::Return(leg("too late"))), "nobody would take it");
+        assert!(mailbox.has_letter(), "the owner still learns that it is to forget the call");
+    }
+}

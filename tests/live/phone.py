@@ -465,8 +465,15 @@ class Call:
         if response.status not in (200, 202):
             raise Failed(response.status)
 
-    def hold(self):
-        self._reinvite("sendonly")
+    def hold(self, direction="sendonly"):
+        self._reinvite(direction)
+
+    def offer_fax(self):
+        """T.38 in place of audio; the switch's answer: a status."""
+        sdp = self.sdp()
+        image = f"m=image {self.audio.port} udptl t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\na=T38FaxRateManagement:transferredTCF\r\n"
+        response = self._reinvite_with(sdp[:sdp.index("m=audio")] + image)
+        return response.status
 
     def resume(self):
         self._reinvite("sendrecv")
@@ -478,13 +485,16 @@ class Call:
         self._reinvite("sendrecv")
 
     def _reinvite(self, direction):
-        self.cseq += 1
-        response = self.phone.transact("INVITE", self.remote_uri, self.id, self.cseq, self.local, self.remote,
-                                       ["Content-Type: application/sdp"], self.sdp(direction))
-        self.acknowledge(response)
+        response = self._reinvite_with(self.sdp(direction))
         if response.status != 200:
             raise Failed(response.status)
         self._media(response.body)
+
+    def _reinvite_with(self, sdp):
+        self.cseq += 1
+        response = self.phone.transact("INVITE", self.remote_uri, self.id, self.cseq, self.local, self.remote, ["Content-Type: application/sdp"], sdp)
+        self.acknowledge(response)
+        return response
 
     def press(self, keys):
         for key in keys:

@@ -148,15 +148,16 @@ def test_a_caller_on_hold_by_uuid_hold_is_retrieved(switch, phones, lot):
     assert caller.direction == "sendrecv"
 
 
-def test_a_caller_left_recvonly_by_proxy_hold_talks_again(switch, phones):
+@pytest.mark.parametrize("how", ["sendonly", "inactive"])
+def test_a_caller_left_silent_by_proxy_hold_talks_again(switch, phones, how):
     """An attended transfer with `proxy-hold`. Before: the caller stayed recvonly, and the retriever heard nothing."""
     parker = phones("1001", says=700)
     parker.on_ring = 0.1
     caller = phones(says=600, name="Alice").call("1001")
     first = parker.wait_call()
     assert first.answered.wait(5) and caller.audio.hears(700)
-    first.hold()
-    assert wait_for(lambda: caller.direction == "recvonly"), "the hold was not passed on"
+    first.hold(how)
+    assert wait_for(lambda: caller.direction != "sendrecv"), "the hold was not passed on"
     second = parker.call("do-park-702_main")
     first.refer("702", replaces=second)
     assert caller.audio.hears(MUSIC)
@@ -315,3 +316,27 @@ def test_a_caller_whose_media_was_proxied_hears_music(switch, phones):
     first.refer("do-park-703_main")
     assert caller.audio.hears(MUSIC, within=6)
     check_they_talk(caller, retrieve(phones, "703"))
+
+
+def test_a_caller_who_offers_fax_hears_music_afterwards(switch, phones):
+    """T.38 is for who answers a fax, not for a parked call. The offer is refused, or audio comes back with the next one."""
+    caller, _, slot = park(phones)
+    assert caller.audio.hears(MUSIC)
+    if caller.offer_fax() == 200:
+        caller.resume()
+    assert caller.audio.hears(MUSIC)
+    check_they_talk(caller, retrieve(phones, slot))
+
+
+def test_a_media_timeout_ends_the_call_of_who_sends_nothing_and_no_other(switch, phones):
+    """`media_timeout` of less than the time for which the leg's thread sleeps."""
+    calls = []
+    for name, says in (("Alive", 600), ("Dead", 0)):
+        phone = phones(says=says, name=name)
+        phone.on_ring = 0
+        switch.api(f"originate {{media_timeout=700}}sofia/external/x@127.0.0.1:{phone.port} 'callpark_park:auto main' inline")
+        calls.append(phone.wait_call())
+    alive, dead = calls
+    assert alive.audio.hears(MUSIC) and dead.wait_over(5)
+    time.sleep(2.5)
+    assert not alive.over.is_set() and alive.audio.hears(MUSIC)

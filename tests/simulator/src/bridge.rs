@@ -138,7 +138,7 @@ impl Core {
             if self.leg(id, |leg| leg.is_true("park_after_bridge")) {
                 return self.set_state(id, State::Park);
             }
-            if self.transfer_after_bridge(id) {
+            if self.transfer_after_bridge(id, "transfer_after_bridge") {
                 return;
             }
             let answered = self.leg(id, |leg| leg.answered);
@@ -234,28 +234,32 @@ impl Core {
         if transferred || matches!(outcome, Outcome::Talked { clean: true }) {
             return;
         }
-        let (answered, cause) = self.leg(peer, |leg| (leg.answered, leg.cause));
+        let (answered, early, cause) = self.leg(peer, |leg| (leg.answered, leg.early_media, leg.cause));
         let cause = if cause == Cause::NONE { Cause::NORMAL_CLEARING } else { cause };
         let hangup = self.leg(caller, |leg| leg.variable("hangup_after_bridge").map(str::to_owned));
         if hangup.is_some_and(|word| word.eq_ignore_ascii_case("explicit")) {
             self.hang_up(caller, cause);
         }
-        if !answered || state >= State::HungUp {
+        if !(answered || early) || state >= State::HungUp {
             return;
         }
-        if self.leg(caller, |leg| leg.is_true("park_after_bridge")) {
+        let is_true = |name: &str| self.leg(caller, |leg| leg.is_true(name));
+        if (answered && is_true("park_after_bridge")) || is_true("park_after_early_bridge") {
             self.set_state(caller, State::Park);
-        } else if !self.transfer_after_bridge(caller) && self.leg(caller, |leg| leg.is_true("hangup_after_bridge")) {
+        } else if (answered && self.transfer_after_bridge(caller, "transfer_after_bridge"))
+            || self.transfer_after_bridge(caller, "transfer_after_early_bridge")
+        {
+        } else if answered && is_true("hangup_after_bridge") {
             self.hang_up(caller, cause);
         }
     }
 
     /// False if the leg has nowhere to go.
-    fn transfer_after_bridge(&self, id: LegId) -> bool {
-        let Some(to) = self.leg(id, |leg| leg.variable("transfer_after_bridge").map(str::to_owned)) else {
+    fn transfer_after_bridge(&self, id: LegId, variable: &str) -> bool {
+        let Some(to) = self.leg(id, |leg| leg.variable(variable).map(str::to_owned)) else {
             return false;
         };
-        self.leg(id, |leg| leg.set_variable("transfer_after_bridge", None));
+        self.leg(id, |leg| leg.set_variable(variable, None));
         let mut parts = to.splitn(3, ':');
         let extension = parts.next().unwrap_or_default().to_owned();
         self.transfer(id, &extension, parts.next(), parts.next());
