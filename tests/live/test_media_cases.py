@@ -77,7 +77,7 @@ def park(phones, to="main", number=None, **more):
 
 
 def retrieve(phones, slot, timeout=15):
-    return phones(says=1000, name="Bob").call(f"do-retrieve-{slot}", timeout)
+    return phones("1002", says=1000, name="Bob").call(f"do-retrieve-{slot}", timeout)
 
 
 def check_they_talk(caller, taker, within=3.0):

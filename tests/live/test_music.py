@@ -213,7 +213,7 @@ def test_nothing_old_is_heard_at_the_join(switch, phones):
     time.sleep(1)
     caller.audio.say(900)
     time.sleep(0.3)
-    taker = phones(says=1000, name="Colleague").call(f"do-retrieve-{slot}")
+    taker = phones("1002", says=1000, name="Colleague").call(f"do-retrieve-{slot}")
     assert taker.audio.hears(900) and caller.audio.hears(1000)
     said = [sample for packet in taker.audio.trace for sample in PCMU.decode(packet.payload)]
     old = [n for n in range(0, len(said) - 320, 160) if strength(said[n:n + 320], 600) > 0.5]
@@ -232,7 +232,7 @@ def test_the_join_is_no_longer_than_a_frame(switch, phones):
         slot = switch.calls()[0]["slot"]
         assert caller.audio.hears(MUSIC)
         time.sleep(turn * 0.007)  # at any place within a frame
-        taker = phones(says=1000).call(f"do-retrieve-{slot}")
+        taker = phones("1002", says=1000).call(f"do-retrieve-{slot}")
         assert caller.audio.hears(1000)
         frames = [PCMU.decode(packet.payload) for packet in caller.audio.trace]
         kind = ["music" if strength(frame, MUSIC) > 0.9 else "voice" if strength(frame, 1000) > 0.9 else "" if any(frame) else "silence" for frame in frames]
