@@ -40,13 +40,12 @@ impl Witness for SlotStoreObserver {
     fn touched(&self, attendant: &Attendant, slots: &[Touched]) {
         let Some(storage) = open() else { return };
         let claim = attendant.clustered() && storage.slots_answer();
-        let (now, epoch_ms) = (host::now(), host::epoch_ms());
         {
             // The table is looked at under this lock: of two threads, the one that looked later writes later.
             let mut writes = storage.writes.lock();
             for (lot, slot) in slots {
                 let own = attendant.own_call_at(&lot.domain, slot);
-                let row = own.map(|call| SlotRow::of(&call, now, epoch_ms));
+                let row = own.map(|call| SlotRow::of(&call));
                 writes.note((lot.domain.to_string(), slot.to_string()), row, claim);
             }
             if writes.is_empty() {

@@ -208,7 +208,7 @@ impl PendingWrites {
         let state = match (&now, before) {
             (None, None) => return,
             (Some(row), Some(before)) if row.uuid == before.row.uuid => {
-                if row.says_the_same(&before.row) {
+                if *row == before.row {
                     return;
                 }
                 match &before.state {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::connection::{Connection, Row, cut, number, word};
 use super::schema::width;
+use crate::host;
 use crate::parking::{Absent, Afar, Call, LotId, Moment, Party, Slot};
 
 /// Where a call is parked: domain and slot.
 pub(super) type Place = (String, String);
 
-/// Moments are of the wall clock, in milliseconds since 1970.
+/// Moments are of this node's monotonic clock, in milliseconds: the table has them by the clock that all nodes share.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct SlotRow {
     pub(super) domain: String,
@@ -27,9 +28,8 @@ pub(super) struct SlotRow {
 }
 
 impl SlotRow {
-    pub(super) fn of(call: &Call, now: Moment, epoch_ms: i64) -> SlotRow {
+    pub(super) fn of(call: &Call) -> SlotRow {
         let facts = &call.facts;
-        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         SlotRow {
             domain: facts.lot.domain.to_string(),
             slot: facts.slot.to_string(),
@@ -37,8 +37,8 @@ impl SlotRow {
             lot: facts.lot.name.to_string(),
             state: call.state.word(),
             parked_at: facts.parked_at_ms,
-            since: epoch_ms.saturating_sub(ms(now.since(call.parked_at))),
-            due: call.deadline.map(|due| epoch_ms.saturating_add(ms(due.since(now)))),
+            since: ms(call.parked_at),
+            due: call.deadline.map(ms),
             caller: facts.caller.as_ref().clone(),
             parker: facts.parker.to_string(),
             label: call.label.to_string(),
@@ -46,17 +46,7 @@ impl SlotRow {
         }
     }
 
-    /// The same but for what two readings of the clock differ by.
-    pub(super) fn says_the_same(&self, other: &SlotRow) -> bool {
-        let close = |a: i64, b: i64| a.abs_diff(b) < 500;
-        let dues = match (self.due, other.due) {
-            (Some(a), Some(b)) => close(a, b),
-            (a, b) => a == b,
-        };
-        dues && close(self.since, other.since) && *self == SlotRow { since: self.since, due: self.due, ..other.clone() }
-    }
-
-    /// What the columns hold, in their order; `ahead`: by how many milliseconds the database's clock is.
+    /// What the columns hold, in their order; `ahead`: by how many milliseconds the shared clock is ahead of the monotonic one.
     pub(super) fn values(&self, connection: &Connection, node: &str, ahead: i64) -> String {
         let text = |value: &str| connection.text(value);
         let SlotRow { domain, slot, uuid, lot, state, parked_at, since, due, caller, parker, label, attempt } = self;
@@ -90,7 +80,16 @@ impl SlotRow {
     }
 }
 
-/// A row, or `None` if it was never one of ours. `clock`: the database's, in milliseconds since 1970.
+/// What the monotonic clock shows, in milliseconds.
+pub(super) fn monotonic_ms() -> i64 {
+    ms(host::now())
+}
+
+fn ms(moment: Moment) -> i64 {
+    i64::try_from(moment.0.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A row, or `None` if it was never one of ours. `clock`: the shared one, in milliseconds since 1970.
 pub(crate) fn read(row: &Row, clock: i64) -> Option<Absent> {
     let since = |at: i64| Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let due = number(row, 8);
@@ -113,31 +112,6 @@ pub(crate) fn read(row: &Row, clock: i64) -> Option<Absent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry() -> SlotRow {
-        SlotRow {
-            domain: "a.test".into(),
-            slot: "701".into(),
-            uuid: "u".into(),
-            lot: "main".into(),
-            state: "parked",
-            parked_at: 1,
-            since: 1,
-            due: Some(90_000),
-            caller: Party::default(),
-            parker: String::new(),
-            label: String::new(),
-            attempt: 0,
-        }
-    }
-
-    #[test]
-    fn a_clock_that_is_read_twice_is_no_news() {
-        assert!(entry().says_the_same(&SlotRow { since: 3, due: Some(90_002), ..entry() }));
-        assert!(!entry().says_the_same(&SlotRow { due: Some(120_000), ..entry() }));
-        assert!(!entry().says_the_same(&SlotRow { due: None, ..entry() }));
-        assert!(!entry().says_the_same(&SlotRow { label: "x".into(), ..entry() }));
-    }
 
     #[test]
     fn a_row_that_is_none_of_ours_is_left_out() {

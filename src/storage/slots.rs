@@ -14,7 +14,6 @@ use super::pending::{Change, MAX_REFUSALS, PendingWrites, SyncState, Wanted};
 use super::schema::SLOT_COLUMNS;
 use super::slot_row::{self, Place, SlotRow};
 use crate::attendant::Attendant;
-use crate::host;
 use crate::parking::Absent;
 
 /// Changes that are written together.
@@ -29,7 +28,7 @@ pub(super) struct SlotStoreTurn<'a> {
     pub(super) storage: &'a Storage,
     pub(super) attendant: &'a Arc<Attendant>,
     pub(super) node: &'a str,
-    /// By how many milliseconds the database's clock is ahead of this node's.
+    /// By how many milliseconds the shared clock is ahead of this node's monotonic one.
     pub(super) ahead: i64,
 }
 
@@ -47,7 +46,8 @@ impl SlotStoreTurn<'_> {
         let node = self.connection.text(self.node);
         let recorded = "EXISTS (SELECT 1 FROM callpark_records WHERE callpark_records.uuid = callpark_calls.uuid AND \
                         callpark_records.parked_at = callpark_calls.parked_at)";
-        let left = self.rows(&format!("WHERE node = {node} AND NOT {recorded}"), host::epoch_ms() + self.ahead)?;
+        let left =
+            self.rows(&format!("WHERE node = {node} AND NOT {recorded}"), slot_row::monotonic_ms() + self.ahead)?;
         // Those whose outcome is on record had ended; only that was not noted here any more.
         unless_away(
             self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {recorded}")),
@@ -253,7 +253,7 @@ impl SlotStoreTurn<'_> {
         statements.push(format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"));
         statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
         let refused = unless_away(self.connection.execute_together(&statements))?;
-        let there = self.rows(&format!("WHERE {here} ORDER BY turn"), host::epoch_ms() + self.ahead)?;
+        let there = self.rows(&format!("WHERE {here} ORDER BY turn"), slot_row::monotonic_ms() + self.ahead)?;
         let ours = |absent: &Absent| *absent.node == *self.node && *absent.uuid == *row.uuid;
         let is_ours = there.iter().any(ours);
         match (is_ours, there.into_iter().next(), refused) {

@@ -10,6 +10,7 @@ use super::history;
 use super::nodes::{self, BEAT, Heartbeat, Watch};
 use super::recovery_rows;
 use super::schema;
+use super::slot_row;
 use super::slots::{Found, SlotStoreTurn};
 use super::tickets;
 use crate::attendant::{self, Attendant};
@@ -71,7 +72,8 @@ pub(super) struct Turns {
     recovery_rows_kept: bool,
     heartbeat: Heartbeat,
     watch: Watch,
-    /// By how many milliseconds the database's clock is ahead.
+    /// By how many milliseconds the clock that the rows are by is ahead of the monotonic one: in a cluster the database's clock, else
+    /// the wall clock.
     ahead: i64,
     next_look: Moment,
     next_retry_refused: Moment,
@@ -170,7 +172,11 @@ impl Turns {
         if is_new {
             self.next_look = Moment::default();
             storage.writes.lock().write_all_again();
-            self.ahead = if settings.cluster { nodes::clock(&connection)? - host::epoch_ms() } else { 0 };
+        }
+        if !settings.cluster {
+            self.ahead = host::epoch_ms() - slot_row::monotonic_ms();
+        } else if is_new {
+            self.ahead = nodes::clock(&connection)? - slot_row::monotonic_ms();
         }
         Ok(connection)
     }
@@ -203,7 +209,7 @@ impl Turns {
             loop {
                 let order = storage.writes.lock().pop_order();
                 let Some(order) = order else { return Ok(()) };
-                tickets::execute(connection, order, node, host::epoch_ms() + self.ahead)?;
+                tickets::execute(connection, order, node, slot_row::monotonic_ms() + self.ahead)?;
             }
         };
         let done = unless_away(carry_out_orders()).and_then(|_| match closing || self.slots.is_due(now) {
@@ -250,7 +256,8 @@ impl Turns {
             true => self.look_at_all(storage, connection, attendant, node, settings),
             false => {
                 let turn = self.slot_turn(connection, storage, attendant, node);
-                let own = turn.rows(&format!("WHERE node = {}", connection.text(node)), host::epoch_ms());
+                let own = turn
+                    .rows(&format!("WHERE node = {}", connection.text(node)), slot_row::monotonic_ms() + self.ahead);
                 own.and_then(|own| turn.compare(&own)).map(drop)
             }
         };
@@ -266,7 +273,7 @@ impl Turns {
         settings: &Settings,
     ) -> Result<(), StorageError> {
         let clock = nodes::clock(connection)?;
-        self.ahead = clock - host::epoch_ms();
+        self.ahead = clock - slot_row::monotonic_ms();
         let beats = nodes::beats(connection)?;
         let now = host::now();
         self.watch.look(&beats, now);
