@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fill::{fact, filled_in, one_word};
-use super::identity::{Arrival, Parker};
+use super::identity::{Arrival, PARKER, Parker};
 use super::{Attendant, ParkOrder, Retriever, Verdict, identity};
 use crate::config::is_node_name;
 use crate::host::{self, Cancel, Dial, HangupCause, Leg};
@@ -174,6 +174,7 @@ impl Attendant {
         let Facts { uuid, lot, slot, parker, .. } = &*call.facts;
         self.change(|table, now| table.gone_afar(uuid, now));
         peer.set_var("callpark_label", &call.label);
+        let id = lot;
         let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
         let order = |wanted| ParkOrder { wanted, lot: Some(lot.clone()) };
         let parker = Parker::user(parker.to_string());
@@ -182,8 +183,10 @@ impl Attendant {
         match again {
             Ok(now) => log::warn!("{uuid} of slot {slot} waits here in {} now: who took them is gone", now.facts.slot),
             Err(refusal) => {
-                log::error!("{uuid} of slot {slot} was taken by somebody who is gone, and cannot wait here: {refusal}");
-                peer.hang_up(HangupCause::NormalClearing);
+                log::error!("{uuid} of slot {slot} was taken by somebody who is gone, and has no slot here: {refusal}");
+                // What is done for whoever is transferred where there is no slot: the parker rings, then the fallback.
+                peer.set_var(PARKER, &call.facts.parker);
+                peer.transfer(&format!("callpark_park:{slot} {id}"), Some("inline"), None);
             }
         }
     }

@@ -24,6 +24,7 @@ mod permission;
 mod recover;
 mod retrieve;
 mod ring;
+mod rings;
 mod rows;
 mod tell;
 mod tidings;
@@ -90,7 +91,7 @@ pub(crate) struct Attendant {
     table: held::Watched<Table>,
     config: RwLock<Arc<Config>>,
     mailboxes: mailbox::Mailboxes,
-    rings: ring::Rings,
+    rings: rings::Rings,
     assigned: assigned::Assigned,
     pages: tidings::Pages,
     hand_overs: hand_over::HandOvers,
@@ -116,7 +117,7 @@ impl Attendant {
             table: held::Watched::new(Table::new(&config.lots, config.default_lot.as_deref())),
             config: RwLock::new(Arc::new(config)),
             mailboxes: mailbox::Mailboxes::default(),
-            rings: ring::Rings::default(),
+            rings: rings::Rings::default(),
             assigned: assigned::Assigned::default(),
             pages: tidings::Pages::default(),
             hand_overs: hand_over::HandOvers::default(),

@@ -1,11 +1,6 @@
-//! Ringing the parker. Each ring back is a thread of its own, since a call to somebody takes as long as they let it ring;
-//! shutdown ends and joins them.
+//! Ringing the parker.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-
-use parking_lot::Mutex;
 
 use super::fill::{filled_in, is_address, is_part_of_address};
 use super::mailbox::Letter;
@@ -16,84 +11,6 @@ use crate::parking::{Call, Due, Ended, Facts, Left, Moment, Party, RingBack, Sta
 /// The scheduler comes by once a second; what is due within half of that is due now, so that it is early by as much as it
 /// would be late.
 const EARLY: std::time::Duration = std::time::Duration::from_millis(500);
-
-/// Phones that are ringing, by the waiting leg's UUID, and the threads that wait for them.
-#[derive(Debug, Default)]
-pub(super) struct Rings {
-    ringing: Mutex<HashMap<String, Arc<Cancel>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-impl Rings {
-    /// From here on a phone rings for this leg. One that rang for it before stops.
-    pub(super) fn begin(&self, uuid: &str) -> Arc<Cancel> {
-        let cancel = Arc::new(Cancel::default());
-        if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
-            before.cancel();
-        }
-        cancel
-    }
-
-    /// Runs `ring` on a thread of its own, and `failed` if it panics. False if the system has no thread to give.
-    pub(super) fn spawn(
-        &self,
-        uuid: &str,
-        ring: impl FnOnce(&Cancel) + Send + 'static,
-        failed: impl FnOnce() + Send + 'static,
-    ) -> bool {
-        let cancel = self.begin(uuid);
-        let name = "callpark-ring".to_owned();
-        let body = move || {
-            let done = guard::fence("ring back", false, || {
-                ring(&cancel);
-                true
-            });
-            if !done {
-                guard::fence("failed ring back", (), failed);
-            }
-        };
-        match std::thread::Builder::new().name(name).spawn(body) {
-            Ok(thread) => {
-                let mut threads = self.threads.lock();
-                threads.retain(|thread| !thread.is_finished());
-                threads.push(thread);
-                true
-            }
-            Err(error) => {
-                log::error!("no thread for a ring back: {error}");
-                self.ringing.lock().remove(uuid);
-                false
-            }
-        }
-    }
-
-    /// Stops the phone that rings for this leg, if one does.
-    pub(super) fn cancel(&self, uuid: &str) {
-        if let Some(cancel) = self.ringing.lock().remove(uuid) {
-            cancel.cancel();
-        }
-    }
-
-    pub(super) fn over(&self, uuid: &str, cancel: &Cancel) {
-        let mut ringing = self.ringing.lock();
-        if ringing.get(uuid).is_some_and(|current| std::ptr::eq(&**current, cancel)) {
-            ringing.remove(uuid);
-        }
-    }
-
-    /// Shutdown: nothing rings, and no thread of ours runs, when this comes back.
-    pub(super) fn end_all(&self) {
-        for cancel in self.ringing.lock().drain().map(|(_, cancel)| cancel) {
-            cancel.cancel();
-        }
-        let threads = std::mem::take(&mut *self.threads.lock());
-        for thread in threads {
-            if thread.join().is_err() {
-                log::error!("a ring back thread ended in a panic");
-            }
-        }
-    }
-}
 
 /// On a waiting leg: why its last recall failed.
 pub(super) const RINGBACK_CAUSE: &str = "callpark_ringback_cause";

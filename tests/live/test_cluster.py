@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 import uuid
@@ -245,6 +246,28 @@ def test_a_caller_whose_retriever_gives_up_on_the_way_waits_on(cluster, phones_o
     assert caller.audio.hears(900) and taker.audio.hears(600)
     taker.hang_up()
     assert caller.wait_over()
+
+
+def test_a_caller_whose_retriever_gives_up_and_who_cannot_wait_there_goes_back_to_the_parker(cluster, phones_of):
+    """The retriever's node has no such lot any more. Before: the caller was hung up."""
+    first, second = cluster(dial="slow-${slot}")
+    here, there = phones_of(first), phones_of(second)
+    parker = there("1001", says=800)
+    parker.on_ring = 0.2
+    caller, row = park_by_transfer(here, first, "703", caller_says=600)
+    assert wait_for(lambda: slots(second) == ["703"], 5)
+    _, settings, phrases, extensions = second.written
+    assert second.reload(LOT.replace("701-790", "801").replace('"main"', '"other"').replace("@LIMIT@", "0"), settings, phrases, extensions).startswith("+OK")
+    hasty = there("1002", says=900)
+    taking = threading.Thread(target=lambda: pytest.raises(Failed, hasty.call, "703"))
+    taking.start()
+    time.sleep(1)
+    second.api(f"uuid_kill {second.leg(direction='inbound')}")
+    taking.join()
+    back = parker.wait_call(12)
+    assert back.caller_name == "invalid: Alice" and back.audio.hears(600, within=8) and caller.audio.hears(800)
+    assert first.events.of(row["uuid"]) == ["park", "retrieve"]
+    caller.hang_up()
 
 
 def test_the_dashboard_of_each_node_shows_all_within_two_seconds(cluster):

@@ -134,7 +134,7 @@ fn called_user(leg: &Leg<'_>) -> Option<String> {
 }
 
 /// For the CDR; and that it was not the dialplan that said so, for the next time the leg is parked.
-const PARKER: &str = "callpark_parker";
+pub(in crate::attendant) const PARKER: &str = "callpark_parker";
 const PARKER_NOTED: &str = "callpark_parker_noted";
 
 /// Who the dialplan says parks this leg; of the leg's own domain if it names none.

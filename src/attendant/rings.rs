@@ -1,0 +1,205 @@
+//! Phones that ring: the threads that wait for them, since a call to somebody takes as long as they let it ring. There are never more than
+//! a certain number of them; what is one too many waits for its turn. Shutdown ends and joins them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use crate::host::{Cancel, guard};
+
+/// Calls that ring at a time, each with a thread of its own.
+const MOST_AT_A_TIME: usize = 200;
+
+#[derive(Debug, Default)]
+pub(super) struct Rings {
+    /// By the waiting leg's UUID; also those that wait for their turn.
+    ringing: Mutex<HashMap<String, Arc<Cancel>>>,
+    work: Arc<Mutex<Work>>,
+}
+
+#[derive(Default)]
+struct Work {
+    running: usize,
+    waiting: VecDeque<Job>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} running, {} waiting", self.running, self.waiting.len())
+    }
+}
+
+struct Job {
+    cancel: Arc<Cancel>,
+    ring: Box<dyn FnOnce(&Cancel) + Send>,
+    failed: Box<dyn FnOnce() + Send>,
+}
+
+impl Job {
+    fn run(self) {
+        // Nobody wants it any more: whoever cancelled it has seen to what follows.
+        if self.cancel.cancelled() {
+            return;
+        }
+        let done = guard::fence("ring back", false, || {
+            (self.ring)(&self.cancel);
+            true
+        });
+        if !done {
+            guard::fence("failed ring back", (), self.failed);
+        }
+    }
+}
+
+impl Rings {
+    /// From here on a phone rings for this leg. One that rang for it before stops.
+    pub(super) fn begin(&self, uuid: &str) -> Arc<Cancel> {
+        let cancel = Arc::new(Cancel::default());
+        if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
+            before.cancel();
+        }
+        cancel
+    }
+
+    /// Runs `ring` on another thread, and `failed` if it panics. False if the system has no thread to give.
+    pub(super) fn spawn(
+        &self,
+        uuid: &str,
+        ring: impl FnOnce(&Cancel) + Send + 'static,
+        failed: impl FnOnce() + Send + 'static,
+    ) -> bool {
+        let job = Job { cancel: self.begin(uuid), ring: Box::new(ring), failed: Box::new(failed) };
+        let started = self.start(uuid, job);
+        if !started {
+            self.ringing.lock().remove(uuid);
+        }
+        started
+    }
+
+    fn start(&self, uuid: &str, job: Job) -> bool {
+        let mut work = self.work.lock();
+        work.waiting.push_back(job);
+        if work.running >= MOST_AT_A_TIME {
+            log::warn!("{MOST_AT_A_TIME} calls ring already: the one for {uuid} waits for its turn");
+            return true;
+        }
+        let all = Arc::clone(&self.work);
+        match std::thread::Builder::new().name("callpark-ring".to_owned()).spawn(move || run_all(&all)) {
+            Ok(thread) => {
+                work.running += 1;
+                work.threads.retain(|thread| !thread.is_finished());
+                work.threads.push(thread);
+                true
+            }
+            Err(error) if work.running > 0 => {
+                log::warn!("no thread for a ring back: the one for {uuid} waits for its turn: {error}");
+                true
+            }
+            Err(error) => {
+                log::error!("no thread for a ring back: {error}");
+                work.waiting.pop_back();
+                false
+            }
+        }
+    }
+
+    /// Stops the phone that rings for this leg, if one does.
+    pub(super) fn cancel(&self, uuid: &str) {
+        if let Some(cancel) = self.ringing.lock().remove(uuid) {
+            cancel.cancel();
+        }
+    }
+
+    pub(super) fn over(&self, uuid: &str, cancel: &Cancel) {
+        let mut ringing = self.ringing.lock();
+        if ringing.get(uuid).is_some_and(|current| std::ptr::eq(&**current, cancel)) {
+            ringing.remove(uuid);
+        }
+    }
+
+    /// Shutdown: nothing rings, and no thread of ours runs, when this comes back.
+    pub(super) fn end_all(&self) {
+        for cancel in self.ringing.lock().drain().map(|(_, cancel)| cancel) {
+            cancel.cancel();
+        }
+        let threads = std::mem::take(&mut self.work.lock().threads);
+        for thread in threads {
+            if thread.join().is_err() {
+                log::error!("a ring back thread ended in a panic");
+            }
+        }
+    }
+}
+
+/// One thread: a call after the other, until none waits.
+fn run_all(work: &Mutex<Work>) {
+    loop {
+        let job = {
+            let mut work = work.lock();
+            let job = work.waiting.pop_front();
+            if job.is_none() {
+                work.running -= 1;
+            }
+            job
+        };
+        match job {
+            Some(job) => job.run(),
+            None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn wait_until(what: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !what() {
+            assert!(Instant::now() < until, "it takes too long");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn one_too_many_waits_for_its_turn_and_none_is_left_out() {
+        let (rings, gate) = (Rings::default(), Arc::new(Mutex::new(())));
+        let (now, most, done) =
+            (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let closed = gate.lock();
+        for n in 0..MOST_AT_A_TIME + 50 {
+            let (gate, now, most, done) = (Arc::clone(&gate), Arc::clone(&now), Arc::clone(&most), Arc::clone(&done));
+            let ring = move |_: &Cancel| {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                drop(gate.lock());
+                now.fetch_sub(1, Ordering::SeqCst);
+                done.fetch_add(1, Ordering::SeqCst);
+            };
+            assert!(rings.spawn(&n.to_string(), ring, || {}));
+        }
+        wait_until(|| now.load(Ordering::SeqCst) == MOST_AT_A_TIME);
+        // One of those that wait is not wanted any more.
+        rings.cancel(&(MOST_AT_A_TIME + 7).to_string());
+        drop(closed);
+        wait_until(|| done.load(Ordering::SeqCst) == MOST_AT_A_TIME + 49);
+        rings.end_all();
+        assert_eq!((most.load(Ordering::SeqCst), done.load(Ordering::SeqCst)), (MOST_AT_A_TIME, MOST_AT_A_TIME + 49));
+        assert_eq!(rings.work.lock().running, 0);
+    }
+
+    #[test]
+    fn a_ring_that_panics_fails_and_holds_up_no_other() {
+        let (rings, seen) = (Rings::default(), Arc::new(AtomicUsize::new(0)));
+        let (failed, rang) = (Arc::clone(&seen), Arc::clone(&seen));
+        assert!(rings.spawn("a", |_| panic!("planted"), move || drop(failed.fetch_add(1, Ordering::SeqCst))));
+        assert!(rings.spawn("b", move |_| drop(rang.fetch_add(10, Ordering::SeqCst)), || {}));
+        wait_until(|| seen.load(Ordering::SeqCst) == 11);
+        rings.end_all();
+    }
+}
