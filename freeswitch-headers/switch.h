@@ -409,6 +409,25 @@ typedef struct {
 	switch_dtmf_source_t source;
 } switch_dtmf_t;
 
+/* An element of the XML registry. */
+struct switch_xml {
+	char *name;
+	char **attr;
+	char *txt;
+	char *free_path;
+	switch_size_t off;
+	switch_xml_t next;
+	switch_xml_t sibling;
+	switch_xml_t ordered;
+	switch_xml_t child;
+	switch_xml_t parent;
+	uint32_t flags;
+	switch_bool_t is_switch_xml_root_t;
+	uint32_t refs;
+	const char *open;
+	const char *close;
+};
+
 /* A codec as a leg or an encoder of ours has it, and what is known of its kind. */
 struct switch_codec {
 	struct switch_codec_interface *codec_interface;
@@ -637,7 +656,6 @@ switch_console_callback_match_t *switch_core_session_findall(void);
 void switch_core_recovery_track(switch_core_session_t *session);
 switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);
 switch_app_log_t *switch_core_session_get_app_log(switch_core_session_t *session);
-switch_memory_pool_t *switch_core_session_get_pool(switch_core_session_t *session);
 switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session,
 	switch_receive_message_hook_t hook);
 switch_status_t switch_core_event_hook_remove_receive_message(switch_core_session_t *session,
@@ -648,6 +666,8 @@ switch_status_t switch_core_event_hook_remove_kill_channel(switch_core_session_t
 	switch_kill_channel_hook_t hook);
 switch_call_direction_t switch_channel_direction(switch_channel_t *channel);
 void switch_channel_event_set_data(switch_channel_t *channel, switch_event_t *event);
+char *switch_channel_expand_variables_check(switch_channel_t *channel, const char *in, switch_event_t *var_list,
+	switch_event_t *api_list, uint32_t recur);
 switch_caller_extension_t *switch_channel_get_caller_extension(switch_channel_t *channel);
 switch_caller_profile_t *switch_channel_get_caller_profile(switch_channel_t *channel);
 switch_call_cause_t switch_channel_get_cause(switch_channel_t *channel);
@@ -672,10 +692,6 @@ void switch_channel_clear_flag(switch_channel_t *channel, switch_channel_flag_t 
 int switch_channel_test_ready(switch_channel_t *channel, switch_bool_t check_ready, switch_bool_t check_media);
 const char *switch_caller_get_field_by_name(switch_caller_profile_t *caller_profile, const char *name);
 switch_caller_profile_t *switch_caller_profile_clone(switch_core_session_t *session, switch_caller_profile_t *tocopy);
-switch_caller_profile_t *switch_caller_profile_new(switch_memory_pool_t *pool, const char *username,
-	const char *dialplan, const char *caller_id_name, const char *caller_id_number, const char *network_addr,
-	const char *ani, const char *aniii, const char *rdnis, const char *source, const char *context,
-	const char *destination_number);
 
 /* Finding out whether a destination exists. */
 switch_application_interface_t *switch_loadable_module_get_application_interface(const char *name);
@@ -776,6 +792,9 @@ switch_xml_t switch_xml_open_cfg(const char *file_path, switch_xml_t *node, swit
 switch_status_t switch_xml_reload(const char **err);
 void switch_xml_free(switch_xml_t xml);
 char *switch_xml_toxml_ex(switch_xml_t xml, switch_bool_t prn_header, switch_bool_t use_utf8_encoding);
+switch_status_t switch_xml_locate(const char *section, const char *tag_name, const char *key_name, const char *key_value,
+	switch_xml_t *root, switch_xml_t *node, switch_event_t *params, switch_bool_t clone);
+int switch_xml_std_datetime_check(switch_xml_t xcond, int *offset, const char *tzname);
 switch_status_t switch_console_add_complete_func(const char *name, switch_console_complete_callback_t cb);
 switch_status_t switch_console_del_complete_func(const char *name);
 void switch_console_push_match(switch_console_callback_match_t **matches, const char *new_val);

@@ -192,14 +192,4 @@ mod tests {
         assert_eq!((most.load(Ordering::SeqCst), done.load(Ordering::SeqCst)), (MOST_AT_A_TIME, MOST_AT_A_TIME + 49));
         assert_eq!(rings.work.lock().running, 0);
     }
-
-    #[test]
-    fn a_ring_that_panics_fails_and_holds_up_no_other() {
-        let (rings, seen) = (Rings::default(), Arc::new(AtomicUsize::new(0)));
-        let (failed, rang) = (Arc::clone(&seen), Arc::clone(&seen));
-        assert!(rings.spawn("a", |_| panic!("planted"), move || drop(failed.fetch_add(1, Ordering::SeqCst))));
-        assert!(rings.spawn("b", move |_| drop(rang.fetch_add(10, Ordering::SeqCst)), || {}));
-        wait_until(|| seen.load(Ordering::SeqCst) == 11);
-        rings.end_all();
-    }
 }

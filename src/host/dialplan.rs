@@ -3,14 +3,56 @@
 use std::ffi::c_int;
 use std::ptr;
 
+use super::event::Event;
+use super::extension::{Caller, Node, Seen, Target, look};
 use super::session::Leg;
-use super::text::{from_c, to_c};
+use super::text::{from_c, take_c, to_c};
 use crate::ffi;
 use crate::parking::Destination;
 
+/// Functions that a dialplan's conditions may ask, since they change nothing. `${...}` can name any command of the server.
+const HARMLESS: [&str; 20] = [
+    "acl",
+    "cond",
+    "domain_exists",
+    "expr",
+    "in_group",
+    "is_lan_addr",
+    "lower_case",
+    "module_exists",
+    "regex",
+    "replace",
+    "sofia_contact",
+    "sql_escape",
+    "strepoch",
+    "strftime",
+    "strftime_tz",
+    "upper_case",
+    "url_decode",
+    "url_encode",
+    "user_data",
+    "user_exists",
+];
+
+/// The attributes by which a condition says a time.
+const TIMES: [&str; 12] = [
+    "year",
+    "yday",
+    "mon",
+    "mday",
+    "week",
+    "mweek",
+    "wday",
+    "hour",
+    "minute",
+    "minute-of-day",
+    "time-of-day",
+    "date-time",
+];
+
 impl Leg<'_> {
-    /// Looks `destination` up as the core would if this leg were sent there, and whether every application in it is loaded:
-    /// the core hangs a caller up over either. The error says what is missing.
+    /// Looks `destination` up where the core would if this leg were sent there, and whether every application in it is loaded:
+    /// the core hangs a caller up over either. Nothing there is run. The error says what is missing.
     pub(crate) fn can_reach(&self, destination: &Destination) -> Result<(), String> {
         // In the order in which a transfer looks for them (switch_ivr_session_transfer in switch_ivr.c). A leg that came by an inline
         // transfer is in no dialplan in which an extension could be looked up.
@@ -21,71 +63,206 @@ impl Leg<'_> {
         let context =
             destination.context.clone().or_else(|| self.var("force_transfer_context")).or_else(|| self.var("context"));
         let context = context.unwrap_or_else(|| "default".to_owned());
+        let mut unknown = false;
+        for dialplan in dialplans.split(',').map(str::trim) {
+            match self.seen_in(Target { extension: &destination.extension, context: &context, dialplan }) {
+                Seen::Applications(applications) => {
+                    return match applications.iter().find(|name| !application_exists(name)) {
+                        Some(name) => {
+                            Err(format!("extension {} uses {name}, which no module has", destination.extension))
+                        }
+                        None => Ok(()),
+                    };
+                }
+                Seen::Nothing => {}
+                Seen::Unknown => unknown = true,
+            }
+        }
         let missing = || format!("no extension {} in context {context} of dialplan {dialplans}", destination.extension);
-        let applications = dialplans
-            .split(',')
-            .find_map(|dialplan| self.applications_at(dialplan, &context, &destination.extension))
-            .ok_or_else(missing)?;
-        match applications.iter().find(|name| !application_exists(name)) {
-            Some(name) => Err(format!("extension {} uses {name}, which no module has", destination.extension)),
-            None => Ok(()),
+        if unknown { Ok(()) } else { Err(missing()) }
+    }
+
+    fn seen_in(&self, target: Target<'_>) -> Seen {
+        match target.dialplan.to_ascii_lowercase().as_str() {
+            "xml" => self.seen_in_xml(target),
+            "inline" => Seen::Applications(inline(target.extension)),
+            // What others would do, they do not say before they do it.
+            other => {
+                let name = other.split_once(':').map_or(target.dialplan, |(name, _)| &target.dialplan[..name.len()]);
+                if dialplan_exists(name) { Seen::Unknown } else { Seen::Nothing }
+            }
         }
     }
 
-    /// The applications an extension would run; `None` if the dialplan has none for it.
-    fn applications_at(&self, dialplan: &str, context: &str, extension: &str) -> Option<Vec<String>> {
-        let (name, argument) = match dialplan.split_once(':') {
-            Some((name, argument)) => (name, Some(to_c(argument))),
-            None => (dialplan, None),
+    fn seen_in_xml(&self, target: Target<'_>) -> Seen {
+        let Some(mut params) = Event::plain() else { return Seen::Unknown };
+        self.describe(&mut params);
+        let field = |name: &str| self.var(name).unwrap_or_default();
+        // As the core asks for a dialplan that another server has (dialplan_xml_locate in mod_dialplan_xml.c).
+        for (header, value) in [
+            ("Hunt-Destination-Number", target.extension.to_owned()),
+            ("Hunt-Context", target.context.to_owned()),
+            ("Hunt-Dialplan", target.dialplan.to_owned()),
+            ("Hunt-Unique-ID", self.uuid()),
+            ("Hunt-Caller-ID-Name", field("caller_id_name")),
+            ("Hunt-Caller-ID-Number", field("caller_id_number")),
+            ("Hunt-Username", field("username")),
+            ("Hunt-ANI", field("ani")),
+            ("Hunt-Network-Addr", field("network_addr")),
+            ("Hunt-Source", field("source")),
+        ] {
+            params.set(header, &value);
+        }
+        let (mut root, mut section) = (ptr::null_mut(), ptr::null_mut());
+        let (section_name, clone) = (c"dialplan", ffi::switch_bool_t::SWITCH_FALSE);
+        let times = Times {
+            offset: self.var("tod_tz_offset").and_then(|offset| offset.parse().ok()),
+            zone: self.var("timezone"),
         };
-        let (name, context, extension) = (to_c(name.trim()), to_c(context), to_c(extension));
-        let field = |name: &str| to_c(&self.var(name).unwrap_or_default());
-        let (caller_name, caller_number) = (field("caller_id_name"), field("caller_id_number"));
-        let argument = argument.as_ref().map_or(ptr::null(), |argument| argument.as_ptr());
-        // SAFETY: the texts live through the calls, and what the core keeps it copies into the session's pool, which stays
-        // with the session. The interface is held from `get` to `let_go`, and the dialplan's module with it.
-        unsafe {
-            let interface = ffi::switch_loadable_module_get_dialplan_interface(name.as_ptr());
-            let it = interface.as_mut()?;
-            let profile = ffi::switch_caller_profile_new(
-                ffi::switch_core_session_get_pool(self.as_ptr()),
-                ptr::null(),
-                name.as_ptr(),
-                caller_name.as_ptr(),
-                caller_number.as_ptr(),
+        // SAFETY: the name and the event live through the call, and the places are ours to be set. The tree is read-locked until it is
+        // freed, below; of what is read, all is copied.
+        let contexts = unsafe {
+            let status = ffi::switch_xml_locate(
+                section_name.as_ptr(),
                 ptr::null(),
                 ptr::null(),
                 ptr::null(),
-                ptr::null(),
-                c"mod_callpark".as_ptr(),
-                context.as_ptr(),
-                extension.as_ptr(),
+                &mut root,
+                &mut section,
+                params.as_ptr(),
+                clone,
             );
-            let found = match it.hunt_function {
-                Some(hunt) if !profile.is_null() => hunt(self.as_ptr(), argument.cast_mut().cast(), profile),
-                _ => ptr::null_mut(),
+            let found = status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS && !section.is_null();
+            let contexts = found.then(|| contexts(&*section, target.context, &times));
+            if !root.is_null() {
+                ffi::switch_xml_free(root);
+            }
+            contexts
+        };
+        let contexts = contexts.unwrap_or_default();
+        contexts.context(target.context).map_or(Seen::Nothing, |context| look(context, target, self))
+    }
+}
+
+impl Caller for Leg<'_> {
+    fn field(&self, name: &str) -> String {
+        self.profile(name).unwrap_or_default()
+    }
+
+    fn expand(&self, text: &str) -> String {
+        let Some(mut allowed) = Event::plain() else { return text.to_owned() };
+        for name in HARMLESS {
+            allowed.set(name, "allow");
+        }
+        let text_c = to_c(text);
+        // SAFETY: the texts and the event live through the call. The core answers with the very text that it was given, or with one from
+        // malloc that is ours.
+        unsafe {
+            let filled = ffi::switch_channel_expand_variables_check(
+                self.channel(),
+                text_c.as_ptr(),
+                ptr::null_mut(),
+                allowed.as_ptr(),
+                0,
+            );
+            if filled.cast_const() == text_c.as_ptr() { text.to_owned() } else { take_c(filled).unwrap_or_default() }
+        }
+    }
+}
+
+/// By which clock a dialplan's conditions are read.
+struct Times {
+    offset: Option<i32>,
+    zone: Option<String>,
+}
+
+/// The contexts that can be meant, with all that is in them.
+///
+/// # Safety
+/// The tree stays as it is.
+unsafe fn contexts(section: &ffi::switch_xml, name: &str, times: &Times) -> Node {
+    let mut all = Node::default();
+    // SAFETY: by this function's contract; each `ordered` is NULL or the next element.
+    unsafe {
+        let mut next = section.child.as_ref();
+        while let Some(element) = next {
+            let shallow = Node {
+                name: from_c(element.name).unwrap_or_default(),
+                attributes: attributes(element),
+                ..Node::default()
             };
-            let applications = found.as_ref().map(|extension| names(extension.applications));
-            let_go(it.rwlock, &mut it.refs, it.reflock, it.parent);
-            applications
+            let meant = |is: &str| is.eq_ignore_ascii_case(name) || is.eq_ignore_ascii_case("global");
+            if shallow.name == "context" && shallow.attribute("name").is_some_and(meant) {
+                all.children.push(copied(element, times));
+            }
+            next = element.ordered.as_ref();
+        }
+    }
+    all
+}
+
+/// # Safety
+/// The tree stays as it is.
+unsafe fn copied(element: &ffi::switch_xml, times: &Times) -> Node {
+    // SAFETY: by this function's contract: each pointer is NULL or another element of the tree, each text a C string of it. The core reads
+    // the element and the clock, and may set the offset, which is ours.
+    unsafe {
+        let attributes = attributes(element);
+        let says_time = attributes.iter().any(|(name, _)| TIMES.contains(&name.as_str()));
+        let is_time = says_time.then(|| {
+            let (mut offset, zone) = (times.offset.unwrap_or_default(), times.zone.as_deref().map(to_c));
+            let offset = if times.offset.is_some() { ptr::from_mut(&mut offset) } else { ptr::null_mut() };
+            let zone = zone.as_ref().map_or(ptr::null(), |zone| zone.as_ptr());
+            ffi::switch_xml_std_datetime_check(ptr::from_ref(element).cast_mut(), offset, zone) == 1
+        });
+        let mut children = Vec::new();
+        let mut next = element.child.as_ref();
+        while let Some(child) = next {
+            children.push(copied(child, times));
+            next = child.ordered.as_ref();
+        }
+        Node {
+            name: from_c(element.name).unwrap_or_default(),
+            attributes,
+            text: from_c(element.txt).unwrap_or_default().trim().to_owned(),
+            children,
+            is_time,
         }
     }
 }
 
 /// # Safety
-/// `first` is NULL or the head of a list that stays.
-unsafe fn names(first: *const ffi::switch_caller_application_t) -> Vec<String> {
-    let mut names = Vec::new();
-    // SAFETY: by this function's contract; each `next` is NULL or the next of the list.
-    let mut next = unsafe { first.as_ref() };
-    while let Some(application) = next {
-        // SAFETY: as above; the name is a C string of the list's own.
-        unsafe {
-            names.extend(from_c(application.application_name));
-            next = application.next.as_ref();
+/// The element stays as it is.
+unsafe fn attributes(element: &ffi::switch_xml) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    // SAFETY: by this function's contract: names and values in turn, C strings all, until a NULL.
+    unsafe {
+        let mut next = element.attr;
+        while !next.is_null() && !(*next).is_null() {
+            found.push((from_c(*next).unwrap_or_default(), from_c(*next.add(1)).unwrap_or_default()));
+            next = next.add(2);
         }
     }
-    names
+    found
+}
+
+/// The applications of `app:data,app2:data2`, with another separator after `m:<separator>:`.
+fn inline(extension: &str) -> Vec<String> {
+    let mut characters = extension.chars();
+    let (separator, rest) = match (characters.next(), characters.next(), characters.next(), characters.next()) {
+        (Some('m'), Some(':'), Some(separator), Some(':')) => (separator, characters.as_str()),
+        _ => (',', extension),
+    };
+    rest.split(separator).map(|one| one.split(':').next().unwrap_or(one).trim().to_owned()).collect()
+}
+
+fn dialplan_exists(name: &str) -> bool {
+    let name = to_c(name);
+    // SAFETY: the name lives through the call; what the core answers with is held, and given back at once.
+    unsafe {
+        let found = ffi::switch_loadable_module_get_dialplan_interface(name.as_ptr()).as_mut();
+        found.map(|it| let_go(it.rwlock, &mut it.refs, it.reflock, it.parent)).is_some()
+    }
 }
 
 /// `app` or `app::data`, as a dialplan may write it.

@@ -15,6 +15,7 @@ mod core;
 mod database;
 mod dialplan;
 mod event;
+mod extension;
 pub(crate) mod guard;
 mod history;
 mod listen;

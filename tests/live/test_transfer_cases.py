@@ -1,5 +1,6 @@
 """Ways into a slot, out of it, and between slots: whoever transfers, and however, no caller is lost on the way."""
 
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -375,6 +376,37 @@ def test_a_destination_is_looked_up_where_the_core_sends_the_caller(switch, phon
     assert caller.audio.hears(1300, within=8)
     caller.hang_up()
     assert wait_for(lambda: actions(switch) == ["park", "fallback" if way == "fallback" else "transfer"])
+
+
+INLINE = """<extension name="counts" continue="true"><condition field="destination_number" expression="^(there|gone)$">
+  <action application="set" data="looked=yes" inline="true"/><action application="log" data="WARNING inline ran for $1" inline="true"/></condition></extension>
+  <extension name="depends"><condition field="destination_number" expression="^there$"/><condition field="${looked}" expression="^yes$">
+  <action application="answer"/><action application="playback" data="tone_stream://%(60000,0,1300)"/></condition></extension>
+  <extension name="missing inline"><condition field="destination_number" expression="^missing$">
+  <action application="frobnicate" inline="true"/><action application="answer"/></condition></extension>"""
+
+
+def test_looking_for_a_fallback_does_not_run_it(switch, phones):
+    """What an extension does inline="true" happens once, as the caller goes there; and what it sets there counts."""
+    assert switch.reload(lot(("fallback", "there"), ("park-timeout", "1"), ("ringback", "none")), extensions=INLINE).startswith("+OK")
+    caller = phones(says=600).call("do-park-701")
+    assert caller.audio.hears(1300, within=8)
+    caller.hang_up()
+    assert len(re.findall(r"\[WARNING\].*inline ran for there", switch.log())) == 1
+    assert wait_for(lambda: actions(switch) == ["park", "fallback"])
+
+
+@pytest.mark.parametrize("to, why", [("gone", "no extension gone"), ("missing", "frobnicate")])
+def test_a_fallback_that_is_not_there_is_not_run_in_part(switch, phones, to, why):
+    """Before: an application of an inline action that no module has hung the caller up."""
+    assert switch.reload(lot(("fallback", to), ("park-timeout", "1"), ("ringback", "none")), extensions=INLINE).startswith("+OK")
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(lambda: why in switch.log(), 8)
+    assert switch.api(f"callpark transfer 701 {to}").startswith("-ERR")
+    assert caller.audio.hears(MUSIC) and [row["state"] for row in switch.calls()] == ["parked"]
+    assert "inline ran for gone" not in switch.log()
+    caller.hang_up()
+    assert wait_for(lambda: actions(switch) == ["park", "abandon"])
 
 
 # --- how phones write a slot

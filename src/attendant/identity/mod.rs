@@ -9,7 +9,7 @@ use crate::host::{self, Leg};
 use crate::parking::{LotName, Party, Where};
 
 pub(super) use arrival::Arrival;
-pub(super) use parker::{External, Parker, note_parker};
+pub(super) use parker::{External, PARKER, Parker, note_parker};
 pub(super) use user::Claim;
 
 /// What the core calls whoever it does not know the name of (`switch_ivr_originate.c`).

@@ -55,6 +55,7 @@ mod sleep;
 mod surface;
 mod text;
 mod thread;
+mod tree;
 mod world;
 mod xml;
 

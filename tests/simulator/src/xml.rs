@@ -10,17 +10,21 @@ use quick_xml::{Reader, Writer};
 use crate::core::enter;
 use crate::ffi;
 use crate::text::{filled_in, from_c, from_malloc};
+use crate::tree::Tree;
 
 #[derive(Default)]
 pub(crate) struct Configurations {
     pub(crate) texts: HashMap<String, String>,
     /// Addresses of trees that are not freed yet, each with its text.
     open: Vec<(usize, String)>,
+    /// The same with trees that have elements.
+    pub(crate) trees: Vec<(usize, Tree)>,
 }
 
 impl Configurations {
     pub(crate) fn leaks(&self) -> Vec<String> {
-        if self.open.is_empty() { Vec::new() } else { vec![format!("{} XML trees are not freed", self.open.len())] }
+        let count = self.open.len() + self.trees.len();
+        if count == 0 { Vec::new() } else { vec![format!("{count} XML trees are not freed")] }
     }
 }
 
@@ -107,6 +111,14 @@ pub(crate) unsafe extern "C" fn switch_xml_toxml_ex(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_xml_free(xml: ffi::switch_xml_t) {
     let call = enter("switch_xml_free");
+    let is_tree = {
+        let trees = &mut call.core.state().configurations.trees;
+        let at = trees.iter().position(|(top, _)| *top == xml as usize);
+        at.map(|at| drop(trees.remove(at))).is_some()
+    };
+    if is_tree {
+        return;
+    }
     let found = {
         let open = &mut call.core.state().configurations.open;
         let at = open.iter().position(|(handle, _)| *handle == xml as usize);

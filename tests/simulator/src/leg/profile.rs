@@ -1,7 +1,7 @@
 //! Caller profiles: who calls whom, and where the call is in the dialplan.
 
 use std::cell::RefCell;
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CString, c_char};
 use std::sync::Arc;
 
 use super::Session;
@@ -163,48 +163,4 @@ pub(crate) unsafe extern "C" fn switch_channel_set_profile_var(
         call.core.misuse(format!("set the unknown profile field {name}"));
     }
     ffi::switch_status_t::SWITCH_STATUS_SUCCESS
-}
-
-#[unsafe(no_mangle)]
-#[allow(clippy::too_many_arguments)] // the host's
-pub(crate) unsafe extern "C" fn switch_caller_profile_new(
-    pool: *mut ffi::switch_memory_pool_t,
-    username: *const c_char,
-    dialplan: *const c_char,
-    caller_id_name: *const c_char,
-    caller_id_number: *const c_char,
-    network_addr: *const c_char,
-    ani: *const c_char,
-    aniii: *const c_char,
-    rdnis: *const c_char,
-    source: *const c_char,
-    context: *const c_char,
-    destination_number: *const c_char,
-) -> *mut ffi::switch_caller_profile_t {
-    let call = enter("switch_caller_profile_new");
-    if call.fails {
-        return std::ptr::null_mut();
-    }
-    let mut profile = Profile::default();
-    for (field, value) in [
-        ("username", username),
-        ("dialplan", dialplan),
-        ("caller_id_name", caller_id_name),
-        ("caller_id_number", caller_id_number),
-        ("network_addr", network_addr),
-        ("ani", ani),
-        ("aniii", aniii),
-        ("rdnis", rdnis),
-        ("source", source),
-        ("context", context),
-        ("destination_number", destination_number),
-    ] {
-        // SAFETY: null or C strings that live through the call.
-        if let Some(value) = unsafe { from_c(value) } {
-            profile.set(field, &value);
-        }
-    }
-    // SAFETY: the only pools that a module is given for profiles are those of sessions of ours.
-    let session = unsafe { Session::of(pool.cast::<c_void>().cast(), &call) };
-    session.keep_profile(profile)
 }

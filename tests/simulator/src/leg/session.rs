@@ -153,15 +153,6 @@ pub(crate) unsafe extern "C" fn switch_core_session_get_channel(
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn switch_core_session_get_pool(
-    session: *mut ffi::switch_core_session_t,
-) -> *mut ffi::switch_memory_pool_t {
-    let call = enter("switch_core_session_get_pool");
-    // SAFETY: as above.
-    unsafe { Session::of(session, &call) }.as_ptr().cast()
-}
-
-#[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_event_hook_add_receive_message(
     session: *mut ffi::switch_core_session_t,
     hook: ffi::switch_receive_message_hook_t,
