@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 
 from audio import SoundMeter
@@ -124,7 +124,7 @@ class Chaos(Disturbances):
         # The core's own tables are kept apart: what the core does without them is not the question here.
         self.core = Postgres() if shared else None
         self.nodes = [Node(module, prefix, self.database, nodes > 1, self.core) for _ in range(nodes)]
-        self.desks, self.began = {}, time.monotonic()
+        self.desks, self.began, self.freed = {}, time.monotonic(), deque(maxlen=8)
 
     def say(self, text):
         print(f"{time.monotonic() - self.began:6.0f} s  {text}", flush=True)
@@ -157,7 +157,9 @@ class Chaos(Disturbances):
     def park(self, node):
         phone = self.phone(node, says=TONE)
         way = self.dice.choice(["dialled", "dialled", "chosen", "transferred", "by command", "ringing back"])
-        slot = self.dice.choice([number for number in range(750, 791) if all(not c.row or c.row["slot"] != str(number) for c in self.callers)])
+        # Of a slot that came free on the other node, this one knows a moment later.
+        taken = {caller.row["slot"] for caller in self.callers if caller.row} | set(self.freed)
+        slot = self.dice.choice([number for number in range(750, 791) if str(number) not in taken])
         if way == "dialled":
             call = phone.call("do-park-auto_main")
         elif way == "chosen":
@@ -187,6 +189,7 @@ class Chaos(Disturbances):
 
     def ended(self, caller, action):
         self.callers.remove(caller)
+        self.freed.append(caller.row["slot"])
         self.outcomes[caller.row["uuid"]] = action
 
     def take(self, caller, node):
