@@ -13,8 +13,8 @@ use super::text::{from_c, inert, inert_to_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 /// A leg of a call, for as long as something keeps its session: an application running on it, or a read lock.
-/// Not `Send`: a read lock is given back on the thread that took it.
-#[derive(Clone, Copy)]
+/// Not `Send`: a read lock is given back on the thread that took it. Not `Copy` and not `Clone`: a copy out of a [`Located`] would
+/// outlast its read lock.
 pub(crate) struct Leg<'a> {
     session: NonNull<ffi::switch_core_session_t>,
     _kept: PhantomData<(&'a (), *mut ())>,
