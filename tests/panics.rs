@@ -47,7 +47,8 @@ const FENCES: &[(&str, fn())] = &[
 /// No leg of the simulator has RTP, so its music is never shared, and no thread of it sleeps.
 const ONLY_LIVE: &[&str] = &["music", "signal"];
 /// Behind others: what is done after a panic, or when a thread begins.
-const ONLY_HERE: &[&str] = &["after a bug", "failed ring back", "undone load", "storage worker", "storage reader"];
+const ONLY_HERE: &[&str] =
+    &["after a bug", "failed ring back", "undone load", "storage worker", "storage reader", "timers"];
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
