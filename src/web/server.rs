@@ -51,7 +51,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let router = routes::router(tokens, address.ip().is_loopback(), stopped.clone());
         let body = move || {
-            guard::fence("http", false, || {
+            // A panic drops the runtime, which waits for its threads.
+            guard::fence("http", true, || {
                 runtime.block_on(serve(listener, router, stopped));
                 let began = Instant::now();
                 // Joins the threads that wait for the database, or gives up on them when that time is over.
