@@ -12,7 +12,7 @@ const NO_ANSWER: Duration = Duration::from_secs(5);
 /// For PostgreSQL. A statement that waits for another's lock is given up before this node's heartbeat is late; any statement, before
 /// mod_pgsql gives it up by itself and must cancel it.
 const TIMEOUTS: &str =
-    "SELECT set_config('lock_timeout', '1500', false), set_config('statement_timeout', '8000', false)";
+    "SELECT set_config('lock_timeout', '500', false), set_config('statement_timeout', '8000', false)";
 /// Sets this module's connections apart from those of others that name the same database: they are pooled by their text, and the
 /// time-outs are this module's alone.
 const OWN_POOL: &str = "application_name=mod_callpark ";

@@ -165,10 +165,13 @@ impl Turns {
     fn open(&mut self, storage: &Storage, settings: &Settings) -> Result<Connection, StorageError> {
         let connection = Connection::open(&settings.db_dsn)?;
         let is_new = self.dsn.take().as_ref() != Some(&settings.db_dsn);
-        if is_new || !self.tables_are_good {
+        if is_new {
             schema::prepare(&connection)?;
-            self.tables_are_good = true;
+        } else if !self.tables_are_good {
+            // A table that is only locked is no reason to miss a heartbeat.
+            unless_away(schema::prepare(&connection))?;
         }
+        self.tables_are_good = true;
         if is_new {
             self.next_look = Moment::default();
             storage.writes.lock().write_all_again();
