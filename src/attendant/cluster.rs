@@ -35,6 +35,9 @@ pub(crate) trait SlotStore: Send + Sync {
     fn redeem(&self, code: &str) -> Option<RetrieveTicket>;
 }
 
+/// On a leg to another node whose retriever is gone: its far end has not dialled what the leg is sent to.
+pub(super) const LEFT_BEHIND: &str = "callpark_left_behind";
+
 impl Attendant {
     pub(crate) fn clustered(&self) -> bool {
         self.config.read().settings.cluster
@@ -186,6 +189,7 @@ impl Attendant {
                 log::error!("{uuid} of slot {slot} was taken by somebody who is gone, and has no slot here: {refusal}");
                 // What is done for whoever is transferred where there is no slot: the parker rings, then the fallback.
                 peer.set_var(PARKER, &call.facts.parker);
+                peer.set_var(LEFT_BEHIND, "true");
                 peer.transfer(&format!("callpark_park:{slot} {id}"), Some("inline"), None);
             }
         }

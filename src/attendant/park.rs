@@ -91,7 +91,8 @@ impl Attendant {
         if let Some(call) = self.change(|table, now| table.arrive(&uuid, now)) {
             return self.settle(leg, &call, Coming::Sent);
         }
-        let arrival = Arrival::of(leg);
+        let left_behind = leg.var(super::cluster::LEFT_BEHIND).is_some();
+        let arrival = if left_behind { Arrival::Moved } else { Arrival::of(leg) };
         let dialled = !arrival.by_others();
         let parker = self.parker_of(leg);
         let request = self.request_on(leg, order, arrival, parker.clone());
