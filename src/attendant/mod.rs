@@ -21,6 +21,7 @@ mod mailbox;
 mod notice;
 mod park;
 mod permission;
+mod pick_up;
 mod recover;
 mod retrieve;
 mod ring;
@@ -28,6 +29,7 @@ mod rings;
 mod rows;
 mod tell;
 mod tidings;
+mod voicemail;
 mod wait;
 
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fill::{filled_in, is_address, is_part_of_address};
 use super::mailbox::Letter;
-use super::{Attendant, Notice, Retriever, What};
+use super::{Attendant, Notice, Retriever, What, pick_up, voicemail};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg, Located, guard};
 use crate::parking::{Call, Due, Ended, Facts, Left, Moment, Party, RingBack, State, Terms, is_name};
 
@@ -129,12 +129,20 @@ impl Attendant {
             facts.terms.ringback_cid_prefix.replace("${slot}", facts.slot.as_str()).replace("${lot}", &facts.lot.name);
         let answered = self.dial_string(&facts.uuid, &facts.terms.ringback, &facts.parker).and_then(|dial| {
             let phone = Phone { dial, party: &facts.caller, prefix, terms: &facts.terms };
-            call_phone(&phone, &[("callpark_slot", facts.slot.as_str()), ("callpark_lot", &facts.lot.name)], cancel)
+            let place = format!("{} {}", facts.slot, facts.lot);
+            let mut variables = vec![("callpark_slot", facts.slot.as_str()), ("callpark_lot", &*facts.lot.name)];
+            variables.extend(pick_up::on_the_ringing_leg(&place));
+            call_phone(&phone, &variables, cancel)
         });
+        let answered = answered.and_then(|peer| by_a_person(peer, &facts.terms, cancel));
         self.rings.over(&facts.uuid, cancel);
         match answered {
-            Ok(peer) => self.deliver(call, &peer),
+            Ok(peer) => {
+                pick_up::answered(&peer);
+                self.deliver(call, &peer);
+            }
             Err(_) if cancel.cancelled() => {}
+            Err(cause) if self.is_picked_up(call, &cause) => {}
             Err(cause) => self.unanswered(call, &cause),
         }
     }
@@ -209,6 +217,7 @@ impl Attendant {
             let answered = dial.and_then(|dial| {
                 call_phone(&Phone { dial, party: &party, prefix, terms: &terms }, &[("callpark_join", &uuid)], cancel)
             });
+            let answered = answered.and_then(|peer| by_a_person(peer, &terms, cancel));
             attendant.rings.over(&uuid, cancel);
             let reached = match answered {
                 // Told why on their own leg; then the application there joins them with the caller.
@@ -229,6 +238,15 @@ impl Attendant {
             in_vain.mailboxes.post(&of, Letter::NoAnswer);
         })
     }
+}
+
+/// A recall that a mailbox answers has failed, where the lot says so.
+fn by_a_person(peer: Located, terms: &Terms, cancel: &Cancel) -> Result<Located, String> {
+    if !terms.ringback_ignore_voicemail || voicemail::is_a_person(&peer, cancel) {
+        return Ok(peer);
+    }
+    peer.hang_up(HangupCause::NormalClearing);
+    Err("VOICEMAIL".into())
 }
 
 fn waited(call: &Call) -> std::time::Duration {

@@ -170,9 +170,16 @@ impl Attendant {
         self.withdraw_hand_over(leg);
         let how = if leg.hung_up() { Left::HungUp } else { Left::Moved };
         self.rings.cancel(&call.facts.uuid);
-        let ended = self.change(|table, now| table.left(&call.facts.uuid, how, now));
+        let retriever = self.intercepted_by(leg);
+        let ended = self.change(|table, now| match retriever {
+            Some(_) => table.connected(&call.facts.uuid, now),
+            None => table.left(&call.facts.uuid, how, now),
+        });
         if let Some(ended) = ended {
-            self.close_books(leg, &ended, None);
+            if let Some(retriever) = &retriever {
+                leg.set_var("callpark_retriever", &retriever.user);
+            }
+            self.close_books(leg, &ended, retriever.as_ref());
         }
     }
 

@@ -6,11 +6,14 @@ import pytest
 
 from conftest import LOTS, MUSIC
 from phone import DOMAIN
-from switch import wait_for
+from switch import SHIPPED_DIALPLAN, wait_for
 from test_complaints import extension
 from test_ringback import lot, with_lot
 from test_story import park_by_transfer
 from test_ways import conversation
+
+
+OUTCOMES = ("retrieve", "return", "fallback", "transfer", "abandon")
 
 
 def actions(switch):
@@ -301,3 +304,113 @@ def test_an_outsider_names_no_user_of_another_tenant_as_the_parker(switch, phone
     assert victim.rang.qsize() == 0
     outsider.hang_up()
     user.wait_call().hang_up()
+
+
+# --- a colleague picks up the ringing recall
+
+
+def recall(switch, phones, *params):
+    """A caller who was parked by 1001, whose phone rings for them: the caller, the phone's ringing call, the UUID of that leg."""
+    with_lot(switch, ("park-timeout", "0"), *params)
+    caller, row = park_by_transfer(phones, switch)
+    switch.events.clear()
+    parker = phones.made[0]
+    parker.on_ring = None
+    answer = switch.api("callpark ringback 701")
+    assert answer.startswith("+OK"), answer
+    ringing = parker.rang.get(timeout=5)
+    return caller, ringing, switch.leg(direction="outbound")
+
+
+def has_the_caller(switch, caller, taker, ringing, uuid):
+    assert taker.audio.hears(600) and caller.audio.hears(900)
+    assert ringing.wait_over(), "the parker's phone rings on"
+    event = switch.events.wait("retrieve")
+    assert event["CallPark-Retriever"] == f"1002@{DOMAIN}"
+    assert [action for action in actions(switch) if action in OUTCOMES] == ["retrieve"]
+    assert switch.api("callpark list").count(" parked ") == 0
+    taker.hang_up()
+    assert caller.wait_over(8)
+
+
+PICK = extension("pick-(.*)", ("intercept", "$1"), ("playback", "tone_stream://%(60000,0,1700)"))
+
+
+def test_kazoo_3721_intercept_of_the_caller_while_a_recall_rings_is_a_retrieval(switch, phones):
+    """Before: the call was booked as a transfer, by nobody."""
+    caller, ringing, leg = recall(switch, phones, ("fallback", "tone-1300"))
+    lots, settings, phrases, _ = switch.written
+    assert switch.reload(lots, settings, phrases, PICK).startswith("+OK")
+    uuid = switch.calls()[0]["uuid"]
+    taker = phones("1002", says=900).call(f"pick-{uuid}")
+    has_the_caller(switch, caller, taker, ringing, uuid)
+
+
+def test_replaces_of_a_ringing_recall_gets_the_caller(switch, phones):
+    """A lamp of the parker's blinks, and a colleague presses it. Before: the colleague was dropped, and the parker's phone with it."""
+    caller, ringing, _ = recall(switch, phones, ("fallback", "tone-1300"))
+    to = ringing.local.split("tag=")[1]
+    from_ = ringing.remote.split("tag=")[1]
+    taker = phones("1002", says=900).call("1001", headers=[f"Replaces: {ringing.id};to-tag={from_};from-tag={to};early-only"])
+    has_the_caller(switch, caller, taker, ringing, "")
+
+
+# --- a mailbox of this server answers the recall
+
+MAILBOX = extension("mailbox", ("answer", ""), ("sleep", "700"), ("voicemail", "default callpark.test 1001"), ("playback", "tone_stream://%(60000,0,1900)"))
+
+
+def test_a_mailbox_of_this_server_that_answers_a_recall_is_no_answer(switch, phones):
+    """Before: the caller was in the mailbox, and the outcome was `returned`."""
+    assert switch.api("load mod_voicemail").startswith("+OK")
+    try:
+        with_lot(switch, ("park-timeout", "0"), ("ringback", "loopback/mailbox/default"), ("fallback", "tone-1300"))
+        lots, settings, phrases, _ = switch.written
+        assert switch.reload(lots, settings, phrases, MAILBOX).startswith("+OK")
+        caller, row = park_by_transfer(phones, switch)
+        assert switch.api("callpark ringback 701").startswith("+OK")
+        assert caller.audio.hears(1300, within=9)
+        assert switch.events.of(row["uuid"]) == ["park", "ringback", "ringback-failed", "fallback"]
+        assert switch.events.wait("ringback-failed")["CallPark-Cause"] == "VOICEMAIL"
+        caller.hang_up()
+    finally:
+        switch.api("unload mod_voicemail")
+
+
+def test_a_person_behind_a_dialplan_that_answers_a_recall_is_connected(switch, phones):
+    desk = phones("1003", says=1100)
+    desk.on_ring = 0.2
+    follow = extension("follow", ("export", "absolute_codec_string=PCMU"), ("bridge", f"user/1003@{DOMAIN}"))
+    assert switch.reload(lot(("park-timeout", "0"), ("ringback", "loopback/follow/default")), extensions=follow).startswith("+OK")
+    caller, row = park_by_transfer(phones, switch)
+    assert switch.api("callpark ringback 701").startswith("+OK")
+    assert caller.audio.hears(1100, within=6) and desk.wait_call().audio.hears(600)
+    assert switch.events.wait("return")
+    caller.hang_up()
+
+
+# --- the feature code that is shipped
+
+
+@pytest.fixture
+def shipped(switch):
+    rules = """<extension name="out"><condition field="destination_number" expression="^out-(\\d+)$">
+      <action application="execute_extension" data="0301234567 XML shipped"/>
+      <action application="bridge" data="sofia/external/sip:far@127.0.0.1:$1"/></condition></extension>
+      </context><context name="shipped">"""
+    assert switch.reload(LOTS, extensions=rules + SHIPPED_DIALPLAN.read_text()).startswith("+OK")
+
+
+def test_fusionpbx_1103_the_far_end_of_an_outgoing_call_parks_nobody(shipped, switch, phones):
+    """Before: it parked the employee, and was rung back; and `*` and the next digit never arrived."""
+    far = phones(says=600)
+    far.user, far.on_ring = "far", 0.1
+    call = phones("1001", says=700).call(f"out-{far.port}")
+    other = far.wait_call()
+    assert call.audio.hears(600)
+    other.press("*5")
+    assert other.audio.hears(700, within=2) and switch.calls() == []
+    call.press("*5")
+    assert wait_for(switch.calls, 6)[0]["parker"] == f"1001@{DOMAIN}" and other.audio.hears(MUSIC, within=5)
+    call.wait_over(8)
+    other.hang_up()
