@@ -12,7 +12,7 @@ from switch import ROOT, Switch, find_prefix, free_port, wait_for
 
 WATCHED = 20  # seconds of music
 
-pytestmark = pytest.mark.skipif(webphone.missing(), reason=f"no {webphone.missing()}")
+pytestmark = pytest.mark.skipif(bool(webphone.missing()), reason=f"no {webphone.missing()}")
 
 
 @pytest.fixture(scope="module")
