@@ -85,14 +85,17 @@ def test_a_user_behind_a_trusted_proxy_parks_and_retrieves(switch, phones, proxi
     taker.hang_up()
 
 
-def test_a_user_behind_a_trusted_proxy_is_rung_back_and_consults(switch, phones, proxied):
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_user_behind_a_trusted_proxy_is_rung_back_and_consults(switch, phones, proxied, holds):
+    """Without hold, too: the other call of the user is the one that is meant."""
     trusting(switch, ("park-timeout", "0"))
     parker = proxied("3001", says=700)
     other = phones("1002", says=600)
     other.on_ring = 0.1
     call = parker.call("1002")
     assert call.audio.hears(600)
-    call.hold()
+    if holds:
+        call.hold()
     consultation = parker.call("703")
     row = wait_for(switch.calls)[0]
     assert (row["slot"], row["state"], row["parker"]) == ("703", "reserved", "3001@proxied.test")
