@@ -16,6 +16,7 @@ mod hand_over;
 mod held;
 mod hold_music;
 mod identity;
+mod last_dialled;
 mod last_peer;
 mod mailbox;
 mod notice;

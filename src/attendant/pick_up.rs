@@ -1,7 +1,15 @@
 //! Picking up the ringing phone of a recall: the colleague who does so gets the caller.
 //!
-//! The phone rings on a leg of its own, with no other leg behind it. So an INVITE with Replaces runs what that leg names as its current
-//! application (`sofia_handle_sip_i_invite_replaces`): retrieval. `intercept` of the caller's own leg takes the caller out of the slot.
+//! The phone rings on a leg of its own, with no other leg behind it. What the core would connect the colleague with is that leg, so each
+//! way of picking up is made a retrieval:
+//!
+//! - An INVITE with Replaces runs what the leg names as its current application (`sofia_handle_sip_i_invite_replaces`).
+//! - `pickup` puts the colleague's leg in the place of the one that rings (`CF_CHANNEL_SWAP`), as if that had answered.
+//! - `intercept` of the caller's own leg takes the caller out of the slot. That leg is found by the ringing leg's call (`call_uuid`, as in
+//!   FusionPBX), or as the last call to the user (`last_dialled.rs`).
+//!
+//! `intercept` of the ringing leg itself is none: the core takes that leg away from whoever rings it, hangs it up as one that went elsewhere,
+//! and the colleague with it, within 20 ms and without asking anybody.
 
 use std::time::Duration;
 
@@ -14,16 +22,42 @@ const REPLACED_BY: [&str; 2] = ["current_application", "current_application_data
 /// Whoever picks up needs so long at most to claim the call.
 const PICKING_UP: Duration = Duration::from_secs(2);
 
-/// Variables of a leg that rings for the parked call in `place` (slot and lot).
-pub(super) fn on_the_ringing_leg(place: &str) -> [(&'static str, &str); 2] {
-    [(REPLACED_BY[0], "callpark_retrieve"), (REPLACED_BY[1], place)]
+/// Variables of a leg that rings for the parked call of the leg `uuid` in `place` (slot and lot).
+pub(super) fn on_the_ringing_leg<'a>(place: &'a str, uuid: &'a str) -> [(&'static str, &'a str); 3] {
+    let [application, data] = REPLACED_BY;
+    // The ringing leg is a part of the caller's call, as one that the caller's own leg had called would be.
+    [(application, "callpark_retrieve"), (data, place), ("call_uuid", uuid)]
 }
 
-/// From here on the leg is one of a conversation.
-pub(super) fn answered(peer: &Leg<'_>) {
+/// The leg that answered, unless that is a colleague's who has picked up: then the colleague is on the way to the slot.
+pub(super) fn by_who_was_rung(peer: Located, place: &str) -> Result<Located, String> {
+    if peer.var("picked_up_uuid").is_some() {
+        log::info!("{} picks up the recall of {place}", peer.uuid());
+        peer.transfer(&format!("callpark_retrieve:{place}"), Some("inline"), None);
+        return Err("PICKED_OFF".into());
+    }
     for name in REPLACED_BY {
         peer.unset_var(name);
     }
+    Ok(peer)
+}
+
+/// The leg that took this one. The core sends this one elsewhere first, and notes where to a moment later.
+fn interceptor(leg: &Leg<'_>) -> Option<Located> {
+    let noted = || {
+        let moved = leg.var("transfer_source")?;
+        Located::find(moved.rsplit_once(":uuid_br:")?.1).filter(|other| intercepts(other))
+    };
+    let (uuid, moves) = (leg.uuid(), !leg.hung_up());
+    let says = |other: &Located, name: &str| other.var(name).is_some_and(|text| text.trim().ends_with(&uuid));
+    // One that did so earlier says where it went, too.
+    let takes = |other: &Located| intercepts(other) && says(other, REPLACED_BY[1]) && !says(other, "transfer_source");
+    let about_to = || host::every_leg().iter().filter_map(|uuid| Located::find(uuid)).find(takes);
+    noted().or_else(|| moves.then(about_to).flatten()).or_else(noted)
+}
+
+fn intercepts(leg: &Leg<'_>) -> bool {
+    leg.var(REPLACED_BY[0]).as_deref() == Some("intercept")
 }
 
 impl Attendant {
@@ -33,8 +67,9 @@ impl Attendant {
             let now = self.call_of(&call.facts.uuid);
             now.is_some_and(|now| now.state == State::RingingBack && now.attempt == call.attempt)
         };
+        let comes = matches!(cause, "ATTENDED_TRANSFER" | "PICKED_OFF");
         let until = host::now().after(PICKING_UP);
-        while cause == "ATTENDED_TRANSFER" && rings() && host::now() < until {
+        while comes && rings() && host::now() < until {
             std::thread::sleep(Duration::from_millis(20));
         }
         !rings()
@@ -42,10 +77,8 @@ impl Attendant {
 
     /// Who took a parked leg out of its slot by `intercept`.
     pub(super) fn intercepted_by(&self, leg: &Leg<'_>) -> Option<Retriever> {
-        let moved = leg.var("transfer_source")?;
-        let (_, uuid) = moved.rsplit_once(":uuid_br:")?;
-        let other = Located::find(uuid).filter(|other| other.var(REPLACED_BY[0]).as_deref() == Some("intercept"))?;
+        let other = interceptor(leg)?;
         other.set_var("callpark_result", "retrieved");
-        Some(Retriever { user: self.user_of(&other), uuid: uuid.to_owned() })
+        Some(Retriever { user: self.user_of(&other), uuid: other.uuid() })
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::fill::{filled_in, is_address, is_part_of_address};
+use super::last_dialled::LastDialled;
 use super::mailbox::Letter;
 use super::{Attendant, Notice, Retriever, What, pick_up, voicemail};
 use crate::host::{self, Cancel, Dial, HangupCause, Leg, Located, guard};
@@ -127,20 +128,19 @@ impl Attendant {
         let facts = &call.facts;
         let prefix =
             facts.terms.ringback_cid_prefix.replace("${slot}", facts.slot.as_str()).replace("${lot}", &facts.lot.name);
+        let place = format!("{} {}", facts.slot, facts.lot);
         let answered = self.dial_string(&facts.uuid, &facts.terms.ringback, &facts.parker).and_then(|dial| {
             let phone = Phone { dial, party: &facts.caller, prefix, terms: &facts.terms };
-            let place = format!("{} {}", facts.slot, facts.lot);
             let mut variables = vec![("callpark_slot", facts.slot.as_str()), ("callpark_lot", &*facts.lot.name)];
-            variables.extend(pick_up::on_the_ringing_leg(&place));
+            variables.extend(pick_up::on_the_ringing_leg(&place, &facts.uuid));
+            let _noted = LastDialled::note(&phone.dial, &facts.uuid);
             call_phone(&phone, &variables, cancel)
         });
+        let answered = answered.and_then(|peer| pick_up::by_who_was_rung(peer, &place));
         let answered = answered.and_then(|peer| by_a_person(peer, &facts.terms, cancel));
         self.rings.over(&facts.uuid, cancel);
         match answered {
-            Ok(peer) => {
-                pick_up::answered(&peer);
-                self.deliver(call, &peer);
-            }
+            Ok(peer) => self.deliver(call, &peer),
             Err(_) if cancel.cancelled() => {}
             Err(cause) if self.is_picked_up(call, &cause) => {}
             Err(cause) => self.unanswered(call, &cause),
