@@ -1,5 +1,7 @@
 //! Whose leg it is: as the leg authenticated, as this server called it, or as a trusted proxy says.
 
+use std::sync::Arc;
+
 use super::{address, own_domain};
 use crate::attendant::Attendant;
 use crate::attendant::fill::is_address;
@@ -45,7 +47,8 @@ impl Attendant {
 
     /// Whether a leg comes from a proxy that authenticates users for this server.
     pub(super) fn trusts(&self, leg: &Leg<'_>) -> bool {
-        let proxies = self.config.read().settings.trusted_proxies.clone();
+        let config = Arc::clone(&self.config.read());
+        let proxies = &config.settings.trusted_proxies;
         let Some(address) = leg.var("sip_network_ip").filter(|_| !proxies.is_empty()) else { return false };
         proxies.iter().any(|list| host::in_network(&address, list))
     }
