@@ -21,6 +21,8 @@ const FUNCTIONS: &[&str] = &[
     "switch_core_session_get_channel",
     "switch_core_session_findall",
     "switch_core_recovery_track",
+    "switch_core_register_secondary_recover_callback",
+    "switch_core_unregister_secondary_recover_callback",
     "switch_core_event_hook_add_receive_message",
     "switch_core_event_hook_remove_receive_message",
     "switch_core_event_hook_add_kill_channel",

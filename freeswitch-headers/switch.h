@@ -294,6 +294,7 @@ typedef switch_status_t (*switch_read_frame_callback_function_t)(switch_core_ses
 	switch_frame_t *frame, void *user_data);
 typedef switch_status_t (*switch_receive_message_hook_t)(switch_core_session_t *, switch_core_session_message_t *);
 typedef switch_status_t (*switch_kill_channel_hook_t)(switch_core_session_t *, int);
+typedef int (*switch_core_recover_callback_t)(switch_core_session_t *);
 typedef int (*switch_core_db_callback_func_t)(void *pArg, int argc, char **argv, char **columnNames);
 typedef void (*switch_event_callback_t)(switch_event_t *);
 typedef void (*switch_scheduler_func_t)(switch_scheduler_task_t *task);
@@ -654,6 +655,8 @@ void switch_core_session_rwunlock(switch_core_session_t *session);
 char *switch_core_session_get_uuid(switch_core_session_t *session);
 switch_console_callback_match_t *switch_core_session_findall(void);
 void switch_core_recovery_track(switch_core_session_t *session);
+switch_status_t switch_core_register_secondary_recover_callback(const char *key, switch_core_recover_callback_t cb);
+void switch_core_unregister_secondary_recover_callback(const char *key);
 switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);
 switch_app_log_t *switch_core_session_get_app_log(switch_core_session_t *session);
 switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session,

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 
 use crate::attendant::{self, Attendant};
 use crate::host::{
-    Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Status, Subclass, Ticker, Told,
-    function_table,
+    Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Recoverer, Status, Subclass,
+    Ticker, Told, function_table,
 };
 use crate::{apps, commands, config, events, host, music, storage, web};
 
@@ -20,6 +20,7 @@ pub static mod_callpark_module_interface: FunctionTable = function_table::<Modul
 /// What the module has registered with the core. Dropped from top to bottom, which is the reverse of how it was made.
 struct Registered {
     _ticker: Ticker,
+    _recoverer: Recoverer,
     _told: Vec<Binding>,
     _completions: Completions,
     _events: Subclass,
@@ -69,8 +70,13 @@ impl Lifecycle for Module {
         events::warn_of_rival();
         web::apply();
         let ticker = Ticker::start::<EverySecond>();
-        *REGISTERED.lock() =
-            Some(Registered { _ticker: ticker, _told: told, _completions: completions, _events: subclass });
+        *REGISTERED.lock() = Some(Registered {
+            _ticker: ticker,
+            _recoverer: Recoverer::register(),
+            _told: told,
+            _completions: completions,
+            _events: subclass,
+        });
         Status::Done
     }
 

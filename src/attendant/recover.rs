@@ -178,6 +178,7 @@ impl Attendant {
         for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {
             leg.unset_var(bond);
         }
+        leg.note_dialog();
         Some(Written::of(&call))
     }
 

@@ -26,6 +26,7 @@ mod module;
 mod originate;
 #[cfg(feature = "planted")]
 mod planted;
+mod recovery;
 mod scheduler;
 mod session;
 mod stream;
@@ -46,6 +47,7 @@ pub(crate) use event::{Binding, Event, Kind, OnEvent, Subclass, Told};
 pub(crate) use history::Ran;
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
 pub(crate) use originate::{Cancel, Dial, end_overdue_calls, originate};
+pub(crate) use recovery::Recoverer;
 pub(crate) use scheduler::{OnTick, Ticker};
 pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, Played, ToTheEnd, every_leg};
 #[cfg(feature = "fuzzing")]

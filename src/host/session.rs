@@ -254,13 +254,6 @@ impl<'a> Leg<'a> {
         .filter(|uuid| !uuid.is_empty() && self.flag(Flag::CF_BRIDGED))
     }
 
-    /// Saves what `sofia recover` would bring back of the leg, as it is now. The core itself does so only when a leg is answered,
-    /// bridged or unbridged (`switch_core_sqldb.c`); of a leg that may not be recovered nothing is saved.
-    pub(crate) fn save_for_recovery(&self) {
-        // SAFETY: the session is kept; the core copies what it saves.
-        unsafe { ffi::switch_core_recovery_track(self.session.as_ptr()) };
-    }
-
     pub(crate) fn hang_up(&self, cause: HangupCause) {
         let cause = match cause {
             HangupCause::NormalClearing => ffi::switch_call_cause_t::SWITCH_CAUSE_NORMAL_CLEARING,

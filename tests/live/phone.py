@@ -407,6 +407,9 @@ class Call:
         phone = self.phone
         if message.method == "ACK":
             return
+        if self.answered.is_set() and not self._is_of_dialog(message):
+            phone.respond(message, 481)
+            return
         if message.method == "INVITE" and not self.answered.is_set():  # the same once more: the switch did not hear that it rings
             phone.respond(message, 180, tag=self.tag)
         elif message.method == "INVITE":  # again within the call: media has changed
@@ -432,6 +435,12 @@ class Call:
             phone.respond(message, 200)
         else:
             phone.respond(message, 200)
+
+    def _is_of_dialog(self, message):
+        """Whether From and To have the tags of this dialog, each on its side (RFC 3261, 12.2.2)."""
+        tag = lambda header: re.search(r";tag=([^;>\s]+)", header)
+        theirs, ours = tag(message["from"]), tag(message["to"])
+        return bool(theirs and ours) and theirs.group(1) == tag(self.remote).group(1) and ours.group(1) == self.tag
 
     # --- within the call
 

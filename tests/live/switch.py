@@ -67,7 +67,8 @@ def _is_free(port, kind):
 
 
 # Media ports, below those that the system gives to anybody (our own phones among them): for two instances that have calls at a
-# time, apart from those of three more runs beside this one.
+# time, apart from those of three more runs beside this one. Two that recover each other's calls have all of them in common: the core
+# gives the port of a recovered call back to its own range without looking whether it is in there (`switch_core_port_allocator.c`).
 RTP_PORTS = 2700
 FIRST_RTP = 10800 + WORKER * 2 * RTP_PORTS
 _made = itertools.count()
@@ -91,7 +92,7 @@ class Switch:
                 (self.dir / "mod" / source.name).symlink_to(source)
         (self.dir / "mod/mod_callpark.so").symlink_to(self.module.resolve())
         self.written, self.process, self.keep = None, None, False
-        self.first_rtp = FIRST_RTP + next(_made) % 2 * RTP_PORTS
+        self.rtp_half = next(_made) % 2
         # A database for the core's own tables, which mod_pgsql reaches; and configurations of more modules.
         self.core_dsn, self.more = "", ""
         # More parameters of both SIP profiles, and of the one that users register with.
@@ -116,12 +117,13 @@ class Switch:
         postgres = ["pgsql"] if "pgsql://" in settings else []
         modules = "".join(f'<load module="mod_{name}"/>' for name in [*postgres, *MODULES, "callpark"])
         core = f'<param name="core-db-dsn" value="{self.core_dsn}"/>' if self.core_dsn else ""
+        first_rtp, rtp_ports = (FIRST_RTP, 2 * RTP_PORTS) if core else (FIRST_RTP + self.rtp_half * RTP_PORTS, RTP_PORTS)
         for name, value in {
             "MODULES": modules, "CORE": core, "MORE": self.more, "LAMPS_OUTSIDE": str(self.lamps_outside).lower(), "FINE_CLOCK": str(self.fine_clock).lower(), "MONOTONIC": str(self.monotonic).lower(),
             "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
             "PROFILE": self.profile, "USERS_PROFILE": self.users_profile,
             "SETTINGS": settings, "LOTS": lots, "PHRASES": phrases, "EXTENSIONS": extensions,
-            "RTP_FIRST": self.first_rtp, "RTP_LAST": self.first_rtp + RTP_PORTS - 2,
+            "RTP_FIRST": first_rtp, "RTP_LAST": first_rtp + rtp_ports - 2,
         }.items():
             text = text.replace(f"@{name}@", str(value))
         # FreeSWITCH reads what this writes in one go: a half-written file would be read as a broken one.

@@ -231,6 +231,34 @@ def test_dead_again_while_callers_are_recovered(mortal, phones_of, after):
     assert notes(mortal) == 12
 
 
+@pytest.mark.parametrize("leg", ["inbound", "outbound"])
+def test_a_caller_is_recovered_after_a_reinvite_each_way(mortal, phones_of, leg):
+    """Before: once both sides had sent a re-INVITE, mod_sofia recovered the dialog with From and To exchanged; a phone answers 481 to that,
+    and the caller was gone."""
+    phones = phones_of(mortal)
+    if leg == "inbound":
+        call = phones(says=600).call("do-park-704_main")
+    else:
+        phone = phones("1002", says=600)
+        phone.on_ring = 0
+        mortal.api("bgapi originate user/1002@callpark.test &callpark_park(704 main)")
+        call = phone.wait_call()
+    row = wait_for(mortal.calls)[0]
+    ask = lambda: (mortal.api(f"uuid_media off {row['uuid']}"), time.sleep(0.3), mortal.api(f"uuid_media {row['uuid']}"), time.sleep(0.3))
+    for first, second in ((ask, call.move), (call.move, ask)):
+        first()
+        second()
+        assert call.audio.hears(MUSIC, within=5)
+        for _ in range(2):
+            die_and_rise(mortal)
+            mortal.api("sofia recover")
+            assert wait_for(lambda: [row["state"] for row in mortal.calls()] == ["parked"], 8), mortal.calls()
+            assert call.audio.hears(MUSIC, within=8)
+    assert not call.over.is_set()
+    call.hang_up()
+    assert wait_for(lambda: not mortal.calls()), "the hang-up was not understood"
+
+
 def test_who_came_back_and_hung_up_does_not_come_back_again(mortal, phones_of):
     phones = phones_of(mortal)
     callers = [phones().call("do-park-auto_main") for _ in range(6)]

@@ -85,6 +85,20 @@ pub(crate) unsafe extern "C" fn switch_core_recovery_track(_session: *mut ffi::s
 }
 
 #[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_register_secondary_recover_callback(
+    _key: *const c_char,
+    _callback: ffi::switch_core_recover_callback_t,
+) -> ffi::switch_status_t {
+    enter("switch_core_register_secondary_recover_callback");
+    ffi::switch_status_t::SWITCH_STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_unregister_secondary_recover_callback(_key: *const c_char) {
+    enter("switch_core_unregister_secondary_recover_callback");
+}
+
+#[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_channel_get_hold_music(channel: *mut ffi::switch_channel_t) -> *const c_char {
     let call = enter("switch_channel_get_hold_music");
     // SAFETY: as above.
