@@ -162,7 +162,7 @@ impl Connection {
         done.and(end)
     }
 
-    /// Whether anything can be written: not where the database is a standby, or its disk is full.
+    /// Whether a row can be deleted, as far as that can be told without one: not where the database is a standby.
     pub(super) fn can_write(&self) -> bool {
         self.execute("UPDATE callpark_schema SET version = version").is_ok()
     }

@@ -1,57 +1,108 @@
 //! What is kept of calls that are parked no longer: a row each, and a row for each call for which there was no slot.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Row, StorageError, cut, number, unless_away, word};
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 use super::schema::{RECORD_COLUMNS, width};
 
-/// Rows that are tried by themselves, when a batch fails, before the database is taken for one that cannot be written.
-const PROBES: usize = 10;
+/// Of the rows of a batch that failed, those that find no room before the database is taken for one that cannot be written.
+const PROBES: usize = 3;
+/// For how long the rows of such a batch are tried one by one: the heartbeat comes in between.
+const SINGLY: Duration = Duration::from_secs(1);
 
 /// What became of a batch of rows.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// In the database: a query has returned their keys.
     pub(super) written: HashSet<RecordKey>,
-    /// Not in the database, although others of the batch are: these will never do.
-    pub(super) refused: HashSet<RecordKey>,
+    /// Not in the database, although it took a stand-in of each; and why.
+    pub(super) refused: HashMap<RecordKey, String>,
+    /// Why the others are not in the database.
     pub(super) why: String,
+}
+
+impl Outcome {
+    pub(super) fn is_settled(&self, key: &RecordKey) -> bool {
+        self.written.contains(key) || self.refused.contains_key(key)
+    }
 }
 
 /// Writes a batch, and reads its keys back. Rows that are neither written nor refused are to be tried again. `attempt` counts the tries:
 /// where nothing goes in, each begins with other rows.
 pub(super) fn write(connection: &Connection, records: &[Record], attempt: usize) -> Result<Outcome, StorageError> {
-    let together = unless_away(insert(connection, &records.iter().collect::<Vec<_>>()))?;
+    let together = unless_away(insert(connection, records))?;
     let mut outcome = Outcome { written: keys(connection, records)?, ..Outcome::default() };
     let missing: Vec<&Record> = records.iter().filter(|record| !outcome.written.contains(&record.key())).collect();
     if missing.is_empty() {
         return Ok(outcome);
     }
-    outcome.why = together.map_or_else(|| "it does not keep it".into(), |why| why.to_string());
-    // A row among these will not do, or is there already from a try that broke: each by itself.
+    outcome.why = reason(together);
+    let until = Instant::now() + SINGLY;
     let from = attempt.saturating_mul(PROBES) % missing.len();
-    let mut none_yet = outcome.written.is_empty();
-    for (tried, record) in missing.iter().cycle().skip(from).take(missing.len()).enumerate() {
-        if none_yet && tried >= PROBES {
+    let mut without_room = 0;
+    for record in missing.iter().cycle().skip(from).take(missing.len()) {
+        match write_alone(connection, record)? {
+            Alone::Written => drop(outcome.written.insert(record.key())),
+            Alone::Refused(why) => drop(outcome.refused.insert(record.key(), why)),
+            Alone::NoRoom(why) => {
+                outcome.why = why;
+                without_room += 1;
+            }
+        }
+        if without_room == PROBES || Instant::now() >= until {
             break;
         }
-        match unless_away(insert(connection, &[record]))? {
-            Some(why) => outcome.why = why.to_string(),
-            None => none_yet = false,
-        }
-    }
-    outcome.written.extend(keys(connection, records)?);
-    if !none_yet && !outcome.written.is_empty() {
-        let keys = records.iter().map(Record::key);
-        outcome.refused = keys.filter(|key| !outcome.written.contains(key)).collect();
     }
     Ok(outcome)
 }
 
-fn insert(connection: &Connection, records: &[&Record]) -> Result<(), StorageError> {
+enum Alone {
+    Written,
+    /// The database takes nothing of this size now.
+    NoRoom(String),
+    /// It takes a stand-in, and not the row.
+    Refused(String),
+}
+
+/// Twice, with a stand-in after each try: in between, room may have been made, or taken.
+fn write_alone(connection: &Connection, record: &Record) -> Result<Alone, StorageError> {
+    let row = std::slice::from_ref(record);
+    let mut why = String::new();
+    for _ in 0..2 {
+        let refused = unless_away(insert(connection, row))?;
+        if !keys(connection, row)?.is_empty() {
+            return Ok(Alone::Written);
+        }
+        why = reason(refused);
+        if !takes_stand_in(connection, record)? {
+            return Ok(Alone::NoRoom(why));
+        }
+    }
+    Ok(Alone::Refused(why))
+}
+
+/// See [`super::stand_in`].
+fn takes_stand_in(connection: &Connection, record: &Record) -> Result<bool, StorageError> {
+    let stand_in = record.stand_in();
+    let (uuid, parked_at) = (connection.text(&stand_in.uuid), stand_in.parked_at);
+    let insert = insert_sql(connection, &[stand_in]);
+    let delete = format!("DELETE FROM callpark_records WHERE uuid = {uuid} AND parked_at = {parked_at}");
+    Ok(unless_away(connection.execute_together(&[insert, delete]))?.is_none())
+}
+
+fn reason(refused: Option<StorageError>) -> String {
+    refused.map_or_else(|| "the database does not keep it".into(), |why| why.to_string())
+}
+
+fn insert(connection: &Connection, records: &[Record]) -> Result<(), StorageError> {
+    connection.execute(&insert_sql(connection, records))
+}
+
+fn insert_sql(connection: &Connection, records: &[Record]) -> String {
     let rows: Vec<String> = records.iter().map(|record| values(connection, record)).collect();
-    connection.execute(&format!("INSERT INTO callpark_records ({RECORD_COLUMNS}) VALUES {}", rows.join(", ")))
+    format!("INSERT INTO callpark_records ({RECORD_COLUMNS}) VALUES {}", rows.join(", "))
 }
 
 /// Which of these are in the database.

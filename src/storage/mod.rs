@@ -17,6 +17,7 @@ mod recovery_rows;
 mod schema;
 mod slot_row;
 mod slots;
+mod stand_in;
 mod statistics;
 mod tickets;
 mod worker;

@@ -90,11 +90,11 @@ impl PendingHistory {
         self.calls.pop_front();
     }
 
-    /// Removes those of the first `most` that have these keys, up to one that is to be taken back: what comes behind that is news.
-    pub(super) fn remove_records(&mut self, most: usize, keys: &HashSet<RecordKey>) {
+    /// Removes those of the first `most` that are settled, up to one that is to be taken back: what comes behind that is news.
+    pub(super) fn remove_records(&mut self, most: usize, is_settled: impl Fn(&RecordKey) -> bool) {
         let batch = self.calls.iter().take(most).take_while(|write| write.record().is_some()).count();
         let rest = self.calls.split_off(batch);
-        self.calls.retain(|write| write.record().is_none_or(|record| !keys.contains(&record.key())));
+        self.calls.retain(|write| write.record().is_none_or(|record| !is_settled(&record.key())));
         self.calls.extend(rest);
     }
 

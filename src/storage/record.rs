@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::stand_in;
 use crate::attendant::{self, Notice};
 use crate::config::Privacy;
 use crate::parking::{Call, Outcome};
@@ -75,6 +76,25 @@ impl Record {
 
     pub(super) fn key(&self) -> RecordKey {
         (self.uuid.clone(), self.parked_at)
+    }
+
+    /// See [`stand_in`].
+    pub(super) fn stand_in(&self) -> Record {
+        let like = |text: &str| stand_in::filler(text.len());
+        Record {
+            lot: like(&self.lot),
+            domain: like(&self.domain),
+            slot: like(&self.slot),
+            caller_name: like(&self.caller_name),
+            caller_number: like(&self.caller_number),
+            parker: like(&self.parker),
+            retriever: like(&self.retriever),
+            label: like(&self.label),
+            outcome: like(&self.outcome),
+            node: like(&self.node),
+            uuid: stand_in::other(&self.uuid),
+            ..*self
+        }
     }
 
     /// Without what the configuration does not want kept of the caller.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, Row, cut, number, word};
 use super::schema::width;
+use super::stand_in;
 use crate::host;
 use crate::parking::{Absent, Afar, Call, LotId, Moment, Party, Slot};
 
@@ -43,6 +44,21 @@ impl SlotRow {
             parker: facts.parker.to_string(),
             label: call.label.to_string(),
             attempt: call.attempt.min(i32::MAX as u32),
+        }
+    }
+
+    /// See [`stand_in`].
+    pub(super) fn stand_in(&self) -> SlotRow {
+        let like = |text: &str| stand_in::filler(text.len());
+        SlotRow {
+            domain: stand_in::plain(&self.domain),
+            slot: stand_in::plain(&self.slot),
+            uuid: stand_in::other(&self.uuid),
+            lot: like(&self.lot),
+            caller: Party { name: like(&self.caller.name), number: like(&self.caller.number) },
+            parker: like(&self.parker),
+            label: like(&self.label),
+            ..*self
         }
     }
 

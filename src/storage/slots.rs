@@ -33,11 +33,27 @@ pub(super) struct SlotStoreTurn<'a> {
 }
 
 /// What the database had that this node did not know.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Found {
+    #[default]
     Nothing,
     /// A slot that this node held to be free.
     Taken,
+}
+
+/// What became of the changes so far.
+#[derive(Default)]
+struct Pass {
+    found: Found,
+    written: usize,
+    /// To be tried again.
+    later: Vec<Place>,
+    /// Why, where the database takes no rows.
+    held_up: Option<StorageError>,
+}
+
+fn not_kept() -> StorageError {
+    StorageError::Refused("it does not keep what it was told".into())
 }
 
 impl SlotStoreTurn<'_> {
@@ -69,88 +85,108 @@ impl SlotStoreTurn<'_> {
         Ok(())
     }
 
-    /// Writes what has changed.
+    /// Writes what has changed. The error is that of a row that is to be tried again.
     pub(super) fn write_changes(&self) -> Result<Found, StorageError> {
-        let mut found = Found::Nothing;
-        let mut later = Vec::new();
+        let mut pass = Pass::default();
         let done = loop {
             let changes = self.storage.writes.lock().take_changes(BATCH);
             if changes.is_empty() {
                 break Ok(());
             }
-            match self.write_batch(&changes, &mut later) {
-                Ok(Found::Nothing) => {}
-                Ok(Found::Taken) => found = Found::Taken,
-                Err(why) => {
-                    self.storage.writes.lock().put_back(changes.into_iter().map(|change| change.place));
-                    break Err(why);
-                }
+            let before = pass.written;
+            if let Err(why) = self.write_batch(&changes, &mut pass) {
+                self.storage.writes.lock().put_back(changes.into_iter().map(|change| change.place));
+                break Err(why);
+            }
+            if pass.held_up.is_some() && pass.written == before {
+                break Ok(());
             }
         };
         // In the next turn: what is in the way, such as another's lock, may be gone then.
-        self.storage.writes.lock().put_back(later);
-        done.map(|()| found)
+        self.storage.writes.lock().put_back(pass.later);
+        done.and(pass.held_up.map_or(Ok(pass.found), Err))
     }
 
-    fn write_batch(&self, changes: &[Change], later: &mut Vec<Place>) -> Result<Found, StorageError> {
+    fn write_batch(&self, changes: &[Change], pass: &mut Pass) -> Result<(), StorageError> {
         let is_claim =
             |change: &&Change| change.wanted.as_ref().is_some_and(|wanted| matches!(wanted.state, SyncState::Claiming));
         let (claims, facts): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(is_claim);
         // A caller waits for these.
-        let mut found = Found::Nothing;
         for change in claims {
             let Some(Wanted { row, .. }) = &change.wanted else { continue };
-            let state = self.claim(change, row, later)?;
+            let state = self.claim(change, row, pass)?;
             if matches!(state, SyncState::Lost(_)) {
-                found = Found::Taken;
+                pass.found = Found::Taken;
             }
             let mut writes = self.storage.writes.lock();
             writes.answered(&change.place, &row.uuid, state);
             writes.are_gone(&change.place, &change.left);
             drop(writes);
             self.storage.answered.notify_all();
+            pass.written += 1;
         }
-        self.write_facts(&facts, later)?;
-        Ok(found)
+        self.write_facts(&facts, pass)
     }
 
     /// All together; if that fails, one by one, so that one that the database refuses holds up no other.
-    fn write_facts(&self, facts: &[&Change], later: &mut Vec<Place>) -> Result<(), StorageError> {
+    fn write_facts(&self, facts: &[&Change], pass: &mut Pass) -> Result<(), StorageError> {
         if facts.is_empty() {
             return Ok(());
         }
         let statements: Vec<String> = facts.iter().flat_map(|change| self.statements(change)).collect();
-        let mut why = unless_away(self.connection.execute_together(&statements))?;
-        let mut missing = self.unwritten(facts)?;
-        if !missing.is_empty() && why.is_some() {
-            let until = Instant::now() + SINGLY;
-            for change in missing.iter().take_while(|_| Instant::now() < until) {
-                let refused = unless_away(self.connection.execute_together(&self.statements(change)))?;
-                why = refused.or(why);
-            }
-            missing = self.unwritten(facts)?;
-        }
+        let failed = unless_away(self.connection.execute_together(&statements))?;
+        let missing = self.unwritten(facts, failed.is_some())?;
         for change in facts.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
-            self.is_written(change)?;
+            self.is_written(change, pass)?;
         }
-        if missing.is_empty() {
-            return Ok(());
+        let until = Instant::now() + SINGLY;
+        for change in missing {
+            match Instant::now() < until {
+                true => self.write_alone(change, pass)?,
+                false => pass.later.push(change.place.clone()),
+            }
         }
-        let why = why.unwrap_or_else(|| StorageError::Refused("it does not keep what it was told".into()));
-        if missing.len() == facts.len() && !self.connection.can_write() {
-            return Err(why);
-        }
-        missing.iter().for_each(|change| self.refused(change, &why, later));
         Ok(())
     }
 
-    /// Those of these changes that the database does not have.
-    fn unwritten<'c>(&self, facts: &[&'c Change]) -> Result<Vec<&'c Change>, StorageError> {
+    fn write_alone(&self, change: &Change, pass: &mut Pass) -> Result<(), StorageError> {
+        let failed = unless_away(self.connection.execute_together(&self.statements(change)))?;
+        if self.unwritten(&[change], failed.is_some())?.is_empty() {
+            return self.is_written(change, pass);
+        }
+        let why = failed.unwrap_or_else(not_kept);
+        let takes_others = match &change.wanted {
+            Some(Wanted { row, .. }) => self.takes_stand_in(row)?,
+            None => self.connection.can_write(),
+        };
+        if takes_others {
+            self.refused(change, &why, pass);
+        } else {
+            pass.later.push(change.place.clone());
+            pass.held_up = Some(why);
+        }
+        Ok(())
+    }
+
+    /// See [`super::stand_in`].
+    fn takes_stand_in(&self, row: &SlotRow) -> Result<bool, StorageError> {
+        let stand_in = row.stand_in();
+        let here = self.at(&(stand_in.domain.clone(), stand_in.slot.clone()));
+        let delete =
+            format!("DELETE FROM callpark_calls WHERE {here} AND uuid = {}", self.connection.text(&stand_in.uuid));
+        let statements = [self.insert(&stand_in, &here, ""), delete];
+        Ok(unless_away(self.connection.execute_together(&statements))?.is_none())
+    }
+
+    /// Those of these changes that the database does not have. `failed`: their transaction did, and so a row that is there is as it was.
+    fn unwritten<'c>(&self, facts: &[&'c Change], failed: bool) -> Result<Vec<&'c Change>, StorageError> {
         let there = self.own_rows_at(facts)?;
         let is_there = |place: &Place, uuid: &str| there.contains(&(place.0.clone(), place.1.clone(), uuid.to_owned()));
         let written = |change: &&&Change| {
             let wanted = change.wanted.as_ref();
-            let row_is_there = wanted.is_none_or(|wanted| is_there(&change.place, &wanted.row.uuid));
+            let is_update = |wanted: &Wanted| matches!(wanted.state, SyncState::Written);
+            let is_kept = |wanted: &Wanted| is_there(&change.place, &wanted.row.uuid) && !(failed && is_update(wanted));
+            let row_is_there = wanted.is_none_or(is_kept);
             row_is_there && !change.left.iter().any(|uuid| is_there(&change.place, uuid))
         };
         Ok(facts.iter().filter(|change| !written(change)).copied().collect())
@@ -174,7 +210,8 @@ impl SlotStoreTurn<'_> {
         Ok(found)
     }
 
-    fn is_written(&self, change: &Change) -> Result<(), StorageError> {
+    fn is_written(&self, change: &Change, pass: &mut Pass) -> Result<(), StorageError> {
+        pass.written += 1;
         if let Some(Wanted { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
             if self.attendant.clustered() {
                 self.report_double(&change.place, &row.uuid)?;
@@ -191,13 +228,13 @@ impl SlotStoreTurn<'_> {
     }
 
     /// The database does not take a row, and could take others. Some tries later it is set aside: it waits, and nothing waits for it.
-    fn refused(&self, change: &Change, why: &StorageError, later: &mut Vec<Place>) {
+    fn refused(&self, change: &Change, why: &StorageError, pass: &mut Pass) {
         let Some(Wanted { row, .. }) = &change.wanted else {
             // A row that is still there is found when the table is compared with what is wanted.
             return;
         };
         match self.storage.writes.lock().count_refusal(&change.place, &row.uuid) {
-            too_few if too_few < MAX_REFUSALS => return later.push(change.place.clone()),
+            too_few if too_few < MAX_REFUSALS => return pass.later.push(change.place.clone()),
             MAX_REFUSALS => {}
             // It was reported before.
             _ => return,
@@ -232,16 +269,21 @@ impl SlotStoreTurn<'_> {
             SyncState::New => format!("uuid = {uuid}"),
             SyncState::Again => format!("uuid = {uuid} AND node = {node}"),
         };
-        let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
         let nobody = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE uuid = {uuid})");
-        let values = row.values(self.connection, self.node, self.ahead);
         statements.push(format!("DELETE FROM callpark_calls WHERE {same_leg}"));
-        statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT {turn}, {values} {nobody}"));
+        statements.push(self.insert(row, &here, &nobody));
         statements
     }
 
+    /// Inserts a row beside what is in its slot.
+    fn insert(&self, row: &SlotRow, here: &str, condition: &str) -> String {
+        let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
+        let values = row.values(self.connection, self.node, self.ahead);
+        format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT {turn}, {values} {condition}")
+    }
+
     /// Asks whether a slot is this node's.
-    fn claim(&self, change: &Change, row: &SlotRow, later: &mut Vec<Place>) -> Result<SyncState, StorageError> {
+    fn claim(&self, change: &Change, row: &SlotRow, pass: &mut Pass) -> Result<SyncState, StorageError> {
         let (here, node, uuid) =
             (self.at(&change.place), self.connection.text(self.node), self.connection.text(&row.uuid));
         let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
@@ -259,12 +301,11 @@ impl SlotStoreTurn<'_> {
         match (is_ours, there.into_iter().next(), refused) {
             (true, ..) => Ok(SyncState::Written),
             (false, Some(other), _) => Ok(SyncState::Lost(Box::new(other))),
-            (false, None, Some(why)) if !self.connection.can_write() => Err(why),
+            (false, None, Some(why)) if !self.takes_stand_in(row)? => Err(why),
             // Nobody has the slot, or a row that none of us wrote is in the way: this one is written beside it.
             (false, None, why) => {
                 self.storage.writes.lock().answered(&change.place, &row.uuid, SyncState::New);
-                let why = why.unwrap_or_else(|| StorageError::Refused("it does not keep what it was told".into()));
-                self.refused(change, &why, later);
+                self.refused(change, &why.unwrap_or_else(not_kept), pass);
                 Ok(SyncState::New)
             }
         }

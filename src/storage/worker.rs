@@ -25,6 +25,8 @@ const GATHER: Duration = Duration::from_millis(50);
 /// memory at each connection that fails.)
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// The same where the database answers, and takes no rows.
+const LAST_RETRY_REFUSED: Duration = Duration::from_secs(5);
 /// Rows of the history in one statement.
 const BATCH: usize = 200;
 /// How often the slots are compared with the table, where no other node is looked at.
@@ -47,8 +49,9 @@ impl Backoff {
         now >= self.next
     }
 
-    pub(super) fn failed(&mut self, now: Moment) {
-        self.wait = (self.wait * 2).clamp(FIRST_RETRY, LAST_RETRY);
+    pub(super) fn failed(&mut self, now: Moment, why: &StorageError) {
+        let last = if why.is_away() { LAST_RETRY } else { LAST_RETRY_REFUSED };
+        self.wait = (self.wait * 2).clamp(FIRST_RETRY, last);
         self.next = now.after(self.wait);
     }
 
@@ -118,7 +121,7 @@ impl Storage {
         match turn {
             Ok(()) => self.backoff.lock().succeeded(),
             Err(why) => {
-                self.backoff.lock().failed(host::now());
+                self.backoff.lock().failed(host::now(), &why);
                 self.slots_fail(&why);
                 if self.backlog() > 0 {
                     self.history_fails(&why);
@@ -233,7 +236,7 @@ impl Turns {
             }
             Err(why) if why.is_away() => Err(why),
             Err(why) => {
-                self.slots.failed(now);
+                self.slots.failed(now, &why);
                 self.tables_are_good = false;
                 storage.slots_fail(&why);
                 Ok(())
@@ -303,7 +306,7 @@ impl Turns {
         turn.write_changes().map(drop)
     }
 
-    /// A row leaves the queue when the database has it, or when it refuses it and takes others.
+    /// A row leaves the queue when the database has it, or when it refuses it and takes a stand-in.
     fn write_history(&mut self, storage: &Storage, connection: &Connection, closing: bool) -> Result<(), StorageError> {
         if storage.backlog() == 0 || !(closing || self.history.is_due(host::now())) {
             return Ok(());
@@ -319,7 +322,7 @@ impl Turns {
                 Ok(Progress::More) => {}
                 Err(why) if why.is_away() => return Err(why),
                 Err(why) => {
-                    self.history.failed(host::now());
+                    self.history.failed(host::now(), &why);
                     self.history_attempt += 1;
                     self.tables_are_good = false;
                     storage.history_fails(&why);
@@ -350,23 +353,20 @@ impl Turns {
         }
         if !records.is_empty() {
             let outcome = history::write(connection, &records, self.history_attempt)?;
-            let mut history = storage.history.lock();
-            history.remove_records(BATCH, &outcome.written);
-            history.remove_records(BATCH, &outcome.refused);
-            drop(history);
-            for record in records.iter().filter(|record| outcome.refused.contains(&record.key())) {
+            storage.history.lock().remove_records(BATCH, |key| outcome.is_settled(key));
+            for record in &records {
+                let Some(why) = outcome.refused.get(&record.key()) else { continue };
                 storage.count_dropped();
                 log::error!(
-                    "the database refuses the record of {}: {}; lot={}@{} slot={} outcome={}",
+                    "the database refuses the record of {}: {why}; lot={}@{} slot={} outcome={}",
                     record.uuid,
-                    outcome.why,
                     record.lot,
                     record.domain,
                     record.slot,
                     record.outcome
                 );
             }
-            if outcome.written.is_empty() {
+            if outcome.written.is_empty() && outcome.refused.is_empty() {
                 return Err(StorageError::Refused(format!("no row can be written: {}", outcome.why)));
             }
         }
@@ -402,11 +402,13 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..7 {
             assert!(backoff.is_due(now));
-            backoff.failed(now);
+            backoff.failed(now, &StorageError::Closed);
             waits.push(backoff.next.since(now).as_secs());
             now = backoff.next;
         }
         assert_eq!(waits, [2, 4, 8, 16, 30, 30, 30]);
+        backoff.failed(now, &StorageError::Refused("its disk is full".into()));
+        assert_eq!(backoff.next.since(now).as_secs(), 5);
         backoff.succeeded();
         assert!(backoff.is_due(now));
     }

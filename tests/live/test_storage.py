@@ -1,9 +1,11 @@
 """The database at its worst: whatever it does, no call waits for it, and each row is there exactly once."""
 
+import contextlib
 import os
 import random
 import signal
 import sqlite3
+import string
 import subprocess
 import tempfile
 import threading
@@ -96,6 +98,80 @@ def small_disk():
     folder.rmdir()
 
 
+@contextlib.contextmanager
+def locked_tables(database, *tables):
+    """Nothing is written into these tables meanwhile: what waits is written together afterwards."""
+    locker = subprocess.Popen(database.psql("-q"), stdin=subprocess.PIPE, text=True)
+    locker.stdin.write(f"begin; lock table {', '.join(tables)} in access exclusive mode;\n")
+    locker.stdin.flush()
+    held = f"select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted and relation in ({', '.join(f'{table!r}::regclass' for table in tables)})"
+    assert wait_for(lambda: run(database, held) == str(len(tables)), 10)
+    try:
+        yield
+    finally:
+        locker.stdin.close()
+        locker.wait(10)
+
+
+def move_to(disk, database):
+    """Puts the tables of the rows on a disk that can be filled."""
+    folder = disk.path / "space"
+    folder.mkdir()
+    subprocess.run(["chown", "postgres", str(folder)], check=True)
+    run(database, f"create tablespace small location '{folder}'")
+    for table in ("callpark_records", "callpark_calls"):
+        run(database, f"alter table {table} set tablespace small")
+        run(database, f"alter index {table}_pkey set tablespace small")
+
+
+def test_a_row_that_finds_no_room_waits_also_while_a_smaller_rest_fits(own, postgres, small_disk):  # noqa: F811
+    """Before: on a full disk a row or two still went into a page that had room; those that did not were taken for refused, and dropped."""
+    own.configure(LOT, f'<param name="db-dsn" value="{postgres.dsn}"/>')
+    own.start()
+    caller = Caller(own)
+    caller.fifty()
+    assert wait_for(lambda: in_table(postgres) == caller.parked, 10)
+    move_to(small_disk, postgres)
+    before = len(caller.parked)
+    chance = random.Random(3)
+    long = lambda: "".join(chance.choices(string.ascii_letters, k=1900))  # what repeats itself would be compressed
+    with locked_tables(postgres, "callpark_records", "callpark_calls"):
+        for label in ["desk", *(long() for _ in range(12)), "desk", "desk"]:
+            caller.park(label)
+        own.api("hupall")
+        assert wait_for(lambda: not own.calls())
+        kept = {caller.park(label)["uuid"] for label in ["desk", *(long() for _ in range(12)), "desk", "desk"]}
+        small_disk.fill()
+    ended = len(caller.parked) - len(kept)
+    assert wait_for(lambda: len(in_table(postgres)) > before, 20), "no row found room, and so nothing is shown"
+    assert "could not extend file" in (postgres.dir / "log").read_text(), "the disk was not full"
+    assert not wait_for(lambda: "refuses" in own.log(), 8), "a row that finds no room is taken for refused"  # at the third try, where it is a slot's
+    assert waiting(own) > 0 and len(in_table(postgres)) + waiting(own) == ended
+    status = own.api("callpark status")
+    assert "records dropped  0" in status and "rows refused     0" in status, status
+    small_disk.free()
+    assert wait_for(lambda: len(in_table(postgres)) == ended, 10, 0.2), waiting(own)
+    in_slots = lambda: set(run(postgres, "select uuid from callpark_calls").splitlines())
+    assert wait_for(lambda: in_slots() == kept, 10, 0.2)
+
+
+def test_a_change_is_written_beside_a_row_that_is_refused(own, postgres):  # noqa: F811
+    """Before: a transaction that one row broke took the changes of others with it; the rows were there, and so counted as written."""
+    own.configure(LOT, f'<param name="db-dsn" value="{postgres.dsn}"/>')
+    own.start()
+    caller = Caller(own)
+    good = caller.park()
+    of_good = lambda: run(postgres, f"select label from callpark_calls where uuid = '{good['uuid']}'")
+    assert wait_for(lambda: of_good() == "desk", 5)
+    run(postgres, "alter table callpark_calls add constraint strange check (label <> '666')")
+    with locked_tables(postgres, "callpark_calls"):
+        refused = caller.park("666")
+        assert own.api(f"callpark label {good['slot']} new").startswith("+OK")
+        time.sleep(1)  # both are to be written in one turn
+    assert wait_for(lambda: f"the slot store refuses the row of {refused['uuid']}" in own.log(), 20)
+    assert of_good() == "new"
+
+
 def test_every_row_is_there_once_whatever_the_database_does(own, postgres, small_disk):  # noqa: F811
     """Before: batches that had no answer in 10 s counted as written, a read-only database had the queue dropped row by row, one row that
     it refused kept all slots from being written, and nothing put right what it had lost."""
@@ -142,13 +218,7 @@ def test_every_row_is_there_once_whatever_the_database_does(own, postgres, small
         assert wait_for(lambda: in_table(postgres) == caller.parked, 45, 0.5), waiting(own)
 
         # Its disk full.
-        small = small_disk.path / "space"
-        small.mkdir()
-        subprocess.run(["chown", "postgres", str(small)], check=True)
-        run(postgres, f"create tablespace small location '{small}'")
-        for table in ("callpark_records", "callpark_calls"):
-            run(postgres, f"alter table {table} set tablespace small")
-            run(postgres, f"alter index {table}_pkey set tablespace small")
+        move_to(small_disk, postgres)
         small_disk.fill()
         for _ in range(4):
             caller.fifty()
