@@ -26,6 +26,13 @@ pub(crate) fn add_all(interfaces: &mut Interfaces<'_>) -> bool {
 fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<Attendant>, &Leg<'_>) -> Verdict) {
     match attendant::on_duty() {
         Some(attendant) => {
+            // While a leg waits in its slot, others may have it run something: by `uuid_broadcast`, or a key that is bound to it.
+            if let Some(slot) = attendant.slot_it_waits_in(&leg) {
+                return log::warn!(
+                    "{} waits in slot {slot} and stays there: it runs no application beside that",
+                    leg.uuid()
+                );
+            }
             if attendant.resume(&leg).is_none() {
                 body(&attendant, &leg);
             }

@@ -23,13 +23,7 @@ impl Application for Retrieve {
             if attendant.speak(leg) {
                 return Verdict::Retrieved;
             }
-            match leg.var("callpark_join") {
-                Some(uuid) => {
-                    leg.unset_var("callpark_join");
-                    attendant.join_bounced(leg, &uuid)
-                }
-                None => retrieve(attendant, leg, data),
-            }
+            attendant.join_bounced(leg).unwrap_or_else(|| retrieve(attendant, leg, data))
         });
     }
 

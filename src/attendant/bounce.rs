@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::hold_music::Music;
 use super::mailbox::{Letter, Mailbox};
+use super::ring::JOIN;
 use super::{Attendant, Retriever, Verdict, identity};
 use crate::host::{self, HangupCause, Leg, Located};
 use crate::parking::{Call, ParkRequest, Refusal, Terms};
@@ -123,18 +124,23 @@ impl Attendant {
         })
     }
 
-    /// The application on the parker's leg, after they were told why: joins them with their caller.
-    pub(crate) fn join_bounced(&self, leg: &Leg<'_>, uuid: &str) -> Verdict {
+    /// The application on the parker's leg, after they were told why: joins them with their caller. `None`: it is no such leg.
+    pub(crate) fn join_bounced(&self, leg: &Leg<'_>) -> Option<Verdict> {
+        let uuid = &leg.var(JOIN)?;
+        leg.unset_var(JOIN);
         let parker = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
         if !self.mailboxes.post(uuid, Letter::Connect(parker)) {
-            return Verdict::LegGone;
+            return Some(Verdict::LegGone);
         }
         let until = host::now().after(Duration::from_secs(10));
         while leg.ready() && host::now() < until {
             leg.sleep(Duration::from_millis(20));
         }
-        self.mailboxes.withdraw(uuid, &leg.uuid());
-        Verdict::Retrieved
+        if self.mailboxes.withdraw(uuid, &leg.uuid()) {
+            // They hung up, or were sent elsewhere, before the caller's thread looked.
+            self.mailboxes.post(uuid, Letter::NoAnswer);
+        }
+        Some(Verdict::Retrieved)
     }
 
     pub(super) fn terms_of(&self, request: &ParkRequest) -> Arc<Terms> {

@@ -11,7 +11,7 @@ use super::ring::RINGBACK_CAUSE;
 use super::{Attendant, Notice, Verdict, What, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
 use crate::host::{self, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
-use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, RingBack, Slot, Wanted};
+use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, RingBack, Slot, State, Wanted};
 
 /// For how long a caller who is sent to a slot may take to leave the bridge.
 const LEAVING: Duration = Duration::from_millis(300);
@@ -74,6 +74,13 @@ impl Attendant {
                 },
             },
         }
+    }
+
+    /// The slot of a leg whose application runs within the one that looks after it in that slot.
+    pub(crate) fn slot_it_waits_in(&self, leg: &Leg<'_>) -> Option<Slot> {
+        let call = self.call_of(&leg.uuid())?;
+        let waits = matches!(call.state, State::Parked | State::RingingBack | State::Retrieving { .. });
+        waits.then(|| call.facts.slot.clone())
     }
 
     /// A user who dials a park extension beside another call does not want to be parked: that call is to follow.

@@ -13,6 +13,12 @@ use crate::parking::{Call, Due, Ended, Facts, Left, Moment, Party, RingBack, Sta
 /// would be late.
 const EARLY: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// On a parker's leg: the caller without a slot whom it is to be joined with.
+pub(super) const JOIN: &str = "callpark_join";
+/// A parker hears for so long at most why there is no slot.
+const HEARING_WHY: std::time::Duration = std::time::Duration::from_secs(60);
+/// How often it is looked whether they have.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 /// On a waiting leg: why its last recall failed.
 pub(super) const RINGBACK_CAUSE: &str = "callpark_ringback_cause";
 
@@ -215,13 +221,18 @@ impl Attendant {
         let (in_vain, of) = (Arc::clone(&attendant), uuid.clone());
         let ring = move |cancel: &Cancel| {
             let answered = dial.and_then(|dial| {
-                call_phone(&Phone { dial, party: &party, prefix, terms: &terms }, &[("callpark_join", &uuid)], cancel)
+                call_phone(&Phone { dial, party: &party, prefix, terms: &terms }, &[(JOIN, &uuid)], cancel)
             });
             let answered = answered.and_then(|peer| by_a_person(peer, &terms, cancel));
-            attendant.rings.over(&uuid, cancel);
             let reached = match answered {
                 // Told why on their own leg; then the application there joins them with the caller.
-                Ok(peer) => peer.transfer(&format!("phrase:{phrase},callpark_retrieve:join"), Some("inline"), None),
+                Ok(peer) => {
+                    peer.transfer(&format!("phrase:{phrase},callpark_retrieve:join"), Some("inline"), None) && {
+                        let parker = peer.uuid();
+                        drop(peer);
+                        hears_why(&parker, cancel)
+                    }
+                }
                 Err(cause) => {
                     log::info!("{uuid} has no slot and its parker does not answer: {cause}");
                     if let Some(leg) = Located::find(&uuid) {
@@ -230,6 +241,7 @@ impl Attendant {
                     false
                 }
             };
+            attendant.rings.over(&uuid, cancel);
             if !reached && !cancel.cancelled() {
                 attendant.mailboxes.post(&uuid, Letter::NoAnswer);
             }
@@ -238,6 +250,21 @@ impl Attendant {
             in_vain.mailboxes.post(&of, Letter::NoAnswer);
         })
     }
+}
+
+/// Waits until a parker who answered for a caller without a slot has heard why. False for one who hung up before, or was sent elsewhere:
+/// such a leg never comes to the application that would join them.
+fn hears_why(parker: &str, cancel: &Cancel) -> bool {
+    let until = host::now().after(HEARING_WHY);
+    while host::now() < until && !cancel.cancelled() {
+        match Located::find(parker) {
+            Some(leg) if leg.hung_up() => return false,
+            Some(leg) if leg.var(JOIN).is_none() => return true,
+            Some(_) => std::thread::sleep(LOOK),
+            None => return false,
+        }
+    }
+    false
 }
 
 /// A recall that a mailbox answers has failed, where the lot says so.

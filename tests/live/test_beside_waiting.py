@@ -1,0 +1,78 @@
+"""What happens to a waiting caller beside the waiting: an application that others start on the leg, a parker who does not hear the reason out."""
+
+import pytest
+
+from conftest import MUSIC
+from switch import wait_for
+from test_phrases import macro
+from test_ringback import lot
+from test_story import park_by_transfer
+
+REASON = 1150
+FIRST = """<extension name="first"><condition field="destination_number" expression="^first$">
+<action application="set" data="callpark_timeout=0"/><action application="callpark_park" data="701"/></condition></extension>"""
+
+
+@pytest.mark.parametrize("application", [
+    "callpark_park::auto", "callpark_park::703", "callpark_slot::701", "callpark_slot::704", "callpark_retrieve::701", "callpark_retrieve::oldest",
+    "callpark_retrieve::ask",
+])
+def test_an_application_on_a_waiting_leg_changes_nothing(switch, phones, application):
+    """Before: the caller was refused a second slot, sent back to the parker and talked to while the slot was theirs still; or nobody looked
+    after the call from then on, and nobody could retrieve it."""
+    caller, row = park_by_transfer(phones, switch)
+    assert caller.audio.hears(MUSIC)
+    assert switch.api(f"uuid_broadcast {row['uuid']} {application} aleg").startswith("+OK")
+    assert wait_for(lambda: "waits in slot 701 and stays there" in switch.log())
+    assert [(call["slot"], call["state"]) for call in switch.calls()] == [("701", "parked")]
+    assert caller.audio.hears(MUSIC, within=3)
+    taker = phones("1002", says=900).call("do-retrieve-701")
+    assert caller.audio.hears(900) and not switch.calls()
+    taker.hang_up()
+
+
+def test_a_key_of_the_waiting_user_does_not_park_them_again(switch, phones):
+    """A user whose own dialplan has bound a key to `callpark_park`, is parked by the other party, and presses it."""
+    desk = phones("1002", says=900)
+    desk.on_ring = 0
+    user = phones("1001", says=600).call("1002")
+    leg = desk.wait_call()
+    assert leg.answered.wait(5) and user.audio.hears(900)
+    leg.refer("700")
+    assert wait_for(switch.calls)
+    leg.hang_up()
+    assert user.audio.hears(MUSIC)
+    user.press("*6")
+    assert wait_for(lambda: "waits in slot 701 and stays there" in switch.log())
+    assert [(call["slot"], call["state"]) for call in switch.calls()] == [("701", "parked")]
+    phones("1003", says=1100).call("do-retrieve-701")
+    assert user.audio.hears(1100)
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_a_parker_who_does_not_hear_the_reason_out_does_not_keep_the_caller(switch, phones, fallback):
+    """A caller without a slot, whose parker answers and hangs up while being told why. Before: the caller heard music for ever, and
+    nobody knew of them any more."""
+    more = [("fallback", "tone-1300")] if fallback else []
+    lots = lot(*more, ("park-timeout", "3"), ("ringback-timeout", "3"), slots="701")
+    reason = f'<macro name="callpark_full"><input pattern="(.*)"><match><action function="play-file" data="tone_stream://%(4000,0,{REASON})"/></match></input></macro>'
+    assert switch.reload(lots, phrases=reason + macro("callpark_announce_slot", ("(.*)", 2100)), extensions=FIRST).startswith("+OK")
+    phones().call("first")
+    parker = phones("1001")
+    parker.on_ring = 0
+    caller = phones(says=1100).call("1001")
+    call = parker.wait_call()
+    assert call.answered.wait(5)
+    parker.on_ring = None
+    call.refer("700")
+    back = parker.wait_call(6)
+    call.hang_up()
+    back.answer()
+    assert back.audio.hears(REASON, within=4)
+    back.hang_up()
+    if fallback:
+        assert caller.audio.hears(1300, within=4)
+    else:
+        assert parker.wait_call(40), "the parker is rung again"
+        assert caller.audio.hears(MUSIC)
+    assert not caller.over.is_set()
