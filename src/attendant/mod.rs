@@ -14,6 +14,7 @@ mod consult;
 mod fill;
 mod hand_over;
 mod held;
+mod held_talk;
 mod hold_music;
 mod identity;
 mod last_dialled;
@@ -99,6 +100,7 @@ pub(crate) struct Attendant {
     pages: tidings::Pages,
     hand_overs: hand_over::HandOvers,
     company: company::Company,
+    held_talks: held_talk::HeldTalks,
     witnesses: Vec<Box<dyn Witness>>,
     slot_store: Box<dyn SlotStore>,
     /// Why the configuration in force is not the file's; empty when it is.
@@ -125,6 +127,7 @@ impl Attendant {
             pages: tidings::Pages::default(),
             hand_overs: hand_over::HandOvers::default(),
             company: company::Company::default(),
+            held_talks: held_talk::HeldTalks::default(),
             witnesses,
             slot_store,
             faults: Mutex::new(faults),

@@ -43,6 +43,7 @@ impl Attendant {
             self.change(|table, now| table.left(&uuid, Left::HungUp, now));
         }
         self.mailboxes.hurry_all();
+        self.end_music_of_resumed();
         self.release_unclaimed();
         self.each_witness(|witness| witness.attend(self));
     }

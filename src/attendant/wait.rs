@@ -70,7 +70,7 @@ impl Attendant {
                         self.connected(leg, other, call, retriever);
                         if leg.holding() {
                             let music = leg.hold_music().or_else(|| call.facts.terms.hold_music.clone());
-                            other.hear_hold_music(music.as_deref().unwrap_or(MUSIC));
+                            self.held_talks.begin(leg, other, music.as_deref().unwrap_or(MUSIC));
                         }
                     })
             }

@@ -107,6 +107,16 @@ impl Leg<'_> {
         // SAFETY: both texts live through the call and are copied.
         unsafe { ffi::switch_ivr_broadcast(uuid.as_ptr(), music.as_ptr(), how) };
     }
+
+    /// Ends what is broadcast to the leg. False if nothing is.
+    pub(crate) fn stop_broadcast(&self) -> bool {
+        let plays = self.flag(Flag::CF_BROADCAST);
+        for flag in [Flag::CF_STOP_BROADCAST, Flag::CF_BREAK].into_iter().filter(|_| plays) {
+            // SAFETY: the session is kept.
+            unsafe { ffi::switch_channel_set_flag_value(self.channel(), flag, 1) };
+        }
+        plays
+    }
 }
 
 /// As [`Leg::seeks_address`], for a thread that has no leg: `rtp-auto-adjust`. The core counts the packets that are read, and not those

@@ -340,3 +340,18 @@ def test_a_media_timeout_ends_the_call_of_who_sends_nothing_and_no_other(switch,
     assert alive.audio.hears(MUSIC) and dead.wait_over(5)
     time.sleep(2.5)
     assert not alive.over.is_set() and alive.audio.hears(MUSIC)
+
+
+@pytest.mark.parametrize("resumes_after", [0.02, 0.06, 0.1, 1.0])
+def test_a_caller_who_resumes_as_they_are_retrieved_is_heard(switch, phones, resumes_after):
+    """Before: the music for a retriever whose caller holds was begun after its end had been asked for, and nobody heard anybody."""
+    caller = phones("1001", says=600).call("do-park-701")
+    assert caller.audio.hears(MUSIC)
+    caller.hold()
+    time.sleep(0.5)
+    timer = threading.Timer(resumes_after, caller.resume)
+    timer.start()
+    taker = phones("1002", says=900).call("do-retrieve-701")
+    timer.join()
+    assert caller.audio.hears(900, within=6) and taker.audio.hears(600, within=3)
+    taker.hang_up()
