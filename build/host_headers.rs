@@ -62,6 +62,7 @@ const FUNCTIONS: &[&str] = &[
     "_switch_cache_db_get_db_handle_dsn",
     "switch_cache_db_execute_sql",
     "switch_cache_db_execute_sql_callback",
+    "switch_cache_db_flush_handles",
     "switch_cache_db_get_type",
     "switch_cache_db_release_db_handle",
     // finding out whether a destination exists

@@ -719,6 +719,7 @@ switch_status_t _switch_cache_db_get_db_handle_dsn(switch_cache_db_handle_t **db
 switch_status_t switch_cache_db_execute_sql(switch_cache_db_handle_t *dbh, char *sql, char **err);
 switch_status_t switch_cache_db_execute_sql_callback(switch_cache_db_handle_t *dbh, const char *sql,
 	switch_core_db_callback_func_t callback, void *pdata, char **err);
+void switch_cache_db_flush_handles(void);
 switch_cache_db_handle_type_t switch_cache_db_get_type(switch_cache_db_handle_t *dbh);
 void switch_cache_db_release_db_handle(switch_cache_db_handle_t **dbh);
 

@@ -105,6 +105,17 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Opens the database, through a new handle where it is a SQLite file: a handle that was opened while the file could only be read
+    /// never writes, and the core keeps it for as long as it is in use.
+    pub(super) fn open_again(dsn: &str) -> Result<Connection, StorageError> {
+        let connection = Connection::open(dsn)?;
+        if connection.dialect != Dialect::Sqlite {
+            return Ok(connection);
+        }
+        connection.database.close_idle();
+        Connection::open(dsn)
+    }
+
     /// The core's own database, where it keeps what it knows of calls. `None`: this core has none.
     pub(super) fn of_the_core() -> Option<Result<Connection, StorageError>> {
         let database = Database::of_the_core()?;

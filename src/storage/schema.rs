@@ -88,10 +88,18 @@ const TABLES: [Table; 6] = [
     },
 ];
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Prepared {
+    AsTheyWere,
+    /// A table was missing, and is there now.
+    Made,
+}
+
 /// Makes what is missing, and looks whether all that is used is there. The version is written only then.
-pub(super) fn prepare(connection: &Connection) -> Result<(), StorageError> {
+pub(super) fn prepare(connection: &Connection) -> Result<Prepared, StorageError> {
     let mut failed = None;
-    if !all_exist(connection)? {
+    let there = all_exist(connection)?;
+    if there != Some(true) {
         for statement in TABLES.iter().flat_map(|table| table.create) {
             match connection.execute(statement) {
                 Err(why) if why.is_away() => return Err(why),
@@ -108,11 +116,12 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), StorageError> {
         }
     }
     widen(connection)?;
-    note_version(connection)
+    note_version(connection)?;
+    Ok(if there == Some(false) { Prepared::Made } else { Prepared::AsTheyWere })
 }
 
-/// Whether no table is missing. Where that cannot be asked, they are simply made.
-fn all_exist(connection: &Connection) -> Result<bool, StorageError> {
+/// Whether no table is missing. `None`: that cannot be asked, and they are simply made.
+fn all_exist(connection: &Connection) -> Result<Option<bool>, StorageError> {
     let mut count = 0;
     let names: Vec<String> = TABLES.iter().map(|table| connection.text(table.name)).collect();
     let sql = match connection.dialect() {
@@ -124,10 +133,10 @@ fn all_exist(connection: &Connection) -> Result<bool, StorageError> {
                 names.iter().map(|name| format!("(to_regclass({name}) IS NOT NULL)::int")).collect();
             format!("SELECT {}", found.join(" + "))
         }
-        Dialect::Other => return Ok(false),
+        Dialect::Other => return Ok(None),
     };
     connection.query(&sql, &mut |row| count = number(row, 0))?;
-    Ok(count == TABLES.len() as i64)
+    Ok(Some(count == TABLES.len() as i64))
 }
 
 /// Versions before made UUIDs one character too short for FreeSWITCH's longest. (SQLite does not look at widths.)

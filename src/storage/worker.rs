@@ -9,7 +9,7 @@ use super::connection::{Connection, StorageError, unless_away};
 use super::history;
 use super::nodes::{self, BEAT, Heartbeat, Watch};
 use super::recovery_rows;
-use super::schema;
+use super::schema::{self, Prepared};
 use super::slot_row;
 use super::slots::{Found, SlotStoreTurn};
 use super::tickets;
@@ -72,6 +72,9 @@ pub(super) struct Turns {
     dsn: Option<String>,
     /// Its tables are known to be as they must.
     tables_are_good: bool,
+    tables: Backoff,
+    /// Something was refused since the database was opened last.
+    was_refused: bool,
     recovery_rows_kept: bool,
     heartbeat: Heartbeat,
     watch: Watch,
@@ -166,15 +169,17 @@ impl Turns {
 
     /// Until a turn has gone well, its database is looked at as a new one.
     fn open(&mut self, storage: &Storage, settings: &Settings) -> Result<Connection, StorageError> {
-        let connection = Connection::open(&settings.db_dsn)?;
+        let connection = match std::mem::take(&mut self.was_refused) {
+            true => Connection::open_again(&settings.db_dsn)?,
+            false => Connection::open(&settings.db_dsn)?,
+        };
         let is_new = self.dsn.take().as_ref() != Some(&settings.db_dsn);
         if is_new {
-            schema::prepare(&connection)?;
-        } else if !self.tables_are_good {
-            // A table that is only locked is no reason to miss a heartbeat.
-            unless_away(schema::prepare(&connection))?;
+            schema::prepare(&connection).inspect_err(|why| self.was_refused = !why.is_away())?;
+            self.tables_are_good = true;
+        } else if !self.tables_are_good && self.tables.is_due(host::now()) {
+            self.mend_tables(&connection)?;
         }
-        self.tables_are_good = true;
         if is_new {
             self.next_look = Moment::default();
             storage.writes.lock().write_all_again();
@@ -185,6 +190,33 @@ impl Turns {
             self.ahead = nodes::clock(&connection)? - slot_row::monotonic_ms();
         }
         Ok(connection)
+    }
+
+    /// A table that is only locked is no reason to miss a heartbeat.
+    fn mend_tables(&mut self, connection: &Connection) -> Result<(), StorageError> {
+        match schema::prepare(connection) {
+            Ok(prepared) => {
+                self.tables.succeeded();
+                self.tables_are_good = true;
+                if prepared == Prepared::Made {
+                    // What waited for them need not wait longer.
+                    self.slots.try_now();
+                    self.history.try_now();
+                }
+                Ok(())
+            }
+            Err(why) if why.is_away() => Err(why),
+            Err(why) => {
+                self.tables.failed(host::now(), &why);
+                Ok(())
+            }
+        }
+    }
+
+    /// The database answers, and does not take what it is given: its tables may be gone, or its file may have been read-only.
+    fn note_refusal(&mut self) {
+        self.tables_are_good = false;
+        self.was_refused = true;
     }
 
     fn slot_turn<'a>(
@@ -237,7 +269,7 @@ impl Turns {
             Err(why) if why.is_away() => Err(why),
             Err(why) => {
                 self.slots.failed(now, &why);
-                self.tables_are_good = false;
+                self.note_refusal();
                 storage.slots_fail(&why);
                 Ok(())
             }
@@ -324,7 +356,7 @@ impl Turns {
                 Err(why) => {
                     self.history.failed(host::now(), &why);
                     self.history_attempt += 1;
-                    self.tables_are_good = false;
+                    self.note_refusal();
                     storage.history_fails(&why);
                     return Ok(());
                 }

@@ -304,6 +304,54 @@ def test_a_sqlite_file_that_is_locked_or_on_a_full_disk_loses_no_row(own, small_
     assert {row["uuid"] for row in own.calls()} == kept
 
 
+@contextlib.contextmanager
+def read_only(folder):
+    """As a file system that the kernel has made read-only; for root as well. No file in it may be open for writing."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
+
+
+def test_a_sqlite_file_that_can_only_be_read_is_written_when_it_can_be(own, small_disk):  # noqa: F811
+    """Before: the core kept the handle that it had opened while the file could only be read, and nothing was written until a restart."""
+    file = small_disk.path / "callpark.db"
+    own.configure(LOT, f'<param name="db-dsn" value="sqlite://{file}"/>')
+    own.start()
+    caller = Caller(own)
+
+    def stored(table):
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            return sorted(database.execute(f"select uuid, parked_at from {table}"))
+
+    usual = caller.fifty()
+    caller.slowest = 0.0
+    before = [caller.park() for _ in range(3)]
+    assert wait_for(lambda: len(stored("callpark_calls")) == 3, 5)
+    own.kill()
+    with read_only(small_disk.path):
+        own.start()
+        assert {(row["uuid"], row["state"]) for row in own.calls()} == {(row["uuid"], "reserved") for row in before}
+        kept = [caller.park() for _ in range(3)]
+        ended = caller.park()
+        own.api(f"uuid_kill {ended['uuid']}")
+        assert wait_for(lambda: waiting(own) == 1, 5)
+        assert wait_for(lambda: own.log().count("readonly") > 2, 15), "it can be written"
+        # Somebody reads all the time, so that the core never takes the handle for idle.
+        assert len(own.json("history 1000")) == 51
+    keys = lambda rows: [(row["uuid"], row["parked_at"]) for row in rows]
+    written = lambda: set(keys(kept)) <= set(stored("callpark_calls")) and set(keys([ended])) <= set(stored("callpark_records"))
+    assert wait_for(lambda: own.json("history 10") and written(), 12, 0.5), (waiting(own), own.log()[-1000:])
+    assert len(stored("callpark_records")) == len(set(stored("callpark_records"))) == 51
+    assert "records dropped  0" in own.api("callpark status") and "rows refused     0" in own.api("callpark status")
+    assert caller.slowest < 2 * usual + 2
+    own.kill()
+    own.start()
+    assert set(keys(kept)) <= set(keys(own.calls()))
+    assert sqlite3.connect(file).execute("pragma integrity_check").fetchone() == ("ok",)
+
+
 HOSTILE = "\\'; DROP TABLE callpark_records; --"
 
 
@@ -361,12 +409,15 @@ def test_tables_of_before_are_used_and_newer_ones_too(own, postgres, phones_of):
     other = caller.park()
     assert wait_for(lambda: run(postgres, "select count(*) from callpark_calls") == "2", 5)
     own.api("hupall")
-    assert wait_for(lambda: [row["uuid"] for row in history(own)] == [other["uuid"]], 5)
-    run(postgres, "drop table callpark_records")
-    caller.park()
+    assert wait_for(lambda: in_table(postgres) == {(other["uuid"], other["parked_at"])}, 8), "it is not written"
+    # Both are dropped while calls wait; the rows are written as soon as the tables are there again.
+    run(postgres, "drop table callpark_records, callpark_calls")
+    ended = caller.park()
     own.api("hupall")
-    assert wait_for(lambda: run(postgres, "select to_regclass('callpark_records')") == "callpark_records", 45, 0.5), "it is not made again"
-    assert wait_for(lambda: run(postgres, "select count(*) from callpark_records") == "1", 10)
+    last = caller.park()
+    assert wait_for(lambda: run(postgres, "select to_regclass('callpark_records')") == "callpark_records", 10, 0.1), "it is not made again"
+    assert wait_for(lambda: in_table(postgres) == {(ended["uuid"], ended["parked_at"])}, 5)
+    assert wait_for(lambda: run(postgres, "select uuid from callpark_calls") == last["uuid"], 5)
 
 
 def test_a_snapshot_of_another_version_is_recovered(own, phones_of):  # noqa: F811
