@@ -1,10 +1,11 @@
 //! What a waiting caller hears: music, and a message now and then.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::mailbox::Mailbox;
-use crate::host::{self, Bell, Heard, Leg, Listener, Played};
+use crate::host::{self, Bell, Heard, Leg, Listener, Played, SetAside};
 use crate::music::{self, Ear, Listened};
 use crate::parking::{Moment, Terms};
 
@@ -23,7 +24,7 @@ const WITHOUT_MEDIA: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Channel variables by which the core's player would end the music early, or not ask whether to stop.
-const LIMITS: [&str; 3] = ["playback_timeout_sec", "playback_timeout_sec_cumulative", "timer_name"];
+const LIMITS: [&CStr; 3] = [c"playback_timeout_sec", c"playback_timeout_sec_cumulative", c"timer_name"];
 
 /// One kind of music.
 struct Choice {
@@ -223,35 +224,5 @@ impl Comfort {
         }
         self.pressed = waiting.pressed;
         self.next = host::now().after(self.interval);
-    }
-}
-
-/// Channel variables put aside, with what they held, until this is dropped.
-pub(super) struct SetAside<'a> {
-    leg: &'a Leg<'a>,
-    held: Vec<(&'static str, String)>,
-}
-
-impl<'a> SetAside<'a> {
-    pub(super) fn take(leg: &'a Leg<'a>, names: &[&'static str]) -> SetAside<'a> {
-        let held = names.iter().filter_map(|name| leg.var(name).map(|value| (*name, value))).collect();
-        let set_aside = SetAside { leg, held };
-        for (name, _) in &set_aside.held {
-            leg.unset_var(name);
-        }
-        set_aside
-    }
-
-    /// Also before the end, once.
-    pub(super) fn give_back(&mut self) {
-        for (name, value) in self.held.drain(..) {
-            self.leg.set_var(name, &value);
-        }
-    }
-}
-
-impl Drop for SetAside<'_> {
-    fn drop(&mut self) {
-        self.give_back();
     }
 }

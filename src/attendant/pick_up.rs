@@ -19,6 +19,9 @@ use crate::parking::{Call, State};
 
 /// On a leg: what whoever takes its place is to do.
 const REPLACED_BY: [&str; 2] = ["current_application", "current_application_data"];
+/// So long after it has moved a leg the core has noted by whom.
+const NOTED_WITHIN: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(5);
 /// Whoever picks up needs so long at most to claim the call.
 const PICKING_UP: Duration = Duration::from_secs(2);
 
@@ -42,18 +45,21 @@ pub(super) fn by_who_was_rung(peer: Located, place: &str) -> Result<Located, Str
     Ok(peer)
 }
 
-/// The leg that took this one. The core sends this one elsewhere first, and notes where to a moment later.
+/// The leg that took this one out of its slot. The core notes it a moment after it has sent this one away.
 fn interceptor(leg: &Leg<'_>) -> Option<Located> {
     let noted = || {
         let moved = leg.var("transfer_source")?;
         Located::find(moved.rsplit_once(":uuid_br:")?.1).filter(|other| intercepts(other))
     };
-    let (uuid, moves) = (leg.uuid(), !leg.hung_up());
-    let says = |other: &Located, name: &str| other.var(name).is_some_and(|text| text.trim().ends_with(&uuid));
-    // One that did so earlier says where it went, too.
-    let takes = |other: &Located| intercepts(other) && says(other, REPLACED_BY[1]) && !says(other, "transfer_source");
-    let about_to = || host::every_leg().iter().filter_map(|uuid| Located::find(uuid)).find(takes);
-    noted().or_else(|| moves.then(about_to).flatten()).or_else(noted)
+    let until = host::now().after(NOTED_WITHIN);
+    loop {
+        // Who is sent to an extension, by this module for one, is not intercepted.
+        let elsewhere = leg.is_being_routed();
+        match noted().filter(|_| !elsewhere) {
+            None if !elsewhere && !leg.hung_up() && host::now() < until => std::thread::sleep(LOOK),
+            found => return found,
+        }
+    }
 }
 
 fn intercepts(leg: &Leg<'_>) -> bool {

@@ -1,23 +1,24 @@
 //! Looking after a parked call, on its own leg's thread: music, the retriever, the end.
 
+use std::ffi::CStr;
 use std::time::Duration;
 
-use super::hold_music::{Comfort, MUSIC, Music, SetAside};
+use super::hold_music::{Comfort, MUSIC, Music};
 use super::mailbox::{Letter, Mailbox};
 use super::park::millis;
 use super::ring::displayable;
 use super::{Attendant, Notice, Retriever, What, identity};
-use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, Located};
+use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, Located, SetAside};
 use crate::parking::{Call, Ended, Facts, Left, Moment, Party, State, Terms};
 
 /// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
 /// they are put aside: if that fails, the caller waits on.
-const AFTER_BRIDGE: [&str; 5] = [
-    "hangup_after_bridge",
-    "park_after_bridge",
-    "park_after_early_bridge",
-    "transfer_after_bridge",
-    "transfer_after_early_bridge",
+const AFTER_BRIDGE: [&CStr; 5] = [
+    c"hangup_after_bridge",
+    c"park_after_bridge",
+    c"park_after_early_bridge",
+    c"transfer_after_bridge",
+    c"transfer_after_early_bridge",
 ];
 
 /// No more of a tone at retrieval is played: the retriever hears nothing meanwhile.

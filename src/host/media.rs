@@ -93,6 +93,12 @@ impl Leg<'_> {
         self.flag(Flag::CF_TRANSFER)
     }
 
+    /// On its way to an extension, which its own thread has not looked up yet.
+    pub(crate) fn is_being_routed(&self) -> bool {
+        // SAFETY: the session is kept.
+        unsafe { ffi::switch_channel_get_state(self.channel()) == ffi::switch_channel_state_t::CS_ROUTING }
+    }
+
     /// Whether RTP still looks for the address that the far end really sends from.
     pub(crate) fn seeks_address(&self) -> bool {
         // SAFETY: the session is kept.

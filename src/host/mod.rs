@@ -29,6 +29,7 @@ mod planted;
 mod recovery;
 mod scheduler;
 mod session;
+mod set_aside;
 mod stream;
 mod text;
 mod worker;
@@ -50,6 +51,7 @@ pub(crate) use originate::{Cancel, Dial, end_overdue_calls, originate};
 pub(crate) use recovery::Recoverer;
 pub(crate) use scheduler::{OnTick, Ticker};
 pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, Played, ToTheEnd, every_leg};
+pub(crate) use set_aside::SetAside;
 #[cfg(feature = "fuzzing")]
 pub(crate) use text::inert;
 pub(crate) use worker::{Worker, keep_libraries};

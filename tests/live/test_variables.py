@@ -115,3 +115,15 @@ def test_a_call_of_another_domain_is_labelled_and_given_more_time(switch, phones
     after = switch.calls()[0]
     assert after["label"] == "Mr Chen" and abs(after["timeout_at"] - row["timeout_at"] - 30000) < 100
     caller.hang_up()
+
+
+def test_what_the_dialplan_has_set_for_after_the_bridge_comes_back_as_it_was(switch, phones):
+    """Before: a `%` stood for each `$`."""
+    caller, row = parked_with(switch, phones)
+    value = "tone-1700$&%$"
+    assert switch.api(f"uuid_setvar {row['uuid']} transfer_after_bridge {value}").startswith("+OK")
+    taker = phones("1002", says=900).call("do-retrieve-701")
+    assert taker.audio.hears(600)
+    assert switch.var(row["uuid"], "transfer_after_bridge") == value
+    caller.hang_up()
+    taker.hang_up()

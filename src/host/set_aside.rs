@@ -1,0 +1,54 @@
+//! Channel variables that are put aside for a while.
+
+use std::ffi::{CStr, CString, c_char};
+use std::ptr;
+
+use super::session::Leg;
+use crate::ffi;
+
+/// Channel variables that a leg does not have until this is dropped. Then it has them again, byte for byte: what a dialplan has set is not
+/// text from outside, so nothing in it is made harmless, and nobody reads it here.
+pub(crate) struct SetAside<'a> {
+    leg: &'a Leg<'a>,
+    values: Vec<(&'static CStr, CString)>,
+}
+
+impl<'a> SetAside<'a> {
+    pub(crate) fn take(leg: &'a Leg<'a>, names: &[&'static CStr]) -> SetAside<'a> {
+        let values = names.iter().filter_map(|name| value(leg, name).map(|value| (*name, value))).collect();
+        let set_aside = SetAside { leg, values };
+        for (name, _) in &set_aside.values {
+            put(leg, name, ptr::null());
+        }
+        set_aside
+    }
+
+    /// Gives them back before the end, once.
+    pub(crate) fn give_back(&mut self) {
+        for (name, value) in self.values.drain(..) {
+            put(self.leg, name, value.as_ptr());
+        }
+    }
+}
+
+impl Drop for SetAside<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+fn value(leg: &Leg<'_>, name: &CStr) -> Option<CString> {
+    let copy = ffi::switch_bool_t::SWITCH_TRUE;
+    // SAFETY: the name is static; the core copies the value into the session's own memory, so nobody changes it meanwhile.
+    unsafe {
+        let value = ffi::switch_channel_get_variable_dup(leg.channel(), name.as_ptr(), copy, -1);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_owned())
+    }
+}
+
+fn put(leg: &Leg<'_>, name: &CStr, value: *const c_char) {
+    // Not checked for `${`: the value was there before, and the check would drop it.
+    let unchecked = ffi::switch_bool_t::SWITCH_FALSE;
+    // SAFETY: the name is static, the value NULL or a C string; both are copied.
+    unsafe { ffi::switch_channel_set_variable_var_check(leg.channel(), name.as_ptr(), value, unchecked) };
+}
