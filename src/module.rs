@@ -54,10 +54,12 @@ impl Lifecycle for Module {
             events::on_profile(),
             attendant::on_bridge(),
             attendant::on_hangup(),
+            attendant::on_execute(),
+            attendant::on_core_park(),
             host::on_tap(),
         ];
         let Some(told) = bindings.into_iter().collect() else {
-            log::error!("FreeSWITCH refused to tell of reloadxml, bridges, hangups, recordings and lamps; not loaded");
+            log::error!("FreeSWITCH refused to tell of its events; not loaded");
             storage::end();
             attendant::end();
             music::end();

@@ -17,6 +17,7 @@ mod held;
 mod held_talk;
 mod hold_music;
 mod identity;
+mod intercept;
 mod last_dialled;
 mod last_peer;
 mod mailbox;
@@ -56,6 +57,7 @@ pub(crate) use ask::digits as ask_digits;
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use company::{on_bridge, on_hangup};
 pub(crate) use held::HoldTimes;
+pub(crate) use intercept::{on_core_park, on_execute};
 pub(crate) use notice::{Notice, Retriever, Subscription, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;
@@ -101,6 +103,7 @@ pub(crate) struct Attendant {
     hand_overs: hand_over::HandOvers,
     company: company::Company,
     held_talks: held_talk::HeldTalks,
+    intercepts: intercept::Intercepts,
     witnesses: Vec<Box<dyn Witness>>,
     slot_store: Box<dyn SlotStore>,
     /// Why the configuration in force is not the file's; empty when it is.
@@ -128,6 +131,7 @@ impl Attendant {
             hand_overs: hand_over::HandOvers::default(),
             company: company::Company::default(),
             held_talks: held_talk::HeldTalks::default(),
+            intercepts: intercept::Intercepts::default(),
             witnesses,
             slot_store,
             faults: Mutex::new(faults),

@@ -8,8 +8,7 @@
 //! - `intercept` of the caller's own leg takes the caller out of the slot. That leg is found by the ringing leg's call (`call_uuid`, as in
 //!   FusionPBX), or as the last call to the user (`last_dialled.rs`).
 //!
-//! `intercept` of the ringing leg itself is none: the core takes that leg away from whoever rings it, hangs it up as one that went elsewhere,
-//! and the colleague with it, within 20 ms and without asking anybody.
+//! - `intercept` of the ringing leg itself: see `intercept.rs`.
 
 use std::time::Duration;
 
@@ -19,6 +18,9 @@ use crate::parking::{Call, State};
 
 /// On a leg: what whoever takes its place is to do.
 const REPLACED_BY: [&str; 2] = ["current_application", "current_application_data"];
+pub(super) const INTERCEPT: &str = "intercept";
+/// On a ringing leg: the parked leg that it rings for.
+pub(super) const PARKED: &str = "call_uuid";
 /// So long after it has moved a leg the core has noted by whom.
 const NOTED_WITHIN: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(5);
@@ -29,20 +31,25 @@ const PICKING_UP: Duration = Duration::from_secs(2);
 pub(super) fn on_the_ringing_leg<'a>(place: &'a str, uuid: &'a str) -> [(&'static str, &'a str); 3] {
     let [application, data] = REPLACED_BY;
     // The ringing leg is a part of the caller's call, as one that the caller's own leg had called would be.
-    [(application, "callpark_retrieve"), (data, place), ("call_uuid", uuid)]
+    [(application, "callpark_retrieve"), (data, place), (PARKED, uuid)]
 }
 
 /// The leg that answered, unless that is a colleague's who has picked up: then the colleague is on the way to the slot.
 pub(super) fn by_who_was_rung(peer: Located, place: &str) -> Result<Located, String> {
-    if peer.var("picked_up_uuid").is_some() {
+    if peer.var(host::PICKED_UP).is_some() {
         log::info!("{} picks up the recall of {place}", peer.uuid());
-        peer.transfer(&format!("callpark_retrieve:{place}"), Some("inline"), None);
+        send_to_slot(&peer, place);
         return Err("PICKED_OFF".into());
     }
     for name in REPLACED_BY {
         peer.unset_var(name);
     }
     Ok(peer)
+}
+
+/// There the colleague is asked whether they may have the caller, as one who dials the slot.
+pub(super) fn send_to_slot(leg: &Leg<'_>, place: &str) {
+    leg.transfer(&format!("callpark_retrieve:{place}"), Some("inline"), None);
 }
 
 /// The leg that took this one out of its slot. The core notes it a moment after it has sent this one away.
@@ -63,7 +70,7 @@ fn interceptor(leg: &Leg<'_>) -> Option<Located> {
 }
 
 fn intercepts(leg: &Leg<'_>) -> bool {
-    leg.var(REPLACED_BY[0]).as_deref() == Some("intercept")
+    leg.var(REPLACED_BY[0]).as_deref() == Some(INTERCEPT)
 }
 
 impl Attendant {
@@ -73,7 +80,8 @@ impl Attendant {
             let now = self.call_of(&call.facts.uuid);
             now.is_some_and(|now| now.state == State::RingingBack && now.attempt == call.attempt)
         };
-        let comes = matches!(cause, "ATTENDED_TRANSFER" | "PICKED_OFF");
+        let comes = matches!(cause, "ATTENDED_TRANSFER" | "PICKED_OFF")
+            || self.intercepts.expect_somebody_for(&call.facts.uuid);
         let until = host::now().after(PICKING_UP);
         while comes && rings() && host::now() < until {
             std::thread::sleep(Duration::from_millis(20));

@@ -152,6 +152,7 @@ impl Attendant {
             Err(cause) if self.is_picked_up(call, &cause) => {}
             Err(cause) => self.unanswered(call, &cause),
         }
+        self.intercepts.forget(&facts.uuid);
     }
 
     /// The parker answered: the caller is theirs if nobody was quicker.

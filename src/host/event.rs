@@ -117,6 +117,10 @@ pub(crate) enum Kind {
     Bridge,
     /// A leg is gone.
     Hangup,
+    /// A leg begins to run an application.
+    Execute,
+    /// The core has parked a leg: not this module, whose parked legs run an application.
+    CorePark,
     /// Something begins to record, or to listen in on, a leg.
     Tap,
     /// A CUSTOM event of another module's.
@@ -155,6 +159,8 @@ impl Binding {
             Kind::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
             Kind::Bridge => (Type::SWITCH_EVENT_CHANNEL_BRIDGE, ptr::null()),
             Kind::Hangup => (Type::SWITCH_EVENT_CHANNEL_HANGUP_COMPLETE, ptr::null()),
+            Kind::Execute => (Type::SWITCH_EVENT_CHANNEL_EXECUTE, ptr::null()),
+            Kind::CorePark => (Type::SWITCH_EVENT_CHANNEL_PARK, ptr::null()),
             Kind::Tap => (Type::SWITCH_EVENT_MEDIA_BUG_START, ptr::null()),
             Kind::Custom(subclass) => (Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr()),
         };

@@ -47,7 +47,7 @@ pub(crate) use database::{Database, DatabaseKind};
 pub(crate) use event::{Binding, Event, Kind, OnEvent, Subclass, Told};
 pub(crate) use history::Ran;
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
-pub(crate) use originate::{Cancel, Dial, end_overdue_calls, originate};
+pub(crate) use originate::{Cancel, Dial, PICKED_UP, end_overdue_calls, originate};
 pub(crate) use recovery::Recoverer;
 pub(crate) use scheduler::{OnTick, Ticker};
 pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, Played, ToTheEnd, every_leg};

@@ -21,6 +21,9 @@ const EARLY: Duration = Duration::from_millis(500);
 /// usual step of that clock reaches it.
 const CORE_MARGIN: Duration = Duration::from_secs(86_400);
 
+/// On a leg that has taken the place of one that rang (`pickup`): that one.
+pub(crate) const PICKED_UP: &str = "picked_up_uuid";
+
 /// Ends a call that still rings, from another thread. The core looks at it all the while (`cancel_cause`).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cancel(Arc<AtomicU32>);
@@ -122,7 +125,8 @@ pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<Located, Str
     // A leg that answers at once is still being routed, and its thread would sleep through a transfer that sets the very
     // state it is in.
     for _ in 0..200 {
-        if leg.settled() || leg.hung_up() {
+        // Who has picked up has been routed long ago, and does not settle.
+        if leg.settled() || leg.hung_up() || leg.var(PICKED_UP).is_some() {
             break;
         }
         std::thread::sleep(Duration::from_millis(5));
