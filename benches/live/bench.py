@@ -97,8 +97,9 @@ class Bench:
 def main():
     prefix = find_prefix()
     settings = Settings.of(os.environ)
-    module = Path(os.environ.get("CALLPARK_MODULE", ROOT / "target/release/libmod_callpark.so"))
-    folder = ROOT / "target/bench"
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    module = Path(os.environ.get("CALLPARK_MODULE", target / "release/libmod_callpark.so"))
+    folder = target / "bench"
     bench = Bench(settings, module, prefix)
     last = {}
     for name, results, pair in bench.run():

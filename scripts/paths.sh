@@ -1,0 +1,27 @@
+# shellcheck shell=sh
+# Sourced by the other scripts. Sets `root` to the repository's folder and `target` to cargo's target folder (CARGO_TARGET_DIR is honoured),
+# both absolute, because the scripts change the folder.
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+# Prints a path as an absolute one.
+absolute() {
+  case $1 in
+    /*) printf '%s\n' "$1" ;;
+    *) printf '%s\n' "$PWD/$1" ;;
+  esac
+}
+target=$(absolute "${CARGO_TARGET_DIR:-$root/target}")
+
+# use_module <profile>: exports CALLPARK_MODULE, the module to test; if it is not set, the one that cargo built with this profile.
+use_module() {
+  CALLPARK_MODULE=$(absolute "${CALLPARK_MODULE:-$target/$1/libmod_callpark.so}")
+  export CALLPARK_MODULE
+}
+
+# skip_without_freeswitch <what is skipped>: ends the script, and says so, where no FreeSWITCH is installed.
+skip_without_freeswitch() {
+  if [ -z "$("$root/scripts/find-freeswitch")" ]; then
+    echo "skipped: no FreeSWITCH$1"
+    exit 0
+  fi
+}
