@@ -1,0 +1,151 @@
+//! What the documents name is there: linked files and headings, make targets, source files and functions, the version, the licence.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Folders of this repository that other people's files, or built ones, are in.
+const FOREIGN: &[&str] = &["target", "node_modules", ".git"];
+/// What a path in a document begins with, if it is one of this repository.
+const FOLDERS: &[&str] = &["src/", "tests/", "docs/", "conf/", "scripts/", "build/", "benches/", "freeswitch-headers/"];
+
+fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !path.is_symlink() && !FOREIGN.contains(&name.as_str()) {
+            found.extend(files(&path, extensions));
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn documents() -> Vec<(PathBuf, String)> {
+    let read = |path: PathBuf| fs::read_to_string(&path).map(|text| (path, text)).unwrap();
+    let found: Vec<_> = files(Path::new("."), &["md"]).into_iter().map(read).collect();
+    assert!(found.iter().any(|(path, _)| path.ends_with("CONTRIBUTING.md")), "the test looks in the right place");
+    found
+}
+
+/// The text without blocks of code, in which brackets and backticks mean something else.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+/// Targets of `[text](target)` that are neither on the web nor in a mail program.
+fn links(text: &str) -> Vec<String> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let local = targets.map(|(target, _)| target).filter(|target| !target.contains(':'));
+    local.map(str::to_owned).collect()
+}
+
+/// What a link to each heading is called, as GitHub does.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+    headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+/// What is wrong with the links of a document at `path`.
+fn broken(path: &Path, text: &str) -> Vec<String> {
+    let is_good = |link: &String| {
+        let (file, anchor) = link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
+        let target = if file.is_empty() { path.to_owned() } else { path.with_file_name(file) };
+        let has = |anchor: &str| fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(anchor));
+        target.exists() && anchor.is_none_or(has)
+    };
+    links(&prose(text)).into_iter().filter(|link| !is_good(link)).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for (path, text) in documents() {
+        assert_eq!(broken(&path, &text), Vec::<String>::new(), "{}", path.display());
+    }
+    let wrong = "[a](nowhere.md) [b](#no-such-heading) [c](README.md) [d](https://example.com)";
+    assert_eq!(broken(Path::new("./README.md"), wrong), ["nowhere.md", "#no-such-heading"], "the test can fail");
+}
+
+/// Targets that a document or a workflow tells people to make: in backticks, at the beginning of a line of code, or after `run: `.
+fn made(text: &str) -> Vec<String> {
+    let starts = ["`make ", "\nmake ", "\nsudo make ", "run: make "];
+    let commands = starts.iter().flat_map(|start| text.split(start).skip(1));
+    let words = commands.flat_map(|rest| {
+        let command = rest.split(['`', '\n', '#']).next().unwrap_or_default();
+        command.split_whitespace().filter(|word| !word.contains(['=', '<'])).map(str::to_owned).collect::<Vec<_>>()
+    });
+    words.collect()
+}
+
+#[test]
+fn make_has_the_targets_that_are_named() {
+    let makefile = fs::read_to_string("Makefile").unwrap();
+    let has = |target: &String| makefile.lines().any(|line| line.starts_with(&format!("{target}:")));
+    let workflows = files(Path::new(".github/workflows"), &["yml"]);
+    let texts = documents().into_iter().chain(workflows.into_iter().map(|path| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path, text)
+    }));
+    for (path, text) in texts {
+        let missing: Vec<_> = made(&text).into_iter().filter(|target| !has(target)).collect();
+        assert_eq!(missing, Vec::<String>::new(), "{}", path.display());
+    }
+    let named = "`make a-b`, `make fuzz SECONDS=600`\nmake run   # runs\nsudo make c\n- run: make d e";
+    assert_eq!(made(named), ["a-b", "fuzz", "run", "c", "d", "e"], "the test can fail");
+}
+
+/// Paths in backticks that are not there, and names in the form "`name` in `path`" that their file does not have.
+fn absent(text: &str) -> Vec<String> {
+    let text = prose(text);
+    let pieces: Vec<&str> = text.split('`').collect();
+    let mut absent = Vec::new();
+    for (index, path) in pieces.iter().enumerate().skip(1).step_by(2) {
+        let is_path = FOLDERS.iter().any(|folder| path.starts_with(folder)) && !path.contains(['*', '<', ' ']);
+        if !is_path {
+            continue;
+        }
+        if !Path::new(path).exists() {
+            absent.push((*path).to_owned());
+        } else if Path::new(path).is_file() && pieces[index - 1].split_whitespace().eq(["in"]) {
+            let name = pieces[index - 2];
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            let known = fs::read_to_string(path).is_ok_and(|text| text.split(|c| !is_word(c)).any(|word| word == name));
+            if !known {
+                absent.push(format!("{name} in {path}"));
+            }
+        }
+    }
+    absent
+}
+
+#[test]
+fn files_and_functions_that_are_named_exist() {
+    for (path, text) in documents() {
+        // What was is no matter of what is.
+        if !path.ends_with("CHANGELOG.md") && !path.ends_with("upgrading.md") {
+            assert_eq!(absent(&text), Vec::<String>::new(), "{}", path.display());
+        }
+    }
+    let wrong = "`src/no.rs`, `prefix` in `scripts/find-freeswitch`, `pre` in `scripts/find-freeswitch`, `tests/*.rs`";
+    assert_eq!(absent(wrong), ["src/no.rs", "pre in scripts/find-freeswitch"], "the test can fail");
+}
+
+#[test]
+fn the_version_and_the_licence_are_said_once_and_alike() {
+    let manifest = fs::read_to_string("Cargo.toml").unwrap();
+    let value = |name: &str| {
+        let line = manifest.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
+        line.unwrap_or_else(|| panic!("Cargo.toml has no {name}")).trim().trim_matches('"').to_owned()
+    };
+    let version = value("version");
+    let changelog = fs::read_to_string("CHANGELOG.md").unwrap();
+    assert!(changelog.contains(&format!("\n## [{version}] - ")), "CHANGELOG.md has no section for {version}");
+    for path in ["benches/Cargo.toml", "tests/simulator/Cargo.toml", "tests/fuzz/Cargo.toml"] {
+        let other = fs::read_to_string(path).unwrap();
+        assert!(other.contains(&format!("\nversion = \"{version}\"")), "{path} has another version than {version}");
+    }
+    assert_eq!(value("license"), "MPL-2.0");
+    assert!(fs::read_to_string("LICENSE").unwrap().starts_with("Mozilla Public License Version 2.0"));
+}
