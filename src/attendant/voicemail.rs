@@ -9,7 +9,7 @@ const UNCLEAR: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Watches what this server itself does at the other end of a leg that was answered. A dialplan behind `loopback/` answers before it
-/// runs `voicemail`; where it rings somebody instead, that one is connected as they answer.
+/// runs `voicemail`, and so may one that is reached by SIP; where it rings somebody instead, that one is connected as they answer.
 pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &Cancel) -> bool {
     let Some(mut far) = far_end(peer) else { return true };
     let until = host::now().after(UNCLEAR);
@@ -28,9 +28,17 @@ pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &Cancel) -> bool {
     true
 }
 
-/// The other half of a loopback leg.
+/// The leg of this server at the other end: the other half of a loopback leg, or, where SIP leads back here, the leg that came in by the
+/// same dialog.
 fn far_end(leg: &Leg<'_>) -> Option<Located> {
-    Located::find(&leg.var("other_loopback_leg_uuid")?)
+    let looped = leg.var("other_loopback_leg_uuid").and_then(|uuid| Located::find(&uuid));
+    looped.or_else(|| came_in_by(&leg.var("sip_call_id").filter(|_| leg.outbound())?))
+}
+
+/// A proxy on the way keeps the Call-ID. The core finds no leg by it, so all of them are asked: once for a recall that is answered.
+fn came_in_by(call_id: &str) -> Option<Located> {
+    let comes = |leg: &Located| !leg.outbound() && leg.var("sip_call_id").as_deref() == Some(call_id);
+    host::every_leg().iter().filter_map(|uuid| Located::find(uuid)).find(comes)
 }
 
 /// The application, or a script of that name.
