@@ -13,6 +13,8 @@ pub(crate) enum What {
     Recover,
     RingBack,
     RingBackFailed,
+    /// A leg that was sent to a slot never came, nor when it was sent there again: it is somewhere else.
+    ParkFailed,
     Label,
     /// A later time-out.
     Extend,
@@ -36,6 +38,7 @@ impl What {
             What::Recover => "recover",
             What::RingBack => "ringback",
             What::RingBackFailed => "ringback-failed",
+            What::ParkFailed => "park-failed",
             What::Label => "label",
             What::Extend => "extend",
             What::Reserve => "reserve",

@@ -101,6 +101,9 @@ impl Attendant {
         if ended.call.was_parked {
             let what = Notice::of(What::Ended(ended.outcome));
             self.notify(&Notice { call: Some(&ended.call), wait: ended.wait, cause: Some("transfer failed"), ..what });
+        } else if let Some(leg) = Located::find(uuid).filter(|_| ended.call.fetched) {
+            let (call, leg, cause) = (Some(&ended.call), Some(&*leg), Some("went elsewhere"));
+            self.notify(&Notice { call, leg, wait: ended.wait, cause, ..Notice::of(What::ParkFailed) });
         }
     }
 

@@ -192,7 +192,7 @@ pub struct Call {
     /// Whether it has been in its slot: then its parking has been told, and it needs an outcome.
     pub was_parked: bool,
     /// Whether its leg has been sent to the slot a second time.
-    pub(super) fetched: bool,
+    pub fetched: bool,
 }
 
 /// How a parked call ended. Exactly one for each.

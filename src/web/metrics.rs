@@ -120,7 +120,13 @@ impl Witness for Meter {
             What::RingBackFailed => {
                 counts.ring_backs.get_or_create(&ring_back("failed")).inc();
             }
-            What::Label | What::Extend | What::Reserve | What::Release | What::HandOver | What::Reload => {}
+            What::Label
+            | What::Extend
+            | What::Reserve
+            | What::Release
+            | What::HandOver
+            | What::ParkFailed
+            | What::Reload => {}
         }
     }
 }

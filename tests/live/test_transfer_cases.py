@@ -322,15 +322,15 @@ def test_fusionpbx_5948_a_ringing_phone_diverts_to_a_slot(switch, phones, to, sl
 # --- a script that goes on
 
 
-def test_fusionpbx_fbaf548be0_a_script_that_transfers_after_its_bridge(switch, phones):
-    """Before: the slot was shown for 10 s, and the caller was where the script had sent them."""
-    script = switch.dir / "bridge-then-transfer.lua"
-    script.write_text("""
+def with_script(switch, after):
+    """A call by a script, which goes on when its bridge has ended."""
+    script = switch.dir / "bridge-and-go-on.lua"
+    script.write_text(f"""
         session:setAutoHangup(false)
         session:execute("set", "hangup_after_bridge=false")
         session:execute("bind_meta_app", "5 b s callpark_park::auto")
         session:execute("bridge", "user/1001@callpark.test")
-        session:transfer("tone-1300", "XML", "default")
+        {after}
     """)
     call = f"""<extension name="script"><condition field="destination_number" expression="^script$">
       <action application="lua" data="{script}"/></condition></extension>"""
@@ -338,15 +338,35 @@ def test_fusionpbx_fbaf548be0_a_script_that_transfers_after_its_bridge(switch, p
     assert switch.reload(LOTS, extensions=call).startswith("+OK")
     switch.api("load mod_lua")
     switch.more = ""
+
+
+def parked_by_key_out_of_a_script(switch, phones):
     phone = phones("1001", says=700)
     phone.on_ring = 0.1
     caller = phones(says=600, name="Alice").call("script")
     call = phone.wait_call()
     assert call.answered.wait(5) and caller.audio.hears(700)
     call.press("*5")
+    return caller
+
+
+def test_fusionpbx_fbaf548be0_a_script_that_transfers_after_its_bridge(switch, phones):
+    """Before: the slot was shown for 10 s, and the caller was where the script had sent them."""
+    with_script(switch, 'session:transfer("tone-1300", "XML", "default")')
+    caller = parked_by_key_out_of_a_script(switch, phones)
     assert wait_for(lambda: [row["state"] for row in switch.calls()] == ["parked"], 8), switch.calls()
     retrieved(phones, switch, caller, "701")
     assert actions(switch) == ["park", "retrieve"]
+
+
+def test_a_caller_whom_a_script_keeps_for_itself_is_told_of(switch, phones):
+    """The script outlasts both times that the leg is sent to the slot. Before: a line in the log."""
+    with_script(switch, "freeswitch.msleep(15000)")
+    caller = parked_by_key_out_of_a_script(switch, phones)
+    event = switch.events.wait("park-failed", timeout=15)
+    assert (event["CallPark-Slot"], event["CallPark-Cause"], event["CallPark-Parker"]) == ("701", "went elsewhere", f"1001@{DOMAIN}")
+    assert event["Caller-Caller-ID-Name"] == "Alice" and switch.calls() == [] and actions(switch) == []
+    caller.hang_up()
 
 
 # --- where a destination is looked up
