@@ -1,8 +1,10 @@
-//! What the documents name is there: linked files and headings, make targets, source files and functions, the version, the licence.
+//! What the documents name is there: linked files and headings, make targets, source files and functions, the version, the licence. And
+//! what they promise of make is true.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Folders of this repository that other people's files, or built ones, are in.
 const FOREIGN: &[&str] = &["target", "node_modules", ".git"];
@@ -94,6 +96,28 @@ fn make_has_the_targets_that_are_named() {
     }
     let named = "`make a-b`, `make fuzz SECONDS=600`\nmake run   # runs\nsudo make c\n- run: make d e";
     assert_eq!(made(named), ["a-b", "fuzz", "run", "c", "d", "e"], "the test can fail");
+}
+
+/// Whether a target would install packages, by what make says that it would run.
+fn installs_packages(target: &str) -> bool {
+    let mut make = Command::new("make");
+    // Of a make that runs this test, nothing is for this one.
+    for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
+        make.env_remove(name);
+    }
+    let output = make.args(["--dry-run", target]).output().expect("make is installed");
+    assert!(output.status.success(), "make --dry-run {target}: {}", String::from_utf8_lossy(&output.stderr));
+    let commands = String::from_utf8_lossy(&output.stdout).into_owned();
+    commands.lines().any(|line| line.contains("apt-get") || ["scripts/deps all", "scripts/deps build"].contains(&line))
+}
+
+/// Before, `make build` and `make install` called apt-get with sudo.
+#[test]
+fn packages_are_installed_by_deps_run_and_test_alone() {
+    let makefile = fs::read_to_string("Makefile").unwrap();
+    let phony = makefile.lines().find_map(|line| line.strip_prefix(".PHONY:")).unwrap();
+    let installing: Vec<_> = phony.split_whitespace().filter(|target| installs_packages(target)).collect();
+    assert_eq!(installing, ["test", "run", "deps", "deps-build"]);
 }
 
 /// Paths in backticks that are not there, and names in the form "`name` in `path`" that their file does not have.
