@@ -142,6 +142,37 @@ fn ring_back_answered_and_the_caller_hangs_up() {
     around(33, RINGS, Phone::Answers(seconds(3)), &["return", "abandon"], |_, caller| caller.hang_up());
 }
 
+/// Before, nobody noticed that the parked leg's thread was no longer there to connect them: the parker, on whose leg no application runs,
+/// waited in silence until hanging up.
+#[test]
+fn a_parker_who_answers_as_the_caller_leaves_is_hung_up() {
+    const ANSWER: Duration = Duration::from_secs(3);
+    let rung = || {
+        let world = office(RINGS);
+        let caller = parked(&world, Phone::Answers(ANSWER));
+        let answered = || world.leg_to(PARKER).is_some_and(|leg| leg.is_answered());
+        assert!(world.advance_until(seconds(40), || world.leg_to(PARKER).is_some()) && !answered());
+        (world, caller)
+    };
+    let (mut unheard, step) = (0, if thorough() { 8 } else { 40 });
+    for seed in 0..2 {
+        for nth in (1..160).step_by(step) {
+            let (world, caller) = rung();
+            world.advance(ANSWER - millis(5));
+            world.shuffle(seed);
+            world.at_any_call(nth).hangs_up(&caller);
+            world.advance(seconds(2));
+            let what = format!("call {nth}, seed {seed}");
+            assert!(!caller.is_up(), "{what}: too few calls to the host");
+            let parker = world.leg_to(PARKER).filter(Leg::is_up);
+            assert!(parker.is_none(), "{what}: the parker waits in silence: {:?}", actions(&world));
+            unheard += usize::from(outcomes(&world) == ["abandon"]);
+            close(world, &caller, &["return", "abandon"], &what);
+        }
+    }
+    assert!(unheard > 0, "the caller never left before they were connected");
+}
+
 #[test]
 fn the_parker_answers_and_hangs_up_at_once() {
     around(33, RINGS, Phone::Answers(seconds(3)), &["return", "abandon"], |world, _| {
