@@ -6,12 +6,17 @@
 //! Calls never wait here for the database, but for one thing: in a cluster, a moment for the answer whose a slot is. What they
 //! leave is written by one [`worker`]; what people ask for is read by one [`reader`].
 
+mod backoff;
 mod connection;
 mod history;
+mod history_queue;
+mod history_turn;
 mod nodes;
 mod observers;
-mod pending;
+mod pending_history;
+mod pending_slots;
 mod reader;
+mod reconcile;
 mod record;
 mod recovery_rows;
 mod schema;
@@ -20,6 +25,7 @@ mod slots;
 mod stand_in;
 mod statistics;
 mod tickets;
+mod turn;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -39,12 +45,13 @@ pub(crate) use {
 };
 
 use crate::attendant;
-use crate::host::{self, Worker};
+use crate::host::Worker;
 use crate::parking::{Absent, Call};
-use pending::{HistoryWrite, MAX_HISTORY, Order, PendingHistory, PendingWrites, SyncState};
+use backoff::Backoff;
+use pending_history::PendingHistory;
+use pending_slots::{Order, PendingWrites, SyncState};
 use reader::Reader;
-use record::{RecordKey, RefusedCall};
-use worker::{Backoff, Turns};
+use worker::Turns;
 
 /// For how long a caller waits for the database before this node decides alone.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
@@ -54,8 +61,6 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 const ORDER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the database is tried for somebody who waits.
 const ORDER_TRIES: u32 = 12;
-/// For how long who asks for statistics waits for the last rows to be written.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// For how long shutdown waits for the last writes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Ticks, each about a second, between two comparisons of the slots with the table, and two looks for old rows.
@@ -183,8 +188,6 @@ impl Storage {
         self.reader.close() & written
     }
 
-    // --- the slots
-
     fn has_calls(&self) -> bool {
         !self.writes.lock().wanted.is_empty()
     }
@@ -267,107 +270,6 @@ impl Storage {
     /// Rows that the database refused since the module was loaded, although it takes others.
     pub(crate) fn refused_rows(&self) -> u64 {
         self.refused_rows.load(Ordering::Relaxed)
-    }
-
-    // --- the history
-
-    fn note(&self, record: Record) {
-        self.push_history(|history| history.push(HistoryWrite::Ended(Box::new(record))));
-    }
-
-    fn note_back(&self, key: RecordKey) {
-        self.push_history(|history| history.push(HistoryWrite::TakeBack(key)));
-    }
-
-    fn note_refused(&self, refused: RefusedCall) {
-        self.push_history(|history| history.push_refused(refused));
-    }
-
-    fn push_history(&self, push: impl FnOnce(&mut PendingHistory) -> bool) {
-        if !push(&mut self.history.lock()) {
-            // Once for a hundred: a log line each would be the next thing to overflow.
-            if self.dropped.fetch_add(1, Ordering::Relaxed) % 100 == 0 {
-                log::error!("{MAX_HISTORY} records wait for the database: newer ones are dropped");
-            }
-        }
-        self.wake();
-    }
-
-    /// Gives the worker a moment to write what waits: the database counts only what it has.
-    fn drain(&self) {
-        let until = Instant::now() + DRAIN_TIMEOUT;
-        let mut history = self.history.lock();
-        while history.len() > 0 && !self.history_away.load(Ordering::Relaxed) {
-            if self.drained.wait_until(&mut history, until).timed_out() {
-                return;
-            }
-        }
-    }
-
-    fn history_succeeds(&self) {
-        drop(self.history.lock());
-        self.drained.notify_all();
-        if self.history_away.swap(false, Ordering::Relaxed) {
-            log::warn!("the database of the records is back");
-        }
-    }
-
-    fn history_fails(&self, why: &StorageError) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
-        if !self.history_away.swap(true, Ordering::Relaxed) {
-            log::error!("the database of the records: {why}; {} rows wait for it", self.backlog());
-        }
-        drop(self.history.lock());
-        self.drained.notify_all();
-    }
-
-    fn count_dropped(&self) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Rows that wait for the database.
-    pub(crate) fn backlog(&self) -> usize {
-        self.history.lock().len()
-    }
-
-    /// Rows that are lost since the module was loaded.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Times that the database failed.
-    pub(crate) fn errors(&self) -> u64 {
-        self.errors.load(Ordering::Relaxed)
-    }
-
-    /// Records parked at or after `since`, the newest first, also those that are not in the database yet.
-    pub(crate) fn records(
-        self: &Arc<Self>,
-        since: i64,
-        filter: HistoryFilter,
-        most: usize,
-    ) -> Result<Vec<Record>, StorageError> {
-        let mut records = self.history.lock().records(since, &filter);
-        // Asked after the queue: what moved over meanwhile is in both, and told apart by its key.
-        let known: std::collections::HashSet<RecordKey> = records.iter().map(Record::key).collect();
-        let stored = self.reader.read(move |connection| history::records(connection, since, &filter, most))?;
-        records.extend(stored.into_iter().filter(|record| !known.contains(&record.key())));
-        records.sort_by_key(|record| std::cmp::Reverse(record.parked_at));
-        records.truncate(most);
-        Ok(records)
-    }
-
-    /// Each lot on each of the last `days` days, today being the first.
-    pub(crate) fn tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
-        self.drain();
-        let (now, service_level) = (host::epoch_ms(), settings().service_level);
-        self.reader.read(move |connection| statistics::tallies(connection, (now, days), &filter, service_level))
-    }
-
-    /// The same, as it was some seconds ago if it was asked for then: for dashboards, of which there may be many.
-    pub(crate) fn recent_tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
-        self.reader.cached(days, filter.clone(), || self.tallies(days, filter))
     }
 }
 

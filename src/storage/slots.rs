@@ -4,16 +4,13 @@
 //! the table: the table's key gives it away once. A change counts as written when a query has returned its key.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Storage;
-use super::connection::{Connection, StorageError, unless_away, word};
-use super::history;
-use super::pending::{Change, MAX_REFUSALS, PendingWrites, SyncState, Wanted};
+use super::connection::{StorageError, unless_away, word};
+use super::pending_slots::{Change, MAX_REFUSALS, SyncState, Wanted};
 use super::schema::SLOT_COLUMNS;
-use super::slot_row::{self, Place, SlotRow};
-use crate::attendant::Attendant;
+use super::slot_row::{Place, SlotRow};
+use super::turn::Turn;
 use crate::parking::Absent;
 
 /// Changes that are written together.
@@ -21,16 +18,6 @@ const BATCH: usize = 100;
 /// For how long the changes of a batch that failed are tried one by one before the rest waits for the next turn: the heartbeat comes
 /// in between.
 const SINGLY: Duration = Duration::from_secs(1);
-
-/// One turn's work on the slots, in an open database.
-pub(super) struct SlotStoreTurn<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) storage: &'a Storage,
-    pub(super) attendant: &'a Arc<Attendant>,
-    pub(super) node: &'a str,
-    /// By how many milliseconds the shared clock is ahead of this node's monotonic one.
-    pub(super) ahead: i64,
-}
 
 /// What the database had that this node did not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,35 +43,7 @@ fn not_kept() -> StorageError {
     StorageError::Refused("it does not keep what it was told".into())
 }
 
-impl SlotStoreTurn<'_> {
-    /// Once, at the beginning: the calls that this node had when it died. Their slots are kept.
-    pub(super) fn load_previous_calls(&self, window: Duration) -> Result<(), StorageError> {
-        let node = self.connection.text(self.node);
-        let recorded = "EXISTS (SELECT 1 FROM callpark_records WHERE callpark_records.uuid = callpark_calls.uuid AND \
-                        callpark_records.parked_at = callpark_calls.parked_at)";
-        let left =
-            self.rows(&format!("WHERE node = {node} AND NOT {recorded}"), slot_row::monotonic_ms() + self.ahead)?;
-        // Those whose outcome is on record had ended; only that was not noted here any more.
-        unless_away(
-            self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {recorded}")),
-        )?;
-        {
-            let mut writes = self.storage.writes.lock();
-            left.iter().for_each(|absent| writes.remember(absent.uuid.to_string()));
-        }
-        if !left.is_empty() {
-            let seconds = window.as_secs();
-            log::warn!(
-                "{} slots are kept for {seconds} s for callers who were parked when FreeSWITCH died",
-                left.len()
-            );
-            self.attendant.expect_back(&left, window);
-        }
-        self.storage.writes.lock().loaded_previous = true;
-        self.storage.answered.notify_all();
-        Ok(())
-    }
-
+impl Turn<'_> {
     /// Writes what has changed. The error is that of a row that is to be tried again.
     pub(super) fn write_changes(&self) -> Result<Found, StorageError> {
         let mut pass = Pass::default();
@@ -200,7 +159,7 @@ impl SlotStoreTurn<'_> {
         }
         let mut found = HashSet::new();
         for (domain, slots) in slots {
-            let (node, domain) = (self.connection.text(self.node), self.connection.text(domain));
+            let (node, domain) = (self.connection.text(&self.node), self.connection.text(domain));
             let sql = format!(
                 "SELECT domain, slot, uuid FROM callpark_calls WHERE node = {node} AND domain = {domain} AND slot IN ({})",
                 slots.join(", ")
@@ -250,7 +209,7 @@ impl SlotStoreTurn<'_> {
 
     /// What makes the database say what is in a slot of this node's. Executed twice, it says the same.
     fn statements(&self, Change { place, wanted, left }: &Change) -> Vec<String> {
-        let (here, node) = (self.at(place), self.connection.text(self.node));
+        let (here, node) = (self.at(place), self.connection.text(&self.node));
         let left: Vec<String> = left.iter().map(|uuid| self.connection.text(uuid)).collect();
         let mut statements = Vec::new();
         if !left.is_empty() {
@@ -262,7 +221,7 @@ impl SlotStoreTurn<'_> {
         let same_leg = match state {
             SyncState::Claiming | SyncState::Lost(_) | SyncState::SetAside => return statements,
             SyncState::Written => {
-                let changes = row.changes(self.connection, self.ahead);
+                let changes = row.changes(&self.connection, self.ahead);
                 statements.push(format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}"));
                 return statements;
             }
@@ -278,24 +237,24 @@ impl SlotStoreTurn<'_> {
     /// Inserts a row beside what is in its slot.
     fn insert(&self, row: &SlotRow, here: &str, condition: &str) -> String {
         let turn = format!("(SELECT COALESCE(MAX(turn), -1) + 1 FROM callpark_calls WHERE {here})");
-        let values = row.values(self.connection, self.node, self.ahead);
+        let values = row.values(&self.connection, &self.node, self.ahead);
         format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT {turn}, {values} {condition}")
     }
 
     /// Asks whether a slot is this node's.
     fn claim(&self, change: &Change, row: &SlotRow, pass: &mut Pass) -> Result<SyncState, StorageError> {
         let (here, node, uuid) =
-            (self.at(&change.place), self.connection.text(self.node), self.connection.text(&row.uuid));
+            (self.at(&change.place), self.connection.text(&self.node), self.connection.text(&row.uuid));
         let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
-        let changes = row.changes(self.connection, self.ahead);
-        let values = row.values(self.connection, self.node, self.ahead);
+        let changes = row.changes(&self.connection, self.ahead);
+        let values = row.values(&self.connection, &self.node, self.ahead);
         // A call of this node's that was in the slot and is over.
         let mut statements = self.statements(&Change { wanted: None, ..change.clone() });
         // A caller who was recovered from another node brings the slot along.
         statements.push(format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"));
         statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
         let refused = unless_away(self.connection.execute_together(&statements))?;
-        let there = self.rows(&format!("WHERE {here} ORDER BY turn"), slot_row::monotonic_ms() + self.ahead)?;
+        let there = self.rows(&format!("WHERE {here} ORDER BY turn"), self.clock())?;
         let ours = |absent: &Absent| *absent.node == *self.node && *absent.uuid == *row.uuid;
         let is_ours = there.iter().any(ours);
         match (is_ours, there.into_iter().next(), refused) {
@@ -314,7 +273,7 @@ impl SlotStoreTurn<'_> {
     /// Two nodes that could not see each other gave one slot away. Both callers wait on.
     fn report_double(&self, place: &Place, uuid: &str) -> Result<(), StorageError> {
         for other in self.rows(&format!("WHERE {}", self.at(place)), 0)?.iter().filter(|other| *other.uuid != *uuid) {
-            let (slot, here) = (&place.1, self.node);
+            let (slot, here) = (&place.1, &self.node);
             log::error!(
                 "slot {slot}@{} was given away twice, here ({here}) to {uuid} and on {} to {}: each waits on where \
                  it is, and is listed",
@@ -326,85 +285,7 @@ impl SlotStoreTurn<'_> {
         Ok(())
     }
 
-    /// This node's rows in the table are what they are to be, or become it. A row of this node's name that this node never wrote is
-    /// another's of the same name: it is not touched. The answer: how many of these there are.
-    pub(super) fn compare(&self, own: &[Absent]) -> Result<usize, StorageError> {
-        let Differences { vanished, stale, foreign } = differences(&mut self.storage.writes.lock(), own);
-        let node = self.connection.text(self.node);
-        for (place, uuid) in stale {
-            let row = format!("{} AND uuid = {}", self.at(&place), self.connection.text(&uuid));
-            self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {row}"))?;
-        }
-        if !vanished.is_empty() {
-            log::warn!("{} calls of this node had been given up by another: they are not lost", vanished.len());
-        }
-        for row in vanished.iter().filter(|_| self.attendant.clustered()) {
-            history::take_back(self.connection, &(row.uuid.clone(), row.parked_at))?;
-        }
-        Ok(foreign)
-    }
-
-    /// A node is dead and nobody recovered its callers: whichever node is first says so.
-    pub(super) fn reap_dead_node(&self, node: &str, beat: i64, clock: i64) -> Result<(), StorageError> {
-        let name = self.connection.text(node);
-        let still = format!("COALESCE((SELECT beat FROM callpark_nodes WHERE node = {name}), {beat}) = {beat}");
-        let mut lost = Vec::new();
-        let sql = format!("DELETE FROM callpark_calls WHERE node = {name} AND {still} RETURNING {SLOT_COLUMNS}");
-        self.connection.query(&sql, &mut |row| lost.extend(slot_row::read(row, clock)))?;
-        self.connection.execute(&format!("DELETE FROM callpark_nodes WHERE node = {name} AND beat = {beat}"))?;
-        if !lost.is_empty() {
-            log::warn!("node {node} is dead, and nobody recovered {} of its callers", lost.len());
-        }
-        for absent in &lost {
-            self.attendant.lost_afar(absent);
-        }
-        Ok(())
-    }
-
-    pub(super) fn rows(&self, which: &str, clock: i64) -> Result<Vec<Absent>, StorageError> {
-        let mut rows = Vec::new();
-        let sql = format!("SELECT {SLOT_COLUMNS} FROM callpark_calls {which}");
-        self.connection.query(&sql, &mut |row| rows.extend(slot_row::read(row, clock)))?;
-        Ok(rows)
-    }
-
-    fn at(&self, (domain, slot): &Place) -> String {
+    pub(super) fn at(&self, (domain, slot): &Place) -> String {
         format!("domain = {} AND slot = {}", self.connection.text(domain), self.connection.text(slot))
     }
-}
-
-struct Differences {
-    /// This node wants it, and had written it.
-    vanished: Vec<SlotRow>,
-    /// This node had it, and does not want it any more.
-    stale: Vec<(Place, String)>,
-    /// This node never had it.
-    foreign: usize,
-}
-
-fn differences(writes: &mut PendingWrites, own: &[Absent]) -> Differences {
-    let in_it: HashSet<(&str, &str, &str)> =
-        own.iter().map(|absent| (&*absent.lot.domain, absent.slot.as_str(), &*absent.uuid)).collect();
-    let is_written = |wanted: &Wanted| matches!(wanted.state, SyncState::Written);
-    let vanished: Vec<(Place, SlotRow)> = writes
-        .wanted
-        .iter()
-        .filter(|(place, wanted)| is_written(wanted) && !writes.is_changed(place))
-        .filter(|(place, wanted)| !in_it.contains(&(&*place.0, &*place.1, &*wanted.row.uuid)))
-        .map(|(place, wanted)| (place.clone(), wanted.row.clone()))
-        .collect();
-    for (place, row) in &vanished {
-        writes.write_again(place, &row.uuid, SyncState::Again);
-    }
-    let (mut stale, mut foreign) = (Vec::new(), 0);
-    for absent in own {
-        let place = (absent.lot.domain.to_string(), absent.slot.to_string());
-        let known = writes.wanted.get(&place).is_some_and(|wanted| *wanted.row.uuid == *absent.uuid);
-        match known || writes.is_changed(&place) {
-            true => {}
-            false if writes.had(&absent.uuid) => stale.push((place, absent.uuid.to_string())),
-            false => foreign += 1,
-        }
-    }
-    Differences { vanished: vanished.into_iter().map(|(_, row)| row).collect(), stale, foreign }
 }

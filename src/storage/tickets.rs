@@ -1,7 +1,7 @@
 //! Tickets: the one-time right to retrieve a call from another node.
 
 use super::connection::{Connection, StorageError, cut, number, word};
-use super::pending::Order;
+use super::pending_slots::Order;
 use super::schema::width;
 use crate::attendant::RetrieveTicket;
 

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,8 @@ def cluster(postgres, failures):  # noqa: F811
     yield start
     for node in started:
         node.keep = failures() > failed
-        node.stop()
+    with ThreadPoolExecutor() as all_at_once:
+        list(all_at_once.map(Node.stop, started))
 
 
 def slots(node):

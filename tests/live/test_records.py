@@ -250,11 +250,17 @@ class Postgres:
 
 
 @pytest.fixture
-def postgres():
+def postgres(request):
     if BIN is None or not (module_dir(find_prefix()) / "mod_pgsql.so").exists():
         pytest.skip("no PostgreSQL, or FreeSWITCH without mod_pgsql")
+    own = request.getfixturevalue("own") if "own" in request.fixturenames else None
     server = Postgres()
     yield server
+    # A FreeSWITCH that ends without its database takes 20 s longer: mod_pgsql connects again, once a second, and the core waits for it.
+    if own and own.process and own.process.poll() is None:
+        with contextlib.suppress(FileNotFoundError):  # the test has stopped it
+            server.thaw()
+        own.stop()
     server.close()
 
 

@@ -1,0 +1,64 @@
+//! When a database that failed is tried again.
+
+use std::time::Duration;
+
+use super::connection::StorageError;
+use crate::parking::Moment;
+
+/// Between one try and the next while the database is away; twice as long after each, up to the last. (The core's drivers lose some
+/// memory at each connection that fails.)
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// The same where the database answers, and takes no rows.
+const LAST_RETRY_REFUSED: Duration = Duration::from_secs(5);
+
+/// When something that failed is tried again.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    next: Moment,
+    wait: Duration,
+}
+
+impl Backoff {
+    pub(super) fn is_due(&self, now: Moment) -> bool {
+        now >= self.next
+    }
+
+    pub(super) fn failed(&mut self, now: Moment, why: &StorageError) {
+        let last = if why.is_away() { LAST_RETRY } else { LAST_RETRY_REFUSED };
+        self.wait = (self.wait * 2).clamp(FIRST_RETRY, last);
+        self.next = now.after(self.wait);
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        *self = Backoff::default();
+    }
+
+    /// Now, for somebody who waits. How long the next wait is, is not forgotten.
+    pub(super) fn try_now(&mut self) {
+        self.next = Moment::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_asked_ever_more_rarely() {
+        let mut backoff = Backoff::default();
+        let mut now = Moment(Duration::from_secs(1));
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            assert!(backoff.is_due(now));
+            backoff.failed(now, &StorageError::Closed);
+            waits.push(backoff.next.since(now).as_secs());
+            now = backoff.next;
+        }
+        assert_eq!(waits, [2, 4, 8, 16, 30, 30, 30]);
+        backoff.failed(now, &StorageError::Refused("its disk is full".into()));
+        assert_eq!(backoff.next.since(now).as_secs(), 5);
+        backoff.succeeded();
+        assert!(backoff.is_due(now));
+    }
+}

@@ -1,0 +1,117 @@
+//! The history as the rest of the module sees it: what is noted waits here until it is written; who asks gets that as well.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::connection::StorageError;
+use super::pending_history::{HistoryWrite, MAX_HISTORY, PendingHistory};
+use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
+use super::statistics::{self, Tally};
+use super::{Storage, history, settings};
+use crate::host;
+
+/// For how long who asks for statistics waits for the last rows to be written.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Storage {
+    pub(super) fn note(&self, record: Record) {
+        self.push_history(|history| history.push(HistoryWrite::Ended(Box::new(record))));
+    }
+
+    pub(super) fn note_back(&self, key: RecordKey) {
+        self.push_history(|history| history.push(HistoryWrite::TakeBack(key)));
+    }
+
+    pub(super) fn note_refused(&self, refused: RefusedCall) {
+        self.push_history(|history| history.push_refused(refused));
+    }
+
+    fn push_history(&self, push: impl FnOnce(&mut PendingHistory) -> bool) {
+        if !push(&mut self.history.lock()) {
+            // Once for a hundred: a log line each would be the next thing to overflow.
+            if self.dropped.fetch_add(1, Ordering::Relaxed) % 100 == 0 {
+                log::error!("{MAX_HISTORY} records wait for the database: newer ones are dropped");
+            }
+        }
+        self.wake();
+    }
+
+    /// Gives the worker a moment to write what waits: the database counts only what it has.
+    fn drain(&self) {
+        let until = Instant::now() + DRAIN_TIMEOUT;
+        let mut history = self.history.lock();
+        while history.len() > 0 && !self.history_away.load(Ordering::Relaxed) {
+            if self.drained.wait_until(&mut history, until).timed_out() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn history_succeeds(&self) {
+        drop(self.history.lock());
+        self.drained.notify_all();
+        if self.history_away.swap(false, Ordering::Relaxed) {
+            log::warn!("the database of the records is back");
+        }
+    }
+
+    pub(super) fn history_fails(&self, why: &StorageError) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        if !self.history_away.swap(true, Ordering::Relaxed) {
+            log::error!("the database of the records: {why}; {} rows wait for it", self.backlog());
+        }
+        drop(self.history.lock());
+        self.drained.notify_all();
+    }
+
+    pub(super) fn count_dropped(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Rows that wait for the database.
+    pub(crate) fn backlog(&self) -> usize {
+        self.history.lock().len()
+    }
+
+    /// Rows that are lost since the module was loaded.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Times that the database failed.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// Records parked at or after `since`, the newest first, also those that are not in the database yet.
+    pub(crate) fn records(
+        self: &Arc<Self>,
+        since: i64,
+        filter: HistoryFilter,
+        most: usize,
+    ) -> Result<Vec<Record>, StorageError> {
+        let mut records = self.history.lock().records(since, &filter);
+        // Asked after the queue: what moved over meanwhile is in both, and told apart by its key.
+        let known: HashSet<RecordKey> = records.iter().map(Record::key).collect();
+        let stored = self.reader.read(move |connection| history::records(connection, since, &filter, most))?;
+        records.extend(stored.into_iter().filter(|record| !known.contains(&record.key())));
+        records.sort_by_key(|record| std::cmp::Reverse(record.parked_at));
+        records.truncate(most);
+        Ok(records)
+    }
+
+    /// Each lot on each of the last `days` days, today being the first.
+    pub(crate) fn tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
+        self.drain();
+        let (now, service_level) = (host::epoch_ms(), settings().service_level);
+        self.reader.read(move |connection| statistics::tallies(connection, (now, days), &filter, service_level))
+    }
+
+    /// The same, as it was some seconds ago if it was asked for then: for dashboards, of which there may be many.
+    pub(crate) fn recent_tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
+        self.reader.cached(days, filter.clone(), || self.tallies(days, filter))
+    }
+}

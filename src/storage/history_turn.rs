@@ -1,0 +1,119 @@
+//! A turn's work on the history: what waits is written, and what is old is forgotten.
+
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::connection::{StorageError, unless_away};
+use super::history;
+use super::turn::Turn;
+use crate::host;
+use crate::parking::Moment;
+
+/// Rows of the history in one statement.
+const BATCH: usize = 200;
+/// How often old rows are looked for.
+const FORGET: Duration = Duration::from_secs(3600);
+const DAY_MS: i64 = 86_400_000;
+
+/// What is known of the history from one turn to the next.
+#[derive(Default)]
+pub(super) struct HistoryTurns {
+    pub(super) backoff: Backoff,
+    attempt: usize,
+    refused_again: bool,
+    next_forget: Moment,
+}
+
+enum Progress {
+    More,
+    Done,
+}
+
+impl HistoryTurns {
+    /// A row leaves the queue when the database has it, or when it refuses it and takes a stand-in. The answer: why rows are to be tried
+    /// again. From `until` on, this node's heartbeat is due.
+    pub(super) fn write(&mut self, turn: &Turn<'_>, until: Moment) -> Result<Option<StorageError>, StorageError> {
+        let storage = turn.storage;
+        if storage.backlog() == 0 || !(turn.closing || self.backoff.is_due(host::now())) {
+            return Ok(None);
+        }
+        loop {
+            match self.write_batch(turn) {
+                Ok(Progress::Done) => {
+                    self.backoff.succeeded();
+                    self.attempt = 0;
+                    storage.history_succeeds();
+                    return Ok(None);
+                }
+                Ok(Progress::More) => {}
+                Err(why) if why.is_away() => return Err(why),
+                Err(why) => {
+                    self.backoff.failed(host::now(), &why);
+                    self.attempt += 1;
+                    storage.history_fails(&why);
+                    return Ok(Some(why));
+                }
+            }
+            if storage.is_urgent() || host::now() >= until {
+                // Somebody waits for a slot, or the heartbeat is due; the rest is written in the next turn.
+                storage.wake();
+                return Ok(None);
+            }
+        }
+    }
+
+    fn write_batch(&mut self, turn: &Turn<'_>) -> Result<Progress, StorageError> {
+        let (storage, connection) = (turn.storage, &turn.connection);
+        let (take_back, records, refused) = {
+            let history = storage.history.lock();
+            (history.next_take_back(), history.next_records(BATCH), history.next_refused(BATCH))
+        };
+        if take_back.is_none() && records.is_empty() && refused.is_empty() {
+            return Ok(Progress::Done);
+        }
+        if let Some(key) = take_back {
+            if !history::take_back(connection, &key)? {
+                return Err(StorageError::Refused("a row cannot be deleted".into()));
+            }
+            storage.history.lock().remove_take_back();
+        }
+        if !records.is_empty() {
+            let outcome = history::write(connection, &records, self.attempt)?;
+            storage.history.lock().remove_records(BATCH, |key| outcome.is_settled(key));
+            for record in &records {
+                let Some(why) = outcome.refused.get(&record.key()) else { continue };
+                storage.count_dropped();
+                log::error!(
+                    "the database refuses the record of {}: {why}; lot={}@{} slot={} outcome={}",
+                    record.uuid,
+                    record.lot,
+                    record.domain,
+                    record.slot,
+                    record.outcome
+                );
+            }
+            if outcome.written.is_empty() && outcome.refused.is_empty() {
+                return Err(StorageError::Refused(format!("no row can be written: {}", outcome.why)));
+            }
+        }
+        if !refused.is_empty() {
+            let again = std::mem::replace(&mut self.refused_again, true);
+            if !history::write_refused(connection, &refused, again)? {
+                return Err(StorageError::Refused("no row can be written".into()));
+            }
+            self.refused_again = false;
+            storage.history.lock().remove_refused(refused.len());
+        }
+        Ok(Progress::More)
+    }
+
+    /// Now and then.
+    pub(super) fn forget(&mut self, turn: &Turn<'_>) -> Result<(), StorageError> {
+        if host::now() >= self.next_forget {
+            let before = host::epoch_ms() - i64::from(turn.settings.record_days) * DAY_MS;
+            unless_away(history::forget(&turn.connection, before))?;
+            self.next_forget = host::now().after(FORGET);
+        }
+        Ok(())
+    }
+}

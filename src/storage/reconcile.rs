@@ -1,0 +1,179 @@
+//! Compares the slot store with what this node knows: its own calls of the run before, its own calls now, and in a cluster, those of the
+//! other nodes.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::connection::{StorageError, unless_away};
+use super::history;
+use super::nodes::{self, BEAT};
+use super::pending_slots::{PendingWrites, SyncState, Wanted};
+use super::schema::SLOT_COLUMNS;
+use super::slot_row::{self, Place, SlotRow};
+use super::turn::Turn;
+use super::worker::Turns;
+use crate::host;
+use crate::parking::{Absent, Afar};
+
+/// How often the slots are compared with the table, where no other node is looked at.
+const COMPARE: Duration = Duration::from_secs(5);
+
+impl Turns {
+    /// What the table has: of this node's calls, and in a cluster, of the others'.
+    pub(super) fn look(&mut self, turn: &mut Turn<'_>) -> Result<(), StorageError> {
+        let clustered = turn.settings.cluster;
+        self.next_look = host::now().after(if clustered { BEAT / 2 } else { COMPARE });
+        if !clustered && !turn.storage.has_calls() {
+            return Ok(());
+        }
+        let looked = match clustered {
+            true => self.look_at_all(turn),
+            false => turn.own_rows("").and_then(|own| turn.compare(&own)).map(drop),
+        };
+        unless_away(looked).map(drop)
+    }
+
+    fn look_at_all(&mut self, turn: &mut Turn<'_>) -> Result<(), StorageError> {
+        let clock = nodes::clock(&turn.connection)?;
+        self.ahead = clock - slot_row::monotonic_ms();
+        turn.ahead = self.ahead;
+        let beats = nodes::beats(&turn.connection)?;
+        let now = host::now();
+        self.watch.look(&beats, now);
+        for (dead, beat) in self.watch.gone(turn.window(), now).into_iter().filter(|(dead, _)| *dead != turn.node) {
+            turn.reap_dead_node(&dead, beat, clock)?;
+        }
+        let (own, mut others): (Vec<Absent>, Vec<Absent>) =
+            turn.rows("", clock)?.into_iter().partition(|absent| *absent.node == *turn.node);
+        for absent in others.iter_mut().filter(|absent| self.watch.silent(&absent.node, now)) {
+            absent.is = Afar::Reserved;
+        }
+        // What this node is just taking over is another's in the table for one moment more.
+        let settled = turn.storage.writes.lock().written();
+        for absent in others.iter().filter(|absent| settled.contains(&*absent.uuid)) {
+            turn.attendant.let_go(absent);
+        }
+        turn.attendant.hear(&others);
+        if turn.compare(&own)? > 0 {
+            self.heartbeat.report_shared_name(&turn.node, now);
+        }
+        if turn.storage.is_urgent() {
+            // What was found missing is written in the next turn, at once.
+            turn.storage.wake();
+        }
+        Ok(())
+    }
+}
+
+impl Turn<'_> {
+    /// Once, at the beginning: the calls that this node had when it died. Their slots are kept.
+    pub(super) fn load_previous_calls(&self) -> Result<(), StorageError> {
+        let node = self.connection.text(&self.node);
+        let recorded = "EXISTS (SELECT 1 FROM callpark_records WHERE callpark_records.uuid = callpark_calls.uuid AND \
+                        callpark_records.parked_at = callpark_calls.parked_at)";
+        let left = self.own_rows(&format!("AND NOT {recorded}"))?;
+        // Those whose outcome is on record had ended; only that was not noted here any more.
+        unless_away(
+            self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {recorded}")),
+        )?;
+        {
+            let mut writes = self.storage.writes.lock();
+            left.iter().for_each(|absent| writes.remember(absent.uuid.to_string()));
+        }
+        let window = self.window();
+        if !left.is_empty() {
+            let seconds = window.as_secs();
+            log::warn!(
+                "{} slots are kept for {seconds} s for callers who were parked when FreeSWITCH died",
+                left.len()
+            );
+            self.attendant.expect_back(&left, window);
+        }
+        self.storage.writes.lock().loaded_previous = true;
+        self.storage.answered.notify_all();
+        Ok(())
+    }
+
+    /// This node's rows in the table are what they are to be, or become it. A row of this node's name that this node never wrote is
+    /// another's of the same name: it is not touched. The answer: how many of these there are.
+    pub(super) fn compare(&self, own: &[Absent]) -> Result<usize, StorageError> {
+        let Differences { vanished, stale, foreign } = differences(&mut self.storage.writes.lock(), own);
+        let node = self.connection.text(&self.node);
+        for (place, uuid) in stale {
+            let row = format!("{} AND uuid = {}", self.at(&place), self.connection.text(&uuid));
+            self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {row}"))?;
+        }
+        if !vanished.is_empty() {
+            log::warn!("{} calls of this node had been given up by another: they are not lost", vanished.len());
+        }
+        for row in vanished.iter().filter(|_| self.attendant.clustered()) {
+            history::take_back(&self.connection, &(row.uuid.clone(), row.parked_at))?;
+        }
+        Ok(foreign)
+    }
+
+    /// A node is dead and nobody recovered its callers: whichever node is first says so.
+    pub(super) fn reap_dead_node(&self, node: &str, beat: i64, clock: i64) -> Result<(), StorageError> {
+        let name = self.connection.text(node);
+        let still = format!("COALESCE((SELECT beat FROM callpark_nodes WHERE node = {name}), {beat}) = {beat}");
+        let mut lost = Vec::new();
+        let sql = format!("DELETE FROM callpark_calls WHERE node = {name} AND {still} RETURNING {SLOT_COLUMNS}");
+        self.connection.query(&sql, &mut |row| lost.extend(slot_row::read(row, clock)))?;
+        self.connection.execute(&format!("DELETE FROM callpark_nodes WHERE node = {name} AND beat = {beat}"))?;
+        if !lost.is_empty() {
+            log::warn!("node {node} is dead, and nobody recovered {} of its callers", lost.len());
+        }
+        for absent in &lost {
+            self.attendant.lost_afar(absent);
+        }
+        Ok(())
+    }
+
+    /// This node's rows that are as `more` says.
+    fn own_rows(&self, more: &str) -> Result<Vec<Absent>, StorageError> {
+        self.rows(&format!("WHERE node = {} {more}", self.connection.text(&self.node)), self.clock())
+    }
+
+    pub(super) fn rows(&self, which: &str, clock: i64) -> Result<Vec<Absent>, StorageError> {
+        let mut rows = Vec::new();
+        let sql = format!("SELECT {SLOT_COLUMNS} FROM callpark_calls {which}");
+        self.connection.query(&sql, &mut |row| rows.extend(slot_row::read(row, clock)))?;
+        Ok(rows)
+    }
+}
+
+struct Differences {
+    /// This node wants it, and had written it.
+    vanished: Vec<SlotRow>,
+    /// This node had it, and does not want it any more.
+    stale: Vec<(Place, String)>,
+    /// This node never had it.
+    foreign: usize,
+}
+
+fn differences(writes: &mut PendingWrites, own: &[Absent]) -> Differences {
+    let in_it: HashSet<(&str, &str, &str)> =
+        own.iter().map(|absent| (&*absent.lot.domain, absent.slot.as_str(), &*absent.uuid)).collect();
+    let is_written = |wanted: &Wanted| matches!(wanted.state, SyncState::Written);
+    let vanished: Vec<(Place, SlotRow)> = writes
+        .wanted
+        .iter()
+        .filter(|(place, wanted)| is_written(wanted) && !writes.is_changed(place))
+        .filter(|(place, wanted)| !in_it.contains(&(&*place.0, &*place.1, &*wanted.row.uuid)))
+        .map(|(place, wanted)| (place.clone(), wanted.row.clone()))
+        .collect();
+    for (place, row) in &vanished {
+        writes.write_again(place, &row.uuid, SyncState::Again);
+    }
+    let (mut stale, mut foreign) = (Vec::new(), 0);
+    for absent in own {
+        let place = (absent.lot.domain.to_string(), absent.slot.to_string());
+        let known = writes.wanted.get(&place).is_some_and(|wanted| *wanted.row.uuid == *absent.uuid);
+        match known || writes.is_changed(&place) {
+            true => {}
+            false if writes.had(&absent.uuid) => stale.push((place, absent.uuid.to_string())),
+            false => foreign += 1,
+        }
+    }
+    Differences { vanished: vanished.into_iter().map(|(_, row)| row).collect(), stale, foreign }
+}
