@@ -29,11 +29,12 @@ lint: has-deps-build ## format, clippy, shellcheck where it is installed
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; else echo "skipped: shellcheck is not installed"; fi
 
-msrv: has-deps-build ## with the oldest compiler that Cargo.toml promises, which rustup must have
-	$(CARGO) +$(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) check --locked --workspace --all-targets
+msrv: has-deps-build ## the module, with the oldest compiler that Cargo.toml promises, which rustup must have
+	$(CARGO) +$(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) check --locked --lib
 
 deny: ## licences, sources and duplicates of the dependencies, by cargo-deny
 	$(CARGO) deny --all-features check bans licenses sources
+	$(CARGO) deny --all-features --manifest-path tests/fuzz/Cargo.toml check --config deny.toml bans licenses sources
 
 audit: ## known vulnerabilities of the dependencies, by cargo-audit
 	$(CARGO) audit --deny warnings
