@@ -30,7 +30,7 @@ lint: has-deps-build ## format, clippy, shellcheck where it is installed
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; else echo "skipped: shellcheck is not installed"; fi
 
 msrv: has-deps-build ## the module, with the oldest compiler that Cargo.toml promises, which rustup must have
-	$(CARGO) +$(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) check --locked --lib
+	$(CARGO) +$(shell sed -n 's/^rust-version = "\([^"]*\)".*/\1/p' Cargo.toml) check --locked --lib
 
 deny: ## licences, sources and duplicates of the dependencies, by cargo-deny
 	$(CARGO) deny --all-features check bans licenses sources

@@ -157,11 +157,11 @@ fn files_and_functions_that_are_named_exist() {
 }
 
 #[test]
-fn the_version_and_the_licence_are_said_once_and_alike() {
+fn versions_and_the_licence_are_the_same_everywhere() {
     let manifest = fs::read_to_string("Cargo.toml").unwrap();
     let value = |name: &str| {
         let line = manifest.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
-        line.unwrap_or_else(|| panic!("Cargo.toml has no {name}")).trim().trim_matches('"').to_owned()
+        line.unwrap_or_else(|| panic!("Cargo.toml has no {name}")).split('"').nth(1).unwrap_or_default().to_owned()
     };
     let version = value("version");
     let changelog = fs::read_to_string("CHANGELOG.md").unwrap();
@@ -170,6 +170,8 @@ fn the_version_and_the_licence_are_said_once_and_alike() {
         let other = fs::read_to_string(path).unwrap();
         assert!(other.contains(&format!("\nversion = \"{version}\"")), "{path} has another version than {version}");
     }
+    let compiler = format!("Rust {} or newer", value("rust-version"));
+    assert!(fs::read_to_string("README.md").unwrap().contains(&compiler), "README.md does not say {compiler}");
     assert_eq!(value("license"), "MPL-2.0");
     assert!(fs::read_to_string("LICENSE").unwrap().starts_with("Mozilla Public License Version 2.0"));
 }
