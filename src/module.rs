@@ -52,6 +52,7 @@ impl Lifecycle for Module {
             Binding::bind::<OnReloadXml>(),
             events::on_probe(),
             events::on_profile(),
+            attendant::on_answer(),
             attendant::on_bridge(),
             attendant::on_hangup(),
             attendant::on_execute(),

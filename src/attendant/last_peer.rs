@@ -1,9 +1,9 @@
 //! Whom a leg talked to last. A person who transfers a caller is gone by the time the caller arrives, and the Referred-By header
 //! that a phone sends says whatever the phone likes. So this is noted as two legs are bridged, while both can be asked.
 
-use super::Attendant;
 use super::identity::{Claim, External};
-use crate::host::{self, Leg, Located};
+use super::{Attendant, on_duty};
+use crate::host::{self, Binding, Kind, Leg, Located, OnEvent, Told};
 
 /// On a leg: the user at the other end of its last bridge, as authenticated or called.
 const USER: &str = "callpark_last_user";
@@ -17,12 +17,18 @@ const PEER: &str = "callpark_last_peer";
 /// When that bridge began, in microseconds since 1970.
 const TALKED_AT: &str = "callpark_last_talk";
 
+/// The leg that answered this one's call, and whom this one had been bridged with until then. A phone may transfer its caller before the two
+/// are bridged, and then they never are.
+const ANSWERED_BY: &str = "callpark_answered_by";
+
 /// Where the core says the same, as the bridge begins.
 const BRIDGED_TO: &str = "last_bridge_to";
 
 /// What was noted of a leg's last bridge; `None` if nothing was, or only of an earlier one.
 fn noted(leg: &Leg<'_>) -> Option<LastPeer> {
-    leg.var(PEER).filter(|peer| Some(peer) == leg.var(BRIDGED_TO).as_ref())?;
+    let bridged = |peer: &String| leg.var(BRIDGED_TO).as_ref() == Some(peer);
+    let answered = |peer: &String| leg.var(ANSWERED_BY) == Some(answered_by(leg, peer));
+    leg.var(PEER).filter(|peer| bridged(peer) || answered(peer))?;
     if let Some(user) = leg.var(USER) {
         return Some(LastPeer::User(user));
     }
@@ -31,6 +37,10 @@ fn noted(leg: &Leg<'_>) -> Option<LastPeer> {
     }
     let external = || Some(External { way: leg.var(WAY)?, names: leg.var(NAMES)? });
     Some(external().map_or(LastPeer::Unknown, LastPeer::External))
+}
+
+fn answered_by(leg: &Leg<'_>, peer: &str) -> String {
+    format!("{peer} {}", leg.var(BRIDGED_TO).unwrap_or_default())
 }
 
 /// When the leg's last conversation began.
@@ -74,5 +84,24 @@ impl Attendant {
         }
         leg.set_var(PEER, &peer.uuid());
         leg.set_var(TALKED_AT, &host::epoch_ms().saturating_mul(1000).to_string());
+    }
+}
+
+pub(crate) fn on_answer() -> Option<Binding> {
+    Binding::bind::<Answer>()
+}
+
+struct Answer;
+
+impl OnEvent for Answer {
+    const KIND: Kind = Kind::Answer;
+
+    fn happened(event: &Told<'_>) {
+        let leg = |header| event.get(header).and_then(|uuid: String| Located::find(&uuid));
+        let (Some(attendant), Some(caller)) = (on_duty(), leg("variable_originating_leg_uuid")) else { return };
+        // Another phone of a group may be too late.
+        let Some(peer) = leg("Unique-ID").filter(|peer| peer.outbound() && caller.partner().is_none()) else { return };
+        attendant.note_peer(&caller, &peer);
+        caller.set_var(ANSWERED_BY, &answered_by(&caller, &peer.uuid()));
     }
 }

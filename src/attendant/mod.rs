@@ -58,6 +58,7 @@ pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use company::{on_bridge, on_hangup};
 pub(crate) use held::HoldTimes;
 pub(crate) use intercept::{on_core_park, on_execute};
+pub(crate) use last_peer::on_answer;
 pub(crate) use notice::{Notice, Retriever, Subscription, What, Witness};
 pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use retrieve::RetrieveOrder;

@@ -113,6 +113,8 @@ pub(crate) enum Kind {
     ReloadXml,
     /// A phone subscribed and wants to know the present state.
     PresenceProbe,
+    /// A leg is answered.
+    Answer,
     /// Two legs hear each other.
     Bridge,
     /// A leg is gone.
@@ -157,6 +159,7 @@ impl Binding {
         let (kind, subclass) = match E::KIND {
             Kind::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
             Kind::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
+            Kind::Answer => (Type::SWITCH_EVENT_CHANNEL_ANSWER, ptr::null()),
             Kind::Bridge => (Type::SWITCH_EVENT_CHANNEL_BRIDGE, ptr::null()),
             Kind::Hangup => (Type::SWITCH_EVENT_CHANNEL_HANGUP_COMPLETE, ptr::null()),
             Kind::Execute => (Type::SWITCH_EVENT_CHANNEL_EXECUTE, ptr::null()),

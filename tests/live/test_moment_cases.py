@@ -1,0 +1,49 @@
+"""A REFER in the very moment of the answer."""
+
+import random
+import threading
+import time
+
+import pytest
+
+from phone import DOMAIN, Failed
+from switch import wait_for
+from test_ringback import lot
+
+TRIES = 30
+
+
+@pytest.mark.parametrize("who", ["user", "beyond"])
+def test_a_refer_in_the_moment_of_the_answer_parks_the_caller(switch, phones, who):
+    """By a user of this server, and by somebody beyond it: before, every second time nobody was the parker of the latter's caller."""
+    if who == "user":
+        parker, number, name, extensions = phones("1001", says=700), "1001", f"1001@{DOMAIN}", ""
+    else:
+        parker = phones(says=700)
+        number, name = "trunk", None
+        extensions = (f'<extension name="trunk"><condition field="destination_number" expression="^trunk$">'
+                      f'<action application="bridge" data="sofia/external/sip:{parker.user}@127.0.0.1:{parker.port}"/></condition></extension>')
+    assert switch.reload(lot(("park-timeout", "0")), extensions=extensions).startswith("+OK")
+    chance, wrong = random.Random(7), []
+    calling = phones(says=600, name="Alice")
+    for n in range(TRIES):
+        delay, made = chance.uniform(0, 0.04), []
+        thread = threading.Thread(target=lambda made=made: made.append(calling.call(number)))
+        thread.start()
+        call = parker.rang.get(timeout=5)
+        call.answer()
+        time.sleep(delay)
+        refused = None
+        try:
+            call.refer("700")
+        except (Failed, TimeoutError) as why:
+            refused = repr(why)
+        thread.join(5)
+        rows = wait_for(lambda: [row for row in switch.calls() if row["state"] == "parked"], 3)
+        if not rows or not rows[0]["parker"] or (name and rows[0]["parker"] != name):
+            wrong.append((n, round(delay * 1000, 1), refused, [row["parker"] for row in rows or []], [(leg["application"], leg["dest"], leg["state"]) for leg in switch.legs()]))
+        for leg in (call, *made):
+            leg.hang_up()
+        switch.wait_idle()
+        wait_for(lambda: switch.calls() == [])
+    assert not wrong, "\n".join(map(str, wrong))
