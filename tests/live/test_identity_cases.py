@@ -56,6 +56,17 @@ def test_an_outside_caller_in_a_menu_neither_retrieves_nor_parks(switch, phones,
     caller.hang_up()
 
 
+def test_an_outside_caller_in_a_menu_that_executes_the_extension_is_not_parked(switch, phones):
+    """Before: parked, since nothing had moved the leg."""
+    executes = extension("executes", ("answer", ""), ("play_and_get_digits", "3 3 1 5000 # tone_stream://%(5000,0,1500) silence_stream://100 choice .*"),
+                         ("execute_extension", "${choice}"))
+    assert switch.reload(lot(("park-timeout", "0")), extensions=executes).startswith("+OK")
+    stranger = phones(says=900).call("executes")
+    assert stranger.audio.hears(1500)
+    stranger.press("700")
+    assert switch.events.wait("denied", timeout=9) and stranger.wait_over(8) and switch.calls() == []
+
+
 def test_an_outside_caller_in_a_menu_finds_no_free_slot_to_park_in(switch, phones):
     """Before: 705 parked whoever chose it."""
     with_menu(switch)

@@ -13,7 +13,7 @@ pub(in crate::attendant) enum Arrival {
     Moved,
     /// Its far end dialled the extension, or the dialplan sent it there before it was answered.
     Dialled,
-    /// Its own dialplan sent it there after it was answered: it chose the extension in a menu.
+    /// Its own dialplan sent it there after it was answered, or executes the extension there: it chose it in a menu.
     Chosen,
 }
 
@@ -36,6 +36,7 @@ impl Arrival {
             return Arrival::Transferred;
         }
         match moved_after_answer(leg, before) {
+            None if executes_choice(before) => Arrival::Chosen,
             None => Arrival::Dialled,
             Some(at) if moved_itself(before, at) => Arrival::Chosen,
             Some(_) => Arrival::Moved,
@@ -63,6 +64,12 @@ const CLOCKS_APART: i64 = 100_000;
 fn chose_since(before: &[Ran], talked_at: Option<i64>) -> bool {
     let since = talked_at.unwrap_or(i64::MAX);
     before.iter().any(|ran| ran.at > since && MENUS.contains(&ran.name.as_str()))
+}
+
+/// Whether an extension is executed on the leg that has been in a menu: it has not moved.
+fn executes_choice(before: &[Ran]) -> bool {
+    let menu = before.iter().position(|ran| MENUS.contains(&ran.name.as_str()));
+    menu.is_some_and(|menu| before[menu..].iter().any(|ran| ran.name == "execute_extension"))
 }
 
 /// When the leg was sent to its extension, in microseconds, if that was after it was answered.
@@ -111,6 +118,13 @@ mod tests {
         assert!(chose_since(&menu, Some(1)));
         assert!(!chose_since(&menu, Some(4)));
         assert!(!chose_since(&menu, None), "talked before the module was there to note it");
+    }
+
+    #[test]
+    fn an_extension_that_is_executed_after_a_menu_was_chosen() {
+        assert!(executes_choice(&ran(&[("answer", 1), ("ivr", 2), ("execute_extension", 3)])));
+        assert!(!executes_choice(&ran(&[("execute_extension", 1), ("ivr", 2)])), "the route to the menu");
+        assert!(!executes_choice(&ran(&[("answer", 1), ("ivr", 2)])), "the menu runs the application itself");
     }
 
     #[test]
