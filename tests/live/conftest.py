@@ -70,10 +70,14 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"skipped: no FreeSWITCH ({skipped} live tests)")
 
 
+def new_switch():
+    """A FreeSWITCH with the module that is tested, neither configured nor started."""
+    return Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+
+
 @pytest.fixture(scope="session")
 def freeswitch(failures):
-    module = os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so")
-    switch = Switch(module, find_prefix())
+    switch = new_switch()
     switch.configure(LOTS)
     try:
         yield switch.start()

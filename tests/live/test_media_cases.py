@@ -1,19 +1,17 @@
 """What happens to a parked caller's media: hold, re-INVITE, NAT, a broadcast, media that is taken away. Whatever it is, the caller hears
 music again soon, and can be retrieved."""
 
-import os
 import re
 import threading
 import time
-import wave
 
 import pytest
 
-from audio import PCMA, RATE
+from audio import PCMA
 from conftest import MUSIC
 from phone import Failed
-from switch import ROOT, EventSocket, Switch, find_prefix, wait_for
-from test_music import STREAM, lot, notes, write_notes
+from switch import EventSocket, wait_for
+from test_music import lot, switch_with_music, write_notes
 
 TONE = f"tone_stream://%(1000,0,{MUSIC});loops=-1"
 NOTE = 523.25  # the first note of the tones that are heard where nothing else can be played
@@ -27,20 +25,14 @@ EXTENSIONS = r'''
 @pytest.fixture(scope="module")
 def own():
     """A FreeSWITCH with music of several kinds."""
-    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
-    folder = switch.dir / "music"
-    folder.mkdir()
-    write_notes(folder / "notes.wav", notes(30))
-    write_notes(switch.dir / "empty.wav", [])
-    switch.more = STREAM.replace("@FOLDER@", str(folder))
-    switch.profile = '<param name="proxy-hold" value="true"/>'
     long_tone = '<param name="retrieve-tone" value="tone_stream://%(60000,0,1300)"/>'
-    switch.configure(lot("main", "700-709", TONE) + lot("stream", "710-719", "local_stream://notes") + lot("file", "720-729", folder / "notes.wav")
-                     + lot("empty", "730-739", switch.dir / "empty.wav") + lot("greeting", "740-749", TONE, long_tone), extensions=EXTENSIONS)
-    try:
+    with switch_with_music(30) as (switch, file):
+        empty = switch.dir / "empty.wav"
+        write_notes(empty, [])
+        switch.profile = '<param name="proxy-hold" value="true"/>'
+        switch.configure(lot("main", "700-709", TONE) + lot("stream", "710-719", "local_stream://notes") + lot("file", "720-729", file)
+                         + lot("empty", "730-739", empty) + lot("greeting", "740-749", TONE, long_tone), extensions=EXTENSIONS)
         yield switch.start()
-    finally:
-        switch.stop()
 
 
 @pytest.fixture
@@ -50,11 +42,6 @@ def switch(own):
     own.api("hupall")
     assert own.wait_idle() and wait_for(lambda: all(row["used"] == 0 for row in own.json("lots")))
     assert re.search(r"panics caught\s+0", own.api("callpark status"))
-
-
-@pytest.fixture
-def phones(switch, phones_of):
-    return phones_of(switch)
 
 
 @pytest.fixture

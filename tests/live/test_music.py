@@ -1,5 +1,6 @@
 """Hold music that callers share: what they hear, packet by packet, and what interrupts it."""
 
+import contextlib
 import math
 import os
 import re
@@ -11,8 +12,8 @@ import pytest
 
 import sipp
 from audio import L16, PCMA, PCMU, RATE, strength
-from conftest import MUSIC
-from switch import ROOT, Switch, find_prefix, wait_for
+from conftest import MUSIC, new_switch
+from switch import wait_for
 
 TONE = f"tone_stream://%(1000,0,{MUSIC});loops=-1"
 MINUTE = 60
@@ -32,22 +33,29 @@ def lot(name, slots, music, more=""):
             f'<param name="park-timeout" value="0"/>{more}</lot>')
 
 
+@contextlib.contextmanager
+def switch_with_music(seconds):
+    """One that has notes of that length in a file, and in the stream `notes`: to be configured and started. It is stopped afterwards."""
+    switch = new_switch()
+    file = switch.dir / "music/notes.wav"
+    file.parent.mkdir()
+    write_notes(file, notes(seconds))
+    switch.more = STREAM.replace("@FOLDER@", str(file.parent))
+    try:
+        yield switch, file
+    finally:
+        switch.stop()
+
+
 @pytest.fixture(scope="module")
 def own():
     """A FreeSWITCH with music of several kinds."""
-    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
-    folder = switch.dir / "music"
-    folder.mkdir()
-    write_notes(folder / "notes.wav", notes(150))
-    switch.more = STREAM.replace("@FOLDER@", str(folder))
     exit_key = '<param name="exit-key" value="1"/><param name="exit-destination" value="tone-1700"/>'
-    switch.configure(lot("main", "700-709", TONE) + lot("stream", "710-719", "local_stream://notes") + lot("file", "720-729", folder / "notes.wav")
-                     + lot("quiet", "730-739", "silence") + lot("keys", "740-749", TONE, exit_key) + lot("big", "3000-3299", TONE),
-                     extensions=CORE_PLAYS)
-    try:
+    with switch_with_music(150) as (switch, file):
+        switch.configure(lot("main", "700-709", TONE) + lot("stream", "710-719", "local_stream://notes") + lot("file", "720-729", file)
+                         + lot("quiet", "730-739", "silence") + lot("keys", "740-749", TONE, exit_key) + lot("big", "3000-3299", TONE),
+                         extensions=CORE_PLAYS)
         yield switch.start()
-    finally:
-        switch.stop()
 
 
 @pytest.fixture
@@ -57,11 +65,6 @@ def switch(own):
     own.api("hupall")
     assert own.wait_idle() and wait_for(lambda: played(own)[0] == played(own)[3] == 0), "somebody is still played to"
     assert re.search(r"panics caught\s+0", own.api("callpark status"))
-
-
-@pytest.fixture
-def phones(switch, phones_of):
-    return phones_of(switch)
 
 
 def notes(seconds):
