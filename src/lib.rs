@@ -21,6 +21,7 @@
 //! | `storage` | the database: the history of parked calls; which call is in which slot, for the next start and for the other nodes | `attendant` and below |
 //! | `web` | dashboard, JSON API, metrics | `storage`, `attendant` and below |
 //! | `module` | the exported table, load, shutdown | all; nobody uses it |
+//! | `manual` | the test that writes and checks the tables in `docs/`, in no build | all; nobody uses it |
 //! | `fuzzing` | a door for `tests/fuzz`, in no release build | all; nobody uses it |
 #![deny(unsafe_code)]
 
@@ -40,6 +41,8 @@ mod ffi;
 pub mod fuzzing;
 #[allow(unsafe_code)]
 mod host;
+#[cfg(test)]
+mod manual;
 #[allow(unsafe_code, reason = "the one exported symbol")]
 mod module;
 mod music;

@@ -35,7 +35,11 @@ impl<T: ToString> From<T> for Wrong {
 struct Verb {
     name: &'static str,
     syntax: &'static str,
+    /// What it does, in Markdown; `help` shows it without backticks.
     does: &'static str,
+    /// What it answers if it succeeds, in Markdown, for the manual.
+    #[cfg_attr(not(test), allow(dead_code))]
+    answers: &'static str,
     /// Completion lines after the verb; `::callpark::slots` and `::callpark::lots` are what there is at the moment.
     completes: &'static [&'static str],
     run: fn(&Arc<Attendant>, Words<'_>) -> Result<String, Wrong>,
@@ -48,90 +52,123 @@ static VERBS: &[Verb] = &[
     Verb {
         name: "list",
         syntax: "[<lot>] [as json|xml|csv]",
-        does: "parked calls",
+        does: "Lists the parked calls.",
+        answers: "One row for each call; a table, or an array in JSON.",
         completes: FORMATS,
         run: look::list,
     },
     Verb {
         name: "show",
         syntax: "<slot> [<lot>] [as json|xml]",
-        does: "one slot in full",
+        does: "Shows one parked call in full.",
+        answers: "Each field of the call on a line of its own, or one object in JSON.",
         completes: &["::callpark::slots as json", "::callpark::slots as xml"],
         run: look::show,
     },
     Verb {
         name: "lots",
         syntax: "[as json|xml|csv]",
-        does: "every lot: size, used, free, longest wait",
+        does: "Lists the lots.",
+        answers: "One row for each lot: its size, the slots that are occupied and free, and the longest wait.",
         completes: &["as json", "as xml", "as csv"],
         run: look::lots,
     },
     Verb {
         name: "park",
         syntax: "<uuid> [-bleg] [<slot>|auto] [<lot>]",
-        does: "parks a leg, or with -bleg its partner",
+        does: "Parks a leg, or with `-bleg` the leg that it is bridged to.",
+        answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::console::list_uuid auto", "::console::list_uuid -bleg auto"],
         run: act::park,
     },
     Verb {
         name: "retrieve",
         syntax: "<slot> <uuid>|<dial string> [<lot>]",
-        does: "connects a leg, or whoever answers, with a parked call",
+        does: "Connects a leg, or the party that answers a dial string, to a parked call.",
+        answers: "`+OK <slot> <uuid>` with the UUID of the parked leg.",
         completes: &["::callpark::slots ::console::list_uuid"],
         run: act::retrieve,
     },
     Verb {
         name: "ringback",
         syntax: "<slot> [<lot>]",
-        does: "rings the parker now, not at the time-out",
+        does: "Starts the recall at once.",
+        answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
         run: act::ringback,
     },
     Verb {
         name: "transfer",
         syntax: "<slot> <extension> [<dialplan> [<context>]] [<lot>]",
-        does: "sends the caller elsewhere",
+        does: "Sends the caller to an extension.",
+        answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
         run: act::transfer,
     },
     Verb {
         name: "label",
         syntax: "<slot> <text>",
-        does: "a word on the call, for the team; <slot>@<domain> in another domain",
+        does: "Sets the label of a call. The text `\"\"` removes it. The slot may be written as `<slot>@<domain>`.",
+        answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
         run: act::label,
     },
     Verb {
         name: "extend",
         syntax: "<slot> <seconds>",
-        does: "a later time-out; <slot>@<domain> in another domain",
+        does: "Moves the time-out of a call to a later time. The slot may be written as `<slot>@<domain>`.",
+        answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
         run: act::extend,
     },
     Verb {
         name: "stats",
         syntax: "[<days>] [<lot>] [as json|xml|csv]",
-        does: "what was counted, for each lot and day; today's without a number",
+        does: "Counts calls, for each lot and day. Without a number, it counts those of today.",
+        answers: "One row for each lot and day.",
         completes: FORMATS,
         run: past::stats,
     },
     Verb {
         name: "history",
         syntax: "[<count>] [<lot>] [as json|xml|csv]",
-        does: "calls that were parked, the newest first",
+        does: "Lists calls that are no longer parked, the newest first. Without a number, it lists 20.",
+        answers: "One row for each call.",
         completes: FORMATS,
         run: past::history,
     },
     Verb {
         name: "reload",
         syntax: "[apply]",
-        does: "reads callpark.conf.xml again; a faulty one changes nothing; apply: also for calls already parked",
+        does: "Reads callpark.conf.xml again. A faulty file changes nothing. With `apply`, the calls that are parked get the new settings too.",
+        answers: "`+OK`.",
         completes: &["apply"],
         run: act::reload,
     },
-    Verb { name: "status", syntax: "", does: "how the module is", completes: &[], run: look::status },
-    Verb { name: "version", syntax: "", does: "which module this is", completes: &[], run: look::version },
-    Verb { name: "help", syntax: "[<verb>]", does: "this", completes: &["::callpark::verbs"], run: help },
+    Verb {
+        name: "status",
+        syntax: "",
+        does: "Shows how the module is.",
+        answers: "One line for each value.",
+        completes: &[],
+        run: look::status,
+    },
+    Verb {
+        name: "version",
+        syntax: "",
+        does: "Shows the version of the module.",
+        answers: "One line.",
+        completes: &[],
+        run: look::version,
+    },
+    Verb {
+        name: "help",
+        syntax: "[<verb>]",
+        does: "Shows the syntax of one verb, or of each.",
+        answers: "One line for each verb.",
+        completes: &["::callpark::verbs"],
+        run: help,
+    },
 ];
 
 pub(crate) struct Callpark;
@@ -196,13 +233,26 @@ fn usage(verb: &Verb) -> String {
 }
 
 fn help(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
-    let line = |verb: &Verb| format!("{:<58} {}\n", usage(verb), verb.does);
+    let line = |verb: &Verb| format!("{:<58} {}\n", usage(verb), verb.does.replace('`', ""));
     match words.rest() {
         [] => Ok(VERBS.iter().map(line).collect()),
         [name] => VERBS.iter().find(|verb| verb.name == *name).map(line).ok_or(Wrong::Usage),
         _ => Err(Wrong::Usage),
     }
 }
+
+/// The rows of the manual: name, syntax, what it does, what it answers. They are a constant without the functions, which need FreeSWITCH.
+#[cfg(test)]
+pub(crate) const MANUAL: [[&str; 4]; VERBS.len()] = {
+    let mut rows = [[""; 4]; VERBS.len()];
+    let mut n = 0;
+    while n < rows.len() {
+        let Verb { name, syntax, does, answers, .. } = VERBS[n];
+        rows[n] = [name, syntax, does, answers];
+        n += 1;
+    }
+    rows
+};
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,9 @@ use crate::parking::{Destination, LampState, Notify, RingBack, SlotOrder, SlotTa
 #[derive(Debug)]
 pub struct LotParam {
     pub name: &'static str,
+    /// As the manual shows it: a value in backticks, `empty`, or a phrase.
     pub default: &'static str,
+    /// A text in Markdown, for the manual.
     pub meaning: &'static str,
     /// Checks a value and puts it into the terms.
     set: fn(&mut Terms, &str) -> Result<(), String>,
@@ -23,151 +25,231 @@ const fn row(
     LotParam { name, default, meaning, set }
 }
 
-/// Every parameter but `slots`, which the reader takes itself.
+/// What the manual says of `slots`, which is no setting of a call: the reader of a lot parses it.
+#[cfg(test)]
+pub(crate) const SLOTS_MEANING: &str =
+    "Numbers and ranges: `701-720,750`, `*5901-*5999`. A slot has 1 to 20 characters out of digits, `*` and `#`.";
+
+/// Every parameter but `slots`.
 pub const LOT_PARAMS: &[LotParam] = &[
-    row("slot-order", "first", "which free slot auto takes: first, next, longest-free, random", |terms, value| {
-        terms.slot_order = choice(
-            value,
-            &[
-                ("first", SlotOrder::First),
-                ("next", SlotOrder::Next),
-                ("longest-free", SlotOrder::LongestFree),
-                ("random", SlotOrder::Random),
-            ],
-        )?;
-        Ok(())
-    }),
-    row("slot-taken", "return", "a transfer to a slot that is taken: return or next", |terms, value| {
-        terms.slot_taken = choice(value, &[("return", SlotTaken::Return), ("next", SlotTaken::Next)])?;
-        Ok(())
-    }),
-    row("overflow-lot", "", "where auto goes on when this lot is full", |terms, value| {
+    row(
+        "slot-order",
+        "`first`",
+        "The free slot that `auto` takes: `first` (the lowest number), `next` (the one after the slot that was taken last), `longest-free` or `random`.",
+        |terms, value| {
+            terms.slot_order = choice(
+                value,
+                &[
+                    ("first", SlotOrder::First),
+                    ("next", SlotOrder::Next),
+                    ("longest-free", SlotOrder::LongestFree),
+                    ("random", SlotOrder::Random),
+                ],
+            )?;
+            Ok(())
+        },
+    ),
+    row(
+        "slot-taken",
+        "`return`",
+        "What happens to a call that is transferred to an occupied slot: `return` (the parker is rung at once and is told why) or `next` (the call gets the next free slot).",
+        |terms, value| {
+            terms.slot_taken = choice(value, &[("return", SlotTaken::Return), ("next", SlotTaken::Next)])?;
+            Ok(())
+        },
+    ),
+    row("overflow-lot", "empty", "The lot in which `auto` looks for a slot when this lot is full.", |terms, value| {
         terms.overflow_lot = optional(value);
         Ok(())
     }),
-    row("park-limit-per-user", "0", "most calls that one parker may hold at once; 0 = any number", |terms, value| {
-        terms.park_limit_per_user = number(value, 0, 100_000)?;
-        Ok(())
-    }),
-    row("park-timeout", "90", "seconds until ring back; 0 = never", |terms, value| {
+    row(
+        "park-limit-per-user",
+        "`0`",
+        "The number of calls that one parker may have parked at the same time. `0`: there is no limit.",
+        |terms, value| {
+            terms.park_limit_per_user = number(value, 0, 100_000)?;
+            Ok(())
+        },
+    ),
+    row("park-timeout", "`90`", "Seconds until the recall. `0`: there is no recall.", |terms, value| {
         terms.park_timeout = seconds(value, 0)?;
         Ok(())
     }),
-    row("ringback", "parker", "parker, none, or a dial string", |terms, value| {
+    row("ringback", "`parker`", "Who is rung by a recall: `parker`, `none`, or a dial string.", |terms, value| {
         terms.ringback = parse_ringback(value)?;
         Ok(())
     }),
-    row("ringback-timeout", "20", "seconds that one ring back rings", |terms, value| {
+    row("ringback-timeout", "`20`", "Seconds for which one recall rings.", |terms, value| {
         terms.ringback_timeout = seconds(value, 1)?;
         Ok(())
     }),
-    row("ringback-attempts", "1", "ring backs before the fallback", |terms, value| {
+    row("ringback-attempts", "`1`", "The number of recalls before the fallback.", |terms, value| {
         terms.ringback_attempts = number(value, 0, 1000)?;
         Ok(())
     }),
     row(
         "ringback-cid-prefix",
-        "Park ${slot}: ",
-        "put before the caller's name on the ringing phone",
+        "`Park ${slot}: `",
+        "The text before the caller's name on the phone that a recall rings.",
         |terms, value| {
             terms.ringback_cid_prefix = value.into();
             Ok(())
         },
     ),
-    row("ringback-alert-info", "", "Alert-Info of the ring back", |terms, value| {
+    row("ringback-alert-info", "empty", "The Alert-Info header of a recall.", |terms, value| {
         terms.ringback_alert_info = optional(value);
         Ok(())
     }),
-    row("ringback-ignore-voicemail", "true", "a ring back that a mailbox answers is not an answer", |terms, value| {
-        terms.ringback_ignore_voicemail = truth(value)?;
-        Ok(())
-    }),
-    row("fallback", "", "<extension> [<dialplan> [<context>]] for a call that nobody takes", |terms, value| {
-        terms.fallback = destination(value)?;
-        Ok(())
-    }),
-    row("max-park-time", "0", "seconds after which the fallback is due whatever happens; 0 = never", |terms, value| {
-        terms.max_park_time = seconds(value, 0)?;
-        Ok(())
-    }),
-    row("hold-music", "", "any file or stream; empty = the channel's own", |terms, value| {
+    row(
+        "ringback-ignore-voicemail",
+        "`true`",
+        "Whether a recall that a mailbox answers counts as unanswered.",
+        |terms, value| {
+            terms.ringback_ignore_voicemail = truth(value)?;
+            Ok(())
+        },
+    ),
+    row(
+        "fallback",
+        "empty",
+        "The destination of a call that nobody takes: `<extension> [<dialplan> [<context>]]`. Empty: parking and recall go on in turn.",
+        |terms, value| {
+            terms.fallback = destination(value)?;
+            Ok(())
+        },
+    ),
+    row(
+        "max-park-time",
+        "`0`",
+        "Seconds after which the call goes to the fallback in any case. `0`: there is no such limit.",
+        |terms, value| {
+            terms.max_park_time = seconds(value, 0)?;
+            Ok(())
+        },
+    ),
+    row("hold-music", "empty", "Any file or stream. Empty: the channel's own music on hold.", |terms, value| {
         terms.hold_music = optional(value);
         Ok(())
     }),
-    row("comfort-file", "", "played to the parked caller every comfort-interval", |terms, value| {
-        terms.comfort_file = optional(value);
-        Ok(())
-    }),
-    row("comfort-interval", "0", "seconds between comfort messages; 0 = none", |terms, value| {
+    row(
+        "comfort-file",
+        "empty",
+        "A file that is played to the caller every `comfort-interval` seconds.",
+        |terms, value| {
+            terms.comfort_file = optional(value);
+            Ok(())
+        },
+    ),
+    row("comfort-interval", "`0`", "Seconds between two comfort messages. `0`: there are none.", |terms, value| {
         terms.comfort_interval = seconds(value, 0)?;
         Ok(())
     }),
-    row("exit-key", "", "a key that takes the parked caller to exit-destination", |terms, value| {
-        terms.exit_key = key(value)?;
-        Ok(())
-    }),
-    row("exit-destination", "", "<extension> [<dialplan> [<context>]] for the exit key", |terms, value| {
-        terms.exit_destination = destination(value)?;
-        Ok(())
-    }),
-    row("announce", "true", "say the slot to the parker", |terms, value| {
+    row(
+        "exit-key",
+        "empty",
+        "A key by which the caller leaves the slot for the `exit-destination`.",
+        |terms, value| {
+            terms.exit_key = key(value)?;
+            Ok(())
+        },
+    ),
+    row(
+        "exit-destination",
+        "empty",
+        "The destination of the exit key: `<extension> [<dialplan> [<context>]]`.",
+        |terms, value| {
+            terms.exit_destination = destination(value)?;
+            Ok(())
+        },
+    ),
+    row("announce", "`true`", "Whether the slot is announced to the parker.", |terms, value| {
         terms.announce = truth(value)?;
         Ok(())
     }),
-    row("park-tone", "", "tone or file for the parker at park", |terms, value| {
+    row("park-tone", "empty", "A tone or file that the parker hears when the call is parked.", |terms, value| {
         terms.park_tone = optional(value);
         Ok(())
     }),
-    row("retrieve-tone", "", "tone or file for the parked caller at retrieval", |terms, value| {
-        terms.retrieve_tone = optional(value);
-        Ok(())
-    }),
+    row(
+        "retrieve-tone",
+        "empty",
+        "A tone or file that the caller hears when the call is retrieved.",
+        |terms, value| {
+            terms.retrieve_tone = optional(value);
+            Ok(())
+        },
+    ),
     row(
         "park-from",
         "the lot's own domain",
-        "domains whose users may park; * = anybody, also a caller who gets there through a menu and is no user",
+        "Domains whose users may park. `*`: anybody may, also an outside caller who reaches the park extension through a menu.",
         |terms, value| {
             terms.park_from = users_of(value)?;
             Ok(())
         },
     ),
-    row("park-groups", "", "directory groups whose members may park; empty = all", |terms, value| {
-        terms.park_groups = names(value)?;
-        Ok(())
-    }),
-    row("retrieve-from", "the lot's own domain", "domains whose users may retrieve; * = any", |terms, value| {
-        terms.retrieve_from = users_of(value)?;
-        Ok(())
-    }),
-    row("retrieve-pin", "", "digits asked of the retriever", |terms, value| {
+    row(
+        "park-groups",
+        "empty",
+        "Directory groups whose members may park. Empty: membership is not checked.",
+        |terms, value| {
+            terms.park_groups = names(value)?;
+            Ok(())
+        },
+    ),
+    row(
+        "retrieve-from",
+        "the lot's own domain",
+        "Domains whose users may retrieve. `*`: users of any domain may.",
+        |terms, value| {
+            terms.retrieve_from = users_of(value)?;
+            Ok(())
+        },
+    ),
+    row("retrieve-pin", "empty", "Digits that the retriever is asked for.", |terms, value| {
         terms.retrieve_pin = pin(value)?;
         Ok(())
     }),
-    row("retrieve-groups", "", "directory groups whose members may retrieve; empty = all", |terms, value| {
-        terms.retrieve_groups = names(value)?;
-        Ok(())
-    }),
+    row(
+        "retrieve-groups",
+        "empty",
+        "Directory groups whose members may retrieve. Empty: membership is not checked.",
+        |terms, value| {
+            terms.retrieve_groups = names(value)?;
+            Ok(())
+        },
+    ),
     row(
         "retrieve-anonymous",
-        "false",
-        "a leg that belongs to no user may retrieve; with a retrieve-pin it may in any case, after the PIN",
+        "`false`",
+        "Whether a leg that belongs to no user may retrieve. With a `retrieve-pin` such a leg may retrieve in any case, after the PIN.",
         |terms, value| {
             terms.retrieve_anonymous = truth(value)?;
             Ok(())
         },
     ),
-    row("lamp-state", "confirmed", "dialog state of a taken slot: confirmed or early", |terms, value| {
-        terms.lamp_state = choice(value, &[("confirmed", LampState::Confirmed), ("early", LampState::Early)])?;
-        Ok(())
-    }),
-    row("lamp-caller-id", "false", "put the parked caller into the lamp's dialog-info", |terms, value| {
+    row(
+        "lamp-state",
+        "`confirmed`",
+        "The dialog state of an occupied slot: `confirmed` or `early`.",
+        |terms, value| {
+            terms.lamp_state = choice(value, &[("confirmed", LampState::Confirmed), ("early", LampState::Early)])?;
+            Ok(())
+        },
+    ),
+    row("lamp-caller-id", "`false`", "Whether the lamp shows the caller.", |terms, value| {
         terms.lamp_caller_id = truth(value)?;
         Ok(())
     }),
-    row("notify", "", "message:<user>, page:<dial string>, api:<command> as a call is parked", |terms, value| {
-        terms.notify = notify(value)?;
-        Ok(())
-    }),
+    row(
+        "notify",
+        "empty",
+        "What is sent when a call is parked: `message:<user>`, `page:<dial string>`, `api:<command>`; see [below](#notices).",
+        |terms, value| {
+            terms.notify = notify(value)?;
+            Ok(())
+        },
+    ),
 ];
 
 /// Parameters of earlier versions, and what to use instead.

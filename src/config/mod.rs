@@ -12,6 +12,8 @@ use crate::parking::{LotId, LotPlan, Slot, Terms, is_name, parse_slots};
 
 pub use document::{Document, Lot as LotElement, Param, SlotLabel};
 pub use lot_params::LOT_PARAMS;
+#[cfg(test)]
+pub(crate) use lot_params::SLOTS_MEANING;
 pub(crate) use lot_params::{parse_ringback, seconds, truth};
 pub use settings::SETTINGS;
 

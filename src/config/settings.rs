@@ -11,7 +11,9 @@ use crate::parking::is_name;
 #[derive(Debug)]
 pub struct Setting {
     pub name: &'static str,
+    /// As the manual shows it: a value in backticks, `empty`, or a phrase.
     pub default: &'static str,
+    /// A text in Markdown, for the manual.
     pub meaning: &'static str,
     apply: fn(&mut Config, &str) -> Result<(), String>,
 }
@@ -26,59 +28,89 @@ const fn row(
 }
 
 pub const SETTINGS: &[Setting] = &[
-    row("default-lot", "the first lot", "lot meant where none is named and the slot does not tell", |config, value| {
-        config.default_lot = Some(value.to_owned()).filter(|name| !name.is_empty());
-        Ok(())
-    }),
-    row("node-name", "host name", "this FreeSWITCH's name in listings", |config, value| {
-        config.node_name = Some(value.to_owned()).filter(|name| !name.is_empty());
-        Ok(())
-    }),
+    row(
+        "default-lot",
+        "the first lot",
+        "The lot that is used when neither the lot nor the slot is named, or when the slot does not tell the lot.",
+        |config, value| {
+            config.default_lot = Some(value.to_owned()).filter(|name| !name.is_empty());
+            Ok(())
+        },
+    ),
+    row(
+        "node-name",
+        "the host name",
+        "The name of this FreeSWITCH in listings and, in a cluster, among the nodes. Each node needs its own name.",
+        |config, value| {
+            config.node_name = Some(value.to_owned()).filter(|name| !name.is_empty());
+            Ok(())
+        },
+    ),
     row(
         "trusted-proxies",
-        "",
-        "ACL lists (or networks) of the SIP proxies that authenticate users for this server",
+        "empty",
+        "ACL lists or networks of the SIP proxies that authenticate users for this server; see [below](#who-somebody-is).",
         |config, value| {
             config.settings.trusted_proxies = acl_lists(value)?.into();
             Ok(())
         },
     ),
-    row("db-dsn", "callpark", "database of the records: any DSN of the core's database layer", |config, value| {
-        if value.is_empty() {
-            return Err("empty; leave it out for the SQLite file callpark".into());
-        }
-        config.settings.db_dsn = value.to_owned();
-        Ok(())
-    }),
-    row("record-days", "90", "days that records are kept", |config, value| {
-        config.settings.record_days = number(value, 1, 36_500)?;
-        Ok(())
-    }),
-    row("record-privacy", "full", "what is kept of the caller: full, masked or none", |config, value| {
-        config.settings.record_privacy = match value {
-            "full" => Privacy::Full,
-            "masked" => Privacy::Masked,
-            "none" => Privacy::None,
-            _ => return Err("not one of full, masked, none".into()),
-        };
-        Ok(())
-    }),
-    row("service-level", "60", "seconds within which a parked call should be taken", |config, value| {
+    row(
+        "db-dsn",
+        "`callpark`",
+        "The database of the history and of the occupied slots: the name of a SQLite file, or any DSN of the core's database layer (`pgsql://...` with mod_pgsql, `sqlite://...`, or `odbc://<name>:<user>:<password>` where the core was built with ODBC). A cluster needs `pgsql://...`.",
+        |config, value| {
+            if value.is_empty() {
+                return Err("empty; leave it out for the SQLite file callpark".into());
+            }
+            config.settings.db_dsn = value.to_owned();
+            Ok(())
+        },
+    ),
+    row(
+        "record-days",
+        "`90`",
+        "Days after which a row of the history is deleted, from 1 to 36500.",
+        |config, value| {
+            config.settings.record_days = number(value, 1, 36_500)?;
+            Ok(())
+        },
+    ),
+    row(
+        "record-privacy",
+        "`full`",
+        "What the history keeps of the caller's number and name and of the label: `full`, `masked` (the end of the number; the name and the label are masked only if they contain digits) or `none`.",
+        |config, value| {
+            config.settings.record_privacy = match value {
+                "full" => Privacy::Full,
+                "masked" => Privacy::Masked,
+                "none" => Privacy::None,
+                _ => return Err("not one of full, masked, none".into()),
+            };
+            Ok(())
+        },
+    ),
+    row("service-level", "`60`", "Seconds within which a parked call should be retrieved.", |config, value| {
         config.settings.service_level = number(value, 1, 86_400)?;
         Ok(())
     }),
-    row("recover-window", "60", "seconds for which a dead node's slots are kept for its callers", |config, value| {
-        config.settings.recover_window = number(value, 0, 86_400)?;
-        Ok(())
-    }),
-    row("cluster", "false", "several nodes share the lots through db-dsn, which is a pgsql:// one", |config, value| {
+    row(
+        "recover-window",
+        "`60`",
+        "Seconds for which the slots of a FreeSWITCH that died are kept for its callers, from 0 to 86400; see [below](#after-a-crash-and-several-nodes).",
+        |config, value| {
+            config.settings.recover_window = number(value, 0, 86_400)?;
+            Ok(())
+        },
+    ),
+    row("cluster", "`false`", "Whether all nodes with this `db-dsn` share the lots.", |config, value| {
         config.settings.cluster = truth(value)?;
         Ok(())
     }),
     row(
         "cluster-dial",
-        "",
-        "how a retriever's leg reaches another node: a dial string with ${node} and ${slot}",
+        "empty",
+        "The dial string by which a retriever's leg reaches another node, with `${node}` and `${slot}`.",
         |config, value| {
             config.settings.cluster_dial = value.to_owned();
             Ok(())
@@ -86,8 +118,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     row(
         "http-listen",
-        "",
-        "address and port of dashboard, JSON API and metrics; a port alone is on loopback",
+        "empty",
+        "The address and port of the [dashboard, the JSON API and the metrics](dashboard.md). A port alone is on loopback. Empty: there is no HTTP server.",
         |config, value| {
             config.settings.http_listen = match value.parse::<u16>() {
                 Ok(port) => format!("127.0.0.1:{port}"),
@@ -97,10 +129,15 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
     ),
-    row("http-token-file", "", "file with the tokens for it, mode 0600", |config, value| {
-        config.settings.http_token_file = value.to_owned();
-        Ok(())
-    }),
+    row(
+        "http-token-file",
+        "empty",
+        "The file with the tokens for the HTTP server. Its mode must be 0600.",
+        |config, value| {
+            config.settings.http_token_file = value.to_owned();
+            Ok(())
+        },
+    ),
 ];
 
 /// Names of lists in acl.conf.xml, or networks such as 10.0.0.0/24.

@@ -212,3 +212,32 @@ fn a_secret_is_in_no_fault() {
         assert!(faults.iter().any(|fault| fault.contains("retrieve-pin") && fault.contains("=\"***\"")), "{faults:?}");
     }
 }
+
+/// A default that is written in the manual, as one writes it in the file; `None` for a phrase such as "the first lot".
+fn written(default: &str) -> Option<&str> {
+    let quoted = default.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    if default == "empty" { Some("") } else { quoted }
+}
+
+#[test]
+fn the_defaults_of_the_manual_are_those_that_hold() {
+    let mut checked = 0;
+    for param in LOT_PARAMS {
+        if let Some(default) = written(param.default) {
+            let mut terms = Terms::default();
+            lot_params::set(param.name, default, &mut terms).unwrap();
+            assert_eq!(terms, Terms::default(), "{}", param.name);
+            checked += 1;
+        }
+    }
+    for setting in SETTINGS {
+        if let Some(default) = written(setting.default) {
+            let param = format!(r#"<settings><param name="{}" value="{default}"/></settings>"#, setting.name);
+            let text = GOOD.replace(r#"<settings><param name="default-lot" value="main"/></settings>"#, &param);
+            let with_default = read(&text).unwrap_or_else(|faults| panic!("{}: {faults:?}", setting.name));
+            assert_eq!(with_default.settings, Settings::default(), "{}", setting.name);
+            checked += 1;
+        }
+    }
+    assert!(checked > 30, "{checked} defaults were checked");
+}
