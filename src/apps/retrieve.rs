@@ -23,7 +23,7 @@ impl Application for Retrieve {
             if attendant.speak(leg) {
                 return Verdict::Retrieved;
             }
-            attendant.join_bounced(leg).unwrap_or_else(|| retrieve(attendant, leg, data))
+            attendant.join_unassigned(leg).unwrap_or_else(|| retrieve(attendant, leg, data))
         });
     }
 

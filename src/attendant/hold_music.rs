@@ -80,13 +80,6 @@ impl Music {
         self.play_to(leg, mailbox, comfort.and_then(Comfort::when));
     }
 
-    /// Plays until `end`, or there is a letter, or the leg is wanted elsewhere.
-    pub(super) fn play_until(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, end: Moment) {
-        while leg.ready() && host::now() < end && !mailbox.has_letter() {
-            self.play_to(leg, mailbox, Some(end));
-        }
-    }
-
     fn play_to(&mut self, leg: &Leg<'_>, mailbox: &Mailbox, end: Option<Moment>) {
         if !leg.has_media() {
             return self.wait_for_media(leg);

@@ -20,8 +20,8 @@ pub(super) enum Letter {
     FallBack,
     /// The caller is on another node now.
     Forget,
-    /// Nobody answered where a caller without a slot was ringing.
-    NoAnswer,
+    /// There is a slot now for a caller who has none.
+    SlotFree,
 }
 
 /// One parked call's letters. A leg that plays for itself looks fifty times a second, so looking costs one atomic read.
@@ -83,6 +83,10 @@ impl Mailbox {
         let mut inside = self.inside.lock();
         if inside.closed {
             return false;
+        }
+        let is_known = |known: &Letter| matches!((known, &letter), (Letter::SlotFree, Letter::SlotFree));
+        if inside.letters.iter().any(is_known) {
+            return true;
         }
         inside.letters.push_back(letter);
         self.full.store(true, Ordering::Release);

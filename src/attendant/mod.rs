@@ -6,7 +6,6 @@
 
 mod ask;
 mod assigned;
-mod bounce;
 mod bug;
 mod cluster;
 mod company;
@@ -21,6 +20,7 @@ mod intercept;
 mod last_dialled;
 mod last_peer;
 mod mailbox;
+mod no_slot;
 mod notice;
 mod park;
 mod permission;
@@ -392,10 +392,7 @@ impl Attendant {
         }
         let request = self.request(leg, &ParkOrder { wanted: Wanted::Auto, lot: None }, self.parker_of(leg), None);
         let verdict = self.refuse(leg, application, Verdict::Invalid(why), None, None);
-        match self.without_slot(leg, &request, verdict, true) {
-            Ok(call) => self.settle(leg, &call, park::Coming::Sent),
-            Err(verdict) => verdict,
-        }
+        self.without_slot(leg, &request, verdict, true)
     }
 
     /// What an application was told makes no sense: the leg is told so and goes on in its dialplan.

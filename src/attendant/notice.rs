@@ -25,6 +25,8 @@ pub(crate) enum What {
     /// Another leg took the place of the one that was parked.
     HandOver,
     Ended(Outcome),
+    /// A caller who was transferred waits for a slot.
+    NoSlot,
     Full,
     Denied,
     Reload,
@@ -49,6 +51,7 @@ impl What {
             What::Ended(Outcome::Fallback) => "fallback",
             What::Ended(Outcome::Transferred) => "transfer",
             What::Ended(Outcome::Abandoned) => "abandon",
+            What::NoSlot => "no-slot",
             What::Full => "full",
             What::Denied => "denied",
             What::Reload => "reload",

@@ -1,8 +1,8 @@
 //! Parking: this leg, or the one it talks to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::bounce::Bounced;
 use super::consult::show_slot;
 use super::hand_over::following;
 use super::identity::{Arrival, Parker};
@@ -11,7 +11,9 @@ use super::ring::RINGBACK_CAUSE;
 use super::{Attendant, Notice, Verdict, What, dice, identity};
 use crate::config::{parse_ringback, seconds, truth};
 use crate::host::{self, HangupCause, Heard, Leg, Listener, Located, ToTheEnd};
-use crate::parking::{Amendment, Call, Destination, LotName, ParkRequest, Refusal, RingBack, Slot, State, Wanted};
+use crate::parking::{
+    Amendment, Call, Destination, LotName, ParkRequest, Refusal, RingBack, Slot, State, Terms, Wanted,
+};
 
 /// For how long a caller who is sent to a slot may take to leave the bridge.
 const LEAVING: Duration = Duration::from_millis(300);
@@ -105,15 +107,14 @@ impl Attendant {
         let request = self.request_on(leg, order, arrival, parker.clone());
         let allowed = self.may_park(leg, &request, arrival, &parker);
         let taken = allowed.and_then(|()| self.take_here(&request, |table, now| table.park(&request, false, now)));
-        let taken = taken.or_else(|refusal| {
-            let verdict = self.refuse_to_park(leg, &request, refusal);
-            let (slot, lot) = (wanted_slot(&order.wanted), self.lot_of_order(leg, order));
-            let explain = || self.without_slot(leg, &request, verdict, !dialled);
-            if dialled { following(leg, "callpark_park", slot, lot.as_deref(), explain) } else { explain() }
-        });
         match taken {
             Ok(call) => self.settle(leg, &call, if dialled { Coming::Dialled } else { Coming::Sent }),
-            Err(verdict) => verdict,
+            Err(refusal) => {
+                let verdict = self.refuse_to_park(leg, &request, refusal);
+                let (slot, lot) = (wanted_slot(&order.wanted), self.lot_of_order(leg, order));
+                let explain = || self.without_slot(leg, &request, verdict, !dialled);
+                if dialled { following(leg, "callpark_park", slot, lot.as_deref(), explain) } else { explain() }
+            }
         }
     }
 
@@ -125,10 +126,7 @@ impl Attendant {
             Ok((call, false)) => self.settle(leg, &call, Coming::Sent),
             Err(refusal) => {
                 let verdict = self.refuse_to_park(leg, &request, refusal);
-                match self.without_slot(leg, &request, verdict, true) {
-                    Ok(call) => self.settle(leg, &call, Coming::Sent),
-                    Err(verdict) => verdict,
-                }
+                self.without_slot(leg, &request, verdict, true)
             }
         }
     }
@@ -179,7 +177,7 @@ impl Attendant {
         request: &ParkRequest,
         verdict: Verdict,
         transferred: bool,
-    ) -> Result<Call, Verdict> {
+    ) -> Verdict {
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid" | "denied");
         let has_a_way = || {
             let terms = self.terms_of(request);
@@ -191,14 +189,18 @@ impl Attendant {
             rings || terms.fallback.is_some()
         };
         if transferred && nowhere && (has_a_way() || !leg.goes_on()) {
-            match self.bounce(leg, request, &verdict) {
-                Bounced::Parked(call) => Ok(call),
-                Bounced::Done => Err(verdict),
-            }
+            self.wait_for_slot(leg, request, verdict.word(), None);
+            verdict
         } else {
             self.mailboxes.close(&request.uuid);
-            Err(self.explain(leg, verdict, wanted_slot(&request.wanted)))
+            self.explain(leg, verdict, wanted_slot(&request.wanted))
         }
+    }
+
+    /// The lot's terms, as the leg's own variables change them.
+    pub(super) fn terms_of(&self, request: &ParkRequest) -> Arc<Terms> {
+        let terms = self.table.lock().terms_at(&request.place, wanted_slot(&request.wanted));
+        request.amend.apply(&terms)
     }
 
     pub(super) fn refuse_to_park(&self, leg: &Leg<'_>, request: &ParkRequest, refusal: Refusal) -> Verdict {

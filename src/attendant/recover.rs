@@ -32,7 +32,10 @@ const VERSION: u32 = 1;
 struct ParkedCallSnapshot {
     version: u32,
     lot: String,
+    /// Empty: there was none.
     slot: String,
+    /// The word for why there was none.
+    refused: String,
     parker: String,
     label: String,
     parked_at: i64,
@@ -53,6 +56,7 @@ impl ParkedCallSnapshot {
             version: VERSION,
             lot: facts.lot.to_string(),
             slot: facts.slot.to_string(),
+            refused: call.refused.to_owned(),
             parker: facts.parker.to_string(),
             label: call.label.to_string(),
             parked_at: facts.parked_at_ms,
@@ -87,6 +91,7 @@ impl ParkedCallSnapshot {
             version: count("version").unwrap_or(0),
             lot: word("lot").unwrap_or_default(),
             slot: word("slot")?,
+            refused: word("refused").unwrap_or_default(),
             parker: word("parker").unwrap_or_default(),
             label: word("label").unwrap_or_default(),
             // Who came back and cannot say since when, waits from now on.
@@ -112,7 +117,8 @@ impl ParkedCallSnapshot {
     }
 
     fn request(&self, attendant: &Attendant, leg: &Leg<'_>) -> Option<ParkRequest> {
-        let order = ParkOrder { wanted: Wanted::Slot(Slot::parse(&self.slot)?), lot: LotName::parse(&self.lot) };
+        let wanted = if self.slot.is_empty() { Wanted::Auto } else { Wanted::Slot(Slot::parse(&self.slot)?) };
+        let order = ParkOrder { wanted, lot: LotName::parse(&self.lot) };
         let mut request = attendant.request(leg, &order, Parker::user(self.parker.clone()), None);
         if let Some(dial) = &self.ringback {
             request.amend.ringback = Some(RingBack::DialString(dial.clone()));
@@ -143,11 +149,16 @@ impl Attendant {
         let request = snapshot.request(self, leg)?;
         let longest = self.terms_of(&request).longest().max(Duration::from_secs(3600));
         let saved = snapshot.left(self.clock_of(&snapshot, &leg.uuid()).unwrap_or_else(host::epoch_ms), longest);
-        let call = match self.restore(leg, &request, &saved) {
+        // Whoever may not be parked there may not because of a crash either.
+        let restored = if snapshot.refused == "denied" { Err("denied") } else { self.restore(&request, &saved) };
+        let call = match restored {
             Ok(call) => call,
-            Err(verdict) => return Some(verdict),
+            Err(refused) => {
+                self.wait_for_slot(leg, &request, refused, Some(saved.waited));
+                return Some(Verdict::Parked);
+            }
         };
-        if call.facts.slot.as_str() != snapshot.slot {
+        if !snapshot.slot.is_empty() && call.facts.slot.as_str() != snapshot.slot {
             log::warn!("{} was in {} of {}, which is taken by now", leg.uuid(), snapshot.slot, snapshot.lot);
         }
         Some(self.settle(leg, &call, Coming::Recovered))
@@ -160,9 +171,11 @@ impl Attendant {
         Some(snapshot.parked_at.saturating_add(millis(waited)))
     }
 
-    fn restore(&self, leg: &Leg<'_>, request: &ParkRequest, saved: &Saved) -> Result<Call, Verdict> {
-        self.take_here(request, |table, now| table.restore(request, saved, now))
-            .or_else(|refusal| self.without_slot(leg, request, self.refuse_to_park(leg, request, refusal), true))
+    fn restore(&self, request: &ParkRequest, saved: &Saved) -> Result<Call, &'static str> {
+        self.take_here(request, |table, now| table.restore(request, saved, now)).map_err(|refusal| {
+            log::warn!("there is no slot for {} any more: {refusal}", request.uuid);
+            refusal.word()
+        })
     }
 
     /// Writes onto a parked leg all that a recovery needs, for whenever the core saves the leg. What was written of the call,
@@ -250,6 +263,7 @@ mod tests {
             version: VERSION,
             lot: "main@a.test".into(),
             slot: "701".into(),
+            refused: String::new(),
             parker: "1001@a.test".into(),
             label: "\"x\" <&>".into(),
             parked_at: 1_000_000,

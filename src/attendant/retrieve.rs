@@ -111,7 +111,7 @@ impl Attendant {
     }
 
     /// Until the parked call's thread takes this leg over, or gives it back. False: it stays, without the caller.
-    fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
+    pub(super) fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
         let (began, uuid) = (host::now(), &call.facts.uuid);
         let give_up = || {
             self.mailboxes.withdraw(uuid, &retriever.uuid);

@@ -15,10 +15,6 @@ const EARLY: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// On a parker's leg: the caller without a slot whom it is to be joined with.
 pub(super) const JOIN: &str = "callpark_join";
-/// A parker hears for so long at most why there is no slot.
-const HEARING_WHY: std::time::Duration = std::time::Duration::from_secs(60);
-/// How often it is looked whether they have.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 /// On a waiting leg: why its last recall failed.
 pub(super) const RINGBACK_CAUSE: &str = "callpark_ringback_cause";
 
@@ -61,7 +57,7 @@ impl Attendant {
                 drop(self.change(|table, now| table.ring_failed(&call.facts.uuid, call.attempt, now)))
             }
             Due::Fallback(call) => drop(self.change(|table, now| table.fallback_failed(&call.facts.uuid, now))),
-            Due::Lost(_) | Due::Fetch(_) | Due::Lapsed(_) => {}
+            Due::Lost(_) | Due::Fetch(_) | Due::Lapsed(_) | Due::SlotFree(_) => {}
         }
     }
 
@@ -77,6 +73,7 @@ impl Attendant {
                 }
             }
             Due::Lost(ended) => self.lost(&ended),
+            Due::SlotFree(call) => drop(self.mailboxes.post(&call.facts.uuid, Letter::SlotFree)),
             Due::Fetch(call) => self.fetch(&call),
             Due::Lapsed(ended) => self.lapsed(&ended),
         }
@@ -135,6 +132,9 @@ impl Attendant {
     }
 
     fn ring_for(self: &Arc<Self>, call: &Call, cancel: &Cancel) {
+        if call.is_unassigned() {
+            return self.ring_for_unassigned(call, cancel);
+        }
         let facts = &call.facts;
         let prefix =
             facts.terms.ringback_cid_prefix.replace("${slot}", facts.slot.as_str()).replace("${lot}", &facts.lot.name);
@@ -156,6 +156,25 @@ impl Attendant {
             Err(cause) => self.unanswered(call, &cause),
         }
         self.intercepts.forget(&facts.uuid);
+    }
+
+    /// The same for a caller who has no slot: the parker is shown and told why.
+    fn ring_for_unassigned(self: &Arc<Self>, call: &Call, cancel: &Cancel) {
+        let facts = &call.facts;
+        let answered = self.dial_string(&facts.uuid, &facts.terms.ringback, &facts.parker).and_then(|dial| {
+            let prefix = format!("{}: ", call.refused);
+            let _noted = LastDialled::note(&dial, &facts.uuid);
+            let phone = Phone { dial, party: &facts.caller, prefix, terms: &facts.terms };
+            call_phone(&phone, &[(JOIN, &facts.uuid)], cancel)
+        });
+        let answered = answered.and_then(|peer| by_a_person(peer, &facts.terms, cancel));
+        match answered {
+            Ok(peer) => self.return_unassigned(call, peer, cancel),
+            Err(_) if cancel.cancelled() => {}
+            Err(cause) => self.unanswered(call, &cause),
+        }
+        self.rings.over(&facts.uuid, cancel);
+        self.attend();
     }
 
     /// The parker answered: the caller is theirs if nobody was quicker.
@@ -204,72 +223,6 @@ impl Attendant {
             }
         }
     }
-
-    /// Rings the parker, or whom the lot says instead, for a caller who got no slot; see `bounce.rs`. False if nobody is to be rung.
-    pub(super) fn ring_for_bounced(
-        &self,
-        uuid: &str,
-        parker: &str,
-        phrase: &str,
-        prefix: String,
-        party: &Party,
-        terms: &Arc<Terms>,
-    ) -> bool {
-        let dial = match &terms.ringback {
-            RingBack::Nobody => return false,
-            RingBack::Parker if parker.is_empty() => return false,
-            ringback => self.dial_string(uuid, ringback, parker),
-        };
-        let (uuid, phrase) = (uuid.to_owned(), phrase.to_owned());
-        let (party, terms) = (party.clone(), Arc::clone(terms));
-        let Some(attendant) = super::on_duty() else { return false };
-        let (in_vain, of) = (Arc::clone(&attendant), uuid.clone());
-        let ring = move |cancel: &Cancel| {
-            let answered = dial.and_then(|dial| {
-                call_phone(&Phone { dial, party: &party, prefix, terms: &terms }, &[(JOIN, &uuid)], cancel)
-            });
-            let answered = answered.and_then(|peer| by_a_person(peer, &terms, cancel));
-            let reached = match answered {
-                // Told why on their own leg; then the application there joins them with the caller.
-                Ok(peer) => {
-                    peer.transfer(&format!("phrase:{phrase},callpark_retrieve:join"), Some("inline"), None) && {
-                        let parker = peer.uuid();
-                        drop(peer);
-                        hears_why(&parker, cancel)
-                    }
-                }
-                Err(cause) => {
-                    log::info!("{uuid} has no slot and its parker does not answer: {cause}");
-                    if let Some(leg) = Located::find(&uuid) {
-                        leg.set_var(RINGBACK_CAUSE, &cause);
-                    }
-                    false
-                }
-            };
-            attendant.rings.over(&uuid, cancel);
-            if !reached && !cancel.cancelled() {
-                attendant.mailboxes.post(&uuid, Letter::NoAnswer);
-            }
-        };
-        self.rings.spawn(&of.clone(), ring, move || {
-            in_vain.mailboxes.post(&of, Letter::NoAnswer);
-        })
-    }
-}
-
-/// Waits until a parker who answered for a caller without a slot has heard why. False for one who hung up before, or was sent elsewhere:
-/// such a leg never comes to the application that would join them.
-fn hears_why(parker: &str, cancel: &Cancel) -> bool {
-    let until = host::now().after(HEARING_WHY);
-    while host::now() < until && !cancel.cancelled() {
-        match Located::find(parker) {
-            Some(leg) if leg.hung_up() => return false,
-            Some(leg) if leg.var(JOIN).is_none() => return true,
-            Some(_) => std::thread::sleep(LOOK),
-            None => return false,
-        }
-    }
-    false
 }
 
 /// A recall that a mailbox answers has failed, where the lot says so.

@@ -31,7 +31,7 @@ impl CallRow {
             lot: facts.lot.name.to_string(),
             domain: facts.lot.domain.to_string(),
             slot: facts.slot.to_string(),
-            state: call.state.word(),
+            state: call.state_word(),
             wait_ms: u64::try_from(now.since(call.parked_at).as_millis()).unwrap_or(u64::MAX),
             parked_at: facts.parked_at_ms,
             timeout_at: call.deadline.map(|at| epoch_ms.saturating_add(ms(at.since(now)))),

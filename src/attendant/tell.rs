@@ -34,17 +34,22 @@ impl Verdict {
 
     /// The phrase for whoever asked; `None` where there is nothing to explain.
     pub(super) fn phrase(&self) -> Option<&'static CStr> {
-        Some(match self.word() {
-            "full" => c"callpark_full",
-            "empty" => c"callpark_empty",
-            "taken" => c"callpark_taken",
-            "denied" => c"callpark_denied",
-            "invalid" => c"callpark_invalid",
-            "limit" => c"callpark_limit",
-            "gone" if !matches!(self, Verdict::LegGone) => c"callpark_gone",
-            _ => return None,
-        })
+        if matches!(self, Verdict::LegGone) { None } else { phrase_of(self.word()) }
     }
+}
+
+/// The phrase that explains a refusal, by its word.
+pub(super) fn phrase_of(word: &str) -> Option<&'static CStr> {
+    Some(match word {
+        "full" => c"callpark_full",
+        "empty" => c"callpark_empty",
+        "taken" => c"callpark_taken",
+        "denied" => c"callpark_denied",
+        "invalid" => c"callpark_invalid",
+        "limit" => c"callpark_limit",
+        "gone" => c"callpark_gone",
+        _ => return None,
+    })
 }
 
 impl Attendant {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::hold_music::{Comfort, MUSIC, Music};
 use super::mailbox::{Letter, Mailbox};
-use super::park::millis;
+use super::park::{Coming, millis};
 use super::ring::displayable;
 use super::{Attendant, Notice, Retriever, What, identity};
 use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, Located, SetAside};
-use crate::parking::{Call, Ended, Facts, Left, Moment, Party, State, Terms};
+use crate::parking::{Call, Ended, Facts, Left, Moment, Outcome, Party, State, Terms};
 
 /// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
 /// they are put aside: if that fails, the caller waits on.
@@ -43,7 +43,11 @@ impl Attendant {
                 }
                 Some(Letter::FallBack) => self.fall_back(leg, call),
                 Some(Letter::Forget) => return rest(leg),
-                Some(Letter::NoAnswer) => {}
+                Some(Letter::SlotFree) => {
+                    if let Some(call) = self.take_free_slot(&call.facts.uuid) {
+                        return drop(self.settle(leg, &call, Coming::Sent));
+                    }
+                }
                 None if mailbox.has_lost(leg) => return self.say_goodbye(leg, call),
                 None if comfort.due() => comfort.play(leg, mailbox, terms.exit_key),
                 None => music.play(leg, mailbox, Some(&comfort)),
@@ -155,6 +159,9 @@ impl Attendant {
         self.withdraw_hand_over(leg);
         other.set_var("callpark_result", "retrieved");
         leg.set_var("callpark_retriever", &retriever.user);
+        if call.is_unassigned() {
+            leg.set_var("callpark_result", Outcome::Returned.word());
+        }
         // Whoever transfers this caller next is not the one who transferred it to us.
         for name in ["sip_h_Referred-By", "sip_refer_to"] {
             leg.unset_var(name);

@@ -14,7 +14,7 @@ impl Completer for Slots {
 
     fn words() -> Words {
         let calls = attendant::on_duty().and_then(|attendant| attendant.calls(None).ok()).unwrap_or_default();
-        Words(calls.iter().map(|call| call.facts.slot.to_string()).collect())
+        Words(calls.iter().filter(|call| !call.is_unassigned()).map(|call| call.facts.slot.to_string()).collect())
     }
 }
 

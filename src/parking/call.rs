@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::{LotId, Slot};
+use super::table::Wanted;
 use super::terms::{Amendment, RingBack, Terms};
 
 /// Names one stay in a slot. Never used twice; calls that were parked later have larger ones.
@@ -85,6 +86,28 @@ impl Call {
         }
     }
 
+    /// Whether its caller was sent to a lot and has no slot.
+    #[must_use]
+    pub fn is_unassigned(&self) -> bool {
+        self.facts.slot.is_unassigned()
+    }
+
+    /// Whether there is anybody to ring. For a caller without a slot that is the first thing to do, however few ring backs there are.
+    #[must_use]
+    pub fn can_ring(&self) -> bool {
+        if self.is_unassigned() { self.facts.has_somebody_to_ring() } else { self.facts.can_ring() }
+    }
+
+    /// The word for its state in listings.
+    #[must_use]
+    pub fn state_word(&self) -> &'static str {
+        match &self.state {
+            State::Elsewhere { is, .. } => is.word(),
+            state if self.is_unassigned() && state.word() != "reserved" => Afar::WaitingForSlot.word(),
+            state => state.word(),
+        }
+    }
+
     /// Whether its caller is a leg of this FreeSWITCH, or is to be one.
     #[must_use]
     pub fn is_here(&self) -> bool {
@@ -93,15 +116,18 @@ impl Call {
 }
 
 impl Facts {
-    /// Whether there is anybody to ring back.
+    /// Whether there is anybody to ring back, and it is wanted.
     #[must_use]
     pub fn can_ring(&self) -> bool {
-        let somebody = match &self.terms.ringback {
+        self.has_somebody_to_ring() && self.terms.ringback_attempts > 0
+    }
+
+    fn has_somebody_to_ring(&self) -> bool {
+        match &self.terms.ringback {
             RingBack::Parker => !self.parker.is_empty(),
             RingBack::Nobody => false,
             RingBack::DialString(_) => true,
-        };
-        somebody && self.terms.ringback_attempts > 0
+        }
     }
 }
 
@@ -136,10 +162,11 @@ pub enum Afar {
     Parked,
     RingingBack,
     Retrieving,
+    WaitingForSlot,
 }
 
 impl Afar {
-    const ALL: [Afar; 4] = [Afar::Reserved, Afar::Parked, Afar::RingingBack, Afar::Retrieving];
+    const ALL: [Afar; 5] = [Afar::Reserved, Afar::Parked, Afar::RingingBack, Afar::Retrieving, Afar::WaitingForSlot];
 
     /// By the word that listings have for it; what is not known is not there for anybody to take.
     #[must_use]
@@ -154,14 +181,15 @@ impl Afar {
             Afar::Parked => "parked",
             Afar::RingingBack => "ringing-back",
             Afar::Retrieving => "retrieving",
+            Afar::WaitingForSlot => "waiting-for-slot",
         }
     }
 }
 
 impl State {
-    /// The word for it in listings.
+    /// The word for it in listings, where there is a slot.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    fn word(&self) -> &'static str {
         match self {
             State::Reserved | State::Expected | State::Missing => "reserved",
             State::Elsewhere { is, .. } => is.word(),
@@ -191,6 +219,10 @@ pub struct Call {
     pub rings_left: u32,
     /// Whether it has been in its slot: then its parking has been told, and it needs an outcome.
     pub was_parked: bool,
+    /// Without a slot: the word for why, as `callpark_result` has it.
+    pub refused: &'static str,
+    /// Without a slot: what it takes as soon as it is free. `None`: it may have none.
+    pub(super) wants: Option<Wanted>,
     /// Whether its leg has been sent to the slot a second time.
     pub fetched: bool,
 }
@@ -309,6 +341,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the caller in slot {slot} was lost in a crash and is not recovered yet")
             }
             Refusal::NotAnswered(uuid) => write!(f, "channel {uuid} has not answered yet and cannot be parked"),
+            Refusal::AlreadyParked(slot) if slot.is_unassigned() => f.write_str("the call waits for a slot already"),
             Refusal::AlreadyParked(slot) => write!(f, "the call is parked in slot {slot} already"),
         }
     }

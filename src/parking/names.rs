@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use arrayvec::ArrayString;
 
-/// A slot as it is dialled: digits, `*` and `#`. Leading zeros count: `0701` is not `701`.
+/// A slot as it is dialled: digits, `*` and `#`. Leading zeros count: `0701` is not `701`. Or none, of a call that waits for one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(ArrayString<MAX_SLOT_LENGTH>);
+
+/// Begins the key of a call that has no slot: nobody can dial it.
+const UNASSIGNED: char = '~';
 
 /// The longest slot that anybody would dial; also what keeps a hostile argument short.
 pub const MAX_SLOT_LENGTH: usize = 20;
@@ -23,9 +26,35 @@ impl Slot {
         ArrayString::from(text).ok().filter(|_| good).map(Slot)
     }
 
+    /// No slot: what a call has that waits for one. The number tells such calls apart.
+    #[must_use]
+    pub fn unassigned(number: u64) -> Slot {
+        ArrayString::from(&format!("{UNASSIGNED}{number:016x}")).map(Slot).unwrap_or(Slot(ArrayString::new_const()))
+    }
+
+    #[must_use]
+    pub fn is_unassigned(&self) -> bool {
+        self.0.starts_with(UNASSIGNED) || self.0.is_empty()
+    }
+
+    /// As it is dialled; empty where it is none.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        if self.is_unassigned() { "" } else { &self.0 }
+    }
+
+    /// What names it in the database: as it is dialled, or what tells a call without a slot apart from others.
+    #[must_use]
+    pub fn key(&self) -> &str {
         &self.0
+    }
+
+    /// The slot that [`Slot::key`] names.
+    #[must_use]
+    pub fn from_key(key: &str) -> Option<Slot> {
+        let number = key.strip_prefix(UNASSIGNED).filter(|digits| digits.len() == 16);
+        let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        number.map(Slot::unassigned).or_else(|| Slot::parse(key))
     }
 
     /// `*0701` is `*`, then the number 701 written with four digits.
@@ -55,7 +84,7 @@ impl PartialOrd for Slot {
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -228,6 +257,18 @@ mod tests {
             assert!(Slot::parse(bad).is_none(), "{bad}");
         }
         assert_ne!(Slot::parse("0701"), Slot::parse("701"));
+    }
+
+    #[test]
+    fn no_slot_is_written_as_nothing_and_named_by_its_key() {
+        let (none, other) = (Slot::unassigned(7), Slot::unassigned(u64::MAX));
+        assert!(none != other && none.is_unassigned() && none.to_string().is_empty() && none.as_str().is_empty());
+        for slot in [none, other, Slot::parse("*701").unwrap()] {
+            assert_eq!(Slot::from_key(slot.key()), Some(slot));
+        }
+        for bad in ["", "~", "~7", "~000000000000000g", "~+00000000000000a", "7x"] {
+            assert!(Slot::parse(bad).is_none() && Slot::from_key(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl Storage {
 
     /// Waits until the slot is ours or another node's. Without an answer it is ours: a caller does not wait for a database.
     fn await_claim(&self, call: &Call) -> Result<(), Box<Absent>> {
-        let place = (call.facts.lot.domain.to_string(), call.facts.slot.to_string());
+        let place = (call.facts.lot.domain.to_string(), call.facts.slot.key().to_owned());
         let until = Instant::now() + CLAIM_TIMEOUT;
         let mut writes = self.writes.lock();
         loop {

@@ -46,7 +46,7 @@ impl Witness for SlotStoreObserver {
             for (lot, slot) in slots {
                 let own = attendant.own_call_at(&lot.domain, slot);
                 let row = own.map(|call| SlotRow::of(&call));
-                writes.note((lot.domain.to_string(), slot.to_string()), row, claim);
+                writes.note((lot.domain.to_string(), slot.key().to_owned()), row, claim);
             }
             if writes.is_empty() {
                 return;

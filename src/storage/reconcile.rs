@@ -153,7 +153,7 @@ struct Differences {
 
 fn differences(writes: &mut PendingWrites, own: &[Absent]) -> Differences {
     let in_it: HashSet<(&str, &str, &str)> =
-        own.iter().map(|absent| (&*absent.lot.domain, absent.slot.as_str(), &*absent.uuid)).collect();
+        own.iter().map(|absent| (&*absent.lot.domain, absent.slot.key(), &*absent.uuid)).collect();
     let is_written = |wanted: &Wanted| matches!(wanted.state, SyncState::Written);
     let vanished: Vec<(Place, SlotRow)> = writes
         .wanted
@@ -167,7 +167,7 @@ fn differences(writes: &mut PendingWrites, own: &[Absent]) -> Differences {
     }
     let (mut stale, mut foreign) = (Vec::new(), 0);
     for absent in own {
-        let place = (absent.lot.domain.to_string(), absent.slot.to_string());
+        let place = (absent.lot.domain.to_string(), absent.slot.key().to_owned());
         let known = writes.wanted.get(&place).is_some_and(|wanted| *wanted.row.uuid == *absent.uuid);
         match known || writes.is_changed(&place) {
             true => {}

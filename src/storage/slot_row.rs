@@ -33,10 +33,10 @@ impl SlotRow {
         let facts = &call.facts;
         SlotRow {
             domain: facts.lot.domain.to_string(),
-            slot: facts.slot.to_string(),
+            slot: facts.slot.key().to_owned(),
             uuid: facts.uuid.to_string(),
             lot: facts.lot.name.to_string(),
-            state: call.state.word(),
+            state: call.state_word(),
             parked_at: facts.parked_at_ms,
             since: ms(call.parked_at),
             due: call.deadline.map(ms),
@@ -111,7 +111,7 @@ pub(crate) fn read(row: &Row, clock: i64) -> Option<Absent> {
     let due = number(row, 8);
     Some(Absent {
         lot: LotId::new(&word(row, 4), &word(row, 0)),
-        slot: Slot::parse(&word(row, 1))?,
+        slot: Slot::from_key(&word(row, 1))?,
         uuid: Some(word(row, 2)).filter(|uuid| !uuid.is_empty())?.into(),
         node: word(row, 3).into(),
         is: Afar::named(&word(row, 5)),

@@ -120,6 +120,8 @@ impl Witness for Meter {
             What::RingBackFailed => {
                 counts.ring_backs.get_or_create(&ring_back("failed")).inc();
             }
+            // Why there is no slot was told before.
+            What::NoSlot => {}
             What::Label
             | What::Extend
             | What::Reserve

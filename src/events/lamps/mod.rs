@@ -32,7 +32,7 @@ pub(crate) struct Lamps {
 
 impl Witness for Lamps {
     fn touched(&self, attendant: &Attendant, slots: &[Touched]) {
-        for (lot, slot) in slots {
+        for (lot, slot) in slots.iter().filter(|(_, slot)| !slot.is_unassigned()) {
             for name in [Name::of_slot(&lot.domain, slot), Name::of_lot(lot)] {
                 let lamp = look(attendant, &name).unwrap_or(Lamp::Dark);
                 if self.shown.lock().tells_now(&name, &lamp, now()) {

@@ -10,6 +10,7 @@ mod look;
 mod park;
 mod retrieve;
 mod timeouts;
+mod unassigned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -92,8 +93,8 @@ struct Tenant {
     lots: BTreeMap<Arc<str>, Lot>,
     /// Which lot has a slot, and under which index.
     slots: HashMap<Slot, (Arc<str>, u32)>,
-    /// Calls in slots that no lot has, or no more; and in such as another call holds: two nodes gave them away while they
-    /// could not see each other.
+    /// Calls in slots that no lot has, or no more, and calls that have none; and in such as another call holds: two nodes gave them away
+    /// while they could not see each other.
     astray: HashMap<Slot, Vec<CallId>>,
 }
 
@@ -105,6 +106,8 @@ pub struct Table {
     default_lot: Option<String>,
     calls: Calls,
     by_uuid: HashMap<Arc<str>, CallId>,
+    /// Those that have no slot.
+    unassigned: BTreeSet<CallId>,
     /// How many calls each parker holds.
     held_by_parker: HashMap<Arc<str>, u32>,
     deadlines: BTreeSet<(Moment, CallId)>,
@@ -302,6 +305,9 @@ impl Table {
             self.deadlines.insert((at, call.id));
         }
         self.by_uuid.insert(call.facts.uuid.clone(), call.id);
+        if call.is_unassigned() {
+            self.unassigned.insert(call.id);
+        }
         let parker = &call.facts.parker;
         if let Some(held) = self.held_by_parker.get_mut(parker) {
             *held += 1;
@@ -337,6 +343,7 @@ impl Table {
             self.deadlines.remove(&(at, id));
         }
         self.by_uuid.remove(&call.facts.uuid);
+        self.unassigned.remove(&id);
         if let Some(held) = self.held_by_parker.get_mut(&call.facts.parker) {
             *held = held.saturating_sub(1);
             if *held == 0 {
@@ -377,7 +384,7 @@ impl Tenant {
     }
 
     fn in_use(&self) -> bool {
-        self.lots.values().any(|lot| !lot.waiting.is_empty())
+        !self.astray.is_empty() || self.lots.values().any(|lot| !lot.waiting.is_empty())
     }
 
     fn index_of(&self, lot: &str, slot: &Slot) -> Option<u32> {
@@ -395,6 +402,9 @@ impl Tenant {
 
     /// A call takes its slot, whatever lot has that now, and whoever is in it.
     fn hold(&mut self, call: &Call) {
+        if call.is_unassigned() {
+            return self.astray.entry(call.facts.slot.clone()).or_default().push(call.id);
+        }
         let id = &call.facts.lot;
         let gone = || LotPlan {
             id: id.clone(),

@@ -177,6 +177,8 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         attempt: 0,
         rings_left: terms.ringback_attempts,
         was_parked: false,
+        refused: "",
+        wants: None,
         fetched: false,
         facts: Arc::new(Facts {
             uuid: request.uuid.clone(),

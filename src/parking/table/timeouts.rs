@@ -10,6 +10,9 @@ use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal,
 /// A fallback that failed is not tried again sooner than this.
 const FALLBACK_RETRY: Duration = Duration::from_secs(30);
 
+/// The parker of a caller without a slot is not rung again sooner than this.
+const RING_AGAIN: Duration = Duration::from_secs(30);
+
 /// Something to do now for a call, as it is after the rules have noted it.
 #[derive(Clone, Debug)]
 pub enum Due {
@@ -23,6 +26,8 @@ pub enum Due {
     Lapsed(Ended),
     /// The caller whom a slot was kept for was not recovered.
     Lost(Ended),
+    /// There is a slot now for a caller who has none: [`Table::assign`].
+    SlotFree(Call),
 }
 
 impl Call {
@@ -38,10 +43,11 @@ impl Call {
     }
 
     /// When something is due again if the caller begins to wait now.
-    fn next_deadline(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn next_deadline(&self, now: Moment) -> Option<Moment> {
         let terms = &self.facts.terms;
-        let something_to_do = self.facts.can_ring() || terms.fallback.is_some();
-        let turn = (something_to_do && !terms.park_timeout.is_zero()).then(|| now.after(terms.park_timeout));
+        let something_to_do = self.can_ring() || terms.fallback.is_some();
+        let wait = if self.is_unassigned() { terms.park_timeout.max(RING_AGAIN) } else { terms.park_timeout };
+        let turn = (something_to_do && !wait.is_zero()).then(|| now.after(wait));
         match (turn, self.latest) {
             (Some(turn), Some(latest)) => Some(turn.min(latest)),
             (turn, latest) => turn.or(latest),
@@ -57,7 +63,9 @@ impl Table {
     /// Everything that is due by `now`. Each thing is told once.
     pub fn due(&mut self, now: Moment) -> Vec<Due> {
         let ids: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
-        ids.into_iter().filter_map(|id| self.due_for(id, now)).collect()
+        let mut due: Vec<Due> = ids.into_iter().filter_map(|id| self.due_for(id, now)).collect();
+        due.extend(self.with_a_slot_now().map(Due::SlotFree));
+        due
     }
 
     /// When the next thing is due.
@@ -82,7 +90,7 @@ impl Table {
             State::RingingBack => call.overdue(now).then(|| self.fall_back(id, now)).flatten(),
             State::Parked => {
                 let fallback = call.facts.terms.fallback.is_some();
-                let ring = call.facts.can_ring() && (call.rings_left > 0 || !fallback);
+                let ring = call.can_ring() && (call.rings_left > 0 || !fallback);
                 if fallback && (call.overdue(now) || !ring) {
                     self.fall_back(id, now)
                 } else if ring {
@@ -125,7 +133,7 @@ impl Table {
         let call = self.calls.get(&id).ok_or_else(gone)?;
         let slot = call.facts.slot.clone();
         match call.state {
-            State::Parked if call.facts.can_ring() => self.ring(id).ok_or_else(gone),
+            State::Parked if call.can_ring() => self.ring(id).ok_or_else(gone),
             State::Parked => Err(Refusal::NobodyToRing(slot)),
             State::RingingBack => Err(Refusal::Busy(slot, "ringing back already")),
             State::Retrieving { .. } => Err(Refusal::Gone(slot)),
@@ -157,7 +165,7 @@ impl Table {
         }
         self.update(id, |call| {
             call.state = State::Parked;
-            call.rings_left = call.facts.terms.ringback_attempts;
+            call.rings_left = if call.is_unassigned() { 1 } else { call.facts.terms.ringback_attempts };
             call.latest = None;
         });
         let wait = self.calls.get(&id).map(|call| call.facts.terms.park_timeout.max(FALLBACK_RETRY));
@@ -199,6 +207,9 @@ impl Table {
             let Some(call) = self.calls.get_mut(&id) else { continue };
             let terms = call.facts.amendment.apply(&plan.terms);
             call.facts = Arc::new(Facts { terms, ..Facts::clone(&call.facts) });
+            if call.is_unassigned() {
+                continue;
+            }
             call.rings_left = call.facts.terms.ringback_attempts.saturating_sub(call.attempt);
             let mut anew = call.clone();
             anew.start_waiting(anew.parked_at);

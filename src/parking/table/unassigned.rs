@@ -1,0 +1,117 @@
+//! Callers who were sent to a lot where there is no slot for them. They are calls like any other: they hear music, ring their parker (at once),
+//! go to the fallback, have one outcome; and they take a slot as soon as one is free.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::park::new_call;
+use super::{ParkRequest, Table, Wanted};
+use crate::parking::call::{Call, CallId, Facts, Moment, Outcome, Refusal, State};
+use crate::parking::lot::LotPlan;
+use crate::parking::names::{LotId, LotName, Slot};
+
+/// The word for a caller who may not be parked there: a slot that comes free is not for them.
+const DENIED: &str = "denied";
+
+impl Table {
+    /// A caller waits without a slot, `refused` for a reason that this word names. `waited`: how long already.
+    pub fn wait_for_slot(
+        &mut self,
+        request: &ParkRequest,
+        refused: &'static str,
+        waited: Duration,
+        now: Moment,
+    ) -> Result<Call, Refusal> {
+        if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
+            if call.is_here() && call.state != State::Missing {
+                return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+            }
+            let id = call.id;
+            self.end(id, Outcome::Abandoned, now);
+        }
+        let plan = self.plan_without_slot(request);
+        let id = self.calls.next_id(now.before(waited));
+        let slot = Slot::unassigned(request.dice ^ u64::from(id.turn));
+        let mut call = new_call(&plan, request, slot, None, id);
+        call.start_waiting(now);
+        call.parked_at = id.parked_at;
+        call.refused = refused;
+        call.wants = (refused != DENIED).then(|| request.wanted.clone());
+        // The parker is rung once, and at once; then the fallback.
+        call.rings_left = 1;
+        call.deadline = Some(now);
+        self.insert(call.clone());
+        Ok(call)
+    }
+
+    /// The lot that was meant; where there is none of that name, its name with the usual terms.
+    fn plan_without_slot(&mut self, request: &ParkRequest) -> LotPlan {
+        let wanted = match &request.wanted {
+            Wanted::Slot(slot) => Some(slot),
+            Wanted::Auto => None,
+        };
+        let place = &request.place;
+        let found = self.resolve(place, wanted).or_else(|_| self.resolve(place, None));
+        let id = found.unwrap_or_else(|_| {
+            let named = |part: fn(&LotName) -> Option<&str>| place.lot.as_ref().and_then(part);
+            let domain = named(|lot| lot.domain.as_deref()).or(place.domains.first().map(String::as_str));
+            LotId::new(named(|lot| Some(&lot.name)).unwrap_or_default(), domain.unwrap_or_default())
+        });
+        self.open(&id.domain);
+        let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
+        let unknown = || LotPlan {
+            id: id.clone(),
+            slots: Arc::from([]),
+            labels: Arc::default(),
+            terms: self.terms_at(place, wanted),
+        };
+        lot.map_or_else(unknown, |lot| lot.plan.clone())
+    }
+
+    /// Callers without a slot for whom there is one now, and who are not being connected with anybody.
+    pub(super) fn with_a_slot_now(&self) -> impl Iterator<Item = Call> {
+        let waiting = self.unassigned.iter().filter_map(|id| self.calls.get(id));
+        waiting.filter(|call| self.slot_for(call).is_some()).cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    /// Gives a caller who has no slot the one that there is now. `None` if there is none, or somebody is being connected with them.
+    pub fn assign(&mut self, uuid: &str, now: Moment) -> Option<Call> {
+        let call = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id))?;
+        let (plan, index, slot) = self.slot_for(call)?;
+        let terms = call.facts.amendment.apply(&plan.terms);
+        let mut call = self.take_out(call.id)?;
+        call.rings_left = terms.ringback_attempts;
+        call.index = Some(index);
+        call.facts = Arc::new(Facts { lot: plan.id, slot, terms, ..Facts::clone(&call.facts) });
+        call.deadline = call.next_deadline(now);
+        self.insert(call.clone());
+        Some(call)
+    }
+
+    /// The slot that was just given to a caller is another node's: they wait for another.
+    pub fn unassign(&mut self, uuid: &str, now: Moment) {
+        let Some(mut call) = self.by_uuid.get(uuid).copied().and_then(|id| self.take_out(id)) else { return };
+        let slot = Slot::unassigned(u64::from(call.id.turn) ^ call.id.parked_at.0.as_nanos() as u64);
+        call.index = None;
+        call.facts = Arc::new(Facts { slot, ..Facts::clone(&call.facts) });
+        call.rings_left = 0;
+        call.deadline = call.next_deadline(now);
+        self.insert(call);
+    }
+
+    fn slot_for(&self, call: &Call) -> Option<(LotPlan, u32, Slot)> {
+        let wanted = call.wants.as_ref().filter(|_| call.is_unassigned() && call.state == State::Parked)?;
+        let tenant = self.tenants.get(&call.facts.lot.domain)?;
+        let dice = u64::from(call.id.turn).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (home, index, slot) = tenant.find_slot(&call.facts.lot, wanted, dice).ok()?;
+        let limit = home.plan.terms.park_limit_per_user;
+        // This call is one of those that the parker holds.
+        let too_many = limit > 0 && self.held_by_parker.get(&call.facts.parker).is_some_and(|held| *held > limit);
+        (!too_many).then(|| (home.plan.clone(), index, slot))
+    }
+
+    /// Out of the table, to go back into it elsewhere.
+    fn take_out(&mut self, id: CallId) -> Option<Call> {
+        self.end(id, Outcome::Transferred, Moment::default()).map(|ended| ended.call)
+    }
+}
