@@ -155,6 +155,7 @@ const TYPES: &[&str] = &[
     "switch_codec_flag_enum_t",
     "switch_file_flag_enum_t",
     "switch_io_flag_enum_t",
+    "switch_frame_flag_enum_t",
     "switch_dialplan_interface_t",
     "switch_loadable_module_interface_t",
     "switch_app_log_t",

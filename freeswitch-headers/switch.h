@@ -252,6 +252,8 @@ typedef enum { SWITCH_FILE_FLAG_READ = 1, SWITCH_FILE_DATA_SHORT = 8 } switch_fi
 
 typedef enum { SWITCH_IO_FLAG_NONE = 0 } switch_io_flag_enum_t;
 
+typedef enum { SFF_NOT_AUDIO = 256 } switch_frame_flag_enum_t;
+
 typedef enum { SWITCH_MEDIA_TYPE_AUDIO = 0 } switch_media_type_t;
 
 typedef enum { SWITCH_RTP_FLAG_NOBLOCK = 0, SWITCH_RTP_FLAG_AUTOADJ = 7, SWITCH_RTP_FLAG_PROXY_MEDIA = 20 } switch_rtp_flag_t;

@@ -142,6 +142,10 @@ impl Attendant {
         let facts = &call.facts;
         let mailbox = self.mailboxes.open(&facts.uuid);
         describe_on_channel(leg, call);
+        // The label of a slot is not the caller's to keep in the next one.
+        if !call.label.is_empty() && !self.table.lock().is_label_of_slot(call) {
+            leg.set_var("callpark_label", &call.label);
+        }
         self.offer_hand_over(leg, call);
         if coming == Coming::Dialled {
             show_slot(leg, call);
@@ -386,9 +390,6 @@ fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
         leg.unset_var(name);
     }
     identity::note_parker(leg, &facts.parker);
-    if !call.label.is_empty() {
-        leg.set_var("callpark_label", &call.label);
-    }
 }
 
 pub(super) fn millis(wait: Duration) -> String {

@@ -217,9 +217,12 @@ impl Attendant {
             RingBack::Parker => dial_user(parker).ok_or_else(|| "UNALLOCATED_NUMBER".into()),
             RingBack::DialString(dial) => {
                 let leg = Located::find(uuid).ok_or("ORIGINATOR_CANCEL")?;
-                // A dial string that a dialplan has put into a variable.
-                let whole = |value: &str| is_only_a_variable(dial) && is_address(value);
-                Ok(filled_in(dial, |name| leg.var(name).filter(|value| is_part_of_address(value) || whole(value))))
+                // A dial string that a dialplan has put into a variable; what a phone has put into a header is none.
+                let whole =
+                    |name: &str, value: &str| is_only_a_variable(dial) && !is_of_the_far_end(name) && is_address(value);
+                Ok(filled_in(dial, |name| {
+                    leg.var(name).filter(|value| is_part_of_address(value) || whole(name, value))
+                }))
             }
         }
     }
@@ -282,6 +285,25 @@ fn is_only_a_variable(dial: &str) -> bool {
     dial.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['{', '}']))
 }
 
+/// Whether a variable is one into which an endpoint writes what the far end has sent.
+fn is_of_the_far_end(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        "sip_",
+        "verto_",
+        "rtp_",
+        "switch_r_",
+        "caller_",
+        "destination_number",
+        "callee_",
+        "dialed_",
+        "effective_caller_",
+        "origination_caller_",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
+}
+
 /// `user/1001@example.com` rings every phone that the user has registered. `None` if that is no user: part of a Referred-By
 /// header that somebody wrote must not become a dial string of its own.
 fn dial_user(user: &str) -> Option<String> {
@@ -299,6 +321,16 @@ mod tests {
         for more in ["loopback/${x}", "${a}${b}", "${x}/default", "$x", "", "${}${}"] {
             assert!(!is_only_a_variable(more), "{more}");
         }
+    }
+
+    #[test]
+    fn what_the_far_end_sends_is_no_whole_dial_string() {
+        for theirs in
+            ["sip_h_X-Ring", "SIP_H_x", "sip_from_user", "verto_dvar_x", "caller_id_name", "destination_number"]
+        {
+            assert!(is_of_the_far_end(theirs), "{theirs}");
+        }
+        assert!(!is_of_the_far_end("my_ring") && !is_of_the_far_end("recall_to"));
     }
 
     #[test]

@@ -266,6 +266,10 @@ impl Seat {
                 rate: encoder.format.rate,
                 channels: encoder.format.channels,
                 payload: target.implementation.as_ref().map_or(0, |implementation| implementation.ianacode),
+                // The core sends it as it is. Else it would transcode the first packet of a leg that is being recorded, tell the
+                // endpoint of that, and wait for a thread which, in a re-INVITE, waits for it: and with it all who hear this music
+                // (`switch_core_session_write_frame` in switch_core_media.c). Taps hear nothing of it; for them the leg plays alone.
+                flags: ffi::switch_frame_flag_enum_t::SFF_NOT_AUDIO.0,
                 // Not 0: the core would ask, and wait for, the leg's own timer (`get_next_write_ts` in switch_rtp.c).
                 timestamp: timestamp.max(1),
                 ..Default::default()

@@ -1,5 +1,7 @@
 """What happens to a waiting caller beside the waiting: an application that others start on the leg, a parker who does not hear the reason out."""
 
+import threading
+
 import pytest
 
 from conftest import MUSIC
@@ -76,3 +78,46 @@ def test_a_parker_who_does_not_hear_the_reason_out_does_not_keep_the_caller(swit
         assert parker.wait_call(40), "the parker is rung again"
         assert caller.audio.hears(MUSIC)
     assert not caller.over.is_set()
+
+
+def test_the_label_of_a_slot_does_not_follow_the_caller(switch, phones):
+    """Before: a caller who had been in a slot with a label carried it into every later one."""
+    lots = lot().replace("</lot>", '<slot number="701" label="Front desk"/></lot>')
+    assert switch.reload(lots).startswith("+OK")
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(lambda: [row["label"] for row in switch.calls()] == ["Front desk"])
+    uuid = switch.calls()[0]["uuid"]
+    switch.api(f"uuid_transfer {uuid} callpark_park:702 inline")
+    assert wait_for(lambda: [(row["slot"], row["label"]) for row in switch.calls()] == [("702", "")]), switch.calls()
+    caller.hang_up()
+
+
+def test_a_header_of_the_caller_is_no_dial_string(switch, phones):
+    """Before: with `ringback` set to a variable that holds a header, `loopback/<application>/default/inline` in it ran the application."""
+    assert switch.reload(lot(("ringback", "${sip_h_X-Ring}"), ("park-timeout", "1"))).startswith("+OK")
+    caller = phones(says=600).call("do-park-auto", headers=["X-Ring: loopback/log:CRIT-EXECUTED/default/inline"])
+    assert switch.events.wait("ringback-failed", 6)
+    assert "EXECUTE [depth=0] loopback" not in switch.log() and "log(CRIT-EXECUTED" not in switch.log()
+    caller.hang_up()
+
+
+@pytest.mark.flaky(reruns=0)
+@pytest.mark.parametrize("tap", ["uuid_record", "eavesdrop"])
+def test_a_tap_beside_a_reinvite_stops_nobodys_music(switch, phones, tap):
+    """Before: the thread that sends shared music and the leg's own waited for each other, and every parked caller was in silence for good."""
+    bystander = phones().call("do-park-701")
+    assert bystander.audio.hears(MUSIC)
+    for turn in range(12):
+        call = phones(says=600).call("do-park-auto")
+        uuid = next(row["uuid"] for row in switch.calls() if row["slot"] != "701")
+        hold = threading.Timer(0.002 * turn, lambda call=call: call._reinvite("sendonly"))
+        hold.start()
+        if tap == "uuid_record":
+            assert switch.api(f"uuid_record {uuid} start {switch.dir}/recordings/{turn}.wav").startswith("+OK")
+        else:
+            switch.api(f"bgapi originate loopback/tone-1300/default &eavesdrop({uuid})")
+        hold.join()
+        assert bystander.audio.hears(MUSIC, within=3), f"turn {turn}"
+        call.hang_up()
+        switch.api("hupall normal_clearing direction outbound")
+        assert wait_for(lambda: len(switch.calls()) == 1)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{LotPlan, Table};
-use crate::parking::call::{Afar, Party, State};
+use crate::parking::call::{Afar, Call, Party, State};
 use crate::parking::names::{LotId, Slot, is_name, lowercase};
 use crate::parking::terms::LampState;
 
@@ -70,6 +70,13 @@ impl Table {
         let plan = own.or_else(|| self.templates.iter().find(|plan| plan.id == *id));
         let label = |plan: &LotPlan, slot: &Slot| plan.labels.get(slot).cloned().unwrap_or_default();
         plan.map(|plan| plan.slots.iter().map(|slot| (slot.clone(), label(plan, slot))).collect()).unwrap_or_default()
+    }
+
+    /// Whether a call has its label from its slot.
+    #[must_use]
+    pub fn is_label_of_slot(&self, call: &Call) -> bool {
+        let label = self.plan_of(call).and_then(|plan| plan.labels.get(&call.facts.slot));
+        label.is_some_and(|label| **label == *call.label)
     }
 
     /// Whether a domain has lots, or would get copies of those for every domain.

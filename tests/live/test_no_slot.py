@@ -1,0 +1,113 @@
+"""A caller who was transferred where there is no slot: a call like any other, in state waiting-for-slot."""
+
+
+import pytest
+
+from conftest import MUSIC
+from switch import wait_for
+from test_records import history, own  # noqa: F401  (a fixture)
+from test_recover import die_and_rise, mortal  # noqa: F401  (a fixture)
+from test_ringback import lot
+
+FIRST = """<extension name="first"><condition field="destination_number" expression="^first$">
+<action application="set" data="callpark_timeout=0"/><action application="callpark_park" data="701"/></condition></extension>"""
+WAITING = "waiting-for-slot"
+
+
+def full(switch, phones, *more, **params):
+    """A lot whose one slot is taken, and a caller whom 1001 transfers there: the first caller, 1001's phone, the caller."""
+    lots = lot(*params.items(), *more, slots="701")
+    if switch.process:
+        assert switch.reload(lots, extensions=FIRST).startswith("+OK")
+    else:
+        switch.configure(lots, extensions=FIRST)
+        switch.start()
+    first = phones().call("first")
+    parker = phones("1001", says=700)
+    parker.on_ring = 0
+    caller = phones(says=1100, name="Bob").call("1001")
+    call = parker.wait_call()
+    assert call.answered.wait(5)
+    parker.on_ring = None
+    call.refer("700")
+    call.hang_up()
+    return first, parker, caller
+
+
+def waiting(switch):
+    return [row for row in switch.calls() if row["state"] == WAITING]
+
+
+def test_it_is_listed_told_and_takes_the_slot_that_comes_free(switch, phones):
+    """Before: in no list, and a slot that came free was looked for every 30 s."""
+    first, parker, caller = full(switch, phones)
+    assert wait_for(lambda: waiting(switch), 3)
+    row = waiting(switch)[0]
+    assert (row["slot"], row["lot"], row["parker"], row["caller_name"]) == ("", "main", "1001@callpark.test", "Bob")
+    told = switch.events.wait("no-slot")
+    assert told["Unique-ID"] == row["uuid"] and told["CallPark-Lot"] == "main" and told["CallPark-Cause"] == "full"
+    assert caller.audio.hears(MUSIC) and parker.wait_call(4), "the parker is rung at once"
+    # Nobody answers; then the slot comes free.
+    assert switch.events.wait("ringback-failed", 8)
+    first.hang_up()
+    assert wait_for(lambda: [(row["slot"], row["state"]) for row in switch.calls()] == [("701", "parked")], 4), switch.calls()
+    assert switch.calls()[0]["uuid"] == row["uuid"] and switch.calls()[0]["parked_at"] == row["parked_at"]
+    assert switch.events.of(row["uuid"]).count("park") == 1
+    taker = phones("1002", says=900).call("do-retrieve-701")
+    assert caller.audio.hears(900)
+    taker.hang_up()
+    assert switch.events.of(row["uuid"])[-1] == "retrieve"
+
+
+@pytest.mark.parametrize("how, outcome", [("hangs up", "abandon"), ("answers", "return"), ("fallback", "fallback"), ("moved", "transfer")])
+def test_it_has_exactly_one_outcome(switch, phones, how, outcome):
+    more = [("fallback", "tone-1300")] if how == "fallback" else []
+    _, parker, caller = full(switch, phones, *more, **{"ringback-timeout": "3"})
+    assert wait_for(lambda: waiting(switch), 3)
+    uuid = waiting(switch)[0]["uuid"]
+    back = parker.wait_call(4)
+    if how == "hangs up":
+        caller.hang_up()
+        assert back.wait_over(3), "the phone rings for nobody"
+    elif how == "answers":
+        back.answer()
+        assert back.audio.hears(1100, within=8) and caller.audio.hears(700)
+        back.hang_up()
+    elif how == "moved":
+        switch.api(f"uuid_transfer {uuid} tone-1300")
+        assert caller.audio.hears(1300)
+    else:
+        assert caller.audio.hears(1300, within=8)
+    assert wait_for(lambda: not waiting(switch), 4)
+    assert wait_for(lambda: outcome in switch.events.of(uuid), 3)
+    ends = [event for event in switch.events.of(uuid) if event in ("retrieve", "return", "fallback", "transfer", "abandon")]
+    assert ends == [outcome]
+
+
+def test_it_is_in_the_history(own, phones_of):  # noqa: F811
+    own.configure(lot(slots="701"), f'<param name="db-dsn" value="sqlite://{own.dir}/db/own.db"/>', extensions=FIRST)
+    own.start()
+    phones = phones_of(own)
+    _, _, caller = full(own, phones)
+    assert wait_for(lambda: waiting(own), 3)
+    uuid = waiting(own)[0]["uuid"]
+    caller.hang_up()
+    rows = wait_for(lambda: [row for row in history(own) if row["uuid"] == uuid], 5)
+    assert rows and (rows[0]["slot"], rows[0]["outcome"]) == ("", "abandoned")
+
+
+def test_it_outlives_a_crash(mortal, phones_of):  # noqa: F811
+    """Before: the caller was recovered as somebody new; whoever was on the way to the parker was forgotten."""
+    phones = phones_of(mortal)
+    first, _, caller = full(mortal, phones, **{"ringback-timeout": "3"})
+    assert wait_for(lambda: waiting(mortal), 3)
+    before = waiting(mortal)[0]
+    die_and_rise(mortal)
+    mortal.api("sofia recover")
+    assert wait_for(lambda: waiting(mortal), 8), mortal.calls()
+    after = waiting(mortal)[0]
+    assert {name: after[name] for name in ("uuid", "parked_at", "parker", "lot", "slot")} == {
+        name: before[name] for name in ("uuid", "parked_at", "parker", "lot", "slot")}
+    assert caller.audio.hears(MUSIC, within=8)
+    first.hang_up()
+    assert wait_for(lambda: [(row["slot"], row["uuid"]) for row in mortal.calls()] == [("701", before["uuid"])], 20), mortal.calls()
