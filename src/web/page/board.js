@@ -20,9 +20,9 @@ export class Board {
   }
 
   show(lot, calls, open) {
-    const taken = new Map(calls.map((call) => [call.slot, call]));
+    const taken = new Map(calls.map((call) => [call.slot || call.uuid, call]));
     const labels = new Map(lot.slots.map(({ slot, label }) => [slot, label]));
-    // A call stays parked when a new configuration drops its slot: such slots follow after the lot's own.
+    // A call stays parked when a new configuration drops its slot: such slots follow after the lot's own. So do callers who wait for a slot.
     const numbers = [...labels.keys(), ...[...taken.keys()].filter((slot) => !labels.has(slot))];
     const compact = lot.slots.length > MOST_SLOTS_SHOWN;
     const shown = compact ? numbers.filter((slot) => taken.has(slot)) : numbers;

@@ -5,7 +5,7 @@ import { make, theirs, write } from "./dom.js";
 import { icon } from "./icons.js";
 import { duration } from "./time.js";
 
-const STATES = { "ringing-back": "ringing back", retrieving: "retrieving", reserved: "kept for a caller" };
+const STATES = { "ringing-back": "ringing back", retrieving: "retrieving", reserved: "kept for a caller", "waiting-for-slot": "waits for a slot" };
 
 export class Slot {
   item = make("li", { class: "slot" });
@@ -19,7 +19,8 @@ export class Slot {
     this.call = call;
     this.serviceLevel = serviceLevel;
     this.open = open;
-    const choosable = open !== null && call !== null && isWaiting(call);
+    // What can be done for a call is addressed to its slot.
+    const choosable = open !== null && call !== null && isWaiting(call) && call.slot !== "";
     // Times change with every answer and belong to tick(); all else is drawn again only when it is new, so that focus,
     // selection and a screen reader's place stay where they are.
     const drawn = JSON.stringify([choosable, label, call && { ...call, wait_ms: 0, timeout_at: 0, since: 0, due: 0 }]);
@@ -53,7 +54,7 @@ export class Slot {
       this.item.replaceChildren(this.#card);
     }
     delete this.item.dataset.urgency;
-    const title = make("span", { class: "number" }, number);
+    const title = make("span", { class: "number" }, this.call?.slot === "" ? "no slot" : number);
     const place = label ? [theirs(label, { class: "place" })] : [];
     if (this.call === null) this.#card.replaceChildren(title, ...place, make("span", { class: "state" }, "free"));
     else this.#card.replaceChildren(make("span", { class: "head" }, title, this.#wait()), ...place, ...this.#caller(), ...this.#foot());
