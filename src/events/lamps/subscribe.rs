@@ -30,7 +30,7 @@ pub(crate) fn warn_of_rival() {
     if rival_is_loaded() {
         log::warn!(
             "{RIVAL} is loaded too and answers every subscription to park+<slot> with \"free\": lamps of taken \
-             slots will go out; unload it and take it out of modules.conf.xml"
+             slots will go out; take it out of modules.conf.xml and restart FreeSWITCH"
         );
     }
 }
