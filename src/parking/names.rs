@@ -52,7 +52,9 @@ impl Slot {
     /// The slot that [`Slot::key`] names.
     #[must_use]
     pub fn from_key(key: &str) -> Option<Slot> {
-        let number = key.strip_prefix(UNASSIGNED).filter(|digits| digits.len() == 16);
+        let number = key
+            .strip_prefix(UNASSIGNED)
+            .filter(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         number.map(Slot::unassigned).or_else(|| Slot::parse(key))
     }
