@@ -42,28 +42,9 @@ impl Attendant {
                 Err(verdict) => refuse(verdict),
             };
         }
-        // Whoever comes from another node has been asked there whether they may.
-        let (retriever, claimed) = match self.redeem(leg) {
-            Some(Ok(RetrieveTicket { uuid, retriever })) => {
-                let retriever = Retriever { user: retriever, uuid: leg.uuid() };
-                let claimed = self.change(|table, _| table.claim_leg(&uuid, &retriever.uuid));
-                (retriever, claimed)
-            }
-            Some(Err(verdict)) => return refuse(verdict),
-            None if let Some(call) = self.assigned.take(&leg.uuid()) => {
-                let retriever = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
-                let claimed = self.change(|table, _| table.claim_leg(&call, &retriever.uuid));
-                (retriever, claimed)
-            }
-            None => {
-                let user = match self.may_retrieve(leg, &place, slot) {
-                    Ok(user) => user,
-                    Err(verdict) => return refuse(verdict),
-                };
-                let retriever = Retriever { user, uuid: leg.uuid() };
-                let claimed = self.change(|table, _| table.claim(&place, &order.pick, &retriever.uuid));
-                (retriever, claimed)
-            }
+        let (retriever, claimed) = match self.claim(leg, &place, &order.pick) {
+            Ok(claim) => claim,
+            Err(verdict) => return refuse(verdict),
         };
         let call = match claimed {
             Ok(call) => call,
@@ -95,6 +76,28 @@ impl Attendant {
         } else {
             refuse(Verdict::Refused(Refusal::Gone(call.facts.slot.clone())))
         }
+    }
+
+    /// The retriever, and the call that is theirs now, or why none is. The error: they may not.
+    fn claim(&self, leg: &Leg<'_>, place: &Where, pick: &Pick) -> Result<(Retriever, Result<Call, Refusal>), Verdict> {
+        let uuid = leg.uuid();
+        // Whoever comes from another node has been asked there whether they may.
+        if let Some(ticket) = self.redeem(leg) {
+            let RetrieveTicket { uuid: call, retriever } = ticket?;
+            let claimed = self.change(|table, _| table.claim_leg(&call, &uuid));
+            return Ok((Retriever { user: retriever, uuid }, claimed));
+        }
+        if let Some(call) = self.assigned.take(&uuid) {
+            let claimed = self.change(|table, _| table.claim_leg(&call, &uuid));
+            return Ok((Retriever { user: self.user_of(leg), uuid }, claimed));
+        }
+        let slot = match pick {
+            Pick::Slot(slot) => Some(slot),
+            Pick::Oldest | Pick::Newest => None,
+        };
+        let user = self.may_retrieve(leg, place, slot)?;
+        let claimed = self.change(|table, _| table.claim(place, pick, &uuid));
+        Ok((Retriever { user, uuid }, claimed))
     }
 
     /// A leg in a conversation leaves it for a parked call, if there is one that it may have: the core connects no leg that it
