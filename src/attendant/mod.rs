@@ -329,7 +329,8 @@ impl Attendant {
     /// Moves the next time-out.
     pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
         let extended = self.change(|table, _| table.extend(&call.facts.uuid, more))?;
-        self.notify(&Notice { call: Some(&extended), ..Notice::of(What::Extend) });
+        let (leg, wait) = (Located::find(&call.facts.uuid), host::now().since(extended.parked_at));
+        self.notify(&Notice { call: Some(&extended), leg: leg.as_deref(), wait, ..Notice::of(What::Extend) });
         Ok(extended)
     }
 

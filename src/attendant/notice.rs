@@ -60,7 +60,7 @@ impl What {
 
     /// Only whoever looks at the slots wants to know of it; it is no event in the life of a call.
     pub(crate) fn only_looks(self) -> bool {
-        matches!(self, What::Extend | What::Reserve | What::Release | What::HandOver)
+        matches!(self, What::Reserve | What::Release | What::HandOver)
     }
 }
 

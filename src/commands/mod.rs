@@ -21,6 +21,8 @@ use parse::Words;
 enum Wrong {
     /// The words make no sense: the verb's syntax is shown.
     Usage,
+    /// A number is none, or out of its range: the syntax is shown with the range, which begins at 1.
+    Number { given: String, most: usize },
     /// They do, but it cannot be done: why.
     Error(String),
 }
@@ -219,6 +221,9 @@ fn answer(attendant: &Arc<Attendant>, line: &str) -> String {
     match (verb.run)(attendant, words) {
         Ok(text) => text,
         Err(Wrong::Usage) => format!("-USAGE: {}\n", usage(verb)),
+        Err(Wrong::Number { given, most }) => {
+            format!("-USAGE: {} (got {given}, expected a whole number from 1 to {most})\n", usage(verb))
+        }
         Err(Wrong::Error(why)) => refusal(&why),
     }
 }

@@ -6,6 +6,7 @@ use super::Wrong;
 use super::listing::{Row, all, clock};
 use super::look::lot_name;
 use super::parse::Words;
+use crate::apps::shown;
 use crate::attendant::Attendant;
 use crate::host::usual_domain;
 use crate::parking::LotName;
@@ -16,39 +17,59 @@ const USUAL_COUNT: usize = 20;
 const MOST: usize = 100_000;
 const MOST_DAYS: usize = 36_500;
 
-pub(super) fn history(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn history(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (count, lot) = number_and_lot(&words, USUAL_COUNT, MOST)?;
-    all(&storage()?.records(0, filter(lot), count)?, format)
+    let records = storage()?.records(0, filter(lot.as_ref()), count)?;
+    known(attendant, lot.as_ref(), records.is_empty())?;
+    all(&records, format)
 }
 
-pub(super) fn stats(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn stats(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (days, lot) = number_and_lot(&words, 1, MOST_DAYS)?;
-    all(&storage()?.tallies(u32::try_from(days).unwrap_or(1), filter(lot))?, format)
+    let tallies = storage()?.tallies(u32::try_from(days).unwrap_or(1), filter(lot.as_ref()))?;
+    known(attendant, lot.as_ref(), tallies.is_empty())?;
+    all(&tallies, format)
 }
 
 fn storage() -> Result<Arc<Storage>, Wrong> {
     storage::open().ok_or_else(|| StorageError::Closed.into())
 }
 
-/// `[<number>] [<lot>]`
+/// `[<number>] [<lot>]`, with the number from 1 to `most`.
 fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize, Option<LotName>), Wrong> {
-    let number = |word: &str| word.parse::<usize>().ok().filter(|number| (1..=most).contains(number));
+    let number = |word: &str| {
+        let number = word.parse::<usize>().ok().filter(|number| (1..=most).contains(number));
+        number.ok_or_else(|| Wrong::Number { given: shown(word), most })
+    };
     match words.rest() {
         [] => Ok((usual, None)),
-        [word] if word.bytes().all(|c| c.is_ascii_digit()) => Ok((number(word).ok_or(Wrong::Usage)?, None)),
+        [word] if is_numeric(word) => Ok((number(word)?, None)),
         [lot] => Ok((usual, Some(lot_name(lot)?))),
-        [count, lot] => Ok((number(count).ok_or(Wrong::Usage)?, Some(lot_name(lot)?))),
+        [count, lot] => Ok((number(count)?, Some(lot_name(lot)?))),
         _ => Err(Wrong::Usage),
     }
 }
 
-/// A lot may be gone from the configuration and still have a past.
-fn filter(lot: Option<LotName>) -> HistoryFilter {
+/// Whether a word is meant as a number, in any range: digits, perhaps with a sign.
+fn is_numeric(word: &str) -> bool {
+    let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
+    !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// Refuses a lot that does not exist. A lot that is no longer in the configuration may still have a history.
+fn known(attendant: &Attendant, lot: Option<&LotName>, no_history: bool) -> Result<(), Wrong> {
+    if no_history && lot.is_some() {
+        attendant.calls(lot)?;
+    }
+    Ok(())
+}
+
+fn filter(lot: Option<&LotName>) -> HistoryFilter {
     lot.map_or_else(HistoryFilter::default, |lot| {
-        let domain = lot.domain.or_else(usual_domain).unwrap_or_default();
-        HistoryFilter { domain: Some(domain.to_ascii_lowercase()), lot: Some(lot.name) }
+        let domain = lot.domain.clone().or_else(usual_domain).unwrap_or_default();
+        HistoryFilter { domain: Some(domain.to_ascii_lowercase()), lot: Some(lot.name.clone()) }
     })
 }
 

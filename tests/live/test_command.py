@@ -102,6 +102,22 @@ def test_bad_commands_say_what_is_wrong(switch, line, answer):
     assert got.startswith(answer) and len(got) < 600, got
 
 
+@pytest.mark.parametrize("line, answer", [
+    # Before: an empty table, as if the lot had no history.
+    ("history nosuch", "-ERR no lot nosuch"), ("history 5 nosuch", "-ERR no lot nosuch"), ("stats nosuch as json", "-ERR no lot nosuch"),
+    ("stats 7 nosuch", "-ERR no lot nosuch"), ("history main@elsewhere.test", ""),
+    # Before: "-1" was taken for a lot, and no answer named the range.
+    ("history -1", "-USAGE: callpark history [<count>] [<lot>] [as json|xml|csv] (got \"-1\", expected a whole number from 1 to 100000)"),
+    ("history 99999999999999999999", "-USAGE: callpark history [<count>] [<lot>] [as json|xml|csv] (got \"99999999999999999999\", expected a whole number from 1 to 100000)"),
+    ("stats 0", "-USAGE: callpark stats [<days>] [<lot>] [as json|xml|csv] (got \"0\", expected a whole number from 1 to 36500)"),
+    ("stats 0 main", "-USAGE: callpark stats [<days>] [<lot>] [as json|xml|csv] (got \"0\", expected a whole number from 1 to 36500)"),
+    ("stats seven main", "-USAGE: callpark stats [<days>] [<lot>] [as json|xml|csv] (got \"seven\", expected a whole number from 1 to 36500)"),
+])
+def test_the_past_of_a_lot_that_does_not_exist_and_a_number_out_of_range(switch, line, answer):
+    got = switch.api(f"callpark {line}")
+    assert got.startswith(answer) and (answer or not got.startswith("-")), got
+
+
 @pytest.mark.parametrize("data", ["70x", "999", "auto_nolot", "%n%s", "'", "7" * 3000])
 def test_bad_application_data_parks_nobody_and_loses_nobody(switch, phones, data):
     for application in ("park", "retrieve", "slot"):

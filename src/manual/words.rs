@@ -1,0 +1,220 @@
+//! What the manual says of each word that scripts and programs read. That these are all the words of the source, and no others, is
+//! checked below.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::source::{literals, words};
+use super::{Table, code};
+
+/// Actions of `callpark::info`: when the event is sent, and what it carries beside the headers of the call.
+pub(super) const EVENTS: &[(&str, &str, &str)] = &[
+    (
+        "no-slot",
+        "A caller who was transferred waits for a slot, as there is none.",
+        "`Cause` (a word of [`callpark_result`](#results)); `Slot` is empty",
+    ),
+    ("park", "A caller is in the slot.", ""),
+    ("retrieve", "The call ended: a retriever was connected to it.", "`Retriever`, `Retriever-UUID`"),
+    ("return", "The call ended: the parker answered the recall.", "`Retriever`, `Retriever-UUID`"),
+    ("fallback", "The call ended: the caller went to the fallback.", ""),
+    ("transfer", "The call ended: a command, the API, a script or the exit key moved the caller elsewhere.", ""),
+    (
+        "abandon",
+        "The call ended: the caller hung up, or was not recovered after a crash.",
+        "`Cause`, if the caller did not hang up in the slot: `not recovered`, `transfer failed`",
+    ),
+    ("ringback", "A recall begins to ring.", "`Attempt`"),
+    ("ringback-failed", "A recall was not answered.", "`Attempt`, `Cause` (a hang-up cause, such as `USER_BUSY`)"),
+    (
+        "park-failed",
+        "A leg for which a slot was kept did not come, not even when it was sent there again. The slot is free.",
+        "`Cause`",
+    ),
+    ("full", "A call got no slot, because the lot is full.", "`Cause`; of the call only `Lot` and `Domain`"),
+    (
+        "denied",
+        "A user may not park or retrieve, or has parked as many calls as allowed.",
+        "`Cause`, and `Retriever`, `Retriever-UUID` of a retrieval; of the call only `Lot`, `Domain` and `Slot`, as far as they are known",
+    ),
+    ("label", "The label of a call was set.", ""),
+    ("extend", "The time-out of a call was moved to a later time.", ""),
+    ("recover", "A caller who was parked when FreeSWITCH died is in the slot again.", ""),
+    ("reload", "The configuration was read again.", "`Cause`, if it is faulty and changed nothing; nothing of a call"),
+];
+
+/// Actions that are not events: the event stream of the HTTP API alone has them, since a slot looks different.
+pub(super) const STREAM_ONLY: &[(&str, &str)] = &[
+    ("reserve", "A slot is kept for an attended transfer."),
+    ("release", "The slot is no longer kept for it."),
+    (
+        "hand-over",
+        "Another leg took the place of the leg that was parked, as after an attended transfer of the caller.",
+    ),
+];
+
+const HEADERS: &[(&str, &str)] = &[
+    ("CallPark-Action", "The action, from the table above."),
+    ("CallPark-Lot", "The name of the lot."),
+    ("CallPark-Domain", "The domain of the lot."),
+    ("CallPark-Slot", "The slot."),
+    ("CallPark-Parker", "The user who parked the call, `1001@example.com`; empty if nobody is known."),
+    ("CallPark-Label", "The label of the call."),
+    ("CallPark-Parked-At", "The time when the call was parked, in milliseconds since 1970."),
+    ("CallPark-Wait-Ms", "Milliseconds since the call was parked."),
+    ("CallPark-Attempt", "The number of recalls so far; left out before the first."),
+    ("CallPark-Retriever", "The user who retrieves, or who answered the recall."),
+    ("CallPark-Retriever-UUID", "The UUID of that user's leg."),
+    ("CallPark-Cause", "The reason, for people to read."),
+];
+
+const STATES: &[(&str, &str)] = &[
+    (
+        "reserved",
+        "The slot is kept for a caller who is on the way, for a consultation, or for a caller who may be recovered.",
+    ),
+    ("parked", "The caller waits in the slot."),
+    ("ringing-back", "The caller waits, and a recall rings."),
+    ("retrieving", "The caller is being connected to a retriever or to the parker."),
+    ("waiting-for-slot", "The caller was transferred and waits for a slot; the field `slot` is empty."),
+];
+
+const OUTCOMES: &[(&str, &str)] = &[
+    ("retrieved", "A retriever was connected to the caller."),
+    ("returned", "The parker answered the recall."),
+    ("fallback", "The caller went to the fallback."),
+    ("transferred", "A command, the API, a script or the exit key moved the caller elsewhere."),
+    ("abandoned", "The caller hung up, or was not recovered after a crash."),
+];
+
+const RESULTS: &[(&str, &str)] = &[
+    ("parked", "The call is parked, or the slot is kept for the transfer that follows."),
+    ("retrieved", "The leg was connected to the parked call."),
+    ("full", "There is no free slot in the lot, nor in its overflow lot."),
+    ("empty", "Nobody is parked there."),
+    ("taken", "The slot is occupied."),
+    ("denied", "The user may not do this."),
+    ("invalid", "There is no such lot or slot, or the application's data cannot be read."),
+    ("limit", "The parker has parked as many calls as the lot allows."),
+    ("gone", "Somebody else is retrieving the call at this moment, or the call cannot be reached."),
+];
+
+/// Variables that a dialplan may set: the lot's own parameters do not hold for a call that has them.
+const READ: &[(&str, &str)] = &[
+    ("callpark_timeout", "Replaces `park-timeout`."),
+    ("callpark_ringback", "Replaces `ringback`."),
+    ("callpark_ringback_timeout", "Replaces `ringback-timeout`."),
+    ("callpark_fallback", "Replaces `fallback`."),
+    ("callpark_hold_music", "Replaces `hold-music`."),
+    ("callpark_announce", "Replaces `announce`."),
+    (
+        "callpark_parker",
+        "The parker, `1001` or `1001@example.com`. It has precedence over whom the module takes for the parker.",
+    ),
+    ("callpark_label", "The label of the call."),
+];
+
+const SET: &[(&str, &str)] = &[
+    ("callpark_result", "What the application did, on the leg that ran it; see [below](#results)."),
+    ("callpark_lot", "The name of the lot."),
+    ("callpark_domain", "The domain of the lot."),
+    ("callpark_slot", "The slot. The leg of the parker has it too."),
+    ("callpark_parker", "The parker."),
+    ("callpark_label", "The label, if there is one."),
+    ("callpark_parked_at", "The time when the call was parked, in milliseconds since 1970."),
+    ("callpark_outcome", "The [outcome](#outcomes)."),
+    ("callpark_retriever", "The user who retrieved the call or answered the recall."),
+    ("callpark_wait_ms", "Milliseconds from parking to the outcome."),
+    ("callpark_ringback_cause", "The reason why the last recall failed, such as `USER_BUSY` or `NO_ANSWER`."),
+];
+
+/// Names in the source that are no variables for others: notes of the module on its own legs, applications, phrases.
+const INTERNAL: &[&str] = &[
+    "callpark_answered_by",
+    "callpark_hand_over",
+    "callpark_join",
+    "callpark_last_names",
+    "callpark_last_peer",
+    "callpark_last_talk",
+    "callpark_last_user",
+    "callpark_last_vouched",
+    "callpark_last_way",
+    "callpark_left_behind",
+    "callpark_page",
+    "callpark_retrieve",
+    "callpark_park",
+    "callpark_parker_noted",
+    "callpark_proxy_user",
+    "callpark_stay",
+];
+
+fn pairs(name: &'static str, columns: &'static [&'static str], rows: &[(&str, &str)]) -> Table {
+    let rows = rows.iter().map(|(word, meaning)| vec![code(word), (*meaning).to_owned()]);
+    Table { name, columns, rows: rows.collect() }
+}
+
+pub(super) fn tables() -> Vec<Table> {
+    let events = EVENTS.iter().map(|(action, when, carries)| {
+        let carries = if carries.is_empty() { String::new() } else { format!("{carries}.") };
+        vec![code(action), (*when).to_owned(), carries]
+    });
+    let columns = &["action", "when", "carries also (each with `CallPark-` before it)"];
+    vec![
+        Table { name: "events", columns, rows: events.collect() },
+        pairs("stream-only", &["action", "when"], STREAM_ONLY),
+        pairs("event-headers", &["header", "is"], HEADERS),
+        pairs("states", &["state", "meaning"], STATES),
+        pairs("outcomes", &["outcome", "meaning"], OUTCOMES),
+        pairs("results", &["result", "meaning"], RESULTS),
+        pairs("variables-read", &["variable", "effect"], READ),
+        pairs("variables-set", &["variable", "is"], SET),
+    ]
+}
+
+fn names(rows: &[(&str, &str)]) -> BTreeSet<String> {
+    rows.iter().map(|(word, _)| (*word).to_owned()).collect()
+}
+
+pub(super) fn states() -> BTreeSet<String> {
+    let path = "src/parking/call.rs";
+    &words(path, "impl State", "word") | &words(path, "impl Afar", "word")
+}
+
+pub(super) fn outcomes() -> BTreeSet<String> {
+    words("src/parking/call.rs", "impl Outcome", "word")
+}
+
+pub(super) fn actions() -> BTreeSet<String> {
+    words("src/attendant/notice.rs", "impl What", "action")
+}
+
+#[test]
+fn the_manual_has_each_word_of_the_source() {
+    let events: BTreeSet<String> = EVENTS.iter().map(|(action, ..)| (*action).to_owned()).collect();
+    assert_eq!(&events | &names(STREAM_ONLY), actions());
+    assert!(events.is_disjoint(&names(STREAM_ONLY)));
+    assert_eq!(names(HEADERS), literals(Path::new("src/events/mod.rs"), "CallPark-"));
+    assert_eq!(names(STATES), states());
+    assert_eq!(names(OUTCOMES), outcomes());
+    let verdicts = words("src/attendant/tell.rs", "impl Verdict", "word");
+    let refusals = words("src/parking/call.rs", "impl Refusal", "word");
+    assert_eq!(names(RESULTS), &verdicts | &refusals);
+}
+
+#[test]
+fn the_manual_has_each_variable_of_the_source() {
+    let internal = INTERNAL.iter().map(|name| (*name).to_owned()).collect();
+    let documented = &names(READ) | &names(SET);
+    assert!(documented.is_disjoint(&internal));
+    assert_eq!(&documented | &internal, literals(Path::new("src/attendant"), "callpark_"));
+}
+
+/// Which actions are events is decided by `only_looks`, with the same names.
+#[test]
+fn what_only_looks_is_in_the_stream_alone() {
+    use crate::attendant::What;
+    for what in [What::Reserve, What::Release, What::HandOver, What::Park, What::Extend, What::Label, What::Reload] {
+        let stream_only = STREAM_ONLY.iter().any(|(action, _)| *action == what.action());
+        assert_eq!(what.only_looks(), stream_only, "{what:?}");
+    }
+}
