@@ -16,7 +16,7 @@
 //! | `music` | hold music for many callers at once | `host` |
 //! | `attendant` | park, retrieve, look after; holds the one lock | `parking`, `config`, `host`, `music` |
 //! | `apps` | the dialplan applications | `attendant` and below |
-//! | `commands` | the `callpark` command | `attendant` and below |
+//! | `commands` | the `callpark` command | `web` (how it is), `storage`, `attendant` and below |
 //! | `events` | `callpark::info`, lamps | `attendant` and below |
 //! | `storage` | the database: the history of parked calls; which call is in which slot, for the next start and for the other nodes | `attendant` and below |
 //! | `web` | dashboard, JSON API, metrics | `storage`, `attendant` and below |

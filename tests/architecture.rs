@@ -11,7 +11,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("music", &["host"]),
     ("attendant", &["parking", "config", "host", "music"]),
     ("apps", &["parking", "attendant", "host"]),
-    ("commands", &["parking", "config", "attendant", "host", "music", "apps", "storage"]),
+    ("commands", &["parking", "config", "attendant", "host", "music", "apps", "storage", "web"]),
     ("events", &["parking", "attendant", "host"]),
     ("storage", &["parking", "config", "attendant", "host"]),
     ("web", &["parking", "config", "attendant", "host", "music", "storage"]),

@@ -132,7 +132,7 @@ impl Attendant {
         let ticket = RetrieveTicket { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.slot_store.issue(&code, node, ticket) {
             log::error!(
-                "the call in slot {} waits on {node}, and the register of slots does not answer",
+                "the call in slot {} waits on {node}, and the slot store does not answer",
                 call.facts.slot
             );
             return out_of_reach();

@@ -10,7 +10,7 @@ use crate::apps::shown;
 use crate::attendant::{Attendant, HoldTimes, LotRow};
 use crate::host::{self, guard, memory};
 use crate::parking::{LotName, Slot};
-use crate::{music, storage};
+use crate::{music, storage, web};
 
 pub(super) fn list(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
@@ -68,7 +68,8 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
         ("up", format!("{up} s")),
         ("lots", attendant.lots().len().to_string()),
         ("parked calls", attendant.call_count().to_string()),
-        ("slot register", if slots_answer { "answers".into() } else { "does not answer".into() }),
+        ("slot store", if slots_answer { "answers".into() } else { "does not answer".into() }),
+        ("dashboard", web::status()),
         ("lock held", lock_held(&lock)),
         ("lock histogram", lock_histogram(&lock)),
         ("music", music_played(&music::counts())),

@@ -216,7 +216,7 @@ impl Storage {
             if late {
                 writes.write_again(&place, &call.facts.uuid, SyncState::New);
                 if !self.slots_away.swap(true, Ordering::Relaxed) {
-                    log::error!("the register of slots does not answer; this node goes on with its own calls");
+                    log::error!("the slot store does not answer; this node goes on with its own calls");
                 }
                 return Ok(());
             }
@@ -248,7 +248,7 @@ impl Storage {
 
     fn slots_succeed(&self) {
         if self.slots_away.swap(false, Ordering::Relaxed) {
-            log::warn!("the register of slots is back");
+            log::warn!("the slot store is back");
         }
     }
 
@@ -257,7 +257,7 @@ impl Storage {
         let mut writes = self.writes.lock();
         writes.drop_orders();
         if !self.slots_away.swap(true, Ordering::Relaxed) {
-            log::error!("the register of slots: {why}; this node goes on with its own calls");
+            log::error!("the slot store: {why}; this node goes on with its own calls");
         }
         drop(writes);
         self.answered.notify_all();

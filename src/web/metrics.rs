@@ -222,7 +222,7 @@ fn text() -> Option<String> {
 
     let answers: Gauge = Gauge::default();
     answers.set(i64::from(storage.as_ref().is_some_and(|storage| storage.slots_answer())));
-    registry.register("register_up", "1 while the register of slots can be read and written", answers);
+    registry.register("slot_store_up", "1 while the slot store can be read and written", answers);
     let held = attendant.lock_held();
     for (name, help, time) in [
         ("lock_held_longest", "The longest time that the table was locked", held.longest),

@@ -72,6 +72,16 @@ pub(crate) fn attend() {
     }
 }
 
+/// How the server is, for `callpark status`.
+pub(crate) fn status() -> String {
+    let site = SITE.lock();
+    match (&site.running, &site.retry) {
+        (Some((_, server)), _) => format!("http://{}", server.address()),
+        (None, Some(retry)) => format!("does not run, and is tried again: {}", retry.why),
+        (None, None) => "off: http-listen is not set".into(),
+    }
+}
+
 /// Shutdown. False if a thread is left that waits for the database.
 pub(crate) fn end() -> bool {
     let mut site = SITE.lock();

@@ -341,8 +341,8 @@ class Chaos(Disturbances):
         wait_for(lambda: not self.misplaced(self.callers), 40, 0.3)
         took = time.monotonic() - began
         # Until then, whoever is on the other node cannot be taken.
-        if not wait_for(lambda: all("slot register    answers" in node.api("callpark status") for node in self.nodes), 15, 0.3):
-            self.wrong.append(f"{fault}: the register of slots does not come back")
+        if not wait_for(lambda: all("slot store       answers" in node.api("callpark status") for node in self.nodes), 15, 0.3):
+            self.wrong.append(f"{fault}: the slot store does not come back")
         misplaced = self.misplaced(self.callers)
         for caller, why in misplaced:
             self.wrong.append(f"{fault}: {caller.phone.user} in {caller.row['slot']}: {why}")

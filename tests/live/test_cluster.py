@@ -189,7 +189,7 @@ def test_the_set_up_works_as_it_is_written(cluster, phones_of):
         node.configure(node.written[0], settings, extensions=door)
 
     first, second = cluster(prepare=prepare)
-    assert all("slot register    answers" in node.api("callpark status") for node in (first, second))
+    assert all("slot store       answers" in node.api("callpark status") for node in (first, second))
     caller, _ = park_by_transfer(phones_of(first), first, "703", caller_says=600)
     assert wait_for(lambda: slots(second) == ["703"], 4)
     for headers in ([], ["X-CallPark-Ticket: "], ["X-CallPark-Ticket: " + "0" * 32]):
@@ -275,7 +275,7 @@ def test_a_caller_whose_retriever_gives_up_and_who_cannot_wait_there_goes_back_t
 def test_the_dashboard_of_each_node_shows_all_within_two_seconds(cluster):
     first, second = cluster()
     events = urllib.request.urlopen(f"http://127.0.0.1:{second.http}/metrics", timeout=5)
-    assert b"freeswitch_callpark_register_up 1" in events.read()
+    assert b"freeswitch_callpark_slot_store_up 1" in events.read()
     count = lambda node: int(float(next(line.split()[-1] for line in urllib.request.urlopen(
         f"http://127.0.0.1:{node.http}/metrics", timeout=5).read().decode().splitlines()
         if line.startswith("freeswitch_callpark_calls{"))))
@@ -383,7 +383,7 @@ def test_without_the_database_each_node_goes_on(cluster, phones_of):
         call.hang_up()
 
 
-def test_two_with_one_slot_are_both_listed_when_the_register_was_only_slow(cluster, phones_of):
+def test_two_with_one_slot_are_both_listed_when_the_slot_store_was_only_slow(cluster, phones_of):
     """The question whose the slot is was asked, and answered after the node had decided alone."""
     first, second = cluster()
     locked = subprocess.Popen(cluster.database.psql("-qc", "begin; lock table callpark_calls in access exclusive mode; select pg_sleep(4); commit"), stdout=subprocess.DEVNULL)
@@ -411,7 +411,7 @@ def test_a_frozen_database_holds_no_caller_up(cluster, phones_of):
     assert caller.audio.hears(900)
     cluster.database.signal_all(signal.SIGCONT)
     taker.hang_up()
-    assert wait_for(lambda: "slot register    answers" in first.api("callpark status"), 20)
+    assert wait_for(lambda: "slot store       answers" in first.api("callpark status"), 20)
     assert wait_for(lambda: sql(cluster.database, "select count(*) from callpark_calls") == "0", 20)
     assert wait_for(lambda: not second.calls(), 5)
 
@@ -505,7 +505,7 @@ def test_a_caller_who_is_recovered_too_late_is_not_on_record_as_lost(cluster, ph
     assert wait_for(lambda: rows() == "retrieved", 5), rows()
 
 
-def test_callers_who_are_recovered_while_the_register_is_blocked_are_not_let_go(cluster, phones_of):
+def test_callers_who_are_recovered_while_the_slot_store_is_blocked_are_not_let_go(cluster, phones_of):
     """The claim comes late; the dead node's entry must not be taken for one that is newer."""
     first, second = cluster(core=True)
     callers = [phones_of(first)(says=600).call(f"do-park-{slot}_main") for slot in range(701, 706)]

@@ -583,7 +583,7 @@ def test_a_thousand_hostile_rows_harm_no_node(cluster, phones_of):  # noqa: F811
         for command in ("list", "lots", "history 1000", "stats 400", "status"):
             assert not node.api(f"callpark {command}").startswith("-ERR"), command
         assert "panics caught    0" in node.api("callpark status")
-        assert "slot register    answers" in node.api("callpark status")
+        assert "slot store       answers" in node.api("callpark status")
     taker = phones_of(second)("1002", says=900).call("705")
     assert caller.audio.hears(900) and taker.audio.hears(600)
     taker.hang_up()
