@@ -80,7 +80,7 @@ def test_music_follows_rtp_from_another_address_than_the_sdp_says(switch, phones
     caller, _, slot = park(phones, address="127.0.9.9")
     first = wait_for(lambda: caller.audio.trace and caller.audio.trace[0], 3, 0.01)
     assert first, "nothing is heard"
-    assert first.at - caller.answered_at < 0.6
+    assert first.at - caller.answered_at < 2
     assert caller.audio.hears(MUSIC)
     check_they_talk(caller, retrieve(phones, slot))
 

@@ -63,7 +63,7 @@ def test_fusionpbx_1830_two_callers_are_never_joined(switch, phones):
     call.hang_up()
     assert second.audio.hears_sound() and not second.audio.hears(600, within=1.5)
     assert not first.audio.hears(1100, within=0.5) and first.audio.hears(MUSIC)
-    assert [row["slot"] for row in switch.calls()] == ["705"]
+    assert [(row["slot"], row["state"]) for row in switch.calls()] == [("705", "parked"), ("", "waiting-for-slot")]
     # The second caller has no slot: the one who sent them there rings, is told why, and has them back.
     back = receptionist.wait_call()
     print(back.invite_headers["from"])
