@@ -131,10 +131,7 @@ impl Attendant {
         let Some(code) = secret() else { return out_of_reach() };
         let ticket = RetrieveTicket { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.slot_store.issue(&code, node, ticket) {
-            log::error!(
-                "the call in slot {} waits on {node}, and the slot store does not answer",
-                call.facts.slot
-            );
+            log::error!("the call in slot {} waits on {node}, and the slot store does not answer", call.facts.slot);
             return out_of_reach();
         }
         let to = filled_in(&dial, |name| match name {

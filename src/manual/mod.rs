@@ -3,6 +3,7 @@
 //! In a document a table stands between `<!-- table: NAME -->` and `<!-- end -->`. The test fails where a document differs from the rows;
 //! `UPDATE_DOCS=1 cargo test --lib manual` writes the tables.
 
+mod http;
 mod source;
 mod words;
 
@@ -60,6 +61,7 @@ fn commands() -> Table {
 fn tables() -> Vec<Table> {
     let mut tables = vec![settings(), lot_parameters(), commands()];
     tables.extend(words::tables());
+    tables.extend(http::tables());
     tables
 }
 

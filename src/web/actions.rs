@@ -1,5 +1,6 @@
 //! What a token with the right to act may do to a parked call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -10,9 +11,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::routes::{Actor, Failure, away};
-use crate::attendant::{self, CallRow};
+use crate::attendant::{self, Attendant, CallRow};
 use crate::host::{self, guard};
-use crate::parking::{Destination, Extension, Slot};
+use crate::parking::{Call, Destination, Extension, Slot};
 
 /// Characters of a label; the page cuts there too.
 const LABEL: usize = 200;
@@ -29,6 +30,46 @@ pub(super) struct Asked {
     text: Option<String>,
     seconds: Option<u64>,
 }
+
+/// One action on a parked call.
+#[cfg_attr(not(test), allow(dead_code, reason = "the manual's columns"))]
+pub(super) struct Action {
+    pub(super) name: &'static str,
+    /// What the body carries, and what the action does: texts in Markdown, for the manual.
+    pub(super) body: &'static str,
+    pub(super) does: &'static str,
+    run: fn(&Arc<Attendant>, &Call, &Asked) -> Result<(), Failure>,
+}
+
+pub(super) const ACTIONS: &[Action] = &[
+    Action {
+        name: "ringback",
+        body: "empty",
+        does: "Starts the recall at once.",
+        run: |attendant, call, _| attendant.ring_back_now(call).map_err(Failure::refused),
+    },
+    Action {
+        name: "transfer",
+        body: r#"`{"extension": "1001"}`"#,
+        does: "Sends the caller to the extension.",
+        run: |attendant, call, asked| {
+            let to = Destination::of_lot(&asked.extension()?, &call.facts.terms);
+            attendant.transfer(call, &to).map_err(|why| Failure::new(StatusCode::CONFLICT, why))
+        },
+    },
+    Action {
+        name: "label",
+        body: r#"`{"text": "Mr Chen"}`"#,
+        does: "Sets the label, of 200 characters at most. An empty text removes it.",
+        run: |attendant, call, asked| attendant.label(call, asked.label()?).map_err(Failure::refused),
+    },
+    Action {
+        name: "extend",
+        body: r#"`{"seconds": 60}`"#,
+        does: "Moves the time-out to a later time, by 1 to 86400 seconds.",
+        run: |attendant, call, asked| attendant.extend(call, asked.more_time()?).map(drop).map_err(Failure::refused),
+    },
+];
 
 pub(super) async fn act(
     Actor(rights): Actor,
@@ -50,18 +91,11 @@ fn carry_out(domain: &str, slot: &str, action: &str, asked: &Asked) -> Result<Ca
     let attendant = attendant::on_duty().ok_or_else(away)?;
     let slot = Slot::parse(slot).ok_or_else(|| bad(format!("{} in the path is not a slot", quoted(slot))))?;
     let call = attendant.call_at(domain, &slot).map_err(Failure::refused)?;
-    match action {
-        "ringback" => attendant.ring_back_now(&call).map_err(Failure::refused)?,
-        "label" => attendant.label(&call, asked.label()?).map_err(Failure::refused)?,
-        "extend" => {
-            attendant.extend(&call, asked.more_time()?).map_err(Failure::refused)?;
-        }
-        "transfer" => {
-            let to = Destination::of_lot(&asked.extension()?, &call.facts.terms);
-            attendant.transfer(&call, &to).map_err(|why| Failure::new(StatusCode::CONFLICT, why))?;
-        }
-        _ => return Err(Failure::new(StatusCode::NOT_FOUND, "there are ringback, transfer, label and extend".into())),
-    }
+    let Some(found) = ACTIONS.iter().find(|found| found.name == action) else {
+        let names: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
+        return Err(Failure::new(StatusCode::NOT_FOUND, format!("there are {}", names.join(", "))));
+    };
+    (found.run)(&attendant, &call, asked)?;
     log::info!("{action} of slot {slot}@{domain} by the API");
     // As it is now, or as it was where it has just been sent away.
     let call = attendant.call_at(domain, &slot).unwrap_or(call);

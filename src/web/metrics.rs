@@ -19,7 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::routes::away;
 use crate::attendant::{self, HoldTimes, Notice, What, Witness};
 use crate::host::{guard, memory};
-use crate::parking::{LotId, Outcome};
+use crate::parking::{LotId, LotView, Outcome};
 use crate::{music, storage};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -70,18 +70,67 @@ struct Counts {
     waits: Family<Lot, Histogram>,
 }
 
+impl Counts {
+    fn new() -> Counts {
+        Counts {
+            parked: Family::default(),
+            recovered: Family::default(),
+            ended: Family::default(),
+            refused: Family::default(),
+            ring_backs: Family::default(),
+            waits: Family::new_with_constructor(|| {
+                Histogram::new([5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0])
+            }),
+        }
+    }
+}
+
 fn counts() -> &'static Counts {
     static COUNTS: OnceLock<Counts> = OnceLock::new();
-    COUNTS.get_or_init(|| Counts {
-        parked: Family::default(),
-        recovered: Family::default(),
-        ended: Family::default(),
-        refused: Family::default(),
-        ring_backs: Family::default(),
-        waits: Family::new_with_constructor(|| {
-            Histogram::new([5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0])
-        }),
-    })
+    COUNTS.get_or_init(Counts::new)
+}
+
+/// What is so at the moment of a request.
+#[derive(Default)]
+struct Now {
+    lots: Vec<LotView>,
+    /// Callers who hear shared music, and music of their own.
+    listeners: (usize, usize),
+    packets_late: u64,
+    database_errors: u64,
+    records_dropped: u64,
+    records_waiting: u64,
+    rows_refused: u64,
+    slots_answer: bool,
+    panics: u64,
+    memory: u64,
+    held: HoldTimes,
+}
+
+impl Now {
+    fn read() -> Option<Now> {
+        let attendant = attendant::on_duty()?;
+        let (music, storage) = (music::counts(), storage::open());
+        let of_storage = |count: fn(&storage::Storage) -> u64| storage.as_ref().map_or(0, |storage| count(storage));
+        Some(Now {
+            lots: attendant.lots(),
+            listeners: (music.shared, music.alone),
+            packets_late: music.late,
+            database_errors: of_storage(|storage| storage.errors()),
+            records_dropped: of_storage(|storage| storage.dropped()),
+            records_waiting: of_storage(|storage| storage.backlog() as u64),
+            rows_refused: of_storage(|storage| storage.refused_rows()),
+            slots_answer: storage.as_ref().is_some_and(|storage| storage.slots_answer()),
+            panics: guard::caught(),
+            memory: memory::in_use() as u64,
+            held: attendant.lock_held(),
+        })
+    }
+}
+
+/// A gauge's value: one that is too large for it is the largest.
+fn whole(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
 }
 
 pub(crate) struct Meter;
@@ -140,7 +189,7 @@ struct Held(HoldTimes);
 impl Collector for Held {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         let Held(times) = self;
-        let help = "How long the table was locked, each time";
+        let help = "Times for which the table of calls was locked.";
         let mut metric = encoder.encode_descriptor("lock_held", help, Some(&Unit::Seconds), MetricType::Histogram)?;
         let ends = times.buckets.iter().map(|(end, count)| (end.map_or(f64::MAX, |end| end.as_secs_f64()), *count));
         metric.encode_histogram::<NoLabelSet>(times.total.as_secs_f64(), times.count(), &ends.collect::<Vec<_>>(), None)
@@ -148,7 +197,7 @@ impl Collector for Held {
 }
 
 pub(super) fn answer() -> Response {
-    match text() {
+    match Now::read().and_then(|now| text(counts(), now)) {
         Some(text) => {
             ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
         }
@@ -156,77 +205,82 @@ pub(super) fn answer() -> Response {
     }
 }
 
-fn text() -> Option<String> {
-    let attendant = attendant::on_duty()?;
+fn text(counts: &Counts, now: Now) -> Option<String> {
     let mut registry = Registry::with_prefix("freeswitch_callpark");
-    let counts = counts();
     registry.register("parked", "Calls that were parked", counts.parked.clone());
     registry.register("recovered", "Parked calls that came back after a crash", counts.recovered.clone());
     registry.register("ended", "Parked calls that ended, by outcome", counts.ended.clone());
     registry.register(
         "refused",
-        "Calls that got no slot (full) or callers who may not (denied)",
+        "Calls that got no slot (full), and users who were not allowed to park or retrieve (denied)",
         counts.refused.clone(),
     );
-    registry.register("ring_backs", "Ring backs that were started, answered and failed", counts.ring_backs.clone());
-    registry.register_with_unit("wait", "From parking to the outcome", Unit::Seconds, counts.waits.clone());
+    registry.register("ring_backs", "Recalls, by result: started, answered, failed", counts.ring_backs.clone());
+    registry.register_with_unit("wait", "Time from parking to the outcome", Unit::Seconds, counts.waits.clone());
 
     let (calls, slots, oldest) = <(Family<Lot, Gauge>, Family<Lot, Gauge>, Family<Lot, Gauge>)>::default();
-    for view in attendant.lots().iter().filter(|view| &*view.id.domain != "*") {
-        let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    for view in now.lots.iter().filter(|view| &*view.id.domain != "*") {
         calls.get_or_create(&(&view.id).into()).set(whole(view.used));
         slots.get_or_create(&(&view.id).into()).set(whole(view.size));
-        let wait = view.longest_wait.unwrap_or_default().as_secs();
-        oldest.get_or_create(&(&view.id).into()).set(i64::try_from(wait).unwrap_or(i64::MAX));
+        oldest.get_or_create(&(&view.id).into()).set(whole(view.longest_wait.unwrap_or_default().as_secs()));
     }
     registry.register("calls", "Calls that are parked now, on all nodes of a cluster", calls);
-    registry.register("slots", "Slots there are", slots);
+    registry.register("slots", "Slots of the lot", slots);
     registry.register_with_unit(
         "oldest_call",
-        "Wait of the call that waits longest; 0 where none does",
+        "Wait of the call that waits longest, or 0 if no call is parked",
         Unit::Seconds,
         oldest,
     );
 
-    let music = music::counts();
     let listeners = Family::<Played, Gauge>::default();
-    for (how, legs) in [("shared", music.shared), ("alone", music.alone)] {
-        listeners.get_or_create(&Played { how }).set(i64::try_from(legs).unwrap_or(i64::MAX));
+    for (how, legs) in [("shared", now.listeners.0), ("alone", now.listeners.1)] {
+        listeners.get_or_create(&Played { how }).set(whole(legs));
     }
-    registry.register("music_listeners", "Callers who hear music, shared or played by their own legs", listeners);
+    registry.register(
+        "music_listeners",
+        "Callers who hear music: shared, or alone where a leg plays for itself",
+        listeners,
+    );
 
-    let storage = storage::open();
-    let of_storage = |count: fn(&storage::Storage) -> u64| storage.as_ref().map_or(0, |storage| count(storage));
     for (name, help, value) in [
-        ("store_errors", "Times that the database of the records failed", of_storage(|storage| storage.errors())),
-        ("records_dropped", "Records that are lost", of_storage(|storage| storage.dropped())),
+        ("store_errors", "Failures of the database that keeps the history", now.database_errors),
+        ("records_dropped", "Rows of the history that are lost", now.records_dropped),
+        ("rows_refused", "Rows that the database refused, although it accepts others", now.rows_refused),
+        ("panics_caught", "Bugs of the module that were caught: report any", now.panics),
         (
-            "rows_refused",
-            "Rows that the database refused, although it takes others",
-            of_storage(|storage| storage.refused_rows()),
+            "music_packets_late",
+            "Packets of shared music that were sent more than the time of one packet late",
+            now.packets_late,
         ),
-        ("panics_caught", "Bugs of the module that were caught", guard::caught()),
-        ("music_packets_late", "Packets of shared music that were sent late", music.late),
     ] {
         let counter: Counter = Counter::default();
         counter.inc_by(value);
         registry.register(name, help, counter);
     }
     let waiting: Gauge = Gauge::default();
-    waiting.set(storage.as_ref().map_or(0, |storage| i64::try_from(storage.backlog()).unwrap_or(i64::MAX)));
-    registry.register("records_waiting", "Records that wait for the database", waiting);
+    waiting.set(whole(now.records_waiting));
+    registry.register("records_waiting", "Rows of the history that wait for the database", waiting);
 
     let own: Gauge = Gauge::default();
-    own.set(i64::try_from(memory::in_use()).unwrap_or(i64::MAX));
-    registry.register_with_unit("memory", "What the module itself has allocated", Unit::Bytes, own);
+    own.set(whole(now.memory));
+    registry.register_with_unit("memory", "Memory that the module itself has allocated", Unit::Bytes, own);
 
     let answers: Gauge = Gauge::default();
-    answers.set(i64::from(storage.as_ref().is_some_and(|storage| storage.slots_answer())));
-    registry.register("slot_store_up", "1 while the slot store can be read and written", answers);
-    let held = attendant.lock_held();
+    answers.set(i64::from(now.slots_answer));
+    registry.register(
+        "slot_store_up",
+        "1 while the slot store, the database of the occupied slots, can be read and written, else 0",
+        answers,
+    );
+    let held = now.held;
     for (name, help, time) in [
-        ("lock_held_longest", "The longest time that the table was locked", held.longest),
-        ("lock_work_longest", "The most processor time that was used with the table locked", held.longest_work),
+        ("lock_held_longest", "The longest time for which the table of calls was locked", held.longest),
+        (
+            "lock_work_longest",
+            "The most processor time that was used while the table of calls was locked",
+            held.longest_work,
+        ),
     ] {
         let gauge = Gauge::<f64, AtomicU64>::default();
         gauge.set(time.as_secs_f64());
@@ -237,4 +291,37 @@ fn text() -> Option<String> {
     let mut text = String::new();
     encode(&mut text, &registry).ok()?;
     Some(text)
+}
+
+/// The rows of the manual: name, type, labels and meaning of each metric, as a scrape shows them.
+#[cfg(test)]
+pub(crate) fn manual() -> Vec<[String; 4]> {
+    let counts = Counts::new();
+    let id = LotId::new("main", "example.com");
+    let (lot, domain) = (id.name.to_string(), id.domain.to_string());
+    drop(counts.parked.get_or_create(&(&id).into()));
+    drop(counts.recovered.get_or_create(&(&id).into()));
+    drop(counts.waits.get_or_create(&(&id).into()));
+    drop(counts.ended.get_or_create(&LotOutcome { lot: lot.clone(), domain: domain.clone(), outcome: "" }));
+    drop(counts.refused.get_or_create(&LotReason { lot: lot.clone(), domain: domain.clone(), reason: "" }));
+    drop(counts.ring_backs.get_or_create(&LotResult { lot, domain, result: "" }));
+    let view = LotView { id, size: 1, free: 1, used: 0, longest_wait: None };
+    let held = HoldTimes { buckets: vec![(None, 0)], ..HoldTimes::default() };
+    let text = text(&counts, Now { lots: vec![view], held, ..Now::default() }).unwrap();
+
+    let of = |kind: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("# {kind} {name} ")).map(str::to_owned));
+        line.unwrap_or_default()
+    };
+    let names = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+    let row = |(name, help): (&str, &str)| {
+        let kind = of("TYPE", name);
+        let sample = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        let pairs = sample.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(pairs, _)| pairs);
+        let labels = pairs.split(',').filter_map(|pair| pair.split_once('=')).map(|(label, _)| label);
+        let labels: Vec<&str> = labels.filter(|label| *label != "le").collect();
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        [format!("{name}{suffix}"), kind, labels.join(", "), help.to_owned()]
+    };
+    names.map(row).collect()
 }

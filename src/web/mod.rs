@@ -5,6 +5,8 @@ mod actions;
 mod changes;
 mod direct;
 mod look;
+#[cfg(test)]
+mod manual;
 mod metrics;
 mod page;
 mod routes;
@@ -24,6 +26,8 @@ use crate::config::Settings;
 use crate::host;
 use crate::parking::Moment;
 use access::Tokens;
+#[cfg(test)]
+pub(crate) use manual::{ACTIONS, OPENAPI, PATHS, metrics};
 use server::Server;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {access::Tokens as TokenFile, routes::router};

@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use futures_util::FutureExt;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -27,7 +27,7 @@ use crate::parking::Refusal;
 
 pub(crate) type Router = axum::Router;
 
-const OPENAPI: &str = include_str!("openapi.json");
+pub(crate) const OPENAPI: &str = include_str!("openapi.json");
 /// Bytes of a request's body, at most.
 const BODY: usize = 8 * 1024;
 /// For how long a request may take, with its body; a stream of changes has begun by then.
@@ -46,19 +46,72 @@ pub(super) struct Door {
     stopped: watch::Receiver<bool>,
 }
 
+/// One path of the API: the router and the manual are made from these rows.
+#[cfg_attr(not(test), allow(dead_code, reason = "the manual's columns"))]
+pub(super) struct ApiPath {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    /// The right that a token needs.
+    pub(super) right: &'static str,
+    /// A text in Markdown, for the manual.
+    pub(super) answers: &'static str,
+    serve: fn() -> MethodRouter<Door>,
+}
+
+const fn looks(
+    path: &'static str,
+    right: &'static str,
+    answers: &'static str,
+    serve: fn() -> MethodRouter<Door>,
+) -> ApiPath {
+    ApiPath { method: "GET", path, right, answers, serve }
+}
+
+pub(super) const PATHS: &[ApiPath] = &[
+    looks("/api/v1/me", "view", "The rights and the domain of the token.", || get(look::me)),
+    looks("/api/v1/calls", "view", "The parked calls.", || get(look::calls)),
+    looks("/api/v1/lots", "view", "The lots and their slots.", || get(look::lots)),
+    looks(
+        "/api/v1/stats",
+        "view",
+        "Counts for each lot and day. `?days=7`: of that many days, 1 without it, 400 at most.",
+        || get(look::stats),
+    ),
+    looks(
+        "/api/v1/history",
+        "view",
+        "The calls that are no longer parked, the newest first. `?count=100`: that many, 50 without it, 10000 at most.",
+        || get(look::history),
+    ),
+    looks(
+        "/api/v1/events",
+        "view",
+        "Server-sent events: an event `change` for each [action](events.md#events), until the connection is closed.",
+        || get(listen),
+    ),
+    ApiPath {
+        method: "POST",
+        path: "/api/v1/calls/{domain}/{slot}/{action}",
+        right: "act",
+        answers: "Carries out one of the actions below and answers the call as it then is.",
+        serve: || post(actions::act),
+    },
+    looks("/api/v1/openapi.json", "none", "The description of the API, as OpenAPI.", || {
+        get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI))
+    }),
+    looks("/healthz", "none", "`ok`.", || get(async || "ok")),
+    looks(
+        "/metrics",
+        "view",
+        "The metrics, in the OpenMetrics format. Only a token for all domains may see them; a program on the server itself needs none.",
+        || get(scrape),
+    ),
+];
+
 pub(crate) fn router(tokens: Tokens, loopback: bool, stopped: watch::Receiver<bool>) -> Router {
-    axum::Router::new()
-        .merge(page::routes())
-        .route("/healthz", get(async || "ok"))
-        .route("/metrics", get(scrape))
-        .route("/api/v1/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI)))
-        .route("/api/v1/me", get(look::me))
-        .route("/api/v1/calls", get(look::calls))
-        .route("/api/v1/lots", get(look::lots))
-        .route("/api/v1/stats", get(look::stats))
-        .route("/api/v1/history", get(look::history))
-        .route("/api/v1/events", get(listen))
-        .route("/api/v1/calls/{domain}/{slot}/{action}", post(actions::act))
+    let paths = axum::Router::new().merge(page::routes());
+    let paths = PATHS.iter().fold(paths, |router, path| router.route(path.path, (path.serve)()));
+    paths
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method".into())
         })
