@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
 use mod_callpark::parking::{
-    Amendment, Left, LotId, LotName, LotPlan, Moment, ParkRequest, Party, Pick, Slot, SlotOrder, Table, Terms, Wanted,
-    Where, parse_slots,
+    CallOverrides, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, Party,
+    RetrieveTarget, Slot, SlotOrder, Table, Wanted, parse_slots,
 };
 
 const OCCUPANCY: [usize; 4] = [0, 100, 10_000, 100_000];
@@ -22,19 +22,23 @@ const ORDERS: [(&str, SlotOrder); 4] = [
     ("random", SlotOrder::Random),
 ];
 
-fn place() -> Where {
-    Where { lot: Some(LotName { name: "main".into(), domain: None }), domains: vec!["bench.test".into()], any: false }
+fn place() -> LotSelector {
+    LotSelector {
+        lot: Some(LotName { name: "main".into(), domain: None }),
+        domains: vec!["bench.test".into()],
+        any: false,
+    }
 }
 
 fn request(n: usize, lot: &str) -> ParkRequest {
     ParkRequest {
         uuid: format!("{:08x}-0000-4000-8000-{n:012}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff).into(),
-        place: Where { lot: Some(LotName { name: lot.into(), domain: None }), ..place() },
+        place: LotSelector { lot: Some(LotName { name: lot.into(), domain: None }), ..place() },
         wanted: Wanted::Auto,
         caller: Party { name: "Alice".into(), number: "5551234".into() }.into(),
         parker: format!("{}@bench.test", 1000 + n % 500).into(),
         label: String::new(),
-        amend: Amendment::default(),
+        amend: CallOverrides::default(),
         parked_at_ms: 0,
         dice: n as u64 * 7919,
     }
@@ -45,7 +49,7 @@ struct Office {
     table: Table,
     /// Those that come later.
     requests: Vec<ParkRequest>,
-    now: Moment,
+    now: MonotonicTime,
 }
 
 impl Office {
@@ -54,16 +58,16 @@ impl Office {
             id: LotId::new(name, "bench.test"),
             slots: parse_slots(slots).unwrap().into(),
             labels: Arc::default(),
-            terms: Arc::new(Terms { slot_order, park_timeout: DAY, ..Terms::default() }),
+            terms: Arc::new(LotSettings { slot_order, park_timeout: DAY, ..LotSettings::default() }),
         };
         let mut table = Table::new(&[plan("main", "100000-199999"), plan("more", "200000-299999")], None);
         for n in 0..calls {
-            let moment = Moment(Duration::from_millis(n as u64));
+            let moment = MonotonicTime(Duration::from_millis(n as u64));
             table.park(&request(n, ["main", "more"][n % 2]), false, moment).unwrap();
         }
         table.touched();
         let requests = (0..BATCH).map(|n| request(1_000_000 + n, "main")).collect();
-        Office { table, requests, now: Moment(DAY / 2) }
+        Office { table, requests, now: MonotonicTime(DAY / 2) }
     }
 
     fn park_all(&mut self) {
@@ -75,10 +79,10 @@ impl Office {
     }
 
     fn end_all(&mut self) {
-        self.each(|table, request, now| drop(table.left(&request.uuid, Left::HungUp, now).unwrap()));
+        self.each(|table, request, now| drop(table.left(&request.uuid, LeaveReason::HungUp, now).unwrap()));
     }
 
-    fn each(&mut self, mut act: impl FnMut(&mut Table, &ParkRequest, Moment)) {
+    fn each(&mut self, mut act: impl FnMut(&mut Table, &ParkRequest, MonotonicTime)) {
         for request in &self.requests {
             act(&mut self.table, request, self.now);
         }
@@ -90,7 +94,7 @@ impl Office {
         &mut self,
         bencher: &mut Bencher<'_>,
         before: fn(&mut Office),
-        mut act: impl FnMut(&mut Table, &ParkRequest, Moment),
+        mut act: impl FnMut(&mut Table, &ParkRequest, MonotonicTime),
         after: fn(&mut Office),
     ) {
         bencher.iter_custom(|wanted| {
@@ -140,7 +144,7 @@ fn leave(criterion: &mut Criterion) {
             let claim = |table: &mut Table, _: &ParkRequest, _| {
                 let slot = Slot::parse(&(from + taken * 37 % BATCH).to_string()).unwrap();
                 taken += 1;
-                drop(black_box(table.claim(&place(), &Pick::Slot(slot), "retriever")));
+                drop(black_box(table.claim(&place(), &RetrieveTarget::Slot(slot), "retriever")));
             };
             office.time(bencher, Office::park_all, claim, Office::end_all);
         });
@@ -155,7 +159,7 @@ fn leave(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("oldest, and release", calls), |bencher| {
             bencher.iter(|| {
-                if let Ok(call) = black_box(office.table.claim(&place(), &Pick::Oldest, "retriever")) {
+                if let Ok(call) = black_box(office.table.claim(&place(), &RetrieveTarget::Oldest, "retriever")) {
                     office.table.release(&call.facts.uuid, "retriever", office.now);
                 }
                 office.table.touched();
@@ -165,7 +169,7 @@ fn leave(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("leave");
         group.bench_function(BenchmarkId::new("hung up", calls), |bencher| {
             let leave = |table: &mut Table, request: &ParkRequest, now| {
-                drop(black_box(table.left(&request.uuid, Left::HungUp, now)))
+                drop(black_box(table.left(&request.uuid, LeaveReason::HungUp, now)))
             };
             office.time(bencher, Office::park_all, leave, nothing);
         });

@@ -4,12 +4,12 @@ use std::ffi::CStr;
 
 use parking_lot::Mutex;
 
-use crate::attendant::{self, Attendant};
 use crate::host::{
     Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Recoverer, Status, Subclass,
     Ticker, Told, function_table,
 };
-use crate::{apps, commands, config, events, host, music, storage, web};
+use crate::service::{self, ParkingService};
+use crate::{apps, commands, config, events, host, moh, storage, web};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -44,30 +44,30 @@ impl Lifecycle for Module {
             log::error!("FreeSWITCH has no memory for the interfaces; not loaded");
             return Status::Failed;
         }
-        music::begin();
-        attendant::begin(begin());
+        moh::begin();
+        service::begin(begin());
         storage::begin();
         let completions = commands::completions();
         let bindings = [
             Binding::bind::<OnReloadXml>(),
             events::on_probe(),
             events::on_profile(),
-            attendant::on_answer(),
-            attendant::on_bridge(),
-            attendant::on_hangup(),
-            attendant::on_execute(),
-            attendant::on_core_park(),
+            service::on_answer(),
+            service::on_bridge(),
+            service::on_hangup(),
+            service::on_execute(),
+            service::on_core_park(),
             host::on_tap(),
         ];
         let Some(told) = bindings.into_iter().collect() else {
             log::error!("FreeSWITCH refused to tell of its events; not loaded");
             storage::end();
-            attendant::end();
-            music::end();
+            service::end();
+            moh::end();
             return Status::Failed;
         };
-        if let Some(attendant) = attendant::on_duty() {
-            attendant.note_conversations();
+        if let Some(service) = service::current() {
+            service.note_conversations();
         }
         events::light_all();
         events::warn_of_rival();
@@ -86,15 +86,15 @@ impl Lifecycle for Module {
     fn shutdown() -> Status {
         REGISTERED.lock().take();
         let ended = web::end() & storage::end();
-        attendant::end();
-        music::end();
+        service::end();
+        moh::end();
         if ended { Status::Done } else { Status::Stay }
     }
 }
 
 /// With the configuration of the file, or the emergency one: while a file is broken, callers must still find a slot.
-fn begin() -> Attendant {
-    let (config, faults) = match attendant::read_config() {
+fn begin() -> ParkingService {
+    let (config, faults) = match service::read_config() {
         Ok(config) => (config, Vec::new()),
         Err(faults) => (config::emergency(), faults),
     };
@@ -104,17 +104,17 @@ fn begin() -> Attendant {
     if !faults.is_empty() {
         log::error!("running with the lot main of slots 701-720 in every domain until callpark.conf.xml is mended");
     }
-    Attendant::new(
+    ParkingService::new(
         config,
         faults,
         vec![
             Box::new(storage::SlotStoreObserver),
-            Box::new(events::Announcer),
+            Box::new(events::EventPublisher),
             Box::<events::Lamps>::default(),
             Box::new(storage::HistoryObserver),
-            Box::new(web::Teller),
-            Box::new(web::Meter),
-            Box::new(web::Follower),
+            Box::new(web::StreamObserver),
+            Box::new(web::MetricsObserver),
+            Box::new(web::HttpConfigObserver),
         ],
         Box::new(storage::ClusterSlots),
     )
@@ -126,8 +126,8 @@ impl OnEvent for OnReloadXml {
     const KIND: Kind = Kind::ReloadXml;
 
     fn happened(_: &Told<'_>) {
-        if let Some(attendant) = attendant::on_duty() {
-            attendant.files_were_read();
+        if let Some(service) = service::current() {
+            service.files_were_read();
             events::warn_of_rival();
         }
     }
@@ -138,10 +138,10 @@ struct EverySecond;
 impl OnTick for EverySecond {
     fn tick() {
         host::end_overdue_calls();
-        if let Some(attendant) = attendant::on_duty() {
-            attendant.attend();
+        if let Some(service) = service::current() {
+            service.on_tick();
         }
         storage::on_tick();
-        web::attend();
+        web::on_tick();
     }
 }

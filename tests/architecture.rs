@@ -8,13 +8,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("parking", &[]),
     ("config", &["parking"]),
     ("host", &["ffi", "parking"]),
-    ("music", &["host"]),
-    ("attendant", &["parking", "config", "host", "music"]),
-    ("apps", &["parking", "attendant", "host"]),
-    ("commands", &["parking", "config", "attendant", "host", "music", "apps", "storage", "web"]),
-    ("events", &["parking", "attendant", "host"]),
-    ("storage", &["parking", "config", "attendant", "host"]),
-    ("web", &["parking", "config", "attendant", "host", "music", "storage"]),
+    ("moh", &["host"]),
+    ("service", &["parking", "config", "host", "moh"]),
+    ("apps", &["parking", "service", "host"]),
+    ("commands", &["parking", "config", "service", "host", "moh", "apps", "storage", "web"]),
+    ("events", &["parking", "service", "host"]),
+    ("storage", &["parking", "config", "service", "host"]),
+    ("web", &["parking", "config", "service", "host", "moh", "storage"]),
 ];
 
 fn sources(room: &Path) -> Vec<PathBuf> {

@@ -35,7 +35,7 @@ const FENCES: &[(&str, fn())] = &[
     ("history query", half_a_query_is_none),
     ("ring back", the_ring_back_has_failed),
     ("failed ring back", the_caller_can_still_be_taken),
-    ("witness", nobody_is_told_and_nobody_is_lost),
+    ("observer", nobody_is_told_and_nobody_is_lost),
     ("http", the_telephone_needs_no_dashboard),
     ("http request", the_request_fails),
     ("http work", the_action_fails),
@@ -407,7 +407,7 @@ fn the_caller_can_still_be_taken() {
 
 fn nobody_is_told_and_nobody_is_lost() {
     let world = office();
-    plant_panic(&world, "witness");
+    plant_panic(&world, "observer");
     let caller = parked(&world);
     taken(&world, &caller);
     assert!(cleared(&world) > 10);
@@ -596,7 +596,7 @@ fn nobody_is_lost_whichever_step_of_ringing_back_panics() {
 #[test]
 fn nobody_is_lost_whichever_step_of_writing_panics() {
     at_each_step("storage");
-    at_each_step("witness");
+    at_each_step("observer");
 }
 
 #[test]

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mod_callpark::parking::{
-    Absent, Afar, Amendment, Call, Destination, Due, Left, Look, LotId, LotName, LotPlan, Moment, Outcome, ParkRequest,
-    Party, Pick, Refusal, RingBack, Saved, Slot, SlotOrder, SlotTaken, State, Table, Terms, Wanted, Where, parse_slots,
+    Call, CallOverrides, Destination, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings, MonotonicTime,
+    Outcome, ParkRequest, Party, Refusal, RemoteCall, RemoteState, RestoreParams, RetrieveTarget, RingBack, Slot,
+    SlotOrder, SlotStatus, SlotTaken, State, Table, TimerAction, Wanted, parse_slots,
 };
 use proptest::prelude::*;
 
 const DOMAIN: &str = "a.test";
 
-fn plan(name: &str, domain: &str, slots: &str, terms: Terms) -> LotPlan {
+fn plan(name: &str, domain: &str, slots: &str, terms: LotSettings) -> LotPlan {
     LotPlan {
         id: LotId::new(name, domain),
         slots: parse_slots(slots).unwrap().into(),
@@ -22,16 +23,16 @@ fn plan(name: &str, domain: &str, slots: &str, terms: Terms) -> LotPlan {
     }
 }
 
-fn table(terms: Terms) -> Table {
+fn table(terms: LotSettings) -> Table {
     Table::new(&[plan("main", DOMAIN, "701-703", terms)], None)
 }
 
-fn place(domain: &str) -> Where {
-    Where { lot: None, domains: vec![domain.into()], any: false }
+fn place(domain: &str) -> LotSelector {
+    LotSelector { lot: None, domains: vec![domain.into()], any: false }
 }
 
-fn at(seconds: u64) -> Moment {
-    Moment(Duration::from_secs(seconds))
+fn at(seconds: u64) -> MonotonicTime {
+    MonotonicTime(Duration::from_secs(seconds))
 }
 
 fn slot(text: &str) -> Slot {
@@ -46,7 +47,7 @@ fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
         caller: Party { name: "Alice".into(), number: "555".into() }.into(),
         parker: "1001@a.test".into(),
         label: String::new(),
-        amend: Amendment::default(),
+        amend: CallOverrides::default(),
         parked_at_ms: 0,
         dice: 5,
     }
@@ -68,9 +69,9 @@ fn automatic_slots_follow_the_lots_order() {
         (SlotOrder::Next, ["701", "702", "703"]),
         (SlotOrder::LongestFree, ["701", "702", "703"]),
     ] {
-        let mut table = table(Terms { slot_order: order, ..Terms::default() });
+        let mut table = table(LotSettings { slot_order: order, ..LotSettings::default() });
         let first = park(&mut table, "a");
-        table.left("a", Left::HungUp, at(1));
+        table.left("a", LeaveReason::HungUp, at(1));
         let got = [first, park(&mut table, "b"), park(&mut table, "c")];
         assert_eq!(got, expected, "{order:?}");
     }
@@ -78,9 +79,9 @@ fn automatic_slots_follow_the_lots_order() {
 
 #[test]
 fn of_two_who_want_one_slot_exactly_one_gets_the_caller() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     park(&mut table, "a");
-    let pick = Pick::Slot(slot("701"));
+    let pick = RetrieveTarget::Slot(slot("701"));
     table.claim(&place(DOMAIN), &pick, "first").unwrap();
     assert_eq!(table.claim(&place(DOMAIN), &pick, "second").unwrap_err(), Refusal::Gone(slot("701")));
     assert_eq!(table.connected("a", at(9)).unwrap().outcome, Outcome::Retrieved);
@@ -90,9 +91,9 @@ fn of_two_who_want_one_slot_exactly_one_gets_the_caller() {
 
 #[test]
 fn a_claim_that_comes_to_nothing_leaves_the_caller_parked() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     park(&mut table, "a");
-    table.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap();
+    table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
     assert!(!table.release("a", "somebody else", at(1)));
     assert!(table.release("a", "r", at(1)));
     assert_eq!(table.find_leg("a").unwrap().state, State::Parked);
@@ -101,21 +102,21 @@ fn a_claim_that_comes_to_nothing_leaves_the_caller_parked() {
 
 #[test]
 fn oldest_and_newest_pass_over_those_being_taken() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     for uuid in ["a", "b", "c"] {
         park(&mut table, uuid);
     }
     let mut take =
-        |pick: &Pick, by: &str| table.claim(&place(DOMAIN), pick, by).map(|call| call.facts.uuid.to_string());
-    assert_eq!(take(&Pick::Oldest, "r1").unwrap(), "a");
-    assert_eq!(take(&Pick::Newest, "r2").unwrap(), "c");
-    assert_eq!(take(&Pick::Oldest, "r3").unwrap(), "b");
-    assert!(take(&Pick::Newest, "r4").is_err());
+        |pick: &RetrieveTarget, by: &str| table.claim(&place(DOMAIN), pick, by).map(|call| call.facts.uuid.to_string());
+    assert_eq!(take(&RetrieveTarget::Oldest, "r1").unwrap(), "a");
+    assert_eq!(take(&RetrieveTarget::Newest, "r2").unwrap(), "c");
+    assert_eq!(take(&RetrieveTarget::Oldest, "r3").unwrap(), "b");
+    assert!(take(&RetrieveTarget::Newest, "r4").is_err());
 }
 
 #[test]
 fn full_lots_overflow_once_around() {
-    let chain = |to: &str| Terms { overflow_lot: Some(to.into()), ..Terms::default() };
+    let chain = |to: &str| LotSettings { overflow_lot: Some(to.into()), ..LotSettings::default() };
     let plans = [plan("a", DOMAIN, "1", chain("b")), plan("b", DOMAIN, "2", chain("a"))];
     let mut table = Table::new(&plans, None);
     assert_eq!([park(&mut table, "x"), park(&mut table, "y")], ["1", "2"]);
@@ -125,7 +126,7 @@ fn full_lots_overflow_once_around() {
 #[test]
 fn a_taken_slot_is_returned_or_the_next_one_used() {
     for (taken, expected) in [(SlotTaken::Return, None), (SlotTaken::Next, Some("701"))] {
-        let mut table = table(Terms { slot_taken: taken, ..Terms::default() });
+        let mut table = table(LotSettings { slot_taken: taken, ..LotSettings::default() });
         table.park(&request("a", Wanted::Slot(slot("702"))), false, at(0)).unwrap();
         let second = table.park(&request("b", Wanted::Slot(slot("702"))), false, at(0));
         assert_eq!(second.as_ref().ok().map(|call| call.facts.slot.as_str()), expected);
@@ -135,9 +136,9 @@ fn a_taken_slot_is_returned_or_the_next_one_used() {
 
 #[test]
 fn terms_are_those_of_the_lot_that_has_the_slot() {
-    let quick = Terms { park_timeout: Duration::from_secs(7), ..Terms::default() };
+    let quick = LotSettings { park_timeout: Duration::from_secs(7), ..LotSettings::default() };
     let table = Table::new(
-        &[plan("main", DOMAIN, "701-703", Terms::default()), plan("quick", DOMAIN, "801", quick)],
+        &[plan("main", DOMAIN, "701-703", LotSettings::default()), plan("quick", DOMAIN, "801", quick)],
         Some("main"),
     );
     let timeout =
@@ -147,16 +148,16 @@ fn terms_are_those_of_the_lot_that_has_the_slot() {
 
 #[test]
 fn who_is_of_no_domain_is_led_to_the_only_lot_there_is_and_to_no_other() {
-    let lot = |domain: &str, slots: &str| plan("main", domain, slots, Terms::default());
-    let wanted = |place: Where, plans: &[LotPlan]| {
+    let lot = |domain: &str, slots: &str| plan("main", domain, slots, LotSettings::default());
+    let wanted = |place: LotSelector, plans: &[LotPlan]| {
         let found = Table::new(plans, None).resolve(&place, Some(&slot("701")));
         found.map(|lot| lot.domain.to_string()).unwrap_or_default()
     };
-    let nobody = Where { any: true, ..place("10.0.0.1") };
+    let nobody = LotSelector { any: true, ..place("10.0.0.1") };
     let only = [lot("a.test", "701-703")];
     assert_eq!(wanted(nobody.clone(), &only), "a.test");
     assert_eq!(wanted(place("b.test"), &only), "", "somebody of another domain is not");
-    let elsewhere = Where { lot: LotName::parse("main@b.test"), ..nobody.clone() };
+    let elsewhere = LotSelector { lot: LotName::parse("main@b.test"), ..nobody.clone() };
     assert_eq!(wanted(elsewhere, &only), "", "nor who names another");
     assert_eq!(wanted(nobody.clone(), &[lot("a.test", "701"), lot("b.test", "701")]), "", "of two, which?");
     assert_eq!(wanted(nobody.clone(), &[lot("10.0.0.1", "801"), lot("b.test", "701")]), "", "its domain has lots");
@@ -164,60 +165,63 @@ fn who_is_of_no_domain_is_led_to_the_only_lot_there_is_and_to_no_other() {
 
 #[test]
 fn templates_are_copied_into_each_domain_and_kept_apart() {
-    let mut table = Table::new(&[plan("main", "*", "701", Terms::default())], None);
+    let mut table = Table::new(&[plan("main", "*", "701", LotSettings::default())], None);
     let in_domain = |uuid: &str, domain: &str| ParkRequest { place: place(domain), ..request(uuid, Wanted::Auto) };
     assert!(table.park(&in_domain("a", "x.test"), false, at(0)).is_ok());
     assert!(table.park(&in_domain("b", "y.test"), false, at(0)).is_ok());
     assert!(matches!(table.park(&in_domain("c", "x.test"), false, at(0)), Err(Refusal::Full(_))));
-    assert!(matches!(table.claim(&place("z.test"), &Pick::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
-    assert_eq!(&*table.claim(&place("Y.TEST"), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "b");
+    assert!(matches!(table.claim(&place("z.test"), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
+    assert_eq!(&*table.claim(&place("Y.TEST"), &RetrieveTarget::Slot(slot("701")), "r").unwrap().facts.uuid, "b");
 }
 
 /// A lot's name becomes an argument in a dialplan: with a comma in it, what follows would be an application of its own.
 #[test]
 fn a_domain_that_is_no_name_has_no_lots() {
-    let plans = [plan("main", "*", "701-702", Terms::default())];
+    let plans = [plan("main", "*", "701-702", LotSettings::default())];
     let mut table = Table::new(&plans, None);
     for domain in ["x,system:id", "$\\{x}", "a b", "", "a@b", "-x"] {
         assert!(!table.has_lots(domain));
         let refused = table.park(&ParkRequest { place: place(domain), ..request("a", Wanted::Auto) }, false, at(0));
         assert!(matches!(refused, Err(Refusal::NoSuchLot(_))), "{domain}: {refused:?}");
     }
-    let both = Where { domains: vec!["x,system:id".into(), "a.test".into()], ..place("") };
+    let both = LotSelector { domains: vec!["x,system:id".into(), "a.test".into()], ..place("") };
     let parked = table.park(&ParkRequest { place: both, ..request("b", Wanted::Auto) }, false, at(0)).unwrap();
     assert_eq!(parked.facts.lot.to_string(), "main@a.test", "the next likeliest domain");
 }
 
 #[test]
 fn a_reservation_is_for_its_leg_and_lapses() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     table.park(&request("a", Wanted::Auto), true, at(0)).unwrap();
-    assert!(matches!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
+    assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
     assert_eq!(table.arrive("b", at(1)).map(|call| call.id), None);
     assert_eq!(table.arrive("a", at(2)).unwrap().parked_at, at(2));
     table.park(&request("c", Wanted::Auto), true, at(2)).unwrap();
-    assert!(table.left("c", Left::HungUp, at(3)).is_none(), "a leg that never came has no outcome");
+    assert!(table.left("c", LeaveReason::HungUp, at(3)).is_none(), "a leg that never came has no outcome");
     table.park(&request("d", Wanted::Auto), true, at(3)).unwrap();
     assert!(table.due(at(5)).is_empty());
     assert!(
-        matches!(table.due(at(6)).as_slice(), [Due::Fetch(call)] if &*call.facts.uuid == "d"),
+        matches!(table.due(at(6)).as_slice(), [TimerAction::Fetch(call)] if &*call.facts.uuid == "d"),
         "something took it elsewhere"
     );
     assert!(table.due(at(15)).is_empty());
     assert!(
-        matches!(table.due(at(16)).as_slice(), [Due::Lapsed(ended)] if &*ended.call.facts.uuid == "d" && !ended.call.was_parked)
+        matches!(table.due(at(16)).as_slice(), [TimerAction::Lapsed(ended)] if &*ended.call.facts.uuid == "d" && !ended.call.was_parked)
     );
     table.check().unwrap();
 }
 
 #[test]
 fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
-    let mut table = table(Terms { park_timeout: Duration::from_secs(90), ..Terms::default() });
+    let mut table = table(LotSettings { park_timeout: Duration::from_secs(90), ..LotSettings::default() });
     park(&mut table, "other");
     table.park(&ParkRequest { parker: "".into(), ..request("dialler", Wanted::Auto) }, false, at(1)).unwrap();
     table.set_label("dialler", "Mr Chen");
     assert!(table.expect("dialler", at(5)));
-    assert!(table.claim(&place(DOMAIN), &Pick::Slot(slot("702")), "r").is_err(), "nobody is there at this moment");
+    assert!(
+        table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r").is_err(),
+        "nobody is there at this moment"
+    );
     let call = table.take_over("dialler", &request("caller", Wanted::Auto), at(6)).unwrap();
     assert_eq!((call.facts.slot.as_str(), &*call.label, call.state), ("702", "Mr Chen", State::Parked));
     assert_eq!(
@@ -226,19 +230,19 @@ fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
         "it waits since then, and may wait as long from now on"
     );
     assert_eq!(call.facts.parker, request("caller", Wanted::Auto).parker, "of the dialler nothing was known");
-    assert!(table.left("dialler", Left::HungUp, at(7)).is_none() && !table.expect("dialler", at(7)));
-    assert_eq!(table.left("caller", Left::HungUp, at(8)).unwrap().outcome, Outcome::Abandoned);
+    assert!(table.left("dialler", LeaveReason::HungUp, at(7)).is_none() && !table.expect("dialler", at(7)));
+    assert_eq!(table.left("caller", LeaveReason::HungUp, at(8)).unwrap().outcome, Outcome::Abandoned);
     table.check().unwrap();
 }
 
 #[test]
 fn a_parked_call_whose_next_leg_never_comes_has_an_outcome() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     park(&mut table, "a");
     assert!(table.expect("a", at(5)));
     assert!(table.due(at(14)).is_empty());
     assert!(
-        matches!(table.due(at(15)).as_slice(), [Due::Lapsed(ended)] if ended.call.was_parked && ended.outcome == Outcome::Abandoned)
+        matches!(table.due(at(15)).as_slice(), [TimerAction::Lapsed(ended)] if ended.call.was_parked && ended.outcome == Outcome::Abandoned)
     );
     assert_eq!(table.call_count(), 0);
 }
@@ -246,14 +250,14 @@ fn a_parked_call_whose_next_leg_never_comes_has_an_outcome() {
 #[test]
 fn a_leg_takes_a_place_over_in_whatever_state_the_call_is() {
     for state in 0..4 {
-        let mut table = table(Terms {
+        let mut table = table(LotSettings {
             park_timeout: Duration::from_secs(1),
             fallback: Destination::parse("9"),
-            ..Terms::default()
+            ..LotSettings::default()
         });
         park(&mut table, "a");
         match state {
-            0 => drop(table.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap()),
+            0 => drop(table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap()),
             1 => drop(table.due(at(1))),
             2 => assert!(
                 table.due(at(1)).len() == 1
@@ -274,59 +278,59 @@ fn a_leg_takes_a_place_over_in_whatever_state_the_call_is() {
 
 #[test]
 fn a_caller_on_the_way_to_the_fallback_who_never_gets_there_waits_on() {
-    let mut table = table(Terms {
+    let mut table = table(LotSettings {
         park_timeout: Duration::from_secs(1),
         ringback_attempts: 0,
         fallback: Destination::parse("9"),
-        ..Terms::default()
+        ..LotSettings::default()
     });
     park(&mut table, "a");
-    assert!(matches!(table.due(at(1)).as_slice(), [Due::Fallback(_)]));
+    assert!(matches!(table.due(at(1)).as_slice(), [TimerAction::Fallback(_)]));
     assert!(table.due(at(31)).is_empty() && table.find_leg("a").unwrap().state == State::Parked);
-    assert!(matches!(table.due(at(61)).as_slice(), [Due::Fallback(_)]), "and it is tried again");
+    assert!(matches!(table.due(at(61)).as_slice(), [TimerAction::Fallback(_)]), "and it is tried again");
 }
 
 #[test]
 fn a_parker_holds_as_many_calls_as_allowed() {
-    let mut table = table(Terms { park_limit_per_user: 1, ..Terms::default() });
+    let mut table = table(LotSettings { park_limit_per_user: 1, ..LotSettings::default() });
     park(&mut table, "a");
     assert_eq!(table.park(&request("b", Wanted::Auto), false, at(0)).unwrap_err(), Refusal::Limit(1));
-    table.left("a", Left::HungUp, at(1));
+    table.left("a", LeaveReason::HungUp, at(1));
     park(&mut table, "b");
 }
 
 #[test]
 fn ring_back_ring_back_fallback() {
-    let mut table = table(Terms { ringback_attempts: 2, fallback: fallback(), ..Terms::default() });
+    let mut table = table(LotSettings { ringback_attempts: 2, fallback: fallback(), ..LotSettings::default() });
     park(&mut table, "a");
     assert!(table.due(at(89)).is_empty());
-    assert!(matches!(table.due(at(90)).as_slice(), [Due::RingBack(call)] if call.attempt == 1));
+    assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 1));
     assert!(table.due(at(95)).is_empty(), "told once");
     table.ring_failed("a", 1, at(110)).unwrap();
     assert!(table.ring_failed("a", 1, at(111)).is_none());
     assert!(table.due(at(199)).is_empty());
-    assert!(matches!(table.due(at(200)).as_slice(), [Due::RingBack(call)] if call.attempt == 2));
+    assert!(matches!(table.due(at(200)).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 2));
     table.ring_failed("a", 2, at(220)).unwrap();
-    assert!(matches!(table.due(at(220)).as_slice(), [Due::Fallback(_)]));
-    assert_eq!(table.left("a", Left::Moved, at(221)).unwrap().outcome, Outcome::Fallback);
+    assert!(matches!(table.due(at(220)).as_slice(), [TimerAction::Fallback(_)]));
+    assert_eq!(table.left("a", LeaveReason::Moved, at(221)).unwrap().outcome, Outcome::Fallback);
 }
 
 #[test]
 fn a_retriever_and_the_parker_race_in_either_order() {
     let ringing = || {
-        let mut table = table(Terms::default());
+        let mut table = table(LotSettings::default());
         park(&mut table, "a");
         table.due(at(90));
         table
     };
     let mut quicker_retriever = ringing();
-    quicker_retriever.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap();
+    quicker_retriever.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
     assert!(!quicker_retriever.ring_answered("a", 1, "p"));
     assert_eq!(quicker_retriever.connected("a", at(91)).unwrap().outcome, Outcome::Retrieved);
 
     let mut quicker_parker = ringing();
     assert!(quicker_parker.ring_answered("a", 1, "p"));
-    assert!(quicker_parker.claim(&place(DOMAIN), &Pick::Oldest, "r").is_err());
+    assert!(quicker_parker.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").is_err());
     assert_eq!(quicker_parker.connected("a", at(91)).unwrap().outcome, Outcome::Returned);
 
     let mut gone_again = ringing();
@@ -338,29 +342,29 @@ fn a_retriever_and_the_parker_race_in_either_order() {
 
 #[test]
 fn a_fallback_that_failed_keeps_the_caller_and_comes_again() {
-    let mut table = table(Terms { ringback: RingBack::Nobody, fallback: fallback(), ..Terms::default() });
+    let mut table = table(LotSettings { ringback: RingBack::Nobody, fallback: fallback(), ..LotSettings::default() });
     park(&mut table, "a");
-    assert!(matches!(table.due(at(90)).as_slice(), [Due::Fallback(_)]));
-    assert!(matches!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r"), Err(Refusal::Gone(_))));
+    assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::Fallback(_)]));
+    assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::Gone(_))));
     table.fallback_failed("a", at(91)).unwrap();
-    assert!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r").is_ok());
+    assert!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_ok());
     table.release("a", "r", at(92));
-    assert!(matches!(table.due(at(181)).as_slice(), [Due::Fallback(_)]));
+    assert!(matches!(table.due(at(181)).as_slice(), [TimerAction::Fallback(_)]));
 }
 
 #[test]
 fn max_park_time_interrupts_a_ring_back() {
-    let terms = Terms { max_park_time: Duration::from_secs(100), fallback: fallback(), ..Terms::default() };
+    let terms = LotSettings { max_park_time: Duration::from_secs(100), fallback: fallback(), ..LotSettings::default() };
     let mut table = table(terms);
     park(&mut table, "a");
-    assert!(matches!(table.due(at(90)).as_slice(), [Due::RingBack(_)]));
-    assert!(matches!(table.due(at(100)).as_slice(), [Due::Fallback(_)]));
+    assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::RingBack(_)]));
+    assert!(matches!(table.due(at(100)).as_slice(), [TimerAction::Fallback(_)]));
     assert!(table.ring_failed("a", 1, at(101)).is_none());
 }
 
 #[test]
 fn nobody_to_ring_and_no_fallback_means_for_ever() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     table.park(&ParkRequest { parker: "".into(), ..request("a", Wanted::Auto) }, false, at(0)).unwrap();
     assert_eq!(table.next_deadline(), None);
     assert!(table.extend("a", Duration::from_secs(5)).is_err());
@@ -369,16 +373,21 @@ fn nobody_to_ring_and_no_fallback_means_for_ever() {
 
 #[test]
 fn a_new_configuration_keeps_calls_under_their_old_terms_until_it_is_applied() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     park(&mut table, "a");
-    let shorter = plan("main", DOMAIN, "701-703", Terms { park_timeout: Duration::from_secs(10), ..Terms::default() });
+    let shorter = plan(
+        "main",
+        DOMAIN,
+        "701-703",
+        LotSettings { park_timeout: Duration::from_secs(10), ..LotSettings::default() },
+    );
     table.replace_lots(&[shorter], None);
     assert_eq!(table.next_deadline(), Some(at(90)));
     table.apply_terms(at(5));
     assert_eq!(table.next_deadline(), Some(at(10)));
-    table.replace_lots(&[plan("other", DOMAIN, "801", Terms::default())], None);
+    table.replace_lots(&[plan("other", DOMAIN, "801", LotSettings::default())], None);
     table.check().unwrap();
-    assert_eq!(&*table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r").unwrap().facts.uuid, "a");
+    assert_eq!(&*table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").unwrap().facts.uuid, "a");
     table.connected("a", at(6));
     assert!(table.lots(at(6)).iter().all(|lot| &*lot.id.name == "other"));
     table.check().unwrap();
@@ -386,21 +395,21 @@ fn a_new_configuration_keeps_calls_under_their_old_terms_until_it_is_applied() {
 
 #[test]
 fn a_slot_that_moved_to_another_lot_is_still_taken() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     park(&mut table, "a");
-    table.replace_lots(&[plan("other", DOMAIN, "701", Terms::default())], None);
+    table.replace_lots(&[plan("other", DOMAIN, "701", LotSettings::default())], None);
     assert!(table.park(&request("b", Wanted::Auto), false, at(0)).is_err());
-    table.left("a", Left::HungUp, at(1));
+    table.left("a", LeaveReason::HungUp, at(1));
     assert_eq!(park(&mut table, "b"), "701");
     table.check().unwrap();
 }
 
 #[test]
 fn a_consultation_keeps_its_slot_for_the_call_that_follows() {
-    let mut table = table(Terms { park_limit_per_user: 1, ..Terms::default() });
+    let mut table = table(LotSettings { park_limit_per_user: 1, ..LotSettings::default() });
     let kept = table.keep(&request("consulting", Wanted::Auto), at(0)).unwrap();
     assert_eq!((kept.facts.slot.as_str(), kept.state, kept.deadline), ("701", State::Reserved, None));
-    assert!(table.claim(&place(DOMAIN), &Pick::Slot(slot("701")), "r").is_err(), "nobody is there yet");
+    assert!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_err(), "nobody is there yet");
     // The parker's leg ends as the transfer begins; the caller comes a moment later.
     table.expect("consulting", at(5));
     assert!(table.on_their_way().is_empty(), "the leg that is gone is not looked for");
@@ -411,14 +420,17 @@ fn a_consultation_keeps_its_slot_for_the_call_that_follows() {
 
 #[test]
 fn a_consultation_that_is_given_up_frees_its_slot() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     table.keep(&request("consulting", Wanted::Auto), at(0)).unwrap();
-    assert!(table.left("consulting", Left::HungUp, at(1)).is_none(), "nobody was parked, so there is no outcome");
+    assert!(
+        table.left("consulting", LeaveReason::HungUp, at(1)).is_none(),
+        "nobody was parked, so there is no outcome"
+    );
     assert_eq!(table.call_count(), 0);
     table.keep(&request("again", Wanted::Auto), at(2)).unwrap();
     table.expect("again", at(3));
     assert!(
-        matches!(table.due(at(20)).as_slice(), [Due::Lapsed(ended)] if !ended.call.was_parked),
+        matches!(table.due(at(20)).as_slice(), [TimerAction::Lapsed(ended)] if !ended.call.was_parked),
         "the caller never came"
     );
     // Whoever comes too late is parked all the same.
@@ -427,13 +439,13 @@ fn a_consultation_that_is_given_up_frees_its_slot() {
 }
 
 /// What lamps show, kept up to date from nothing but what the table says was touched.
-fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), Look>) -> Result<(), TestCaseError> {
+fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), SlotStatus>) -> Result<(), TestCaseError> {
     for (lot, slot) in table.touched() {
-        let look = table.look(&lot.domain, &slot).map_or(Look::Free, |(_, look)| look);
+        let look = table.look(&lot.domain, &slot).map_or(SlotStatus::Free, |(_, look)| look);
         shown.insert((lot.domain.to_string(), slot), look);
     }
     for ((domain, slot), before) in shown.iter() {
-        let now = table.look(domain, slot).map_or(Look::Free, |(_, look)| look);
+        let now = table.look(domain, slot).map_or(SlotStatus::Free, |(_, look)| look);
         prop_assert_eq!(before, &now, "the lamp of {}@{} is not told", slot, domain);
     }
     Ok(())
@@ -441,12 +453,12 @@ fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), Look>) -> Result
 
 #[test]
 fn a_recovered_caller_goes_on_where_they_were() {
-    let mut table = table(Terms::default());
-    table.miss(&Absent { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
-    assert!(matches!(table.claim(&place(DOMAIN), &Pick::Slot(slot("702")), "r"), Err(Refusal::Missing(_))));
+    let mut table = table(LotSettings::default());
+    table.miss(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
+    assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r"), Err(Refusal::Missing(_))));
     assert_eq!(park(&mut table, "new"), "701");
     assert_eq!(park(&mut table, "newer"), "703", "the slot is kept");
-    let saved = Saved {
+    let saved = RestoreParams {
         waited: Duration::from_secs(30),
         left: Some(Duration::from_secs(60)),
         attempt: 1,
@@ -456,42 +468,42 @@ fn a_recovered_caller_goes_on_where_they_were() {
     let back = table.restore(&request("a", Wanted::Slot(slot("702"))), &saved, at(10_000)).unwrap();
     assert_eq!((back.facts.slot.as_str(), back.attempt, back.rings_left), ("702", 1, 2));
     assert_eq!((back.deadline, at(10_000).since(back.parked_at).as_secs()), (Some(at(10_060)), 30));
-    let oldest = table.claim(&place(DOMAIN), &Pick::Oldest, "r").unwrap();
+    let oldest = table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
     assert_eq!(&*oldest.facts.uuid, "new", "who was parked before them is still the oldest");
-    assert!(table.due(at(60)).iter().all(|due| !matches!(due, Due::Lost(_))));
+    assert!(table.due(at(60)).iter().all(|due| !matches!(due, TimerAction::Lost(_))));
     table.check().unwrap();
 }
 
 #[test]
 fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
-    let mut table = table(Terms::default());
-    table.miss(&Absent { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
+    let mut table = table(LotSettings::default());
+    table.miss(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
     assert!(table.due(at(59)).is_empty());
     let due = table.due(at(60));
-    assert!(matches!(due.as_slice(), [Due::Lost(ended)] if ended.outcome == Outcome::Abandoned));
-    assert_eq!(table.look(DOMAIN, &slot("702")).unwrap().1, Look::Free);
+    assert!(matches!(due.as_slice(), [TimerAction::Lost(ended)] if ended.outcome == Outcome::Abandoned));
+    assert_eq!(table.look(DOMAIN, &slot("702")).unwrap().1, SlotStatus::Free);
     table.check().unwrap();
 }
 
 #[test]
 fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
-    let mut table = table(Terms::default());
+    let mut table = table(LotSettings::default());
     table.park(&request("before", Wanted::Slot(slot("702"))), false, at(0)).unwrap();
     park(&mut table, "here");
-    table.left("before", Left::HungUp, at(0));
-    table.elsewhere(&[Absent { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
-    table.replace_lots(&[plan("main", DOMAIN, "701-703", Terms::default())], None);
-    let take = Pick::Slot(slot("701"));
+    table.left("before", LeaveReason::HungUp, at(0));
+    table.elsewhere(&[RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
+    table.replace_lots(&[plan("main", DOMAIN, "701-703", LotSettings::default())], None);
+    let take = RetrieveTarget::Slot(slot("701"));
     assert_eq!(&*table.claim(&place(DOMAIN), &take, "r").unwrap().facts.uuid, "here");
     table.connected("here", at(2)).unwrap();
     assert!(matches!(table.claim(&place(DOMAIN), &take, "r"), Err(Refusal::Elsewhere(..))));
     table.elsewhere(&[], at(3));
-    assert_eq!(table.look(DOMAIN, &slot("701")).unwrap().1, Look::Free);
+    assert_eq!(table.look(DOMAIN, &slot("701")).unwrap().1, SlotStatus::Free);
     table.check().unwrap();
 }
 
-fn absent_at(uuid: &str, number: &str) -> Absent {
-    Absent { slot: slot(number), ..absent(uuid, 0) }
+fn absent_at(uuid: &str, number: &str) -> RemoteCall {
+    RemoteCall { slot: slot(number), ..absent(uuid, 0) }
 }
 
 #[derive(Clone, Debug)]
@@ -502,7 +514,7 @@ enum Step {
     ClaimOldest(u8),
     Release { leg: u8, by: u8 },
     Connected(u8),
-    Left { leg: u8, moved: bool },
+    LeaveReason { leg: u8, moved: bool },
     Pass(u16),
     RingNow(u8),
     RingAnswered { leg: u8, attempt: u32, by: u8 },
@@ -528,7 +540,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4u8).prop_map(Step::ClaimOldest),
         1 => (leg(), 0..4u8).prop_map(|(leg, by)| Step::Release { leg, by }),
         1 => leg().prop_map(Step::Connected),
-        1 => (leg(), any::<bool>()).prop_map(|(leg, moved)| Step::Left { leg, moved }),
+        1 => (leg(), any::<bool>()).prop_map(|(leg, moved)| Step::LeaveReason { leg, moved }),
         3 => (0..120u16).prop_map(Step::Pass),
         1 => leg().prop_map(Step::RingNow),
         1 => (leg(), 0..4u32, 0..4u8).prop_map(|(leg, attempt, by)| Step::RingAnswered { leg, attempt, by }),
@@ -545,13 +557,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const AFAR: [Afar; 4] = [Afar::Reserved, Afar::Parked, Afar::RingingBack, Afar::Retrieving];
+const AFAR: [RemoteState; 4] =
+    [RemoteState::Reserved, RemoteState::Parked, RemoteState::RingingBack, RemoteState::Retrieving];
 
-fn absent(uuid: &str, n: u8) -> Absent {
-    Absent {
+fn absent(uuid: &str, n: u8) -> RemoteCall {
+    RemoteCall {
         uuid: uuid.into(),
         node: "far".into(),
-        is: Afar::Parked,
+        is: RemoteState::Parked,
         lot: LotId::new(if n % 3 == 2 { "unknown" } else { "main" }, DOMAIN),
         slot: slot(&(n + 1).to_string()),
         caller: Arc::default(),
@@ -565,14 +578,14 @@ fn absent(uuid: &str, n: u8) -> Absent {
 }
 
 fn configuration(which: u8) -> Vec<LotPlan> {
-    let terms = |n: u8| Terms {
+    let terms = |n: u8| LotSettings {
         slot_order: [SlotOrder::First, SlotOrder::Next, SlotOrder::LongestFree, SlotOrder::Random][usize::from(n % 4)],
         fallback: fallback().filter(|_| n % 2 == 0),
         ringback_attempts: u32::from(n),
         max_park_time: Duration::from_secs(if n == 2 { 200 } else { 0 }),
         slot_taken: if n == 3 { SlotTaken::Next } else { SlotTaken::Return },
         park_limit_per_user: if n == 1 { 3 } else { 0 },
-        ..Terms::default()
+        ..LotSettings::default()
     };
     match which {
         0 => vec![plan("main", DOMAIN, "1-4", terms(0)), plan("more", "*", "5-8", terms(1))],
@@ -620,11 +633,11 @@ proptest! {
                     }
                 }
                 Step::Claim { slot: n, by } => {
-                    let _ = table.claim(&place(DOMAIN), &Pick::Slot(slot(&(n + 1).to_string())), &format!("r{by}"));
+                    let _ = table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot(&(n + 1).to_string())), &format!("r{by}"));
                 }
                 Step::ClaimOldest(by) => {
                     let lot = LotName::parse("main");
-                    let _ = table.claim(&Where { lot, ..place(DOMAIN) }, &Pick::Oldest, &format!("r{by}"));
+                    let _ = table.claim(&LotSelector { lot, ..place(DOMAIN) }, &RetrieveTarget::Oldest, &format!("r{by}"));
                 }
                 Step::Release { leg, by } => {
                     table.release(&name(leg), &format!("r{by}"), now);
@@ -636,16 +649,16 @@ proptest! {
                         prop_assert!(ended.is_some());
                     }
                 }
-                Step::Left { leg, moved } => {
+                Step::LeaveReason { leg, moved } => {
                     let reserved = waiting.get(&name(leg)).copied();
-                    let outcome = table.left(&name(leg), if moved { Left::Moved } else { Left::HungUp }, now);
+                    let outcome = table.left(&name(leg), if moved { LeaveReason::Moved } else { LeaveReason::HungUp }, now);
                     prop_assert_eq!(outcome.is_some(), reserved == Some(false), "one outcome for each who was parked");
                     ended = reserved.map(|_| name(leg));
                 }
                 Step::Pass(seconds) => {
                     now = now.after(Duration::from_secs(seconds.into()));
                     for due in table.due(now) {
-                        if let Due::Lapsed(ended) = due {
+                        if let TimerAction::Lapsed(ended) = due {
                             let never_parked = waiting.remove(&*ended.call.facts.uuid);
                             prop_assert_eq!(never_parked, Some(!ended.call.was_parked), "one outcome for each who was parked");
                         }
@@ -686,9 +699,9 @@ proptest! {
                     }
                 }
                 Step::Hear(far) => {
-                    let calls: Vec<Absent> = far
+                    let calls: Vec<RemoteCall> = far
                         .iter()
-                        .map(|(n, slot, is)| Absent { is: AFAR[usize::from(*is)], ..absent(&format!("far{n}"), *slot) })
+                        .map(|(n, slot, is)| RemoteCall { is: AFAR[usize::from(*is)], ..absent(&format!("far{n}"), *slot) })
                         .collect();
                     table.elsewhere(&calls, now);
                     let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.facts.uuid.to_string()).collect();
@@ -698,7 +711,7 @@ proptest! {
                 Step::Restore { leg, slot: n, left } => {
                     let order = request(&name(leg), Wanted::Slot(slot(&(n + 1).to_string())));
                     let left = Duration::from_secs(left.into());
-                    let saved = Saved { waited: Duration::from_secs(5), left: Some(left), rings_left: 1, ..Saved::default() };
+                    let saved = RestoreParams { waited: Duration::from_secs(5), left: Some(left), rings_left: 1, ..RestoreParams::default() };
                     if let Ok(call) = table.restore(&order, &saved, now) {
                         prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
                         prop_assert_eq!(call.deadline, Some(now.after(left)));

@@ -1,4 +1,4 @@
-//! The dialplan applications: what their words mean, and which of the attendant's services each is.
+//! The dialplan applications: what their words mean, and which of the service's services each is.
 
 mod park;
 mod retrieve;
@@ -11,8 +11,8 @@ pub(crate) use words::{park_order, shown};
 
 use std::sync::Arc;
 
-use crate::attendant::{self, Attendant, Verdict};
 use crate::host::{Interfaces, Leg, add_application};
+use crate::service::{self, AppResult, ParkingService};
 
 /// Registers every application. False if the host refused one.
 pub(crate) fn add_all(interfaces: &mut Interfaces<'_>) -> bool {
@@ -21,20 +21,20 @@ pub(crate) fn add_all(interfaces: &mut Interfaces<'_>) -> bool {
         .all(|add| add(interfaces))
 }
 
-/// Runs an application's body with the attendant; without one (the module is on its way out) the leg goes on in its
+/// Runs an application's body with the service; without one (the module is on its way out) the leg goes on in its
 /// dialplan.
-fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<Attendant>, &Leg<'_>) -> Verdict) {
-    match attendant::on_duty() {
-        Some(attendant) => {
+fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<ParkingService>, &Leg<'_>) -> AppResult) {
+    match service::current() {
+        Some(service) => {
             // While a leg waits in its slot, others may have it run something: by `uuid_broadcast`, or a key that is bound to it.
-            if let Some(slot) = attendant.slot_it_waits_in(&leg) {
+            if let Some(slot) = service.slot_it_waits_in(&leg) {
                 return log::warn!(
                     "{} waits in slot {slot} and stays there: it runs no application beside that",
                     leg.uuid()
                 );
             }
-            if attendant.resume(&leg).is_none() {
-                body(&attendant, &leg);
+            if service.resume(&leg).is_none() {
+                body(&service, &leg);
             }
         }
         None => {
@@ -45,5 +45,5 @@ fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<Attendant>, &Leg<'_>) -> Verdict) 
 }
 
 fn after_bug(leg: Leg<'_>) -> bool {
-    attendant::on_duty().is_none_or(|attendant| attendant.after_bug(&leg))
+    service::current().is_none_or(|service| service.after_bug(&leg))
 }

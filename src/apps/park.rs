@@ -15,9 +15,9 @@ impl Application for Park {
     const SYNTAX: &'static CStr = c"[<slot>|auto] [<lot>[@<domain>]]";
 
     fn run(leg: Leg<'_>, data: &str) {
-        serve(leg, |attendant, leg| match words::park_order(data) {
-            Ok(order) => attendant.park(leg, &order),
-            Err(why) => attendant.invalid_park(leg, "callpark_park", why),
+        serve(leg, |service, leg| match words::park_order(data) {
+            Ok(order) => service.park(leg, &order),
+            Err(why) => service.invalid_park(leg, "callpark_park", why),
         });
     }
 

@@ -4,9 +4,9 @@ use std::ffi::CStr;
 
 use super::serve;
 use super::words::{self, Asked};
-use crate::attendant::{Attendant, RetrieveOrder, Verdict, ask_digits};
 use crate::host::{Application, Leg};
-use crate::parking::{LotName, MAX_SLOT_LENGTH, Pick, Slot};
+use crate::parking::{LotName, MAX_SLOT_LENGTH, RetrieveTarget, Slot};
+use crate::service::{AppResult, ParkingService, RetrieveOrder, ask_digits};
 
 pub(crate) struct Retrieve;
 
@@ -18,12 +18,12 @@ impl Application for Retrieve {
     const SYNTAX: &'static CStr = c"<slot>|oldest|newest|ask [<lot>[@<domain>]]";
 
     fn run(leg: Leg<'_>, data: &str) {
-        serve(leg, |attendant, leg| {
+        serve(leg, |service, leg| {
             // Only the module itself sets these, on legs that it called: for a page, and for a caller who got no slot.
-            if attendant.speak(leg) {
-                return Verdict::Retrieved;
+            if service.speak(leg) {
+                return AppResult::Retrieved;
             }
-            attendant.join_unassigned(leg).unwrap_or_else(|| retrieve(attendant, leg, data))
+            service.join_unassigned(leg).unwrap_or_else(|| retrieve(service, leg, data))
         });
     }
 
@@ -32,21 +32,21 @@ impl Application for Retrieve {
     }
 }
 
-fn retrieve(attendant: &Attendant, leg: &Leg<'_>, data: &str) -> Verdict {
+fn retrieve(service: &ParkingService, leg: &Leg<'_>, data: &str) -> AppResult {
     match words::retrieve_order(data) {
-        Ok((Asked::Pick(pick), lot)) => attendant.retrieve(leg, &RetrieveOrder { pick, lot }),
-        Ok((Asked::Ask, lot)) => ask(attendant, leg, lot),
-        Err(why) => attendant.invalid(leg, "callpark_retrieve", why),
+        Ok((Asked::RetrieveTarget(pick), lot)) => service.retrieve(leg, &RetrieveOrder { pick, lot }),
+        Ok((Asked::Ask, lot)) => ask(service, leg, lot),
+        Err(why) => service.invalid(leg, "callpark_retrieve", why),
     }
 }
 
-fn ask(attendant: &Attendant, leg: &Leg<'_>, lot: Option<LotName>) -> Verdict {
-    if !leg.make_audible() {
-        return Verdict::LegGone;
+fn ask(service: &ParkingService, leg: &Leg<'_>, lot: Option<LotName>) -> AppResult {
+    if !leg.answer_and_anchor_media() {
+        return AppResult::LegGone;
     }
     let digits = ask_digits(leg, c"callpark_ask_slot", MAX_SLOT_LENGTH);
     match digits.as_deref().and_then(Slot::parse) {
-        Some(slot) => attendant.retrieve(leg, &RetrieveOrder { pick: Pick::Slot(slot), lot }),
-        None => attendant.invalid(leg, "callpark_retrieve", "no slot was dialled".into()),
+        Some(slot) => service.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }),
+        None => service.invalid(leg, "callpark_retrieve", "no slot was dialled".into()),
     }
 }

@@ -14,9 +14,9 @@ impl Application for AtSlot {
     const SYNTAX: &'static CStr = c"<slot> [<lot>[@<domain>]]";
 
     fn run(leg: Leg<'_>, data: &str) {
-        serve(leg, |attendant, leg| match words::slot_order(data) {
-            Ok((park, retrieve)) => attendant.at_slot(leg, &park, &retrieve),
-            Err(why) => attendant.invalid_park(leg, "callpark_slot", why),
+        serve(leg, |service, leg| match words::slot_order(data) {
+            Ok((park, retrieve)) => service.at_slot(leg, &park, &retrieve),
+            Err(why) => service.invalid_park(leg, "callpark_slot", why),
         });
     }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::attendant::{ParkOrder, RetrieveOrder};
-use crate::parking::{LotName, Pick, Slot, Wanted};
+use crate::parking::{LotName, RetrieveTarget, Slot, Wanted};
+use crate::service::{ParkOrder, RetrieveOrder};
 
 /// More than any slot, lot and domain together need; what is longer is not a slip but an attack.
 const LONGEST: usize = 600;
@@ -29,7 +29,7 @@ pub(crate) fn park_order(data: &str) -> Result<ParkOrder, String> {
 /// What a retriever may ask for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Asked {
-    Pick(Pick),
+    RetrieveTarget(RetrieveTarget),
     /// The slot is to be asked of the leg.
     Ask,
 }
@@ -43,10 +43,10 @@ pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), Str
         [first, lot, ..] => (first, Some(lot_name(lot)?)),
     };
     let asked = match *first {
-        "oldest" => Asked::Pick(Pick::Oldest),
-        "newest" => Asked::Pick(Pick::Newest),
+        "oldest" => Asked::RetrieveTarget(RetrieveTarget::Oldest),
+        "newest" => Asked::RetrieveTarget(RetrieveTarget::Newest),
         "ask" => Asked::Ask,
-        slot => Asked::Pick(Pick::Slot(
+        slot => Asked::RetrieveTarget(RetrieveTarget::Slot(
             dialled(slot).ok_or_else(|| format!("{} is neither a slot, oldest, newest nor ask", shown(slot)))?,
         )),
     };
@@ -63,7 +63,7 @@ pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), Strin
     };
     let slot = dialled(slot).ok_or_else(|| format!("{} is not a slot", shown(slot)))?;
     let park = ParkOrder { wanted: Wanted::Slot(slot.clone()), lot: lot.clone() };
-    Ok((park, RetrieveOrder { pick: Pick::Slot(slot), lot }))
+    Ok((park, RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }))
 }
 
 fn wanted(word: &str) -> Option<Wanted> {

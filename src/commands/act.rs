@@ -6,11 +6,11 @@ use super::Wrong;
 use super::look::{lot_name, slot_name};
 use super::parse::Words;
 use crate::apps::{park_order, shown};
-use crate::attendant::{Attendant, Whose};
 use crate::config;
 use crate::parking::{Call, Destination, LotName};
+use crate::service::{ParkingService, Whose};
 
-pub(super) fn park(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn park(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (uuid, words) = words.first();
     let uuid = uuid.ok_or(Wrong::Usage)?;
     let (whose, rest) = match words.rest() {
@@ -21,26 +21,26 @@ pub(super) fn park(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Strin
         return Err(Wrong::Usage);
     }
     let order = park_order(&rest.join(" "))?;
-    let call = attendant.park_by_command(uuid, whose, &order)?;
+    let call = service.park_by_command(uuid, whose, &order)?;
     Ok(done(&call))
 }
 
-pub(super) fn retrieve(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn retrieve(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
     // A dial string may have spaces, so a last word counts as the lot only if a lot is named so and has the slot.
     let lot = match words.rest() {
         [] => return Err(Wrong::Usage),
-        [_, .., last] => LotName::parse(last).filter(|lot| attendant.call_in(&slot, Some(lot)).is_ok()),
+        [_, .., last] => LotName::parse(last).filter(|lot| service.call_in(&slot, Some(lot)).is_ok()),
         [_] => None,
     };
     let target = match (words.rest(), &lot) {
         ([target @ .., _], Some(_)) => target.join(" "),
         (target, _) => target.join(" "),
     };
-    let call = attendant.call_in(&slot, lot.as_ref())?;
+    let call = service.call_in(&slot, lot.as_ref())?;
     if target.contains('/') {
-        attendant.retrieve_by_dialling(&call, &target)?;
+        service.retrieve_by_dialling(&call, &target)?;
     } else {
         let uuid = match target.split_once(' ') {
             None => target.as_str(),
@@ -48,39 +48,39 @@ pub(super) fn retrieve(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<S
                 return Err(Wrong::Error(format!("no call in slot {slot} of lot {}", lot_name(lot)?.name)));
             }
         };
-        attendant.retrieve_by_leg(&call, uuid)?;
+        service.retrieve_by_leg(&call, uuid)?;
     }
     Ok(format!("+OK {} {}\n", call.facts.slot, call.facts.uuid))
 }
 
-pub(super) fn ringback(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
-    let (call, rest) = parked(attendant, words)?;
+pub(super) fn ringback(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+    let (call, rest) = parked(service, words)?;
     if !rest.is_empty() {
         return Err(Wrong::Usage);
     }
-    attendant.ring_back_now(&call)?;
+    service.ring_back_now(&call)?;
     Ok(done(&call))
 }
 
-pub(super) fn transfer(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn transfer(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
     let words = words.rest();
     // A fourth word is the lot; with fewer, a last word that names a lot and domain is, and right after the extension one that
     // names a lot with that slot.
-    let is_lot = |word: &str| LotName::parse(word).is_some_and(|lot| attendant.call_in(&slot, Some(&lot)).is_ok());
+    let is_lot = |word: &str| LotName::parse(word).is_some_and(|lot| service.call_in(&slot, Some(&lot)).is_ok());
     let (to, lot) = match words {
         [to @ .., lot] if words.len() == 4 || (words.len() > 1 && lot.contains('@')) => (to, Some(lot_name(lot)?)),
         [to @ .., lot] if words.len() == 2 && is_lot(lot) => (to, Some(lot_name(lot)?)),
         to => (to, None),
     };
     let to = Destination::parse(&to.join(" ")).ok_or(Wrong::Usage)?;
-    let call = attendant.call_in(&slot, lot.as_ref())?;
-    attendant.transfer(&call, &to)?;
+    let call = service.call_in(&slot, lot.as_ref())?;
+    service.transfer(&call, &to)?;
     Ok(done(&call))
 }
 
-pub(super) fn label(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn label(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (slot, text) = words.first();
     let text = match text.rest() {
         [] => return Err(Wrong::Usage),
@@ -88,48 +88,48 @@ pub(super) fn label(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Stri
         ["\"\""] => String::new(),
         words => words.join(" "),
     };
-    let call = one_call(attendant, slot)?;
-    attendant.label(&call, &text)?;
+    let call = one_call(service, slot)?;
+    service.label(&call, &text)?;
     Ok(done(&call))
 }
 
-pub(super) fn extend(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn extend(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (slot, words) = words.first();
     let [seconds] = words.rest() else { return Err(Wrong::Usage) };
     let more = config::seconds(seconds, 1).map_err(|why| Wrong::Error(format!("{}: {why}", shown(seconds))))?;
-    let call = one_call(attendant, slot)?;
-    Ok(done(&attendant.extend(&call, more)?))
+    let call = one_call(service, slot)?;
+    Ok(done(&service.extend(&call, more)?))
 }
 
 /// `<slot>`, where nothing else can tell the domain: `<slot>@<domain>` too.
-fn one_call(attendant: &Attendant, slot: Option<&str>) -> Result<Call, Wrong> {
+fn one_call(service: &ParkingService, slot: Option<&str>) -> Result<Call, Wrong> {
     let slot = slot.ok_or(Wrong::Usage)?;
     Ok(match slot.split_once('@') {
-        Some((slot, domain)) => attendant.call_at(domain, &slot_name(slot)?)?,
-        None => attendant.call_in(&slot_name(slot)?, None)?,
+        Some((slot, domain)) => service.call_at(domain, &slot_name(slot)?)?,
+        None => service.call_in(&slot_name(slot)?, None)?,
     })
 }
 
 /// `<slot> [<lot>]`, and what comes after.
-fn parked<'a>(attendant: &Attendant, words: Words<'a>) -> Result<(Call, Vec<&'a str>), Wrong> {
+fn parked<'a>(service: &ParkingService, words: Words<'a>) -> Result<(Call, Vec<&'a str>), Wrong> {
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
     let (lot, rest) = words.first();
     let lot = lot.map(lot_name).transpose()?;
-    Ok((attendant.call_in(&slot, lot.as_ref())?, rest.rest().to_vec()))
+    Ok((service.call_in(&slot, lot.as_ref())?, rest.rest().to_vec()))
 }
 
 fn done(call: &Call) -> String {
     format!("+OK {} {}\n", call.facts.slot, call.facts.lot)
 }
 
-pub(super) fn reload(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn reload(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let apply = match words.rest() {
         [] => false,
         ["apply"] => true,
         _ => return Err(Wrong::Usage),
     };
-    match attendant.reread(apply) {
+    match service.reread(apply) {
         Ok(()) => Ok("+OK\n".into()),
         Err(faults) => {
             let all: Vec<String> = faults.iter().map(ToString::to_string).collect();

@@ -3,8 +3,8 @@
 use std::ffi::CStr;
 
 use super::VERBS;
-use crate::attendant;
 use crate::host::{Completer, Words};
+use crate::service;
 
 /// The slots now taken.
 pub(super) struct Slots;
@@ -13,7 +13,7 @@ impl Completer for Slots {
     const NAME: &'static CStr = c"::callpark::slots";
 
     fn words() -> Words {
-        let calls = attendant::on_duty().and_then(|attendant| attendant.calls(None).ok()).unwrap_or_default();
+        let calls = service::current().and_then(|service| service.calls(None).ok()).unwrap_or_default();
         Words(calls.iter().filter(|call| !call.is_unassigned()).map(|call| call.facts.slot.to_string()).collect())
     }
 }
@@ -24,7 +24,7 @@ impl Completer for Lots {
     const NAME: &'static CStr = c"::callpark::lots";
 
     fn words() -> Words {
-        let lots = attendant::on_duty().map(|attendant| attendant.lots()).unwrap_or_default();
+        let lots = service::current().map(|service| service.lots()).unwrap_or_default();
         Words(lots.iter().map(|lot| lot.id.to_string()).collect())
     }
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::Wrong;
 use super::parse::Format;
-use crate::attendant::{CallRow, LotRow};
 use crate::host;
 use crate::parking::Call;
+use crate::service::{CallRow, LotRow};
 
 /// What a table shows of a row.
 pub(super) trait Row: Serialize {
@@ -154,7 +154,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::parking::{LotId, LotPlan, Moment, ParkRequest, Party, Table, Terms, Wanted, Where, parse_slots};
+    use crate::parking::{
+        LotId, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, Party, Table, Wanted, parse_slots,
+    };
 
     const NAME: &str = "A&T <\"'%s, \n ]]>";
 
@@ -163,21 +165,21 @@ mod tests {
             id: LotId::new("main", "a.b"),
             slots: parse_slots("701").unwrap().into(),
             labels: Arc::default(),
-            terms: Arc::new(Terms::default()),
+            terms: Arc::new(LotSettings::default()),
         };
         let request = ParkRequest {
             uuid: "u-1".into(),
-            place: Where { lot: None, domains: vec!["a.b".into()], any: false },
+            place: LotSelector { lot: None, domains: vec!["a.b".into()], any: false },
             wanted: Wanted::Auto,
             caller: Party { name: NAME.into(), number: "0123".into() }.into(),
             parker: "1001@a.b".into(),
             label: "x\u{1b}[2J".into(),
-            amend: crate::parking::Amendment::default(),
+            amend: crate::parking::CallOverrides::default(),
             parked_at_ms: 5,
             dice: 0,
         };
-        let call = Table::new(&[plan], None).park(&request, false, Moment::default()).unwrap();
-        CallRow::new(&call, "node", Moment(Duration::from_secs(61)), 1000)
+        let call = Table::new(&[plan], None).park(&request, false, MonotonicTime::default()).unwrap();
+        CallRow::new(&call, "node", MonotonicTime(Duration::from_secs(61)), 1000)
     }
 
     #[test]

@@ -7,51 +7,51 @@ use super::Wrong;
 use super::listing::{all, call_rows, one};
 use super::parse::Words;
 use crate::apps::shown;
-use crate::attendant::{Attendant, HoldTimes, LotRow};
 use crate::host::{self, guard, memory};
 use crate::parking::{LotName, Slot};
-use crate::{music, storage, web};
+use crate::service::{LockTimes, LotRow, ParkingService};
+use crate::{moh, storage, web};
 
-pub(super) fn list(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn list(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let lot = match words.rest() {
         [] => None,
         [lot] => Some(lot_name(lot)?),
         _ => return Err(Wrong::Usage),
     };
-    let calls = attendant.calls(lot.as_ref())?;
-    all(&call_rows(&calls, &attendant.node_name()), format)
+    let calls = service.calls(lot.as_ref())?;
+    all(&call_rows(&calls, &service.node_name()), format)
 }
 
-pub(super) fn show(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn show(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (slot, lot) = match words.rest() {
         [slot] => (slot, None),
         [slot, lot] => (slot, Some(lot_name(lot)?)),
         _ => return Err(Wrong::Usage),
     };
-    let call = attendant.call_in(&slot_name(slot)?, lot.as_ref())?;
-    match call_rows(&[call], &attendant.node_name()).first() {
+    let call = service.call_in(&slot_name(slot)?, lot.as_ref())?;
+    match call_rows(&[call], &service.node_name()).first() {
         Some(row) => one(row, format),
         None => Err(Wrong::Usage),
     }
 }
 
-pub(super) fn lots(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn lots(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     if !words.rest().is_empty() {
         return Err(Wrong::Usage);
     }
-    let rows: Vec<LotRow> = attendant.lots().iter().map(LotRow::from).collect();
+    let rows: Vec<LotRow> = service.lots().iter().map(LotRow::from).collect();
     all(&rows, format)
 }
 
-pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn status(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     if !words.rest().is_empty() {
         return Err(Wrong::Usage);
     }
-    let up = host::now().since(attendant.since).as_secs();
-    let faults = attendant.faults();
+    let up = host::now().since(service.since).as_secs();
+    let faults = service.faults();
     let config = if faults.is_empty() {
         "as in callpark.conf.xml".into()
     } else {
@@ -61,18 +61,18 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
     let (backlog, dropped) = storage.as_ref().map_or((0, 0), |storage| (storage.backlog(), storage.dropped()));
     let slots_answer = storage.as_ref().is_some_and(|storage| storage.slots_answer());
     let refused = storage.map_or(0, |storage| storage.refused_rows());
-    let lock = attendant.lock_held();
+    let lock = service.lock_held();
     let mut text = version_line();
     for (name, value) in [
-        ("node", attendant.node_name()),
+        ("node", service.node_name()),
         ("up", format!("{up} s")),
-        ("lots", attendant.lots().len().to_string()),
-        ("parked calls", attendant.call_count().to_string()),
+        ("lots", service.lots().len().to_string()),
+        ("parked calls", service.call_count().to_string()),
         ("slot store", if slots_answer { "answers".into() } else { "does not answer".into() }),
         ("dashboard", web::status()),
         ("lock held", lock_held(&lock)),
         ("lock histogram", lock_histogram(&lock)),
-        ("music", music_played(&music::counts())),
+        ("music", music_played(&moh::counts())),
         ("memory", format!("{} kB of the module's own", memory::in_use() / 1024)),
         ("records waiting", backlog.to_string()),
         ("records dropped", dropped.to_string()),
@@ -88,13 +88,13 @@ pub(super) fn status(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<Str
     Ok(text)
 }
 
-fn music_played(counts: &music::Counts) -> String {
-    let music::Counts { shared, programmes, threads, alone, late } = counts;
+fn music_played(counts: &moh::Counts) -> String {
+    let moh::Counts { shared, programmes, threads, alone, late } = counts;
     format!("{shared} share {programmes} programmes of {threads} threads ({late} packets late), {alone} play alone")
 }
 
 /// The times of the table's lock in one line.
-fn lock_held(times: &HoldTimes) -> String {
+fn lock_held(times: &LockTimes) -> String {
     let within = |share| times.within(share).map_or("over 1 ms".into(), |end| format!("<{} us", end.as_micros()));
     format!(
         "p50 {}, p99 {}, longest {} us (work {} us{})",
@@ -107,7 +107,7 @@ fn lock_held(times: &HoldTimes) -> String {
 }
 
 /// How many holds were shorter than each bucket's end, and longer than the end before.
-fn lock_histogram(times: &HoldTimes) -> String {
+fn lock_histogram(times: &LockTimes) -> String {
     let bucket = |(end, count): &(Option<Duration>, u64)| match end {
         Some(end) => format!("<{} us: {count}", end.as_micros()),
         None => format!("longer: {count}"),
@@ -115,7 +115,7 @@ fn lock_histogram(times: &HoldTimes) -> String {
     times.buckets.iter().map(bucket).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn version(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn version(_: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     if words.rest().is_empty() { Ok(version_line()) } else { Err(Wrong::Usage) }
 }
 

@@ -11,8 +11,8 @@ mod past;
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use crate::attendant::{self, Attendant};
 use crate::host::{Answer, Command, Completions, Interfaces, add_command};
+use crate::service::{self, ParkingService};
 
 use parse::Words;
 
@@ -44,7 +44,7 @@ struct Verb {
     answers: &'static str,
     /// Completion lines after the verb; `::callpark::slots` and `::callpark::lots` are what there is at the moment.
     completes: &'static [&'static str],
-    run: fn(&Arc<Attendant>, Words<'_>) -> Result<String, Wrong>,
+    run: fn(&Arc<ParkingService>, Words<'_>) -> Result<String, Wrong>,
 }
 
 const FORMATS: &[&str] =
@@ -182,8 +182,8 @@ impl Command for Callpark {
         c"list|show|lots|park|retrieve|ringback|transfer|label|extend|stats|history|reload|status|version|help";
 
     fn run(line: &str) -> Answer {
-        Answer(match attendant::on_duty() {
-            Some(attendant) => answer(&attendant, line),
+        Answer(match service::current() {
+            Some(service) => answer(&service, line),
             None => "-ERR mod_callpark is not loaded\n".into(),
         })
     }
@@ -208,7 +208,7 @@ pub(crate) fn completions() -> Completions {
     completions
 }
 
-fn answer(attendant: &Arc<Attendant>, line: &str) -> String {
+fn answer(service: &Arc<ParkingService>, line: &str) -> String {
     let words = match Words::split(line) {
         Ok(words) => words,
         Err(why) => return refusal(&why),
@@ -218,7 +218,7 @@ fn answer(attendant: &Arc<Attendant>, line: &str) -> String {
         let names: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
         return format!("-USAGE: callpark {}\n", names.join("|"));
     };
-    match (verb.run)(attendant, words) {
+    match (verb.run)(service, words) {
         Ok(text) => text,
         Err(Wrong::Usage) => format!("-USAGE: {}\n", usage(verb)),
         Err(Wrong::Number { given, most }) => {
@@ -237,7 +237,7 @@ fn usage(verb: &Verb) -> String {
     format!("callpark {} {}", verb.name, verb.syntax).trim_end().to_owned()
 }
 
-fn help(_: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+fn help(_: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let line = |verb: &Verb| format!("{:<58} {}\n", usage(verb), verb.does.replace('`', ""));
     match words.rest() {
         [] => Ok(VERBS.iter().map(line).collect()),

@@ -7,9 +7,9 @@ use super::listing::{Row, all, clock};
 use super::look::lot_name;
 use super::parse::Words;
 use crate::apps::shown;
-use crate::attendant::Attendant;
 use crate::host::usual_domain;
 use crate::parking::LotName;
+use crate::service::ParkingService;
 use crate::storage::{self, HistoryFilter, Record, Storage, StorageError, Tally};
 
 const USUAL_COUNT: usize = 20;
@@ -17,19 +17,19 @@ const USUAL_COUNT: usize = 20;
 const MOST: usize = 100_000;
 const MOST_DAYS: usize = 36_500;
 
-pub(super) fn history(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn history(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (count, lot) = number_and_lot(&words, USUAL_COUNT, MOST)?;
     let records = storage()?.records(0, filter(lot.as_ref()), count)?;
-    known(attendant, lot.as_ref(), records.is_empty())?;
+    known(service, lot.as_ref(), records.is_empty())?;
     all(&records, format)
 }
 
-pub(super) fn stats(attendant: &Arc<Attendant>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn stats(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
     let (format, words) = words.format()?;
     let (days, lot) = number_and_lot(&words, 1, MOST_DAYS)?;
     let tallies = storage()?.tallies(u32::try_from(days).unwrap_or(1), filter(lot.as_ref()))?;
-    known(attendant, lot.as_ref(), tallies.is_empty())?;
+    known(service, lot.as_ref(), tallies.is_empty())?;
     all(&tallies, format)
 }
 
@@ -59,9 +59,9 @@ fn is_numeric(word: &str) -> bool {
 }
 
 /// Refuses a lot that does not exist. A lot that is no longer in the configuration may still have a history.
-fn known(attendant: &Attendant, lot: Option<&LotName>, no_history: bool) -> Result<(), Wrong> {
+fn known(service: &ParkingService, lot: Option<&LotName>, no_history: bool) -> Result<(), Wrong> {
     if no_history && lot.is_some() {
-        attendant.calls(lot)?;
+        service.calls(lot)?;
     }
     Ok(())
 }

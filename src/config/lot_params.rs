@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::parking::{Destination, LampState, Notify, RingBack, SlotOrder, SlotTaken, Terms, UsersOf, is_name};
+use crate::parking::{Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf, is_name};
 
 /// One parameter of a lot.
 #[derive(Debug)]
@@ -13,14 +13,14 @@ pub struct LotParam {
     /// A text in Markdown, for the manual.
     pub meaning: &'static str,
     /// Checks a value and puts it into the terms.
-    set: fn(&mut Terms, &str) -> Result<(), String>,
+    set: fn(&mut LotSettings, &str) -> Result<(), String>,
 }
 
 const fn row(
     name: &'static str,
     default: &'static str,
     meaning: &'static str,
-    set: fn(&mut Terms, &str) -> Result<(), String>,
+    set: fn(&mut LotSettings, &str) -> Result<(), String>,
 ) -> LotParam {
     LotParam { name, default, meaning, set }
 }
@@ -105,7 +105,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "`true`",
         "Whether a recall that a mailbox answers counts as unanswered.",
         |terms, value| {
-            terms.ringback_ignore_voicemail = truth(value)?;
+            terms.ringback_ignore_voicemail = parse_bool(value)?;
             Ok(())
         },
     ),
@@ -163,7 +163,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
         },
     ),
     row("announce", "`true`", "Whether the slot is announced to the parker.", |terms, value| {
-        terms.announce = truth(value)?;
+        terms.announce = parse_bool(value)?;
         Ok(())
     }),
     row("park-tone", "empty", "A tone or file that the parker hears when the call is parked.", |terms, value| {
@@ -224,7 +224,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "`false`",
         "Whether a leg that belongs to no user may retrieve. With a `retrieve-pin` such a leg may retrieve in any case, after the PIN.",
         |terms, value| {
-            terms.retrieve_anonymous = truth(value)?;
+            terms.retrieve_anonymous = parse_bool(value)?;
             Ok(())
         },
     ),
@@ -238,7 +238,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
         },
     ),
     row("lamp-caller-id", "`false`", "Whether the lamp shows the caller.", |terms, value| {
-        terms.lamp_caller_id = truth(value)?;
+        terms.lamp_caller_id = parse_bool(value)?;
         Ok(())
     }),
     row(
@@ -259,7 +259,7 @@ const REPLACED: &[(&str, &str)] = &[(
 )];
 
 /// Applies one parameter. The error says why the value, or the name, will not do.
-pub(super) fn set(name: &str, value: &str, terms: &mut Terms) -> Result<(), String> {
+pub(super) fn set(name: &str, value: &str, terms: &mut LotSettings) -> Result<(), String> {
     if let Some((_, instead)) = REPLACED.iter().find(|(old, _)| *old == name) {
         return Err(format!("no longer a lot parameter; use {instead}"));
     }
@@ -287,7 +287,7 @@ pub(crate) fn seconds(value: &str, least: u32) -> Result<Duration, String> {
     number(value, least, 31_536_000).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-pub(crate) fn truth(value: &str) -> Result<bool, String> {
+pub(crate) fn parse_bool(value: &str) -> Result<bool, String> {
     match value.trim().to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" | "enabled" => Ok(true),
         "false" | "no" | "off" | "0" | "disabled" => Ok(false),

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::parking::{LotId, LotPlan, Slot, Terms, is_name, parse_slots};
+use crate::parking::{LotId, LotPlan, LotSettings, Slot, is_name, parse_slots};
 
 pub use document::{Document, Lot as LotElement, Param, SlotLabel};
 pub use lot_params::LOT_PARAMS;
 #[cfg(test)]
 pub(crate) use lot_params::SLOTS_MEANING;
-pub(crate) use lot_params::{parse_ringback, seconds, truth};
+pub(crate) use lot_params::{parse_bool, parse_ringback, seconds};
 pub use settings::SETTINGS;
 
 /// The file that errors name.
@@ -125,7 +125,7 @@ pub fn emergency() -> Config {
         id: LotId::new("main", "*"),
         slots: slots.into(),
         labels: Arc::default(),
-        terms: Arc::new(Terms::default()),
+        terms: Arc::new(LotSettings::default()),
     };
     Config { lots: vec![plan], ..Config::default() }
 }
@@ -170,7 +170,7 @@ fn read_lot(lot: &LotElement, faults: &mut Vec<Fault>) -> Option<LotPlan> {
     if &*id.domain != "*" && !is_name(&lot.domain) {
         faults.push(fault(&place, "domain", &lot.domain, "not a domain, nor * for every domain"));
     }
-    let mut terms = Terms::default();
+    let mut terms = LotSettings::default();
     let mut slots = None;
     let mut given: HashMap<&str, &str> = HashMap::new();
     for (name, value) in given_once(&place, &lot.params, faults) {
@@ -224,7 +224,7 @@ fn read_labels(place: &str, lot: &LotElement, slots: &[Slot], faults: &mut Vec<F
     labels
 }
 
-fn contradictions(place: &str, terms: &Terms, given: &HashMap<&str, &str>, faults: &mut Vec<Fault>) {
+fn contradictions(place: &str, terms: &LotSettings, given: &HashMap<&str, &str>, faults: &mut Vec<Fault>) {
     let mut needs = |key: &str, other: &str, missing: bool| {
         if missing {
             let value = given.get(key).copied().unwrap_or_default();

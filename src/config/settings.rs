@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::document::Param;
-use super::lot_params::{number, truth};
+use super::lot_params::{number, parse_bool};
 use super::{Config, Fault, Privacy, fault, given_once};
 use crate::parking::is_name;
 
@@ -104,7 +104,7 @@ pub const SETTINGS: &[Setting] = &[
         },
     ),
     row("cluster", "`false`", "Whether all nodes with this `db-dsn` share the lots.", |config, value| {
-        config.settings.cluster = truth(value)?;
+        config.settings.cluster = parse_bool(value)?;
         Ok(())
     }),
     row(

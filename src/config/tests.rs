@@ -224,9 +224,9 @@ fn the_defaults_of_the_manual_are_those_that_hold() {
     let mut checked = 0;
     for param in LOT_PARAMS {
         if let Some(default) = written(param.default) {
-            let mut terms = Terms::default();
+            let mut terms = LotSettings::default();
             lot_params::set(param.name, default, &mut terms).unwrap();
-            assert_eq!(terms, Terms::default(), "{}", param.name);
+            assert_eq!(terms, LotSettings::default(), "{}", param.name);
             checked += 1;
         }
     }

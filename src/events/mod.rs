@@ -4,8 +4,8 @@ mod lamps;
 
 use std::ffi::CStr;
 
-use crate::attendant::{Notice, Witness};
 use crate::host::{Event, Subclass};
+use crate::service::{Observer, ParkEvent};
 
 pub(crate) use lamps::{Lamps, light_all, on_probe, on_profile, warn_of_rival};
 
@@ -30,10 +30,10 @@ pub(crate) fn reserve() -> Option<Subclass> {
 }
 
 /// Tells the world through the core's event system.
-pub(crate) struct Announcer;
+pub(crate) struct EventPublisher;
 
-impl Witness for Announcer {
-    fn saw(&self, notice: &Notice<'_>) {
+impl Observer for EventPublisher {
+    fn on_event(&self, notice: &ParkEvent<'_>) {
         let Some(mut event) = Event::custom(INFO).filter(|_| !notice.what.only_looks()) else { return };
         event.set(ACTION, notice.what.action());
         if let Some(call) = notice.call {

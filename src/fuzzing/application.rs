@@ -2,10 +2,12 @@
 
 use super::{planted, readable};
 use crate::apps::{Asked, park_order, retrieve_order, slot_order};
-use crate::attendant::{filled_in, is_address, is_part_of_address, one_word};
-use crate::config::{parse_ringback, seconds, truth};
+use crate::config::{parse_bool, parse_ringback, seconds};
 use crate::host::inert;
-use crate::parking::{Destination, Extension, LotName, MAX_SLOT_LENGTH, Pick, Slot, Terms, Wanted, is_name};
+use crate::parking::{
+    Destination, Extension, LotName, LotSettings, MAX_SLOT_LENGTH, RetrieveTarget, Slot, Wanted, is_name,
+};
+use crate::service::{filled_in, is_address, is_part_of_address, one_word};
 
 pub fn application(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -21,7 +23,7 @@ pub fn application(data: &[u8]) {
         let again = park_order(&format!("{place} {}", named(order.lot.as_ref()))).expect("its own words");
         assert_eq!((&order.wanted, &order.lot), (&again.wanted, &again.lot));
     }
-    if let Ok((Asked::Pick(Pick::Slot(slot)), lot)) = &retrieves {
+    if let Ok((Asked::RetrieveTarget(RetrieveTarget::Slot(slot)), lot)) = &retrieves {
         dialable(slot);
         // Whoever can take a call from a slot can also park one there, and one extension can do both.
         let (park, retrieve) = both.as_ref().expect("a slot");
@@ -48,7 +50,7 @@ fn variables(text: &str) {
     if let Ok(time) = seconds(text, 1) {
         assert!((1..=31_536_000).contains(&time.as_secs()));
     }
-    let _ = (truth(text), parse_ringback(text));
+    let _ = (parse_bool(text), parse_ringback(text));
     if let Some(to) = Destination::parse(text) {
         let words: Vec<&str> = [Some(&to.extension), to.dialplan.as_ref(), to.context.as_ref()]
             .into_iter()
@@ -68,7 +70,8 @@ fn variables(text: &str) {
     if let Some(extension) = Extension::parse(text) {
         let words = extension.as_str().bytes().all(|c| c.is_ascii_alphanumeric() || b"_.*#+-".contains(&c));
         assert!(words && extension.as_str().len() <= 64, "{extension:?}");
-        let terms = Terms { fallback: Destination::parse(&format!("900 {text} {text}")), ..Terms::default() };
+        let terms =
+            LotSettings { fallback: Destination::parse(&format!("900 {text} {text}")), ..LotSettings::default() };
         let to = Destination::of_lot(&extension, &terms);
         let names = to.dialplan.iter().flat_map(|dialplan| dialplan.split([',', ':']));
         assert!(names.into_iter().all(|name| !name.trim().eq_ignore_ascii_case("inline")), "{text:?}");

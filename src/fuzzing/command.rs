@@ -1,9 +1,9 @@
 //! Lines after `callpark`, while somebody is parked.
 
 use super::planted;
-use crate::attendant;
 use crate::commands::Callpark;
 use crate::host::{Answer, Command};
+use crate::service;
 
 /// One command a line, a few at most: each sees what those before it did.
 pub fn command(text: &str) {
@@ -12,8 +12,8 @@ pub fn command(text: &str) {
         let line = line.split('\0').next().unwrap_or_default().trim();
         let Answer(answer) = Callpark::run(line);
         look_at(line, &answer);
-        let attendant = attendant::on_duty().expect("loaded");
-        if let Err(why) = attendant.check() {
+        let service = service::current().expect("loaded");
+        if let Err(why) = service.check() {
             panic!("after {line:?}: {why}");
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::planted;
 use crate::config::{self, Config};
 use crate::parking::{
-    Amendment, LotName, Moment, ParkRequest, Refusal, Table, Terms, Wanted, Where, is_name, parse_slots,
+    CallOverrides, LotName, LotSelector, LotSettings, MonotonicTime, ParkRequest, Refusal, Table, Wanted, is_name,
+    parse_slots,
 };
 
 const YEAR: Duration = Duration::from_secs(31_536_000);
@@ -52,16 +53,16 @@ fn accepted(config: &Config) {
         let place = LotName { name: lot.id.name.to_string(), domain: Some(domain.to_owned()) };
         let request = ParkRequest {
             uuid: number.to_string().into(),
-            place: Where { lot: Some(place), domains: Vec::new(), any: false },
+            place: LotSelector { lot: Some(place), domains: Vec::new(), any: false },
             wanted: Wanted::Auto,
             caller: Default::default(),
             parker: format!("{number}@{domain}").into(),
             label: String::new(),
-            amend: Amendment::default(),
+            amend: CallOverrides::default(),
             parked_at_ms: 0,
             dice: number as u64,
         };
-        match table.park(&request, false, Moment::default()) {
+        match table.park(&request, false, MonotonicTime::default()) {
             Ok(_) => {}
             // Others overflow into it.
             Err(Refusal::Full(_)) => full += 1,
@@ -70,11 +71,11 @@ fn accepted(config: &Config) {
         table.check().expect("sound");
     }
     assert!(full < config.lots.len());
-    table.due(Moment(YEAR * 2));
+    table.due(MonotonicTime(YEAR * 2));
     table.check().expect("sound");
 }
 
-fn bounded(terms: &Terms) {
+fn bounded(terms: &LotSettings) {
     assert!(terms.park_timeout <= YEAR && terms.max_park_time <= YEAR && terms.ringback_timeout <= YEAR);
     assert!(!terms.ringback_timeout.is_zero() && terms.ringback_attempts <= 1000);
     assert!(terms.max_park_time.is_zero() || terms.fallback.is_some());

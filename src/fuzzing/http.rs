@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::planted;
-use crate::attendant;
+use crate::service;
 use crate::web::{TokenFile, router};
 
 /// Of `b.test`, where Mr Chen is parked too, nobody may know anything with these.
@@ -22,8 +22,8 @@ const MOST: usize = 256 * 1024;
 
 pub fn http(request: &[u8]) {
     let answer = answer(request);
-    let attendant = attendant::on_duty().expect("loaded");
-    if let Err(why) = attendant.check() {
+    let service = service::current().expect("loaded");
+    if let Err(why) = service.check() {
         panic!("{why}");
     }
     look_at(request, &String::from_utf8_lossy(&answer));

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::planted;
-use crate::attendant::read_snapshot;
 use crate::parking::{
-    Absent, Amendment, LotId, LotPlan, Moment, ParkRequest, Pick, Saved, Table, Terms, Wanted, Where, parse_slots,
+    CallOverrides, LotId, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, RemoteCall, RestoreParams,
+    RetrieveTarget, Table, Wanted, parse_slots,
 };
+use crate::service::read_snapshot;
 use crate::storage::{self, Quoting};
 
 const CLOCK: i64 = 1_772_438_400_000;
-const NOW: Moment = Moment(Duration::from_secs(100_000_000));
+const NOW: MonotonicTime = MonotonicTime(Duration::from_secs(100_000_000));
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Fields are parted by 0xff, rows by 0xfe; a field of one 0 is NULL.
@@ -32,7 +33,7 @@ fn table() -> Table {
         id: LotId::new(name, domain),
         slots: parse_slots(slots).unwrap_or_default().into(),
         labels: std::sync::Arc::default(),
-        terms: Terms { max_park_time: LONGEST, ..Terms::default() }.into(),
+        terms: LotSettings { max_park_time: LONGEST, ..LotSettings::default() }.into(),
     };
     Table::new(&[lot("main", "a.test", "701-703"), lot("desk", "*", "801-802")], Some("main"))
 }
@@ -40,12 +41,12 @@ fn table() -> Table {
 fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
     ParkRequest {
         uuid: uuid.into(),
-        place: Where { lot: None, domains: vec!["a.test".into()], any: false },
+        place: LotSelector { lot: None, domains: vec!["a.test".into()], any: false },
         wanted,
         caller: Default::default(),
         parker: "1001@a.test".into(),
         label: String::new(),
-        amend: Amendment::default(),
+        amend: CallOverrides::default(),
         parked_at_ms: CLOCK,
         dice: 0,
     }
@@ -57,7 +58,7 @@ fn sound(table: &Table) {
 
 /// Slots that died with the node, and slots of other nodes: the table stands them, and callers here are not lost over them.
 fn register_rows(rows: &[Vec<Option<String>>]) {
-    let absent: Vec<Absent> = rows.iter().filter_map(|row| storage::read_slot_row(row, CLOCK)).collect();
+    let absent: Vec<RemoteCall> = rows.iter().filter_map(|row| storage::read_slot_row(row, CLOCK)).collect();
     let mut table = table();
     let _ = table.park(&request("here", Wanted::Auto), false, NOW);
     for call in &absent {
@@ -67,7 +68,7 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
     }
     let again = absent.first().map(|call| request(&call.uuid, Wanted::Slot(call.slot.clone())));
     if let Some(request) = again.filter(|request| &*request.uuid != "here") {
-        let back = table.restore(&request, &Saved::default(), NOW);
+        let back = table.restore(&request, &RestoreParams::default(), NOW);
         sound(&table);
         if let Ok(call) = back {
             planted(call.facts.slot.as_str() == "802");
@@ -79,8 +80,8 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
     sound(&table);
     let here = |table: &Table| table.find_leg("here").is_some_and(|call| call.is_here());
     assert!(here(&table), "the caller who is here");
-    for pick in [Pick::Oldest, Pick::Newest] {
-        let _ = table.claim(&Where { lot: None, domains: vec!["a.test".into()], any: false }, &pick, "r");
+    for pick in [RetrieveTarget::Oldest, RetrieveTarget::Newest] {
+        let _ = table.claim(&LotSelector { lot: None, domains: vec!["a.test".into()], any: false }, &pick, "r");
         sound(&table);
     }
     table.elsewhere(&[], NOW);

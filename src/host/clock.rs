@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::ffi;
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// The monotonic clock begins with the machine; a caller who was recovered may have been parked before that.
 const BEFORE: Duration = Duration::from_secs(366 * 86_400);
 
 /// Now, on a clock that no step of the wall clock moves: what waits are measured by. It is asked of the system. The core's
 /// function for it answers with the wall clock where `switch.conf.xml` has `enable-monotonic-timing` set to false.
-pub(crate) fn now() -> Moment {
-    Moment(read_clock(libc::CLOCK_MONOTONIC_RAW) + BEFORE)
+pub(crate) fn now() -> MonotonicTime {
+    MonotonicTime(read_clock(libc::CLOCK_MONOTONIC_RAW) + BEFORE)
 }
 
 /// The wall clock in milliseconds since 1970: for people and records.

@@ -99,16 +99,16 @@ const DEEPEST: u32 = 100;
 pub(super) fn look(context: &Node, target: Target<'_>, caller: &dyn Caller) -> Seen {
     let known = [("destination_number", target.extension), ("context", target.context), ("dialplan", target.dialplan)];
     let set = known.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let mut look = Look { caller, set, applications: Vec::new(), acts: false, undecided: false };
+    let mut look = SlotStatus { caller, set, applications: Vec::new(), acts: false, undecided: false };
     look.context(context, target.extension);
     match look {
-        Look { acts: true, applications, .. } => Seen::Applications(applications),
-        Look { undecided: true, .. } => Seen::Unknown,
+        SlotStatus { acts: true, applications, .. } => Seen::Applications(applications),
+        SlotStatus { undecided: true, .. } => Seen::Unknown,
         _ => Seen::Nothing,
     }
 }
 
-struct Look<'a> {
+struct SlotStatus<'a> {
     caller: &'a dyn Caller,
     /// What the way there would have set, by name.
     set: HashMap<String, String>,
@@ -130,7 +130,7 @@ struct Outcome<'a> {
     captures: Option<Captures<'a>>,
 }
 
-impl Look<'_> {
+impl SlotStatus<'_> {
     fn context(&mut self, context: &Node, extension: &str) {
         let extensions: Vec<&Node> = context.all("extension").collect();
         let named = || {

@@ -6,7 +6,7 @@ use crate::ffi::{self, switch_channel_flag_t as Flag};
 
 impl Leg<'_> {
     /// Answers, and sees to it that the far end hears this server and is heard. False if the leg is gone or the far end refused.
-    pub(crate) fn make_audible(&self) -> bool {
+    pub(crate) fn answer_and_anchor_media(&self) -> bool {
         if !self.answered() {
             // SAFETY: the session is kept; the texts are static.
             unsafe { ffi::switch_channel_perform_answer(self.channel(), FILE.as_ptr(), c"answer".as_ptr(), 0) };

@@ -4,10 +4,8 @@
 //! the running application that keeps its session; text crosses as C strings that the host copies; every function
 //! that the host calls goes through [`guard::fence`].
 
-mod air;
 mod api;
 mod application;
-mod bell;
 mod clock;
 mod command;
 mod console;
@@ -27,18 +25,18 @@ mod originate;
 #[cfg(feature = "planted")]
 mod planted;
 mod recovery;
+mod rtp_writer;
 mod scheduler;
 mod session;
 mod set_aside;
 mod stream;
 mod text;
+mod waker;
 mod worker;
 mod xml;
 
-pub(crate) use air::{Encoder, Format, Seat, Sent, Source};
 pub(crate) use api::{api, has_domain, has_user, in_network, module_loaded, send_message};
 pub(crate) use application::{Application, add_application};
-pub(crate) use bell::{Bell, on_tap};
 pub(crate) use clock::{cpu_time, epoch_ms, now};
 pub(crate) use command::{Answer, Command, add_command};
 pub(crate) use console::{Completer, Completions, Words};
@@ -49,10 +47,12 @@ pub(crate) use history::Ran;
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
 pub(crate) use originate::{Cancel, Dial, PICKED_UP, end_overdue_calls, originate};
 pub(crate) use recovery::Recoverer;
+pub(crate) use rtp_writer::{Encoder, Format, RtpWriter, Sent, Source};
 pub(crate) use scheduler::{OnTick, Ticker};
-pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Located, Played, ToTheEnd, every_leg};
+pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Played, SessionGuard, ToTheEnd, every_leg};
 pub(crate) use set_aside::SetAside;
 #[cfg(feature = "fuzzing")]
 pub(crate) use text::inert;
+pub(crate) use waker::{Waker, on_tap};
 pub(crate) use worker::{Worker, keep_libraries};
 pub(crate) use xml::{configuration, reread};

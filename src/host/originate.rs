@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 
 use super::clock::now;
 use super::event::Event;
-use super::session::Located;
+use super::session::SessionGuard;
 use super::text::{from_c, inert_to_c, to_c};
 use crate::ffi::{self, switch_call_cause_t as Cause};
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// The tick comes by once a second; a call whose time is over within half of that is ended now, so that it is ended early by
 /// as much as it would be late.
@@ -45,7 +45,7 @@ impl Cancel {
 }
 
 /// Calls that ring, and until when they may.
-static RINGING: Mutex<Vec<(Moment, Cancel)>> = Mutex::new(Vec::new());
+static RINGING: Mutex<Vec<(MonotonicTime, Cancel)>> = Mutex::new(Vec::new());
 
 /// Ends the calls that have rung for long enough. Once a second.
 pub(crate) fn end_overdue_calls() {
@@ -87,7 +87,7 @@ pub(crate) struct Dial<'a> {
 
 /// Calls and waits until somebody answers, it is refused, patience ends, or it is cancelled. The error is the name of the
 /// hangup cause.
-pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<Located, String> {
+pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<SessionGuard, String> {
     let (to, name, number) = (to_c(dial.to), inert_to_c(dial.caller_name), inert_to_c(dial.caller_number));
     let mut variables = Event::plain().ok_or("no memory")?;
     for (name, value) in dial.variables {
@@ -119,7 +119,7 @@ pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<Located, Str
             cancel.0.as_ptr().cast::<Cause>(),
             ptr::null_mut(),
         );
-        if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { Located::locked(answered) } else { None }
+        if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { SessionGuard::locked(answered) } else { None }
     };
     let leg = leg.ok_or_else(|| cause_name(cause))?;
     // A leg that answers at once is still being routed, and its thread would sleep through a transfer that sets the very

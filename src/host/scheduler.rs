@@ -16,7 +16,7 @@ use super::clock::{epoch_ms, now};
 use super::guard::fence;
 use super::worker::Worker;
 use crate::ffi;
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// From one tick to the next.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub(crate) struct Ticker {
 /// Callbacks of the scheduler in progress: deleting a task does not wait for one that runs (`switch_scheduler.c`).
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// When the last tick began. Locked while one runs, so that there are never two at a time.
-static LAST_TICK: Mutex<Option<Moment>> = Mutex::new(None);
+static LAST_TICK: Mutex<Option<MonotonicTime>> = Mutex::new(None);
 
 impl Ticker {
     pub(crate) fn start<T: OnTick>() -> Ticker {

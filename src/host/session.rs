@@ -13,7 +13,7 @@ use super::text::{from_c, inert, inert_to_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 /// A leg of a call, for as long as something keeps its session: an application running on it, or a read lock.
-/// Not `Send`: a read lock is given back on the thread that took it. Not `Copy` and not `Clone`: a copy out of a [`Located`] would
+/// Not `Send`: a read lock is given back on the thread that took it. Not `Copy` and not `Clone`: a copy out of a [`SessionGuard`] would
 /// outlast its read lock.
 pub(crate) struct Leg<'a> {
     session: NonNull<ffi::switch_core_session_t>,
@@ -21,26 +21,26 @@ pub(crate) struct Leg<'a> {
 }
 
 /// A leg found by its UUID. Its session cannot go before this is dropped.
-pub(crate) struct Located(Leg<'static>);
+pub(crate) struct SessionGuard(Leg<'static>);
 
-impl Located {
+impl SessionGuard {
     /// `None` if there is no such leg, or it is going down.
-    pub(crate) fn find(uuid: &str) -> Option<Located> {
+    pub(crate) fn find(uuid: &str) -> Option<SessionGuard> {
         let uuid = to_c(uuid);
         // SAFETY: the name lives through the call; an answer other than NULL is read-locked for us.
         let session =
             unsafe { ffi::switch_core_session_perform_locate(uuid.as_ptr(), FILE.as_ptr(), c"find".as_ptr(), 0) };
-        NonNull::new(session).map(|session| Located(Leg { session, _kept: PhantomData }))
+        NonNull::new(session).map(|session| SessionGuard(Leg { session, _kept: PhantomData }))
     }
 }
 
-impl Located {
+impl SessionGuard {
     /// A leg that a call of the core's answered with, read-locked for us.
     ///
     /// # Safety
     /// `session` is NULL, or read-locked for the caller of this function and not unlocked by anybody else.
-    pub(super) unsafe fn locked(session: *mut ffi::switch_core_session_t) -> Option<Located> {
-        NonNull::new(session).map(|session| Located(Leg { session, _kept: PhantomData }))
+    pub(super) unsafe fn locked(session: *mut ffi::switch_core_session_t) -> Option<SessionGuard> {
+        NonNull::new(session).map(|session| SessionGuard(Leg { session, _kept: PhantomData }))
     }
 }
 
@@ -62,14 +62,14 @@ pub(crate) fn every_leg() -> Vec<String> {
     uuids
 }
 
-impl Deref for Located {
+impl Deref for SessionGuard {
     type Target = Leg<'static>;
     fn deref(&self) -> &Leg<'static> {
         &self.0
     }
 }
 
-impl Drop for Located {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         // SAFETY: locked in `find` or by originate, on this thread since the type is not Send, and unlocked only here.
         unsafe { ffi::switch_core_session_rwunlock(self.0.session.as_ptr()) };
@@ -349,7 +349,7 @@ impl<'a> Leg<'a> {
 
     /// Whether its dialplan has another application after the one that runs: the core steps on before it runs one
     /// (switch_core_state_machine.c), and hangs a leg up that has none left.
-    pub(crate) fn goes_on(&self) -> bool {
+    pub(crate) fn has_next_application(&self) -> bool {
         // SAFETY: the session is kept, and with it what its dialplan told it to do, which only its own thread changes.
         unsafe {
             let extension = ffi::switch_channel_get_caller_extension(self.channel()).as_ref();

@@ -177,7 +177,7 @@ fn names(rows: &[(&str, &str)]) -> BTreeSet<String> {
 
 pub(super) fn states() -> BTreeSet<String> {
     let path = "src/parking/call.rs";
-    &words(path, "impl State", "word") | &words(path, "impl Afar", "word")
+    &words(path, "impl State", "word") | &words(path, "impl RemoteState", "word")
 }
 
 pub(super) fn outcomes() -> BTreeSet<String> {
@@ -185,7 +185,7 @@ pub(super) fn outcomes() -> BTreeSet<String> {
 }
 
 pub(super) fn actions() -> BTreeSet<String> {
-    words("src/attendant/notice.rs", "impl What", "action")
+    words("src/service/park_event.rs", "impl EventKind", "action")
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn the_manual_has_each_word_of_the_source() {
     assert_eq!(names(HEADERS), literals(Path::new("src/events/mod.rs"), "CallPark-"));
     assert_eq!(names(STATES), states());
     assert_eq!(names(OUTCOMES), outcomes());
-    let verdicts = words("src/attendant/tell.rs", "impl Verdict", "word");
+    let verdicts = words("src/service/prompts.rs", "impl AppResult", "word");
     let refusals = words("src/parking/call.rs", "impl Refusal", "word");
     assert_eq!(names(RESULTS), &verdicts | &refusals);
 }
@@ -206,14 +206,22 @@ fn the_manual_has_each_variable_of_the_source() {
     let internal = INTERNAL.iter().map(|name| (*name).to_owned()).collect();
     let documented = &names(READ) | &names(SET);
     assert!(documented.is_disjoint(&internal));
-    assert_eq!(&documented | &internal, literals(Path::new("src/attendant"), "callpark_"));
+    assert_eq!(&documented | &internal, literals(Path::new("src/service"), "callpark_"));
 }
 
 /// Which actions are events is decided by `only_looks`, with the same names.
 #[test]
 fn what_only_looks_is_in_the_stream_alone() {
-    use crate::attendant::What;
-    for what in [What::Reserve, What::Release, What::HandOver, What::Park, What::Extend, What::Label, What::Reload] {
+    use crate::service::EventKind;
+    for what in [
+        EventKind::Reserve,
+        EventKind::Release,
+        EventKind::HandOver,
+        EventKind::Park,
+        EventKind::Extend,
+        EventKind::Label,
+        EventKind::Reload,
+    ] {
         let stream_only = STREAM_ONLY.iter().any(|(action, _)| *action == what.action());
         assert_eq!(what.only_looks(), stream_only, "{what:?}");
     }

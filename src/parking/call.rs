@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::{LotId, Slot};
+use super::settings::{CallOverrides, LotSettings, RingBack};
 use super::table::Wanted;
-use super::terms::{Amendment, RingBack, Terms};
 
 /// Names one stay in a slot. Never used twice; calls that were parked later have larger ones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct CallId {
-    pub(super) parked_at: Moment,
+    pub(super) parked_at: MonotonicTime,
     /// Counts calls: which of two of the same moment was the first.
     pub(super) turn: u32,
     /// Where the table keeps it.
@@ -20,23 +20,23 @@ pub struct CallId {
 
 /// A moment on a clock that never jumps, since some start that does not matter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
-pub struct Moment(pub Duration);
+pub struct MonotonicTime(pub Duration);
 
-impl Moment {
+impl MonotonicTime {
     /// Time from `earlier` to here; zero if it is not earlier.
     #[must_use]
-    pub fn since(self, earlier: Moment) -> Duration {
+    pub fn since(self, earlier: MonotonicTime) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 
     #[must_use]
-    pub fn after(self, wait: Duration) -> Moment {
-        Moment(self.0.saturating_add(wait))
+    pub fn after(self, wait: Duration) -> MonotonicTime {
+        MonotonicTime(self.0.saturating_add(wait))
     }
 
     #[must_use]
-    pub fn before(self, wait: Duration) -> Moment {
-        Moment(self.0.saturating_sub(wait))
+    pub fn before(self, wait: Duration) -> MonotonicTime {
+        MonotonicTime(self.0.saturating_sub(wait))
     }
 }
 
@@ -61,7 +61,7 @@ impl Party {
 
 /// What is known of a call when it is parked and does not change.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct CallInfo {
     /// The parked leg's UUID.
     pub uuid: Arc<str>,
     pub lot: LotId,
@@ -71,9 +71,9 @@ pub struct Facts {
     pub parker: Arc<str>,
     /// Wall clock at parking, milliseconds since 1970: for people and records, never for waiting.
     pub parked_at_ms: i64,
-    pub terms: Arc<Terms>,
+    pub terms: Arc<LotSettings>,
     /// What the call's own variables changed in its lot's terms.
-    pub amendment: Amendment,
+    pub amendment: CallOverrides,
 }
 
 impl Call {
@@ -103,7 +103,7 @@ impl Call {
     pub fn state_word(&self) -> &'static str {
         match &self.state {
             State::Elsewhere { is, .. } => is.word(),
-            state if self.is_unassigned() && state.word() != "reserved" => Afar::WaitingForSlot.word(),
+            state if self.is_unassigned() && state.word() != "reserved" => RemoteState::WaitingForSlot.word(),
             state => state.word(),
         }
     }
@@ -115,7 +115,7 @@ impl Call {
     }
 }
 
-impl Facts {
+impl CallInfo {
     /// Whether there is anybody to ring back, and it is wanted.
     #[must_use]
     pub fn can_ring(&self) -> bool {
@@ -151,13 +151,13 @@ pub enum State {
     /// Parked on another node of the cluster, which does all that there is to do for it and says how it is.
     Elsewhere {
         node: Arc<str>,
-        is: Afar,
+        is: RemoteState,
     },
 }
 
 /// How a call on another node is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Afar {
+pub enum RemoteState {
     Reserved,
     Parked,
     RingingBack,
@@ -165,23 +165,29 @@ pub enum Afar {
     WaitingForSlot,
 }
 
-impl Afar {
-    const ALL: [Afar; 5] = [Afar::Reserved, Afar::Parked, Afar::RingingBack, Afar::Retrieving, Afar::WaitingForSlot];
+impl RemoteState {
+    const ALL: [RemoteState; 5] = [
+        RemoteState::Reserved,
+        RemoteState::Parked,
+        RemoteState::RingingBack,
+        RemoteState::Retrieving,
+        RemoteState::WaitingForSlot,
+    ];
 
     /// By the word that listings have for it; what is not known is not there for anybody to take.
     #[must_use]
-    pub fn named(word: &str) -> Afar {
-        Afar::ALL.into_iter().find(|afar| afar.word() == word).unwrap_or(Afar::Reserved)
+    pub fn named(word: &str) -> RemoteState {
+        RemoteState::ALL.into_iter().find(|afar| afar.word() == word).unwrap_or(RemoteState::Reserved)
     }
 
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Afar::Reserved => "reserved",
-            Afar::Parked => "parked",
-            Afar::RingingBack => "ringing-back",
-            Afar::Retrieving => "retrieving",
-            Afar::WaitingForSlot => "waiting-for-slot",
+            RemoteState::Reserved => "reserved",
+            RemoteState::Parked => "parked",
+            RemoteState::RingingBack => "ringing-back",
+            RemoteState::Retrieving => "retrieving",
+            RemoteState::WaitingForSlot => "waiting-for-slot",
         }
     }
 }
@@ -203,16 +209,16 @@ impl State {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub id: CallId,
-    pub facts: Arc<Facts>,
+    pub facts: Arc<CallInfo>,
     pub state: State,
     /// Its slot's index in its lot; `None` if its lot has no such slot, or no more.
     pub(super) index: Option<u32>,
     pub label: Arc<str>,
-    pub parked_at: Moment,
+    pub parked_at: MonotonicTime,
     /// When something is due for it; `None` = it may wait for ever.
-    pub deadline: Option<Moment>,
+    pub deadline: Option<MonotonicTime>,
     /// When the fallback is due whatever happens.
-    pub latest: Option<Moment>,
+    pub latest: Option<MonotonicTime>,
     /// Ring backs so far.
     pub attempt: u32,
     /// Ring backs still to come before the fallback.

@@ -1,6 +1,6 @@
 //! The calls of a table, each in a seat that its id names, where it is found without a search.
 
-use super::call::{Call, CallId, Moment};
+use super::call::{Call, CallId, MonotonicTime};
 
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -17,7 +17,7 @@ impl Calls {
     }
 
     /// An id for the next call to [`Calls::insert`].
-    pub(super) fn next_id(&mut self, parked_at: Moment) -> CallId {
+    pub(super) fn next_id(&mut self, parked_at: MonotonicTime) -> CallId {
         self.last_turn = self.last_turn.wrapping_add(1);
         let seat = self.empty.last().copied().unwrap_or_else(|| u32::try_from(self.seats.len()).unwrap_or(u32::MAX));
         CallId { parked_at, turn: self.last_turn, seat }

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use super::terms::SlotOrder;
+use super::settings::SlotOrder;
 
 #[derive(Debug)]
 pub(super) enum FreeSlots {

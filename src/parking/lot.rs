@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::call::CallId;
 use super::free::FreeSlots;
 use super::names::{LotId, Slot};
-use super::terms::{SlotOrder, Terms};
+use super::settings::{LotSettings, SlotOrder};
 
 /// A lot as the configuration describes it. Domain `*` makes it a template for every domain.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct LotPlan {
     /// In counting order, each once.
     pub slots: Arc<[Slot]>,
     pub labels: Arc<BTreeMap<Slot, String>>,
-    pub terms: Arc<Terms>,
+    pub terms: Arc<LotSettings>,
 }
 
 #[derive(Debug)]

@@ -10,13 +10,16 @@ mod calls;
 mod free;
 mod lot;
 mod names;
+mod settings;
 mod table;
-mod terms;
 
-pub use call::{Afar, Call, CallId, Ended, Facts, Moment, Outcome, Party, Refusal, State};
+pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, Refusal, RemoteState, State};
 pub use lot::LotPlan;
 pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, is_name, parse_slots};
-pub use table::{
-    Absent, Due, Layout, Left, Look, LotLook, LotView, ParkRequest, Pick, Saved, Table, Touched, Wanted, Where,
+pub use settings::{
+    CallOverrides, Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf,
 };
-pub use terms::{Amendment, Destination, LampState, Notify, RingBack, SlotOrder, SlotTaken, Terms, UsersOf};
+pub use table::{
+    ChangedSlot, Layout, LeaveReason, LotSelector, LotStatus, LotView, ParkRequest, RemoteCall, RestoreParams,
+    RetrieveTarget, SlotStatus, Table, TimerAction, Wanted,
+};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::connection::StorageError;
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// Between one try and the next while the database is away; twice as long after each, up to the last. (The core's drivers lose some
 /// memory at each connection that fails.)
@@ -15,16 +15,16 @@ const LAST_RETRY_REFUSED: Duration = Duration::from_secs(5);
 /// When something that failed is tried again.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    next: Moment,
+    next: MonotonicTime,
     wait: Duration,
 }
 
 impl Backoff {
-    pub(super) fn is_due(&self, now: Moment) -> bool {
+    pub(super) fn is_due(&self, now: MonotonicTime) -> bool {
         now >= self.next
     }
 
-    pub(super) fn failed(&mut self, now: Moment, why: &StorageError) {
+    pub(super) fn failed(&mut self, now: MonotonicTime, why: &StorageError) {
         let last = if why.is_away() { LAST_RETRY } else { LAST_RETRY_REFUSED };
         self.wait = (self.wait * 2).clamp(FIRST_RETRY, last);
         self.next = now.after(self.wait);
@@ -36,7 +36,7 @@ impl Backoff {
 
     /// Now, for somebody who waits. How long the next wait is, is not forgotten.
     pub(super) fn try_now(&mut self) {
-        self.next = Moment::default();
+        self.next = MonotonicTime::default();
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn a_database_that_is_away_is_asked_ever_more_rarely() {
         let mut backoff = Backoff::default();
-        let mut now = Moment(Duration::from_secs(1));
+        let mut now = MonotonicTime(Duration::from_secs(1));
         let mut waits = Vec::new();
         for _ in 0..7 {
             assert!(backoff.is_due(now));

@@ -7,7 +7,7 @@ use super::connection::{StorageError, unless_away};
 use super::history;
 use super::turn::Turn;
 use crate::host;
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// Rows of the history in one statement.
 const BATCH: usize = 200;
@@ -21,7 +21,7 @@ pub(super) struct HistoryTurns {
     pub(super) backoff: Backoff,
     attempt: usize,
     refused_again: bool,
-    next_forget: Moment,
+    next_forget: MonotonicTime,
 }
 
 enum Progress {
@@ -32,7 +32,11 @@ enum Progress {
 impl HistoryTurns {
     /// A row leaves the queue when the database has it, or when it refuses it and takes a stand-in. The answer: why rows are to be tried
     /// again. From `until` on, this node's heartbeat is due.
-    pub(super) fn write(&mut self, turn: &Turn<'_>, until: Moment) -> Result<Option<StorageError>, StorageError> {
+    pub(super) fn write(
+        &mut self,
+        turn: &Turn<'_>,
+        until: MonotonicTime,
+    ) -> Result<Option<StorageError>, StorageError> {
         let storage = turn.storage;
         if storage.backlog() == 0 || !(turn.closing || self.backoff.is_due(host::now())) {
             return Ok(None);

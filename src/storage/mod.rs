@@ -44,9 +44,9 @@ pub(crate) use {
     tickets::read as read_ticket,
 };
 
-use crate::attendant;
 use crate::host::Worker;
-use crate::parking::{Absent, Call};
+use crate::parking::{Call, RemoteCall};
+use crate::service;
 use backoff::Backoff;
 use pending_history::PendingHistory;
 use pending_slots::{Order, PendingWrites, SyncState};
@@ -131,7 +131,7 @@ pub(crate) fn on_tick() {
         let writes = storage.writes.lock();
         !writes.loaded_previous || !writes.is_empty() || (due(COMPARE_TICKS) && !writes.wanted.is_empty())
     };
-    let clustered = attendant::on_duty().is_some_and(|attendant| attendant.clustered());
+    let clustered = service::current().is_some_and(|service| service.clustered());
     if waits || clustered || storage.backlog() > 0 || due(FORGET_TICKS) {
         storage.wake();
     }
@@ -198,7 +198,7 @@ impl Storage {
     }
 
     /// Waits until the slot is ours or another node's. Without an answer it is ours: a caller does not wait for a database.
-    fn await_claim(&self, call: &Call) -> Result<(), Box<Absent>> {
+    fn await_claim(&self, call: &Call) -> Result<(), Box<RemoteCall>> {
         let place = (call.facts.lot.domain.to_string(), call.facts.slot.key().to_owned());
         let until = Instant::now() + CLAIM_TIMEOUT;
         let mut writes = self.writes.lock();
@@ -274,5 +274,5 @@ impl Storage {
 }
 
 fn settings() -> crate::config::Settings {
-    attendant::on_duty().map(|attendant| attendant.settings()).unwrap_or_default()
+    service::current().map(|service| service.settings()).unwrap_or_default()
 }

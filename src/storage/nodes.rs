@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, StorageError, number, word};
 use crate::host;
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// How often each node counts on and looks.
 pub(super) const BEAT: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ const BEATS: &str = "SELECT node, beat FROM callpark_nodes UNION ALL SELECT DIST
 pub(super) struct Heartbeat {
     written: Option<i64>,
     /// When it was logged that another node has this one's name.
-    reported: Option<Moment>,
+    reported: Option<MonotonicTime>,
 }
 
 impl Heartbeat {
@@ -52,7 +52,7 @@ impl Heartbeat {
         connection: &Connection,
         node: &str,
         step: u64,
-        now: Moment,
+        now: MonotonicTime,
     ) -> Result<(), StorageError> {
         let there = read(connection, node)?;
         if let (Some(there), Some(written)) = (there, self.written) {
@@ -76,7 +76,7 @@ impl Heartbeat {
     }
 
     /// Another node has this one's name. Seen by its beats, or by rows that this node never wrote.
-    pub(super) fn report_shared_name(&mut self, node: &str, now: Moment) {
+    pub(super) fn report_shared_name(&mut self, node: &str, now: MonotonicTime) {
         if self.reported.is_none_or(|last| now.since(last) >= REPORT) {
             self.reported = Some(now);
             log::error!(
@@ -110,13 +110,13 @@ pub(super) fn clock(connection: &Connection) -> Result<i64, StorageError> {
 
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    seen: HashMap<String, (i64, Moment)>,
-    looked: Option<Moment>,
+    seen: HashMap<String, (i64, MonotonicTime)>,
+    looked: Option<MonotonicTime>,
 }
 
 impl Watch {
     /// What the nodes count now. Those that are not among them have left.
-    pub(super) fn look(&mut self, beats: &[(String, i64)], now: Moment) {
+    pub(super) fn look(&mut self, beats: &[(String, i64)], now: MonotonicTime) {
         if self.looked.is_none_or(|looked| now.since(looked) > MISSED_LOOK) {
             self.seen.clear();
         }
@@ -130,12 +130,12 @@ impl Watch {
         }
     }
 
-    pub(super) fn silent(&self, node: &str, now: Moment) -> bool {
+    pub(super) fn silent(&self, node: &str, now: MonotonicTime) -> bool {
         self.seen.get(node).is_none_or(|(_, since)| now.since(*since) >= SILENCE)
     }
 
     /// Nodes that have been silent for `window` longer than it takes to be taken for dead, with their last count.
-    pub(super) fn gone(&self, window: Duration, now: Moment) -> Vec<(String, i64)> {
+    pub(super) fn gone(&self, window: Duration, now: MonotonicTime) -> Vec<(String, i64)> {
         let gone = self.seen.iter().filter(|(_, (_, since))| now.since(*since) >= SILENCE + window);
         gone.map(|(node, (beat, _))| (node.clone(), *beat)).collect()
     }
@@ -145,8 +145,8 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> Moment {
-        Moment(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime(Duration::from_secs(seconds))
     }
 
     #[test]

@@ -4,22 +4,24 @@ use super::record::{Record, RefusedCall};
 use super::schema::width;
 use super::slot_row::SlotRow;
 use super::{Order, connection, open, settings};
-use crate::attendant::{Attendant, Notice, RetrieveTicket, SlotStore, What, Witness};
 use crate::host;
-use crate::parking::{Absent, Call, Touched};
+use crate::parking::{Call, ChangedSlot, RemoteCall};
+use crate::service::{EventKind, Observer, ParkEvent, ParkingService, RetrieveTicket, SlotStore};
 
 /// Notes every outcome.
 pub(crate) struct HistoryObserver;
 
-impl Witness for HistoryObserver {
-    fn saw(&self, notice: &Notice<'_>) {
+impl Observer for HistoryObserver {
+    fn on_event(&self, notice: &ParkEvent<'_>) {
         let Some(storage) = open() else { return };
         match (notice.what, notice.call, notice.lot) {
-            (What::Ended(outcome), Some(call), _) => {
+            (EventKind::Ended(outcome), Some(call), _) => {
                 storage.note(Record::new(call, outcome, notice).private(settings().record_privacy));
             }
-            (What::Recover, Some(call), _) => storage.note_back((call.facts.uuid.to_string(), call.facts.parked_at_ms)),
-            (What::Full, _, Some(lot)) => storage.note_refused(RefusedCall {
+            (EventKind::Recover, Some(call), _) => {
+                storage.note_back((call.facts.uuid.to_string(), call.facts.parked_at_ms))
+            }
+            (EventKind::Full, _, Some(lot)) => storage.note_refused(RefusedCall {
                 at: host::epoch_ms(),
                 lot: connection::cut(&lot.name, width::KEY).to_owned(),
                 domain: connection::cut(&lot.domain, width::KEY).to_owned(),
@@ -32,19 +34,19 @@ impl Witness for HistoryObserver {
 /// Follows what is in the slots.
 pub(crate) struct SlotStoreObserver;
 
-impl Witness for SlotStoreObserver {
-    fn saw(&self, notice: &Notice<'_>) {
-        super::recovery_rows::saw(notice);
+impl Observer for SlotStoreObserver {
+    fn on_event(&self, notice: &ParkEvent<'_>) {
+        super::recovery_rows::on_event(notice);
     }
 
-    fn touched(&self, attendant: &Attendant, slots: &[Touched]) {
+    fn on_slots_changed(&self, service: &ParkingService, slots: &[ChangedSlot]) {
         let Some(storage) = open() else { return };
-        let claim = attendant.clustered() && storage.slots_answer();
+        let claim = service.clustered() && storage.slots_answer();
         {
             // The table is looked at under this lock: of two threads, the one that looked later writes later.
             let mut writes = storage.writes.lock();
             for (lot, slot) in slots {
-                let own = attendant.own_call_at(&lot.domain, slot);
+                let own = service.own_call_at(&lot.domain, slot);
                 let row = own.map(|call| SlotRow::of(&call));
                 writes.note((lot.domain.to_string(), slot.key().to_owned()), row, claim);
             }
@@ -60,7 +62,7 @@ impl Witness for SlotStoreObserver {
 pub(crate) struct ClusterSlots;
 
 impl SlotStore for ClusterSlots {
-    fn claim(&self, call: &Call) -> Result<(), Box<Absent>> {
+    fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>> {
         open().map_or(Ok(()), |storage| storage.await_claim(call))
     }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 
 use super::slot_row::{Place, SlotRow};
-use crate::attendant::RetrieveTicket;
-use crate::parking::Absent;
+use crate::parking::RemoteCall;
+use crate::service::RetrieveTicket;
 
 /// Callers who wait for a ticket at most.
 const MAX_ORDERS: usize = 1_000;
@@ -27,7 +27,7 @@ pub(super) enum SyncState {
     /// The database has it.
     Written,
     /// It is another node's, as that one has it.
-    Lost(Box<Absent>),
+    Lost(Box<RemoteCall>),
     /// The database refuses the row, and takes others. The call waits in its slot all the same.
     SetAside,
 }

@@ -12,7 +12,7 @@ use super::record::HistoryFilter;
 use super::settings;
 use super::statistics::Tally;
 use crate::host::{self, Worker, guard};
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// Who asks while so many others wait is told to come again.
 const QUEUE: usize = 16;
@@ -39,7 +39,7 @@ struct Cached {
 }
 
 /// Set when it is known. Who asks meanwhile waits for it here.
-type Answer = Arc<Mutex<Option<(Moment, Vec<Tally>)>>>;
+type Answer = Arc<Mutex<Option<(MonotonicTime, Vec<Tally>)>>>;
 
 impl Reader {
     /// The answer of a query, or why there is none.

@@ -13,7 +13,7 @@ use super::slot_row::{self, Place, SlotRow};
 use super::turn::Turn;
 use super::worker::Turns;
 use crate::host;
-use crate::parking::{Absent, Afar};
+use crate::parking::{RemoteCall, RemoteState};
 
 /// How often the slots are compared with the table, where no other node is looked at.
 const COMPARE: Duration = Duration::from_secs(5);
@@ -43,17 +43,17 @@ impl Turns {
         for (dead, beat) in self.watch.gone(turn.window(), now).into_iter().filter(|(dead, _)| *dead != turn.node) {
             turn.reap_dead_node(&dead, beat, clock)?;
         }
-        let (own, mut others): (Vec<Absent>, Vec<Absent>) =
+        let (own, mut others): (Vec<RemoteCall>, Vec<RemoteCall>) =
             turn.rows("", clock)?.into_iter().partition(|absent| *absent.node == *turn.node);
         for absent in others.iter_mut().filter(|absent| self.watch.silent(&absent.node, now)) {
-            absent.is = Afar::Reserved;
+            absent.is = RemoteState::Reserved;
         }
         // What this node is just taking over is another's in the table for one moment more.
         let settled = turn.storage.writes.lock().written();
         for absent in others.iter().filter(|absent| settled.contains(&*absent.uuid)) {
-            turn.attendant.let_go(absent);
+            turn.service.let_go(absent);
         }
-        turn.attendant.hear(&others);
+        turn.service.hear(&others);
         if turn.compare(&own)? > 0 {
             self.heartbeat.report_shared_name(&turn.node, now);
         }
@@ -87,7 +87,7 @@ impl Turn<'_> {
                 "{} slots are kept for {seconds} s for callers who were parked when FreeSWITCH died",
                 left.len()
             );
-            self.attendant.expect_back(&left, window);
+            self.service.expect_back(&left, window);
         }
         self.storage.writes.lock().loaded_previous = true;
         self.storage.answered.notify_all();
@@ -96,7 +96,7 @@ impl Turn<'_> {
 
     /// This node's rows in the table are what they are to be, or become it. A row of this node's name that this node never wrote is
     /// another's of the same name: it is not touched. The answer: how many of these there are.
-    pub(super) fn compare(&self, own: &[Absent]) -> Result<usize, StorageError> {
+    pub(super) fn compare(&self, own: &[RemoteCall]) -> Result<usize, StorageError> {
         let Differences { vanished, stale, foreign } = differences(&mut self.storage.writes.lock(), own);
         let node = self.connection.text(&self.node);
         for (place, uuid) in stale {
@@ -106,7 +106,7 @@ impl Turn<'_> {
         if !vanished.is_empty() {
             log::warn!("{} calls of this node had been given up by another: they are not lost", vanished.len());
         }
-        for row in vanished.iter().filter(|_| self.attendant.clustered()) {
+        for row in vanished.iter().filter(|_| self.service.clustered()) {
             history::take_back(&self.connection, &(row.uuid.clone(), row.parked_at))?;
         }
         Ok(foreign)
@@ -124,17 +124,17 @@ impl Turn<'_> {
             log::warn!("node {node} is dead, and nobody recovered {} of its callers", lost.len());
         }
         for absent in &lost {
-            self.attendant.lost_afar(absent);
+            self.service.lost_afar(absent);
         }
         Ok(())
     }
 
     /// This node's rows that are as `more` says.
-    fn own_rows(&self, more: &str) -> Result<Vec<Absent>, StorageError> {
+    fn own_rows(&self, more: &str) -> Result<Vec<RemoteCall>, StorageError> {
         self.rows(&format!("WHERE node = {} {more}", self.connection.text(&self.node)), self.clock())
     }
 
-    pub(super) fn rows(&self, which: &str, clock: i64) -> Result<Vec<Absent>, StorageError> {
+    pub(super) fn rows(&self, which: &str, clock: i64) -> Result<Vec<RemoteCall>, StorageError> {
         let mut rows = Vec::new();
         let sql = format!("SELECT {SLOT_COLUMNS} FROM callpark_calls {which}");
         self.connection.query(&sql, &mut |row| rows.extend(slot_row::read(row, clock)))?;
@@ -151,7 +151,7 @@ struct Differences {
     foreign: usize,
 }
 
-fn differences(writes: &mut PendingWrites, own: &[Absent]) -> Differences {
+fn differences(writes: &mut PendingWrites, own: &[RemoteCall]) -> Differences {
     let in_it: HashSet<(&str, &str, &str)> =
         own.iter().map(|absent| (&*absent.lot.domain, absent.slot.key(), &*absent.uuid)).collect();
     let is_written = |wanted: &Wanted| matches!(wanted.state, SyncState::Written);

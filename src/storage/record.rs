@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::stand_in;
-use crate::attendant::{self, Notice};
 use crate::config::Privacy;
 use crate::parking::{Call, Outcome};
+use crate::service::{self, ParkEvent};
 
 /// A call that was parked, as it ended. The names are those of the listings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -53,7 +53,7 @@ pub(crate) struct RefusedCall {
 }
 
 impl Record {
-    pub(super) fn new(call: &Call, outcome: Outcome, notice: &Notice<'_>) -> Record {
+    pub(super) fn new(call: &Call, outcome: Outcome, notice: &ParkEvent<'_>) -> Record {
         let facts = &call.facts;
         let retriever = notice.retriever.map(|retriever| retriever.user.clone());
         Record {
@@ -121,7 +121,7 @@ impl Record {
 }
 
 fn own_node() -> String {
-    attendant::on_duty().map(|attendant| attendant.node_name()).unwrap_or_default()
+    service::current().map(|service| service.node_name()).unwrap_or_default()
 }
 
 /// All but the last two characters.

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 
 use super::connection::{Connection, Quoting, StorageError, number};
 use super::settings;
-use crate::attendant::{Notice, What};
 use crate::host;
-use crate::parking::{Moment, Outcome};
+use crate::parking::{MonotonicTime, Outcome};
+use crate::service::{EventKind, ParkEvent};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS callpark_recovery (kept_by VARCHAR(255) NOT NULL, runtime_uuid VARCHAR(255), \
                       technology VARCHAR(255), profile_name VARCHAR(255), hostname VARCHAR(255), uuid VARCHAR(255), metadata TEXT)";
@@ -23,7 +23,7 @@ const COLUMNS: &str = "runtime_uuid, technology, profile_name, hostname, uuid, m
 #[derive(Clone, Copy)]
 struct RecoveryCopies {
     /// Until when they may be needed.
-    until: Moment,
+    until: MonotonicTime,
     /// How the core's database reads texts.
     quoting: Quoting,
 }
@@ -80,8 +80,8 @@ pub(super) fn on_tick() {
 
 /// Drops the copy of a leg that came back, and is gone before the core's new note of it was seen: it is to be recovered no more.
 /// Who went on to a fallback or a transfer is still waiting for somebody: their copy goes with the core's new note.
-pub(super) fn saw(notice: &Notice<'_>) {
-    let What::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = notice.what else { return };
+pub(super) fn on_event(notice: &ParkEvent<'_>) {
+    let EventKind::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = notice.what else { return };
     let copies = *COPIES.lock();
     if let (Some(RecoveryCopies { quoting, .. }), Some(call)) = (copies, notice.call) {
         let uuid = quoting.text(&call.facts.uuid);

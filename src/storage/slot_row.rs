@@ -6,7 +6,7 @@ use super::connection::{Connection, Row, cut, number, word};
 use super::schema::width;
 use super::stand_in;
 use crate::host;
-use crate::parking::{Absent, Afar, Call, LotId, Moment, Party, Slot};
+use crate::parking::{Call, LotId, MonotonicTime, Party, RemoteCall, RemoteState, Slot};
 
 /// Where a call is parked: domain and slot.
 pub(super) type Place = (String, String);
@@ -101,20 +101,20 @@ pub(super) fn monotonic_ms() -> i64 {
     ms(host::now())
 }
 
-fn ms(moment: Moment) -> i64 {
+fn ms(moment: MonotonicTime) -> i64 {
     i64::try_from(moment.0.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A row, or `None` if it was never one of ours. `clock`: the shared one, in milliseconds since 1970.
-pub(crate) fn read(row: &Row, clock: i64) -> Option<Absent> {
+pub(crate) fn read(row: &Row, clock: i64) -> Option<RemoteCall> {
     let since = |at: i64| Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let due = number(row, 8);
-    Some(Absent {
+    Some(RemoteCall {
         lot: LotId::new(&word(row, 4), &word(row, 0)),
         slot: Slot::from_key(&word(row, 1))?,
         uuid: Some(word(row, 2)).filter(|uuid| !uuid.is_empty())?.into(),
         node: word(row, 3).into(),
-        is: Afar::named(&word(row, 5)),
+        is: RemoteState::named(&word(row, 5)),
         parked_at_ms: number(row, 6),
         waited: since(clock.saturating_sub(number(row, 7))),
         left: (due > 0).then(|| since(due.saturating_sub(clock))),
@@ -135,7 +135,9 @@ mod tests {
             let texts = ["a.test", slot, uuid, "n", "main", "parked", "1", "x", "", "", "", "", "", ""];
             texts.map(|text| Some(text.to_owned())).to_vec()
         };
-        assert!(read(&row("701", "u"), 5).is_some_and(|absent| absent.is == Afar::Parked && absent.left.is_none()));
+        assert!(
+            read(&row("701", "u"), 5).is_some_and(|absent| absent.is == RemoteState::Parked && absent.left.is_none())
+        );
         assert!(read(&row("no slot", "u"), 5).is_none());
         assert!(read(&row("701", ""), 5).is_none());
         assert!(read(&[], 5).is_none());

@@ -11,7 +11,7 @@ use super::pending_slots::{Change, MAX_REFUSALS, SyncState, Wanted};
 use super::schema::SLOT_COLUMNS;
 use super::slot_row::{Place, SlotRow};
 use super::turn::Turn;
-use crate::parking::Absent;
+use crate::parking::RemoteCall;
 
 /// Changes that are written together.
 const BATCH: usize = 100;
@@ -172,7 +172,7 @@ impl Turn<'_> {
     fn is_written(&self, change: &Change, pass: &mut Pass) -> Result<(), StorageError> {
         pass.written += 1;
         if let Some(Wanted { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
-            if self.attendant.clustered() {
+            if self.service.clustered() {
                 self.report_double(&change.place, &row.uuid)?;
             }
         }
@@ -255,7 +255,7 @@ impl Turn<'_> {
         statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
         let refused = unless_away(self.connection.execute_together(&statements))?;
         let there = self.rows(&format!("WHERE {here} ORDER BY turn"), self.clock())?;
-        let ours = |absent: &Absent| *absent.node == *self.node && *absent.uuid == *row.uuid;
+        let ours = |absent: &RemoteCall| *absent.node == *self.node && *absent.uuid == *row.uuid;
         let is_ours = there.iter().any(ours);
         match (is_ours, there.into_iter().next(), refused) {
             (true, ..) => Ok(SyncState::Written),

@@ -3,7 +3,7 @@
 use super::connection::{Connection, StorageError, cut, number, word};
 use super::pending_slots::Order;
 use super::schema::width;
-use crate::attendant::RetrieveTicket;
+use crate::service::RetrieveTicket;
 
 /// For how long a ticket can be redeemed.
 const VALID_MS: i64 = 30_000;

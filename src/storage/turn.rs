@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::Storage;
 use super::connection::Connection;
 use super::slot_row;
-use crate::attendant::Attendant;
 use crate::config::Settings;
+use crate::service::ParkingService;
 
 pub(super) struct Turn<'a> {
     pub(super) connection: Connection,
     pub(super) storage: &'a Storage,
-    pub(super) attendant: Arc<Attendant>,
+    pub(super) service: Arc<ParkingService>,
     pub(super) settings: Settings,
     pub(super) node: String,
     /// By how many milliseconds the clock that the rows are by is ahead of this node's monotonic one.

@@ -15,10 +15,10 @@ use super::slot_row;
 use super::slots::Found;
 use super::tickets;
 use super::turn::Turn;
-use crate::attendant::{self, Attendant};
 use crate::config::Settings;
 use crate::host::{self, guard};
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
+use crate::service::{self, ParkingService};
 
 /// For how long a change may wait for others: a transaction of SQLite is files made and removed, and costs the same for one
 /// as for many.
@@ -42,8 +42,8 @@ pub(super) struct Turns {
     /// By how many milliseconds the clock that the rows are by is ahead of the monotonic one: in a cluster the database's clock, else
     /// the wall clock.
     pub(super) ahead: i64,
-    pub(super) next_look: Moment,
-    next_retry_refused: Moment,
+    pub(super) next_look: MonotonicTime,
+    next_retry_refused: MonotonicTime,
     slots: Backoff,
     history: HistoryTurns,
 }
@@ -94,8 +94,8 @@ impl Storage {
 
 impl Turns {
     fn take(&mut self, storage: &Storage, closing: bool) -> Result<(), StorageError> {
-        let Some(attendant) = attendant::on_duty() else { return Ok(()) };
-        let mut turn = self.begin(storage, attendant, closing)?;
+        let Some(service) = service::current() else { return Ok(()) };
+        let mut turn = self.begin(storage, service, closing)?;
         let (clustered, now) = (turn.settings.cluster, host::now());
         if !storage.writes.lock().loaded_previous {
             if clustered && self.heartbeat.is_anothers(&turn.connection, &turn.node)? {
@@ -107,7 +107,7 @@ impl Turns {
         let due = now >= self.next_look;
         if clustered && due {
             // A database that refuses it takes no other write either, but can be read.
-            unless_away(self.heartbeat.beat(&turn.connection, &turn.node, attendant::dice(), now))?;
+            unless_away(self.heartbeat.beat(&turn.connection, &turn.node, service::dice(), now))?;
         }
         self.slots_and_orders(&turn)?;
         if due || (clustered && host::now() >= self.next_look) {
@@ -125,10 +125,10 @@ impl Turns {
     fn begin<'a>(
         &mut self,
         storage: &'a Storage,
-        attendant: Arc<Attendant>,
+        service: Arc<ParkingService>,
         closing: bool,
     ) -> Result<Turn<'a>, StorageError> {
-        let (settings, node) = (attendant.settings(), attendant.node_name());
+        let (settings, node) = (service.settings(), service.node_name());
         let connection = match std::mem::take(&mut self.was_refused) {
             true => Connection::open_again(&settings.db_dsn)?,
             false => Connection::open(&settings.db_dsn)?,
@@ -141,7 +141,7 @@ impl Turns {
             self.mend_tables(&connection)?;
         }
         if is_new {
-            self.next_look = Moment::default();
+            self.next_look = MonotonicTime::default();
             storage.writes.lock().write_all_again();
         }
         if !settings.cluster {
@@ -149,7 +149,7 @@ impl Turns {
         } else if is_new {
             self.ahead = nodes::clock(&connection)? - slot_row::monotonic_ms();
         }
-        Ok(Turn { connection, storage, attendant, settings, node, ahead: self.ahead, closing })
+        Ok(Turn { connection, storage, service, settings, node, ahead: self.ahead, closing })
     }
 
     /// A table that is only locked is no reason to miss a heartbeat.
@@ -205,7 +205,7 @@ impl Turns {
                 }
                 if found == Found::Taken {
                     // This node knows too little of the others.
-                    self.next_look = Moment::default();
+                    self.next_look = MonotonicTime::default();
                 }
                 Ok(())
             }
@@ -221,5 +221,5 @@ impl Turns {
 }
 
 fn settings() -> Settings {
-    attendant::on_duty().map(|attendant| attendant.settings()).unwrap_or_default()
+    service::current().map(|service| service.settings()).unwrap_or_default()
 }

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::routes::{Actor, Failure, away};
-use crate::attendant::{self, Attendant, CallRow};
 use crate::host::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
+use crate::service::{self, CallRow, ParkingService};
 
 /// Characters of a label; the page cuts there too.
 const LABEL: usize = 200;
@@ -38,7 +38,7 @@ pub(super) struct Action {
     /// What the body carries, and what the action does: texts in Markdown, for the manual.
     pub(super) body: &'static str,
     pub(super) does: &'static str,
-    run: fn(&Arc<Attendant>, &Call, &Asked) -> Result<(), Failure>,
+    run: fn(&Arc<ParkingService>, &Call, &Asked) -> Result<(), Failure>,
 }
 
 pub(super) const ACTIONS: &[Action] = &[
@@ -46,28 +46,28 @@ pub(super) const ACTIONS: &[Action] = &[
         name: "ringback",
         body: "empty",
         does: "Starts the recall at once.",
-        run: |attendant, call, _| attendant.ring_back_now(call).map_err(Failure::refused),
+        run: |service, call, _| service.ring_back_now(call).map_err(Failure::refused),
     },
     Action {
         name: "transfer",
         body: r#"`{"extension": "1001"}`"#,
         does: "Sends the caller to the extension.",
-        run: |attendant, call, asked| {
+        run: |service, call, asked| {
             let to = Destination::of_lot(&asked.extension()?, &call.facts.terms);
-            attendant.transfer(call, &to).map_err(|why| Failure::new(StatusCode::CONFLICT, why))
+            service.transfer(call, &to).map_err(|why| Failure::new(StatusCode::CONFLICT, why))
         },
     },
     Action {
         name: "label",
         body: r#"`{"text": "Mr Chen"}`"#,
         does: "Sets the label, of 200 characters at most. An empty text removes it.",
-        run: |attendant, call, asked| attendant.label(call, asked.label()?).map_err(Failure::refused),
+        run: |service, call, asked| service.label(call, asked.label()?).map_err(Failure::refused),
     },
     Action {
         name: "extend",
         body: r#"`{"seconds": 60}`"#,
         does: "Moves the time-out to a later time, by 1 to 86400 seconds.",
-        run: |attendant, call, asked| attendant.extend(call, asked.more_time()?).map(drop).map_err(Failure::refused),
+        run: |service, call, asked| service.extend(call, asked.more_time()?).map(drop).map_err(Failure::refused),
     },
 ];
 
@@ -88,18 +88,18 @@ pub(super) async fn act(
 }
 
 fn carry_out(domain: &str, slot: &str, action: &str, asked: &Asked) -> Result<CallRow, Failure> {
-    let attendant = attendant::on_duty().ok_or_else(away)?;
+    let service = service::current().ok_or_else(away)?;
     let slot = Slot::parse(slot).ok_or_else(|| bad(format!("{} in the path is not a slot", quoted(slot))))?;
-    let call = attendant.call_at(domain, &slot).map_err(Failure::refused)?;
+    let call = service.call_at(domain, &slot).map_err(Failure::refused)?;
     let Some(found) = ACTIONS.iter().find(|found| found.name == action) else {
         let names: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
         return Err(Failure::new(StatusCode::NOT_FOUND, format!("there are {}", names.join(", "))));
     };
-    (found.run)(&attendant, &call, asked)?;
+    (found.run)(&service, &call, asked)?;
     log::info!("{action} of slot {slot}@{domain} by the API");
     // As it is now, or as it was where it has just been sent away.
-    let call = attendant.call_at(domain, &slot).unwrap_or(call);
-    Ok(CallRow::new(&call, &attendant.node_name(), host::now(), host::epoch_ms()))
+    let call = service.call_at(domain, &slot).unwrap_or(call);
+    Ok(CallRow::new(&call, &service.node_name(), host::now(), host::epoch_ms()))
 }
 
 impl Asked {

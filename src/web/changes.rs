@@ -12,8 +12,8 @@ use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 
 use super::access::Rights;
-use crate::attendant::{self, CallRow, Notice, What, Witness};
 use crate::host;
+use crate::service::{self, CallRow, EventKind, Observer, ParkEvent};
 
 /// Changes that a slow listener may be behind; who is further back is told to look at everything anew.
 const BEHIND: usize = 256;
@@ -37,9 +37,9 @@ enum Concerns {
 }
 
 impl Concerns {
-    fn of(what: What, domain: Option<&str>) -> Concerns {
+    fn of(what: EventKind, domain: Option<&str>) -> Concerns {
         match (what, domain) {
-            (What::Reload, _) => Concerns::Everybody,
+            (EventKind::Reload, _) => Concerns::Everybody,
             (_, Some(domain)) => Concerns::Domain(domain.to_owned()),
             (_, None) => Concerns::AllDomainsOnly,
         }
@@ -70,14 +70,14 @@ fn channel() -> &'static broadcast::Sender<Change> {
 }
 
 /// Tells the listeners. Costs nothing while there are none.
-pub(crate) struct Teller;
+pub(crate) struct StreamObserver;
 
-impl Witness for Teller {
-    fn saw(&self, notice: &Notice<'_>) {
+impl Observer for StreamObserver {
+    fn on_event(&self, notice: &ParkEvent<'_>) {
         if channel().receiver_count() == 0 {
             return;
         }
-        let node = || attendant::on_duty().map(|attendant| attendant.node_name()).unwrap_or_default();
+        let node = || service::current().map(|service| service.node_name()).unwrap_or_default();
         let row = notice.call.map(|call| CallRow::new(call, &node(), host::now(), host::epoch_ms()));
         let lot = notice.call.map(|call| &call.facts.lot).or(notice.lot);
         let slot = notice.call.map(|call| &call.facts.slot).or(notice.slot);
@@ -139,12 +139,12 @@ mod tests {
         let tenant = Rights { view: true, act: false, domain: Some("a.test".into()) };
         let all = Rights { domain: None, ..tenant.clone() };
         for (what, domain, told) in [
-            (What::Denied, None, false),
-            (What::Full, None, false),
-            (What::Denied, Some("a.test"), true),
-            (What::Denied, Some("b.test"), false),
-            (What::Park, Some("A.test"), true),
-            (What::Reload, None, true),
+            (EventKind::Denied, None, false),
+            (EventKind::Full, None, false),
+            (EventKind::Denied, Some("a.test"), true),
+            (EventKind::Denied, Some("b.test"), false),
+            (EventKind::Park, Some("A.test"), true),
+            (EventKind::Reload, None, true),
         ] {
             let concerns = Concerns::of(what, domain);
             assert_eq!((concerns.allow(&tenant), concerns.allow(&all)), (told, true), "{what:?} {domain:?}");

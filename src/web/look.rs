@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::routes::{Failure, Viewer, away};
-use crate::attendant::{self, CallRow, LotRow};
 use crate::host::{self, guard};
+use crate::service::{self, CallRow, LotRow};
 use crate::storage::{self, HistoryFilter, Storage, StorageError};
 
 /// A lot with more slots is shown by its calls alone.
@@ -31,9 +31,9 @@ pub(super) async fn me(Viewer(rights): Viewer) -> Json<Me> {
 }
 
 pub(super) async fn calls(Viewer(rights): Viewer) -> Result<Json<Vec<CallRow>>, Failure> {
-    let attendant = attendant::on_duty().ok_or_else(away)?;
-    let (node, now, epoch) = (attendant.node_name(), host::now(), host::epoch_ms());
-    let calls = attendant.calls(None).map_err(Failure::refused)?;
+    let service = service::current().ok_or_else(away)?;
+    let (node, now, epoch) = (service.node_name(), host::now(), host::epoch_ms());
+    let calls = service.calls(None).map_err(Failure::refused)?;
     let seen = calls.iter().filter(|call| rights.see(&call.facts.lot.domain));
     Ok(Json(seen.map(|call| CallRow::new(call, &node, now, epoch)).collect()))
 }
@@ -53,11 +53,11 @@ struct Place {
 }
 
 pub(super) async fn lots(Viewer(rights): Viewer) -> Result<Json<Vec<Board>>, Failure> {
-    let attendant = attendant::on_duty().ok_or_else(away)?;
-    let service_level = attendant.settings().service_level;
-    let seen = attendant.lots().into_iter().filter(|lot| rights.see(&lot.id.domain));
+    let service = service::current().ok_or_else(away)?;
+    let service_level = service.settings().service_level;
+    let seen = service.lots().into_iter().filter(|lot| rights.see(&lot.id.domain));
     let board = |view: crate::parking::LotView| {
-        let slots = if view.size > MOST_SLOTS { Vec::new() } else { attendant.slots_of(&view.id) };
+        let slots = if view.size > MOST_SLOTS { Vec::new() } else { service.slots_of(&view.id) };
         let place = |(slot, label): (crate::parking::Slot, String)| Place { slot: slot.to_string(), label };
         Board { lot: LotRow::from(&view), service_level, slots: slots.into_iter().map(place).collect() }
     };

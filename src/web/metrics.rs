@@ -17,10 +17,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::routes::away;
-use crate::attendant::{self, HoldTimes, Notice, What, Witness};
 use crate::host::{guard, memory};
 use crate::parking::{LotId, LotView, Outcome};
-use crate::{music, storage};
+use crate::service::{self, EventKind, LockTimes, Observer, ParkEvent};
+use crate::{moh, storage};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Lot {
@@ -104,16 +104,16 @@ struct Now {
     slots_answer: bool,
     panics: u64,
     memory: u64,
-    held: HoldTimes,
+    held: LockTimes,
 }
 
 impl Now {
     fn read() -> Option<Now> {
-        let attendant = attendant::on_duty()?;
-        let (music, storage) = (music::counts(), storage::open());
+        let service = service::current()?;
+        let (music, storage) = (moh::counts(), storage::open());
         let of_storage = |count: fn(&storage::Storage) -> u64| storage.as_ref().map_or(0, |storage| count(storage));
         Some(Now {
-            lots: attendant.lots(),
+            lots: service.lots(),
             listeners: (music.shared, music.alone),
             packets_late: music.late,
             database_errors: of_storage(|storage| storage.errors()),
@@ -123,7 +123,7 @@ impl Now {
             slots_answer: storage.as_ref().is_some_and(|storage| storage.slots_answer()),
             panics: guard::caught(),
             memory: memory::in_use() as u64,
-            held: attendant.lock_held(),
+            held: service.lock_held(),
         })
     }
 }
@@ -133,23 +133,23 @@ fn whole(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
 
-pub(crate) struct Meter;
+pub(crate) struct MetricsObserver;
 
-impl Witness for Meter {
-    fn saw(&self, notice: &Notice<'_>) {
+impl Observer for MetricsObserver {
+    fn on_event(&self, notice: &ParkEvent<'_>) {
         let Some(id) = notice.call.map(|call| &call.facts.lot).or(notice.lot) else { return };
         let (lot, domain) = (id.name.to_string(), id.domain.to_string());
         let counts = counts();
         let ring_back = |result| LotResult { lot: lot.clone(), domain: domain.clone(), result };
         let refusal = |reason| LotReason { lot: lot.clone(), domain: domain.clone(), reason };
         match notice.what {
-            What::Park => {
+            EventKind::Park => {
                 counts.parked.get_or_create(&id.into()).inc();
             }
-            What::Recover => {
+            EventKind::Recover => {
                 counts.recovered.get_or_create(&id.into()).inc();
             }
-            What::Ended(outcome) => {
+            EventKind::Ended(outcome) => {
                 counts.waits.get_or_create(&id.into()).observe(notice.wait.as_secs_f64());
                 if outcome == Outcome::Returned {
                     counts.ring_backs.get_or_create(&ring_back("answered")).inc();
@@ -157,34 +157,34 @@ impl Witness for Meter {
                 let outcome = outcome.word();
                 counts.ended.get_or_create(&LotOutcome { lot, domain, outcome }).inc();
             }
-            What::Full => {
+            EventKind::Full => {
                 counts.refused.get_or_create(&refusal("full")).inc();
             }
-            What::Denied => {
+            EventKind::Denied => {
                 counts.refused.get_or_create(&refusal("denied")).inc();
             }
-            What::RingBack => {
+            EventKind::RingBack => {
                 counts.ring_backs.get_or_create(&ring_back("started")).inc();
             }
-            What::RingBackFailed => {
+            EventKind::RingBackFailed => {
                 counts.ring_backs.get_or_create(&ring_back("failed")).inc();
             }
             // Why there is no slot was told before.
-            What::NoSlot => {}
-            What::Label
-            | What::Extend
-            | What::Reserve
-            | What::Release
-            | What::HandOver
-            | What::ParkFailed
-            | What::Reload => {}
+            EventKind::NoSlot => {}
+            EventKind::Label
+            | EventKind::Extend
+            | EventKind::Reserve
+            | EventKind::Release
+            | EventKind::HandOver
+            | EventKind::ParkFailed
+            | EventKind::Reload => {}
         }
     }
 }
 
 /// The lock's own histogram, as the library writes one.
 #[derive(Debug)]
-struct Held(HoldTimes);
+struct Held(LockTimes);
 
 impl Collector for Held {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
@@ -306,7 +306,7 @@ pub(crate) fn manual() -> Vec<[String; 4]> {
     drop(counts.refused.get_or_create(&LotReason { lot: lot.clone(), domain: domain.clone(), reason: "" }));
     drop(counts.ring_backs.get_or_create(&LotResult { lot, domain, result: "" }));
     let view = LotView { id, size: 1, free: 1, used: 0, longest_wait: None };
-    let held = HoldTimes { buckets: vec![(None, 0)], ..HoldTimes::default() };
+    let held = LockTimes { buckets: vec![(None, 0)], ..LockTimes::default() };
     let text = text(&counts, Now { lots: vec![view], held, ..Now::default() }).unwrap();
 
     let of = |kind: &str, name: &str| {

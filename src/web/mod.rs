@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub(crate) use changes::Teller;
-pub(crate) use metrics::Meter;
+pub(crate) use changes::StreamObserver;
+pub(crate) use metrics::MetricsObserver;
 
-use crate::attendant::{self, Notice, What, Witness};
 use crate::config::Settings;
 use crate::host;
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
+use crate::service::{self, EventKind, Observer, ParkEvent};
 use access::Tokens;
 #[cfg(test)]
 pub(crate) use manual::{ACTIONS, OPENAPI, PATHS, metrics};
@@ -48,7 +48,7 @@ struct Site {
 }
 
 struct Retry {
-    at: Moment,
+    at: MonotonicTime,
     pause: Duration,
     why: String,
 }
@@ -66,7 +66,7 @@ pub(crate) fn apply() {
 }
 
 /// Once a second: a server that ended by a bug is started again, and so is one that could not be started before.
-pub(crate) fn attend() {
+pub(crate) fn on_tick() {
     let Some(mut site) = SITE.try_lock() else { return };
     let over = site.running.as_ref().is_some_and(|(_, server)| server.is_over());
     let due = site.retry.as_ref().is_some_and(|retry| host::now() >= retry.at);
@@ -98,7 +98,7 @@ impl Site {
     /// `before`: the try that this is one more of. Then only what is new is said.
     fn apply(&mut self, before: Option<Retry>) {
         self.retry = None;
-        let settings = attendant::on_duty().map(|attendant| attendant.settings());
+        let settings = service::current().map(|service| service.settings());
         let settings = settings.filter(|settings| !settings.http_listen.is_empty());
         let wanted = settings.as_ref().map(wanted).transpose();
         if let (Ok(Some(wanted)), Some((running, server))) = (&wanted, &self.running) {
@@ -148,11 +148,11 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
 }
 
 /// Has the server follow the configuration.
-pub(crate) struct Follower;
+pub(crate) struct HttpConfigObserver;
 
-impl Witness for Follower {
-    fn saw(&self, notice: &Notice<'_>) {
-        if notice.what == What::Reload && notice.cause.is_none() {
+impl Observer for HttpConfigObserver {
+    fn on_event(&self, notice: &ParkEvent<'_>) {
+        if notice.what == EventKind::Reload && notice.cause.is_none() {
             apply();
         }
     }

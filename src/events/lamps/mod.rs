@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 
-use crate::attendant::{Attendant, Subscription, Witness};
 use crate::host::{now, usual_domain};
-use crate::parking::{LampState, Look, LotId, LotLook, Slot, Touched};
+use crate::parking::{ChangedSlot, LampState, LotId, LotStatus, Slot, SlotStatus};
+use crate::service::{Observer, ParkingService, Subscription};
 use lamp::{Lamp, Name, Whose};
 use shown::Shown;
 use spellings::Spellings;
@@ -30,59 +30,59 @@ pub(crate) struct Lamps {
     spellings: Mutex<Spellings>,
 }
 
-impl Witness for Lamps {
-    fn touched(&self, attendant: &Attendant, slots: &[Touched]) {
+impl Observer for Lamps {
+    fn on_slots_changed(&self, service: &ParkingService, slots: &[ChangedSlot]) {
         for (lot, slot) in slots.iter().filter(|(_, slot)| !slot.is_unassigned()) {
             for name in [Name::of_slot(&lot.domain, slot), Name::of_lot(lot)] {
-                let lamp = look(attendant, &name).unwrap_or(Lamp::Dark);
+                let lamp = look(service, &name).unwrap_or(Lamp::Dark);
                 if self.shown.lock().tells_now(&name, &lamp, now()) {
-                    self.tell_until_true(attendant, &name, lamp);
+                    self.tell_until_true(service, &name, lamp);
                 }
             }
         }
     }
 
-    fn attend(&self, attendant: &Attendant) {
+    fn on_tick(&self, service: &ParkingService) {
         let late = self.shown.lock().late();
         for name in late {
-            self.tell_news(attendant, &name);
+            self.tell_news(service, &name);
         }
     }
 
-    fn subscribed(&self, attendant: &Attendant, subscription: &Subscription) {
-        let domain = attendant.domain_meant(&subscription.host).to_ascii_lowercase();
+    fn subscribed(&self, service: &ParkingService, subscription: &Subscription) {
+        let domain = service.domain_meant(&subscription.host).to_ascii_lowercase();
         let name = match Slot::parse(&subscription.lamp) {
             Some(slot) => Name::of_slot(&domain.into(), &slot),
             None => Name::of_lot(&LotId::new(&subscription.lamp, &domain)),
         };
-        if let Some(lamp) = look(attendant, &name) {
+        if let Some(lamp) = look(service, &name) {
             self.spellings.lock().learn(&name, &subscription.host, now().after(subscription.expires), now());
-            self.answer(attendant, &name, lamp, subscription);
+            self.answer(service, &name, lamp, subscription);
         } else if !subscribe::rival_is_loaded() {
             // Nothing is parked where there is no slot. A phone that is told nothing shows the key as if it did not work.
             tell::subscriber(&name, &Lamp::Dark, subscription);
         }
     }
 
-    fn tell_all_lamps(&self, attendant: &Attendant) {
-        let slots = attendant.every_slot(&usual_domain().unwrap_or_default().to_ascii_lowercase());
+    fn tell_all_lamps(&self, service: &ParkingService) {
+        let slots = service.every_slot(&usual_domain().unwrap_or_default().to_ascii_lowercase());
         if slots.len() > MOST_AT_ONCE {
             return;
         }
         let lots: BTreeSet<&LotId> = slots.iter().map(|(lot, _)| lot).collect();
         let of_slots = slots.iter().map(|(lot, slot)| Name::of_slot(&lot.domain, slot));
         for name in of_slots.chain(lots.into_iter().map(Name::of_lot)) {
-            let lamp = look(attendant, &name).unwrap_or(Lamp::Dark);
+            let lamp = look(service, &name).unwrap_or(Lamp::Dark);
             self.shown.lock().told(&name, &lamp, now());
-            self.tell_until_true(attendant, &name, lamp);
+            self.tell_until_true(service, &name, lamp);
         }
     }
 }
 
 impl Lamps {
     /// Tells the state that a lamp has now, if that is not what was told last.
-    fn tell_news(&self, attendant: &Attendant, name: &Name) {
-        let lamp = look(attendant, name).unwrap_or(Lamp::Dark);
+    fn tell_news(&self, service: &ParkingService, name: &Name) {
+        let lamp = look(service, name).unwrap_or(Lamp::Dark);
         let is_new = {
             let mut shown = self.shown.lock();
             let is_new = shown.is_new(name, &lamp);
@@ -92,17 +92,17 @@ impl Lamps {
             is_new
         };
         if is_new {
-            self.tell_until_true(attendant, name, lamp);
+            self.tell_until_true(service, name, lamp);
         }
     }
 
     /// Tells what was seen, and again for as long as that has changed meanwhile. What was told already is not told twice, but
     /// only at first: a thread that told something else since may have been overtaken.
-    fn tell_until_true(&self, attendant: &Attendant, name: &Name, mut seen: Lamp) {
+    fn tell_until_true(&self, service: &ParkingService, name: &Name, mut seen: Lamp) {
         loop {
             let spellings = self.spellings.lock().of(name, now());
             tell::everybody(name, &seen, &spellings);
-            let lamp = look(attendant, name).unwrap_or(Lamp::Dark);
+            let lamp = look(service, name).unwrap_or(Lamp::Dark);
             if lamp == seen {
                 return;
             }
@@ -113,11 +113,11 @@ impl Lamps {
 
     /// Tells one phone. If that is news, all are told: a change whose turn is yet to come may be undone by then, and would not be
     /// told at all, but this phone would still show it.
-    fn answer(&self, attendant: &Attendant, name: &Name, mut seen: Lamp, subscription: &Subscription) {
+    fn answer(&self, service: &ParkingService, name: &Name, mut seen: Lamp, subscription: &Subscription) {
         loop {
             tell::subscriber(name, &seen, subscription);
-            self.tell_news(attendant, name);
-            let lamp = look(attendant, name).unwrap_or(Lamp::Dark);
+            self.tell_news(service, name);
+            let lamp = look(service, name).unwrap_or(Lamp::Dark);
             if lamp == seen {
                 return;
             }
@@ -127,20 +127,20 @@ impl Lamps {
 }
 
 /// `None` if there is no such slot or lot; one that a reload took away goes dark.
-fn look(attendant: &Attendant, name: &Name) -> Option<Lamp> {
+fn look(service: &ParkingService, name: &Name) -> Option<Lamp> {
     match &name.whose {
         Whose::Slot(slot) => {
-            let (lot, look) = attendant.look(&name.domain, slot)?;
+            let (lot, look) = service.look(&name.domain, slot)?;
             let lit =
                 |state, says: &str, caller| Lamp::Lit { state, says: says.into(), caller, login: lot.name.to_string() };
             Some(match look {
-                Look::Free => Lamp::Dark,
-                Look::Taken { state, caller } => lit(state, "Parked", caller),
-                Look::Ringing { caller } => lit(LampState::Early, "Ringing back", caller),
+                SlotStatus::Free => Lamp::Dark,
+                SlotStatus::Taken { state, caller } => lit(state, "Parked", caller),
+                SlotStatus::Ringing { caller } => lit(LampState::Early, "Ringing back", caller),
             })
         }
         Whose::Lot(lot) => {
-            let (_, LotLook { waiting, state }) = attendant.look_of_lot(&name.domain, lot)?;
+            let (_, LotStatus { waiting, state }) = service.look_of_lot(&name.domain, lot)?;
             let callers = if waiting == 1 { "caller" } else { "callers" };
             let says = format!("Active ({waiting} {callers})");
             let lit = Lamp::Lit { state, says, caller: None, login: lot.to_string() };

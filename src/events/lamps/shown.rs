@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::lamp::{Lamp, Name, Whose};
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// So many lamps a second are told at once for as long as it likes, and the double of that after a while of less.
 const A_SECOND: u32 = 20;
@@ -19,15 +19,15 @@ pub(super) struct Shown {
     /// Those that are not dark.
     lit: HashMap<Name, Lamp>,
     /// When the count of a lit lot was told.
-    counted: HashMap<Name, Moment>,
+    counted: HashMap<Name, MonotonicTime>,
     /// What was told at once is made up for by then.
-    even: Option<Moment>,
+    even: Option<MonotonicTime>,
     late: BTreeSet<Name>,
 }
 
 impl Shown {
     /// True if that lamp is to be told now; it counts as told then. Else nothing is new, or it is among the late ones.
-    pub(super) fn tells_now(&mut self, name: &Name, lamp: &Lamp, now: Moment) -> bool {
+    pub(super) fn tells_now(&mut self, name: &Name, lamp: &Lamp, now: MonotonicTime) -> bool {
         if !self.is_new(name, lamp) {
             return false;
         }
@@ -49,7 +49,7 @@ impl Shown {
         self.lit.get(name).unwrap_or(&Lamp::Dark) != lamp
     }
 
-    pub(super) fn told(&mut self, name: &Name, lamp: &Lamp, now: Moment) {
+    pub(super) fn told(&mut self, name: &Name, lamp: &Lamp, now: MonotonicTime) {
         if *lamp == Lamp::Dark {
             self.lit.remove(name);
             self.counted.remove(name);
@@ -62,12 +62,12 @@ impl Shown {
     }
 
     /// A lot's lamp that is lit and stays so, and was told within the last second.
-    fn only_counts(&self, name: &Name, lamp: &Lamp, now: Moment) -> bool {
+    fn only_counts(&self, name: &Name, lamp: &Lamp, now: MonotonicTime) -> bool {
         let stays = *lamp != Lamp::Dark && self.lit.contains_key(name);
         stays && self.counted.get(name).is_some_and(|told| now.since(*told) < SECOND)
     }
 
-    fn in_time(&mut self, now: Moment) -> bool {
+    fn in_time(&mut self, now: MonotonicTime) -> bool {
         let even = self.even.map_or(now, |even| even.max(now));
         let may = even.since(now) < SECOND;
         if may {
@@ -90,8 +90,8 @@ mod tests {
         Lamp::Lit { state: LampState::Confirmed, says: says.into(), caller: None, login: "main".into() }
     }
 
-    fn at(ms: u64) -> Moment {
-        Moment(Duration::from_millis(ms))
+    fn at(ms: u64) -> MonotonicTime {
+        MonotonicTime(Duration::from_millis(ms))
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::lamp::Name;
-use crate::parking::Moment;
+use crate::parking::MonotonicTime;
 
 /// Spellings of one lamp's domain, beside the usual one: all lower case, as written in a URI, and as written in a name.
 const MAX_PER_LAMP: usize = 3;
@@ -23,14 +23,14 @@ pub(super) struct Spellings {
 
 struct Spelling {
     host: String,
-    learned: Moment,
+    learned: MonotonicTime,
     /// When the last subscription with it ends.
-    until: Moment,
+    until: MonotonicTime,
 }
 
 impl Spellings {
     /// A subscription to `name` was made or renewed, which writes the domain as `host` and lasts until then.
-    pub(super) fn learn(&mut self, name: &Name, host: &str, until: Moment, now: Moment) {
+    pub(super) fn learn(&mut self, name: &Name, host: &str, until: MonotonicTime, now: MonotonicTime) {
         if host == &*name.domain || !host.eq_ignore_ascii_case(&name.domain) {
             return;
         }
@@ -48,13 +48,13 @@ impl Spellings {
     }
 
     /// The spellings of a lamp's domain that are not the usual one.
-    pub(super) fn of(&self, name: &Name, now: Moment) -> Vec<String> {
+    pub(super) fn of(&self, name: &Name, now: MonotonicTime) -> Vec<String> {
         let known = self.of.get(name).into_iter().flatten();
         known.filter(|spelling| spelling.until > now).map(|spelling| spelling.host.clone()).collect()
     }
 
     /// Forgets what is over; if nothing is, the lamp that nobody has subscribed to for the longest time.
-    fn make_room(&mut self, now: Moment) {
+    fn make_room(&mut self, now: MonotonicTime) {
         self.of.retain(|_, known| known.iter().any(|spelling| spelling.until > now));
         let last_learned = |known: &Vec<Spelling>| known.last().map(|spelling| spelling.learned);
         if self.of.len() >= MAX_LAMPS {
@@ -75,8 +75,8 @@ mod tests {
         Name::of_slot(&"example.com".into(), &Slot::parse(&slot.to_string()).unwrap())
     }
 
-    fn at(seconds: u64) -> Moment {
-        Moment(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime(Duration::from_secs(seconds))
     }
 
     #[test]

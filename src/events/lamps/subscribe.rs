@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::attendant::{self, Subscription};
 use crate::host::{Binding, Kind, OnEvent, Told, module_loaded};
+use crate::service::{self, Subscription};
 
 /// It answers each subscription to `park+<anything>`, also where it has no such lot.
 const RIVAL: &str = "mod_valet_parking";
@@ -20,8 +20,8 @@ pub(crate) fn on_profile() -> Option<Binding> {
 
 /// Tells every lamp as it is now: phones may still show what was true before a restart.
 pub(crate) fn light_all() {
-    if let Some(attendant) = attendant::on_duty() {
-        attendant.tell_all_lamps();
+    if let Some(service) = service::current() {
+        service.tell_all_lamps();
     }
 }
 
@@ -53,8 +53,8 @@ impl OnEvent for Probe {
         if expires == Some(Duration::ZERO) {
             return;
         }
-        if let Some(attendant) = attendant::on_duty() {
-            attendant.subscribed(&Subscription {
+        if let Some(service) = service::current() {
+            service.subscribed(&Subscription {
                 lamp: lamp.to_owned(),
                 host: host.to_owned(),
                 call_id: event.get("sub-call-id"),

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::lamp::{Lamp, Name};
-use crate::attendant::Subscription;
 use crate::host::Event;
 use crate::parking::{LampState, Party};
+use crate::service::Subscription;
 
 /// Tells everybody who subscribed to a lamp what it shows. `spellings`: how some of them write its domain.
 pub(super) fn everybody(name: &Name, lamp: &Lamp, spellings: &[String]) {

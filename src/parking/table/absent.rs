@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::park::new_call;
-use super::{ParkRequest, Table, Wanted, Where};
-use crate::parking::call::{Afar, Call, CallId, Moment, Outcome, Party, Refusal, State};
+use super::{LotSelector, ParkRequest, Table, Wanted};
+use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, Refusal, RemoteState, State};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, Slot};
-use crate::parking::terms::Amendment;
+use crate::parking::settings::CallOverrides;
 
 /// A call as it is told of from outside this process.
 #[derive(Clone, Debug)]
-pub struct Absent {
+pub struct RemoteCall {
     pub uuid: Arc<str>,
     /// Who has it, or had it.
     pub node: Arc<str>,
-    pub is: Afar,
+    pub is: RemoteState,
     pub lot: LotId,
     pub slot: Slot,
     pub caller: Arc<Party>,
@@ -35,7 +35,7 @@ pub struct Absent {
 
 /// What a caller who outlived their FreeSWITCH brings back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Saved {
+pub struct RestoreParams {
     pub waited: Duration,
     /// Until something was due; `None` = nothing ever.
     pub left: Option<Duration>,
@@ -48,7 +48,12 @@ pub struct Saved {
 impl Table {
     /// A recovered caller goes back into their slot, or into another of that lot if it is taken by now. Time went on for
     /// them; what came due meanwhile is due at once.
-    pub fn restore(&mut self, request: &ParkRequest, saved: &Saved, now: Moment) -> Result<Call, Refusal> {
+    pub fn restore(
+        &mut self,
+        request: &ParkRequest,
+        saved: &RestoreParams,
+        now: MonotonicTime,
+    ) -> Result<Call, Refusal> {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
             if call.is_here() {
                 return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
@@ -81,7 +86,7 @@ impl Table {
             Wanted::Auto => self.resolve(&request.place, None),
         };
         // A lot or slot that the configuration has no longer: anywhere in that domain is better than nowhere.
-        let anywhere = Where {
+        let anywhere = LotSelector {
             lot: None,
             domains: request.place.lot.iter().filter_map(|lot| lot.domain.clone()).collect(),
             any: false,
@@ -90,7 +95,7 @@ impl Table {
     }
 
     /// Keeps the slot of a call that this node had when it died. Not if it is recovered already.
-    pub fn miss(&mut self, absent: &Absent, until: Moment, now: Moment) {
+    pub fn miss(&mut self, absent: &RemoteCall, until: MonotonicTime, now: MonotonicTime) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
             self.insert(Call { state: State::Missing, deadline: Some(until), ..call });
@@ -98,8 +103,8 @@ impl Table {
     }
 
     /// The calls of all other nodes, as they are now: those that are not among them have ended.
-    pub fn elsewhere(&mut self, calls: &[Absent], now: Moment) {
-        let told: HashMap<&str, &Absent> = calls.iter().map(|absent| (&*absent.uuid, absent)).collect();
+    pub fn elsewhere(&mut self, calls: &[RemoteCall], now: MonotonicTime) {
+        let told: HashMap<&str, &RemoteCall> = calls.iter().map(|absent| (&*absent.uuid, absent)).collect();
         let known: Vec<Call> = self.calls.values().filter(|call| call.node().is_some()).cloned().collect();
         for call in known {
             let same = told.get(&*call.facts.uuid).is_some_and(|absent| is_that(&call, absent));
@@ -119,7 +124,7 @@ impl Table {
     }
 
     /// One call of another node's.
-    pub fn hear(&mut self, absent: &Absent, now: Moment) {
+    pub fn hear(&mut self, absent: &RemoteCall, now: MonotonicTime) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
             self.insert(call);
@@ -127,7 +132,7 @@ impl Table {
     }
 
     /// A call of another node's that has just been taken there, as only this node knows yet.
-    pub fn gone_afar(&mut self, uuid: &str, now: Moment) {
+    pub fn gone_afar(&mut self, uuid: &str, now: MonotonicTime) {
         let afar =
             self.by_uuid.get(uuid).copied().filter(|id| self.calls.get(id).is_some_and(|call| call.node().is_some()));
         if let Some(id) = afar {
@@ -144,7 +149,7 @@ impl Table {
     }
 
     /// News of a call that is known to be elsewhere; one that is here knows better.
-    fn hear_of(&mut self, id: CallId, absent: &Absent, now: Moment) {
+    fn hear_of(&mut self, id: CallId, absent: &RemoteCall, now: MonotonicTime) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let State::Elsewhere { is, .. } = &mut call.state else { return };
         let changed = *is != absent.is || call.label != absent.label || call.attempt != absent.attempt;
@@ -159,7 +164,7 @@ impl Table {
 
     /// As it would be in the lot it is said to be in, of which this node may know nothing.
     #[must_use]
-    pub fn absent_call(&mut self, absent: &Absent, now: Moment) -> Call {
+    pub fn absent_call(&mut self, absent: &RemoteCall, now: MonotonicTime) -> Call {
         self.open(&absent.lot.domain);
         let tenant = self.tenants.get(&absent.lot.domain);
         let plan = tenant.and_then(|tenant| tenant.lots.get(&absent.lot.name)).map(|lot| lot.plan.clone());
@@ -168,12 +173,12 @@ impl Table {
             || LotPlan { id: absent.lot.clone(), slots: Arc::from([]), labels: Arc::default(), terms: Arc::default() };
         let request = ParkRequest {
             uuid: Arc::clone(&absent.uuid),
-            place: Where::default(),
+            place: LotSelector::default(),
             wanted: Wanted::Auto,
             caller: Arc::clone(&absent.caller),
             parker: Arc::clone(&absent.parker),
             label: String::new(),
-            amend: Amendment::default(),
+            amend: CallOverrides::default(),
             parked_at_ms: absent.parked_at_ms,
             dice: 0,
         };
@@ -188,7 +193,7 @@ impl Table {
     }
 }
 
-fn is_that(call: &Call, absent: &Absent) -> bool {
+fn is_that(call: &Call, absent: &RemoteCall) -> bool {
     call.facts.slot == absent.slot
         && call.facts.lot == absent.lot
         && call.node().is_some_and(|node| *node == absent.node)

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{LotPlan, Table};
-use crate::parking::call::{Afar, Call, Party, State};
+use crate::parking::call::{Call, Party, RemoteState, State};
 use crate::parking::names::{LotId, Slot, is_name, lowercase};
-use crate::parking::terms::LampState;
+use crate::parking::settings::LampState;
 
 /// How a slot looks.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Look {
+pub enum SlotStatus {
     Free,
     /// Somebody is in it, or it is kept for somebody.
     Taken {
@@ -24,7 +24,7 @@ pub enum Look {
 
 /// How a lot looks: how many wait in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LotLook {
+pub struct LotStatus {
     pub waiting: usize,
     pub state: LampState,
 }
@@ -32,17 +32,19 @@ pub struct LotLook {
 impl Table {
     /// `None` if the domain has no such slot.
     #[must_use]
-    pub fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, Look)> {
+    pub fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
         let lot = self.lot_in(domain, None, Some(slot))?;
         let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held(slot));
         let look = match held.and_then(|id| self.calls.get(id)) {
-            None => Look::Free,
+            None => SlotStatus::Free,
             Some(call) => {
                 let terms = &call.facts.terms;
                 let caller = terms.lamp_caller_id.then(|| call.facts.caller.clone());
                 match call.state {
-                    State::RingingBack | State::Elsewhere { is: Afar::RingingBack, .. } => Look::Ringing { caller },
-                    _ => Look::Taken { state: terms.lamp_state, caller },
+                    State::RingingBack | State::Elsewhere { is: RemoteState::RingingBack, .. } => {
+                        SlotStatus::Ringing { caller }
+                    }
+                    _ => SlotStatus::Taken { state: terms.lamp_state, caller },
                 }
             }
         };
@@ -51,12 +53,12 @@ impl Table {
 
     /// `None` if the domain has no such lot.
     #[must_use]
-    pub fn look_of_lot(&self, domain: &str, name: &str) -> Option<(LotId, LotLook)> {
+    pub fn look_of_lot(&self, domain: &str, name: &str) -> Option<(LotId, LotStatus)> {
         let id = self.lot_in(domain, Some(name), None)?;
         let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
         let template = || self.templates.iter().find(|plan| plan.id.name == id.name);
         let terms = lot.map(|lot| &lot.plan.terms).or_else(|| template().map(|plan| &plan.terms));
-        let look = LotLook {
+        let look = LotStatus {
             waiting: lot.map_or(0, |lot| lot.waiting.len()),
             state: terms.map(|terms| terms.lamp_state).unwrap_or_default(),
         };

@@ -18,21 +18,21 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 
-pub use absent::{Absent, Saved};
+pub use absent::{RemoteCall, RestoreParams};
 pub use layout::Layout;
-pub use look::{Look, LotLook};
-pub use timeouts::Due;
+pub use look::{LotStatus, SlotStatus};
+pub use timeouts::TimerAction;
 
-use super::call::{Call, CallId, Ended, Moment, Outcome, Party, Refusal};
+use super::call::{Call, CallId, Ended, MonotonicTime, Outcome, Party, Refusal};
 use super::calls::Calls;
 use super::lot::Lot;
 pub(crate) use super::lot::LotPlan;
 use super::names::{LotId, LotName, Slot, is_name, lowercase};
-use super::terms::{Amendment, Terms};
+use super::settings::{CallOverrides, LotSettings};
 
 /// Which lot is meant: by name, or by the slot alone, in the first of these domains that knows it.
 #[derive(Clone, Debug, Default)]
-pub struct Where {
+pub struct LotSelector {
     pub lot: Option<LotName>,
     /// Domains that may be understood where none is named, the likeliest first.
     pub domains: Vec<String>,
@@ -48,7 +48,7 @@ pub enum Wanted {
 
 /// Which parked call a retriever wants.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Pick {
+pub enum RetrieveTarget {
     Slot(Slot),
     Oldest,
     Newest,
@@ -58,13 +58,13 @@ pub enum Pick {
 pub struct ParkRequest {
     /// The leg to park.
     pub uuid: Arc<str>,
-    pub place: Where,
+    pub place: LotSelector,
     pub wanted: Wanted,
     pub caller: Arc<Party>,
     pub parker: Arc<str>,
     pub label: String,
     /// What this call's own variables change in the lot's terms.
-    pub amend: Amendment,
+    pub amend: CallOverrides,
     pub parked_at_ms: i64,
     /// Decides a random slot.
     pub dice: u64,
@@ -72,7 +72,7 @@ pub struct ParkRequest {
 
 /// How a parked leg left its slot without being retrieved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Left {
+pub enum LeaveReason {
     HungUp,
     Moved,
 }
@@ -110,13 +110,13 @@ pub struct Table {
     unassigned: BTreeSet<CallId>,
     /// How many calls each parker holds.
     held_by_parker: HashMap<Arc<str>, u32>,
-    deadlines: BTreeSet<(Moment, CallId)>,
+    deadlines: BTreeSet<(MonotonicTime, CallId)>,
     /// Slots that look different since [`Table::touched`] was last asked.
-    touched: Vec<Touched>,
+    touched: Vec<ChangedSlot>,
 }
 
 /// A slot that changed, for lamps and boards.
-pub type Touched = (LotId, Slot);
+pub type ChangedSlot = (LotId, Slot);
 
 impl Table {
     #[must_use]
@@ -136,7 +136,7 @@ impl Table {
     }
 
     /// What looks different since this was last asked. A slot may be named more than once.
-    pub fn touched(&mut self) -> Vec<Touched> {
+    pub fn touched(&mut self) -> Vec<ChangedSlot> {
         std::mem::take(&mut self.touched)
     }
 
@@ -157,7 +157,7 @@ impl Table {
     }
 
     /// The call in a slot, in whatever state.
-    pub fn find(&self, place: &Where, slot: &Slot) -> Result<Call, Refusal> {
+    pub fn find(&self, place: &LotSelector, slot: &Slot) -> Result<Call, Refusal> {
         let id = self.call_in(place, slot)?;
         self.calls.get(&id).cloned().ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
     }
@@ -195,7 +195,7 @@ impl Table {
 
     /// Every lot of every domain, and the templates.
     #[must_use]
-    pub fn lots(&self, now: Moment) -> Vec<LotView> {
+    pub fn lots(&self, now: MonotonicTime) -> Vec<LotView> {
         let of_tenants = self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| LotView {
             id: lot.plan.id.clone(),
             size: lot.size(),
@@ -219,7 +219,7 @@ impl Table {
     }
 
     /// The lot that is meant. With a slot, a lot that has that slot.
-    pub fn resolve(&self, place: &Where, slot: Option<&Slot>) -> Result<LotId, Refusal> {
+    pub fn resolve(&self, place: &LotSelector, slot: Option<&Slot>) -> Result<LotId, Refusal> {
         let named_domain = place.lot.as_ref().and_then(|lot| lot.domain.as_ref());
         let domains = named_domain.map_or(place.domains.as_slice(), std::slice::from_ref);
         let name = place.lot.as_ref().map(|lot| lot.name.as_str());
@@ -244,7 +244,7 @@ impl Table {
 
     /// The terms of the lot that is meant, by the slot if some lot has that; the usual ones if there is none.
     #[must_use]
-    pub fn terms_at(&self, place: &Where, slot: Option<&Slot>) -> Arc<Terms> {
+    pub fn terms_at(&self, place: &LotSelector, slot: Option<&Slot>) -> Arc<LotSettings> {
         let lot = self.resolve(place, slot).or_else(|_| self.resolve(place, None));
         let plan = lot.ok().and_then(|lot| {
             let own = self.tenants.get(&lot.domain).and_then(|tenant| tenant.lots.get(&lot.name)).map(|lot| &lot.plan);
@@ -294,7 +294,7 @@ impl Table {
         }
     }
 
-    fn call_in(&self, place: &Where, slot: &Slot) -> Result<CallId, Refusal> {
+    fn call_in(&self, place: &LotSelector, slot: &Slot) -> Result<CallId, Refusal> {
         let lot = self.resolve(place, Some(slot))?;
         let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held(slot)).copied();
         held.ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
@@ -326,7 +326,7 @@ impl Table {
         true
     }
 
-    fn set_deadline(&mut self, id: CallId, deadline: Option<Moment>) {
+    fn set_deadline(&mut self, id: CallId, deadline: Option<MonotonicTime>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Some(old) = call.deadline {
             self.deadlines.remove(&(old, id));
@@ -337,7 +337,7 @@ impl Table {
         }
     }
 
-    fn end(&mut self, id: CallId, outcome: Outcome, now: Moment) -> Option<Ended> {
+    fn end(&mut self, id: CallId, outcome: Outcome, now: MonotonicTime) -> Option<Ended> {
         let mut call = self.calls.remove(&id)?;
         if let Some(at) = call.deadline.take() {
             self.deadlines.remove(&(at, id));
@@ -359,7 +359,7 @@ impl Table {
     }
 }
 
-fn touched(call: &Call) -> Touched {
+fn touched(call: &Call) -> ChangedSlot {
     (call.facts.lot.clone(), call.facts.slot.clone())
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Left, ParkRequest, Table, Tenant, Wanted};
-use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
+use super::{LeaveReason, ParkRequest, Table, Tenant, Wanted};
+use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Refusal, State};
 use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, Slot};
-use crate::parking::terms::SlotTaken;
+use crate::parking::settings::SlotTaken;
 
 /// For how long a slot is kept for a leg that was sent to it before the leg is sent there again: no leg takes longer on its way,
 /// so something else has taken it elsewhere.
@@ -17,7 +17,7 @@ pub(super) const RESERVATION: Duration = Duration::from_secs(10);
 
 impl Table {
     /// Takes a slot for a leg. `reserve`: the leg is still to come there, and [`Table::arrive`] says that it has.
-    pub fn park(&mut self, request: &ParkRequest, reserve: bool, now: Moment) -> Result<Call, Refusal> {
+    pub fn park(&mut self, request: &ParkRequest, reserve: bool, now: MonotonicTime) -> Result<Call, Refusal> {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
             return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
         }
@@ -44,7 +44,7 @@ impl Table {
     }
 
     /// Keeps a slot for as long as `request`'s leg lives, for a call that is to follow it: a consultation.
-    pub fn keep(&mut self, request: &ParkRequest, now: Moment) -> Result<Call, Refusal> {
+    pub fn keep(&mut self, request: &ParkRequest, now: MonotonicTime) -> Result<Call, Refusal> {
         let call = self.park(request, true, now)?;
         self.set_deadline(call.id, None);
         Ok(Call { deadline: None, ..call })
@@ -52,7 +52,7 @@ impl Table {
 
     /// The leg that holds or keeps a slot is gone, because another one is put in its place, which is on its way. False if it has
     /// come already, or the leg held none.
-    pub fn expect(&mut self, holder: &str, now: Moment) -> bool {
+    pub fn expect(&mut self, holder: &str, now: MonotonicTime) -> bool {
         let Some(id) = self.call_here(holder).map(|call| call.id) else { return false };
         self.update(id, |call| call.state = State::Expected);
         self.set_deadline(id, Some(now.after(RESERVATION)));
@@ -61,7 +61,7 @@ impl Table {
 
     /// Puts a leg in the place of another that holds or keeps a slot. A call that was parked already is the same call, with
     /// another caller, whose times begin again. As asked where the other leg has no slot any more.
-    pub fn take_over(&mut self, holder: &str, request: &ParkRequest, now: Moment) -> Result<Call, Refusal> {
+    pub fn take_over(&mut self, holder: &str, request: &ParkRequest, now: MonotonicTime) -> Result<Call, Refusal> {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
             return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
         }
@@ -77,7 +77,7 @@ impl Table {
             attempt: 0,
             rings_left: terms.ringback_attempts,
             label: text(&held.label, &request.label),
-            facts: Arc::new(Facts {
+            facts: Arc::new(CallInfo {
                 uuid: Arc::clone(&request.uuid),
                 caller: Arc::clone(&request.caller),
                 // Whoever keeps a slot has authenticated; what a transfer says of itself is only written.
@@ -85,7 +85,7 @@ impl Table {
                 parked_at_ms,
                 terms,
                 amendment: request.amend.clone(),
-                ..Facts::clone(&held.facts)
+                ..CallInfo::clone(&held.facts)
             }),
             ..held
         };
@@ -103,7 +103,7 @@ impl Table {
     }
 
     /// The leg that a slot was reserved for is there: its parking begins now.
-    pub fn arrive(&mut self, uuid: &str, now: Moment) -> Option<Call> {
+    pub fn arrive(&mut self, uuid: &str, now: MonotonicTime) -> Option<Call> {
         let id = *self.by_uuid.get(uuid)?;
         let call = self.calls.get(&id).filter(|call| call.state == State::Reserved)?;
         let mut arrived = call.clone();
@@ -115,13 +115,13 @@ impl Table {
     }
 
     /// The parked leg is not in its slot any more. `None` if it had an outcome already, or never arrived.
-    pub fn left(&mut self, uuid: &str, how: Left, now: Moment) -> Option<Ended> {
+    pub fn left(&mut self, uuid: &str, how: LeaveReason, now: MonotonicTime) -> Option<Ended> {
         let call = self.call_here(uuid)?;
         let reserved = matches!(call.state, State::Reserved | State::Expected);
         let outcome = match how {
-            Left::HungUp => Outcome::Abandoned,
-            Left::Moved if call.state == State::FallingBack => Outcome::Fallback,
-            Left::Moved => Outcome::Transferred,
+            LeaveReason::HungUp => Outcome::Abandoned,
+            LeaveReason::Moved if call.state == State::FallingBack => Outcome::Fallback,
+            LeaveReason::Moved => Outcome::Transferred,
         };
         self.end(call.id, outcome, now).filter(|ended| !reserved || ended.call.was_parked)
     }
@@ -138,8 +138,8 @@ impl Tenant {
             if home.held(index).is_none() {
                 return Ok((home, index, slot.clone()));
             }
-            let goes_on = |lot: &Lot| lot.plan.terms.slot_taken == SlotTaken::Next;
-            if !self.lots.get(&lot.name).is_some_and(goes_on) {
+            let has_next_application = |lot: &Lot| lot.plan.terms.slot_taken == SlotTaken::Next;
+            if !self.lots.get(&lot.name).is_some_and(has_next_application) {
                 return Err(Refusal::Taken(slot.clone()));
             }
         }
@@ -180,7 +180,7 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         refused: "",
         wants: None,
         fetched: false,
-        facts: Arc::new(Facts {
+        facts: Arc::new(CallInfo {
             uuid: request.uuid.clone(),
             lot: plan.id.clone(),
             slot,

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Pick, Table, Where};
-use crate::parking::call::{Afar, Call, CallId, Ended, Moment, Outcome, Refusal, State};
+use super::{LotSelector, RetrieveTarget, Table};
+use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, Refusal, RemoteState, State};
 
 impl Table {
     /// A retriever wants a call: it is theirs alone until [`Table::connected`] or [`Table::release`].
-    pub fn claim(&mut self, place: &Where, pick: &Pick, retriever: &str) -> Result<Call, Refusal> {
+    pub fn claim(&mut self, place: &LotSelector, pick: &RetrieveTarget, retriever: &str) -> Result<Call, Refusal> {
         let id = match pick {
-            Pick::Slot(slot) => self.call_in(place, slot)?,
-            Pick::Oldest | Pick::Newest => self.waiting_in(place, *pick == Pick::Newest)?,
+            RetrieveTarget::Slot(slot) => self.call_in(place, slot)?,
+            RetrieveTarget::Oldest | RetrieveTarget::Newest => {
+                self.waiting_in(place, *pick == RetrieveTarget::Newest)?
+            }
         };
         self.claim_call(id, retriever)
     }
@@ -29,7 +31,7 @@ impl Table {
             State::Retrieving { by, .. } if **by == *retriever => Ok(call.clone()),
             State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.facts.slot.clone())),
             State::Missing => Err(Refusal::Missing(call.facts.slot.clone())),
-            State::Elsewhere { is: Afar::Reserved | Afar::Retrieving, .. } => {
+            State::Elsewhere { is: RemoteState::Reserved | RemoteState::Retrieving, .. } => {
                 Err(Refusal::Gone(call.facts.slot.clone()))
             }
             State::Elsewhere { node, .. } => Err(Refusal::Elsewhere(call.facts.slot.clone(), Arc::clone(node))),
@@ -47,7 +49,7 @@ impl Table {
     }
 
     /// The retriever gave up or could not be connected: the call waits on. False if it was not theirs.
-    pub fn release(&mut self, uuid: &str, retriever: &str, now: Moment) -> bool {
+    pub fn release(&mut self, uuid: &str, retriever: &str, now: MonotonicTime) -> bool {
         let Some(id) = self.if_claimed(uuid, retriever) else { return false };
         let returning =
             self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
@@ -56,7 +58,7 @@ impl Table {
     }
 
     /// Gives up whatever a retriever has claimed.
-    pub fn release_all(&mut self, retriever: &str, now: Moment) {
+    pub fn release_all(&mut self, retriever: &str, now: MonotonicTime) {
         let claimed = |call: &&Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *retriever);
         let uuids: Vec<Arc<str>> = self.calls.values().filter(claimed).map(|call| call.facts.uuid.clone()).collect();
         for uuid in uuids {
@@ -65,7 +67,7 @@ impl Table {
     }
 
     /// Nobody works any more at getting a call out of its slot: it waits on.
-    pub fn wait_on_here(&mut self, uuid: &str, now: Moment) {
+    pub fn wait_on_here(&mut self, uuid: &str, now: MonotonicTime) {
         match self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).map(|call| call.state.clone()) {
             Some(State::Retrieving { by, .. }) => drop(self.release(uuid, &by, now)),
             Some(State::FallingBack) => drop(self.fallback_failed(uuid, now)),
@@ -75,19 +77,19 @@ impl Table {
 
     /// A retriever and the parked caller hear each other: whatever else was going on, that is how it ended. `None` if it had
     /// ended already.
-    pub fn connected(&mut self, uuid: &str, now: Moment) -> Option<Ended> {
+    pub fn connected(&mut self, uuid: &str, now: MonotonicTime) -> Option<Ended> {
         let call = self.call_here(uuid)?;
         let returning = matches!(call.state, State::Retrieving { returning: true, .. });
         self.end(call.id, if returning { Outcome::Returned } else { Outcome::Retrieved }, now)
     }
 
-    fn waiting_in(&self, place: &Where, newest: bool) -> Result<CallId, Refusal> {
+    fn waiting_in(&self, place: &LotSelector, newest: bool) -> Result<CallId, Refusal> {
         let lot = self.resolve(place, None)?;
         let empty = || Refusal::Empty(format!("lot {lot}"));
         let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
         let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
         let free_to_take = |id: &&CallId| {
-            let afar = [Afar::Parked, Afar::RingingBack];
+            let afar = [RemoteState::Parked, RemoteState::RingingBack];
             self.calls.get(id).is_some_and(|call| match &call.state {
                 State::Parked | State::RingingBack => true,
                 State::Elsewhere { is, .. } => afar.contains(is),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::park::RESERVATION;
 use super::{LotPlan, Table};
-use crate::parking::call::{Call, CallId, Ended, Facts, Moment, Outcome, Refusal, State};
+use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Refusal, State};
 
 /// A fallback that failed is not tried again sooner than this.
 const FALLBACK_RETRY: Duration = Duration::from_secs(30);
@@ -15,7 +15,7 @@ const RING_AGAIN: Duration = Duration::from_secs(30);
 
 /// Something to do now for a call, as it is after the rules have noted it.
 #[derive(Clone, Debug)]
-pub enum Due {
+pub enum TimerAction {
     /// Ring whoever the call's terms say.
     RingBack(Call),
     /// Send the caller to the fallback; if it was ringing back, that stops.
@@ -32,7 +32,7 @@ pub enum Due {
 
 impl Call {
     /// From here on the caller waits.
-    pub(super) fn start_waiting(&mut self, now: Moment) {
+    pub(super) fn start_waiting(&mut self, now: MonotonicTime) {
         let terms = &self.facts.terms;
         self.state = State::Parked;
         self.was_parked = true;
@@ -43,7 +43,7 @@ impl Call {
     }
 
     /// When something is due again if the caller begins to wait now.
-    pub(super) fn next_deadline(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn next_deadline(&self, now: MonotonicTime) -> Option<MonotonicTime> {
         let terms = &self.facts.terms;
         let something_to_do = self.can_ring() || terms.fallback.is_some();
         let wait = if self.is_unassigned() { terms.park_timeout.max(RING_AGAIN) } else { terms.park_timeout };
@@ -54,32 +54,32 @@ impl Call {
         }
     }
 
-    fn overdue(&self, now: Moment) -> bool {
+    fn overdue(&self, now: MonotonicTime) -> bool {
         self.latest.is_some_and(|latest| latest <= now)
     }
 }
 
 impl Table {
     /// Everything that is due by `now`. Each thing is told once.
-    pub fn due(&mut self, now: Moment) -> Vec<Due> {
+    pub fn due(&mut self, now: MonotonicTime) -> Vec<TimerAction> {
         let ids: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
-        let mut due: Vec<Due> = ids.into_iter().filter_map(|id| self.due_for(id, now)).collect();
-        due.extend(self.with_a_slot_now().map(Due::SlotFree));
+        let mut due: Vec<TimerAction> = ids.into_iter().filter_map(|id| self.due_for(id, now)).collect();
+        due.extend(self.with_a_slot_now().map(TimerAction::SlotFree));
         due
     }
 
     /// When the next thing is due.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Moment> {
+    pub fn next_deadline(&self) -> Option<MonotonicTime> {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    fn due_for(&mut self, id: CallId, now: Moment) -> Option<Due> {
+    fn due_for(&mut self, id: CallId, now: MonotonicTime) -> Option<TimerAction> {
         let call = self.calls.get(&id)?;
         match call.state {
             State::Reserved if !call.fetched => self.fetch(id, now),
-            State::Reserved | State::Expected => self.end(id, Outcome::Abandoned, now).map(Due::Lapsed),
-            State::Missing => self.end(id, Outcome::Abandoned, now).map(Due::Lost),
+            State::Reserved | State::Expected => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lapsed),
+            State::Missing => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lost),
             // Decided when it is known whether they were connected; or by another node.
             State::Retrieving { .. } | State::Elsewhere { .. } => None,
             // Its own leg's thread should have said long ago what came of it.
@@ -103,19 +103,19 @@ impl Table {
         }
     }
 
-    fn fetch(&mut self, id: CallId, now: Moment) -> Option<Due> {
+    fn fetch(&mut self, id: CallId, now: MonotonicTime) -> Option<TimerAction> {
         self.update(id, |call| call.fetched = true);
         self.set_deadline(id, Some(now.after(RESERVATION)));
-        self.calls.get(&id).cloned().map(Due::Fetch)
+        self.calls.get(&id).cloned().map(TimerAction::Fetch)
     }
 
-    fn fall_back(&mut self, id: CallId, now: Moment) -> Option<Due> {
+    fn fall_back(&mut self, id: CallId, now: MonotonicTime) -> Option<TimerAction> {
         self.update(id, |call| call.state = State::FallingBack);
         self.set_deadline(id, Some(now.after(FALLBACK_RETRY)));
-        self.calls.get(&id).cloned().map(Due::Fallback)
+        self.calls.get(&id).cloned().map(TimerAction::Fallback)
     }
 
-    fn ring(&mut self, id: CallId) -> Option<Due> {
+    fn ring(&mut self, id: CallId) -> Option<TimerAction> {
         self.update(id, |call| {
             call.state = State::RingingBack;
             call.attempt = call.attempt.saturating_add(1);
@@ -123,11 +123,11 @@ impl Table {
         });
         let latest = self.calls.get(&id).and_then(|call| call.latest);
         self.set_deadline(id, latest);
-        self.calls.get(&id).cloned().map(Due::RingBack)
+        self.calls.get(&id).cloned().map(TimerAction::RingBack)
     }
 
     /// Rings back now rather than at the time-out.
-    pub fn ring_now(&mut self, uuid: &str) -> Result<Due, Refusal> {
+    pub fn ring_now(&mut self, uuid: &str) -> Result<TimerAction, Refusal> {
         let gone = || Refusal::Empty(format!("channel {uuid}"));
         let id = *self.by_uuid.get(uuid).ok_or_else(gone)?;
         let call = self.calls.get(&id).ok_or_else(gone)?;
@@ -150,14 +150,14 @@ impl Table {
     }
 
     /// Nobody answered ring back number `attempt`. The call as it waits on; `None` if it does not ring any more.
-    pub fn ring_failed(&mut self, uuid: &str, attempt: u32, now: Moment) -> Option<Call> {
+    pub fn ring_failed(&mut self, uuid: &str, attempt: u32, now: MonotonicTime) -> Option<Call> {
         let id = self.if_ringing(uuid, attempt)?;
         self.wait_on(id, true, now);
         self.calls.get(&id).cloned()
     }
 
     /// The fallback could not be reached: the caller waits on in the same slot, and everything begins anew.
-    pub fn fallback_failed(&mut self, uuid: &str, now: Moment) -> Option<Call> {
+    pub fn fallback_failed(&mut self, uuid: &str, now: MonotonicTime) -> Option<Call> {
         let id = *self.by_uuid.get(uuid)?;
         let falling = self.calls.get(&id).is_some_and(|call| call.state == State::FallingBack);
         if !falling {
@@ -200,13 +200,13 @@ impl Table {
 
     /// New terms for calls that are parked already, each with its own amendments. What was due under the old ones is
     /// counted from its parking anew.
-    pub fn apply_terms(&mut self, now: Moment) {
+    pub fn apply_terms(&mut self, now: MonotonicTime) {
         let here = self.calls.values().filter(|call| call.is_here()).map(|call| call.id);
         for id in here.collect::<Vec<_>>() {
             let Some(plan) = self.calls.get(&id).and_then(|call| self.plan_of(call)).cloned() else { continue };
             let Some(call) = self.calls.get_mut(&id) else { continue };
             let terms = call.facts.amendment.apply(&plan.terms);
-            call.facts = Arc::new(Facts { terms, ..Facts::clone(&call.facts) });
+            call.facts = Arc::new(CallInfo { terms, ..CallInfo::clone(&call.facts) });
             if call.is_unassigned() {
                 continue;
             }
@@ -235,7 +235,7 @@ impl Table {
 
     /// Back to waiting. After a ring back that was the last one, the fallback is due at once; a claim that came to nothing
     /// leaves the time-out as it was.
-    pub(super) fn wait_on(&mut self, id: CallId, after_ring: bool, now: Moment) {
+    pub(super) fn wait_on(&mut self, id: CallId, after_ring: bool, now: MonotonicTime) {
         self.update(id, |call| call.state = State::Parked);
         let Some(call) = self.calls.get(&id) else { return };
         let deadline = if after_ring && call.rings_left == 0 && call.facts.terms.fallback.is_some() {

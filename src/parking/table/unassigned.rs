@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::park::new_call;
 use super::{ParkRequest, Table, Wanted};
-use crate::parking::call::{Call, CallId, Facts, Moment, Outcome, Refusal, State};
+use crate::parking::call::{Call, CallId, CallInfo, MonotonicTime, Outcome, Refusal, State};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, LotName, Slot};
 
@@ -20,7 +20,7 @@ impl Table {
         request: &ParkRequest,
         refused: &'static str,
         waited: Duration,
-        now: Moment,
+        now: MonotonicTime,
     ) -> Result<Call, Refusal> {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
             if call.is_here() && call.state != State::Missing {
@@ -75,25 +75,25 @@ impl Table {
     }
 
     /// Gives a caller who has no slot the one that there is now. `None` if there is none, or somebody is being connected with them.
-    pub fn assign(&mut self, uuid: &str, now: Moment) -> Option<Call> {
+    pub fn assign(&mut self, uuid: &str, now: MonotonicTime) -> Option<Call> {
         let call = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id))?;
         let (plan, index, slot) = self.slot_for(call)?;
         let terms = call.facts.amendment.apply(&plan.terms);
         let mut call = self.take_out(call.id)?;
         call.rings_left = terms.ringback_attempts;
         call.index = Some(index);
-        call.facts = Arc::new(Facts { lot: plan.id, slot, terms, ..Facts::clone(&call.facts) });
+        call.facts = Arc::new(CallInfo { lot: plan.id, slot, terms, ..CallInfo::clone(&call.facts) });
         call.deadline = call.next_deadline(now);
         self.insert(call.clone());
         Some(call)
     }
 
     /// The slot that was just given to a caller is another node's: they wait for another.
-    pub fn unassign(&mut self, uuid: &str, now: Moment) {
+    pub fn unassign(&mut self, uuid: &str, now: MonotonicTime) {
         let Some(mut call) = self.by_uuid.get(uuid).copied().and_then(|id| self.take_out(id)) else { return };
         let slot = Slot::unassigned(u64::from(call.id.turn) ^ call.id.parked_at.0.as_nanos() as u64);
         call.index = None;
-        call.facts = Arc::new(Facts { slot, ..Facts::clone(&call.facts) });
+        call.facts = Arc::new(CallInfo { slot, ..CallInfo::clone(&call.facts) });
         call.rings_left = 0;
         call.deadline = call.next_deadline(now);
         self.insert(call);
@@ -112,6 +112,6 @@ impl Table {
 
     /// Out of the table, to go back into it elsewhere.
     fn take_out(&mut self, id: CallId) -> Option<Call> {
-        self.end(id, Outcome::Transferred, Moment::default()).map(|ended| ended.call)
+        self.end(id, Outcome::Transferred, MonotonicTime::default()).map(|ended| ended.call)
     }
 }

@@ -1,0 +1,103 @@
+//! Waking the thread of a leg that sleeps. A thread that reads from its leg is interrupted by the core when something is done to
+//! the leg from outside: it was hung up, transferred, sent a message or an event (`switch_core_session_kill_channel`). One that
+//! does not read hears of it here.
+
+use std::collections::BTreeMap;
+use std::ffi::c_int;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::event::{Binding, Kind, OnEvent, Told};
+use super::guard::fence;
+use super::session::Leg;
+use super::text::from_c;
+use crate::ffi::{self, switch_status_t as HostStatus};
+
+/// Wakes the one thread that sleeps on it.
+#[derive(Debug, Default)]
+pub(crate) struct Waker {
+    rung: Mutex<bool>,
+    sleeper: Condvar,
+}
+
+impl Waker {
+    pub(crate) fn ring(&self) {
+        *self.rung.lock() = true;
+        self.sleeper.notify_one();
+    }
+
+    /// Until it rings, and no longer than `time`; not at all if it has rung since the last sleep.
+    pub(crate) fn sleep(&self, time: Duration) {
+        let mut rung = self.rung.lock();
+        if !*rung {
+            self.sleeper.wait_for(&mut rung, time);
+        }
+        *rung = false;
+    }
+}
+
+/// The bells of legs whose threads may sleep, by UUID.
+static BELLS: Mutex<BTreeMap<String, Arc<Waker>>> = Mutex::new(BTreeMap::new());
+
+fn ring(uuid: &str) {
+    let bell = BELLS.lock().get(uuid).cloned();
+    if let Some(bell) = bell {
+        bell.ring();
+    }
+}
+
+/// While this is there, the bell rings when something is done to the leg.
+pub(super) struct Rung<'a> {
+    leg: &'a Leg<'a>,
+    uuid: String,
+}
+
+impl<'a> Rung<'a> {
+    /// On the leg's own thread.
+    pub(super) fn with(leg: &'a Leg<'a>, bell: &Arc<Waker>) -> Rung<'a> {
+        let uuid = leg.uuid();
+        BELLS.lock().insert(uuid.clone(), Arc::clone(bell));
+        // SAFETY: the session is kept; the hook is code of this module, taken out again before the leg leaves it. Another thread
+        // may be walking the core's list of hooks meanwhile: the core never frees one before its session.
+        unsafe { ffi::switch_core_event_hook_add_kill_channel(leg.as_ptr(), Some(on_signal)) };
+        Rung { leg, uuid }
+    }
+}
+
+impl Drop for Rung<'_> {
+    fn drop(&mut self) {
+        // SAFETY: as in `with`.
+        unsafe { ffi::switch_core_event_hook_remove_kill_channel(self.leg.as_ptr(), Some(on_signal)) };
+        BELLS.lock().remove(&self.uuid);
+    }
+}
+
+/// On the thread that does something to the leg.
+unsafe extern "C" fn on_signal(session: *mut ffi::switch_core_session_t, _signal: c_int) -> HostStatus {
+    fence("signal", (), || {
+        // SAFETY: whoever signals a session keeps it, and with it its UUID.
+        if let Some(uuid) = unsafe { from_c(ffi::switch_core_session_get_uuid(session)) } {
+            ring(&uuid);
+        }
+    });
+    HostStatus::SWITCH_STATUS_SUCCESS
+}
+
+/// Rings for a leg that something begins to record or to listen in on, which the core does not signal.
+pub(crate) fn on_tap() -> Option<Binding> {
+    Binding::bind::<Tap>()
+}
+
+struct Tap;
+
+impl OnEvent for Tap {
+    const KIND: Kind = Kind::Tap;
+
+    fn happened(event: &Told<'_>) {
+        if let Some(uuid) = event.get("Unique-ID") {
+            ring(&uuid);
+        }
+    }
+}

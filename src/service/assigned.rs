@@ -1,0 +1,115 @@
+//! Legs to which a command, or a pick-up of the ringing phone, gives a parked call. They need no permission: whoever decided that
+//! has it. The call is kept for them while they are on their way to it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{ParkingService, dice};
+use crate::host::{self, Dial, HangupCause, Leg, SessionGuard};
+use crate::parking::{Call, MonotonicTime, Party, Refusal};
+
+/// For how long a leg may take to come to the parked call.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
+/// For how long a dialled party may let it ring.
+const RING: Duration = Duration::from_secs(60);
+
+/// Parked calls by the UUID of the leg that each is given to, and since when.
+#[derive(Debug, Default)]
+pub(super) struct Assigned(Mutex<HashMap<String, (Arc<str>, MonotonicTime)>>);
+
+impl Assigned {
+    /// The parked call's UUID, once.
+    pub(super) fn take(&self, leg: &str) -> Option<Arc<str>> {
+        self.0.lock().remove(leg).map(|(call, _)| call)
+    }
+
+    fn overdue(&self, now: MonotonicTime) -> Vec<(String, Arc<str>)> {
+        let mut legs = self.0.lock();
+        let late =
+            |leg: &str, since: MonotonicTime| now.since(since) >= ON_ITS_WAY || SessionGuard::find(leg).is_none();
+        let gone: Vec<String> =
+            legs.iter().filter(|(leg, (_, since))| late(leg, *since)).map(|(leg, _)| leg.clone()).collect();
+        gone.into_iter().filter_map(|leg| legs.remove(&leg).map(|(call, _)| (leg, call))).collect()
+    }
+}
+
+/// A parked call that is kept for a party who is being dialled. Waits on when this is dropped, unless it was given to a leg.
+struct Held<'a> {
+    service: &'a ParkingService,
+    call: &'a str,
+    holder: String,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.service.change(|table, now| table.release(self.call, &self.holder, now));
+    }
+}
+
+impl ParkingService {
+    /// The command: brings a leg that exists to the parked call.
+    pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), String> {
+        let leg = SessionGuard::find(uuid).ok_or_else(|| format!("no such channel {uuid}"))?;
+        if let Some(parked) = self.call_of(uuid) {
+            let slot = &parked.facts.slot;
+            return Err(format!(
+                "channel {uuid} is parked itself, in slot {slot}: name the one that is to talk to the caller"
+            ));
+        }
+        if leg.still_rings() {
+            return Err(format!("channel {uuid} has not answered yet"));
+        }
+        match self.change(|table, _| table.claim_leg(&call.facts.uuid, uuid)) {
+            Ok(_) | Err(Refusal::Elsewhere(..)) => {}
+            Err(refusal) => return Err(refusal.to_string()),
+        }
+        self.rings.cancel(&call.facts.uuid);
+        self.send_to_caller(&leg, call)
+    }
+
+    /// The command: calls a dial string, and whoever answers gets the parked call, which is kept for them meanwhile.
+    pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), String> {
+        let uuid = &*call.facts.uuid;
+        let held = Held { service: self, call: uuid, holder: format!("dialling {:016x}", dice()) };
+        match self.change(|table, _| table.claim_leg(uuid, &held.holder)) {
+            Ok(_) | Err(Refusal::Elsewhere(..)) => {}
+            Err(refusal) => return Err(refusal.to_string()),
+        }
+        let Party { name, number } = &*call.facts.caller;
+        let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
+        let cancel = self.rings.begin(uuid);
+        let answered = host::originate(&dial, &cancel);
+        self.rings.over(uuid, &cancel);
+        let leg = answered?;
+        if self.change(|table, _| table.hand_claim(uuid, &held.holder, &leg.uuid())) || !call.is_here() {
+            return self.send_to_caller(&leg, call);
+        }
+        leg.hang_up(HangupCause::LoseRace);
+        Err(Refusal::Empty(format!("slot {} any more", call.facts.slot)).to_string())
+    }
+
+    /// Gives a parked call to a leg, and sends the leg there.
+    pub(super) fn send_to_caller(&self, leg: &Leg<'_>, call: &Call) -> Result<(), String> {
+        let uuid = leg.uuid();
+        self.assigned.0.lock().insert(uuid.clone(), (Arc::clone(&call.facts.uuid), host::now()));
+        let extension = format!("callpark_retrieve:{} {}", call.facts.slot, call.facts.lot);
+        if leg.transfer(&extension, Some("inline"), None) {
+            return Ok(());
+        }
+        self.assigned.take(&uuid);
+        self.change(|table, now| table.release(&call.facts.uuid, &uuid, now));
+        Err(format!("{uuid} cannot be moved"))
+    }
+
+    /// Calls whose retrievers never came wait on.
+    pub(super) fn release_unclaimed(&self) {
+        for (leg, call) in self.assigned.overdue(host::now()) {
+            if self.change(|table, now| table.release(&call, &leg, now)) {
+                log::warn!("{leg} never came to the call {call}, which waits on");
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Attended transfer: the parker dials a slot beside the call with the caller, hears which one it is, and then transfers the caller there.
+//!
+//! The slot is kept for as long as the parker's consulting leg lives, and handed over to the caller's (`hand_over.rs`).
+
+use super::hand_over::following;
+use super::hold_music::Music;
+use super::identity::{Arrival, Parker};
+use super::leg_commands::LegCommands;
+use super::park::wanted_slot;
+use super::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};
+use crate::host::{Leg, SessionGuard, ToTheEnd};
+use crate::parking::{Call, LeaveReason};
+
+impl ParkingService {
+    /// The other call of this leg's user, if there is one: then what they dial is a consultation. Somebody who dials a number where
+    /// legs are parked may also be a caller of another system, of whose users all are one user here: they are to be parked.
+    pub(super) fn other_call_of_user(&self, leg: &Leg<'_>) -> Option<SessionGuard> {
+        let user = self.user_of(leg);
+        let own_phone = is_own_phone(leg, &user);
+        (!user.is_empty()).then(|| self.other_call(leg)).flatten().filter(|other| own_phone || other.holding())
+    }
+
+    /// The other call of whoever is at this leg's far end: of its user, or, if it is nobody's, of whoever it says that it is. To be believed
+    /// only that far that an empty slot is kept.
+    pub(super) fn other_call(&self, leg: &Leg<'_>) -> Option<SessionGuard> {
+        let user = self.user_of(leg);
+        let among_all = || is_own_phone(leg, &user).then(|| self.company.other_call_among_all(leg, &user)).flatten();
+        self.company.other_call(leg, &user).or_else(among_all)
+    }
+
+    /// Keeps a slot until the caller to whom this leg's user talks is transferred to it, or the user gives up.
+    pub(super) fn consult(&self, leg: &Leg<'_>, other: SessionGuard, order: &ParkOrder) -> AppResult {
+        let parker = Parker::user(self.user_of(leg));
+        let mut request = self.request(leg, order, parker.clone(), None);
+        if let Some(caller) = other.partner().and_then(|uuid| SessionGuard::find(&uuid)) {
+            request.caller = identity::party(&caller).into();
+        }
+        drop(other);
+        let allowed = self.may_park(leg, &request, Arrival::of(leg), &parker);
+        let call = match allowed.and_then(|()| self.take(&request, |table, now| table.keep(&request, now))) {
+            Ok(call) => call,
+            Err(refusal) => {
+                let verdict = self.refuse_to_park(leg, &request, refusal);
+                let (slot, lot) = (wanted_slot(&order.wanted), self.lot_of_order(leg, order));
+                return following(leg, "callpark_park", slot, lot.as_deref(), || self.explain(leg, verdict, slot));
+            }
+        };
+        let (slot, lot) = (&call.facts.slot, &call.facts.lot);
+        self.notify(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Reserve) });
+        log::info!("{slot} of {lot} is kept for the caller of {}", request.parker);
+        leg.set_var("callpark_result", "parked");
+        leg.set_var("callpark_slot", slot.as_str());
+        leg.set_var("callpark_lot", &lot.name);
+        self.offer_hand_over(leg, &call);
+        show_slot(leg, &call);
+        if leg.answer_and_anchor_media() && call.facts.terms.announce {
+            leg.say(c"callpark_announce_slot", slot.as_str(), &mut ToTheEnd);
+        }
+        let (mut music, nobody_writes) = (Music::choose(leg, &call.facts.terms), LegCommands::default());
+        while leg.ready() {
+            music.play(leg, &nobody_writes, None);
+        }
+        if !self.leaves_slot_to_next(leg) {
+            self.withdraw_hand_over(leg);
+            self.change(|table, now| table.left(&request.uuid, LeaveReason::HungUp, now));
+            self.notify(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Release) });
+        }
+        AppResult::Parked
+    }
+}
+
+/// Whether a leg is a phone of its user's, which says so, and not a call that some other system passes on.
+fn is_own_phone(leg: &Leg<'_>, user: &str) -> bool {
+    leg.var("sip_from_user").is_some_and(|from| user.split_once('@').is_some_and(|(name, _)| name == from))
+}
+
+/// The slot on the display of a phone that dialled it, from the first answer on.
+pub(super) fn show_slot(leg: &Leg<'_>, call: &Call) {
+    leg.set_var("initial_callee_id_name", &format!("Park {}", call.facts.slot));
+    leg.set_var("initial_callee_id_number", call.facts.slot.as_str());
+}

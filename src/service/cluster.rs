@@ -1,0 +1,213 @@
+//! What other nodes have, and this one's dealings with them.
+
+use std::time::Duration;
+
+use super::identity::{Arrival, PARKER, Parker};
+use super::template::{fact, filled_in, one_word};
+use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
+use crate::config::is_node_name;
+use crate::host::{self, Cancel, Dial, HangupCause, Leg};
+use crate::parking::{
+    Call, CallInfo, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall, Slot, Table,
+    Wanted,
+};
+
+/// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
+const TRIES: usize = 100;
+/// On the way to another node, which is to answer at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The variable by which mod_sofia sends a header, and by which it shows one that came.
+const TICKET: &str = "sip_h_X-CallPark-Ticket";
+
+/// The one-time right to retrieve a call from another node: the call's UUID and the retriever's name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct RetrieveTicket {
+    pub(crate) uuid: String,
+    pub(crate) retriever: String,
+}
+
+/// The slot store that the nodes of a cluster share. Nothing here takes longer than a caller can wait.
+pub(crate) trait SlotStore: Send + Sync {
+    /// Makes a slot this node's for all nodes; or says whose it is.
+    fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>>;
+    /// Lets whoever shows the `code` at `node` take a call there, once. False if that cannot be said now.
+    fn issue(&self, code: &str, node: &str, ticket: RetrieveTicket) -> bool;
+    /// The ticket with that code, if it is for this node; `None` if it is good for nothing, or not any more.
+    fn redeem(&self, code: &str) -> Option<RetrieveTicket>;
+}
+
+/// On a leg to another node whose retriever is gone: its far end has not dialled what the leg is sent to.
+pub(super) const LEFT_BEHIND: &str = "callpark_left_behind";
+
+impl ParkingService {
+    pub(crate) fn clustered(&self) -> bool {
+        self.config.read().settings.cluster
+    }
+
+    /// Takes a slot by the rules, and for all nodes. What another node has in it meanwhile is learnt, and the rules asked again.
+    pub(super) fn take(
+        &self,
+        request: &ParkRequest,
+        park: impl Fn(&mut Table, MonotonicTime) -> Result<Call, Refusal>,
+    ) -> Result<Call, Refusal> {
+        for _ in 0..TRIES {
+            let call = self.change(&park)?;
+            let Err(other) = self.slot_store.claim(&call) else { return Ok(call) };
+            log::info!("slot {} of {} was taken on {} at this moment", other.slot, other.lot, other.node);
+            self.change(|table, now| {
+                table.left(&request.uuid, LeaveReason::HungUp, now);
+                table.hear(&other, now);
+            });
+        }
+        let lot = self.lot_named(&request.place)?;
+        Err(Refusal::Full(lot))
+    }
+
+    /// The same for a leg that is there. Whoever wants the caller from the moment on at which the table says that they are parked can say
+    /// so, also while the other nodes are asked.
+    pub(super) fn take_here(
+        &self,
+        request: &ParkRequest,
+        park: impl Fn(&mut Table, MonotonicTime) -> Result<Call, Refusal>,
+    ) -> Result<Call, Refusal> {
+        self.leg_commands.open(&request.uuid);
+        self.take(request, park)
+    }
+
+    /// The call of this node in a slot, also one that died with it and may come back.
+    pub(crate) fn own_call_at(&self, domain: &str, slot: &Slot) -> Option<Call> {
+        self.table.lock().own_at(domain, slot)
+    }
+
+    /// Calls that this node had when it died: their slots are kept for a while.
+    pub(crate) fn expect_back(&self, calls: &[RemoteCall], window: Duration) {
+        self.change(|table, now| {
+            for absent in calls {
+                table.miss(absent, now.after(window), now);
+            }
+        });
+    }
+
+    /// The calls of all other nodes.
+    pub(crate) fn hear(&self, calls: &[RemoteCall]) {
+        self.change(|table, now| table.elsewhere(calls, now));
+    }
+
+    /// A call of this node's is another's: while this one was taken for dead, its caller was recovered there. The leg that is
+    /// left here has nobody at its other end. It is not hung up: its BYE could end the call there.
+    pub(crate) fn let_go(&self, absent: &RemoteCall) {
+        if self.call_of(&absent.uuid).is_none_or(|call| !call.is_here()) {
+            return;
+        }
+        log::warn!("{} in {} of {} is on {} now", absent.uuid, absent.slot, absent.lot, absent.node);
+        self.rings.cancel(&absent.uuid);
+        self.leg_commands.post(&absent.uuid, super::leg_commands::LegCommand::Forget);
+        self.leg_commands.close(&absent.uuid);
+        self.change(|table, now| table.left(&absent.uuid, LeaveReason::Moved, now));
+    }
+
+    /// A caller whose node died, and whom nobody recovered.
+    pub(crate) fn lost_afar(&self, absent: &RemoteCall) {
+        let call = self.change(|table, now| table.absent_call(absent, now));
+        self.lost(&Ended { call, outcome: Outcome::Abandoned, wait: absent.waited });
+    }
+
+    /// Connects a leg with a call on another node: that node is called, with a ticket that it will know.
+    pub(super) fn retrieve_afar(&self, leg: &Leg<'_>, call: &Call, node: &str, retriever: &Retriever) -> AppResult {
+        let gone = || AppResult::Refused(Refusal::Gone(call.facts.slot.clone()));
+        let out_of_reach = || AppResult::Refused(Refusal::Elsewhere(call.facts.slot.clone(), node.into()));
+        let dial = self.settings().cluster_dial;
+        if !is_node_name(node) {
+            // It is in the database that somebody else writes to, and would stand in a dial string.
+            log::error!("the call in slot {} waits on {node:?}, which is no name of a node", call.facts.slot);
+            return out_of_reach();
+        }
+        if dial.is_empty() {
+            log::error!(
+                "the call in slot {} waits on {node}, and cluster-dial does not say how to get there",
+                call.facts.slot
+            );
+            return out_of_reach();
+        }
+        let Some(code) = secret() else { return out_of_reach() };
+        let ticket = RetrieveTicket { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
+        if !self.slot_store.issue(&code, node, ticket) {
+            log::error!("the call in slot {} waits on {node}, and the slot store does not answer", call.facts.slot);
+            return out_of_reach();
+        }
+        let to = filled_in(&dial, |name| match name {
+            "node" => Some(node.to_owned()),
+            "ticket" => Some(code.clone()),
+            _ => fact(call, name).map(|value| one_word(&value)),
+        });
+        let taker = identity::party(leg);
+        let dial = Dial {
+            to: &to,
+            caller_name: &taker.name,
+            caller_number: &taker.number,
+            variables: &[(TICKET, &code)],
+            patience: PATIENCE,
+        };
+        let peer = match host::originate(&dial, &Cancel::default()) {
+            Ok(peer) => peer,
+            Err(cause) => {
+                log::error!("node {node} could not be called for the call in slot {}: {cause}", call.facts.slot);
+                return gone();
+            }
+        };
+        leg.set_var("callpark_result", "retrieved");
+        // A bridge with a leg that is gone would hang up on the caller.
+        let talked = leg.ready() && self.bridge(leg, &peer, &taker, &call.facts.caller, &mut || {});
+        if !talked {
+            if !peer.hung_up() {
+                self.keep_waiting(&peer, call);
+            }
+            return gone();
+        }
+        if leg.ready() {
+            leg.hang_up(HangupCause::NormalClearing);
+        }
+        AppResult::Retrieved
+    }
+
+    /// Whoever wanted the caller is gone meanwhile, and the caller has left the slot for them: behind `peer`, they wait on here.
+    fn keep_waiting(&self, peer: &Leg<'_>, call: &Call) {
+        let CallInfo { uuid, lot, slot, parker, .. } = &*call.facts;
+        self.change(|table, now| table.gone_afar(uuid, now));
+        peer.set_var("callpark_label", &call.label);
+        let id = lot;
+        let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
+        let order = |wanted| ParkOrder { wanted, lot: Some(lot.clone()) };
+        let parker = Parker::user(parker.to_string());
+        let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), parker.clone(), None, Arrival::Moved);
+        let again = send(Wanted::Slot(slot.clone())).or_else(|_| send(Wanted::Auto));
+        match again {
+            Ok(now) => log::warn!("{uuid} of slot {slot} waits here in {} now: who took them is gone", now.facts.slot),
+            Err(refusal) => {
+                log::error!("{uuid} of slot {slot} was taken by somebody who is gone, and has no slot here: {refusal}");
+                // What is done for whoever is transferred where there is no slot: the parker rings, then the fallback.
+                peer.set_var(PARKER, &call.facts.parker);
+                peer.set_var(LEFT_BEHIND, "true");
+                peer.transfer(&format!("callpark_park:{slot} {id}"), Some("inline"), None);
+            }
+        }
+    }
+
+    pub(super) fn brings_ticket(&self, leg: &Leg<'_>) -> bool {
+        self.clustered() && leg.var(TICKET).is_some()
+    }
+
+    /// The ticket that a leg from another node brings; `None` if it brings none.
+    pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<RetrieveTicket, AppResult>> {
+        let code = leg.var(TICKET).filter(|_| self.clustered())?;
+        leg.unset_var(TICKET);
+        Some(self.slot_store.redeem(&code).ok_or(AppResult::Denied("its ticket is good for nothing")))
+    }
+}
+
+/// 128 bits that nobody can foresee; `None` if the system has none to give.
+pub(super) fn secret() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,50 @@
+//! Asking a leg for digits.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use crate::host::{self, Heard, Leg, Listener};
+use crate::parking::MonotonicTime;
+
+/// For how long the first key is waited for, and then each further one.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the leg hears while it types.
+const QUIET: &str = "silence_stream://30000";
+
+/// Says `phrase` and collects keys until `#`, `most` of them, or patience ends; the first key ends the phrase. A phrase that
+/// cannot be said does not keep anybody from typing. `None` if there was no key.
+pub(crate) fn digits(leg: &Leg<'_>, phrase: &CStr, most: usize) -> Option<String> {
+    let mut keys =
+        Keys { typed: String::new(), most, complete: false, prompting: true, until: MonotonicTime::default() };
+    leg.say(phrase, "", &mut keys);
+    keys.prompting = false;
+    keys.until = host::now().after(PATIENCE);
+    while !keys.complete && leg.ready() && host::now() < keys.until && leg.play(QUIET, &mut keys) {}
+    Some(keys.typed).filter(|typed| !typed.is_empty())
+}
+
+struct Keys {
+    typed: String,
+    most: usize,
+    complete: bool,
+    prompting: bool,
+    until: MonotonicTime,
+}
+
+impl Listener for Keys {
+    fn frame(&mut self) -> Heard {
+        if !self.prompting && host::now() >= self.until { Heard::Stop } else { Heard::GoOn }
+    }
+
+    fn key(&mut self, key: char) -> Heard {
+        self.until = host::now().after(PATIENCE);
+        if key == '#' {
+            self.complete = true;
+        } else {
+            self.typed.push(key);
+            self.complete = self.typed.len() >= self.most;
+        }
+        if self.complete || self.prompting { Heard::Stop } else { Heard::GoOn }
+    }
+}

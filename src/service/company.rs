@@ -1,0 +1,130 @@
+//! Which legs talk: somebody who dials a slot beside a call means that call.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use super::identity::Claim;
+use super::{ParkingService, current};
+use crate::host::{self, Binding, Kind, Leg, OnEvent, SessionGuard, Told};
+
+pub(crate) fn on_bridge() -> Option<Binding> {
+    Binding::bind::<Bridge>()
+}
+
+pub(crate) fn on_hangup() -> Option<Binding> {
+    Binding::bind::<Hangup>()
+}
+
+/// Legs that talk or have talked, by who is at their far end.
+#[derive(Debug, Default)]
+pub(super) struct Company(Mutex<Legs>);
+
+#[derive(Debug, Default)]
+struct Legs {
+    /// UUIDs by each name of who is there.
+    by_name: HashMap<String, Vec<String>>,
+    /// The names that a leg is found by.
+    names: HashMap<String, Vec<String>>,
+}
+
+impl Company {
+    /// Another leg of the same far end that is in a conversation now: of a user, or, if `user` is empty, of whoever the leg says that
+    /// it is.
+    pub(super) fn other_call(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
+        let uuid = leg.uuid();
+        let name = if user.is_empty() { claimed(leg)? } else { user.to_owned() };
+        let legs = self.0.lock().by_name.get(&name).cloned().unwrap_or_default();
+        let others = legs.iter().filter(|other| **other != uuid);
+        others.filter_map(|other| SessionGuard::find(other)).find(|other| other.ready() && other.partner().is_some())
+    }
+
+    /// The same of a user, looked for among all legs: what the core tells of a bridge may come late.
+    pub(super) fn other_call_among_all(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
+        let uuid = leg.uuid();
+        let others =
+            host::every_leg().into_iter().filter(|other| *other != uuid).filter_map(|other| SessionGuard::find(&other));
+        let mut theirs =
+            others.filter(|other| other.partner().is_some() && claimed_user(other).as_deref() == Some(user));
+        theirs.find(|other| other.ready())
+    }
+
+    fn note(&self, leg: &Leg<'_>) {
+        let uuid = leg.uuid();
+        let names: Vec<String> = claimed_user(leg).into_iter().chain(claimed(leg)).collect();
+        let mut legs = self.0.lock();
+        legs.forget(&uuid);
+        for name in &names {
+            legs.by_name.entry(name.clone()).or_default().push(uuid.clone());
+        }
+        legs.names.insert(uuid, names);
+    }
+}
+
+impl Legs {
+    fn forget(&mut self, uuid: &str) {
+        for name in self.names.remove(uuid).into_iter().flatten() {
+            if let Some(legs) = self.by_name.get_mut(&name) {
+                legs.retain(|leg| leg != uuid);
+                if legs.is_empty() {
+                    self.by_name.remove(&name);
+                }
+            }
+        }
+    }
+}
+
+impl ParkingService {
+    /// The conversations that there are when the module is loaded.
+    pub(crate) fn note_conversations(&self) {
+        for leg in
+            host::every_leg().iter().filter_map(|uuid| SessionGuard::find(uuid)).filter(|leg| leg.partner().is_some())
+        {
+            self.company.note(&leg);
+        }
+    }
+}
+
+/// Who a leg's far end says that it is, or was called as: nothing that may be relied upon. Not the name of any user.
+fn claimed(leg: &Leg<'_>) -> Option<String> {
+    let user = if leg.outbound() { leg.var("sip_to_user") } else { leg.var("sip_from_user") };
+    user.map(|user| format!("?{user}"))
+}
+
+struct Bridge;
+
+impl OnEvent for Bridge {
+    const KIND: Kind = Kind::Bridge;
+
+    fn happened(event: &Told<'_>) {
+        let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
+        if let (Some(one), Some(other)) = (leg("Bridge-A-Unique-ID"), leg("Bridge-B-Unique-ID")) {
+            if let Some(service) = current() {
+                service.note_peer(&one, &other);
+                service.note_peer(&other, &one);
+                service.company.note(&one);
+                service.company.note(&other);
+            }
+        }
+    }
+}
+
+struct Hangup;
+
+impl OnEvent for Hangup {
+    const KIND: Kind = Kind::Hangup;
+
+    fn happened(event: &Told<'_>) {
+        if let (Some(uuid), Some(service)) = (event.get("Unique-ID"), current()) {
+            service.company.0.lock().forget(&uuid);
+        }
+    }
+}
+
+/// The user whose leg this is, if it says so in a way that may be relied upon, or a trusted proxy says it.
+fn claimed_user(leg: &Leg<'_>) -> Option<String> {
+    match current()?.claim_of(leg) {
+        Claim::User(user) | Claim::Vouched(user) => Some(user),
+        Claim::Nobody => None,
+    }
+}

@@ -1,0 +1,103 @@
+//! Attended transfer into a slot: the leg that is put in the place of another one takes over the slot that this one holds or keeps.
+//!
+//! mod_sofia and mod_verto send a transferred leg to the `inline_destination` of the leg that ends (`nua_i_refer` in `sofia.c`).
+//! A leg that comes by an INVITE with Replaces runs what `current_application` and `current_application_data` of the replaced one say
+//! (`sofia_handle_sip_i_invite_replaces`). So every leg in a slot says there that whoever takes its place is parked in that slot.
+//! What it says holds a secret, since a variable that a client can set must not name another's slot.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use super::ParkingService;
+use crate::host::Leg;
+use crate::parking::{Call, ParkRequest, Refusal, Slot};
+
+/// On the leg that takes a slot over: the secret of the one that had it.
+const SECRET: &str = "callpark_hand_over";
+/// Where the core looks for what the next leg is to do.
+const DESTINATION: &str = "inline_destination";
+
+/// The secrets of the legs in slots, by UUID.
+#[derive(Debug, Default)]
+pub(super) struct HandOvers(Mutex<HashMap<String, String>>);
+
+impl HandOvers {
+    fn holder(&self, secret: &str) -> Option<String> {
+        self.0.lock().iter().find(|(_, of)| *of == secret).map(|(uuid, _)| uuid.clone())
+    }
+
+    pub(super) fn forget(&self, uuid: &str) {
+        self.0.lock().remove(uuid);
+    }
+}
+
+impl ParkingService {
+    /// Says on a leg that whoever takes its place has its slot.
+    pub(super) fn offer_hand_over(&self, leg: &Leg<'_>, call: &Call) {
+        let Some(secret) = super::cluster::secret() else { return };
+        let (slot, lot) = (&call.facts.slot, &call.facts.lot);
+        let set = format!("{SECRET}={secret},callpark_park:{slot} {lot}");
+        self.hand_overs.0.lock().insert(leg.uuid(), secret);
+        leg.set_var(DESTINATION, &format!("set:{set}"));
+        leg.set_var("current_application", "set");
+        leg.set_var("current_application_data", &set);
+    }
+
+    /// The leg leaves its slot.
+    pub(super) fn withdraw_hand_over(&self, leg: &Leg<'_>) {
+        self.hand_overs.forget(&leg.uuid());
+        leg.unset_var(DESTINATION);
+    }
+
+    /// The leg whose slot this one is to have, if an attended transfer put this one in its place.
+    pub(super) fn replaces(&self, leg: &Leg<'_>) -> Option<String> {
+        let secret = leg.var(SECRET)?;
+        leg.unset_var(SECRET);
+        self.hand_overs.holder(&secret)
+    }
+
+    /// Parks a leg in the slot of the one whose place it takes. True beside the call if that was parked already.
+    pub(super) fn take_over(&self, holder: &str, request: &ParkRequest) -> Result<(Call, bool), Refusal> {
+        let was_parked = Cell::new(false);
+        let call = self.take_here(request, |table, now| {
+            was_parked.set(table.find_leg(holder).is_some_and(|call| call.was_parked));
+            table.take_over(holder, request, now)
+        })?;
+        self.hand_overs.forget(holder);
+        self.rings.cancel(holder);
+        self.leg_commands.close(holder);
+        log::info!("{} takes the place of {holder} in {} of {}", call.facts.uuid, call.facts.slot, call.facts.lot);
+        Ok((call, was_parked.get()))
+    }
+
+    /// A leg that goes because another one is put in its place: its slot waits for that one. False if it goes for another reason.
+    pub(super) fn leaves_slot_to_next(&self, leg: &Leg<'_>) -> bool {
+        if !leg.replaced() {
+            return false;
+        }
+        let uuid = leg.uuid();
+        self.rings.cancel(&uuid);
+        if self.change(|table, now| table.expect(&uuid, now)) {
+            log::info!("the slot of {uuid} is kept for the leg that takes its place");
+        }
+        true
+    }
+}
+
+/// While a dialled application runs that has no slot for its leg yet: a transfer that follows does the same for the transferred leg,
+/// whether or not that one's own context has such a number.
+pub(super) fn following<T>(
+    leg: &Leg<'_>,
+    application: &str,
+    slot: Option<&Slot>,
+    lot: Option<&str>,
+    run: impl FnOnce() -> T,
+) -> T {
+    let slot = slot.map_or("auto", Slot::as_str);
+    leg.set_var(DESTINATION, format!("{application}:{slot} {}", lot.unwrap_or("")).trim_end());
+    let answer = run();
+    leg.unset_var(DESTINATION);
+    answer
+}

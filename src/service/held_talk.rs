@@ -1,0 +1,50 @@
+//! A caller who holds as a retriever is connected: the retriever hears music until the caller resumes.
+//!
+//! The core ends that music as the caller resumes, but it only begins it when the retriever's thread comes to it. A caller who
+//! resumes in between would never be heard, so it is looked once more.
+
+use parking_lot::Mutex;
+
+use super::ParkingService;
+use crate::host::{Leg, SessionGuard};
+
+/// By this many ticks the music has begun, and the core's own end of it works.
+const LOOKS: u8 = 3;
+
+#[derive(Debug)]
+struct Held {
+    caller: String,
+    retriever: String,
+    looks_left: u8,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct HeldTalks(Mutex<Vec<Held>>);
+
+impl HeldTalks {
+    /// The caller holds, and the retriever is to hear music for as long.
+    pub(super) fn begin(&self, caller: &Leg<'_>, retriever: &Leg<'_>, music: &str) {
+        retriever.hear_hold_music(music);
+        let held = Held { caller: caller.uuid(), retriever: retriever.uuid(), looks_left: LOOKS };
+        self.0.lock().push(held);
+    }
+
+    fn look(&self) {
+        let mut talks = std::mem::take(&mut *self.0.lock());
+        talks.retain_mut(|talk| {
+            let legs = SessionGuard::find(&talk.caller).zip(SessionGuard::find(&talk.retriever));
+            let Some((caller, retriever)) = legs else { return false };
+            let over = !caller.holding() && retriever.stop_broadcast();
+            talk.looks_left = talk.looks_left.saturating_sub(1);
+            !over && talk.looks_left > 0
+        });
+        self.0.lock().append(&mut talks);
+    }
+}
+
+impl ParkingService {
+    /// The tick's part.
+    pub(super) fn end_music_of_resumed(&self) {
+        self.held_talks.look();
+    }
+}

@@ -1,0 +1,141 @@
+//! How a leg came to the extension that it is at: what decides whether it is parked or retrieves, and who is asked whether
+//! that is allowed.
+
+use super::{address, referred_by};
+use crate::host::{Leg, Ran};
+use crate::service::last_peer;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::service) enum Arrival {
+    /// A person transferred it, out of a conversation or by REFER, or the phone that it rang diverted it.
+    Transferred,
+    /// A command or a script moved it.
+    Moved,
+    /// Its far end dialled the extension, or the dialplan sent it there before it was answered.
+    Dialled,
+    /// Its own dialplan sent it there after it was answered, or executes the extension there: it chose it in a menu.
+    Chosen,
+}
+
+impl Arrival {
+    /// Somebody else brought the leg here.
+    pub(in crate::service) fn by_others(self) -> bool {
+        matches!(self, Arrival::Transferred | Arrival::Moved)
+    }
+
+    pub(in crate::service) fn of(leg: &Leg<'_>) -> Arrival {
+        if referred_to_here(leg) || leg.var(DIVERTED_TO).is_some() {
+            return Arrival::Transferred;
+        }
+        let ran = leg.applications();
+        // The last one is the application that asks.
+        let before = ran.split_last().map_or(&[][..], |(_, before)| before);
+        let referred = referred_by(leg).is_some() || leg.var("sip_refer_to").is_some();
+        let talked = referred || leg.var("last_bridge_to").is_some();
+        if talked && !chose_since(before, last_peer::talked_at(leg)) {
+            return Arrival::Transferred;
+        }
+        match moved_after_answer(leg, before) {
+            None if executes_choice(before) => Arrival::Chosen,
+            None => Arrival::Dialled,
+            Some(at) if moved_itself(before, at) => Arrival::Chosen,
+            Some(_) => Arrival::Moved,
+        }
+    }
+}
+
+/// The REFER that the leg carries named this very extension.
+fn referred_to_here(leg: &Leg<'_>) -> bool {
+    let target = leg.var("sip_refer_to").and_then(|target| address(&target));
+    let user = target.as_deref().and_then(|target| target.split('@').next());
+    user.is_some() && user == leg.profile("destination_number").as_deref()
+}
+
+/// Where mod_sofia sent a calling leg because the phone that it rang said so (302).
+pub(super) const DIVERTED_TO: &str = "sip_redirected_to";
+/// Applications in which the far end chooses, by keys.
+const MENUS: [&str; 3] = ["ivr", "play_and_get_digits", "read"];
+/// Applications that send their own leg elsewhere.
+const MOVERS: [&str; 6] = ["transfer", "lua", "javascript", "perl", "python", "python3"];
+/// The core notes profiles and applications by two clocks; microseconds.
+const CLOCKS_APART: i64 = 100_000;
+
+/// Whether the far end was in a menu after it talked to somebody last.
+fn chose_since(before: &[Ran], talked_at: Option<i64>) -> bool {
+    let since = talked_at.unwrap_or(i64::MAX);
+    before.iter().any(|ran| ran.at > since && MENUS.contains(&ran.name.as_str()))
+}
+
+/// Whether an extension is executed on the leg that has been in a menu: it has not moved.
+fn executes_choice(before: &[Ran]) -> bool {
+    let menu = before.iter().position(|ran| MENUS.contains(&ran.name.as_str()));
+    menu.is_some_and(|menu| before[menu..].iter().any(|ran| ran.name == "execute_extension"))
+}
+
+/// When the leg was sent to its extension, in microseconds, if that was after it was answered.
+fn moved_after_answer(leg: &Leg<'_>, before: &[Ran]) -> Option<i64> {
+    let time = |field: &str| leg.profile(field).and_then(|time| time.parse::<i64>().ok()).filter(|time| *time > 0);
+    leg.var("transfer_source")?;
+    // Each transfer gives a leg a new caller profile.
+    let moved = time("profile_created_time").unwrap_or(i64::MAX);
+    let after = match time("answered_time") {
+        None => leg.answered(),
+        // Too close to say by the clock.
+        Some(answered) if answered.abs_diff(moved) <= CLOCKS_APART.unsigned_abs() => answered_before_moving(before),
+        Some(answered) => answered < moved,
+    };
+    after.then_some(moved)
+}
+
+fn answered_before_moving(before: &[Ran]) -> bool {
+    let moved = last_mover(before).unwrap_or(before.len());
+    before[..moved].iter().any(|ran| ran.name == "answer")
+}
+
+/// Whether an application of the leg's own dialplan moved it: what ran after that one belongs to the new extension.
+fn moved_itself(before: &[Ran], moved: i64) -> bool {
+    let Some(last) = last_mover(before) else { return false };
+    let (mover, then) = (&before[last], &before[last + 1..]);
+    let at_that_moment = |ran: &Ran| ran.at >= moved.saturating_sub(CLOCKS_APART);
+    (mover.name != "transfer" || at_that_moment(mover)) && then.iter().all(at_that_moment)
+}
+
+fn last_mover(before: &[Ran]) -> Option<usize> {
+    before.iter().rposition(|ran| MOVERS.contains(&ran.name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(names: &[(&str, i64)]) -> Vec<Ran> {
+        names.iter().map(|(name, at)| Ran { name: (*name).into(), at: *at }).collect()
+    }
+
+    #[test]
+    fn a_menu_counts_only_after_the_last_conversation() {
+        let menu = ran(&[("answer", 1), ("ivr", 2), ("transfer", 3)]);
+        assert!(chose_since(&menu, Some(1)));
+        assert!(!chose_since(&menu, Some(4)));
+        assert!(!chose_since(&menu, None), "talked before the module was there to note it");
+    }
+
+    #[test]
+    fn an_extension_that_is_executed_after_a_menu_was_chosen() {
+        assert!(executes_choice(&ran(&[("answer", 1), ("ivr", 2), ("execute_extension", 3)])));
+        assert!(!executes_choice(&ran(&[("execute_extension", 1), ("ivr", 2)])), "the route to the menu");
+        assert!(!executes_choice(&ran(&[("answer", 1), ("ivr", 2)])), "the menu runs the application itself");
+    }
+
+    #[test]
+    fn who_moved_a_leg_is_told_by_what_ran_at_that_moment() {
+        const S: i64 = 1_000_000;
+        let menu = ran(&[("answer", S), ("ivr", 2 * S), ("transfer", 9 * S), ("set", 9 * S + 5)]);
+        assert!(moved_itself(&menu, 9 * S - 20_000), "the clocks differ by a tick");
+        let script = ran(&[("answer", S), ("lua", 2 * S), ("set", 9 * S)]);
+        assert!(moved_itself(&script, 9 * S));
+        let from_outside = ran(&[("transfer", S), ("answer", S), ("playback", 2 * S), ("set", 9 * S)]);
+        assert!(!moved_itself(&from_outside, 9 * S));
+        assert!(!moved_itself(&[], S));
+    }
+}

@@ -1,0 +1,150 @@
+//! Who parks a call, and how they are rung again.
+
+use super::arrival::DIVERTED_TO;
+use super::user::user_in_directory;
+use super::{domain, referred_by};
+use crate::host::{self, Leg};
+use crate::service::ParkingService;
+use crate::service::last_peer::LastPeer;
+use crate::service::template::is_address;
+
+/// Who parks a call.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(in crate::service) struct Parker {
+    /// `1001@example.com`; empty if that cannot be said.
+    pub(in crate::service) name: String,
+    /// How to ring them again, where they are no user of this server.
+    pub(in crate::service) way: Option<String>,
+    /// In whose lots they park.
+    pub(in crate::service) domain: Option<String>,
+    /// The dialplan said so, rather than a leg.
+    pub(in crate::service) named: bool,
+}
+
+impl Parker {
+    pub(in crate::service) fn user(name: String) -> Parker {
+        let domain = name.split_once('@').map(|(_, domain)| domain.to_owned());
+        Parker { name, domain, ..Parker::default() }
+    }
+
+    /// Whom the dialplan has named on a leg.
+    pub(in crate::service) fn named_on(leg: &Leg<'_>) -> Option<Parker> {
+        named_parker(leg).map(|name| Parker { named: true, ..Parker::user(name) })
+    }
+
+    /// A user of this server, as a leg proved.
+    pub(in crate::service) fn is_proven_user(&self) -> bool {
+        !self.name.is_empty() && self.way.is_none() && !self.named
+    }
+}
+
+/// Somebody who is no user of this server: a mobile phone of a hunt group, or a phone of another PBX.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::service) struct External {
+    /// A dial string.
+    pub(in crate::service) way: String,
+    /// `1001 example.com pbx.elsewhere.test`: the number, the domain of the leg, and the host behind which the number is.
+    pub(in crate::service) names: String,
+}
+
+impl External {
+    /// They are rung again the way that they were called; somebody who called is rung through the same gateway, or where the call
+    /// came from.
+    pub(in crate::service) fn of(leg: &Leg<'_>) -> Option<External> {
+        let profile = || leg.var("sip_profile_name").or_else(|| leg.var("sofia_profile_name"));
+        let (number, host, gateway, uri) = if leg.outbound() {
+            (leg.var("sip_to_user")?, leg.var("sip_to_host"), leg.var("sip_gateway_name"), leg.var("sip_to_uri"))
+        } else {
+            let (host, port) = (leg.var("sip_network_ip"), leg.var("sip_network_port"));
+            let number = leg.var("sip_from_user")?;
+            let uri = host.as_ref().zip(port).map(|(host, port)| format!("{number}@{host}:{port}"));
+            (number, host, leg.var("sip_gateway"), uri)
+        };
+        let way = match gateway {
+            Some(gateway) => format!("sofia/gateway/{gateway}/{number}"),
+            None => format!("sofia/{}/sip:{}", profile()?, uri?),
+        };
+        let names = format!("{number} {} {}", domain(leg), host.unwrap_or_default());
+        is_address(&way).then_some(External { way, names })
+    }
+
+    /// `number@domain`, unless that is the name of a user: then the number is one of the host's behind which it is.
+    fn parker(&self) -> Parker {
+        let mut names = self.names.split(' ');
+        let (number, domain, host) =
+            (names.next().unwrap_or_default(), names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        let place = if host::has_user(number, domain) { host } else { domain };
+        Parker {
+            name: format!("{number}@{place}"),
+            domain: Some(domain.to_owned()),
+            way: Some(self.way.clone()),
+            named: false,
+        }
+    }
+}
+
+impl ParkingService {
+    /// Who parks the other party from a leg of a conversation.
+    pub(in crate::service) fn parker_on(&self, leg: &Leg<'_>) -> Parker {
+        if let Some(named) = Parker::named_on(leg) {
+            return named;
+        }
+        match self.user_of(leg) {
+            user if !user.is_empty() => Parker::user(user),
+            _ => External::of(leg).map(|external| external.parker()).unwrap_or_default(),
+        }
+    }
+
+    /// Who parks a leg that came here itself: whoever the channel says, else whom it talked to last, else a user whom a trustworthy
+    /// Referred-By names, else nobody.
+    pub(in crate::service) fn parker_of(&self, leg: &Leg<'_>) -> Parker {
+        if let Some(named) = Parker::named_on(leg) {
+            return named;
+        }
+        match self.last_peer(leg) {
+            Some(LastPeer::User(user)) => Parker::user(user),
+            Some(LastPeer::Vouched(claimed)) => user_in_directory(leg, &claimed).map(Parker::user).unwrap_or_default(),
+            Some(LastPeer::External(external)) => external.parker(),
+            Some(LastPeer::Unknown) => Parker::default(),
+            None => self.referrer(leg).or_else(|| diverter(leg)).map(Parker::user).unwrap_or_default(),
+        }
+    }
+
+    /// The user who sent a leg here, by its Referred-By header. Anybody can write that header: it is believed if it names the user
+    /// whom the leg called, who may transfer it before the two are bridged; of a user's leg if it names a user of the same domain;
+    /// and of a leg that a trusted proxy sent.
+    fn referrer(&self, leg: &Leg<'_>) -> Option<String> {
+        let referrer = user_in_directory(leg, &referred_by(leg)?)?;
+        let of = |user: &str| user.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
+        let same_domain = || of(&referrer).is_some() && of(&referrer) == of(&self.user_of(leg));
+        let called = || !leg.outbound() && called_user(leg).is_some_and(|user| user.eq_ignore_ascii_case(&referrer));
+        (called() || same_domain() || self.trusts(leg)).then_some(referrer)
+    }
+}
+
+/// The user whose phone sent a ringing call here (302): the one who was called last.
+fn diverter(leg: &Leg<'_>) -> Option<String> {
+    leg.var(DIVERTED_TO)?;
+    called_user(leg)
+}
+
+/// The user whom a leg called last (`user/` in a dial string).
+fn called_user(leg: &Leg<'_>) -> Option<String> {
+    Some(format!("{}@{}", leg.var("dialed_user")?, leg.var("dialed_domain")?))
+}
+
+/// For the CDR; and that it was not the dialplan that said so, for the next time the leg is parked.
+pub(in crate::service) const PARKER: &str = "callpark_parker";
+const PARKER_NOTED: &str = "callpark_parker_noted";
+
+/// Who the dialplan says parks this leg; of the leg's own domain if it names none.
+fn named_parker(leg: &Leg<'_>) -> Option<String> {
+    let named = leg.var(PARKER).filter(|parker| leg.var(PARKER_NOTED).as_ref() != Some(parker))?;
+    Some(if named.contains('@') { named } else { format!("{named}@{}", domain(leg)) })
+}
+
+pub(in crate::service) fn note_parker(leg: &Leg<'_>, parker: &str) {
+    for name in [PARKER, PARKER_NOTED] {
+        if parker.is_empty() { leg.unset_var(name) } else { leg.set_var(name, parker) }
+    }
+}

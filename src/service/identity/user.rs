@@ -1,0 +1,117 @@
+//! Whose leg it is: as the leg authenticated, as this server called it, or as a trusted proxy says.
+
+use std::sync::Arc;
+
+use super::{address, own_domain};
+use crate::host::{self, Leg};
+use crate::service::ParkingService;
+use crate::service::template::is_address;
+
+/// On a leg from a trusted proxy: the user that it belongs to, or [`NOBODY`], so that the directory is asked once for each leg.
+const VOUCHED: &str = "callpark_proxy_user";
+const NOBODY: &str = "-";
+
+/// What a leg says of its user, before the directory is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::service) enum Claim {
+    /// `1001@example.com`: authenticated, or called by this server.
+    User(String),
+    /// `1001@example.com`: a trusted proxy says so, and the directory may not have that user.
+    Vouched(String),
+    Nobody,
+}
+
+impl ParkingService {
+    /// The user whose leg this is, `1001@example.com`. Empty if it belongs to none. May ask the directory.
+    pub(in crate::service) fn user_of(&self, leg: &Leg<'_>) -> String {
+        match self.claim_of(leg) {
+            Claim::User(user) => user,
+            Claim::Vouched(claimed) => vouched_user(leg, &claimed).unwrap_or_default(),
+            Claim::Nobody => String::new(),
+        }
+    }
+
+    /// The same without asking the directory.
+    pub(in crate::service) fn claim_of(&self, leg: &Leg<'_>) -> Claim {
+        if is_verto(leg) {
+            return verto_user(leg).map_or(Claim::Nobody, Claim::User);
+        }
+        if let Some(user) = sip_user(leg) {
+            return Claim::User(user);
+        }
+        match self.trusts(leg).then(|| said_by_proxy(leg)).flatten() {
+            Some(claimed) => Claim::Vouched(claimed),
+            None => Claim::Nobody,
+        }
+    }
+
+    /// Whether a leg comes from a proxy that authenticates users for this server.
+    pub(super) fn trusts(&self, leg: &Leg<'_>) -> bool {
+        let config = Arc::clone(&self.config.read());
+        let proxies = &config.settings.trusted_proxies;
+        let Some(address) = leg.var("sip_network_ip").filter(|_| !proxies.is_empty()) else { return false };
+        proxies.iter().any(|list| host::in_network(&address, list))
+    }
+}
+
+/// A user that the directory has, as somebody else wrote it. Where the host is no domain of the directory, as where a phone
+/// writes the server's address, the domain is the leg's own.
+pub(in crate::service) fn user_in_directory(leg: &Leg<'_>, written: &str) -> Option<String> {
+    let (name, host) = written.split_once('@').unwrap_or((written, ""));
+    let is_domain =
+        |host: &str| !host.is_empty() && host.parse::<std::net::IpAddr>().is_err() && host::has_domain(host);
+    let own = || own_domain(leg).or_else(host::usual_domain);
+    let domain = Some(host.to_owned()).filter(|host| is_address(host) && is_domain(host)).or_else(own)?;
+    (is_address(name) && is_address(&domain) && host::has_user(name, &domain)).then(|| format!("{name}@{domain}"))
+}
+
+fn sip_user(leg: &Leg<'_>) -> Option<String> {
+    let authenticated = || {
+        let user = leg.var("sip_auth_username").or_else(|| leg.var("user_name"))?;
+        Some((user, leg.var("domain_name").or_else(|| leg.var("sip_auth_realm"))))
+    };
+    let dialed = || Some((leg.var("dialed_user")?, leg.var("dialed_domain").or_else(|| leg.var("domain_name"))));
+    let (user, domain) = if leg.outbound() { dialed().or_else(authenticated) } else { authenticated() }?;
+    Some(format!("{user}@{}", domain.or_else(host::usual_domain).unwrap_or_default()))
+}
+
+fn is_verto(leg: &Leg<'_>) -> bool {
+    leg.profile("chan_name").is_some_and(|name| name.starts_with("verto."))
+}
+
+/// A Verto client may set any channel variable (`userVariables`), and mod_verto sets them after the core has set the user. The
+/// user name in the caller profile is the one that logged in. A leg that rings a client has none there; when the client answers,
+/// the core sets the user once more, over the variables, unless a variable keeps it from that.
+fn verto_user(leg: &Leg<'_>) -> Option<String> {
+    if !leg.outbound() {
+        return leg.profile("username").filter(|user| user.contains('@'));
+    }
+    let set_by_core = leg.answered() && leg.var("verto_skip_set_user").is_none();
+    let (user, domain) = (leg.var("user_name")?, leg.var("domain_name")?);
+    set_by_core.then(|| format!("{user}@{domain}"))
+}
+
+/// Whom a proxy says that a leg belongs to: the user in P-Asserted-Identity, else in From; the user in To of a leg to the proxy.
+fn said_by_proxy(leg: &Leg<'_>) -> Option<String> {
+    let at = |user: &str, host: &str| Some(format!("{}@{}", leg.var(user)?, leg.var(host).unwrap_or_default()));
+    if leg.outbound() {
+        return at("sip_to_user", "sip_to_host");
+    }
+    match leg.var("sip_P-Asserted-Identity") {
+        // The whole header, or user and host, or only the user: as the profile's `paid-type` says.
+        Some(identity) => match address(&identity) {
+            Some(user) => Some(user),
+            None => Some(format!("{identity}@{}", leg.var("sip_from_host").unwrap_or_default())),
+        },
+        None => at("sip_from_user", "sip_from_host"),
+    }
+}
+
+fn vouched_user(leg: &Leg<'_>, claimed: &str) -> Option<String> {
+    let known = leg.var(VOUCHED).unwrap_or_else(|| {
+        let user = user_in_directory(leg, claimed).unwrap_or_else(|| NOBODY.into());
+        leg.set_var(VOUCHED, &user);
+        user
+    });
+    Some(known).filter(|user| user != NOBODY)
+}

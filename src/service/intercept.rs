@@ -1,0 +1,97 @@
+//! `intercept` of the leg that rings for a recall.
+//!
+//! The core takes that leg away from whoever rings it, waits until it has media, and, since it has none, ends it together with the
+//! colleague's leg, at the next packet from the colleague (`uuid_bridge_on_soft_execute`, `switch_ivr_wait_for_answer`). A variable makes
+//! it park the colleague's leg instead. The core tells of an application before it runs it, and there is at least one turn of 20 ms between
+//! that and the end; from the core's park the colleague is sent to the slot.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use super::{ParkingService, current, pick_up};
+use crate::host::{Binding, HangupCause, Kind, OnEvent, SessionGuard, Told};
+use crate::parking::State;
+
+/// On a leg that the core bridges with another: what becomes of it if the other does not answer.
+const PARK_ON_CANCEL: &str = "uuid_bridge_park_on_cancel";
+
+pub(crate) fn on_execute() -> Option<Binding> {
+    Binding::bind::<Execute>()
+}
+
+pub(crate) fn on_core_park() -> Option<Binding> {
+    Binding::bind::<CorePark>()
+}
+
+/// The UUIDs of parked legs, by that of the leg which intercepts a phone that rings for it.
+#[derive(Debug, Default)]
+pub(super) struct Intercepts(Mutex<HashMap<String, String>>);
+
+impl Intercepts {
+    pub(super) fn expect_somebody_for(&self, parked: &str) -> bool {
+        self.0.lock().values().any(|call| call == parked)
+    }
+
+    /// The phone does not ring any more, and whoever has intercepted it is on the way to the slot.
+    pub(super) fn forget(&self, parked: &str) {
+        self.0.lock().retain(|_, call| call != parked);
+    }
+}
+
+impl ParkingService {
+    /// The leg `uuid` is about to intercept the leg `other`.
+    fn note_intercept(&self, uuid: &str, other: &str) {
+        let rings = |leg: &SessionGuard| {
+            let parked = leg.var(pick_up::PARKED).filter(|_| leg.still_rings())?;
+            self.call_of(&parked).filter(|call| call.state == State::RingingBack).map(|_| parked)
+        };
+        let Some(parked) = SessionGuard::find(other).as_ref().and_then(rings) else { return };
+        let Some(leg) = SessionGuard::find(uuid) else { return };
+        self.intercepts.0.lock().insert(uuid.to_owned(), parked);
+        leg.set_var(PARK_ON_CANCEL, "true");
+    }
+
+    /// The core has parked a leg.
+    fn fetch_interceptor(&self, uuid: &str) {
+        let noted = self.intercepts.0.lock().get(uuid).cloned();
+        let (Some(parked), Some(leg)) = (noted, SessionGuard::find(uuid)) else { return };
+        leg.unset_var(PARK_ON_CANCEL);
+        match self.call_of(&parked) {
+            Some(call) => {
+                log::info!("{uuid} intercepts the recall of {parked} in slot {}", call.facts.slot);
+                pick_up::send_to_slot(&leg, &format!("{} {}", call.facts.slot, call.facts.lot));
+            }
+            None => leg.hang_up(HangupCause::LoseRace),
+        }
+    }
+}
+
+struct Execute;
+
+impl OnEvent for Execute {
+    const KIND: Kind = Kind::Execute;
+
+    fn happened(event: &Told<'_>) {
+        if event.get("Application").as_deref() != Some(pick_up::INTERCEPT) {
+            return;
+        }
+        if let (Some(service), Some(uuid), Some(other)) =
+            (current(), event.get("Unique-ID"), event.get("Application-Data"))
+        {
+            service.note_intercept(&uuid, other.trim());
+        }
+    }
+}
+
+struct CorePark;
+
+impl OnEvent for CorePark {
+    const KIND: Kind = Kind::CorePark;
+
+    fn happened(event: &Told<'_>) {
+        if let (Some(service), Some(uuid)) = (current(), event.get("Unique-ID")) {
+            service.fetch_interceptor(&uuid);
+        }
+    }
+}

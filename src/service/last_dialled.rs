@@ -1,0 +1,60 @@
+//! The last call to a user, where the pick-up codes of FreeSWITCH's own dialplan look for it: in mod_hash, by the user's number, by the
+//! group that the user's `callgroup` names, and for the whole domain.
+
+use super::template::is_part_of_address;
+use crate::host;
+use crate::parking::is_name;
+
+/// Keys with the UUID of a parked leg, for as long as a phone rings for it. A later call to the same user takes a key over.
+#[derive(Debug)]
+pub(super) struct LastDialled {
+    keys: Vec<String>,
+    uuid: String,
+}
+
+impl LastDialled {
+    /// Notes that the users in a dial string ring for the parked leg `uuid`.
+    pub(super) fn note(dial: &str, uuid: &str) -> LastDialled {
+        let keys: Vec<String> =
+            if host::module_loaded("mod_hash") { users(dial).flat_map(keys).collect() } else { vec![] };
+        for key in &keys {
+            host::api("hash", &format!("insert/{key}/{uuid}"));
+        }
+        LastDialled { keys, uuid: uuid.to_owned() }
+    }
+}
+
+impl Drop for LastDialled {
+    fn drop(&mut self) {
+        for key in &self.keys {
+            host::api("hash", &format!("delete_ifmatch/{key}/{}", self.uuid));
+        }
+    }
+}
+
+/// The users that a dial string names, by name and domain. A slash would part the words of mod_hash's command: no name has one.
+fn users(dial: &str) -> impl Iterator<Item = (&str, &str)> {
+    dial.split([',', '|'])
+        .filter_map(|one| one.strip_prefix("user/")?.split_once('@'))
+        .filter(|(name, domain)| is_part_of_address(name) && is_name(domain))
+}
+
+fn keys((name, domain): (&str, &str)) -> Vec<String> {
+    let group = host::api("user_data", &format!("{name}@{domain} var callgroup"));
+    let group = Some(group.trim()).filter(|group| is_part_of_address(group));
+    let whom = [Some(name), group, Some("global")];
+    whom.into_iter().flatten().map(|whom| format!("{domain}-last_dial_ext/{whom}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_users_by_harmless_names_are_noted() {
+        let found: Vec<_> =
+            users("user/1001@a.test,sofia/internal/x@b.test|user/1002@a.test,user/1003,user/a b@c,user/1@x/y")
+                .collect();
+        assert_eq!(found, [("1001", "a.test"), ("1002", "a.test")]);
+    }
+}

@@ -1,0 +1,107 @@
+//! Whom a leg talked to last. A person who transfers a caller is gone by the time the caller arrives, and the Referred-By header
+//! that a phone sends says whatever the phone likes. So this is noted as two legs are bridged, while both can be asked.
+
+use super::identity::{Claim, External};
+use super::{ParkingService, current};
+use crate::host::{self, Binding, Kind, Leg, OnEvent, SessionGuard, Told};
+
+/// On a leg: the user at the other end of its last bridge, as authenticated or called.
+const USER: &str = "callpark_last_user";
+/// The same as a trusted proxy said, which the directory has not been asked yet.
+const VOUCHED: &str = "callpark_last_vouched";
+/// The same where it was no user of this server: how to ring it again, and what to call it.
+const WAY: &str = "callpark_last_way";
+const NAMES: &str = "callpark_last_names";
+/// The leg at the other end.
+const PEER: &str = "callpark_last_peer";
+/// When that bridge began, in microseconds since 1970.
+const TALKED_AT: &str = "callpark_last_talk";
+
+/// The leg that answered this one's call, and whom this one had been bridged with until then. A phone may transfer its caller before the two
+/// are bridged, and then they never are.
+const ANSWERED_BY: &str = "callpark_answered_by";
+
+/// Where the core says the same, as the bridge begins.
+const BRIDGED_TO: &str = "last_bridge_to";
+
+/// What was noted of a leg's last bridge; `None` if nothing was, or only of an earlier one.
+fn noted(leg: &Leg<'_>) -> Option<LastPeer> {
+    let bridged = |peer: &String| leg.var(BRIDGED_TO).as_ref() == Some(peer);
+    let answered = |peer: &String| leg.var(ANSWERED_BY) == Some(answered_by(leg, peer));
+    leg.var(PEER).filter(|peer| bridged(peer) || answered(peer))?;
+    if let Some(user) = leg.var(USER) {
+        return Some(LastPeer::User(user));
+    }
+    if let Some(vouched) = leg.var(VOUCHED) {
+        return Some(LastPeer::Vouched(vouched));
+    }
+    let external = || Some(External { way: leg.var(WAY)?, names: leg.var(NAMES)? });
+    Some(external().map_or(LastPeer::Unknown, LastPeer::External))
+}
+
+fn answered_by(leg: &Leg<'_>, peer: &str) -> String {
+    format!("{peer} {}", leg.var(BRIDGED_TO).unwrap_or_default())
+}
+
+/// When the leg's last conversation began.
+pub(super) fn talked_at(leg: &Leg<'_>) -> Option<i64> {
+    leg.var(TALKED_AT)?.parse().ok()
+}
+
+pub(super) enum LastPeer {
+    User(String),
+    Vouched(String),
+    External(External),
+    /// Nobody who can be named or rung.
+    Unknown,
+}
+
+impl ParkingService {
+    /// Who was at the other end of a leg's last bridge. `None` if it was in none, or nobody can say any more.
+    pub(super) fn last_peer(&self, leg: &Leg<'_>) -> Option<LastPeer> {
+        // The core tells of a bridge on a thread of its own, and the transfer may be quicker.
+        let late = || {
+            self.note_peer(leg, &*SessionGuard::find(&leg.var(BRIDGED_TO)?)?);
+            noted(leg)
+        };
+        noted(leg).or_else(late)
+    }
+
+    /// Two legs are bridged. Runs on the core's event thread, and so does not ask the directory, which may be far away.
+    pub(super) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
+        let (mut user, mut vouched, mut external) = (None, None, None);
+        match self.claim_of(peer) {
+            Claim::User(name) => user = Some(name),
+            Claim::Vouched(claimed) => vouched = Some(claimed),
+            Claim::Nobody => external = External::of(peer),
+        }
+        let (way, names) = external.map(|external| (external.way, external.names)).unzip();
+        for (name, value) in [(USER, user), (VOUCHED, vouched), (WAY, way), (NAMES, names)] {
+            match value {
+                Some(value) => leg.set_var(name, &value),
+                None => leg.unset_var(name),
+            }
+        }
+        leg.set_var(PEER, &peer.uuid());
+        leg.set_var(TALKED_AT, &host::epoch_ms().saturating_mul(1000).to_string());
+    }
+}
+
+pub(crate) fn on_answer() -> Option<Binding> {
+    Binding::bind::<Answer>()
+}
+
+struct Answer;
+
+impl OnEvent for Answer {
+    const KIND: Kind = Kind::Answer;
+
+    fn happened(event: &Told<'_>) {
+        let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
+        let (Some(service), Some(caller)) = (current(), leg("variable_originating_leg_uuid")) else { return };
+        // Another phone of a group may be too late.
+        let Some(peer) = leg("Unique-ID").filter(|peer| peer.outbound() && caller.partner().is_none()) else { return };
+        service.note_peer(&caller, &peer);
+        caller.set_var(ANSWERED_BY, &answered_by(&caller, &peer.uuid()));
+    }
+}

@@ -1,0 +1,225 @@
+//! How other threads reach the thread that looks after a parked call.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Retriever;
+use crate::host::{HangupCause, Leg, SessionGuard, Waker};
+
+/// What the parked call's own thread is asked to do.
+#[derive(Clone, Debug)]
+pub(super) enum LegCommand {
+    /// Connect the caller with this leg, which claimed it and whose own application waits.
+    Connect(Retriever),
+    /// Connect the caller with this leg of the parker, who answered the recall. No application runs on it.
+    Return(Retriever),
+    /// Go to the fallback.
+    FallBack,
+    /// The caller is on another node now.
+    Forget,
+    /// There is a slot now for a caller who has none.
+    SlotFree,
+}
+
+/// One parked call's letters. A leg that plays for itself looks fifty times a second, so looking costs one atomic read.
+#[derive(Debug, Default)]
+pub(super) struct LegCommands {
+    full: AtomicBool,
+    inside: Mutex<Inside>,
+    bell: Arc<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    commands: VecDeque<LegCommand>,
+    /// The owner waits for letters. It does not before it has asked for the first, nor while it does what a letter asked for: then it
+    /// must not be interrupted.
+    waits: bool,
+    /// The owner's leg was told to end what it does; see [`Leg::interrupt`].
+    interrupted: bool,
+    /// Nobody takes letters any more.
+    closed: bool,
+}
+
+impl Inside {
+    fn resume(&mut self, leg: &Leg<'_>) {
+        if std::mem::take(&mut self.interrupted) {
+            leg.resume();
+        }
+    }
+}
+
+impl LegCommands {
+    pub(super) fn has_command(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
+    /// The next letter, for the owner, whose leg is `leg`.
+    pub(super) fn take(&self, leg: &Leg<'_>) -> Option<LegCommand> {
+        let mut inside = self.inside.lock();
+        let command = inside.commands.pop_front();
+        inside.waits = command.is_none();
+        inside.resume(leg);
+        self.full.store(!inside.commands.is_empty(), Ordering::Release);
+        command
+    }
+
+    /// Whether the owner's leg is gone or wanted elsewhere. A leg that was interrupted for a letter is not.
+    pub(super) fn has_lost(&self, leg: &Leg<'_>) -> bool {
+        let inside = self.inside.lock();
+        !inside.interrupted && !leg.ready()
+    }
+
+    /// Rings for a letter, and for what else its owner has to see.
+    pub(super) fn bell(&self) -> &Arc<Waker> {
+        &self.bell
+    }
+
+    /// False if nobody takes letters any more.
+    fn put(&self, command: LegCommand) -> bool {
+        let mut inside = self.inside.lock();
+        if inside.closed {
+            return false;
+        }
+        let is_known = |known: &LegCommand| matches!((known, &command), (LegCommand::SlotFree, LegCommand::SlotFree));
+        if inside.commands.iter().any(is_known) {
+            return true;
+        }
+        inside.commands.push_back(command);
+        self.full.store(true, Ordering::Release);
+        drop(inside);
+        self.bell.ring();
+        true
+    }
+
+    fn holds(&self, retriever: &str) -> bool {
+        self.inside.lock().commands.iter().any(|command| is_of(command, retriever))
+    }
+
+    /// Ends whatever else the owner's leg does, if a letter waits.
+    fn interrupt(&self, leg: &Leg<'_>) {
+        let mut inside = self.inside.lock();
+        if inside.waits && !inside.commands.is_empty() {
+            inside.interrupted = true;
+            leg.interrupt();
+        }
+    }
+
+    fn withdraw(&self, retriever: &str, leg: Option<&Leg<'_>>) -> bool {
+        let mut inside = self.inside.lock();
+        let before = inside.commands.len();
+        inside.commands.retain(|command| !is_of(command, retriever));
+        if let Some(leg) = leg.filter(|_| inside.commands.is_empty()) {
+            inside.resume(leg);
+        }
+        self.full.store(!inside.commands.is_empty(), Ordering::Release);
+        inside.commands.len() < before
+    }
+
+    /// Answers with the legs that wait to be connected and will not be. What else was asked for stays.
+    fn close(&self) -> VecDeque<LegCommand> {
+        let mut inside = self.inside.lock();
+        inside.closed = true;
+        let asks = |command: &LegCommand| matches!(command, LegCommand::Connect(_) | LegCommand::Return(_));
+        let (asking, others) = std::mem::take(&mut inside.commands).into_iter().partition(asks);
+        inside.commands = others;
+        asking
+    }
+}
+
+fn is_of(command: &LegCommand, retriever: &str) -> bool {
+    matches!(command, LegCommand::Connect(by) | LegCommand::Return(by) if by.uuid == retriever)
+}
+
+/// The commands for the legs of all parked calls, by the parked leg's UUID.
+#[derive(Debug, Default)]
+pub(super) struct LegCommandQueues(Mutex<HashMap<String, Arc<LegCommands>>>);
+
+impl LegCommandQueues {
+    pub(super) fn open(&self, uuid: &str) -> Arc<LegCommands> {
+        Arc::clone(self.0.lock().entry(uuid.to_owned()).or_default())
+    }
+
+    /// Nobody looks after that call any more. A parker who has just answered the recall would wait in silence for good, for no
+    /// application runs on that leg; all others look for themselves whether the call is still there.
+    pub(super) fn close(&self, uuid: &str) {
+        let commands = self.0.lock().remove(uuid);
+        for command in commands.iter().flat_map(|commands| commands.close()) {
+            if let LegCommand::Return(parker) = command {
+                if let Some(leg) = SessionGuard::find(&parker.uuid) {
+                    leg.hang_up(HangupCause::LoseRace);
+                }
+            }
+        }
+    }
+
+    /// False if nobody looks after that call any more.
+    pub(super) fn post(&self, uuid: &str, command: LegCommand) -> bool {
+        self.find(uuid).is_some_and(|commands| commands.put(command))
+    }
+
+    /// Whether the request to connect this retriever has not been taken yet.
+    pub(super) fn holds(&self, uuid: &str, retriever: &str) -> bool {
+        self.find(uuid).is_some_and(|commands| commands.holds(retriever))
+    }
+
+    /// Takes the request to connect this retriever back. False if there is none any more.
+    pub(super) fn withdraw(&self, uuid: &str, retriever: &str) -> bool {
+        let leg = SessionGuard::find(uuid);
+        self.find(uuid).is_some_and(|commands| commands.withdraw(retriever, leg.as_deref()))
+    }
+
+    /// A leg on which something else runs (a broadcast, say) does not look at its letters: that is ended.
+    pub(super) fn hurry(&self, uuid: &str) {
+        let waiting = self.find(uuid).filter(|commands| commands.has_command());
+        if let Some((commands, leg)) = waiting.zip(SessionGuard::find(uuid)) {
+            commands.interrupt(&leg);
+        }
+    }
+
+    /// The same for every leg.
+    pub(super) fn hurry_all(&self) {
+        let late: Vec<String> = {
+            let all = self.0.lock();
+            all.iter().filter(|(_, commands)| commands.has_command()).map(|(uuid, _)| uuid.clone()).collect()
+        };
+        for uuid in late {
+            self.hurry(&uuid);
+        }
+    }
+
+    fn find(&self, uuid: &str) -> Option<Arc<LegCommands>> {
+        self.0.lock().get(uuid).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leg(uuid: &str) -> Retriever {
+        Retriever { user: String::new(), uuid: uuid.to_owned() }
+    }
+
+    /// A parker who answers the recall while the caller leaves.
+    #[test]
+    fn a_request_is_answered_for_or_refused_as_the_call_ends() {
+        let commands = LegCommands::default();
+        assert!(commands.put(LegCommand::Forget) && commands.put(LegCommand::Return(leg("parker"))));
+        assert!(commands.put(LegCommand::Connect(leg("retriever"))));
+        let left: Vec<String> = commands
+            .close()
+            .into_iter()
+            .map(|command| match command {
+                LegCommand::Connect(by) | LegCommand::Return(by) => by.uuid,
+                other => panic!("{other:?} is for the owner"),
+            })
+            .collect();
+        assert_eq!(left, ["parker", "retriever"]);
+        assert!(!commands.put(LegCommand::Return(leg("too late"))), "nobody would take it");
+        assert!(commands.has_command(), "the owner still learns that it is to forget the call");
+    }
+}

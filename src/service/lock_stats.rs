@@ -1,0 +1,194 @@
+//! How long the table's one lock is held: for `callpark status` and the metrics.
+//!
+//! A thread that the system puts off the processor while it has the lock holds it for as long as that takes, and so does one on
+//! a machine that is merely busy. So the longest hold is told twice: as time that others may have waited, and as processor time
+//! that the holder used. The second is what the module's own code is to blame for.
+
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::host;
+
+/// Upper ends of the histogram's buckets in microseconds; what took longer is in one more.
+const ENDS: [u64; 6] = [1, 4, 16, 64, 256, 1000];
+
+/// A lock that knows how long it was held.
+#[derive(Debug)]
+pub(super) struct TimedMutex<T> {
+    inner: Mutex<T>,
+    buckets: [AtomicU64; ENDS.len() + 1],
+    total_ns: AtomicU64,
+    longest_ns: AtomicU64,
+    longest_work_ns: AtomicU64,
+    /// Which line that was.
+    longest_at: Mutex<Option<&'static Location<'static>>>,
+}
+
+/// The lock, held. Dropped from top to bottom: given back first, noted then.
+pub(super) struct Hold<'a, T> {
+    guard: MutexGuard<'a, T>,
+    note: Note<'a, T>,
+}
+
+struct Note<'a, T> {
+    watched: &'a TimedMutex<T>,
+    work_before: Duration,
+    since: Instant,
+    held: Duration,
+    place: &'static Location<'static>,
+}
+
+/// What was measured since load.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LockTimes {
+    /// Upper ends of buckets, and how many holds are in each; the last has no end.
+    pub(crate) buckets: Vec<(Option<Duration>, u64)>,
+    pub(crate) total: Duration,
+    pub(crate) longest: Duration,
+    /// The most processor time that one hold took.
+    pub(crate) longest_work: Duration,
+    pub(crate) longest_at: Option<&'static Location<'static>>,
+}
+
+impl<T> TimedMutex<T> {
+    pub(super) fn new(inner: T) -> TimedMutex<T> {
+        TimedMutex {
+            inner: Mutex::new(inner),
+            buckets: Default::default(),
+            total_ns: AtomicU64::new(0),
+            longest_ns: AtomicU64::new(0),
+            longest_work_ns: AtomicU64::new(0),
+            longest_at: Mutex::new(None),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn lock(&self) -> Hold<'_, T> {
+        let place = Location::caller();
+        // A system call, so not while others wait.
+        let work_before = host::cpu_time();
+        let guard = self.inner.lock();
+        let note = Note { watched: self, work_before, since: Instant::now(), held: Duration::ZERO, place };
+        Hold { guard, note }
+    }
+
+    pub(super) fn times(&self) -> LockTimes {
+        let ends = ENDS.iter().map(|end| Some(Duration::from_micros(*end))).chain([None]);
+        let counts = self.buckets.iter().map(|count| count.load(Ordering::Relaxed));
+        let read = |ns: &AtomicU64| Duration::from_nanos(ns.load(Ordering::Relaxed));
+        LockTimes {
+            buckets: ends.zip(counts).collect(),
+            total: read(&self.total_ns),
+            longest: read(&self.longest_ns),
+            longest_work: read(&self.longest_work_ns),
+            longest_at: *self.longest_at.lock(),
+        }
+    }
+
+    /// `work` is asked only for what took so long that the answer can matter.
+    fn note(&self, held: Duration, place: &'static Location<'static>, work: impl FnOnce() -> Duration) {
+        let ns = nanos(held);
+        let bucket = ENDS.iter().position(|end| ns < end * 1000).unwrap_or(ENDS.len());
+        if let Some(count) = self.buckets.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.total_ns.fetch_add(ns, Ordering::Relaxed);
+        self.longest_ns.fetch_max(ns, Ordering::Relaxed);
+        if ns > self.longest_work_ns.load(Ordering::Relaxed) {
+            let work = ns.min(nanos(work()));
+            if work > self.longest_work_ns.fetch_max(work, Ordering::Relaxed) {
+                *self.longest_at.lock() = Some(place);
+            }
+        }
+    }
+}
+
+impl<T> Deref for Hold<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for Hold<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+impl<T> Drop for Hold<'_, T> {
+    fn drop(&mut self) {
+        self.note.held = self.note.since.elapsed();
+    }
+}
+
+impl<T> Drop for Note<'_, T> {
+    fn drop(&mut self) {
+        // From before the lock was asked for until after it was given back: rather too much than too little.
+        self.watched.note(self.held, self.place, || host::cpu_time().saturating_sub(self.work_before));
+    }
+}
+
+impl LockTimes {
+    pub(crate) fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
+
+    /// What a share of all holds (0 to 1) were shorter than; `None` if that is longer than the last bucket's end, or none was.
+    pub(crate) fn within(&self, share: f64) -> Option<Duration> {
+        let mut before = 0;
+        let wanted = share * self.count() as f64;
+        let bucket = self.buckets.iter().find(|(_, count)| {
+            before += count;
+            before > 0 && before as f64 >= wanted
+        });
+        bucket.and_then(|(end, _)| *end)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hold_is_in_its_bucket_and_a_long_wait_is_not_work() {
+        let lock = TimedMutex::new(());
+        let us = Duration::from_micros;
+        for (held, work) in [(0, 0), (0, 0), (3, 3), (200, 150), (90_000, 300)] {
+            lock.note(us(held), Location::caller(), || us(work));
+        }
+        let times = lock.times();
+        assert_eq!(times.buckets.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [2, 1, 0, 0, 1, 0, 1]);
+        assert_eq!((times.count(), times.total), (5, us(90_203)));
+        assert_eq!((times.longest, times.longest_work), (us(90_000), us(300)));
+        assert_eq!(
+            (times.within(0.4), times.within(0.5), times.within(0.8)),
+            (Some(us(1)), Some(us(4)), Some(us(256)))
+        );
+        assert_eq!((times.within(0.99), TimedMutex::new(()).times().within(0.5)), (None, None));
+    }
+
+    #[test]
+    fn a_holder_that_sleeps_did_no_work() {
+        let lock = TimedMutex::new(1);
+        let mut held = lock.lock();
+        *held += 1;
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(*held, 2);
+        drop(held);
+        let times = lock.times();
+        assert!(times.longest >= Duration::from_millis(20), "{times:?}");
+        assert!(times.longest_work < Duration::from_millis(10), "{times:?}");
+        assert!(times.longest_work > Duration::ZERO, "{times:?}");
+        assert!(times.longest_at.is_some_and(|at| at.file().ends_with("lock_stats.rs")), "{times:?}");
+    }
+}

@@ -1,0 +1,112 @@
+//! A caller for whom there is no slot. The parker rings at once, is told why and gets the caller back; one who does not answer leaves the
+//! caller to the fallback. Without a fallback the caller waits on, the parker is rung again now and then, and a slot that comes free is taken.
+
+use std::time::Duration;
+
+use super::leg_commands::LegCommand;
+use super::prompts::phrase_of;
+use super::ring::JOIN;
+use super::{AppResult, EventKind, ParkEvent, ParkingService, Retriever, identity};
+use crate::host::{self, Cancel, HangupCause, Leg, SessionGuard};
+use crate::parking::{Call, ParkRequest, State};
+
+/// In a cluster another node may have been quicker; after so many slots the next free one is waited for.
+const TRIES: usize = 100;
+/// A parker hears for so long at most why there is no slot.
+const HEARING_WHY: Duration = Duration::from_secs(60);
+/// How often it is looked whether they have.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl ParkingService {
+    /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone. `refused`: the word for why there is no slot.
+    /// `waited`: for how long the caller has been without one already.
+    pub(super) fn wait_for_slot(
+        &self,
+        leg: &Leg<'_>,
+        request: &ParkRequest,
+        refused: &'static str,
+        waited: Option<Duration>,
+    ) {
+        let commands = self.leg_commands.open(&request.uuid);
+        let waits = |table: &mut crate::parking::Table, now| {
+            table.wait_for_slot(request, refused, waited.unwrap_or_default(), now)
+        };
+        let call = match self.change(waits) {
+            Ok(call) => call,
+            Err(why) => return log::error!("{} cannot wait for a slot: {why}", request.uuid),
+        };
+        identity::note_parker(leg, &request.parker);
+        leg.answer_and_anchor_media();
+        log::info!("{} waits for a slot of {} ({refused})", request.uuid, call.facts.lot);
+        let what = if waited.is_some() { EventKind::Recover } else { EventKind::NoSlot };
+        self.notify(&ParkEvent { call: Some(&call), leg: Some(leg), cause: Some(refused), ..ParkEvent::of(what) });
+        self.save(leg, None);
+        // The parker is rung now.
+        if let Some(service) = super::current() {
+            service.on_tick();
+        }
+        self.wait_loop(leg, &call, &commands);
+    }
+
+    /// The slot that has come free, if nobody was quicker.
+    pub(super) fn take_free_slot(&self, uuid: &str) -> Option<Call> {
+        for _ in 0..TRIES {
+            let call = self.change(|table, now| table.assign(uuid, now))?;
+            let Err(other) = self.slot_store.claim(&call) else { return Some(call) };
+            self.change(|table, now| {
+                table.unassign(uuid, now);
+                table.hear(&other, now);
+            });
+        }
+        None
+    }
+
+    /// The parker has answered: is told why there is no slot, on the leg's own thread, and then joined with the caller by the
+    /// application that runs there after that.
+    pub(super) fn return_unassigned(&self, call: &Call, peer: SessionGuard, cancel: &Cancel) {
+        let (uuid, parker) = (&call.facts.uuid, peer.uuid());
+        if !self.change(|table, _| table.ring_answered(uuid, call.attempt, &parker)) {
+            return peer.hang_up(HangupCause::LoseRace);
+        }
+        let phrase = phrase_of(call.refused).unwrap_or(c"callpark_full");
+        let said = phrase.to_string_lossy();
+        let told = peer.transfer(&format!("phrase:{said},callpark_retrieve:join"), Some("inline"), None);
+        drop(peer);
+        if !(told && hears_why(&parker, cancel)) {
+            log::info!("{uuid} has no slot, and its parker hung up before they were joined");
+            self.change(|table, now| table.release(uuid, &parker, now));
+        }
+    }
+
+    /// The application on the parker's leg, after they were told why: joins them with their caller. `None`: it is no such leg.
+    pub(crate) fn join_unassigned(&self, leg: &Leg<'_>) -> Option<AppResult> {
+        let uuid = leg.var(JOIN)?;
+        leg.unset_var(JOIN);
+        let parker = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
+        // One who heard the reason for too long comes late, and may be lucky.
+        let is_theirs = |call: &Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *parker.uuid);
+        let call = self.call_of(&uuid).filter(is_theirs);
+        let call = call.or_else(|| self.change(|table, _| table.claim_leg(&uuid, &parker.uuid)).ok());
+        let Some(call) = call else { return Some(AppResult::LegGone) };
+        if !self.leg_commands.post(&uuid, LegCommand::Return(parker.clone())) {
+            self.change(|table, now| table.release(&uuid, &parker.uuid, now));
+            return Some(AppResult::LegGone);
+        }
+        Some(if self.wait_for_caller(leg, &call, &parker) { AppResult::Retrieved } else { AppResult::LegGone })
+    }
+}
+
+/// Waits until a parker who answered for a caller without a slot has heard why. False for one who hung up before, or was sent elsewhere:
+/// such a leg never comes to the application that would join them.
+fn hears_why(parker: &str, cancel: &Cancel) -> bool {
+    let until = host::now().after(HEARING_WHY);
+    while host::now() < until && !cancel.cancelled() {
+        match SessionGuard::find(parker) {
+            Some(leg) if leg.hung_up() => return false,
+            Some(leg) if leg.var(JOIN).is_none() => return true,
+            Some(_) => std::thread::sleep(LOOK),
+            None => return false,
+        }
+    }
+    false
+}

@@ -1,0 +1,191 @@
+//! `notify`: who is told that a call was parked. Nothing here is waited for by the parked call, and nothing that fails here
+//! touches it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::template::{fact, filled_in, is_address, is_part_of_address, one_word};
+use super::{ParkingService, current};
+use crate::host::{self, Cancel, Dial, HangupCause, Leg, ToTheEnd};
+use crate::parking::{Call, MonotonicTime, Notify};
+
+/// How long a page may ring; phones that answer by themselves need no second of it.
+const RING: Duration = Duration::from_secs(15);
+/// How long it may talk, enforced by the core.
+const TALK: Duration = Duration::from_secs(30);
+/// Pages that wait for the same phones.
+const MOST_WAITING: usize = 10;
+
+/// On a paged leg: whose turn ends with it.
+const PAGE: &str = "callpark_page";
+
+/// Pages under way, one for each dial string; others for the same one wait.
+#[derive(Debug, Default)]
+pub(super) struct Pages(Mutex<HashMap<String, Line>>);
+
+#[derive(Debug)]
+struct Line {
+    since: MonotonicTime,
+    waiting: VecDeque<Page>,
+}
+
+#[derive(Clone, Debug)]
+struct Page {
+    dial: String,
+    slot: String,
+    label: String,
+    caller: String,
+}
+
+impl Pages {
+    /// True if the page is to begin now. A page that never came to its end holds nobody up for longer than it could last.
+    fn begin(&self, page: &Page) -> bool {
+        let now = host::now();
+        let mut lines = self.0.lock();
+        match lines.get_mut(&page.dial) {
+            Some(line) if now.since(line.since) < RING + TALK + RING => {
+                if line.waiting.len() < MOST_WAITING {
+                    line.waiting.push_back(page.clone());
+                } else {
+                    log::warn!(
+                        "{MOST_WAITING} pages wait for {} already; slot {} is not announced",
+                        page.dial,
+                        page.slot
+                    );
+                }
+                false
+            }
+            Some(line) => {
+                line.since = now;
+                true
+            }
+            None => {
+                lines.insert(page.dial.clone(), Line { since: now, waiting: VecDeque::new() });
+                true
+            }
+        }
+    }
+
+    /// That page is over: the next one.
+    fn end(&self, dial: &str) -> Option<Page> {
+        let now = host::now();
+        let mut lines = self.0.lock();
+        let line = lines.get_mut(dial)?;
+        line.since = now;
+        let next = line.waiting.pop_front();
+        if next.is_none() {
+            lines.remove(dial);
+        }
+        next
+    }
+}
+
+impl ParkingService {
+    pub(super) fn send_notifications(&self, call: &Call) {
+        for notify in &call.facts.terms.notify {
+            match notify {
+                Notify::Message(user) => message(call, user),
+                Notify::Page(dial) => {
+                    let dial = filled_in(dial, |name| fact(call, name).filter(|value| is_part_of_address(value)));
+                    let (slot, label) = (call.facts.slot.to_string(), call.label.to_string());
+                    self.page(Page { dial, slot, label, caller: call.facts.caller.name.clone() });
+                }
+                Notify::Api(line) => {
+                    let line = filled_in(line, |name| fact(call, name).map(|value| one_word(&value)));
+                    // On a thread of the core's: a command that takes its time holds up nobody.
+                    let answer = host::api("bgapi", &line);
+                    if !answer.starts_with("+OK") {
+                        log::warn!("notify of slot {}: {line:?}: {}", call.facts.slot, answer.trim());
+                    }
+                }
+            }
+        }
+    }
+
+    fn page(&self, page: Page) {
+        if self.pages.begin(&page) {
+            self.start(page);
+        }
+    }
+
+    fn start(&self, page: Page) {
+        let Some(service) = current() else { return };
+        let key = format!("page {}", page.dial);
+        let key_of = key.clone();
+        let (in_vain, dial) = (Arc::clone(&service), page.dial.clone());
+        let call = move |cancel: &Cancel| {
+            let answered = call_up(&page, cancel);
+            service.rings.over(&key, cancel);
+            let speaks = match answered {
+                Ok(peer) => {
+                    let speaks = peer.transfer("callpark_retrieve:page", Some("inline"), None);
+                    if !speaks {
+                        peer.hang_up(HangupCause::NormalClearing);
+                    }
+                    speaks
+                }
+                Err(cause) => {
+                    log::warn!("slot {} could not be announced to {}: {cause}", page.slot, page.dial);
+                    false
+                }
+            };
+            if !speaks && !cancel.cancelled() {
+                service.page_over(&page.dial);
+            }
+        };
+        self.rings.spawn(&key_of, call, move || in_vain.page_over(&dial));
+    }
+
+    fn page_over(&self, dial: &str) {
+        if let Some(next) = self.pages.end(dial) {
+            self.start(next);
+        }
+    }
+
+    /// The application on a paged leg: says the slot and hangs up. False if the leg was not called for that.
+    pub(crate) fn speak(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
+        let Some(dial) = leg.var(PAGE) else { return false };
+        let label = leg.var("callpark_label").unwrap_or_default();
+        let slot = leg.var("callpark_slot").unwrap_or_default();
+        leg.say(c"callpark_page", &format!("{slot}:{label}"), &mut ToTheEnd);
+        leg.hang_up(HangupCause::NormalClearing);
+        self.page_over(&dial);
+        true
+    }
+}
+
+fn call_up(page: &Page, cancel: &Cancel) -> Result<host::SessionGuard, String> {
+    let name = super::ring::displayable(&format!("Park {} {}", page.slot, page.caller));
+    let limit = format!("sched_hangup +{} allotted_timeout", TALK.as_secs());
+    let variables = [
+        (PAGE, page.dial.as_str()),
+        ("callpark_slot", &page.slot),
+        ("callpark_label", &page.label),
+        // mod_sofia writes the Call-Info that makes phones answer by themselves.
+        ("sip_auto_answer", "true"),
+        ("ignore_early_media", "true"),
+        ("execute_on_answer", &limit),
+    ];
+    let dial =
+        Dial { to: &page.dial, caller_name: &name, caller_number: &page.slot, variables: &variables, patience: RING };
+    host::originate(&dial, cancel)
+}
+
+/// A SIP MESSAGE from the slot itself, so that an answer to it can be dialled.
+fn message(call: &Call, user: &str) {
+    let facts = &call.facts;
+    let user = if user == "parker" { facts.parker.to_string() } else { filled_in(user, |name| fact(call, name)) };
+    let user = if user.contains('@') || user.is_empty() { user } else { format!("{user}@{}", facts.lot.domain) };
+    if !is_address(&user) {
+        log::info!("nobody to tell by a message that slot {} is taken", facts.slot);
+        return;
+    }
+    let label = if call.label.is_empty() { String::new() } else { format!(" ({})", call.label) };
+    let text = format!("{} <{}> is parked in {}{label}", facts.caller.name, facts.caller.number, facts.slot);
+    if !host::send_message(&format!("{}@{}", facts.slot, facts.lot.domain), &user, &text) {
+        log::warn!("FreeSWITCH refused the message to {user} about slot {}", facts.slot);
+    }
+}

@@ -1,0 +1,26 @@
+//! After a panic on a leg's thread, which is a bug: whoever is in a slot stays there, and nobody waits for what that thread has
+//! left undone.
+
+use super::ParkingService;
+use crate::host::Leg;
+use crate::parking::{LeaveReason, State};
+
+impl ParkingService {
+    /// True if the leg has been looked after to its end; else its application may try once more.
+    pub(crate) fn after_bug(&self, leg: &Leg<'_>) -> bool {
+        let uuid = leg.uuid();
+        self.change(|table, now| table.release_all(&uuid, now));
+        let Some(call) = self.call_of(&uuid).filter(|call| call.is_here()) else { return !leg.ready() };
+        if matches!(call.state, State::Reserved | State::Expected) {
+            self.change(|table, now| table.left(&uuid, LeaveReason::HungUp, now));
+            return !leg.ready();
+        }
+        log::error!("{uuid} waits on in slot {} of {}", call.facts.slot, call.facts.lot);
+        let commands = self.leg_commands.open(&uuid);
+        if !commands.has_command() {
+            self.change(|table, now| table.wait_on_here(&uuid, now));
+        }
+        self.wait_loop(leg, &call, &commands);
+        true
+    }
+}

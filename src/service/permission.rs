@@ -1,0 +1,130 @@
+//! Who may park, and who may retrieve.
+
+use std::sync::Arc;
+
+use super::identity::{Arrival, Parker};
+use super::park::wanted_slot;
+use super::{AppResult, ParkingService, collect_digits, template};
+use crate::host::{self, Leg};
+use crate::parking::{LotId, LotSelector, LotSettings, ParkRequest, Refusal, Slot, UsersOf};
+
+const PIN_TRIES: usize = 3;
+
+/// A leg may take the calls of a lot.
+pub(super) struct Permitted {
+    pub(super) lot: LotId,
+    /// Empty where the leg belongs to nobody.
+    user: String,
+    terms: Arc<LotSettings>,
+}
+
+impl ParkingService {
+    /// Whether a leg may be parked. Asked is whoever has it parked: the user who transferred it or presses a feature code, or the
+    /// user whose leg it is. What the administrator has decided needs no permission: that an extension parks the caller, that a
+    /// script or a command moves a leg there, and that somebody beyond this server gets a feature code or may send a REFER. But
+    /// who chose the extension in a menu decided that alone.
+    pub(super) fn may_park(
+        &self,
+        leg: &Leg<'_>,
+        request: &ParkRequest,
+        arrival: Arrival,
+        parker: &Parker,
+    ) -> Result<(), Refusal> {
+        let Ok(lot) = self.table.lock().resolve(&request.place, wanted_slot(&request.wanted)) else { return Ok(()) };
+        let terms = self.table.lock().terms_at(&request.place, wanted_slot(&request.wanted));
+        let user = match arrival {
+            _ if parker.named => return Ok(()),
+            Arrival::Moved => return Ok(()),
+            Arrival::Transferred if parker.is_proven_user() => parker.name.clone(),
+            Arrival::Transferred => String::new(),
+            Arrival::Dialled | Arrival::Chosen => self.user_of(leg),
+        };
+        if user.is_empty() {
+            let in_group = arrival == Arrival::Dialled || terms.park_groups.is_empty();
+            return match arrival {
+                Arrival::Chosen if terms.park_from != UsersOf::Anywhere => {
+                    Err(Refusal::NotAllowed("it belongs to no user, and park-from does not let anybody park"))
+                }
+                _ if !in_group => Err(Refusal::NotAllowed("who parks is in none of the groups that may park there")),
+                _ => Ok(()),
+            };
+        }
+        let domain = user.rsplit_once('@').map_or("", |(_, domain)| domain);
+        if !terms.park_from.allows(&lot.domain, domain) {
+            return Err(Refusal::NotAllowed("users of its domain may not park there"));
+        }
+        if !(terms.park_groups.is_empty() || in_one_of(&user, &terms.park_groups)) {
+            return Err(Refusal::NotAllowed("its user is in none of the groups that may park there"));
+        }
+        Ok(())
+    }
+
+    /// The user whose leg this is, if they may take calls there; empty for a leg that belongs to nobody. An empty slot is nobody's
+    /// secret.
+    pub(super) fn may_retrieve(
+        &self,
+        leg: &Leg<'_>,
+        place: &LotSelector,
+        slot: Option<&Slot>,
+    ) -> Result<String, AppResult> {
+        let Permitted { terms, user, .. } = self.permitted(leg, place, slot)?;
+        match &terms.retrieve_pin {
+            Some(pin) if !asked_pin(leg, pin) => Err(AppResult::Denied("wrong PIN")),
+            _ => Ok(user),
+        }
+    }
+
+    /// The same before the PIN is asked for.
+    pub(super) fn permitted(
+        &self,
+        leg: &Leg<'_>,
+        place: &LotSelector,
+        slot: Option<&Slot>,
+    ) -> Result<Permitted, AppResult> {
+        let (terms, lot) = {
+            let table = self.table.lock();
+            let call = match slot {
+                Some(slot) => table.find(place, slot).map_err(AppResult::Refused)?,
+                None => {
+                    let lot = table.resolve(place, None).map_err(AppResult::Refused)?;
+                    let empty = || AppResult::Refused(Refusal::Empty(format!("lot {lot}")));
+                    table.first_in(&lot).cloned().ok_or_else(empty)?
+                }
+            };
+            (call.facts.terms.clone(), call.facts.lot.clone())
+        };
+        let user = self.user_of(leg);
+        if user.is_empty() && !terms.retrieve_anonymous && terms.retrieve_pin.is_none() {
+            return Err(AppResult::Denied(
+                "it belongs to no user, and the lot has neither retrieve-anonymous nor a PIN",
+            ));
+        }
+        let domain = self.domain_of(leg);
+        // A leg of no domain counts as one of the usual domain, or, if that has no lots, of the lot's.
+        let of_there = place.any && user.is_empty() && !self.table.lock().has_lots(&domain);
+        let domain = if of_there { lot.domain.to_string() } else { domain };
+        if !terms.retrieve_from.allows(&lot.domain, &domain) {
+            return Err(AppResult::Denied("users of its domain may not retrieve there"));
+        }
+        if !(terms.retrieve_groups.is_empty() || in_one_of(&user, &terms.retrieve_groups)) {
+            return Err(AppResult::Denied("its user is in none of the groups that may retrieve there"));
+        }
+        Ok(Permitted { lot, user, terms })
+    }
+}
+
+/// As the directory says.
+fn in_one_of(user: &str, groups: &[String]) -> bool {
+    template::is_address(user)
+        && groups.iter().any(|group| host::api("in_group", &format!("{user},{group}")).trim() == "true")
+}
+
+fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {
+    let right = || collect_digits::digits(leg, c"callpark_ask_pin", pin.len()).is_some_and(|typed| same(&typed, pin));
+    leg.answer_and_anchor_media() && (0..PIN_TRIES).any(|_| leg.ready() && right())
+}
+
+/// Compares without telling by the time it takes how much was right.
+fn same(given: &str, pin: &str) -> bool {
+    given.len() == pin.len() && given.bytes().zip(pin.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}

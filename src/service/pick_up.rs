@@ -1,0 +1,98 @@
+//! Picking up the ringing phone of a recall: the colleague who does so gets the caller.
+//!
+//! The phone rings on a leg of its own, with no other leg behind it. What the core would connect the colleague with is that leg, so each
+//! way of picking up is made a retrieval:
+//!
+//! - An INVITE with Replaces runs what the leg names as its current application (`sofia_handle_sip_i_invite_replaces`).
+//! - `pickup` puts the colleague's leg in the place of the one that rings (`CF_CHANNEL_SWAP`), as if that had answered.
+//! - `intercept` of the caller's own leg takes the caller out of the slot. That leg is found by the ringing leg's call (`call_uuid`, as in
+//!   FusionPBX), or as the last call to the user (`last_dialled.rs`).
+//!
+//! - `intercept` of the ringing leg itself: see `intercept.rs`.
+
+use std::time::Duration;
+
+use super::{ParkingService, Retriever};
+use crate::host::{self, Leg, SessionGuard};
+use crate::parking::{Call, State};
+
+/// On a leg: what whoever takes its place is to do.
+const REPLACED_BY: [&str; 2] = ["current_application", "current_application_data"];
+pub(super) const INTERCEPT: &str = "intercept";
+/// On a ringing leg: the parked leg that it rings for.
+pub(super) const PARKED: &str = "call_uuid";
+/// So long after it has moved a leg the core has noted by whom.
+const NOTED_WITHIN: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(5);
+/// Whoever picks up needs so long at most to claim the call.
+const PICKING_UP: Duration = Duration::from_secs(2);
+
+/// Variables of a leg that rings for the parked call of the leg `uuid` in `place` (slot and lot).
+pub(super) fn on_the_ringing_leg<'a>(place: &'a str, uuid: &'a str) -> [(&'static str, &'a str); 3] {
+    let [application, data] = REPLACED_BY;
+    // The ringing leg is a part of the caller's call, as one that the caller's own leg had called would be.
+    [(application, "callpark_retrieve"), (data, place), (PARKED, uuid)]
+}
+
+/// The leg that answered, unless that is a colleague's who has picked up: then the colleague is on the way to the slot.
+pub(super) fn by_who_was_rung(peer: SessionGuard, place: &str) -> Result<SessionGuard, String> {
+    if peer.var(host::PICKED_UP).is_some() {
+        log::info!("{} picks up the recall of {place}", peer.uuid());
+        send_to_slot(&peer, place);
+        return Err("PICKED_OFF".into());
+    }
+    for name in REPLACED_BY {
+        peer.unset_var(name);
+    }
+    Ok(peer)
+}
+
+/// There the colleague is asked whether they may have the caller, as one who dials the slot.
+pub(super) fn send_to_slot(leg: &Leg<'_>, place: &str) {
+    leg.transfer(&format!("callpark_retrieve:{place}"), Some("inline"), None);
+}
+
+/// The leg that took this one out of its slot. The core notes it a moment after it has sent this one away.
+fn interceptor(leg: &Leg<'_>) -> Option<SessionGuard> {
+    let noted = || {
+        let moved = leg.var("transfer_source")?;
+        SessionGuard::find(moved.rsplit_once(":uuid_br:")?.1).filter(|other| intercepts(other))
+    };
+    let until = host::now().after(NOTED_WITHIN);
+    loop {
+        // Who is sent to an extension, by this module for one, is not intercepted.
+        let elsewhere = leg.is_being_routed();
+        match noted().filter(|_| !elsewhere) {
+            None if !elsewhere && !leg.hung_up() && host::now() < until => std::thread::sleep(LOOK),
+            found => return found,
+        }
+    }
+}
+
+fn intercepts(leg: &Leg<'_>) -> bool {
+    leg.var(REPLACED_BY[0]).as_deref() == Some(INTERCEPT)
+}
+
+impl ParkingService {
+    /// Whether a recall ended because a colleague picks it up, who then claims the call.
+    pub(super) fn is_picked_up(&self, call: &Call, cause: &str) -> bool {
+        let rings = || {
+            let now = self.call_of(&call.facts.uuid);
+            now.is_some_and(|now| now.state == State::RingingBack && now.attempt == call.attempt)
+        };
+        let comes = matches!(cause, "ATTENDED_TRANSFER" | "PICKED_OFF")
+            || self.intercepts.expect_somebody_for(&call.facts.uuid);
+        let until = host::now().after(PICKING_UP);
+        while comes && rings() && host::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        !rings()
+    }
+
+    /// Who took a parked leg out of its slot by `intercept`.
+    pub(super) fn intercepted_by(&self, leg: &Leg<'_>) -> Option<Retriever> {
+        let other = interceptor(leg)?;
+        other.set_var("callpark_result", "retrieved");
+        Some(Retriever { user: self.user_of(&other), uuid: other.uuid() })
+    }
+}

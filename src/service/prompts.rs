@@ -1,0 +1,126 @@
+//! What people are told: results on the channel, phrases in the ear.
+
+use std::ffi::CStr;
+
+use super::{EventKind, ParkEvent, ParkingService, Retriever};
+use crate::host::{Leg, ToTheEnd};
+use crate::parking::{LotId, Refusal, Slot};
+
+/// What an application leaves in `callpark_result`.
+#[derive(Clone, Debug)]
+pub(crate) enum AppResult {
+    Parked,
+    Retrieved,
+    Refused(Refusal),
+    /// Not allowed: why.
+    Denied(&'static str),
+    /// The words after the application are wrong: why.
+    Invalid(String),
+    /// The leg itself went while it was being done.
+    LegGone,
+}
+
+impl AppResult {
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            AppResult::Parked => "parked",
+            AppResult::Retrieved => "retrieved",
+            AppResult::Refused(refusal) => refusal.word(),
+            AppResult::Denied(_) => "denied",
+            AppResult::Invalid(_) => "invalid",
+            AppResult::LegGone => "gone",
+        }
+    }
+
+    /// The phrase for whoever asked; `None` where there is nothing to explain.
+    pub(super) fn phrase(&self) -> Option<&'static CStr> {
+        if matches!(self, AppResult::LegGone) { None } else { phrase_of(self.word()) }
+    }
+}
+
+/// The phrase that explains a refusal, by its word.
+pub(super) fn phrase_of(word: &str) -> Option<&'static CStr> {
+    Some(match word {
+        "full" => c"callpark_full",
+        "empty" => c"callpark_empty",
+        "taken" => c"callpark_taken",
+        "denied" => c"callpark_denied",
+        "invalid" => c"callpark_invalid",
+        "limit" => c"callpark_limit",
+        "gone" => c"callpark_gone",
+        _ => return None,
+    })
+}
+
+impl ParkingService {
+    /// Says on the channel, in the log and as an event that something was refused.
+    pub(super) fn refuse(
+        &self,
+        leg: &Leg<'_>,
+        doing: &str,
+        verdict: AppResult,
+        lot: Option<&LotId>,
+        slot: Option<&Slot>,
+    ) -> AppResult {
+        self.refuse_to(leg, None, doing, verdict, lot, slot)
+    }
+
+    /// The same, to whoever wanted a parked call.
+    pub(super) fn refuse_retriever(
+        &self,
+        leg: &Leg<'_>,
+        verdict: AppResult,
+        lot: Option<&LotId>,
+        slot: Option<&Slot>,
+    ) -> AppResult {
+        let retriever = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
+        self.refuse_to(leg, Some(&retriever), "retrieval", verdict, lot, slot)
+    }
+
+    fn refuse_to(
+        &self,
+        leg: &Leg<'_>,
+        retriever: Option<&Retriever>,
+        doing: &str,
+        verdict: AppResult,
+        lot: Option<&LotId>,
+        slot: Option<&Slot>,
+    ) -> AppResult {
+        leg.set_var("callpark_result", verdict.word());
+        let why = match &verdict {
+            AppResult::Refused(refusal) => refusal.to_string(),
+            AppResult::Denied(why) => (*why).to_owned(),
+            AppResult::Invalid(why) => why.clone(),
+            _ => verdict.word().to_owned(),
+        };
+        log::warn!("{doing} refused to {}: {why}", leg.uuid());
+        let what = match verdict.word() {
+            "full" => Some(EventKind::Full),
+            "denied" | "limit" => Some(EventKind::Denied),
+            _ => None,
+        };
+        if let Some(what) = what {
+            let refused_lot = match &verdict {
+                AppResult::Refused(Refusal::Full(lot)) => Some(lot),
+                _ => lot,
+            };
+            self.notify(&ParkEvent {
+                leg: Some(leg),
+                lot: refused_lot,
+                slot,
+                retriever,
+                cause: Some(&why),
+                ..ParkEvent::of(what)
+            });
+        }
+        verdict
+    }
+
+    /// Says to whoever asked why it cannot be.
+    pub(super) fn explain(&self, leg: &Leg<'_>, verdict: AppResult, slot: Option<&Slot>) -> AppResult {
+        if let Some(phrase) = verdict.phrase().filter(|_| leg.ready()) {
+            leg.say(phrase, slot.map_or("", Slot::as_str), &mut ToTheEnd);
+        }
+        verdict
+    }
+}

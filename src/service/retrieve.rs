@@ -1,0 +1,156 @@
+//! Retrieving: a leg asks for a parked call and is connected with it.
+
+use std::time::Duration;
+
+use super::leg_commands::LegCommand;
+use super::ring::displayable;
+use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
+use crate::host::{self, Leg};
+use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State};
+
+/// For how long a retriever's leg waits until the parked call's thread begins to connect it: within 20 ms, unless that leg's media is
+/// being changed at that moment, or something runs on it that cannot be broken off.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So long a parked call's thread may do something else before that is broken off.
+const BUSY: Duration = Duration::from_millis(100);
+/// Connecting takes no longer: a tone, a re-INVITE, and what the core waits for as it joins two legs.
+const CONNECTING: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug)]
+pub(crate) struct RetrieveOrder {
+    pub(crate) pick: RetrieveTarget,
+    pub(crate) lot: Option<LotName>,
+}
+
+impl ParkingService {
+    /// The application: connects this leg with a parked call. Comes back as the leg is taken over into the conversation, or
+    /// with what was wrong.
+    pub(crate) fn retrieve(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> AppResult {
+        let place = self.place(leg, order.lot.clone(), None);
+        let slot = match &order.pick {
+            RetrieveTarget::Slot(slot) => Some(slot),
+            RetrieveTarget::Oldest | RetrieveTarget::Newest => None,
+        };
+        let refuse = |verdict: AppResult| {
+            let lot = self.table.lock().resolve(&place, slot).ok();
+            let verdict = self.refuse_retriever(leg, verdict, lot.as_ref(), slot);
+            self.explain(leg, verdict, slot)
+        };
+        if leg.partner().is_some() {
+            return match self.leave_for(leg, &place, &order.pick) {
+                Ok(()) => AppResult::Retrieved,
+                Err(verdict) => refuse(verdict),
+            };
+        }
+        let (retriever, claimed) = match self.claim(leg, &place, &order.pick) {
+            Ok(claim) => claim,
+            Err(verdict) => return refuse(verdict),
+        };
+        let call = match claimed {
+            Ok(call) => call,
+            Err(Refusal::Elsewhere(slot, node)) => {
+                let Ok(call) = self.table.lock().find(&place, &slot) else {
+                    return refuse(AppResult::Refused(Refusal::Gone(slot)));
+                };
+                let verdict = self.retrieve_afar(leg, &call, &node, &retriever);
+                return if matches!(verdict, AppResult::Retrieved) { verdict } else { refuse(verdict) };
+            }
+            Err(refusal) => return refuse(AppResult::Refused(refusal)),
+        };
+        self.rings.cancel(&call.facts.uuid);
+        // Shown from the first answer on: many phones ignore a later update (mod_sofia reads these for the 200 OK).
+        leg.set_var("initial_callee_id_name", &displayable(&call.facts.caller.name));
+        leg.set_var("initial_callee_id_number", &call.facts.caller.number);
+        let uuid = &call.facts.uuid;
+        if !leg.answer_and_anchor_media() {
+            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
+            leg.set_var("callpark_result", AppResult::LegGone.word());
+            return AppResult::LegGone;
+        }
+        if !self.leg_commands.post(uuid, LegCommand::Connect(retriever.clone())) {
+            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
+            return refuse(AppResult::Refused(Refusal::Gone(call.facts.slot.clone())));
+        }
+        if self.wait_for_caller(leg, &call, &retriever) {
+            AppResult::Retrieved
+        } else {
+            refuse(AppResult::Refused(Refusal::Gone(call.facts.slot.clone())))
+        }
+    }
+
+    /// The retriever, and the call that is theirs now, or why none is. The error: they may not.
+    fn claim(
+        &self,
+        leg: &Leg<'_>,
+        place: &LotSelector,
+        pick: &RetrieveTarget,
+    ) -> Result<(Retriever, Result<Call, Refusal>), AppResult> {
+        let uuid = leg.uuid();
+        // Whoever comes from another node has been asked there whether they may.
+        if let Some(ticket) = self.redeem(leg) {
+            let RetrieveTicket { uuid: call, retriever } = ticket?;
+            let claimed = self.change(|table, _| table.claim_leg(&call, &uuid));
+            return Ok((Retriever { user: retriever, uuid }, claimed));
+        }
+        if let Some(call) = self.assigned.take(&uuid) {
+            let claimed = self.change(|table, _| table.claim_leg(&call, &uuid));
+            return Ok((Retriever { user: self.user_of(leg), uuid }, claimed));
+        }
+        let slot = match pick {
+            RetrieveTarget::Slot(slot) => Some(slot),
+            RetrieveTarget::Oldest | RetrieveTarget::Newest => None,
+        };
+        let user = self.may_retrieve(leg, place, slot)?;
+        let claimed = self.change(|table, _| table.claim(place, pick, &uuid));
+        Ok((Retriever { user, uuid }, claimed))
+    }
+
+    /// A leg in a conversation leaves it for a parked call, if there is one that it may have: the core connects no leg that it
+    /// still bridges. The application runs again, on the leg alone.
+    fn leave_for(&self, leg: &Leg<'_>, place: &LotSelector, pick: &RetrieveTarget) -> Result<(), AppResult> {
+        let (slot, what) = match pick {
+            RetrieveTarget::Slot(slot) => (Some(slot), slot.as_str()),
+            RetrieveTarget::Oldest => (None, "oldest"),
+            RetrieveTarget::Newest => (None, "newest"),
+        };
+        let lot = self.permitted(leg, place, slot)?.lot;
+        let left = leg.transfer(&format!("callpark_retrieve:{what} {lot}"), Some("inline"), None);
+        if left { Ok(()) } else { Err(AppResult::LegGone) }
+    }
+
+    /// Until the parked call's thread takes this leg over, or gives it back. False: it stays, without the caller.
+    pub(super) fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
+        let (began, uuid) = (host::now(), &call.facts.uuid);
+        let give_up = || {
+            self.leg_commands.withdraw(uuid, &retriever.uuid);
+            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
+        };
+        loop {
+            if !leg.ready() {
+                if leg.hung_up() || leg.transferred() {
+                    give_up();
+                }
+                return true;
+            }
+            let mine = matches!(
+                self.call_of(&call.facts.uuid).map(|call| call.state),
+                Some(State::Retrieving { by, .. }) if *by == *retriever.uuid
+            );
+            if !mine {
+                // Connecting takes the leg away before the call leaves the table; so if the leg is still here, it was not
+                // connected.
+                return !leg.ready();
+            }
+            let (waited, begun) = (host::now().since(began), !self.leg_commands.holds(uuid, &retriever.uuid));
+            if waited > if begun { CONNECTING } else { PATIENCE } {
+                give_up();
+                log::error!("the caller in slot {} was not connected in time with {}", call.facts.slot, retriever.uuid);
+                return false;
+            }
+            if !begun && waited > BUSY {
+                self.leg_commands.hurry(uuid);
+            }
+            leg.sleep(Duration::from_millis(20));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Calls and lots as programs read them, with the field names of the contract.
+
+use serde::Serialize;
+
+use crate::parking::{Call, LotView, MonotonicTime};
+
+/// One parked call, with the field names of the contract.
+#[derive(Serialize)]
+pub(crate) struct CallRow {
+    pub(crate) lot: String,
+    pub(crate) domain: String,
+    pub(crate) slot: String,
+    pub(crate) state: &'static str,
+    pub(crate) wait_ms: u64,
+    pub(crate) parked_at: i64,
+    pub(crate) timeout_at: Option<i64>,
+    pub(crate) caller_name: String,
+    pub(crate) caller_number: String,
+    pub(crate) parker: String,
+    pub(crate) label: String,
+    pub(crate) attempt: u32,
+    pub(crate) uuid: String,
+    pub(crate) node: String,
+}
+
+impl CallRow {
+    pub(crate) fn new(call: &Call, node: &str, now: MonotonicTime, epoch_ms: i64) -> CallRow {
+        let facts = &call.facts;
+        let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        CallRow {
+            lot: facts.lot.name.to_string(),
+            domain: facts.lot.domain.to_string(),
+            slot: facts.slot.to_string(),
+            state: call.state_word(),
+            wait_ms: u64::try_from(now.since(call.parked_at).as_millis()).unwrap_or(u64::MAX),
+            parked_at: facts.parked_at_ms,
+            timeout_at: call.deadline.map(|at| epoch_ms.saturating_add(ms(at.since(now)))),
+            caller_name: facts.caller.name.clone(),
+            caller_number: facts.caller.number.clone(),
+            parker: facts.parker.to_string(),
+            label: call.label.to_string(),
+            attempt: call.attempt,
+            uuid: facts.uuid.to_string(),
+            node: call.node().map_or_else(|| node.to_owned(), |node| node.to_string()),
+        }
+    }
+}
+
+/// One lot.
+#[derive(Serialize)]
+pub(crate) struct LotRow {
+    pub(crate) lot: String,
+    pub(crate) domain: String,
+    pub(crate) size: usize,
+    pub(crate) used: usize,
+    pub(crate) free: usize,
+    pub(crate) longest_wait_ms: u64,
+}
+
+impl From<&LotView> for LotRow {
+    fn from(view: &LotView) -> LotRow {
+        let wait = view.longest_wait.unwrap_or_default();
+        LotRow {
+            lot: view.id.name.to_string(),
+            domain: view.id.domain.to_string(),
+            size: view.size,
+            used: view.used,
+            free: view.free,
+            longest_wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Looking after a parked call, on its own leg's thread: music, the retriever, the end.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use super::hold_music::{Comfort, MUSIC, Music};
+use super::leg_commands::{LegCommand, LegCommands};
+use super::park::{Coming, millis};
+use super::ring::displayable;
+use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
+use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, SessionGuard, SetAside};
+use crate::parking::{Call, CallInfo, Ended, LeaveReason, LotSettings, MonotonicTime, Outcome, Party, State};
+
+/// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
+/// they are put aside: if that fails, the caller waits on.
+const AFTER_BRIDGE: [&CStr; 5] = [
+    c"hangup_after_bridge",
+    c"park_after_bridge",
+    c"park_after_early_bridge",
+    c"transfer_after_bridge",
+    c"transfer_after_early_bridge",
+];
+
+/// No more of a tone at retrieval is played: the retriever hears nothing meanwhile.
+const LONGEST_TONE: Duration = Duration::from_secs(10);
+
+impl ParkingService {
+    /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone.
+    pub(super) fn wait_loop(&self, leg: &Leg<'_>, call: &Call, commands: &LegCommands) {
+        let terms = &call.facts.terms;
+        let mut music = Music::choose(leg, terms);
+        let mut comfort = Comfort::of(terms);
+        loop {
+            match commands.take(leg) {
+                Some(LegCommand::Connect(retriever) | LegCommand::Return(retriever)) => {
+                    if self.connect(leg, call, &retriever) {
+                        // The conversation is over; what the dialplan has after parking is for calls that could not be.
+                        if leg.ready() {
+                            leg.hang_up(HangupCause::NormalClearing);
+                        }
+                        return;
+                    }
+                }
+                Some(LegCommand::FallBack) => self.fall_back(leg, call),
+                Some(LegCommand::Forget) => return rest(leg),
+                Some(LegCommand::SlotFree) => {
+                    if let Some(call) = self.take_free_slot(&call.facts.uuid) {
+                        return drop(self.enter_slot(leg, &call, Coming::Sent));
+                    }
+                }
+                None if commands.has_lost(leg) => return self.on_left_slot(leg, call),
+                None if comfort.due() => comfort.play(leg, commands, terms.exit_key),
+                None => music.play(leg, commands, Some(&comfort)),
+            }
+            if music.key_pressed() || comfort.key_pressed() {
+                exit(leg, terms);
+            }
+        }
+    }
+
+    /// True if the caller talked to the retriever; the conversation is over then.
+    fn connect(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
+        let uuid = &call.facts.uuid;
+        let other = SessionGuard::find(&retriever.uuid);
+        let talked = match other
+            .as_ref()
+            .filter(|other| self.is_claimed(call, retriever, other) && leg.answer_and_anchor_media())
+        {
+            None => false,
+            Some(other) => {
+                if let Some(tone) = &call.facts.terms.retrieve_tone {
+                    leg.play(tone, &mut AtMost(host::now().after(LONGEST_TONE), other));
+                }
+                let taker = identity::party(other);
+                self.is_claimed(call, retriever, other)
+                    && self.bridge(leg, other, &call.facts.caller, &taker, &mut || {
+                        self.connected(leg, other, call, retriever);
+                        if leg.holding() {
+                            let music = leg.hold_music().or_else(|| call.facts.terms.hold_music.clone());
+                            self.held_talks.begin(leg, other, music.as_deref().unwrap_or(MUSIC));
+                        }
+                    })
+            }
+        };
+        if let Some(other) = other.as_ref().filter(|_| talked) {
+            // If a bug kept it from being noted as they met.
+            self.connected(leg, other, call, retriever);
+        } else {
+            log::warn!("{} could not be connected with {uuid} in slot {}", retriever.uuid, call.facts.slot);
+            self.give_up(call, retriever, other.as_deref());
+        }
+        talked
+    }
+
+    /// Whether the call is this retriever's to have, and the leg there to take it. One that gave up may be doing something else.
+    fn is_claimed(&self, call: &Call, retriever: &Retriever, other: &Leg<'_>) -> bool {
+        let state = self.call_of(&call.facts.uuid).map(|call| call.state);
+        other.ready() && matches!(state, Some(State::Retrieving { by, .. }) if *by == *retriever.uuid)
+    }
+
+    /// The caller waits on. A retriever is told by their own application; a parker who answered a ring back has none.
+    fn give_up(&self, call: &Call, retriever: &Retriever, other: Option<&Leg<'_>>) {
+        let state = self.change(|table, now| {
+            let state = table.find_leg(&call.facts.uuid).map(|call| call.state);
+            table.release(&call.facts.uuid, &retriever.uuid, now);
+            state
+        });
+        if let (Some(State::Retrieving { returning: true, .. }), Some(other)) = (state, other) {
+            other.hang_up(HangupCause::NormalClearing);
+        }
+    }
+
+    /// Joins a waiting caller, whose thread this is, with another leg. True if they heard each other; `connected` is called
+    /// the moment they do.
+    pub(super) fn bridge(
+        &self,
+        leg: &Leg<'_>,
+        other: &Leg<'_>,
+        caller: &Party,
+        taker: &Party,
+        connected: &mut dyn FnMut(),
+    ) -> bool {
+        let (callers, takers) = (displayable(&caller.name), displayable(&taker.name));
+        other.present((&callers, &caller.number), (&takers, &taker.number));
+        let mut set_aside = SetAside::take(leg, &AFTER_BRIDGE);
+        // The core would run them first.
+        leg.drop_errands();
+        let outcome = leg.bridge(other, &mut || {
+            // Somebody who hung up in this very moment has not heard the caller.
+            if other.hung_up() {
+                return false;
+            }
+            set_aside.give_back();
+            connected();
+            Self::save_joined(leg, other);
+            true
+        });
+        outcome == Bridged::Talked
+    }
+
+    /// To the fallback, if it can be reached; else the caller waits on in the same slot.
+    fn fall_back(&self, leg: &Leg<'_>, call: &Call) {
+        let Some(fallback) = &call.facts.terms.fallback else { return };
+        let sent = leg.can_reach(fallback).and_then(|()| {
+            let sent = leg.transfer(&fallback.extension, fallback.dialplan.as_deref(), fallback.context.as_deref());
+            sent.then_some(()).ok_or_else(|| "FreeSWITCH refused the transfer".to_owned())
+        });
+        if let Err(why) = sent {
+            let CallInfo { uuid, slot, lot, .. } = &*call.facts;
+            log::error!("fallback of {uuid} in slot {slot} of {lot} failed, the caller waits on: {why}");
+            self.change(|table, now| table.fallback_failed(uuid, now));
+        }
+    }
+
+    fn connected(&self, leg: &Leg<'_>, other: &Leg<'_>, call: &Call, retriever: &Retriever) {
+        // The two may have parted because the caller is parked again: then another call of this leg has a slot.
+        let ended = self.change(|table, now| table.has(call).then(|| table.connected(&call.facts.uuid, now)).flatten());
+        let Some(ended) = ended else { return };
+        self.leg_commands.close(&call.facts.uuid);
+        Self::forget_stay(leg);
+        self.withdraw_hand_over(leg);
+        other.set_var("callpark_result", "retrieved");
+        leg.set_var("callpark_retriever", &retriever.user);
+        if call.is_unassigned() {
+            leg.set_var("callpark_result", Outcome::Returned.word());
+        }
+        // Whoever transfers this caller next is not the one who transferred it to us.
+        for name in ["sip_h_Referred-By", "sip_refer_to"] {
+            leg.unset_var(name);
+        }
+        self.record_outcome(leg, &ended, Some(retriever));
+    }
+
+    fn on_left_slot(&self, leg: &Leg<'_>, call: &Call) {
+        self.leg_commands.close(&call.facts.uuid);
+        Self::forget_stay(leg);
+        if self.leaves_slot_to_next(leg) {
+            return;
+        }
+        self.withdraw_hand_over(leg);
+        let how = if leg.hung_up() { LeaveReason::HungUp } else { LeaveReason::Moved };
+        self.rings.cancel(&call.facts.uuid);
+        let retriever = self.intercepted_by(leg);
+        let ended = self.change(|table, now| match retriever {
+            Some(_) => table.connected(&call.facts.uuid, now),
+            None => table.left(&call.facts.uuid, how, now),
+        });
+        if let Some(ended) = ended {
+            if let Some(retriever) = &retriever {
+                leg.set_var("callpark_retriever", &retriever.user);
+            }
+            self.record_outcome(leg, &ended, retriever.as_ref());
+        }
+    }
+
+    fn record_outcome(&self, leg: &Leg<'_>, ended: &Ended, retriever: Option<&Retriever>) {
+        let facts = &ended.call.facts;
+        leg.set_var("callpark_outcome", &ended.outcome.to_string());
+        leg.set_var("callpark_wait_ms", &millis(ended.wait));
+        let by = retriever.map(|retriever| format!(" by {} {}", retriever.uuid, retriever.user)).unwrap_or_default();
+        log::info!(
+            "{} {}{by} from {} of {} after {} s",
+            ended.outcome,
+            facts.uuid,
+            facts.slot,
+            facts.lot,
+            ended.wait.as_secs()
+        );
+        self.notify(&ParkEvent {
+            call: Some(&ended.call),
+            leg: Some(leg),
+            wait: ended.wait,
+            retriever,
+            ..ParkEvent::of(EventKind::Ended(ended.outcome))
+        });
+    }
+}
+
+/// Until the leg is hung up, without a sound: whoever was at its other end hears another node's.
+fn rest(leg: &Leg<'_>) {
+    ParkingService::forget_stay(leg);
+    while leg.ready() {
+        leg.sleep(Duration::from_millis(200));
+    }
+}
+
+/// The exit key: the caller leaves the slot for where the lot says, if that is there.
+fn exit(leg: &Leg<'_>, terms: &LotSettings) {
+    let Some(destination) = &terms.exit_destination else { return };
+    match leg.can_reach(destination) {
+        Ok(()) => {
+            leg.transfer(&destination.extension, destination.dialplan.as_deref(), destination.context.as_deref());
+        }
+        Err(why) => log::error!("exit of {} failed, the caller waits on: {why}", leg.uuid()),
+    }
+}
+
+/// Plays until a moment, or the leg that waits for the end is gone.
+struct AtMost<'a>(MonotonicTime, &'a Leg<'a>);
+
+impl Listener for AtMost<'_> {
+    fn frame(&mut self) -> Heard {
+        if host::now() >= self.0 || !self.1.ready() { Heard::Stop } else { Heard::GoOn }
+    }
+
+    fn key(&mut self, _: char) -> Heard {
+        Heard::GoOn
+    }
+}
