@@ -52,7 +52,7 @@ def test_it_is_listed_told_and_takes_the_slot_that_comes_free(switch, phones):
     first.hang_up()
     assert wait_for(lambda: [(row["slot"], row["state"]) for row in switch.calls()] == [("701", "parked")], 4), switch.calls()
     assert switch.calls()[0]["uuid"] == row["uuid"] and switch.calls()[0]["parked_at"] == row["parked_at"]
-    assert switch.events.of(row["uuid"]).count("park") == 1
+    assert wait_for(lambda: switch.events.of(row["uuid"]).count("park") == 1)
     taker = phones("1002", says=900).call("do-retrieve-701")
     assert caller.audio.hears(900)
     taker.hang_up()
