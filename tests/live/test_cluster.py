@@ -541,3 +541,30 @@ def test_a_node_with_a_blocked_database_ends_in_its_usual_time(cluster):
         assert time.monotonic() - began < 28
     finally:
         cluster.database.signal_all(signal.SIGCONT)
+
+
+def test_a_caller_without_a_slot_is_known_to_all_and_takes_the_one_that_another_node_frees(cluster, phones_of):
+    def with_one_slot(node):
+        lots, settings, _, extensions = node.written
+        node.configure(lots.replace("701-790", "701"), settings, extensions=extensions)
+
+    first, second = cluster(prepare=with_one_slot)
+    second.api("bgapi originate null/x &callpark_park(auto)")
+    assert wait_for(lambda: slots(first) == ["701"], 5)
+    phones = phones_of(first)
+    desk = phones("1001")
+    desk.on_ring = 0
+    caller = phones(says=600).call("1001")
+    leg = desk.wait_call()
+    assert leg.answered.wait(5)
+    desk.on_ring = 486
+    leg.refer("700")
+    leg.hang_up()
+    shown = lambda node, slot: [(row["node"], row["slot"], row["state"]) for row in node.calls() if row["slot"] == slot]
+    everywhere = lambda slot, state: all(shown(node, slot) == [(first.name, slot, state)] for node in (first, second))
+    assert wait_for(lambda: everywhere("", "waiting-for-slot"), 6), (first.calls(), second.calls())
+    second.api("hupall")
+    assert wait_for(lambda: everywhere("701", "parked"), 10), (first.calls(), second.calls())
+    assert caller.audio.hears(MUSIC)
+    caller.hang_up()
+    assert wait_for(lambda: not first.calls() and not second.calls(), 8)
