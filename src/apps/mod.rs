@@ -1,4 +1,4 @@
-//! The dialplan applications: what their words mean, and which of the service's services each is.
+//! The dialplan applications: what their arguments mean, and which operation of the parking service each one calls.
 
 mod park;
 mod retrieve;

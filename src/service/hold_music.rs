@@ -75,7 +75,7 @@ impl Music {
         std::mem::take(&mut self.pressed)
     }
 
-    /// Plays until there is a letter, the exit key, a comfort message is due, or the leg is wanted elsewhere.
+    /// Plays until there is a command, the exit key, a comfort message is due, or the leg is wanted elsewhere.
     pub(super) fn play(&mut self, leg: &Leg<'_>, commands: &LegCommands, comfort: Option<&Comfort>) {
         self.play_to(leg, commands, comfort.and_then(Comfort::when));
     }

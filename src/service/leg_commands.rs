@@ -24,7 +24,7 @@ pub(super) enum LegCommand {
     SlotFree,
 }
 
-/// One parked call's letters. A leg that plays for itself looks fifty times a second, so looking costs one atomic read.
+/// The commands for one parked call. A leg that plays its own music looks fifty times a second, so a look costs one atomic read.
 #[derive(Debug, Default)]
 pub(super) struct LegCommands {
     full: AtomicBool,
@@ -35,12 +35,12 @@ pub(super) struct LegCommands {
 #[derive(Debug, Default)]
 struct Inside {
     commands: VecDeque<LegCommand>,
-    /// The owner waits for letters. It does not before it has asked for the first, nor while it does what a letter asked for: then it
+    /// The owner waits for commands. It does not before it has asked for the first, nor while it does what a command asked for: then it
     /// must not be interrupted.
     waits: bool,
     /// The owner's leg was told to end what it does; see [`Leg::interrupt`].
     interrupted: bool,
-    /// Nobody takes letters any more.
+    /// Nobody takes commands any more.
     closed: bool,
 }
 
@@ -57,7 +57,7 @@ impl LegCommands {
         self.full.load(Ordering::Acquire)
     }
 
-    /// The next letter, for the owner, whose leg is `leg`.
+    /// The next command, for the owner, whose leg is `leg`.
     pub(super) fn take(&self, leg: &Leg<'_>) -> Option<LegCommand> {
         let mut inside = self.inside.lock();
         let command = inside.commands.pop_front();
@@ -67,18 +67,18 @@ impl LegCommands {
         command
     }
 
-    /// Whether the owner's leg is gone or wanted elsewhere. A leg that was interrupted for a letter is not.
+    /// Whether the owner's leg is gone or wanted elsewhere. A leg that was interrupted for a command is not.
     pub(super) fn has_lost(&self, leg: &Leg<'_>) -> bool {
         let inside = self.inside.lock();
         !inside.interrupted && !leg.ready()
     }
 
-    /// Rings for a letter, and for what else its owner has to see.
+    /// Wakes the owner for a command, and for anything else that it has to see.
     pub(super) fn bell(&self) -> &Arc<Waker> {
         &self.bell
     }
 
-    /// False if nobody takes letters any more.
+    /// False if nobody takes commands any more.
     fn put(&self, command: LegCommand) -> bool {
         let mut inside = self.inside.lock();
         if inside.closed {
@@ -99,7 +99,7 @@ impl LegCommands {
         self.inside.lock().commands.iter().any(|command| is_of(command, retriever))
     }
 
-    /// Ends whatever else the owner's leg does, if a letter waits.
+    /// Ends whatever else the owner's leg does, if a command waits.
     fn interrupt(&self, leg: &Leg<'_>) {
         let mut inside = self.inside.lock();
         if inside.waits && !inside.commands.is_empty() {
@@ -172,7 +172,7 @@ impl LegCommandQueues {
         self.find(uuid).is_some_and(|commands| commands.withdraw(retriever, leg.as_deref()))
     }
 
-    /// A leg on which something else runs (a broadcast, say) does not look at its letters: that is ended.
+    /// A leg on which something else runs (a broadcast, say) does not look at its commands: that is ended.
     pub(super) fn hurry(&self, uuid: &str) {
         let waiting = self.find(uuid).filter(|commands| commands.has_command());
         if let Some((commands, leg)) = waiting.zip(SessionGuard::find(uuid)) {
