@@ -253,6 +253,18 @@ def test_the_dashboards_thread_is_no_callers_business(buggy, phones):
     assert wait_for(lambda: buggy.alive(), 10, 0.5), "it is started again"
 
 
+def test_a_caller_is_recovered_all_the_same(buggy, phones):
+    caller = parked(buggy, phones)
+    time.sleep(2)  # the core writes what it would recover behind the calls' backs
+    buggy.switch.kill()
+    buggy.switch.start()
+    buggy.plant("recovered leg")
+    buggy.switch.api("sofia recover")
+    assert wait_for(lambda: [row["state"] for row in buggy.switch.calls()] == ["parked"], 8)
+    assert buggy.clear() == 1
+    taken(buggy, phones, caller)
+
+
 def test_load_and_shutdown_that_panic_can_be_tried_again(buggy, phones):
     buggy.plant("shutdown")
     # The core takes the interfaces out before it asks, and leaves the code where it is.
