@@ -528,6 +528,9 @@ enum Step {
     Hear(Vec<(u8, u8, u8)>),
     Miss { leg: u8, slot: u8 },
     Restore { leg: u8, slot: u8, left: u16 },
+    WaitForSlot { leg: u8, slot: Option<u8>, denied: bool },
+    Assign(u8),
+    Unassign(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -553,6 +556,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (leg(), leg()).prop_map(|(kept_by, leg)| Step::TakeOver { kept_by, leg }),
         2 => prop::collection::vec((0..8u8, 0..8u8, 0..4u8), 0..5).prop_map(Step::Hear),
         1 => (leg(), 0..8u8).prop_map(|(leg, slot)| Step::Miss { leg, slot }),
+        2 => (leg(), prop::option::of(0..8u8), any::<bool>())
+            .prop_map(|(leg, slot, denied)| Step::WaitForSlot { leg, slot, denied }),
+        2 => leg().prop_map(Step::Assign),
+        1 => leg().prop_map(Step::Unassign),
         1 => (leg(), 0..8u8, 0..200u16).prop_map(|(leg, slot, left)| Step::Restore { leg, slot, left }),
     ]
 }
@@ -663,7 +670,8 @@ proptest! {
                             prop_assert_eq!(never_parked, Some(!ended.call.was_parked), "one outcome for each who was parked");
                         }
                     }
-                    prop_assert!(table.due(now).is_empty(), "told once");
+                    let again = table.due(now);
+                    prop_assert!(again.iter().all(|due| matches!(due, TimerAction::SlotFree(_))), "told once");
                 }
                 Step::RingNow(leg) => {
                     let _ = table.ring_now(&name(leg));
@@ -715,6 +723,30 @@ proptest! {
                     if let Ok(call) = table.restore(&order, &saved, now) {
                         prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
                         prop_assert_eq!(call.deadline, Some(now.after(left)));
+                    }
+                }
+                Step::WaitForSlot { leg, slot: wanted, denied } => {
+                    let wanted = wanted.map_or(Wanted::Auto, |n| Wanted::Slot(slot(&(n + 1).to_string())));
+                    let refused = if denied { "denied" } else { "full" };
+                    if let Ok(call) = table.wait_for_slot(&request(&name(leg), wanted), refused, Duration::ZERO, now) {
+                        prop_assert!(call.is_unassigned() && call.state_word() == "waiting-for-slot");
+                        prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
+                    }
+                }
+                Step::Assign(leg) => {
+                    let before = table.find_leg(&name(leg));
+                    if let Some(call) = table.assign(&name(leg), now) {
+                        let before = before.unwrap();
+                        prop_assert!(before.is_unassigned() && before.refused != "denied" && before.state == State::Parked);
+                        prop_assert!(!call.is_unassigned());
+                        prop_assert_eq!((before.id, before.parked_at), (call.id, call.parked_at), "it is the same call");
+                    }
+                }
+                Step::Unassign(leg) => {
+                    // Only the executor does that, to a slot that another node turned out to have.
+                    if table.find_leg(&name(leg)).is_some_and(|call| call.state == State::Parked && !call.refused.is_empty()) {
+                        table.unassign(&name(leg), now);
+                        prop_assert!(table.find_leg(&name(leg)).is_some_and(|call| call.is_unassigned()));
                     }
                 }
                 Step::Reload(which, apply) => {

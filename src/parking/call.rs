@@ -229,6 +229,8 @@ pub struct Call {
     pub refused: &'static str,
     /// Without a slot: what it takes as soon as it is free. `None`: it may have none.
     pub(super) wants: Option<Wanted>,
+    /// What tells it apart from others without a slot.
+    pub(super) number: u64,
     /// Whether its leg has been sent to the slot a second time.
     pub fetched: bool,
 }

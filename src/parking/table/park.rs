@@ -179,6 +179,7 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         was_parked: false,
         refused: "",
         wants: None,
+        number: 0,
         fetched: false,
         facts: Arc::new(CallInfo {
             uuid: request.uuid.clone(),

@@ -31,8 +31,10 @@ impl Table {
         }
         let plan = self.plan_without_slot(request);
         let id = self.calls.next_id(now.before(waited));
-        let slot = Slot::unassigned(request.dice ^ u64::from(id.turn));
-        let mut call = new_call(&plan, request, slot, None, id);
+        // The one half differs from that of this table's other calls, the other from those of other nodes.
+        let number = (request.dice << 32) | u64::from(id.turn);
+        let mut call = new_call(&plan, request, Slot::unassigned(number), None, id);
+        call.number = number;
         call.start_waiting(now);
         call.parked_at = id.parked_at;
         call.refused = refused;
@@ -91,9 +93,8 @@ impl Table {
     /// The slot that was just given to a caller is another node's: they wait for another.
     pub fn unassign(&mut self, uuid: &str, now: MonotonicTime) {
         let Some(mut call) = self.by_uuid.get(uuid).copied().and_then(|id| self.take_out(id)) else { return };
-        let slot = Slot::unassigned(u64::from(call.id.turn) ^ call.id.parked_at.0.as_nanos() as u64);
         call.index = None;
-        call.facts = Arc::new(CallInfo { slot, ..CallInfo::clone(&call.facts) });
+        call.facts = Arc::new(CallInfo { slot: Slot::unassigned(call.number), ..CallInfo::clone(&call.facts) });
         call.rings_left = 0;
         call.deadline = call.next_deadline(now);
         self.insert(call);
