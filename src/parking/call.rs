@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::{LotId, Slot};
-use super::settings::{CallOverrides, LotSettings, RingBack};
+use super::settings::{CallOverrides, LotSettings};
 use super::table::Wanted;
 
 /// Names one stay in a slot. Never used twice; calls that were parked later have larger ones.
@@ -123,11 +123,7 @@ impl CallInfo {
     }
 
     fn has_somebody_to_ring(&self) -> bool {
-        match &self.terms.ringback {
-            RingBack::Parker => !self.parker.is_empty(),
-            RingBack::Nobody => false,
-            RingBack::DialString(_) => true,
-        }
+        self.terms.ringback.has_somebody(&self.parker)
     }
 }
 

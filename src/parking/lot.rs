@@ -18,6 +18,13 @@ pub struct LotPlan {
     pub terms: Arc<LotSettings>,
 }
 
+impl LotPlan {
+    /// A lot that the configuration does not have.
+    pub(super) fn without_slots(id: LotId, terms: Arc<LotSettings>) -> LotPlan {
+        LotPlan { id, slots: Arc::from([]), labels: Arc::default(), terms }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Lot {
     pub(super) plan: LotPlan,

@@ -38,6 +38,18 @@ pub enum RingBack {
     DialString(String),
 }
 
+impl RingBack {
+    /// Whether there is anybody to ring, where this is the parker; empty: nobody knows who.
+    #[must_use]
+    pub fn has_somebody(&self, parker: &str) -> bool {
+        match self {
+            RingBack::Parker => !parker.is_empty(),
+            RingBack::Nobody => false,
+            RingBack::DialString(_) => true,
+        }
+    }
+}
+
 /// The dialog state that lights a lamp: phones differ in what they make of each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LampState {

@@ -6,7 +6,6 @@ use super::hand_over::following;
 use super::hold_music::Music;
 use super::identity::{Arrival, Parker};
 use super::leg_commands::LegCommands;
-use super::park::wanted_slot;
 use super::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};
 use crate::host::{Leg, SessionGuard, ToTheEnd};
 use crate::parking::{Call, LeaveReason};
@@ -41,7 +40,7 @@ impl ParkingService {
             Ok(call) => call,
             Err(refusal) => {
                 let verdict = self.refuse_to_park(leg, &request, refusal);
-                let (slot, lot) = (wanted_slot(&order.wanted), self.lot_of_order(leg, order));
+                let (slot, lot) = (order.wanted.slot(), self.lot_of_order(leg, order));
                 return following(leg, "callpark_park", slot, lot.as_deref(), || self.explain(leg, verdict, slot));
             }
         };

@@ -50,17 +50,30 @@ impl ParkingService {
         request: &ParkRequest,
         park: impl Fn(&mut Table, MonotonicTime) -> Result<Call, Refusal>,
     ) -> Result<Call, Refusal> {
+        let undo = |table: &mut Table, now| drop(table.left(&request.uuid, LeaveReason::HungUp, now));
+        match self.take_for_all(park, undo)? {
+            Some(call) => Ok(call),
+            None => Err(Refusal::Full(self.lot_named(&request.place)?)),
+        }
+    }
+
+    /// Has the rules `decide` on a slot until no other node was quicker; a slot that is another's is undone. `None`: others were quicker
+    /// too often.
+    pub(super) fn take_for_all<E>(
+        &self,
+        decide: impl Fn(&mut Table, MonotonicTime) -> Result<Call, E>,
+        undo: impl Fn(&mut Table, MonotonicTime),
+    ) -> Result<Option<Call>, E> {
         for _ in 0..TRIES {
-            let call = self.change(&park)?;
-            let Err(other) = self.slot_store.claim(&call) else { return Ok(call) };
+            let call = self.change(&decide)?;
+            let Err(other) = self.slot_store.claim(&call) else { return Ok(Some(call)) };
             log::info!("slot {} of {} was taken on {} at this moment", other.slot, other.lot, other.node);
             self.change(|table, now| {
-                table.left(&request.uuid, LeaveReason::HungUp, now);
+                undo(table, now);
                 table.hear(&other, now);
             });
         }
-        let lot = self.lot_named(&request.place)?;
-        Err(Refusal::Full(lot))
+        Ok(None)
     }
 
     /// The same for a leg that is there. Whoever wants the caller from the moment on at which the table says that they are parked can say

@@ -51,7 +51,6 @@ use crate::parking::{
 };
 
 use hand_over::following;
-use park::wanted_slot;
 
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use collect_digits::digits as ask_digits;
@@ -378,7 +377,7 @@ impl ParkingService {
             Some(other) => self.consult(leg, other, park),
             None => {
                 let lot = self.lot_of_order(leg, park);
-                let slot = wanted_slot(&park.wanted);
+                let slot = park.wanted.slot();
                 following(leg, "callpark_slot", slot, lot.as_deref(), || self.retrieve(leg, retrieve))
             }
         }

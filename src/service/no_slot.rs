@@ -1,6 +1,7 @@
 //! A caller for whom there is no slot. The parker rings at once, is told why and gets the caller back; one who does not answer leaves the
 //! caller to the fallback. Without a fallback the caller waits on, the parker is rung again now and then, and a slot that comes free is taken.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::leg_commands::LegCommand;
@@ -10,8 +11,6 @@ use super::{AppResult, EventKind, ParkEvent, ParkingService, Retriever, identity
 use crate::host::{self, Cancel, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, ParkRequest, State};
 
-/// In a cluster another node may have been quicker; after so many slots the next free one is waited for.
-const TRIES: usize = 100;
 /// A parker hears for so long at most why there is no slot.
 const HEARING_WHY: Duration = Duration::from_secs(60);
 /// How often it is looked whether they have.
@@ -50,20 +49,14 @@ impl ParkingService {
 
     /// The slot that has come free, if nobody was quicker.
     pub(super) fn take_free_slot(&self, uuid: &str) -> Option<Call> {
-        for _ in 0..TRIES {
-            let call = self.change(|table, now| table.assign(uuid, now))?;
-            let Err(other) = self.slot_store.claim(&call) else { return Some(call) };
-            self.change(|table, now| {
-                table.unassign(uuid, now);
-                table.hear(&other, now);
-            });
-        }
-        None
+        let taken =
+            self.take_for_all(|table, now| table.assign(uuid, now).ok_or(()), |table, now| table.unassign(uuid, now));
+        taken.ok().flatten()
     }
 
     /// The parker has answered: is told why there is no slot, on the leg's own thread, and then joined with the caller by the
     /// application that runs there after that.
-    pub(super) fn return_unassigned(&self, call: &Call, peer: SessionGuard, cancel: &Cancel) {
+    pub(super) fn return_unassigned(self: &Arc<Self>, call: &Call, peer: SessionGuard, cancel: &Cancel) {
         let (uuid, parker) = (&call.facts.uuid, peer.uuid());
         if !self.change(|table, _| table.ring_answered(uuid, call.attempt, &parker)) {
             return peer.hang_up(HangupCause::LoseRace);
@@ -75,6 +68,7 @@ impl ParkingService {
         if !(told && hears_why(&parker, cancel)) {
             log::info!("{uuid} has no slot, and its parker hung up before they were joined");
             self.change(|table, now| table.release(uuid, &parker, now));
+            self.on_tick();
         }
     }
 

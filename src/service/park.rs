@@ -111,7 +111,7 @@ impl ParkingService {
             Ok(call) => self.enter_slot(leg, &call, if dialled { Coming::Dialled } else { Coming::Sent }),
             Err(refusal) => {
                 let verdict = self.refuse_to_park(leg, &request, refusal);
-                let (slot, lot) = (wanted_slot(&order.wanted), self.lot_of_order(leg, order));
+                let (slot, lot) = (order.wanted.slot(), self.lot_of_order(leg, order));
                 let explain = || self.without_slot(leg, &request, verdict, !dialled);
                 if dialled { following(leg, "callpark_park", slot, lot.as_deref(), explain) } else { explain() }
             }
@@ -134,7 +134,7 @@ impl ParkingService {
     /// The lot that an order means, `main@example.com`.
     pub(super) fn lot_of_order(&self, leg: &Leg<'_>, order: &ParkOrder) -> Option<String> {
         let place = self.place(leg, order.lot.clone(), None);
-        self.table.lock().resolve(&place, wanted_slot(&order.wanted)).ok().map(|lot| lot.to_string())
+        self.table.lock().resolve(&place, order.wanted.slot()).ok().map(|lot| lot.to_string())
     }
 
     /// From here on the call is in its slot. Comes back when it is wanted elsewhere.
@@ -185,31 +185,26 @@ impl ParkingService {
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid" | "denied");
         let has_a_way = || {
             let terms = self.terms_of(request);
-            let rings = match terms.ringback {
-                RingBack::Parker => !request.parker.is_empty(),
-                RingBack::Nobody => false,
-                RingBack::DialString(_) => true,
-            };
-            rings || terms.fallback.is_some()
+            terms.ringback.has_somebody(&request.parker) || terms.fallback.is_some()
         };
         if transferred && nowhere && (has_a_way() || !leg.has_next_application()) {
             self.wait_for_slot(leg, request, verdict.word(), None);
             verdict
         } else {
             self.leg_commands.close(&request.uuid);
-            self.explain(leg, verdict, wanted_slot(&request.wanted))
+            self.explain(leg, verdict, request.wanted.slot())
         }
     }
 
     /// The lot's terms, as the leg's own variables change them.
     pub(super) fn terms_of(&self, request: &ParkRequest) -> Arc<LotSettings> {
-        let terms = self.table.lock().terms_at(&request.place, wanted_slot(&request.wanted));
+        let terms = self.table.lock().terms_at(&request.place, request.wanted.slot());
         request.amend.apply(&terms)
     }
 
     pub(super) fn refuse_to_park(&self, leg: &Leg<'_>, request: &ParkRequest, refusal: Refusal) -> AppResult {
         let lot = self.lot_named(&request.place).ok();
-        self.refuse(leg, "parking", AppResult::Refused(refusal), lot.as_ref(), wanted_slot(&request.wanted))
+        self.refuse(leg, "parking", AppResult::Refused(refusal), lot.as_ref(), request.wanted.slot())
     }
 
     fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> AppResult {
@@ -234,7 +229,7 @@ impl ParkingService {
             }
             // The conversation goes on; the other party hears nothing of it.
             Err(refusal) => {
-                let slot = wanted_slot(&order.wanted);
+                let slot = order.wanted.slot();
                 let verdict = self.refuse(leg, "parking", AppResult::Refused(refusal), None, slot);
                 self.explain(leg, verdict, slot)
             }
@@ -340,13 +335,6 @@ impl Listener for UntilLetter<'_> {
 
     fn key(&mut self, _: char) -> Heard {
         Heard::GoOn
-    }
-}
-
-pub(super) fn wanted_slot(wanted: &Wanted) -> Option<&Slot> {
-    match wanted {
-        Wanted::Slot(slot) => Some(slot),
-        Wanted::Auto => None,
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::identity::{Arrival, Parker};
-use super::park::wanted_slot;
 use super::{AppResult, ParkingService, collect_digits, template};
 use crate::host::{self, Leg};
 use crate::parking::{LotId, LotSelector, LotSettings, ParkRequest, Refusal, Slot, UsersOf};
@@ -30,8 +29,8 @@ impl ParkingService {
         arrival: Arrival,
         parker: &Parker,
     ) -> Result<(), Refusal> {
-        let Ok(lot) = self.table.lock().resolve(&request.place, wanted_slot(&request.wanted)) else { return Ok(()) };
-        let terms = self.table.lock().terms_at(&request.place, wanted_slot(&request.wanted));
+        let Ok(lot) = self.table.lock().resolve(&request.place, request.wanted.slot()) else { return Ok(()) };
+        let terms = self.table.lock().terms_at(&request.place, request.wanted.slot());
         let user = match arrival {
             _ if parker.named => return Ok(()),
             Arrival::Moved => return Ok(()),

@@ -181,7 +181,6 @@ impl ParkingService {
             Err(cause) => self.unanswered(call, &cause),
         }
         self.rings.over(&facts.uuid, cancel);
-        self.on_tick();
     }
 
     /// The parker answered: the caller is theirs if nobody was quicker.

@@ -54,13 +54,7 @@ impl Table {
         saved: &RestoreParams,
         now: MonotonicTime,
     ) -> Result<Call, Refusal> {
-        if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
-            if call.is_here() {
-                return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
-            }
-            let id = call.id;
-            self.end(id, Outcome::Abandoned, now);
-        }
+        self.forget_absent(&request.uuid, now)?;
         let lot = self.lot_to_restore(request)?;
         self.open(&lot.domain);
         let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
@@ -78,6 +72,16 @@ impl Table {
         };
         self.insert(call.clone());
         Ok(call)
+    }
+
+    /// A leg is here of which the table may have a call that is missing or elsewhere: it is that no longer.
+    pub(super) fn forget_absent(&mut self, uuid: &str, now: MonotonicTime) -> Result<(), Refusal> {
+        let Some(call) = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)) else { return Ok(()) };
+        if call.is_here() {
+            return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+        }
+        self.end(call.id, Outcome::Abandoned, now);
+        Ok(())
     }
 
     fn lot_to_restore(&self, request: &ParkRequest) -> Result<LotId, Refusal> {
@@ -169,8 +173,7 @@ impl Table {
         let tenant = self.tenants.get(&absent.lot.domain);
         let plan = tenant.and_then(|tenant| tenant.lots.get(&absent.lot.name)).map(|lot| lot.plan.clone());
         let index = tenant.and_then(|tenant| tenant.index_of(&absent.lot.name, &absent.slot));
-        let unknown =
-            || LotPlan { id: absent.lot.clone(), slots: Arc::from([]), labels: Arc::default(), terms: Arc::default() };
+        let unknown = || LotPlan::without_slots(absent.lot.clone(), Arc::default());
         let request = ParkRequest {
             uuid: Arc::clone(&absent.uuid),
             place: LotSelector::default(),

@@ -46,6 +46,17 @@ pub enum Wanted {
     Slot(Slot),
 }
 
+impl Wanted {
+    /// The slot that is asked for by its number.
+    #[must_use]
+    pub fn slot(&self) -> Option<&Slot> {
+        match self {
+            Wanted::Slot(slot) => Some(slot),
+            Wanted::Auto => None,
+        }
+    }
+}
+
 /// Which parked call a retriever wants.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RetrieveTarget {
@@ -406,12 +417,7 @@ impl Tenant {
             return self.astray.entry(call.facts.slot.clone()).or_default().push(call.id);
         }
         let id = &call.facts.lot;
-        let gone = || LotPlan {
-            id: id.clone(),
-            slots: Arc::from([]),
-            labels: Arc::default(),
-            terms: Arc::clone(&call.facts.terms),
-        };
+        let gone = || LotPlan::without_slots(id.clone(), Arc::clone(&call.facts.terms));
         self.lots.entry(Arc::clone(&id.name)).or_insert_with(|| Lot::new(gone())).waiting.insert(call.id);
         let holds = self.home(call).is_some_and(|(lot, index)| lot.take(index, call.id));
         if !holds {

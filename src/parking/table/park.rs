@@ -21,13 +21,7 @@ impl Table {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
             return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
         }
-        let lot = self.resolve(
-            &request.place,
-            match &request.wanted {
-                Wanted::Slot(slot) => Some(slot),
-                Wanted::Auto => None,
-            },
-        )?;
+        let lot = self.resolve(&request.place, request.wanted.slot())?;
         self.open(&lot.domain);
         let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
         let (home, index, slot) = tenant.find_slot(&lot, &request.wanted, request.dice)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::park::new_call;
-use super::{ParkRequest, Table, Wanted};
+use super::{ParkRequest, Table};
 use crate::parking::call::{Call, CallId, CallInfo, MonotonicTime, Outcome, Refusal, State};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, LotName, Slot};
@@ -22,13 +22,7 @@ impl Table {
         waited: Duration,
         now: MonotonicTime,
     ) -> Result<Call, Refusal> {
-        if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
-            if call.is_here() && call.state != State::Missing {
-                return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
-            }
-            let id = call.id;
-            self.end(id, Outcome::Abandoned, now);
-        }
+        self.forget_absent(&request.uuid, now)?;
         let plan = self.plan_without_slot(request);
         let id = self.calls.next_id(now.before(waited));
         // The one half differs from that of this table's other calls, the other from those of other nodes.
@@ -48,10 +42,7 @@ impl Table {
 
     /// The lot that was meant; where there is none of that name, its name with the usual terms.
     fn plan_without_slot(&mut self, request: &ParkRequest) -> LotPlan {
-        let wanted = match &request.wanted {
-            Wanted::Slot(slot) => Some(slot),
-            Wanted::Auto => None,
-        };
+        let wanted = request.wanted.slot();
         let place = &request.place;
         let found = self.resolve(place, wanted).or_else(|_| self.resolve(place, None));
         let id = found.unwrap_or_else(|_| {
@@ -61,19 +52,14 @@ impl Table {
         });
         self.open(&id.domain);
         let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
-        let unknown = || LotPlan {
-            id: id.clone(),
-            slots: Arc::from([]),
-            labels: Arc::default(),
-            terms: self.terms_at(place, wanted),
-        };
+        let unknown = || LotPlan::without_slots(id.clone(), self.terms_at(place, wanted));
         lot.map_or_else(unknown, |lot| lot.plan.clone())
     }
 
     /// Callers without a slot for whom there is one now, and who are not being connected with anybody.
     pub(super) fn with_a_slot_now(&self) -> impl Iterator<Item = Call> {
         let waiting = self.unassigned.iter().filter_map(|id| self.calls.get(id));
-        waiting.filter(|call| self.slot_for(call).is_some()).cloned().collect::<Vec<_>>().into_iter()
+        waiting.filter(|call| self.slot_for(call).is_some()).cloned()
     }
 
     /// Gives a caller who has no slot the one that there is now. `None` if there is none, or somebody is being connected with them.
