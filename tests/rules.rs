@@ -474,6 +474,27 @@ fn a_recovered_caller_goes_on_where_they_were() {
     table.check().unwrap();
 }
 
+/// A caller who waits without a slot in a lot whose fallback is gone when there is a slot for them.
+#[test]
+fn nobody_goes_to_a_fallback_that_their_lot_has_no_longer() {
+    let limited =
+        LotSettings { fallback: fallback(), max_park_time: Duration::from_secs(200), ..LotSettings::default() };
+    for reload_applies in [true, false] {
+        let mut table = Table::new(&[plan("main", DOMAIN, "701", limited.clone())], None);
+        park(&mut table, "a");
+        table.wait_for_slot(&request("b", Wanted::Auto), "full", Duration::ZERO, at(0)).unwrap();
+        table.replace_lots(&[plan("main", DOMAIN, "701", LotSettings::default())], None);
+        if reload_applies {
+            table.apply_terms(at(0));
+            table.check().unwrap();
+        }
+        table.left("a", LeaveReason::HungUp, at(1));
+        let call = table.assign("b", at(1)).unwrap();
+        assert_eq!((call.latest, call.deadline), (None, Some(at(91))));
+        table.check().unwrap();
+    }
+}
+
 #[test]
 fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
     let mut table = table(LotSettings::default());
@@ -719,7 +740,7 @@ proptest! {
                 Step::Restore { leg, slot: n, left } => {
                     let order = request(&name(leg), Wanted::Slot(slot(&(n + 1).to_string())));
                     let left = Duration::from_secs(left.into());
-                    let saved = RestoreParams { waited: Duration::from_secs(5), left: Some(left), rings_left: 1, ..RestoreParams::default() };
+                    let saved = RestoreParams { waited: Duration::from_secs(5), left: Some(left), latest: Some(left * 3), rings_left: 1, ..RestoreParams::default() };
                     if let Ok(call) = table.restore(&order, &saved, now) {
                         prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
                         prop_assert_eq!(call.deadline, Some(now.after(left)));

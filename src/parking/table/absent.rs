@@ -61,14 +61,17 @@ impl Table {
         let find = |wanted| tenant.find_slot(&lot, wanted, request.dice);
         let (home, index, slot) = find(&request.wanted).or_else(|_| find(&Wanted::Auto))?;
         let id = self.calls.next_id(now.before(saved.waited));
+        let new = new_call(&home.plan, request, slot, Some(index), id);
+        // The lot may have lost its fallback meanwhile.
+        let fallback = new.facts.terms.fallback.is_some();
         let call = Call {
             state: State::Parked,
             was_parked: true,
             deadline: saved.left.map(|left| now.after(left)),
-            latest: saved.latest.map(|left| now.after(left)),
+            latest: saved.latest.filter(|_| fallback).map(|left| now.after(left)),
             attempt: saved.attempt,
             rings_left: saved.rings_left,
-            ..new_call(&home.plan, request, slot, Some(index), id)
+            ..new
         };
         self.insert(call.clone());
         Ok(call)

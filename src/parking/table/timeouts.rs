@@ -33,13 +33,18 @@ pub enum TimerAction {
 impl Call {
     /// From here on the caller waits.
     pub(super) fn start_waiting(&mut self, now: MonotonicTime) {
-        let terms = &self.facts.terms;
         self.state = State::Parked;
         self.was_parked = true;
         self.parked_at = now;
-        let limited = !terms.max_park_time.is_zero() && terms.fallback.is_some();
-        self.latest = limited.then(|| now.after(terms.max_park_time));
+        self.latest = self.limit();
         self.deadline = self.next_deadline(now);
+    }
+
+    /// When the caller goes to the fallback at the latest, counted from when they were parked; never where there is no fallback.
+    pub(super) fn limit(&self) -> Option<MonotonicTime> {
+        let terms = &self.facts.terms;
+        let limited = !terms.max_park_time.is_zero() && terms.fallback.is_some();
+        limited.then(|| self.parked_at.after(terms.max_park_time))
     }
 
     /// When something is due again if the caller begins to wait now.
@@ -207,17 +212,19 @@ impl Table {
             let Some(call) = self.calls.get_mut(&id) else { continue };
             let terms = call.facts.amendment.apply(&plan.terms);
             call.facts = Arc::new(CallInfo { terms, ..CallInfo::clone(&call.facts) });
-            if call.is_unassigned() {
-                continue;
-            }
-            call.rings_left = call.facts.terms.ringback_attempts.saturating_sub(call.attempt);
-            let mut anew = call.clone();
-            anew.start_waiting(anew.parked_at);
-            call.latest = anew.latest;
+            call.latest = call.limit();
+            let anew = if call.is_unassigned() {
+                // The ring or fallback that is to come stays when it was.
+                let kept = call.deadline.or_else(|| call.next_deadline(now));
+                kept.into_iter().chain(call.latest).min()
+            } else {
+                call.rings_left = call.facts.terms.ringback_attempts.saturating_sub(call.attempt);
+                call.next_deadline(call.parked_at)
+            };
             let parked = call.state == State::Parked;
             self.touched.push(super::touched(call));
             if parked {
-                self.set_deadline(id, anew.deadline.map(|at| at.max(now)));
+                self.set_deadline(id, anew.map(|at| at.max(now)));
             }
         }
     }

@@ -71,6 +71,8 @@ impl Table {
         call.rings_left = terms.ringback_attempts;
         call.index = Some(index);
         call.facts = Arc::new(CallInfo { lot: plan.id, slot, terms, ..CallInfo::clone(&call.facts) });
+        // A limit that is past already would send them away just when they have a slot.
+        call.latest = call.limit().filter(|limit| *limit > now);
         call.deadline = call.next_deadline(now);
         self.insert(call.clone());
         Some(call)
