@@ -4,12 +4,12 @@ use std::ffi::CStr;
 
 use parking_lot::Mutex;
 
-use crate::host::{
+use crate::freeswitch::{
     Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Recoverer, Status, Subclass,
     Ticker, Told, function_table,
 };
 use crate::service::{self, ParkingService};
-use crate::{apps, commands, config, events, host, moh, storage, web};
+use crate::{applications, commands, config, events, freeswitch, moh, presence, storage, web};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -40,7 +40,7 @@ impl Lifecycle for Module {
             log::error!("another module has the events {}; not loaded", events::INFO.to_string_lossy());
             return Status::Failed;
         };
-        if !(apps::add_all(interfaces) && commands::add(interfaces)) {
+        if !(applications::add_all(interfaces) && commands::add(interfaces)) {
             log::error!("FreeSWITCH has no memory for the interfaces; not loaded");
             return Status::Failed;
         }
@@ -50,14 +50,14 @@ impl Lifecycle for Module {
         let completions = commands::completions();
         let bindings = [
             Binding::bind::<OnReloadXml>(),
-            events::on_probe(),
-            events::on_profile(),
+            presence::on_probe(),
+            presence::on_profile(),
             service::on_answer(),
             service::on_bridge(),
             service::on_hangup(),
             service::on_execute(),
             service::on_core_park(),
-            host::on_tap(),
+            freeswitch::on_tap(),
         ];
         let Some(told) = bindings.into_iter().collect() else {
             log::error!("FreeSWITCH refused to tell of its events; not loaded");
@@ -69,8 +69,8 @@ impl Lifecycle for Module {
         if let Some(service) = service::current() {
             service.note_conversations();
         }
-        events::light_all();
-        events::warn_of_rival();
+        presence::light_all();
+        presence::warn_of_rival();
         web::apply();
         let ticker = Ticker::start::<EverySecond>();
         *REGISTERED.lock() = Some(Registered {
@@ -110,7 +110,7 @@ fn begin() -> ParkingService {
         vec![
             Box::new(storage::SlotStoreObserver),
             Box::new(events::EventPublisher),
-            Box::<events::Lamps>::default(),
+            Box::<presence::Lamps>::default(),
             Box::new(storage::HistoryObserver),
             Box::new(web::StreamObserver),
             Box::new(web::MetricsObserver),
@@ -128,7 +128,7 @@ impl OnEvent for OnReloadXml {
     fn happened(_: &Told<'_>) {
         if let Some(service) = service::current() {
             service.files_were_read();
-            events::warn_of_rival();
+            presence::warn_of_rival();
         }
     }
 }
@@ -137,7 +137,7 @@ struct EverySecond;
 
 impl OnTick for EverySecond {
     fn tick() {
-        host::end_overdue_calls();
+        freeswitch::end_overdue_calls();
         if let Some(service) = service::current() {
             service.on_tick();
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Wrong;
 use super::look::{lot_name, slot_name};
 use super::parse::Words;
-use crate::apps::{park_order, shown};
+use crate::applications::{park_order, shown};
 use crate::config;
 use crate::parking::{Call, Destination, LotName};
 use crate::service::{ParkingService, Whose};

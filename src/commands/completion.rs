@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::VERBS;
-use crate::host::{Completer, Words};
+use crate::freeswitch::{Completer, Words};
 use crate::service;
 
 /// The slots now taken.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Wrong;
 use super::parse::Format;
-use crate::host;
+use crate::freeswitch;
 use crate::parking::Call;
 use crate::service::{CallRow, LotRow};
 
@@ -144,7 +144,7 @@ pub(super) fn clock(ms: u64) -> String {
 }
 
 pub(super) fn call_rows(calls: &[Call], node: &str) -> Vec<CallRow> {
-    let (now, epoch_ms) = (host::now(), host::epoch_ms());
+    let (now, epoch_ms) = (freeswitch::now(), freeswitch::epoch_ms());
     calls.iter().map(|call| CallRow::new(call, node, now, epoch_ms)).collect()
 }
 

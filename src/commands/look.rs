@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Wrong;
 use super::listing::{all, call_rows, one};
 use super::parse::Words;
-use crate::apps::shown;
-use crate::host::{self, guard, memory};
+use crate::applications::shown;
+use crate::freeswitch::{self, guard, memory};
 use crate::parking::{LotName, Slot};
 use crate::service::{LockTimes, LotRow, ParkingService};
 use crate::{moh, storage, web};
@@ -50,7 +50,7 @@ pub(super) fn status(service: &Arc<ParkingService>, words: Words<'_>) -> Result<
     if !words.rest().is_empty() {
         return Err(Wrong::Usage);
     }
-    let up = host::now().since(service.since).as_secs();
+    let up = freeswitch::now().since(service.since).as_secs();
     let faults = service.faults();
     let config = if faults.is_empty() {
         "as in callpark.conf.xml".into()

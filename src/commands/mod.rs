@@ -11,7 +11,7 @@ mod past;
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use crate::host::{Answer, Command, Completions, Interfaces, add_command};
+use crate::freeswitch::{Answer, Command, Completions, Interfaces, add_command};
 use crate::service::{self, ParkingService};
 
 use parse::Words;

@@ -1,13 +1,9 @@
-//! What the world is told: `callpark::info`, with every header and value that scripts and dashboards read, and the lamps.
-
-mod lamps;
+//! What the world is told: `callpark::info`, with every header and value that scripts and dashboards read.
 
 use std::ffi::CStr;
 
-use crate::host::{Event, Subclass};
+use crate::freeswitch::{Event, Subclass};
 use crate::service::{Observer, ParkEvent};
-
-pub(crate) use lamps::{Lamps, light_all, on_probe, on_profile, warn_of_rival};
 
 pub(crate) const INFO: &CStr = c"callpark::info";
 

@@ -1,9 +1,9 @@
 //! What stands after an application's name, and in the variables that an application reads.
 
 use super::{planted, readable};
-use crate::apps::{Asked, park_order, retrieve_order, slot_order};
+use crate::applications::{Asked, park_order, retrieve_order, slot_order};
 use crate::config::{parse_bool, parse_ringback, seconds};
-use crate::host::inert;
+use crate::freeswitch::inert;
 use crate::parking::{
     Destination, Extension, LotName, LotSettings, MAX_SLOT_LENGTH, RetrieveTarget, Slot, Wanted, is_name,
 };

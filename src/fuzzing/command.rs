@@ -2,7 +2,7 @@
 
 use super::planted;
 use crate::commands::Callpark;
-use crate::host::{Answer, Command};
+use crate::freeswitch::{Answer, Command};
 use crate::service;
 
 /// One command a line, a few at most: each sees what those before it did.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::host::{Leg, Waker};
+use crate::freeswitch::{Leg, Waker};
 
 pub(crate) use sender::{begin, end};
 

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Counts;
 use super::stream::{MohStream, StreamKey};
-use crate::host::{Format, RtpWriter, Worker};
+use crate::freeswitch::{Format, RtpWriter, Worker};
 
 /// So many listeners keep a thread busy for a few of its packet's milliseconds.
 const FULL: usize = 250;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::host::{Encoder, Format, RtpWriter, Sent, Source};
+use crate::freeswitch::{Encoder, Format, RtpWriter, Sent, Source};
 
 /// A send takes microseconds. Whoever holds the others up for longer, time and again, plays for itself.
 const SLOW: Duration = Duration::from_millis(5);

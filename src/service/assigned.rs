@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{ParkingService, dice};
-use crate::host::{self, Dial, HangupCause, Leg, SessionGuard};
+use crate::freeswitch::{self, Dial, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, MonotonicTime, Party, Refusal};
 
 /// For how long a leg may take to come to the parked call.
@@ -81,7 +81,7 @@ impl ParkingService {
         let Party { name, number } = &*call.facts.caller;
         let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
         let cancel = self.rings.begin(uuid);
-        let answered = host::originate(&dial, &cancel);
+        let answered = freeswitch::originate(&dial, &cancel);
         self.rings.over(uuid, &cancel);
         let leg = answered?;
         if self.change(|table, _| table.hand_claim(uuid, &held.holder, &leg.uuid())) || !call.is_here() {
@@ -94,7 +94,7 @@ impl ParkingService {
     /// Gives a parked call to a leg, and sends the leg there.
     pub(super) fn send_to_caller(&self, leg: &Leg<'_>, call: &Call) -> Result<(), String> {
         let uuid = leg.uuid();
-        self.assigned.0.lock().insert(uuid.clone(), (Arc::clone(&call.facts.uuid), host::now()));
+        self.assigned.0.lock().insert(uuid.clone(), (Arc::clone(&call.facts.uuid), freeswitch::now()));
         let extension = format!("callpark_retrieve:{} {}", call.facts.slot, call.facts.lot);
         if leg.transfer(&extension, Some("inline"), None) {
             return Ok(());
@@ -106,7 +106,7 @@ impl ParkingService {
 
     /// Calls whose retrievers never came wait on.
     pub(super) fn release_unclaimed(&self) {
-        for (leg, call) in self.assigned.overdue(host::now()) {
+        for (leg, call) in self.assigned.overdue(freeswitch::now()) {
             if self.change(|table, now| table.release(&call, &leg, now)) {
                 log::warn!("{leg} never came to the call {call}, which waits on");
             }

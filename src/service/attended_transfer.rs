@@ -7,7 +7,7 @@ use super::hold_music::Music;
 use super::identity::{Arrival, Parker};
 use super::leg_commands::LegCommands;
 use super::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};
-use crate::host::{Leg, SessionGuard, ToTheEnd};
+use crate::freeswitch::{Leg, SessionGuard, ToTheEnd};
 use crate::parking::{Call, LeaveReason};
 
 impl ParkingService {

@@ -6,7 +6,7 @@ use super::identity::{Arrival, PARKER, Parker};
 use super::template::{fact, filled_in, one_word};
 use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
-use crate::host::{self, Cancel, Dial, HangupCause, Leg};
+use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg};
 use crate::parking::{
     Call, CallInfo, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall, Slot, Table,
     Wanted,
@@ -161,7 +161,7 @@ impl ParkingService {
             variables: &[(TICKET, &code)],
             patience: PATIENCE,
         };
-        let peer = match host::originate(&dial, &Cancel::default()) {
+        let peer = match freeswitch::originate(&dial, &Cancel::default()) {
             Ok(peer) => peer,
             Err(cause) => {
                 log::error!("node {node} could not be called for the call in slot {}: {cause}", call.facts.slot);

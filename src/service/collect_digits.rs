@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use crate::host::{self, Heard, Leg, Listener};
+use crate::freeswitch::{self, Heard, Leg, Listener};
 use crate::parking::MonotonicTime;
 
 /// For how long the first key is waited for, and then each further one.
@@ -19,8 +19,8 @@ pub(crate) fn digits(leg: &Leg<'_>, phrase: &CStr, most: usize) -> Option<String
         Keys { typed: String::new(), most, complete: false, prompting: true, until: MonotonicTime::default() };
     leg.say(phrase, "", &mut keys);
     keys.prompting = false;
-    keys.until = host::now().after(PATIENCE);
-    while !keys.complete && leg.ready() && host::now() < keys.until && leg.play(QUIET, &mut keys) {}
+    keys.until = freeswitch::now().after(PATIENCE);
+    while !keys.complete && leg.ready() && freeswitch::now() < keys.until && leg.play(QUIET, &mut keys) {}
     Some(keys.typed).filter(|typed| !typed.is_empty())
 }
 
@@ -34,11 +34,11 @@ struct Keys {
 
 impl Listener for Keys {
     fn frame(&mut self) -> Heard {
-        if !self.prompting && host::now() >= self.until { Heard::Stop } else { Heard::GoOn }
+        if !self.prompting && freeswitch::now() >= self.until { Heard::Stop } else { Heard::GoOn }
     }
 
     fn key(&mut self, key: char) -> Heard {
-        self.until = host::now().after(PATIENCE);
+        self.until = freeswitch::now().after(PATIENCE);
         if key == '#' {
             self.complete = true;
         } else {

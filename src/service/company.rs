@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::identity::Claim;
 use super::{ParkingService, current};
-use crate::host::{self, Binding, Kind, Leg, OnEvent, SessionGuard, Told};
+use crate::freeswitch::{self, Binding, Kind, Leg, OnEvent, SessionGuard, Told};
 
 pub(crate) fn on_bridge() -> Option<Binding> {
     Binding::bind::<Bridge>()
@@ -42,8 +42,10 @@ impl Company {
     /// The same of a user, looked for among all legs: what the core tells of a bridge may come late.
     pub(super) fn other_call_among_all(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
         let uuid = leg.uuid();
-        let others =
-            host::every_leg().into_iter().filter(|other| *other != uuid).filter_map(|other| SessionGuard::find(&other));
+        let others = freeswitch::every_leg()
+            .into_iter()
+            .filter(|other| *other != uuid)
+            .filter_map(|other| SessionGuard::find(&other));
         let mut theirs =
             others.filter(|other| other.partner().is_some() && claimed_user(other).as_deref() == Some(user));
         theirs.find(|other| other.ready())
@@ -77,8 +79,10 @@ impl Legs {
 impl ParkingService {
     /// The conversations that there are when the module is loaded.
     pub(crate) fn note_conversations(&self) {
-        for leg in
-            host::every_leg().iter().filter_map(|uuid| SessionGuard::find(uuid)).filter(|leg| leg.partner().is_some())
+        for leg in freeswitch::every_leg()
+            .iter()
+            .filter_map(|uuid| SessionGuard::find(uuid))
+            .filter(|leg| leg.partner().is_some())
         {
             self.company.note(&leg);
         }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::ParkingService;
-use crate::host::Leg;
+use crate::freeswitch::Leg;
 use crate::parking::{Call, ParkRequest, Refusal, Slot};
 
 /// On the leg that takes a slot over: the secret of the one that had it.

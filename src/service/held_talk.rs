@@ -6,7 +6,7 @@
 use parking_lot::Mutex;
 
 use super::ParkingService;
-use crate::host::{Leg, SessionGuard};
+use crate::freeswitch::{Leg, SessionGuard};
 
 /// By this many ticks the music has begun, and the core's own end of it works.
 const LOOKS: u8 = 3;

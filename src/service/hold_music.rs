@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::leg_commands::LegCommands;
-use crate::host::{self, Heard, Leg, Listener, Played, SetAside, Waker};
+use crate::freeswitch::{self, Heard, Leg, Listener, Played, SetAside, Waker};
 use crate::moh::{self, Listened, WaitControl};
 use crate::parking::{LotSettings, MonotonicTime};
 
@@ -46,7 +46,7 @@ impl Choice {
         if self.pause == RETRY[0] {
             log::warn!("hold music {:?} cannot be played to {}; trying the next", self.music, leg.uuid());
         }
-        self.not_before = host::now().after(self.pause);
+        self.not_before = freeswitch::now().after(self.pause);
         self.pause = (self.pause * 2).min(RETRY[1]);
     }
 }
@@ -85,7 +85,7 @@ impl Music {
             return self.wait_for_media(leg);
         }
         self.fetch_at = None;
-        let began = host::now();
+        let began = freeswitch::now();
         let last = self.choices.len().saturating_sub(1);
         let at = self.choices.iter().position(|choice| choice.not_before <= began).unwrap_or(last);
         let better = self.choices.iter().take(at).map(|choice| choice.not_before).min();
@@ -95,7 +95,7 @@ impl Music {
         let mut waiting = Waiting { commands, end, exit_key: self.exit_key, pressed: false };
         let played = hear(leg, &choice.music, &mut waiting);
         self.pressed = waiting.pressed;
-        let too_short = played == Played::ToItsEnd && host::now().since(began) < SHORTEST;
+        let too_short = played == Played::ToItsEnd && freeswitch::now().since(began) < SHORTEST;
         if self.pressed || commands.has_command() || !leg.ready() || !leg.has_media() {
             return;
         }
@@ -110,12 +110,12 @@ impl Music {
     }
 
     fn wait_for_media(&mut self, leg: &Leg<'_>) {
-        let now = host::now();
+        let now = freeswitch::now();
         let at = *self.fetch_at.get_or_insert(now.after(WITHOUT_MEDIA));
         if now >= at {
             log::info!("{} waits without media: asking for it", leg.uuid());
             leg.answer_and_anchor_media();
-            self.fetch_at = Some(host::now().after(WITHOUT_MEDIA));
+            self.fetch_at = Some(freeswitch::now().after(WITHOUT_MEDIA));
         }
         leg.sleep(LOOK);
     }
@@ -140,7 +140,7 @@ struct Waiting<'a> {
 
 impl Waiting<'_> {
     fn is_over(&self) -> bool {
-        self.commands.has_command() || self.end.is_some_and(|end| host::now() >= end)
+        self.commands.has_command() || self.end.is_some_and(|end| freeswitch::now() >= end)
     }
 }
 
@@ -162,7 +162,7 @@ impl WaitControl for Waiting<'_> {
     }
 
     fn nap(&mut self, time: Duration) -> bool {
-        let time = self.end.map_or(time, |end| time.min(end.since(host::now())));
+        let time = self.end.map_or(time, |end| time.min(end.since(freeswitch::now())));
         if !time.is_zero() && !self.commands.has_command() {
             self.bell().sleep(time);
         }
@@ -191,7 +191,7 @@ impl Comfort {
     pub(super) fn of(terms: &LotSettings) -> Comfort {
         let interval = terms.comfort_interval;
         let file = terms.comfort_file.clone().filter(|_| !interval.is_zero());
-        Comfort { file, interval, next: host::now().after(interval), pressed: false, failed: false }
+        Comfort { file, interval, next: freeswitch::now().after(interval), pressed: false, failed: false }
     }
 
     fn when(&self) -> Option<MonotonicTime> {
@@ -199,7 +199,7 @@ impl Comfort {
     }
 
     pub(super) fn due(&self) -> bool {
-        self.when().is_some_and(|when| host::now() >= when)
+        self.when().is_some_and(|when| freeswitch::now() >= when)
     }
 
     pub(super) fn key_pressed(&mut self) -> bool {
@@ -216,6 +216,6 @@ impl Comfort {
             self.failed = true;
         }
         self.pressed = waiting.pressed;
-        self.next = host::now().after(self.interval);
+        self.next = freeswitch::now().after(self.interval);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::{ParkingService, current, pick_up};
-use crate::host::{Binding, HangupCause, Kind, OnEvent, SessionGuard, Told};
+use crate::freeswitch::{Binding, HangupCause, Kind, OnEvent, SessionGuard, Told};
 use crate::parking::State;
 
 /// On a leg that the core bridges with another: what becomes of it if the other does not answer.

@@ -2,7 +2,7 @@
 //! group that the user's `callgroup` names, and for the whole domain.
 
 use super::template::is_part_of_address;
-use crate::host;
+use crate::freeswitch;
 use crate::parking::is_name;
 
 /// Keys with the UUID of a parked leg, for as long as a phone rings for it. A later call to the same user takes a key over.
@@ -16,9 +16,9 @@ impl LastDialled {
     /// Notes that the users in a dial string ring for the parked leg `uuid`.
     pub(super) fn note(dial: &str, uuid: &str) -> LastDialled {
         let keys: Vec<String> =
-            if host::module_loaded("mod_hash") { users(dial).flat_map(keys).collect() } else { vec![] };
+            if freeswitch::module_loaded("mod_hash") { users(dial).flat_map(keys).collect() } else { vec![] };
         for key in &keys {
-            host::api("hash", &format!("insert/{key}/{uuid}"));
+            freeswitch::api("hash", &format!("insert/{key}/{uuid}"));
         }
         LastDialled { keys, uuid: uuid.to_owned() }
     }
@@ -27,7 +27,7 @@ impl LastDialled {
 impl Drop for LastDialled {
     fn drop(&mut self) {
         for key in &self.keys {
-            host::api("hash", &format!("delete_ifmatch/{key}/{}", self.uuid));
+            freeswitch::api("hash", &format!("delete_ifmatch/{key}/{}", self.uuid));
         }
     }
 }
@@ -40,7 +40,7 @@ fn users(dial: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn keys((name, domain): (&str, &str)) -> Vec<String> {
-    let group = host::api("user_data", &format!("{name}@{domain} var callgroup"));
+    let group = freeswitch::api("user_data", &format!("{name}@{domain} var callgroup"));
     let group = Some(group.trim()).filter(|group| is_part_of_address(group));
     let whom = [Some(name), group, Some("global")];
     whom.into_iter().flatten().map(|whom| format!("{domain}-last_dial_ext/{whom}")).collect()

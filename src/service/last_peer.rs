@@ -3,7 +3,7 @@
 
 use super::identity::{Claim, External};
 use super::{ParkingService, current};
-use crate::host::{self, Binding, Kind, Leg, OnEvent, SessionGuard, Told};
+use crate::freeswitch::{self, Binding, Kind, Leg, OnEvent, SessionGuard, Told};
 
 /// On a leg: the user at the other end of its last bridge, as authenticated or called.
 const USER: &str = "callpark_last_user";
@@ -83,7 +83,7 @@ impl ParkingService {
             }
         }
         leg.set_var(PEER, &peer.uuid());
-        leg.set_var(TALKED_AT, &host::epoch_ms().saturating_mul(1000).to_string());
+        leg.set_var(TALKED_AT, &freeswitch::epoch_ms().saturating_mul(1000).to_string());
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::Retriever;
-use crate::host::{HangupCause, Leg, SessionGuard, Waker};
+use crate::freeswitch::{HangupCause, Leg, SessionGuard, Waker};
 
 /// What the parked call's own thread is asked to do.
 #[derive(Clone, Debug)]

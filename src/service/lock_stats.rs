@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::host;
+use crate::freeswitch;
 
 /// Upper ends of the histogram's buckets in microseconds; what took longer is in one more.
 const ENDS: [u64; 6] = [1, 4, 16, 64, 256, 1000];
@@ -70,7 +70,7 @@ impl<T> TimedMutex<T> {
     pub(super) fn lock(&self) -> Hold<'_, T> {
         let place = Location::caller();
         // A system call, so not while others wait.
-        let work_before = host::cpu_time();
+        let work_before = freeswitch::cpu_time();
         let guard = self.inner.lock();
         let note = Note { watched: self, work_before, since: Instant::now(), held: Duration::ZERO, place };
         Hold { guard, note }
@@ -130,7 +130,7 @@ impl<T> Drop for Hold<'_, T> {
 impl<T> Drop for Note<'_, T> {
     fn drop(&mut self) {
         // From before the lock was asked for until after it was given back: rather too much than too little.
-        self.watched.note(self.held, self.place, || host::cpu_time().saturating_sub(self.work_before));
+        self.watched.note(self.held, self.place, || freeswitch::cpu_time().saturating_sub(self.work_before));
     }
 }
 

@@ -44,7 +44,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::{self, Config, Fault};
-use crate::host::{self, Leg, SessionGuard, guard};
+use crate::freeswitch::{self, Leg, SessionGuard, guard};
 use crate::parking::{
     Call, ChangedSlot, Destination, Layout, LotId, LotName, LotSelector, LotStatus, LotView, MonotonicTime, Refusal,
     RetrieveTarget, Slot, SlotStatus, State, Table, Wanted,
@@ -136,14 +136,14 @@ impl ParkingService {
             slot_store,
             faults: Mutex::new(faults),
             own_rereads: AtomicU32::new(0),
-            since: host::now(),
+            since: freeswitch::now(),
         }
     }
 
     /// Has the core read its files again, and takes in the configuration. `apply`: also for calls that are parked already.
     pub(crate) fn reread(&self, apply: bool) -> Result<(), Vec<Fault>> {
         self.own_rereads.fetch_add(1, Ordering::Relaxed);
-        let read = host::reread().map_err(|why| {
+        let read = freeswitch::reread().map_err(|why| {
             self.is_own_reread();
             vec![Fault::of_file(format!("FreeSWITCH cannot read its files: {why}"))]
         });
@@ -201,7 +201,7 @@ impl ParkingService {
     /// Lock, decide, unlock; then whoever watches is told which slots look different now.
     #[track_caller]
     fn change<T>(&self, decide: impl FnOnce(&mut Table, MonotonicTime) -> T) -> T {
-        let now = host::now();
+        let now = freeswitch::now();
         let (answer, touched) = {
             let mut table = self.table.lock();
             let answer = decide(&mut table, now);
@@ -240,7 +240,7 @@ impl ParkingService {
     }
 
     pub(crate) fn node_name(&self) -> String {
-        self.config.read().node_name.clone().unwrap_or_else(host::switch_name)
+        self.config.read().node_name.clone().unwrap_or_else(freeswitch::switch_name)
     }
 
     /// Every parked call, by lot and slot; of one lot where one is named.
@@ -270,7 +270,7 @@ impl ParkingService {
     }
 
     pub(crate) fn lots(&self) -> Vec<LotView> {
-        self.table.lock().lots(host::now())
+        self.table.lock().lots(freeswitch::now())
     }
 
     /// How a slot looks now; `None` if the domain has no such slot.
@@ -290,7 +290,7 @@ impl ParkingService {
     /// The domain that a phone means by `host`, which may be an address of this server's: then it is the usual one.
     pub(crate) fn domain_meant(&self, host: &str) -> String {
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        let usual = host::usual_domain().filter(|_| is_address && !self.table.lock().has_domain(host));
+        let usual = freeswitch::usual_domain().filter(|_| is_address && !self.table.lock().has_domain(host));
         usual.unwrap_or_else(|| host.to_owned())
     }
 
@@ -328,7 +328,7 @@ impl ParkingService {
     /// Moves the next time-out.
     pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
         let extended = self.change(|table, _| table.extend(&call.facts.uuid, more))?;
-        let (leg, wait) = (SessionGuard::find(&call.facts.uuid), host::now().since(extended.parked_at));
+        let (leg, wait) = (SessionGuard::find(&call.facts.uuid), freeswitch::now().since(extended.parked_at));
         self.notify(&ParkEvent {
             call: Some(&extended),
             leg: leg.as_deref(),
@@ -345,7 +345,7 @@ impl ParkingService {
         let call = labelled.ok_or_else(|| Refusal::Empty(format!("slot {}", call.facts.slot)))?;
         if let Some(leg) = SessionGuard::find(&call.facts.uuid) {
             leg.set_var("callpark_label", text);
-            let wait = host::now().since(call.parked_at);
+            let wait = freeswitch::now().since(call.parked_at);
             self.notify(&ParkEvent { call: Some(&call), leg: Some(&leg), wait, ..ParkEvent::of(EventKind::Label) });
         }
         Ok(())
@@ -426,12 +426,12 @@ fn must_be_here(call: &Call) -> Result<(), Refusal> {
 
 /// What a command means, which has no leg to tell its domain.
 fn understood(lot: Option<&LotName>) -> LotSelector {
-    LotSelector { lot: lot.cloned(), domains: host::usual_domain().into_iter().collect(), any: true }
+    LotSelector { lot: lot.cloned(), domains: freeswitch::usual_domain().into_iter().collect(), any: true }
 }
 
 /// The file as it is now, checked.
 pub(crate) fn read_config() -> Result<Config, Vec<Fault>> {
-    let config = match host::configuration("callpark.conf") {
+    let config = match freeswitch::configuration("callpark.conf") {
         Some(text) => config::read(&text)?,
         None => return Err(vec![Fault::of_file("there is no such configuration")]),
     };

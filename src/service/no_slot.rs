@@ -8,7 +8,7 @@ use super::leg_commands::LegCommand;
 use super::prompts::phrase_of;
 use super::ring::JOIN;
 use super::{AppResult, EventKind, ParkEvent, ParkingService, Retriever, identity};
-use crate::host::{self, Cancel, HangupCause, Leg, SessionGuard};
+use crate::freeswitch::{self, Cancel, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, ParkRequest, State};
 
 /// A parker hears for so long at most why there is no slot.
@@ -93,8 +93,8 @@ impl ParkingService {
 /// Waits until a parker who answered for a caller without a slot has heard why. False for one who hung up before, or was sent elsewhere:
 /// such a leg never comes to the application that would join them.
 fn hears_why(parker: &str, cancel: &Cancel) -> bool {
-    let until = host::now().after(HEARING_WHY);
-    while host::now() < until && !cancel.cancelled() {
+    let until = freeswitch::now().after(HEARING_WHY);
+    while freeswitch::now() < until && !cancel.cancelled() {
         match SessionGuard::find(parker) {
             Some(leg) if leg.hung_up() => return false,
             Some(leg) if leg.var(JOIN).is_none() => return true,

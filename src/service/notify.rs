@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::template::{fact, filled_in, is_address, is_part_of_address, one_word};
 use super::{ParkingService, current};
-use crate::host::{self, Cancel, Dial, HangupCause, Leg, ToTheEnd};
+use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, ToTheEnd};
 use crate::parking::{Call, MonotonicTime, Notify};
 
 /// How long a page may ring; phones that answer by themselves need no second of it.
@@ -43,7 +43,7 @@ struct Page {
 impl Pages {
     /// True if the page is to begin now. A page that never came to its end holds nobody up for longer than it could last.
     fn begin(&self, page: &Page) -> bool {
-        let now = host::now();
+        let now = freeswitch::now();
         let mut lines = self.0.lock();
         match lines.get_mut(&page.dial) {
             Some(line) if now.since(line.since) < RING + TALK + RING => {
@@ -71,7 +71,7 @@ impl Pages {
 
     /// That page is over: the next one.
     fn end(&self, dial: &str) -> Option<Page> {
-        let now = host::now();
+        let now = freeswitch::now();
         let mut lines = self.0.lock();
         let line = lines.get_mut(dial)?;
         line.since = now;
@@ -96,7 +96,7 @@ impl ParkingService {
                 Notify::Api(line) => {
                     let line = filled_in(line, |name| fact(call, name).map(|value| one_word(&value)));
                     // On a thread of the core's: a command that takes its time holds up nobody.
-                    let answer = host::api("bgapi", &line);
+                    let answer = freeswitch::api("bgapi", &line);
                     if !answer.starts_with("+OK") {
                         log::warn!("notify of slot {}: {line:?}: {}", call.facts.slot, answer.trim());
                     }
@@ -157,7 +157,7 @@ impl ParkingService {
     }
 }
 
-fn call_up(page: &Page, cancel: &Cancel) -> Result<host::SessionGuard, String> {
+fn call_up(page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, String> {
     let name = super::ring::displayable(&format!("Park {} {}", page.slot, page.caller));
     let limit = format!("sched_hangup +{} allotted_timeout", TALK.as_secs());
     let variables = [
@@ -171,7 +171,7 @@ fn call_up(page: &Page, cancel: &Cancel) -> Result<host::SessionGuard, String> {
     ];
     let dial =
         Dial { to: &page.dial, caller_name: &name, caller_number: &page.slot, variables: &variables, patience: RING };
-    host::originate(&dial, cancel)
+    freeswitch::originate(&dial, cancel)
 }
 
 /// A SIP MESSAGE from the slot itself, so that an answer to it can be dialled.
@@ -185,7 +185,7 @@ fn message(call: &Call, user: &str) {
     }
     let label = if call.label.is_empty() { String::new() } else { format!(" ({})", call.label) };
     let text = format!("{} <{}> is parked in {}{label}", facts.caller.name, facts.caller.number, facts.slot);
-    if !host::send_message(&format!("{}@{}", facts.slot, facts.lot.domain), &user, &text) {
+    if !freeswitch::send_message(&format!("{}@{}", facts.slot, facts.lot.domain), &user, &text) {
         log::warn!("FreeSWITCH refused the message to {user} about slot {}", facts.slot);
     }
 }

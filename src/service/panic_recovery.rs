@@ -2,7 +2,7 @@
 //! left undone.
 
 use super::ParkingService;
-use crate::host::Leg;
+use crate::freeswitch::Leg;
 use crate::parking::{LeaveReason, State};
 
 impl ParkingService {

@@ -10,7 +10,7 @@ use super::leg_commands::LegCommands;
 use super::ring::RINGBACK_CAUSE;
 use super::{AppResult, EventKind, ParkEvent, ParkingService, dice, identity};
 use crate::config::{parse_bool, parse_ringback, seconds};
-use crate::host::{self, HangupCause, Heard, Leg, Listener, SessionGuard, ToTheEnd};
+use crate::freeswitch::{self, HangupCause, Heard, Leg, Listener, SessionGuard, ToTheEnd};
 use crate::parking::{
     Call, CallOverrides, Destination, LotName, LotSettings, ParkRequest, Refusal, RingBack, Slot, State, Wanted,
 };
@@ -153,7 +153,7 @@ impl ParkingService {
         // The core saves a leg as it is answered.
         let saved = if leg.answered() { None } else { self.write_stay(leg) };
         let audible = leg.answer_and_anchor_media();
-        let wait = host::now().since(call.parked_at);
+        let wait = freeswitch::now().since(call.parked_at);
         self.notify(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
         // After the event, for which somebody may wait: the core's log has one lock for all, and saving a leg writes all of it, as XML.
         if audible {
@@ -214,7 +214,7 @@ impl ParkingService {
                 leg.set_var("callpark_slot", call.facts.slot.as_str());
                 leg.set_var("callpark_lot", &call.facts.lot.name);
                 leg.set_var("callpark_domain", &call.facts.lot.domain);
-                host::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.facts.slot));
+                freeswitch::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.facts.slot));
                 // The bridge that the caller leaves breaks off whatever is being played to this leg as it ends
                 // (audio_bridge_thread in switch_ivr_bridge.c), about 0.1 s from now.
                 leg.sleep(LEAVING);
@@ -310,7 +310,7 @@ impl ParkingService {
             parker: parker.name.into(),
             label: leg.var("callpark_label").unwrap_or_default(),
             amend: amendment(leg),
-            parked_at_ms: host::epoch_ms(),
+            parked_at_ms: freeswitch::epoch_ms(),
             dice: dice(),
         };
         if let Some(by) = by {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ParkingService;
-use crate::host::Leg;
+use crate::freeswitch::Leg;
 use crate::parking::{Call, ChangedSlot, LotId, Outcome, Slot};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::identity::{Arrival, Parker};
 use super::{AppResult, ParkingService, collect_digits, template};
-use crate::host::{self, Leg};
+use crate::freeswitch::{self, Leg};
 use crate::parking::{LotId, LotSelector, LotSettings, ParkRequest, Refusal, Slot, UsersOf};
 
 const PIN_TRIES: usize = 3;
@@ -115,7 +115,7 @@ impl ParkingService {
 /// As the directory says.
 fn in_one_of(user: &str, groups: &[String]) -> bool {
     template::is_address(user)
-        && groups.iter().any(|group| host::api("in_group", &format!("{user},{group}")).trim() == "true")
+        && groups.iter().any(|group| freeswitch::api("in_group", &format!("{user},{group}")).trim() == "true")
 }
 
 fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {

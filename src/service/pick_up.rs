@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use super::{ParkingService, Retriever};
-use crate::host::{self, Leg, SessionGuard};
+use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, State};
 
 /// On a leg: what whoever takes its place is to do.
@@ -36,7 +36,7 @@ pub(super) fn on_the_ringing_leg<'a>(place: &'a str, uuid: &'a str) -> [(&'stati
 
 /// The leg that answered, unless that is a colleague's who has picked up: then the colleague is on the way to the slot.
 pub(super) fn by_who_was_rung(peer: SessionGuard, place: &str) -> Result<SessionGuard, String> {
-    if peer.var(host::PICKED_UP).is_some() {
+    if peer.var(freeswitch::PICKED_UP).is_some() {
         log::info!("{} picks up the recall of {place}", peer.uuid());
         send_to_slot(&peer, place);
         return Err("PICKED_OFF".into());
@@ -58,12 +58,12 @@ fn interceptor(leg: &Leg<'_>) -> Option<SessionGuard> {
         let moved = leg.var("transfer_source")?;
         SessionGuard::find(moved.rsplit_once(":uuid_br:")?.1).filter(|other| intercepts(other))
     };
-    let until = host::now().after(NOTED_WITHIN);
+    let until = freeswitch::now().after(NOTED_WITHIN);
     loop {
         // Who is sent to an extension, by this module for one, is not intercepted.
         let elsewhere = leg.is_being_routed();
         match noted().filter(|_| !elsewhere) {
-            None if !elsewhere && !leg.hung_up() && host::now() < until => std::thread::sleep(LOOK),
+            None if !elsewhere && !leg.hung_up() && freeswitch::now() < until => std::thread::sleep(LOOK),
             found => return found,
         }
     }
@@ -82,8 +82,8 @@ impl ParkingService {
         };
         let comes = matches!(cause, "ATTENDED_TRANSFER" | "PICKED_OFF")
             || self.intercepts.expect_somebody_for(&call.facts.uuid);
-        let until = host::now().after(PICKING_UP);
-        while comes && rings() && host::now() < until {
+        let until = freeswitch::now().after(PICKING_UP);
+        while comes && rings() && freeswitch::now() < until {
             std::thread::sleep(Duration::from_millis(20));
         }
         !rings()

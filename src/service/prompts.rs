@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
-use crate::host::{Leg, ToTheEnd};
+use crate::freeswitch::{Leg, ToTheEnd};
 use crate::parking::{LotId, Refusal, Slot};
 
 /// What an application leaves in `callpark_result`.

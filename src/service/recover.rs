@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::identity::Parker;
 use super::park::{Coming, ParkOrder};
 use super::{AppResult, ParkingService};
-use crate::host::{self, Leg, SessionGuard};
+use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{
     Call, ChangedSlot, LotName, MonotonicTime, ParkRequest, RestoreParams, RingBack, Slot, State, Wanted,
 };
@@ -76,7 +76,7 @@ impl ParkedCallSnapshot {
 
     fn on(leg: &Leg<'_>) -> Option<ParkedCallSnapshot> {
         let text = leg.var(SNAPSHOT)?;
-        let snapshot = ParkedCallSnapshot::read(&text, host::epoch_ms());
+        let snapshot = ParkedCallSnapshot::read(&text, freeswitch::epoch_ms());
         if snapshot.is_none() {
             log::error!("{SNAPSHOT} of {} cannot be read, its slot is forgotten", leg.uuid());
         }
@@ -150,7 +150,7 @@ impl ParkingService {
         }
         let request = snapshot.request(self, leg)?;
         let longest = self.terms_of(&request).longest().max(Duration::from_secs(3600));
-        let saved = snapshot.left(self.clock_of(&snapshot, &leg.uuid()).unwrap_or_else(host::epoch_ms), longest);
+        let saved = snapshot.left(self.clock_of(&snapshot, &leg.uuid()).unwrap_or_else(freeswitch::epoch_ms), longest);
         // Whoever may not be parked there may not because of a crash either.
         let restored = if snapshot.refused == "denied" { Err("denied") } else { self.restore(&request, &saved) };
         let call = match restored {
@@ -169,7 +169,7 @@ impl ParkingService {
     /// What the wall clock says that the snapshot was written by. It may be another node's, which goes wrong; how long the caller
     /// has waited, the slot store knows from a clock that all share.
     fn clock_of(&self, snapshot: &ParkedCallSnapshot, uuid: &str) -> Option<i64> {
-        let waited = host::now().since(self.call_of(uuid)?.parked_at);
+        let waited = freeswitch::now().since(self.call_of(uuid)?.parked_at);
         Some(snapshot.parked_at.saturating_add(millis(waited)))
     }
 
@@ -184,7 +184,7 @@ impl ParkingService {
     /// `None` if it is over.
     pub(super) fn write_stay(&self, leg: &Leg<'_>) -> Option<Written> {
         let call = self.call_of(&leg.uuid())?;
-        let snapshot = ParkedCallSnapshot::of(&call, host::now(), host::epoch_ms());
+        let snapshot = ParkedCallSnapshot::of(&call, freeswitch::now(), freeswitch::epoch_ms());
         match serde_json::to_string(&snapshot) {
             // A dial string may have `${...}`, which no variable is set to: in JSON there is another way to write it.
             Ok(text) => leg.set_var(SNAPSHOT, &text.replace('$', "\\u0024")),

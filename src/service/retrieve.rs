@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::leg_commands::LegCommand;
 use super::ring::displayable;
 use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
-use crate::host::{self, Leg};
+use crate::freeswitch::{self, Leg};
 use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State};
 
 /// For how long a retriever's leg waits until the parked call's thread begins to connect it: within 20 ms, unless that leg's media is
@@ -120,7 +120,7 @@ impl ParkingService {
 
     /// Until the parked call's thread takes this leg over, or gives it back. False: it stays, without the caller.
     pub(super) fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
-        let (began, uuid) = (host::now(), &call.facts.uuid);
+        let (began, uuid) = (freeswitch::now(), &call.facts.uuid);
         let give_up = || {
             self.leg_commands.withdraw(uuid, &retriever.uuid);
             self.change(|table, now| table.release(uuid, &retriever.uuid, now));
@@ -141,7 +141,7 @@ impl ParkingService {
                 // connected.
                 return !leg.ready();
             }
-            let (waited, begun) = (host::now().since(began), !self.leg_commands.holds(uuid, &retriever.uuid));
+            let (waited, begun) = (freeswitch::now().since(began), !self.leg_commands.holds(uuid, &retriever.uuid));
             if waited > if begun { CONNECTING } else { PATIENCE } {
                 give_up();
                 log::error!("the caller in slot {} was not connected in time with {}", call.facts.slot, retriever.uuid);

@@ -6,7 +6,7 @@ use super::last_dialled::LastDialled;
 use super::leg_commands::LegCommand;
 use super::template::{filled_in, is_address, is_part_of_address};
 use super::{EventKind, ParkEvent, ParkingService, Retriever, pick_up, voicemail};
-use crate::host::{self, Cancel, Dial, HangupCause, Leg, SessionGuard, guard};
+use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, SessionGuard, guard};
 use crate::parking::{
     Call, CallInfo, Ended, LeaveReason, LotSettings, MonotonicTime, Party, RingBack, State, TimerAction, is_name,
 };
@@ -244,7 +244,7 @@ fn by_a_person(peer: SessionGuard, terms: &LotSettings, cancel: &Cancel) -> Resu
 }
 
 fn waited(call: &Call) -> std::time::Duration {
-    host::now().since(call.parked_at)
+    freeswitch::now().since(call.parked_at)
 }
 
 fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Result<SessionGuard, String> {
@@ -278,7 +278,7 @@ fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Resu
         variables: &variables,
         patience: phone.terms.ringback_timeout,
     };
-    host::originate(&dial, cancel)
+    freeswitch::originate(&dial, cancel)
 }
 
 /// A name fit for a SIP header, where the core writes it between quotes as it is.

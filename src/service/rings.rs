@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
-use crate::host::{Cancel, guard};
+use crate::freeswitch::{Cancel, guard};
 
 /// Calls that ring at a time, each with a thread of its own.
 const MOST_AT_A_TIME: usize = 200;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host::{self, Cancel, Leg, SessionGuard};
+use crate::freeswitch::{self, Cancel, Leg, SessionGuard};
 
 /// For how long a dialplan that answers may take until it is clear what it does.
 const UNCLEAR: Duration = Duration::from_secs(4);
@@ -12,8 +12,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// runs `voicemail`, and so may one that is reached by SIP; where it rings somebody instead, that one is connected as they answer.
 pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &Cancel) -> bool {
     let Some(mut far) = far_end(peer) else { return true };
-    let until = host::now().after(UNCLEAR);
-    while host::now() < until && !cancel.cancelled() {
+    let until = freeswitch::now().after(UNCLEAR);
+    while freeswitch::now() < until && !cancel.cancelled() {
         if peer.hung_up() || far.hung_up() || runs_voicemail(&far) {
             return false;
         }
@@ -38,7 +38,7 @@ fn far_end(leg: &Leg<'_>) -> Option<SessionGuard> {
 /// A proxy on the way keeps the Call-ID. The core finds no leg by it, so all of them are asked: once for a recall that is answered.
 fn came_in_by(call_id: &str) -> Option<SessionGuard> {
     let comes = |leg: &SessionGuard| !leg.outbound() && leg.var("sip_call_id").as_deref() == Some(call_id);
-    host::every_leg().iter().filter_map(|uuid| SessionGuard::find(uuid)).find(comes)
+    freeswitch::every_leg().iter().filter_map(|uuid| SessionGuard::find(uuid)).find(comes)
 }
 
 /// The application, or a script of that name.

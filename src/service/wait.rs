@@ -8,7 +8,7 @@ use super::leg_commands::{LegCommand, LegCommands};
 use super::park::{Coming, millis};
 use super::ring::displayable;
 use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
-use crate::host::{self, Bridged, HangupCause, Heard, Leg, Listener, SessionGuard, SetAside};
+use crate::freeswitch::{self, Bridged, HangupCause, Heard, Leg, Listener, SessionGuard, SetAside};
 use crate::parking::{Call, CallInfo, Ended, LeaveReason, LotSettings, MonotonicTime, Outcome, Party, State};
 
 /// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
@@ -69,7 +69,7 @@ impl ParkingService {
             None => false,
             Some(other) => {
                 if let Some(tone) = &call.facts.terms.retrieve_tone {
-                    leg.play(tone, &mut AtMost(host::now().after(LONGEST_TONE), other));
+                    leg.play(tone, &mut AtMost(freeswitch::now().after(LONGEST_TONE), other));
                 }
                 let taker = identity::party(other);
                 self.is_claimed(call, retriever, other)
@@ -240,7 +240,7 @@ struct AtMost<'a>(MonotonicTime, &'a Leg<'a>);
 
 impl Listener for AtMost<'_> {
     fn frame(&mut self) -> Heard {
-        if host::now() >= self.0 || !self.1.ready() { Heard::Stop } else { Heard::GoOn }
+        if freeswitch::now() >= self.0 || !self.1.ready() { Heard::Stop } else { Heard::GoOn }
     }
 
     fn key(&mut self, _: char) -> Heard {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::host::{Database, DatabaseKind};
+use crate::freeswitch::{Database, DatabaseKind};
 
 /// A statement that fails after so long has met a database that does not answer, whatever the error says. (The core tries a locked
 /// SQLite file for 30 s, and mod_pgsql waits 10 s for an answer.)

@@ -10,7 +10,7 @@ use super::pending_history::{HistoryWrite, MAX_HISTORY, PendingHistory};
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 use super::statistics::{self, Tally};
 use super::{Storage, history, settings};
-use crate::host;
+use crate::freeswitch;
 
 /// For how long who asks for statistics waits for the last rows to be written.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -106,7 +106,7 @@ impl Storage {
     /// Each lot on each of the last `days` days, today being the first.
     pub(crate) fn tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
         self.drain();
-        let (now, service_level) = (host::epoch_ms(), settings().service_level);
+        let (now, service_level) = (freeswitch::epoch_ms(), settings().service_level);
         self.reader.read(move |connection| statistics::tallies(connection, (now, days), &filter, service_level))
     }
 

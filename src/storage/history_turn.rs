@@ -6,7 +6,7 @@ use super::backoff::Backoff;
 use super::connection::{StorageError, unless_away};
 use super::history;
 use super::turn::Turn;
-use crate::host;
+use crate::freeswitch;
 use crate::parking::MonotonicTime;
 
 /// Rows of the history in one statement.
@@ -38,7 +38,7 @@ impl HistoryTurns {
         until: MonotonicTime,
     ) -> Result<Option<StorageError>, StorageError> {
         let storage = turn.storage;
-        if storage.backlog() == 0 || !(turn.closing || self.backoff.is_due(host::now())) {
+        if storage.backlog() == 0 || !(turn.closing || self.backoff.is_due(freeswitch::now())) {
             return Ok(None);
         }
         loop {
@@ -52,13 +52,13 @@ impl HistoryTurns {
                 Ok(Progress::More) => {}
                 Err(why) if why.is_away() => return Err(why),
                 Err(why) => {
-                    self.backoff.failed(host::now(), &why);
+                    self.backoff.failed(freeswitch::now(), &why);
                     self.attempt += 1;
                     storage.history_fails(&why);
                     return Ok(Some(why));
                 }
             }
-            if storage.is_urgent() || host::now() >= until {
+            if storage.is_urgent() || freeswitch::now() >= until {
                 // Somebody waits for a slot, or the heartbeat is due; the rest is written in the next turn.
                 storage.wake();
                 return Ok(None);
@@ -113,10 +113,10 @@ impl HistoryTurns {
 
     /// Now and then.
     pub(super) fn forget(&mut self, turn: &Turn<'_>) -> Result<(), StorageError> {
-        if host::now() >= self.next_forget {
-            let before = host::epoch_ms() - i64::from(turn.settings.record_days) * DAY_MS;
+        if freeswitch::now() >= self.next_forget {
+            let before = freeswitch::epoch_ms() - i64::from(turn.settings.record_days) * DAY_MS;
             unless_away(history::forget(&turn.connection, before))?;
-            self.next_forget = host::now().after(FORGET);
+            self.next_forget = freeswitch::now().after(FORGET);
         }
         Ok(())
     }

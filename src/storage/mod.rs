@@ -44,7 +44,7 @@ pub(crate) use {
     tickets::read as read_ticket,
 };
 
-use crate::host::Worker;
+use crate::freeswitch::Worker;
 use crate::parking::{Call, RemoteCall};
 use crate::service;
 use backoff::Backoff;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::connection::{Connection, StorageError, number, word};
-use crate::host;
+use crate::freeswitch;
 use crate::parking::MonotonicTime;
 
 /// How often each node counts on and looks.
@@ -39,7 +39,7 @@ impl Heartbeat {
         for _ in 0..NAME_CHECK.as_millis() / NAME_CHECK_STEP.as_millis() {
             std::thread::sleep(NAME_CHECK_STEP);
             if read(connection, node)?.is_some_and(|beat| beat != first) {
-                self.report_shared_name(node, host::now());
+                self.report_shared_name(node, freeswitch::now());
                 return Ok(true);
             }
         }

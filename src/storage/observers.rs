@@ -4,7 +4,7 @@ use super::record::{Record, RefusedCall};
 use super::schema::width;
 use super::slot_row::SlotRow;
 use super::{Order, connection, open, settings};
-use crate::host;
+use crate::freeswitch;
 use crate::parking::{Call, ChangedSlot, RemoteCall};
 use crate::service::{EventKind, Observer, ParkEvent, ParkingService, RetrieveTicket, SlotStore};
 
@@ -22,7 +22,7 @@ impl Observer for HistoryObserver {
                 storage.note_back((call.facts.uuid.to_string(), call.facts.parked_at_ms))
             }
             (EventKind::Full, _, Some(lot)) => storage.note_refused(RefusedCall {
-                at: host::epoch_ms(),
+                at: freeswitch::epoch_ms(),
                 lot: connection::cut(&lot.name, width::KEY).to_owned(),
                 domain: connection::cut(&lot.domain, width::KEY).to_owned(),
             }),

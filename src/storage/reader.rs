@@ -11,7 +11,7 @@ use super::connection::{Connection, StorageError};
 use super::record::HistoryFilter;
 use super::settings;
 use super::statistics::Tally;
-use crate::host::{self, Worker, guard};
+use crate::freeswitch::{self, Worker, guard};
 use crate::parking::MonotonicTime;
 
 /// Who asks while so many others wait is told to come again.
@@ -93,12 +93,12 @@ impl Reader {
         let mut answer =
             answer.try_lock_for(TIMEOUT).ok_or(StorageError::Away("the database does not answer".into()))?;
         if let Some((at, tallies)) = &*answer {
-            if host::now().since(*at) < CACHED {
+            if freeswitch::now().since(*at) < CACHED {
                 return Ok(tallies.clone());
             }
         }
         let tallies = read()?;
-        *answer = Some((host::now(), tallies.clone()));
+        *answer = Some((freeswitch::now(), tallies.clone()));
         Ok(tallies)
     }
 

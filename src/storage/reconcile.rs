@@ -12,7 +12,7 @@ use super::schema::SLOT_COLUMNS;
 use super::slot_row::{self, Place, SlotRow};
 use super::turn::Turn;
 use super::worker::Turns;
-use crate::host;
+use crate::freeswitch;
 use crate::parking::{RemoteCall, RemoteState};
 
 /// How often the slots are compared with the table, where no other node is looked at.
@@ -22,7 +22,7 @@ impl Turns {
     /// What the table has: of this node's calls, and in a cluster, of the others'.
     pub(super) fn look(&mut self, turn: &mut Turn<'_>) -> Result<(), StorageError> {
         let clustered = turn.settings.cluster;
-        self.next_look = host::now().after(if clustered { BEAT / 2 } else { COMPARE });
+        self.next_look = freeswitch::now().after(if clustered { BEAT / 2 } else { COMPARE });
         if !clustered && !turn.storage.has_calls() {
             return Ok(());
         }
@@ -38,7 +38,7 @@ impl Turns {
         self.ahead = clock - slot_row::monotonic_ms();
         turn.ahead = self.ahead;
         let beats = nodes::beats(&turn.connection)?;
-        let now = host::now();
+        let now = freeswitch::now();
         self.watch.look(&beats, now);
         for (dead, beat) in self.watch.gone(turn.window(), now).into_iter().filter(|(dead, _)| *dead != turn.node) {
             turn.reap_dead_node(&dead, beat, clock)?;

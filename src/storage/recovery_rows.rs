@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::connection::{Connection, Quoting, StorageError, number};
 use super::settings;
-use crate::host;
+use crate::freeswitch;
 use crate::parking::{MonotonicTime, Outcome};
 use crate::service::{EventKind, ParkEvent};
 
@@ -44,7 +44,7 @@ pub(super) fn keep() {
 }
 
 fn keep_in(connection: &Connection) -> Result<Option<RecoveryCopies>, StorageError> {
-    let (run, host) = (connection.text(&host::run_uuid()), connection.text(&host::switch_name()));
+    let (run, host) = (connection.text(&freeswitch::run_uuid()), connection.text(&freeswitch::switch_name()));
     connection.execute(CREATE)?;
     connection.execute(&format!(
         "INSERT INTO recovery ({COLUMNS}) SELECT {COLUMNS} FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run} AND NOT \
@@ -60,20 +60,20 @@ fn keep_in(connection: &Connection) -> Result<Option<RecoveryCopies>, StorageErr
     let kept = format!("SELECT COUNT(*) FROM callpark_recovery WHERE kept_by = {run}");
     connection.query(&kept, &mut |row| count = number(row, 0))?;
     let window = Duration::from_secs(settings().recover_window.into());
-    let copies = || RecoveryCopies { until: host::now().after(window), quoting: connection.quoting() };
+    let copies = || RecoveryCopies { until: freeswitch::now().after(window), quoting: connection.quoting() };
     Ok((count > 0).then(copies))
 }
 
 /// Once a second: drops the copies of legs that the core has noted anew, and in the end, of those that nobody recovers.
 pub(super) fn on_tick() {
     let Some(RecoveryCopies { until, quoting }) = *COPIES.lock() else { return };
-    let run = quoting.text(&host::run_uuid());
-    if host::now() < until {
-        host::queue_sql(&format!(
+    let run = quoting.text(&freeswitch::run_uuid());
+    if freeswitch::now() < until {
+        freeswitch::queue_sql(&format!(
             "DELETE FROM callpark_recovery WHERE kept_by = {run} AND uuid IN (SELECT uuid FROM recovery WHERE runtime_uuid = {run})"
         ));
     } else {
-        host::queue_sql(&format!("DELETE FROM callpark_recovery WHERE kept_by = {run}"));
+        freeswitch::queue_sql(&format!("DELETE FROM callpark_recovery WHERE kept_by = {run}"));
         *COPIES.lock() = None;
     }
 }
@@ -85,6 +85,6 @@ pub(super) fn on_event(notice: &ParkEvent<'_>) {
     let copies = *COPIES.lock();
     if let (Some(RecoveryCopies { quoting, .. }), Some(call)) = (copies, notice.call) {
         let uuid = quoting.text(&call.facts.uuid);
-        host::queue_sql(&format!("DELETE FROM callpark_recovery WHERE uuid = {uuid}"));
+        freeswitch::queue_sql(&format!("DELETE FROM callpark_recovery WHERE uuid = {uuid}"));
     }
 }

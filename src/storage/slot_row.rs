@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::connection::{Connection, Row, cut, number, word};
 use super::schema::width;
 use super::stand_in;
-use crate::host;
+use crate::freeswitch;
 use crate::parking::{Call, LotId, MonotonicTime, Party, RemoteCall, RemoteState, Slot};
 
 /// Where a call is parked: domain and slot.
@@ -98,7 +98,7 @@ impl SlotRow {
 
 /// What the monotonic clock shows, in milliseconds.
 pub(super) fn monotonic_ms() -> i64 {
-    ms(host::now())
+    ms(freeswitch::now())
 }
 
 fn ms(moment: MonotonicTime) -> i64 {

@@ -16,7 +16,7 @@ use super::slots::Found;
 use super::tickets;
 use super::turn::Turn;
 use crate::config::Settings;
-use crate::host::{self, guard};
+use crate::freeswitch::{self, guard};
 use crate::parking::MonotonicTime;
 use crate::service::{self, ParkingService};
 
@@ -66,7 +66,7 @@ impl Storage {
             if closing && nothing_waits() {
                 return;
             }
-            if closing || self.backoff.lock().is_due(host::now()) {
+            if closing || self.backoff.lock().is_due(freeswitch::now()) {
                 let turn = guard::fence("storage", Err(StorageError::Away("a bug; see the log".into())), || {
                     turns.take(self, closing)
                 });
@@ -82,7 +82,7 @@ impl Storage {
         match turn {
             Ok(()) => self.backoff.lock().succeeded(),
             Err(why) => {
-                self.backoff.lock().failed(host::now(), &why);
+                self.backoff.lock().failed(freeswitch::now(), &why);
                 self.slots_fail(&why);
                 if self.backlog() > 0 {
                     self.history_fails(&why);
@@ -96,7 +96,7 @@ impl Turns {
     fn take(&mut self, storage: &Storage, closing: bool) -> Result<(), StorageError> {
         let Some(service) = service::current() else { return Ok(()) };
         let mut turn = self.begin(storage, service, closing)?;
-        let (clustered, now) = (turn.settings.cluster, host::now());
+        let (clustered, now) = (turn.settings.cluster, freeswitch::now());
         if !storage.writes.lock().loaded_previous {
             if clustered && self.heartbeat.is_anothers(&turn.connection, &turn.node)? {
                 storage.writes.lock().loaded_previous = true;
@@ -110,7 +110,7 @@ impl Turns {
             unless_away(self.heartbeat.beat(&turn.connection, &turn.node, service::dice(), now))?;
         }
         self.slots_and_orders(&turn)?;
-        if due || (clustered && host::now() >= self.next_look) {
+        if due || (clustered && freeswitch::now() >= self.next_look) {
             self.look(&mut turn)?;
         }
         if self.history.write(&turn, self.next_look)?.is_some() {
@@ -137,7 +137,7 @@ impl Turns {
         if is_new {
             schema::prepare(&connection).inspect_err(|why| self.was_refused = !why.is_away())?;
             self.tables_are_good = true;
-        } else if !self.tables_are_good && self.tables.is_due(host::now()) {
+        } else if !self.tables_are_good && self.tables.is_due(freeswitch::now()) {
             self.mend_tables(&connection)?;
         }
         if is_new {
@@ -145,7 +145,7 @@ impl Turns {
             storage.writes.lock().write_all_again();
         }
         if !settings.cluster {
-            self.ahead = host::epoch_ms() - slot_row::monotonic_ms();
+            self.ahead = freeswitch::epoch_ms() - slot_row::monotonic_ms();
         } else if is_new {
             self.ahead = nodes::clock(&connection)? - slot_row::monotonic_ms();
         }
@@ -167,7 +167,7 @@ impl Turns {
             }
             Err(why) if why.is_away() => Err(why),
             Err(why) => {
-                self.tables.failed(host::now(), &why);
+                self.tables.failed(freeswitch::now(), &why);
                 Ok(())
             }
         }
@@ -181,7 +181,7 @@ impl Turns {
 
     fn slots_and_orders(&mut self, turn: &Turn<'_>) -> Result<(), StorageError> {
         let storage = turn.storage;
-        let now = host::now();
+        let now = freeswitch::now();
         if now >= self.next_retry_refused {
             self.next_retry_refused = now.after(RETRY_REFUSED);
             storage.writes.lock().retry_set_aside();

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::routes::{Actor, Failure, away};
-use crate::host::{self, guard};
+use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
 use crate::service::{self, CallRow, ParkingService};
 
@@ -99,7 +99,7 @@ fn carry_out(domain: &str, slot: &str, action: &str, asked: &Asked) -> Result<Ca
     log::info!("{action} of slot {slot}@{domain} by the API");
     // As it is now, or as it was where it has just been sent away.
     let call = service.call_at(domain, &slot).unwrap_or(call);
-    Ok(CallRow::new(&call, &service.node_name(), host::now(), host::epoch_ms()))
+    Ok(CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms()))
 }
 
 impl Asked {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 
 use super::access::Rights;
-use crate::host;
+use crate::freeswitch;
 use crate::service::{self, CallRow, EventKind, Observer, ParkEvent};
 
 /// Changes that a slow listener may be behind; who is further back is told to look at everything anew.
@@ -78,13 +78,13 @@ impl Observer for StreamObserver {
             return;
         }
         let node = || service::current().map(|service| service.node_name()).unwrap_or_default();
-        let row = notice.call.map(|call| CallRow::new(call, &node(), host::now(), host::epoch_ms()));
+        let row = notice.call.map(|call| CallRow::new(call, &node(), freeswitch::now(), freeswitch::epoch_ms()));
         let lot = notice.call.map(|call| &call.facts.lot).or(notice.lot);
         let slot = notice.call.map(|call| &call.facts.slot).or(notice.slot);
         let domain = lot.map(|lot| &*lot.domain);
         let told = Told {
             action: notice.what.action(),
-            at: host::epoch_ms(),
+            at: freeswitch::epoch_ms(),
             lot: lot.map_or("", |lot| &lot.name),
             domain: domain.unwrap_or_default(),
             slot: slot.map_or("", |slot| slot.as_str()),

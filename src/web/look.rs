@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::routes::{Failure, Viewer, away};
-use crate::host::{self, guard};
+use crate::freeswitch::{self, guard};
 use crate::service::{self, CallRow, LotRow};
 use crate::storage::{self, HistoryFilter, Storage, StorageError};
 
@@ -32,7 +32,7 @@ pub(super) async fn me(Viewer(rights): Viewer) -> Json<Me> {
 
 pub(super) async fn calls(Viewer(rights): Viewer) -> Result<Json<Vec<CallRow>>, Failure> {
     let service = service::current().ok_or_else(away)?;
-    let (node, now, epoch) = (service.node_name(), host::now(), host::epoch_ms());
+    let (node, now, epoch) = (service.node_name(), freeswitch::now(), freeswitch::epoch_ms());
     let calls = service.calls(None).map_err(Failure::refused)?;
     let seen = calls.iter().filter(|call| rights.see(&call.facts.lot.domain));
     Ok(Json(seen.map(|call| CallRow::new(call, &node, now, epoch)).collect()))

@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::routes::away;
-use crate::host::{guard, memory};
+use crate::freeswitch::{guard, memory};
 use crate::parking::{LotId, LotView, Outcome};
 use crate::service::{self, EventKind, LockTimes, Observer, ParkEvent};
 use crate::{moh, storage};

@@ -22,7 +22,7 @@ pub(crate) use changes::StreamObserver;
 pub(crate) use metrics::MetricsObserver;
 
 use crate::config::Settings;
-use crate::host;
+use crate::freeswitch;
 use crate::parking::MonotonicTime;
 use crate::service::{self, EventKind, Observer, ParkEvent};
 use access::Tokens;
@@ -69,7 +69,7 @@ pub(crate) fn apply() {
 pub(crate) fn on_tick() {
     let Some(mut site) = SITE.try_lock() else { return };
     let over = site.running.as_ref().is_some_and(|(_, server)| server.is_over());
-    let due = site.retry.as_ref().is_some_and(|retry| host::now() >= retry.at);
+    let due = site.retry.as_ref().is_some_and(|retry| freeswitch::now() >= retry.at);
     if over || due {
         let before = site.retry.take();
         site.apply(before);
@@ -123,7 +123,7 @@ impl Site {
                     let listen = settings.map(|settings| settings.http_listen).unwrap_or_default();
                     log::error!("http-listen {listen}: {why}; no dashboard, API and metrics until that is mended");
                 }
-                self.retry = Some(Retry { at: host::now().after(pause), pause, why });
+                self.retry = Some(Retry { at: freeswitch::now().after(pause), pause, why });
             }
         }
     }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use super::access::{Rights, Tokens};
 use super::direct::is_direct;
 use super::{actions, changes, look, metrics, page};
-use crate::host::guard;
+use crate::freeswitch::guard;
 use crate::parking::Refusal;
 
 pub(crate) type Router = axum::Router;

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::access::Tokens;
 use super::routes::{self, Router};
-use crate::host::{guard, keep_libraries};
+use crate::freeswitch::{guard, keep_libraries};
 
 /// Connections at once: more are closed as they come.
 const CONNECTIONS: usize = 256;

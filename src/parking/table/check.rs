@@ -56,7 +56,9 @@ impl Table {
         if deadlines != self.deadlines.len() {
             return Err(format!("{} deadlines kept for {deadlines} calls that have one", self.deadlines.len()));
         }
-        if let Some(call) = self.calls.values().find(|call| call.latest.is_some() && call.facts.terms.fallback.is_none()) {
+        if let Some(call) =
+            self.calls.values().find(|call| call.latest.is_some() && call.facts.terms.fallback.is_none())
+        {
             return Err(format!("{} goes to the fallback at the latest at a time, and there is none", call.facts.uuid));
         }
         if parked_by as usize != with_parker {

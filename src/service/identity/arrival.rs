@@ -2,7 +2,7 @@
 //! that is allowed.
 
 use super::{address, referred_by};
-use crate::host::{Leg, Ran};
+use crate::freeswitch::{Leg, Ran};
 use crate::service::last_peer;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

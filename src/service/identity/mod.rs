@@ -5,7 +5,7 @@ mod parker;
 mod user;
 
 use super::ParkingService;
-use crate::host::{self, Leg};
+use crate::freeswitch::{self, Leg};
 use crate::parking::{LotName, LotSelector, Party};
 
 pub(super) use arrival::Arrival;
@@ -69,7 +69,7 @@ fn address(header: &str) -> Option<String> {
 
 /// The domain in which a leg is that belongs to no user.
 pub(super) fn domain(leg: &Leg<'_>) -> String {
-    own_domain(leg).or_else(host::usual_domain).unwrap_or_default()
+    own_domain(leg).or_else(freeswitch::usual_domain).unwrap_or_default()
 }
 
 /// The same where the leg itself tells it.
@@ -92,7 +92,7 @@ impl ParkingService {
     pub(super) fn place(&self, leg: &Leg<'_>, lot: Option<LotName>, parkers: Option<String>) -> LotSelector {
         let users = domain_in(&self.user_of(leg));
         let any = users.is_none() && own_domain(leg).is_none() && parkers.is_none();
-        let likely = [users, leg.var("domain_name"), parkers, leg.var("dialed_domain"), host::usual_domain()];
+        let likely = [users, leg.var("domain_name"), parkers, leg.var("dialed_domain"), freeswitch::usual_domain()];
         LotSelector { lot, domains: likely.into_iter().flatten().collect(), any }
     }
 }

@@ -3,7 +3,7 @@
 use super::arrival::DIVERTED_TO;
 use super::user::user_in_directory;
 use super::{domain, referred_by};
-use crate::host::{self, Leg};
+use crate::freeswitch::{self, Leg};
 use crate::service::ParkingService;
 use crate::service::last_peer::LastPeer;
 use crate::service::template::is_address;
@@ -73,7 +73,7 @@ impl External {
         let mut names = self.names.split(' ');
         let (number, domain, host) =
             (names.next().unwrap_or_default(), names.next().unwrap_or_default(), names.next().unwrap_or_default());
-        let place = if host::has_user(number, domain) { host } else { domain };
+        let place = if freeswitch::has_user(number, domain) { host } else { domain };
         Parker {
             name: format!("{number}@{place}"),
             domain: Some(domain.to_owned()),

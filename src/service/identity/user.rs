@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{address, own_domain};
-use crate::host::{self, Leg};
+use crate::freeswitch::{self, Leg};
 use crate::service::ParkingService;
 use crate::service::template::is_address;
 
@@ -50,7 +50,7 @@ impl ParkingService {
         let config = Arc::clone(&self.config.read());
         let proxies = &config.settings.trusted_proxies;
         let Some(address) = leg.var("sip_network_ip").filter(|_| !proxies.is_empty()) else { return false };
-        proxies.iter().any(|list| host::in_network(&address, list))
+        proxies.iter().any(|list| freeswitch::in_network(&address, list))
     }
 }
 
@@ -59,10 +59,10 @@ impl ParkingService {
 pub(in crate::service) fn user_in_directory(leg: &Leg<'_>, written: &str) -> Option<String> {
     let (name, host) = written.split_once('@').unwrap_or((written, ""));
     let is_domain =
-        |host: &str| !host.is_empty() && host.parse::<std::net::IpAddr>().is_err() && host::has_domain(host);
-    let own = || own_domain(leg).or_else(host::usual_domain);
+        |host: &str| !host.is_empty() && host.parse::<std::net::IpAddr>().is_err() && freeswitch::has_domain(host);
+    let own = || own_domain(leg).or_else(freeswitch::usual_domain);
     let domain = Some(host.to_owned()).filter(|host| is_address(host) && is_domain(host)).or_else(own)?;
-    (is_address(name) && is_address(&domain) && host::has_user(name, &domain)).then(|| format!("{name}@{domain}"))
+    (is_address(name) && is_address(&domain) && freeswitch::has_user(name, &domain)).then(|| format!("{name}@{domain}"))
 }
 
 fn sip_user(leg: &Leg<'_>) -> Option<String> {
@@ -72,7 +72,7 @@ fn sip_user(leg: &Leg<'_>) -> Option<String> {
     };
     let dialed = || Some((leg.var("dialed_user")?, leg.var("dialed_domain").or_else(|| leg.var("domain_name"))));
     let (user, domain) = if leg.outbound() { dialed().or_else(authenticated) } else { authenticated() }?;
-    Some(format!("{user}@{}", domain.or_else(host::usual_domain).unwrap_or_default()))
+    Some(format!("{user}@{}", domain.or_else(freeswitch::usual_domain).unwrap_or_default()))
 }
 
 fn is_verto(leg: &Leg<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host::{Binding, Kind, OnEvent, Told, module_loaded};
+use crate::freeswitch::{Binding, Kind, OnEvent, Told, module_loaded};
 use crate::service::{self, Subscription};
 
 /// It answers each subscription to `park+<anything>`, also where it has no such lot.

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 
-use crate::host::{now, usual_domain};
+use crate::freeswitch::{now, usual_domain};
 use crate::parking::{ChangedSlot, LampState, LotId, LotStatus, Slot, SlotStatus};
 use crate::service::{Observer, ParkingService, Subscription};
 use lamp::{Lamp, Name, Whose};

@@ -11,7 +11,7 @@ pub(crate) use words::{park_order, shown};
 
 use std::sync::Arc;
 
-use crate::host::{Interfaces, Leg, add_application};
+use crate::freeswitch::{Interfaces, Leg, add_application};
 use crate::service::{self, AppResult, ParkingService};
 
 /// Registers every application. False if the host refused one.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::lamp::{Lamp, Name};
-use crate::host::Event;
+use crate::freeswitch::Event;
 use crate::parking::{LampState, Party};
 use crate::service::Subscription;
 

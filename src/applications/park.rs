@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::{serve, words};
-use crate::host::{Application, Leg};
+use crate::freeswitch::{Application, Leg};
 
 pub(crate) struct Park;
 

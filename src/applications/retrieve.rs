@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use super::serve;
 use super::words::{self, Asked};
-use crate::host::{Application, Leg};
+use crate::freeswitch::{Application, Leg};
 use crate::parking::{LotName, MAX_SLOT_LENGTH, RetrieveTarget, Slot};
 use crate::service::{AppResult, ParkingService, RetrieveOrder, ask_digits};
 
