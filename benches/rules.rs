@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
 use mod_callpark::parking::{
     CallOverrides, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, Party,
-    RetrieveTarget, Slot, SlotOrder, Table, Wanted, parse_slots,
+    RetrieveTarget, Slot, SlotOrder, SlotRequest, Table, parse_slots,
 };
 
 const OCCUPANCY: [usize; 4] = [0, 100, 10_000, 100_000];
@@ -34,13 +34,13 @@ fn request(n: usize, lot: &str) -> ParkRequest {
     ParkRequest {
         uuid: format!("{:08x}-0000-4000-8000-{n:012}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff).into(),
         place: LotSelector { lot: Some(LotName { name: lot.into(), domain: None }), ..place() },
-        wanted: Wanted::Auto,
+        wanted: SlotRequest::Auto,
         caller: Party { name: "Alice".into(), number: "5551234".into() }.into(),
         parker: format!("{}@bench.test", 1000 + n % 500).into(),
         label: String::new(),
-        amend: CallOverrides::default(),
+        overrides: CallOverrides::default(),
         parked_at_ms: 0,
-        dice: n as u64 * 7919,
+        entropy: n as u64 * 7919,
     }
 }
 
@@ -58,7 +58,7 @@ impl Office {
             id: LotId::new(name, "bench.test"),
             slots: parse_slots(slots).unwrap().into(),
             labels: Arc::default(),
-            terms: Arc::new(LotSettings { slot_order, park_timeout: DAY, ..LotSettings::default() }),
+            settings: Arc::new(LotSettings { slot_order, park_timeout: DAY, ..LotSettings::default() }),
         };
         let mut table = Table::new(&[plan("main", "100000-199999"), plan("more", "200000-299999")], None);
         for n in 0..calls {
@@ -160,7 +160,7 @@ fn leave(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("oldest, and release", calls), |bencher| {
             bencher.iter(|| {
                 if let Ok(call) = black_box(office.table.claim(&place(), &RetrieveTarget::Oldest, "retriever")) {
-                    office.table.release(&call.facts.uuid, "retriever", office.now);
+                    office.table.release(&call.info.uuid, "retriever", office.now);
                 }
                 office.table.touched();
             });
@@ -183,7 +183,7 @@ fn expire(criterion: &mut Criterion) {
     for calls in OCCUPANCY {
         let mut office = Office::new(calls, SlotOrder::First);
         for request in &mut office.requests {
-            request.amend.park_timeout = Some(Duration::from_secs(1));
+            request.overrides.park_timeout = Some(Duration::from_secs(1));
         }
         group.bench_function(BenchmarkId::new("each that is due", calls), |bencher| {
             bencher.iter_custom(|wanted| {

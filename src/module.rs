@@ -5,8 +5,8 @@ use std::ffi::CStr;
 use parking_lot::Mutex;
 
 use crate::freeswitch::{
-    Binding, Completions, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Recoverer, Status, Subclass,
-    Ticker, Told, function_table,
+    Binding, Completions, EventRef, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Recoverer, Status,
+    Subclass, Ticker, function_table,
 };
 use crate::service::{self, ParkingService};
 use crate::{applications, commands, config, events, freeswitch, moh, presence, storage, web};
@@ -88,7 +88,7 @@ impl Lifecycle for Module {
         let ended = web::end() & storage::end();
         service::end();
         moh::end();
-        if ended { Status::Done } else { Status::Stay }
+        if ended { Status::Done } else { Status::ParkedCallSnapshot }
     }
 }
 
@@ -125,7 +125,7 @@ struct OnReloadXml;
 impl OnEvent for OnReloadXml {
     const KIND: Kind = Kind::ReloadXml;
 
-    fn happened(_: &Told<'_>) {
+    fn happened(_: &EventRef<'_>) {
         if let Some(service) = service::current() {
             service.files_were_read();
             presence::warn_of_rival();

@@ -78,10 +78,10 @@ fn file(settings: &str, lot: &str) -> String {
 
 #[test]
 fn every_hostile_value_is_bounded_or_named_with_its_reason() {
-    let (mut dice, mut refused, mut accepted) = (Dice(1), 0, 0);
+    let (mut entropy, mut refused, mut accepted) = (Dice(1), 0, 0);
     let rows = LOT_PARAMS.len() + SETTINGS.len();
     for n in 0..1500 {
-        let value = dice.value();
+        let value = entropy.value();
         let of_lot = n % rows < LOT_PARAMS.len();
         let name = if of_lot { LOT_PARAMS[n % rows].name } else { SETTINGS[n % rows - LOT_PARAMS.len()].name };
         let param = format!(r#"<param name="{name}" value="{}"/>"#, escaped(&value));
@@ -91,8 +91,11 @@ fn every_hostile_value_is_bounded_or_named_with_its_reason() {
                 accepted += 1;
                 let year = Duration::from_secs(31_536_000);
                 for lot in &config.lots {
-                    assert!(lot.terms.park_timeout <= year && lot.terms.ringback_timeout <= year, "{name}={value:?}");
-                    assert!(lot.terms.ringback_attempts <= 1000 && lot.slots.len() == 20, "{name}={value:?}");
+                    assert!(
+                        lot.settings.park_timeout <= year && lot.settings.ringback_timeout <= year,
+                        "{name}={value:?}"
+                    );
+                    assert!(lot.settings.ringback_attempts <= 1000 && lot.slots.len() == 20, "{name}={value:?}");
                 }
             }
             Err(faults) => {
@@ -113,9 +116,9 @@ fn every_hostile_value_is_bounded_or_named_with_its_reason() {
 
 #[test]
 fn a_name_that_there_is_not_is_told_with_those_there_are() {
-    let mut dice = Dice(2);
+    let mut entropy = Dice(2);
     for _ in 0..200 {
-        let name = dice.value();
+        let name = entropy.value();
         let param = format!(r#"<param name="{}" value="1"/>"#, escaped(&name));
         for (text, known) in [(file("", &param), "slots"), (file(&param, ""), "db-dsn")] {
             let faults = read(&text).unwrap_err();
@@ -129,13 +132,13 @@ fn a_name_that_there_is_not_is_told_with_those_there_are() {
 fn a_file_that_is_cut_or_garbled_is_one_fault_and_no_panic() {
     let good = file(r#"<param name="default-lot" value="main"/>"#, r#"<slot number="701" label="x"/>"#);
     assert!(read(&good).is_ok());
-    let mut dice = Dice(3);
+    let mut entropy = Dice(3);
     for _ in 0..500 {
         let mut bytes = good.clone().into_bytes();
-        match dice.below(3) {
-            0 => bytes.truncate(dice.below(good.len())),
-            1 => bytes[dice.below(good.len())] = u8::try_from(dice.below(128)).unwrap(),
-            _ => drop(bytes.splice(dice.below(good.len()).., dice.value().into_bytes())),
+        match entropy.below(3) {
+            0 => bytes.truncate(entropy.below(good.len())),
+            1 => bytes[entropy.below(good.len())] = u8::try_from(entropy.below(128)).unwrap(),
+            _ => drop(bytes.splice(entropy.below(good.len()).., entropy.value().into_bytes())),
         }
         if let Err(faults) = read(&String::from_utf8_lossy(&bytes)) {
             assert!(

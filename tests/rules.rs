@@ -8,23 +8,23 @@ use std::time::Duration;
 use mod_callpark::parking::{
     Call, CallOverrides, Destination, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings, MonotonicTime,
     Outcome, ParkRequest, Party, Refusal, RemoteCall, RemoteState, RestoreParams, RetrieveTarget, RingBack, Slot,
-    SlotOrder, SlotStatus, SlotTaken, State, Table, TimerAction, Wanted, parse_slots,
+    SlotOrder, SlotRequest, SlotStatus, SlotTaken, State, Table, TimerAction, parse_slots,
 };
 use proptest::prelude::*;
 
 const DOMAIN: &str = "a.test";
 
-fn plan(name: &str, domain: &str, slots: &str, terms: LotSettings) -> LotPlan {
+fn plan(name: &str, domain: &str, slots: &str, settings: LotSettings) -> LotPlan {
     LotPlan {
         id: LotId::new(name, domain),
         slots: parse_slots(slots).unwrap().into(),
         labels: Arc::default(),
-        terms: Arc::new(terms),
+        settings: Arc::new(settings),
     }
 }
 
-fn table(terms: LotSettings) -> Table {
-    Table::new(&[plan("main", DOMAIN, "701-703", terms)], None)
+fn table(settings: LotSettings) -> Table {
+    Table::new(&[plan("main", DOMAIN, "701-703", settings)], None)
 }
 
 fn place(domain: &str) -> LotSelector {
@@ -39,7 +39,7 @@ fn slot(text: &str) -> Slot {
     Slot::parse(text).unwrap()
 }
 
-fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
+fn request(uuid: &str, wanted: SlotRequest) -> ParkRequest {
     ParkRequest {
         uuid: uuid.into(),
         place: place(DOMAIN),
@@ -47,15 +47,15 @@ fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
         caller: Party { name: "Alice".into(), number: "555".into() }.into(),
         parker: "1001@a.test".into(),
         label: String::new(),
-        amend: CallOverrides::default(),
+        overrides: CallOverrides::default(),
         parked_at_ms: 0,
-        dice: 5,
+        entropy: 5,
     }
 }
 
 /// Parks `uuid` automatically; the slot it got.
 fn park(table: &mut Table, uuid: &str) -> String {
-    table.park(&request(uuid, Wanted::Auto), false, at(0)).unwrap().facts.slot.to_string()
+    table.park(&request(uuid, SlotRequest::Auto), false, at(0)).unwrap().info.slot.to_string()
 }
 
 fn fallback() -> Option<Destination> {
@@ -107,7 +107,7 @@ fn oldest_and_newest_pass_over_those_being_taken() {
         park(&mut table, uuid);
     }
     let mut take =
-        |pick: &RetrieveTarget, by: &str| table.claim(&place(DOMAIN), pick, by).map(|call| call.facts.uuid.to_string());
+        |pick: &RetrieveTarget, by: &str| table.claim(&place(DOMAIN), pick, by).map(|call| call.info.uuid.to_string());
     assert_eq!(take(&RetrieveTarget::Oldest, "r1").unwrap(), "a");
     assert_eq!(take(&RetrieveTarget::Newest, "r2").unwrap(), "c");
     assert_eq!(take(&RetrieveTarget::Oldest, "r3").unwrap(), "b");
@@ -120,16 +120,16 @@ fn full_lots_overflow_once_around() {
     let plans = [plan("a", DOMAIN, "1", chain("b")), plan("b", DOMAIN, "2", chain("a"))];
     let mut table = Table::new(&plans, None);
     assert_eq!([park(&mut table, "x"), park(&mut table, "y")], ["1", "2"]);
-    assert!(matches!(table.park(&request("z", Wanted::Auto), false, at(0)), Err(Refusal::Full(_))));
+    assert!(matches!(table.park(&request("z", SlotRequest::Auto), false, at(0)), Err(Refusal::Full(_))));
 }
 
 #[test]
 fn a_taken_slot_is_returned_or_the_next_one_used() {
     for (taken, expected) in [(SlotTaken::Return, None), (SlotTaken::Next, Some("701"))] {
         let mut table = table(LotSettings { slot_taken: taken, ..LotSettings::default() });
-        table.park(&request("a", Wanted::Slot(slot("702"))), false, at(0)).unwrap();
-        let second = table.park(&request("b", Wanted::Slot(slot("702"))), false, at(0));
-        assert_eq!(second.as_ref().ok().map(|call| call.facts.slot.as_str()), expected);
+        table.park(&request("a", SlotRequest::Slot(slot("702"))), false, at(0)).unwrap();
+        let second = table.park(&request("b", SlotRequest::Slot(slot("702"))), false, at(0));
+        assert_eq!(second.as_ref().ok().map(|call| call.info.slot.as_str()), expected);
         table.check().unwrap();
     }
 }
@@ -142,7 +142,7 @@ fn terms_are_those_of_the_lot_that_has_the_slot() {
         Some("main"),
     );
     let timeout =
-        |number: Option<&str>| table.terms_at(&place(DOMAIN), number.map(slot).as_ref()).park_timeout.as_secs();
+        |number: Option<&str>| table.settings_at(&place(DOMAIN), number.map(slot).as_ref()).park_timeout.as_secs();
     assert_eq!([timeout(Some("801")), timeout(Some("701")), timeout(Some("999")), timeout(None)], [7, 90, 90, 90]);
 }
 
@@ -166,12 +166,12 @@ fn who_is_of_no_domain_is_led_to_the_only_lot_there_is_and_to_no_other() {
 #[test]
 fn templates_are_copied_into_each_domain_and_kept_apart() {
     let mut table = Table::new(&[plan("main", "*", "701", LotSettings::default())], None);
-    let in_domain = |uuid: &str, domain: &str| ParkRequest { place: place(domain), ..request(uuid, Wanted::Auto) };
+    let in_domain = |uuid: &str, domain: &str| ParkRequest { place: place(domain), ..request(uuid, SlotRequest::Auto) };
     assert!(table.park(&in_domain("a", "x.test"), false, at(0)).is_ok());
     assert!(table.park(&in_domain("b", "y.test"), false, at(0)).is_ok());
     assert!(matches!(table.park(&in_domain("c", "x.test"), false, at(0)), Err(Refusal::Full(_))));
     assert!(matches!(table.claim(&place("z.test"), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
-    assert_eq!(&*table.claim(&place("Y.TEST"), &RetrieveTarget::Slot(slot("701")), "r").unwrap().facts.uuid, "b");
+    assert_eq!(&*table.claim(&place("Y.TEST"), &RetrieveTarget::Slot(slot("701")), "r").unwrap().info.uuid, "b");
 }
 
 /// A lot's name becomes an argument in a dialplan: with a comma in it, what follows would be an application of its own.
@@ -181,32 +181,33 @@ fn a_domain_that_is_no_name_has_no_lots() {
     let mut table = Table::new(&plans, None);
     for domain in ["x,system:id", "$\\{x}", "a b", "", "a@b", "-x"] {
         assert!(!table.has_lots(domain));
-        let refused = table.park(&ParkRequest { place: place(domain), ..request("a", Wanted::Auto) }, false, at(0));
+        let refused =
+            table.park(&ParkRequest { place: place(domain), ..request("a", SlotRequest::Auto) }, false, at(0));
         assert!(matches!(refused, Err(Refusal::NoSuchLot(_))), "{domain}: {refused:?}");
     }
     let both = LotSelector { domains: vec!["x,system:id".into(), "a.test".into()], ..place("") };
-    let parked = table.park(&ParkRequest { place: both, ..request("b", Wanted::Auto) }, false, at(0)).unwrap();
-    assert_eq!(parked.facts.lot.to_string(), "main@a.test", "the next likeliest domain");
+    let parked = table.park(&ParkRequest { place: both, ..request("b", SlotRequest::Auto) }, false, at(0)).unwrap();
+    assert_eq!(parked.info.lot.to_string(), "main@a.test", "the next likeliest domain");
 }
 
 #[test]
 fn a_reservation_is_for_its_leg_and_lapses() {
     let mut table = table(LotSettings::default());
-    table.park(&request("a", Wanted::Auto), true, at(0)).unwrap();
+    table.park(&request("a", SlotRequest::Auto), true, at(0)).unwrap();
     assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
     assert_eq!(table.arrive("b", at(1)).map(|call| call.id), None);
     assert_eq!(table.arrive("a", at(2)).unwrap().parked_at, at(2));
-    table.park(&request("c", Wanted::Auto), true, at(2)).unwrap();
+    table.park(&request("c", SlotRequest::Auto), true, at(2)).unwrap();
     assert!(table.left("c", LeaveReason::HungUp, at(3)).is_none(), "a leg that never came has no outcome");
-    table.park(&request("d", Wanted::Auto), true, at(3)).unwrap();
+    table.park(&request("d", SlotRequest::Auto), true, at(3)).unwrap();
     assert!(table.due(at(5)).is_empty());
     assert!(
-        matches!(table.due(at(6)).as_slice(), [TimerAction::Fetch(call)] if &*call.facts.uuid == "d"),
+        matches!(table.due(at(6)).as_slice(), [TimerAction::Fetch(call)] if &*call.info.uuid == "d"),
         "something took it elsewhere"
     );
     assert!(table.due(at(15)).is_empty());
     assert!(
-        matches!(table.due(at(16)).as_slice(), [TimerAction::Lapsed(ended)] if &*ended.call.facts.uuid == "d" && !ended.call.was_parked)
+        matches!(table.due(at(16)).as_slice(), [TimerAction::Lapsed(ended)] if &*ended.call.info.uuid == "d" && !ended.call.was_parked)
     );
     table.check().unwrap();
 }
@@ -215,21 +216,21 @@ fn a_reservation_is_for_its_leg_and_lapses() {
 fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
     let mut table = table(LotSettings { park_timeout: Duration::from_secs(90), ..LotSettings::default() });
     park(&mut table, "other");
-    table.park(&ParkRequest { parker: "".into(), ..request("dialler", Wanted::Auto) }, false, at(1)).unwrap();
+    table.park(&ParkRequest { parker: "".into(), ..request("dialler", SlotRequest::Auto) }, false, at(1)).unwrap();
     table.set_label("dialler", "Mr Chen");
     assert!(table.expect("dialler", at(5)));
     assert!(
         table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r").is_err(),
         "nobody is there at this moment"
     );
-    let call = table.take_over("dialler", &request("caller", Wanted::Auto), at(6)).unwrap();
-    assert_eq!((call.facts.slot.as_str(), &*call.label, call.state), ("702", "Mr Chen", State::Parked));
+    let call = table.take_over("dialler", &request("caller", SlotRequest::Auto), at(6)).unwrap();
+    assert_eq!((call.info.slot.as_str(), &*call.label, call.state), ("702", "Mr Chen", State::Parked));
     assert_eq!(
         (call.parked_at, call.deadline),
         (at(1), Some(at(96))),
         "it waits since then, and may wait as long from now on"
     );
-    assert_eq!(call.facts.parker, request("caller", Wanted::Auto).parker, "of the dialler nothing was known");
+    assert_eq!(call.info.parker, request("caller", SlotRequest::Auto).parker, "of the dialler nothing was known");
     assert!(table.left("dialler", LeaveReason::HungUp, at(7)).is_none() && !table.expect("dialler", at(7)));
     assert_eq!(table.left("caller", LeaveReason::HungUp, at(8)).unwrap().outcome, Outcome::Abandoned);
     table.check().unwrap();
@@ -266,9 +267,9 @@ fn a_leg_takes_a_place_over_in_whatever_state_the_call_is() {
             ),
             _ => {}
         }
-        let call = table.take_over("a", &request("b", Wanted::Auto), at(9)).unwrap();
+        let call = table.take_over("a", &request("b", SlotRequest::Auto), at(9)).unwrap();
         assert_eq!(
-            (call.facts.slot.as_str(), call.state, call.attempt, call.deadline),
+            (call.info.slot.as_str(), call.state, call.attempt, call.deadline),
             ("701", State::Parked, 0, Some(at(10)))
         );
         assert!(table.connected("a", at(9)).is_none());
@@ -294,7 +295,7 @@ fn a_caller_on_the_way_to_the_fallback_who_never_gets_there_waits_on() {
 fn a_parker_holds_as_many_calls_as_allowed() {
     let mut table = table(LotSettings { park_limit_per_user: 1, ..LotSettings::default() });
     park(&mut table, "a");
-    assert_eq!(table.park(&request("b", Wanted::Auto), false, at(0)).unwrap_err(), Refusal::Limit(1));
+    assert_eq!(table.park(&request("b", SlotRequest::Auto), false, at(0)).unwrap_err(), Refusal::Limit(1));
     table.left("a", LeaveReason::HungUp, at(1));
     park(&mut table, "b");
 }
@@ -354,8 +355,9 @@ fn a_fallback_that_failed_keeps_the_caller_and_comes_again() {
 
 #[test]
 fn max_park_time_interrupts_a_ring_back() {
-    let terms = LotSettings { max_park_time: Duration::from_secs(100), fallback: fallback(), ..LotSettings::default() };
-    let mut table = table(terms);
+    let settings =
+        LotSettings { max_park_time: Duration::from_secs(100), fallback: fallback(), ..LotSettings::default() };
+    let mut table = table(settings);
     park(&mut table, "a");
     assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::RingBack(_)]));
     assert!(matches!(table.due(at(100)).as_slice(), [TimerAction::Fallback(_)]));
@@ -365,7 +367,7 @@ fn max_park_time_interrupts_a_ring_back() {
 #[test]
 fn nobody_to_ring_and_no_fallback_means_for_ever() {
     let mut table = table(LotSettings::default());
-    table.park(&ParkRequest { parker: "".into(), ..request("a", Wanted::Auto) }, false, at(0)).unwrap();
+    table.park(&ParkRequest { parker: "".into(), ..request("a", SlotRequest::Auto) }, false, at(0)).unwrap();
     assert_eq!(table.next_deadline(), None);
     assert!(table.extend("a", Duration::from_secs(5)).is_err());
     assert!(table.ring_now("a").is_err());
@@ -383,11 +385,11 @@ fn a_new_configuration_keeps_calls_under_their_old_terms_until_it_is_applied() {
     );
     table.replace_lots(&[shorter], None);
     assert_eq!(table.next_deadline(), Some(at(90)));
-    table.apply_terms(at(5));
+    table.apply_settings(at(5));
     assert_eq!(table.next_deadline(), Some(at(10)));
     table.replace_lots(&[plan("other", DOMAIN, "801", LotSettings::default())], None);
     table.check().unwrap();
-    assert_eq!(&*table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").unwrap().facts.uuid, "a");
+    assert_eq!(&*table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").unwrap().info.uuid, "a");
     table.connected("a", at(6));
     assert!(table.lots(at(6)).iter().all(|lot| &*lot.id.name == "other"));
     table.check().unwrap();
@@ -398,7 +400,7 @@ fn a_slot_that_moved_to_another_lot_is_still_taken() {
     let mut table = table(LotSettings::default());
     park(&mut table, "a");
     table.replace_lots(&[plan("other", DOMAIN, "701", LotSettings::default())], None);
-    assert!(table.park(&request("b", Wanted::Auto), false, at(0)).is_err());
+    assert!(table.park(&request("b", SlotRequest::Auto), false, at(0)).is_err());
     table.left("a", LeaveReason::HungUp, at(1));
     assert_eq!(park(&mut table, "b"), "701");
     table.check().unwrap();
@@ -407,34 +409,37 @@ fn a_slot_that_moved_to_another_lot_is_still_taken() {
 #[test]
 fn a_consultation_keeps_its_slot_for_the_call_that_follows() {
     let mut table = table(LotSettings { park_limit_per_user: 1, ..LotSettings::default() });
-    let kept = table.keep(&request("consulting", Wanted::Auto), at(0)).unwrap();
-    assert_eq!((kept.facts.slot.as_str(), kept.state, kept.deadline), ("701", State::Reserved, None));
+    let kept = table.keep(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
+    assert_eq!((kept.info.slot.as_str(), kept.state, kept.deadline), ("701", State::Reserved, None));
     assert!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_err(), "nobody is there yet");
     // The parker's leg ends as the transfer begins; the caller comes a moment later.
     table.expect("consulting", at(5));
     assert!(table.on_their_way().is_empty(), "the leg that is gone is not looked for");
-    let call = table.take_over("consulting", &request("caller", Wanted::Auto), at(6)).unwrap();
-    assert_eq!((call.facts.slot.as_str(), call.state, call.parked_at), ("701", State::Parked, at(6)));
+    let call = table.take_over("consulting", &request("caller", SlotRequest::Auto), at(6)).unwrap();
+    assert_eq!((call.info.slot.as_str(), call.state, call.parked_at), ("701", State::Parked, at(6)));
     table.check().unwrap();
 }
 
 #[test]
 fn a_consultation_that_is_given_up_frees_its_slot() {
     let mut table = table(LotSettings::default());
-    table.keep(&request("consulting", Wanted::Auto), at(0)).unwrap();
+    table.keep(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
     assert!(
         table.left("consulting", LeaveReason::HungUp, at(1)).is_none(),
         "nobody was parked, so there is no outcome"
     );
     assert_eq!(table.call_count(), 0);
-    table.keep(&request("again", Wanted::Auto), at(2)).unwrap();
+    table.keep(&request("again", SlotRequest::Auto), at(2)).unwrap();
     table.expect("again", at(3));
     assert!(
         matches!(table.due(at(20)).as_slice(), [TimerAction::Lapsed(ended)] if !ended.call.was_parked),
         "the caller never came"
     );
     // Whoever comes too late is parked all the same.
-    assert_eq!(table.take_over("again", &request("late", Wanted::Auto), at(21)).unwrap().facts.slot.as_str(), "701");
+    assert_eq!(
+        table.take_over("again", &request("late", SlotRequest::Auto), at(21)).unwrap().info.slot.as_str(),
+        "701"
+    );
     table.check().unwrap();
 }
 
@@ -455,7 +460,10 @@ fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), SlotStatus>) -> 
 fn a_recovered_caller_goes_on_where_they_were() {
     let mut table = table(LotSettings::default());
     table.miss(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
-    assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r"), Err(Refusal::Missing(_))));
+    assert!(matches!(
+        table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r"),
+        Err(Refusal::AwaitingRecovery(_))
+    ));
     assert_eq!(park(&mut table, "new"), "701");
     assert_eq!(park(&mut table, "newer"), "703", "the slot is kept");
     let saved = RestoreParams {
@@ -465,11 +473,11 @@ fn a_recovered_caller_goes_on_where_they_were() {
         rings_left: 2,
         latest: None,
     };
-    let back = table.restore(&request("a", Wanted::Slot(slot("702"))), &saved, at(10_000)).unwrap();
-    assert_eq!((back.facts.slot.as_str(), back.attempt, back.rings_left), ("702", 1, 2));
+    let back = table.restore(&request("a", SlotRequest::Slot(slot("702"))), &saved, at(10_000)).unwrap();
+    assert_eq!((back.info.slot.as_str(), back.attempt, back.rings_left), ("702", 1, 2));
     assert_eq!((back.deadline, at(10_000).since(back.parked_at).as_secs()), (Some(at(10_060)), 30));
     let oldest = table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
-    assert_eq!(&*oldest.facts.uuid, "new", "who was parked before them is still the oldest");
+    assert_eq!(&*oldest.info.uuid, "new", "who was parked before them is still the oldest");
     assert!(table.due(at(60)).iter().all(|due| !matches!(due, TimerAction::Lost(_))));
     table.check().unwrap();
 }
@@ -482,10 +490,10 @@ fn nobody_goes_to_a_fallback_that_their_lot_has_no_longer() {
     for reload_applies in [true, false] {
         let mut table = Table::new(&[plan("main", DOMAIN, "701", limited.clone())], None);
         park(&mut table, "a");
-        table.wait_for_slot(&request("b", Wanted::Auto), "full", Duration::ZERO, at(0)).unwrap();
+        table.wait_for_slot(&request("b", SlotRequest::Auto), "full", Duration::ZERO, at(0)).unwrap();
         table.replace_lots(&[plan("main", DOMAIN, "701", LotSettings::default())], None);
         if reload_applies {
-            table.apply_terms(at(0));
+            table.apply_settings(at(0));
             table.check().unwrap();
         }
         table.left("a", LeaveReason::HungUp, at(1));
@@ -509,15 +517,15 @@ fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
 #[test]
 fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
     let mut table = table(LotSettings::default());
-    table.park(&request("before", Wanted::Slot(slot("702"))), false, at(0)).unwrap();
+    table.park(&request("before", SlotRequest::Slot(slot("702"))), false, at(0)).unwrap();
     park(&mut table, "here");
     table.left("before", LeaveReason::HungUp, at(0));
     table.elsewhere(&[RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
     table.replace_lots(&[plan("main", DOMAIN, "701-703", LotSettings::default())], None);
     let take = RetrieveTarget::Slot(slot("701"));
-    assert_eq!(&*table.claim(&place(DOMAIN), &take, "r").unwrap().facts.uuid, "here");
+    assert_eq!(&*table.claim(&place(DOMAIN), &take, "r").unwrap().info.uuid, "here");
     table.connected("here", at(2)).unwrap();
-    assert!(matches!(table.claim(&place(DOMAIN), &take, "r"), Err(Refusal::Elsewhere(..))));
+    assert!(matches!(table.claim(&place(DOMAIN), &take, "r"), Err(Refusal::OnOtherNode(..))));
     table.elsewhere(&[], at(3));
     assert_eq!(table.look(DOMAIN, &slot("701")).unwrap().1, SlotStatus::Free);
     table.check().unwrap();
@@ -606,7 +614,7 @@ fn absent(uuid: &str, n: u8) -> RemoteCall {
 }
 
 fn configuration(which: u8) -> Vec<LotPlan> {
-    let terms = |n: u8| LotSettings {
+    let settings = |n: u8| LotSettings {
         slot_order: [SlotOrder::First, SlotOrder::Next, SlotOrder::LongestFree, SlotOrder::Random][usize::from(n % 4)],
         fallback: fallback().filter(|_| n % 2 == 0),
         ringback_attempts: u32::from(n),
@@ -616,10 +624,10 @@ fn configuration(which: u8) -> Vec<LotPlan> {
         ..LotSettings::default()
     };
     match which {
-        0 => vec![plan("main", DOMAIN, "1-4", terms(0)), plan("more", "*", "5-8", terms(1))],
-        1 => vec![plan("main", DOMAIN, "3-8", terms(2))],
-        2 => vec![plan("all", "*", "1-8", terms(3))],
-        _ => vec![plan("elsewhere", "b.test", "1-2", terms(1))],
+        0 => vec![plan("main", DOMAIN, "1-4", settings(0)), plan("more", "*", "5-8", settings(1))],
+        1 => vec![plan("main", DOMAIN, "3-8", settings(2))],
+        2 => vec![plan("all", "*", "1-8", settings(3))],
+        _ => vec![plan("elsewhere", "b.test", "1-2", settings(1))],
     }
 }
 
@@ -648,11 +656,11 @@ proptest! {
             let mut ended = None;
             match step.clone() {
                 Step::Park { leg, slot: wanted, reserve, other_domain } => {
-                    let wanted = wanted.map_or(Wanted::Auto, |n| Wanted::Slot(slot(&(n + 1).to_string())));
+                    let wanted = wanted.map_or(SlotRequest::Auto, |n| SlotRequest::Slot(slot(&(n + 1).to_string())));
                     let domain = if other_domain { "b.test" } else { DOMAIN };
-                    let order = ParkRequest { place: place(domain), dice: u64::from(leg) * 31, ..request(&name(leg), wanted) };
+                    let order = ParkRequest { place: place(domain), entropy: u64::from(leg) * 31, ..request(&name(leg), wanted) };
                     if let Ok(call) = table.park(&order, reserve, now) {
-                        prop_assert!(waiting.insert(call.facts.uuid.to_string(), reserve).is_none());
+                        prop_assert!(waiting.insert(call.info.uuid.to_string(), reserve).is_none());
                     }
                 }
                 Step::Arrive(leg) => {
@@ -673,7 +681,7 @@ proptest! {
                 Step::Connected(leg) => {
                     let state = table.find_leg(&name(leg)).map(|call| call.state);
                     if matches!(state, Some(State::Retrieving { .. })) {
-                        ended = table.connected(&name(leg), now).map(|ended| ended.call.facts.uuid.to_string());
+                        ended = table.connected(&name(leg), now).map(|ended| ended.call.info.uuid.to_string());
                         prop_assert!(ended.is_some());
                     }
                 }
@@ -687,7 +695,7 @@ proptest! {
                     now = now.after(Duration::from_secs(seconds.into()));
                     for due in table.due(now) {
                         if let TimerAction::Lapsed(ended) = due {
-                            let never_parked = waiting.remove(&*ended.call.facts.uuid);
+                            let never_parked = waiting.remove(&*ended.call.info.uuid);
                             prop_assert_eq!(never_parked, Some(!ended.call.was_parked), "one outcome for each who was parked");
                         }
                     }
@@ -710,7 +718,7 @@ proptest! {
                     let _ = table.extend(&name(leg), Duration::from_secs(30));
                 }
                 Step::Keep(leg) => {
-                    if let Ok(call) = table.keep(&request(&name(leg), Wanted::Auto), now) {
+                    if let Ok(call) = table.keep(&request(&name(leg), SlotRequest::Auto), now) {
                         prop_assert_eq!(call.deadline, None, "kept for as long as its leg lives");
                         prop_assert!(waiting.insert(name(leg), true).is_none());
                     }
@@ -718,13 +726,13 @@ proptest! {
                 Step::Expect(leg) => prop_assert_eq!(table.expect(&name(leg), now), waiting.contains_key(&name(leg))),
                 Step::TakeOver { kept_by, leg } => {
                     let held = table.find_leg(&name(kept_by)).filter(Call::is_here);
-                    let order = request(&name(leg), Wanted::Auto);
+                    let order = request(&name(leg), SlotRequest::Auto);
                     if let Ok(call) = table.take_over(&name(kept_by), &order, now) {
                         if let Some(held) = held {
-                            prop_assert!(waiting.remove(&*held.facts.uuid).is_some());
-                            prop_assert_eq!(&held.facts.slot, &call.facts.slot, "the same slot");
+                            prop_assert!(waiting.remove(&*held.info.uuid).is_some());
+                            prop_assert_eq!(&held.info.slot, &call.info.slot, "the same slot");
                         }
-                        prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
+                        prop_assert!(waiting.insert(call.info.uuid.to_string(), false).is_none());
                     }
                 }
                 Step::Hear(far) => {
@@ -733,25 +741,25 @@ proptest! {
                         .map(|(n, slot, is)| RemoteCall { is: AFAR[usize::from(*is)], ..absent(&format!("far{n}"), *slot) })
                         .collect();
                     table.elsewhere(&calls, now);
-                    let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.facts.uuid.to_string()).collect();
+                    let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.info.uuid.to_string()).collect();
                     prop_assert_eq!(heard, calls.iter().map(|absent| absent.uuid.to_string()).collect::<HashSet<_>>());
                 }
                 Step::Miss { leg, slot } => table.miss(&absent(&name(leg), slot), now.after(Duration::from_secs(60)), now),
                 Step::Restore { leg, slot: n, left } => {
-                    let order = request(&name(leg), Wanted::Slot(slot(&(n + 1).to_string())));
+                    let order = request(&name(leg), SlotRequest::Slot(slot(&(n + 1).to_string())));
                     let left = Duration::from_secs(left.into());
                     let saved = RestoreParams { waited: Duration::from_secs(5), left: Some(left), latest: Some(left * 3), rings_left: 1, ..RestoreParams::default() };
                     if let Ok(call) = table.restore(&order, &saved, now) {
-                        prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
+                        prop_assert!(waiting.insert(call.info.uuid.to_string(), false).is_none());
                         prop_assert_eq!(call.deadline, Some(now.after(left)));
                     }
                 }
                 Step::WaitForSlot { leg, slot: wanted, denied } => {
-                    let wanted = wanted.map_or(Wanted::Auto, |n| Wanted::Slot(slot(&(n + 1).to_string())));
+                    let wanted = wanted.map_or(SlotRequest::Auto, |n| SlotRequest::Slot(slot(&(n + 1).to_string())));
                     let refused = if denied { "denied" } else { "full" };
                     if let Ok(call) = table.wait_for_slot(&request(&name(leg), wanted), refused, Duration::ZERO, now) {
                         prop_assert!(call.is_unassigned() && call.state_word() == "waiting-for-slot");
-                        prop_assert!(waiting.insert(call.facts.uuid.to_string(), false).is_none());
+                        prop_assert!(waiting.insert(call.info.uuid.to_string(), false).is_none());
                     }
                 }
                 Step::Assign(leg) => {
@@ -773,7 +781,7 @@ proptest! {
                 Step::Reload(which, apply) => {
                     table.replace_lots(&configuration(which), None);
                     if apply {
-                        table.apply_terms(now);
+                        table.apply_settings(now);
                     }
                 }
             }
@@ -786,11 +794,11 @@ proptest! {
             }
             let calls: Vec<_> = table.calls(None).into_iter().filter(Call::is_here).collect();
             prop_assert_eq!(calls.len(), waiting.len(), "after {:?} the table has others than those who wait", step);
-            let slots: HashSet<_> = calls.iter().map(|call| (call.facts.lot.domain.clone(), call.facts.slot.clone())).collect();
+            let slots: HashSet<_> = calls.iter().map(|call| (call.info.lot.domain.clone(), call.info.slot.clone())).collect();
             prop_assert_eq!(slots.len(), calls.len(), "two callers in one slot");
             for call in &calls {
-                prop_assert!(waiting.contains_key(&*call.facts.uuid));
-                let for_ever = call.facts.terms.park_timeout.is_zero() || !(call.facts.can_ring() || call.facts.terms.fallback.is_some());
+                prop_assert!(waiting.contains_key(&*call.info.uuid));
+                let for_ever = call.info.settings.park_timeout.is_zero() || !(call.info.can_ring() || call.info.settings.fallback.is_some());
                 if call.state == State::Parked && !for_ever {
                     prop_assert!(call.deadline.is_some(), "after {:?} nothing will happen for {:?}", step, call);
                 }

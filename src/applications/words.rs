@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::parking::{LotName, RetrieveTarget, Slot, Wanted};
+use crate::parking::{LotName, RetrieveTarget, Slot, SlotRequest};
 use crate::service::{ParkOrder, RetrieveOrder};
 
 /// More than any slot, lot and domain together need; what is longer is not a slip but an attack.
@@ -13,10 +13,10 @@ pub(crate) fn park_order(data: &str) -> Result<ParkOrder, String> {
     let words = split(data, 2)?;
     let order = |wanted, lot| Ok(ParkOrder { wanted, lot });
     match words.as_slice() {
-        [] => order(Wanted::Auto, None),
+        [] => order(SlotRequest::Auto, None),
         [place] => match (wanted(place), LotName::parse(place)) {
             (Some(wanted), _) => order(wanted, None),
-            (None, Some(lot)) => order(Wanted::Auto, Some(lot)),
+            (None, Some(lot)) => order(SlotRequest::Auto, Some(lot)),
             (None, None) => Err(format!("{} is neither a slot, auto nor a lot", shown(place))),
         },
         [place, lot, ..] => match (wanted(place), lot_name(lot)?) {
@@ -62,12 +62,12 @@ pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), Strin
         [slot, lot, ..] => (slot, Some(lot_name(lot)?)),
     };
     let slot = dialled(slot).ok_or_else(|| format!("{} is not a slot", shown(slot)))?;
-    let park = ParkOrder { wanted: Wanted::Slot(slot.clone()), lot: lot.clone() };
+    let park = ParkOrder { wanted: SlotRequest::Slot(slot.clone()), lot: lot.clone() };
     Ok((park, RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }))
 }
 
-fn wanted(word: &str) -> Option<Wanted> {
-    if word == "auto" { Some(Wanted::Auto) } else { dialled(word).map(Wanted::Slot) }
+fn wanted(word: &str) -> Option<SlotRequest> {
+    if word == "auto" { Some(SlotRequest::Auto) } else { dialled(word).map(SlotRequest::Slot) }
 }
 
 /// A slot as a phone may write it: in a SIP address `#` is `%23`, and mod_sofia passes on what a Refer-To says as it is.
@@ -105,17 +105,17 @@ mod tests {
 
     #[test]
     fn a_park_order_has_a_slot_a_lot_both_or_neither() {
-        let slot = |text| Wanted::Slot(Slot::parse(text).unwrap());
+        let slot = |text| SlotRequest::Slot(Slot::parse(text).unwrap());
         let lot = |text: &str| LotName::parse(text);
         for (data, wanted, name) in [
-            ("", Wanted::Auto, None),
-            ("auto", Wanted::Auto, None),
+            ("", SlotRequest::Auto, None),
+            ("auto", SlotRequest::Auto, None),
             (" 701 ", slot("701"), None),
             ("%23701", slot("#701"), None),
             ("%2a59%2301 main", slot("*59#01"), lot("main")),
             ("*5901 main@a.b", slot("*5901"), lot("main@a.b")),
-            ("auto main", Wanted::Auto, lot("main")),
-            ("main@a.b", Wanted::Auto, lot("main@a.b")),
+            ("auto main", SlotRequest::Auto, lot("main")),
+            ("main@a.b", SlotRequest::Auto, lot("main@a.b")),
         ] {
             let order = park_order(data).unwrap();
             assert_eq!((order.wanted, order.lot), (wanted, name), "{data}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Wrong;
+use super::CommandError;
 use super::look::{lot_name, slot_name};
 use super::parse::Words;
 use crate::applications::{park_order, shown};
@@ -10,27 +10,27 @@ use crate::config;
 use crate::parking::{Call, Destination, LotName};
 use crate::service::{ParkingService, Whose};
 
-pub(super) fn park(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn park(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (uuid, words) = words.first();
-    let uuid = uuid.ok_or(Wrong::Usage)?;
+    let uuid = uuid.ok_or(CommandError::Usage)?;
     let (whose, rest) = match words.rest() {
         ["-bleg", rest @ ..] => (Whose::Partner, rest),
         rest => (Whose::ItsOwn, rest),
     };
     if rest.len() > 2 || uuid.starts_with('-') {
-        return Err(Wrong::Usage);
+        return Err(CommandError::Usage);
     }
     let order = park_order(&rest.join(" "))?;
     let call = service.park_by_command(uuid, whose, &order)?;
     Ok(done(&call))
 }
 
-pub(super) fn retrieve(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn retrieve(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (slot, words) = words.first();
-    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
+    let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
     // A dial string may have spaces, so a last word counts as the lot only if a lot is named so and has the slot.
     let lot = match words.rest() {
-        [] => return Err(Wrong::Usage),
+        [] => return Err(CommandError::Usage),
         [_, .., last] => LotName::parse(last).filter(|lot| service.call_in(&slot, Some(lot)).is_ok()),
         [_] => None,
     };
@@ -45,26 +45,26 @@ pub(super) fn retrieve(service: &Arc<ParkingService>, words: Words<'_>) -> Resul
         let uuid = match target.split_once(' ') {
             None => target.as_str(),
             Some((_, lot)) => {
-                return Err(Wrong::Error(format!("no call in slot {slot} of lot {}", lot_name(lot)?.name)));
+                return Err(CommandError::Error(format!("no call in slot {slot} of lot {}", lot_name(lot)?.name)));
             }
         };
         service.retrieve_by_leg(&call, uuid)?;
     }
-    Ok(format!("+OK {} {}\n", call.facts.slot, call.facts.uuid))
+    Ok(format!("+OK {} {}\n", call.info.slot, call.info.uuid))
 }
 
-pub(super) fn ringback(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn ringback(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (call, rest) = parked(service, words)?;
     if !rest.is_empty() {
-        return Err(Wrong::Usage);
+        return Err(CommandError::Usage);
     }
     service.ring_back_now(&call)?;
     Ok(done(&call))
 }
 
-pub(super) fn transfer(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn transfer(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (slot, words) = words.first();
-    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
+    let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
     let words = words.rest();
     // A fourth word is the lot; with fewer, a last word that names a lot and domain is, and right after the extension one that
     // names a lot with that slot.
@@ -74,16 +74,16 @@ pub(super) fn transfer(service: &Arc<ParkingService>, words: Words<'_>) -> Resul
         [to @ .., lot] if words.len() == 2 && is_lot(lot) => (to, Some(lot_name(lot)?)),
         to => (to, None),
     };
-    let to = Destination::parse(&to.join(" ")).ok_or(Wrong::Usage)?;
+    let to = Destination::parse(&to.join(" ")).ok_or(CommandError::Usage)?;
     let call = service.call_in(&slot, lot.as_ref())?;
     service.transfer(&call, &to)?;
     Ok(done(&call))
 }
 
-pub(super) fn label(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn label(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (slot, text) = words.first();
     let text = match text.rest() {
-        [] => return Err(Wrong::Usage),
+        [] => return Err(CommandError::Usage),
         // None any more.
         ["\"\""] => String::new(),
         words => words.join(" "),
@@ -93,17 +93,17 @@ pub(super) fn label(service: &Arc<ParkingService>, words: Words<'_>) -> Result<S
     Ok(done(&call))
 }
 
-pub(super) fn extend(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn extend(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (slot, words) = words.first();
-    let [seconds] = words.rest() else { return Err(Wrong::Usage) };
-    let more = config::seconds(seconds, 1).map_err(|why| Wrong::Error(format!("{}: {why}", shown(seconds))))?;
+    let [seconds] = words.rest() else { return Err(CommandError::Usage) };
+    let more = config::seconds(seconds, 1).map_err(|why| CommandError::Error(format!("{}: {why}", shown(seconds))))?;
     let call = one_call(service, slot)?;
     Ok(done(&service.extend(&call, more)?))
 }
 
 /// `<slot>`, where nothing else can tell the domain: `<slot>@<domain>` too.
-fn one_call(service: &ParkingService, slot: Option<&str>) -> Result<Call, Wrong> {
-    let slot = slot.ok_or(Wrong::Usage)?;
+fn one_call(service: &ParkingService, slot: Option<&str>) -> Result<Call, CommandError> {
+    let slot = slot.ok_or(CommandError::Usage)?;
     Ok(match slot.split_once('@') {
         Some((slot, domain)) => service.call_at(domain, &slot_name(slot)?)?,
         None => service.call_in(&slot_name(slot)?, None)?,
@@ -111,29 +111,29 @@ fn one_call(service: &ParkingService, slot: Option<&str>) -> Result<Call, Wrong>
 }
 
 /// `<slot> [<lot>]`, and what comes after.
-fn parked<'a>(service: &ParkingService, words: Words<'a>) -> Result<(Call, Vec<&'a str>), Wrong> {
+fn parked<'a>(service: &ParkingService, words: Words<'a>) -> Result<(Call, Vec<&'a str>), CommandError> {
     let (slot, words) = words.first();
-    let slot = slot_name(slot.ok_or(Wrong::Usage)?)?;
+    let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
     let (lot, rest) = words.first();
     let lot = lot.map(lot_name).transpose()?;
     Ok((service.call_in(&slot, lot.as_ref())?, rest.rest().to_vec()))
 }
 
 fn done(call: &Call) -> String {
-    format!("+OK {} {}\n", call.facts.slot, call.facts.lot)
+    format!("+OK {} {}\n", call.info.slot, call.info.lot)
 }
 
-pub(super) fn reload(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn reload(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let apply = match words.rest() {
         [] => false,
         ["apply"] => true,
-        _ => return Err(Wrong::Usage),
+        _ => return Err(CommandError::Usage),
     };
     match service.reread(apply) {
         Ok(()) => Ok("+OK\n".into()),
         Err(faults) => {
             let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Err(Wrong::Error(format!("nothing changed: {}", all.join("; "))))
+            Err(CommandError::Error(format!("nothing changed: {}", all.join("; "))))
         }
     }
 }

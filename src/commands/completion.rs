@@ -14,7 +14,7 @@ impl Completer for Slots {
 
     fn words() -> Words {
         let calls = service::current().and_then(|service| service.calls(None).ok()).unwrap_or_default();
-        Words(calls.iter().filter(|call| !call.is_unassigned()).map(|call| call.facts.slot.to_string()).collect())
+        Words(calls.iter().filter(|call| !call.is_unassigned()).map(|call| call.info.slot.to_string()).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use std::iter::repeat_n;
 
 use serde::Serialize;
 
-use super::Wrong;
+use super::CommandError;
 use super::parse::Format;
 use crate::freeswitch;
 use crate::parking::Call;
@@ -58,13 +58,13 @@ impl Row for LotRow {
     }
 }
 
-pub(super) fn all<R: Row>(rows: &[R], format: Format) -> Result<String, Wrong> {
+pub(super) fn all<R: Row>(rows: &[R], format: Format) -> Result<String, CommandError> {
     match format {
         Format::Table => Ok(table(rows)),
         Format::Json => Ok(serde_json::to_string(rows)? + "\n"),
         Format::Xml => {
             let (one, all) = R::ELEMENTS;
-            let rows: Result<String, Wrong> = rows.iter().map(|row| xml(one, row)).collect();
+            let rows: Result<String, CommandError> = rows.iter().map(|row| xml(one, row)).collect();
             Ok(format!("<{all}>{}</{all}>\n", rows?))
         }
         Format::Csv => {
@@ -79,7 +79,7 @@ pub(super) fn all<R: Row>(rows: &[R], format: Format) -> Result<String, Wrong> {
     }
 }
 
-pub(super) fn one<R: Row>(row: &R, format: Format) -> Result<String, Wrong> {
+pub(super) fn one<R: Row>(row: &R, format: Format) -> Result<String, CommandError> {
     match format {
         Format::Table => {
             let fields = serde_json::to_value(row)?;
@@ -88,7 +88,7 @@ pub(super) fn one<R: Row>(row: &R, format: Format) -> Result<String, Wrong> {
         }
         Format::Json => Ok(serde_json::to_string(row)? + "\n"),
         Format::Xml => Ok(xml(R::ELEMENTS.0, row)? + "\n"),
-        Format::Csv => Err(Wrong::Usage),
+        Format::Csv => Err(CommandError::Usage),
     }
 }
 
@@ -102,7 +102,7 @@ fn plain(value: &serde_json::Value) -> String {
     }
 }
 
-fn xml<R: Serialize>(element: &str, row: &R) -> Result<String, Wrong> {
+fn xml<R: Serialize>(element: &str, row: &R) -> Result<String, CommandError> {
     let text = quick_xml::se::to_string_with_root(element, row)?;
     // XML has no way to write these, not even escaped.
     let unwritable = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::parking::{
-        LotId, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, Party, Table, Wanted, parse_slots,
+        LotId, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, Party, SlotRequest, Table, parse_slots,
     };
 
     const NAME: &str = "A&T <\"'%s, \n ]]>";
@@ -165,18 +165,18 @@ mod tests {
             id: LotId::new("main", "a.b"),
             slots: parse_slots("701").unwrap().into(),
             labels: Arc::default(),
-            terms: Arc::new(LotSettings::default()),
+            settings: Arc::new(LotSettings::default()),
         };
         let request = ParkRequest {
             uuid: "u-1".into(),
             place: LotSelector { lot: None, domains: vec!["a.b".into()], any: false },
-            wanted: Wanted::Auto,
+            wanted: SlotRequest::Auto,
             caller: Party { name: NAME.into(), number: "0123".into() }.into(),
             parker: "1001@a.b".into(),
             label: "x\u{1b}[2J".into(),
-            amend: crate::parking::CallOverrides::default(),
+            overrides: crate::parking::CallOverrides::default(),
             parked_at_ms: 5,
-            dice: 0,
+            entropy: 0,
         };
         let call = Table::new(&[plan], None).park(&request, false, MonotonicTime::default()).unwrap();
         CallRow::new(&call, "node", MonotonicTime(Duration::from_secs(61)), 1000)

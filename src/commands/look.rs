@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Wrong;
+use super::CommandError;
 use super::listing::{all, call_rows, one};
 use super::parse::Words;
 use crate::applications::shown;
@@ -12,43 +12,43 @@ use crate::parking::{LotName, Slot};
 use crate::service::{LockTimes, LotRow, ParkingService};
 use crate::{moh, storage, web};
 
-pub(super) fn list(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn list(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (format, words) = words.format()?;
     let lot = match words.rest() {
         [] => None,
         [lot] => Some(lot_name(lot)?),
-        _ => return Err(Wrong::Usage),
+        _ => return Err(CommandError::Usage),
     };
     let calls = service.calls(lot.as_ref())?;
     all(&call_rows(&calls, &service.node_name()), format)
 }
 
-pub(super) fn show(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn show(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (format, words) = words.format()?;
     let (slot, lot) = match words.rest() {
         [slot] => (slot, None),
         [slot, lot] => (slot, Some(lot_name(lot)?)),
-        _ => return Err(Wrong::Usage),
+        _ => return Err(CommandError::Usage),
     };
     let call = service.call_in(&slot_name(slot)?, lot.as_ref())?;
     match call_rows(&[call], &service.node_name()).first() {
         Some(row) => one(row, format),
-        None => Err(Wrong::Usage),
+        None => Err(CommandError::Usage),
     }
 }
 
-pub(super) fn lots(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn lots(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (format, words) = words.format()?;
     if !words.rest().is_empty() {
-        return Err(Wrong::Usage);
+        return Err(CommandError::Usage);
     }
     let rows: Vec<LotRow> = service.lots().iter().map(LotRow::from).collect();
     all(&rows, format)
 }
 
-pub(super) fn status(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn status(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     if !words.rest().is_empty() {
-        return Err(Wrong::Usage);
+        return Err(CommandError::Usage);
     }
     let up = freeswitch::now().since(service.since).as_secs();
     let faults = service.faults();
@@ -115,8 +115,8 @@ fn lock_histogram(times: &LockTimes) -> String {
     times.buckets.iter().map(bucket).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn version(_: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
-    if words.rest().is_empty() { Ok(version_line()) } else { Err(Wrong::Usage) }
+pub(super) fn version(_: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+    if words.rest().is_empty() { Ok(version_line()) } else { Err(CommandError::Usage) }
 }
 
 fn version_line() -> String {
@@ -124,10 +124,10 @@ fn version_line() -> String {
     format!("mod_callpark {version} ({revision}), built with {headers} headers\n")
 }
 
-pub(super) fn slot_name(word: &str) -> Result<Slot, Wrong> {
-    Slot::parse(word).ok_or_else(|| Wrong::Error(format!("{} is not a slot", shown(word))))
+pub(super) fn slot_name(word: &str) -> Result<Slot, CommandError> {
+    Slot::parse(word).ok_or_else(|| CommandError::Error(format!("{} is not a slot", shown(word))))
 }
 
-pub(super) fn lot_name(word: &str) -> Result<LotName, Wrong> {
-    LotName::parse(word).ok_or_else(|| Wrong::Error(format!("{} is not a lot", shown(word))))
+pub(super) fn lot_name(word: &str) -> Result<LotName, CommandError> {
+    LotName::parse(word).ok_or_else(|| CommandError::Error(format!("{} is not a lot", shown(word))))
 }

@@ -18,7 +18,7 @@ use parse::Words;
 
 /// What a verb answers when it cannot do its work.
 #[derive(Debug)]
-enum Wrong {
+enum CommandError {
     /// The words make no sense: the verb's syntax is shown.
     Usage,
     /// A number is none, or out of its range: the syntax is shown with the range, which begins at 1.
@@ -27,9 +27,9 @@ enum Wrong {
     Error(String),
 }
 
-impl<T: ToString> From<T> for Wrong {
-    fn from(why: T) -> Wrong {
-        Wrong::Error(why.to_string())
+impl<T: ToString> From<T> for CommandError {
+    fn from(why: T) -> CommandError {
+        CommandError::Error(why.to_string())
     }
 }
 
@@ -44,7 +44,7 @@ struct Verb {
     answers: &'static str,
     /// Completion lines after the verb; `::callpark::slots` and `::callpark::lots` are what there is at the moment.
     completes: &'static [&'static str],
-    run: fn(&Arc<ParkingService>, Words<'_>) -> Result<String, Wrong>,
+    run: fn(&Arc<ParkingService>, Words<'_>) -> Result<String, CommandError>,
 }
 
 const FORMATS: &[&str] =
@@ -220,11 +220,11 @@ fn answer(service: &Arc<ParkingService>, line: &str) -> String {
     };
     match (verb.run)(service, words) {
         Ok(text) => text,
-        Err(Wrong::Usage) => format!("-USAGE: {}\n", usage(verb)),
-        Err(Wrong::Number { given, most }) => {
+        Err(CommandError::Usage) => format!("-USAGE: {}\n", usage(verb)),
+        Err(CommandError::Number { given, most }) => {
             format!("-USAGE: {} (got {given}, expected a whole number from 1 to {most})\n", usage(verb))
         }
-        Err(Wrong::Error(why)) => refusal(&why),
+        Err(CommandError::Error(why)) => refusal(&why),
     }
 }
 
@@ -237,12 +237,12 @@ fn usage(verb: &Verb) -> String {
     format!("callpark {} {}", verb.name, verb.syntax).trim_end().to_owned()
 }
 
-fn help(_: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+fn help(_: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let line = |verb: &Verb| format!("{:<58} {}\n", usage(verb), verb.does.replace('`', ""));
     match words.rest() {
         [] => Ok(VERBS.iter().map(line).collect()),
-        [name] => VERBS.iter().find(|verb| verb.name == *name).map(line).ok_or(Wrong::Usage),
-        _ => Err(Wrong::Usage),
+        [name] => VERBS.iter().find(|verb| verb.name == *name).map(line).ok_or(CommandError::Usage),
+        _ => Err(CommandError::Usage),
     }
 }
 

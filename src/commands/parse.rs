@@ -33,12 +33,12 @@ impl<'a> Words<'a> {
     }
 
     /// Takes `as json`, `as xml` or `as csv` from the end. The error is a format that is none.
-    pub(super) fn format(mut self) -> Result<(Format, Words<'a>), super::Wrong> {
+    pub(super) fn format(mut self) -> Result<(Format, Words<'a>), super::CommandError> {
         let format = match self.0.as_slice() {
             [.., "as", "json"] => Format::Json,
             [.., "as", "xml"] => Format::Xml,
             [.., "as", "csv"] => Format::Csv,
-            [.., "as", _] | [.., "as"] => return Err(super::Wrong::Usage),
+            [.., "as", _] | [.., "as"] => return Err(super::CommandError::Usage),
             _ => return Ok((Format::Table, self)),
         };
         self.0.truncate(self.0.len() - 2);

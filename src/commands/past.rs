@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Wrong;
+use super::CommandError;
 use super::listing::{Row, all, clock};
 use super::look::lot_name;
 use super::parse::Words;
@@ -17,7 +17,7 @@ const USUAL_COUNT: usize = 20;
 const MOST: usize = 100_000;
 const MOST_DAYS: usize = 36_500;
 
-pub(super) fn history(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn history(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (format, words) = words.format()?;
     let (count, lot) = number_and_lot(&words, USUAL_COUNT, MOST)?;
     let records = storage()?.records(0, filter(lot.as_ref()), count)?;
@@ -25,7 +25,7 @@ pub(super) fn history(service: &Arc<ParkingService>, words: Words<'_>) -> Result
     all(&records, format)
 }
 
-pub(super) fn stats(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, Wrong> {
+pub(super) fn stats(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
     let (format, words) = words.format()?;
     let (days, lot) = number_and_lot(&words, 1, MOST_DAYS)?;
     let tallies = storage()?.tallies(u32::try_from(days).unwrap_or(1), filter(lot.as_ref()))?;
@@ -33,22 +33,22 @@ pub(super) fn stats(service: &Arc<ParkingService>, words: Words<'_>) -> Result<S
     all(&tallies, format)
 }
 
-fn storage() -> Result<Arc<Storage>, Wrong> {
+fn storage() -> Result<Arc<Storage>, CommandError> {
     storage::open().ok_or_else(|| StorageError::Closed.into())
 }
 
 /// `[<number>] [<lot>]`, with the number from 1 to `most`.
-fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize, Option<LotName>), Wrong> {
+fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize, Option<LotName>), CommandError> {
     let number = |word: &str| {
         let number = word.parse::<usize>().ok().filter(|number| (1..=most).contains(number));
-        number.ok_or_else(|| Wrong::Number { given: shown(word), most })
+        number.ok_or_else(|| CommandError::Number { given: shown(word), most })
     };
     match words.rest() {
         [] => Ok((usual, None)),
         [word] if is_numeric(word) => Ok((number(word)?, None)),
         [lot] => Ok((usual, Some(lot_name(lot)?))),
         [count, lot] => Ok((number(count)?, Some(lot_name(lot)?))),
-        _ => Err(Wrong::Usage),
+        _ => Err(CommandError::Usage),
     }
 }
 
@@ -59,7 +59,7 @@ fn is_numeric(word: &str) -> bool {
 }
 
 /// Refuses a lot that does not exist. A lot that is no longer in the configuration may still have a history.
-fn known(service: &ParkingService, lot: Option<&LotName>, no_history: bool) -> Result<(), Wrong> {
+fn known(service: &ParkingService, lot: Option<&LotName>, no_history: bool) -> Result<(), CommandError> {
     if no_history && lot.is_some() {
         service.calls(lot)?;
     }

@@ -36,8 +36,8 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "slot-order",
         "`first`",
         "The free slot that `auto` takes: `first` (the lowest number), `next` (the one after the slot that was taken last), `longest-free` or `random`.",
-        |terms, value| {
-            terms.slot_order = choice(
+        |settings, value| {
+            settings.slot_order = choice(
                 value,
                 &[
                     ("first", SlotOrder::First),
@@ -53,59 +53,64 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "slot-taken",
         "`return`",
         "What happens to a call that is transferred to an occupied slot: `return` (the parker is rung at once and is told why) or `next` (the call gets the next free slot).",
-        |terms, value| {
-            terms.slot_taken = choice(value, &[("return", SlotTaken::Return), ("next", SlotTaken::Next)])?;
+        |settings, value| {
+            settings.slot_taken = choice(value, &[("return", SlotTaken::Return), ("next", SlotTaken::Next)])?;
             Ok(())
         },
     ),
-    row("overflow-lot", "empty", "The lot in which `auto` looks for a slot when this lot is full.", |terms, value| {
-        terms.overflow_lot = optional(value);
-        Ok(())
-    }),
+    row(
+        "overflow-lot",
+        "empty",
+        "The lot in which `auto` looks for a slot when this lot is full.",
+        |settings, value| {
+            settings.overflow_lot = optional(value);
+            Ok(())
+        },
+    ),
     row(
         "park-limit-per-user",
         "`0`",
         "The number of calls that one parker may have parked at the same time. `0`: there is no limit.",
-        |terms, value| {
-            terms.park_limit_per_user = number(value, 0, 100_000)?;
+        |settings, value| {
+            settings.park_limit_per_user = number(value, 0, 100_000)?;
             Ok(())
         },
     ),
-    row("park-timeout", "`90`", "Seconds until the recall. `0`: there is no recall.", |terms, value| {
-        terms.park_timeout = seconds(value, 0)?;
+    row("park-timeout", "`90`", "Seconds until the recall. `0`: there is no recall.", |settings, value| {
+        settings.park_timeout = seconds(value, 0)?;
         Ok(())
     }),
-    row("ringback", "`parker`", "Who is rung by a recall: `parker`, `none`, or a dial string.", |terms, value| {
-        terms.ringback = parse_ringback(value)?;
+    row("ringback", "`parker`", "Who is rung by a recall: `parker`, `none`, or a dial string.", |settings, value| {
+        settings.ringback = parse_ringback(value)?;
         Ok(())
     }),
-    row("ringback-timeout", "`20`", "Seconds for which one recall rings.", |terms, value| {
-        terms.ringback_timeout = seconds(value, 1)?;
+    row("ringback-timeout", "`20`", "Seconds for which one recall rings.", |settings, value| {
+        settings.ringback_timeout = seconds(value, 1)?;
         Ok(())
     }),
-    row("ringback-attempts", "`1`", "The number of recalls before the fallback.", |terms, value| {
-        terms.ringback_attempts = number(value, 0, 1000)?;
+    row("ringback-attempts", "`1`", "The number of recalls before the fallback.", |settings, value| {
+        settings.ringback_attempts = number(value, 0, 1000)?;
         Ok(())
     }),
     row(
         "ringback-cid-prefix",
         "`Park ${slot}: `",
         "The text before the caller's name on the phone that a recall rings.",
-        |terms, value| {
-            terms.ringback_cid_prefix = value.into();
+        |settings, value| {
+            settings.ringback_cid_prefix = value.into();
             Ok(())
         },
     ),
-    row("ringback-alert-info", "empty", "The Alert-Info header of a recall.", |terms, value| {
-        terms.ringback_alert_info = optional(value);
+    row("ringback-alert-info", "empty", "The Alert-Info header of a recall.", |settings, value| {
+        settings.ringback_alert_info = optional(value);
         Ok(())
     }),
     row(
         "ringback-ignore-voicemail",
         "`true`",
         "Whether a recall that a mailbox answers counts as unanswered.",
-        |terms, value| {
-            terms.ringback_ignore_voicemail = parse_bool(value)?;
+        |settings, value| {
+            settings.ringback_ignore_voicemail = parse_bool(value)?;
             Ok(())
         },
     ),
@@ -113,8 +118,8 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "fallback",
         "empty",
         "The destination of a call that nobody takes: `<extension> [<dialplan> [<context>]]`. Empty: parking and recall go on in turn.",
-        |terms, value| {
-            terms.fallback = destination(value)?;
+        |settings, value| {
+            settings.fallback = destination(value)?;
             Ok(())
         },
     ),
@@ -122,34 +127,34 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "max-park-time",
         "`0`",
         "Seconds after which the call goes to the fallback in any case. `0`: there is no such limit.",
-        |terms, value| {
-            terms.max_park_time = seconds(value, 0)?;
+        |settings, value| {
+            settings.max_park_time = seconds(value, 0)?;
             Ok(())
         },
     ),
-    row("hold-music", "empty", "Any file or stream. Empty: the channel's own music on hold.", |terms, value| {
-        terms.hold_music = optional(value);
+    row("hold-music", "empty", "Any file or stream. Empty: the channel's own music on hold.", |settings, value| {
+        settings.hold_music = optional(value);
         Ok(())
     }),
     row(
         "comfort-file",
         "empty",
         "A file that is played to the caller every `comfort-interval` seconds.",
-        |terms, value| {
-            terms.comfort_file = optional(value);
+        |settings, value| {
+            settings.comfort_file = optional(value);
             Ok(())
         },
     ),
-    row("comfort-interval", "`0`", "Seconds between two comfort messages. `0`: there are none.", |terms, value| {
-        terms.comfort_interval = seconds(value, 0)?;
+    row("comfort-interval", "`0`", "Seconds between two comfort messages. `0`: there are none.", |settings, value| {
+        settings.comfort_interval = seconds(value, 0)?;
         Ok(())
     }),
     row(
         "exit-key",
         "empty",
         "A key by which the caller leaves the slot for the `exit-destination`.",
-        |terms, value| {
-            terms.exit_key = key(value)?;
+        |settings, value| {
+            settings.exit_key = key(value)?;
             Ok(())
         },
     ),
@@ -157,25 +162,25 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "exit-destination",
         "empty",
         "The destination of the exit key: `<extension> [<dialplan> [<context>]]`.",
-        |terms, value| {
-            terms.exit_destination = destination(value)?;
+        |settings, value| {
+            settings.exit_destination = destination(value)?;
             Ok(())
         },
     ),
-    row("announce", "`true`", "Whether the slot is announced to the parker.", |terms, value| {
-        terms.announce = parse_bool(value)?;
+    row("announce", "`true`", "Whether the slot is announced to the parker.", |settings, value| {
+        settings.announce = parse_bool(value)?;
         Ok(())
     }),
-    row("park-tone", "empty", "A tone or file that the parker hears when the call is parked.", |terms, value| {
-        terms.park_tone = optional(value);
+    row("park-tone", "empty", "A tone or file that the parker hears when the call is parked.", |settings, value| {
+        settings.park_tone = optional(value);
         Ok(())
     }),
     row(
         "retrieve-tone",
         "empty",
         "A tone or file that the caller hears when the call is retrieved.",
-        |terms, value| {
-            terms.retrieve_tone = optional(value);
+        |settings, value| {
+            settings.retrieve_tone = optional(value);
             Ok(())
         },
     ),
@@ -183,8 +188,8 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "park-from",
         "the lot's own domain",
         "Domains whose users may park. `*`: anybody may, also an outside caller who reaches the park extension through a menu.",
-        |terms, value| {
-            terms.park_from = users_of(value)?;
+        |settings, value| {
+            settings.park_from = users_of(value)?;
             Ok(())
         },
     ),
@@ -192,8 +197,8 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "park-groups",
         "empty",
         "Directory groups whose members may park. Empty: membership is not checked.",
-        |terms, value| {
-            terms.park_groups = names(value)?;
+        |settings, value| {
+            settings.park_groups = names(value)?;
             Ok(())
         },
     ),
@@ -201,21 +206,21 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "retrieve-from",
         "the lot's own domain",
         "Domains whose users may retrieve. `*`: users of any domain may.",
-        |terms, value| {
-            terms.retrieve_from = users_of(value)?;
+        |settings, value| {
+            settings.retrieve_from = users_of(value)?;
             Ok(())
         },
     ),
-    row("retrieve-pin", "empty", "Digits that the retriever is asked for.", |terms, value| {
-        terms.retrieve_pin = pin(value)?;
+    row("retrieve-pin", "empty", "Digits that the retriever is asked for.", |settings, value| {
+        settings.retrieve_pin = pin(value)?;
         Ok(())
     }),
     row(
         "retrieve-groups",
         "empty",
         "Directory groups whose members may retrieve. Empty: membership is not checked.",
-        |terms, value| {
-            terms.retrieve_groups = names(value)?;
+        |settings, value| {
+            settings.retrieve_groups = names(value)?;
             Ok(())
         },
     ),
@@ -223,8 +228,8 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "retrieve-anonymous",
         "`false`",
         "Whether a leg that belongs to no user may retrieve. With a `retrieve-pin` such a leg may retrieve in any case, after the PIN.",
-        |terms, value| {
-            terms.retrieve_anonymous = parse_bool(value)?;
+        |settings, value| {
+            settings.retrieve_anonymous = parse_bool(value)?;
             Ok(())
         },
     ),
@@ -232,21 +237,21 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "lamp-state",
         "`confirmed`",
         "The dialog state of an occupied slot: `confirmed` or `early`.",
-        |terms, value| {
-            terms.lamp_state = choice(value, &[("confirmed", LampState::Confirmed), ("early", LampState::Early)])?;
+        |settings, value| {
+            settings.lamp_state = choice(value, &[("confirmed", LampState::Confirmed), ("early", LampState::Early)])?;
             Ok(())
         },
     ),
-    row("lamp-caller-id", "`false`", "Whether the lamp shows the caller.", |terms, value| {
-        terms.lamp_caller_id = parse_bool(value)?;
+    row("lamp-caller-id", "`false`", "Whether the lamp shows the caller.", |settings, value| {
+        settings.lamp_caller_id = parse_bool(value)?;
         Ok(())
     }),
     row(
         "notify",
         "empty",
         "What is sent when a call is parked: `message:<user>`, `page:<dial string>`, `api:<command>`; see [below](#notices).",
-        |terms, value| {
-            terms.notify = notify(value)?;
+        |settings, value| {
+            settings.notify = notify(value)?;
             Ok(())
         },
     ),
@@ -259,7 +264,7 @@ const REPLACED: &[(&str, &str)] = &[(
 )];
 
 /// Applies one parameter. The error says why the value, or the name, will not do.
-pub(super) fn set(name: &str, value: &str, terms: &mut LotSettings) -> Result<(), String> {
+pub(super) fn set(name: &str, value: &str, settings: &mut LotSettings) -> Result<(), String> {
     if let Some((_, instead)) = REPLACED.iter().find(|(old, _)| *old == name) {
         return Err(format!("no longer a lot parameter; use {instead}"));
     }
@@ -269,7 +274,7 @@ pub(super) fn set(name: &str, value: &str, terms: &mut LotSettings) -> Result<()
             LOT_PARAMS.iter().map(|param| param.name).collect::<Vec<_>>().join(", ")
         ));
     };
-    (param.set)(terms, value)
+    (param.set)(settings, value)
 }
 
 /// `ringback` of the configuration, `callpark_ringback` of a channel.

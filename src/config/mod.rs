@@ -79,7 +79,7 @@ pub enum Privacy {
 
 /// One thing that is wrong: where, what, why.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
+pub struct ConfigError {
     /// `settings`, `lot main@example.com`, or empty for the file as a whole.
     pub place: String,
     pub key: String,
@@ -87,16 +87,16 @@ pub struct Fault {
     pub why: String,
 }
 
-impl Fault {
+impl ConfigError {
     /// Of the file as a whole.
-    pub(crate) fn of_file(why: impl Into<String>) -> Fault {
+    pub(crate) fn of_file(why: impl Into<String>) -> ConfigError {
         fault("", "", "", &why.into())
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Fault { place, key, value, why } = self;
+        let ConfigError { place, key, value, why } = self;
         f.write_str(FILE)?;
         if !place.is_empty() {
             write!(f, ": {place}")?;
@@ -109,10 +109,10 @@ impl fmt::Display for Fault {
 }
 
 /// Reads configuration text. Every fault is reported, not just the first.
-pub fn read(text: &str) -> Result<Config, Vec<Fault>> {
+pub fn read(text: &str) -> Result<Config, Vec<ConfigError>> {
     match quick_xml::de::from_str::<Document>(text) {
         Ok(document) => check(&document),
-        Err(error) => Err(vec![Fault::of_file(error.to_string())]),
+        Err(error) => Err(vec![ConfigError::of_file(error.to_string())]),
     }
 }
 
@@ -125,14 +125,14 @@ pub fn emergency() -> Config {
         id: LotId::new("main", "*"),
         slots: slots.into(),
         labels: Arc::default(),
-        terms: Arc::new(LotSettings::default()),
+        settings: Arc::new(LotSettings::default()),
     };
     Config { lots: vec![plan], ..Config::default() }
 }
 
-fn fault(place: &str, key: &str, value: &str, why: &str) -> Fault {
+fn fault(place: &str, key: &str, value: &str, why: &str) -> ConfigError {
     let shown = if is_secret(key) && !value.is_empty() { "***" } else { value };
-    Fault { place: place.into(), key: key.into(), value: shown.into(), why: why.into() }
+    ConfigError { place: place.into(), key: key.into(), value: shown.into(), why: why.into() }
 }
 
 /// Whether the value of a parameter may be in no log: PINs, and DSNs with their passwords. Also under a name with a slip in it.
@@ -141,7 +141,7 @@ fn is_secret(key: &str) -> bool {
     ["pin", "dsn", "secret", "password"].iter().any(|word| key.contains(word))
 }
 
-fn check(document: &Document) -> Result<Config, Vec<Fault>> {
+fn check(document: &Document) -> Result<Config, Vec<ConfigError>> {
     let mut faults = Vec::new();
     let mut config = Config::default();
     settings::read(&document.settings.params, &mut config, &mut faults);
@@ -151,13 +151,13 @@ fn check(document: &Document) -> Result<Config, Vec<Fault>> {
         }
     }
     if document.lots.lots.is_empty() {
-        faults.push(Fault::of_file("no <lot> in <lots>: nowhere to park"));
+        faults.push(ConfigError::of_file("no <lot> in <lots>: nowhere to park"));
     }
     check_together(&config, &mut faults);
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
-fn read_lot(lot: &LotElement, faults: &mut Vec<Fault>) -> Option<LotPlan> {
+fn read_lot(lot: &LotElement, faults: &mut Vec<ConfigError>) -> Option<LotPlan> {
     let before = faults.len();
     let id = LotId::new(&lot.name, &lot.domain);
     let place = format!("lot {id}");
@@ -170,14 +170,14 @@ fn read_lot(lot: &LotElement, faults: &mut Vec<Fault>) -> Option<LotPlan> {
     if &*id.domain != "*" && !is_name(&lot.domain) {
         faults.push(fault(&place, "domain", &lot.domain, "not a domain, nor * for every domain"));
     }
-    let mut terms = LotSettings::default();
+    let mut settings = LotSettings::default();
     let mut slots = None;
     let mut given: HashMap<&str, &str> = HashMap::new();
     for (name, value) in given_once(&place, &lot.params, faults) {
         given.insert(name, value);
         let outcome = match name {
             "slots" => parse_slots(value).map(|found| slots = Some(found)),
-            _ => lot_params::set(name, value, &mut terms),
+            _ => lot_params::set(name, value, &mut settings),
         };
         if let Err(why) = outcome {
             faults.push(fault(&place, name, value, &why));
@@ -186,14 +186,19 @@ fn read_lot(lot: &LotElement, faults: &mut Vec<Fault>) -> Option<LotPlan> {
     if !given.contains_key("slots") {
         faults.push(fault(&place, "slots", "", "missing: a lot needs slots"));
     }
-    contradictions(&place, &terms, &given, faults);
+    contradictions(&place, &settings, &given, faults);
     let slots = slots.unwrap_or_default();
     let labels = read_labels(&place, lot, &slots, faults);
-    (faults.len() == before).then(|| LotPlan { id, slots: slots.into(), labels: labels.into(), terms: terms.into() })
+    (faults.len() == before).then(|| LotPlan {
+        id,
+        slots: slots.into(),
+        labels: labels.into(),
+        settings: settings.into(),
+    })
 }
 
 /// Names and values of `<param>` elements. One that has no value, and a name that was there before, is a fault.
-fn given_once<'a>(place: &str, params: &'a [Param], faults: &mut Vec<Fault>) -> Vec<(&'a str, &'a str)> {
+fn given_once<'a>(place: &str, params: &'a [Param], faults: &mut Vec<ConfigError>) -> Vec<(&'a str, &'a str)> {
     let mut given: Vec<(&str, &str)> = Vec::new();
     for Param { name, value } in params {
         if name.is_empty() {
@@ -212,7 +217,7 @@ fn given_once<'a>(place: &str, params: &'a [Param], faults: &mut Vec<Fault>) -> 
     given
 }
 
-fn read_labels(place: &str, lot: &LotElement, slots: &[Slot], faults: &mut Vec<Fault>) -> BTreeMap<Slot, String> {
+fn read_labels(place: &str, lot: &LotElement, slots: &[Slot], faults: &mut Vec<ConfigError>) -> BTreeMap<Slot, String> {
     let mut labels = BTreeMap::new();
     for SlotLabel { number, label } in &lot.slots {
         match Slot::parse(number).filter(|slot| slots.binary_search(slot).is_ok()) {
@@ -224,22 +229,22 @@ fn read_labels(place: &str, lot: &LotElement, slots: &[Slot], faults: &mut Vec<F
     labels
 }
 
-fn contradictions(place: &str, terms: &LotSettings, given: &HashMap<&str, &str>, faults: &mut Vec<Fault>) {
+fn contradictions(place: &str, settings: &LotSettings, given: &HashMap<&str, &str>, faults: &mut Vec<ConfigError>) {
     let mut needs = |key: &str, other: &str, missing: bool| {
         if missing {
             let value = given.get(key).copied().unwrap_or_default();
             faults.push(fault(place, key, value, &format!("has no effect without {other}")));
         }
     };
-    needs("max-park-time", "fallback", !terms.max_park_time.is_zero() && terms.fallback.is_none());
-    needs("comfort-interval", "comfort-file", !terms.comfort_interval.is_zero() && terms.comfort_file.is_none());
-    needs("comfort-file", "comfort-interval", terms.comfort_interval.is_zero() && terms.comfort_file.is_some());
-    needs("exit-key", "exit-destination", terms.exit_key.is_some() && terms.exit_destination.is_none());
-    needs("exit-destination", "exit-key", terms.exit_key.is_none() && terms.exit_destination.is_some());
+    needs("max-park-time", "fallback", !settings.max_park_time.is_zero() && settings.fallback.is_none());
+    needs("comfort-interval", "comfort-file", !settings.comfort_interval.is_zero() && settings.comfort_file.is_none());
+    needs("comfort-file", "comfort-interval", settings.comfort_interval.is_zero() && settings.comfort_file.is_some());
+    needs("exit-key", "exit-destination", settings.exit_key.is_some() && settings.exit_destination.is_none());
+    needs("exit-destination", "exit-key", settings.exit_key.is_none() && settings.exit_destination.is_some());
 }
 
 /// What only shows when all lots are seen: names, slots and references between them.
-fn check_together(config: &Config, faults: &mut Vec<Fault>) {
+fn check_together(config: &Config, faults: &mut Vec<ConfigError>) {
     let mut lots: HashMap<&LotId, ()> = HashMap::new();
     for lot in &config.lots {
         if lots.insert(&lot.id, ()).is_some() {
@@ -253,7 +258,7 @@ fn check_together(config: &Config, faults: &mut Vec<Fault>) {
     }
     check_slots_unique(config, faults);
     for lot in &config.lots {
-        let Some(next) = &lot.terms.overflow_lot else { continue };
+        let Some(next) = &lot.settings.overflow_lot else { continue };
         let known = config
             .lots
             .iter()
@@ -296,7 +301,7 @@ pub fn is_node_name(name: &str) -> bool {
 
 /// A slot names its lot, so no two lots of a domain may have it; a template counts in every domain but those that have a
 /// lot of the same name.
-fn check_slots_unique(config: &Config, faults: &mut Vec<Fault>) {
+fn check_slots_unique(config: &Config, faults: &mut Vec<ConfigError>) {
     let domains = config.lots.iter().map(|lot| &lot.id.domain).collect::<std::collections::BTreeSet<_>>();
     for domain in domains {
         let own: Vec<&LotPlan> = config.lots.iter().filter(|lot| lot.id.domain == *domain).collect();

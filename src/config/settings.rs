@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::document::Param;
 use super::lot_params::{number, parse_bool};
-use super::{Config, Fault, Privacy, fault, given_once};
+use super::{Config, ConfigError, Privacy, fault, given_once};
 use crate::parking::is_name;
 
 /// One setting.
@@ -159,7 +159,7 @@ fn is_network(text: &str) -> bool {
     })
 }
 
-pub(super) fn read(params: &[Param], config: &mut Config, faults: &mut Vec<Fault>) {
+pub(super) fn read(params: &[Param], config: &mut Config, faults: &mut Vec<ConfigError>) {
     for (name, value) in given_once("settings", params, faults) {
         let value = value.trim();
         let outcome = match SETTINGS.iter().find(|setting| setting.name == name) {

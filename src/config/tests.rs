@@ -32,8 +32,8 @@ fn a_good_file_is_read_whole() {
     let main = &config.lots[0];
     assert_eq!(main.id.to_string(), "main@example.com");
     assert_eq!(main.slots.len(), 21);
-    assert_eq!(main.terms.park_timeout.as_secs(), 30);
-    assert_eq!(main.terms.fallback.as_ref().unwrap().context.as_deref(), Some("default"));
+    assert_eq!(main.settings.park_timeout.as_secs(), 30);
+    assert_eq!(main.settings.fallback.as_ref().unwrap().context.as_deref(), Some("default"));
     assert_eq!(main.labels.values().cloned().collect::<Vec<_>>(), ["Front & desk", "Lab"]);
     assert_eq!(&*config.lots[1].id.domain, "*");
 }
@@ -129,11 +129,11 @@ fn a_cluster_needs_a_database_that_the_nodes_share() {
 fn who_may_park_and_retrieve() {
     let params = r#"<param name="slots" value="1-2"/><param name="park-from" value="a.b, c.d"/><param name="park-groups" value="desk,shop"/>
         <param name="retrieve-from" value="*"/><param name="retrieve-anonymous" value="true"/>"#;
-    let terms = read(&lot(params)).unwrap().lots[0].terms.clone();
-    assert_eq!(terms.park_from, UsersOf::Domains(vec!["a.b".into(), "c.d".into()]));
-    assert_eq!((terms.park_groups.clone(), terms.retrieve_anonymous), (vec!["desk".into(), "shop".into()], true));
-    assert_eq!(terms.retrieve_from, UsersOf::Anywhere);
-    let usual = read(&lot(r#"<param name="slots" value="1-2"/>"#)).unwrap().lots[0].terms.clone();
+    let settings = read(&lot(params)).unwrap().lots[0].settings.clone();
+    assert_eq!(settings.park_from, UsersOf::Domains(vec!["a.b".into(), "c.d".into()]));
+    assert_eq!((settings.park_groups.clone(), settings.retrieve_anonymous), (vec!["desk".into(), "shop".into()], true));
+    assert_eq!(settings.retrieve_from, UsersOf::Anywhere);
+    let usual = read(&lot(r#"<param name="slots" value="1-2"/>"#)).unwrap().lots[0].settings.clone();
     assert_eq!((&usual.park_from, &usual.retrieve_from), (&UsersOf::OwnDomain, &UsersOf::OwnDomain));
     assert!(!usual.retrieve_anonymous);
     for (name, value, why) in [
@@ -167,7 +167,7 @@ fn notices_are_split_where_a_kind_begins() {
     let text = lot(&format!(r#"<param name="slots" value="1-2"/><param name="notify" value="{value}"/>"#));
     let notify = |kind: fn(String) -> Notify, what: &str| kind(what.to_owned());
     assert_eq!(
-        read(&text).unwrap().lots[0].terms.notify,
+        read(&text).unwrap().lots[0].settings.notify,
         [
             notify(Notify::Message, "parker"),
             notify(Notify::Page, "[leg_timeout=3]user/1,user/2"),
@@ -224,9 +224,9 @@ fn the_defaults_of_the_manual_are_those_that_hold() {
     let mut checked = 0;
     for param in LOT_PARAMS {
         if let Some(default) = written(param.default) {
-            let mut terms = LotSettings::default();
-            lot_params::set(param.name, default, &mut terms).unwrap();
-            assert_eq!(terms, LotSettings::default(), "{}", param.name);
+            let mut settings = LotSettings::default();
+            lot_params::set(param.name, default, &mut settings).unwrap();
+            assert_eq!(settings, LotSettings::default(), "{}", param.name);
             checked += 1;
         }
     }

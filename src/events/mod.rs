@@ -29,40 +29,40 @@ pub(crate) fn reserve() -> Option<Subclass> {
 pub(crate) struct EventPublisher;
 
 impl Observer for EventPublisher {
-    fn on_event(&self, notice: &ParkEvent<'_>) {
-        let Some(mut event) = Event::custom(INFO).filter(|_| !notice.what.only_looks()) else { return };
-        event.set(ACTION, notice.what.action());
-        if let Some(call) = notice.call {
-            let facts = &call.facts;
-            event.set(LOT, &facts.lot.name);
-            event.set(DOMAIN, &facts.lot.domain);
-            event.set(SLOT, facts.slot.as_str());
-            event.set(PARKER, &facts.parker);
-            event.set(LABEL, &call.label);
-            event.set(PARKED_AT, &facts.parked_at_ms.to_string());
-            event.set(WAIT_MS, &notice.wait.as_millis().to_string());
+    fn on_event(&self, event: &ParkEvent<'_>) {
+        let Some(mut message) = Event::custom(INFO).filter(|_| !event.what.only_looks()) else { return };
+        message.set(ACTION, event.what.action());
+        if let Some(call) = event.call {
+            let info = &call.info;
+            message.set(LOT, &info.lot.name);
+            message.set(DOMAIN, &info.lot.domain);
+            message.set(SLOT, info.slot.as_str());
+            message.set(PARKER, &info.parker);
+            message.set(LABEL, &call.label);
+            message.set(PARKED_AT, &info.parked_at_ms.to_string());
+            message.set(WAIT_MS, &event.wait.as_millis().to_string());
             if call.attempt > 0 {
-                event.set(ATTEMPT, &call.attempt.to_string());
+                message.set(ATTEMPT, &call.attempt.to_string());
             }
         } else {
-            if let Some(lot) = notice.lot {
-                event.set(LOT, &lot.name);
-                event.set(DOMAIN, &lot.domain);
+            if let Some(lot) = event.lot {
+                message.set(LOT, &lot.name);
+                message.set(DOMAIN, &lot.domain);
             }
-            if let Some(slot) = notice.slot {
-                event.set(SLOT, slot.as_str());
+            if let Some(slot) = event.slot {
+                message.set(SLOT, slot.as_str());
             }
         }
-        if let Some(retriever) = notice.retriever {
-            event.set(RETRIEVER, &retriever.user);
-            event.set(RETRIEVER_UUID, &retriever.uuid);
+        if let Some(retriever) = event.retriever {
+            message.set(RETRIEVER, &retriever.user);
+            message.set(RETRIEVER_UUID, &retriever.uuid);
         }
-        if let Some(cause) = notice.cause {
-            event.set(CAUSE, cause);
+        if let Some(cause) = event.cause {
+            message.set(CAUSE, cause);
         }
-        if let Some(leg) = notice.leg {
-            leg.describe(&mut event);
+        if let Some(leg) = event.leg {
+            leg.describe(&mut message);
         }
-        event.fire();
+        message.fire();
     }
 }

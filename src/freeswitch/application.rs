@@ -48,8 +48,9 @@ unsafe extern "C" fn trampoline<A: Application>(session: *mut ffi::switch_core_s
             true
         });
         // SAFETY: as above.
-        let settled = done || fence("after a bug", false, || unsafe { Leg::running(session) }.is_none_or(A::after_bug));
-        if settled {
+        let is_consuming_media =
+            done || fence("after a bug", false, || unsafe { Leg::running(session) }.is_none_or(A::after_bug));
+        if is_consuming_media {
             return;
         }
     }

@@ -261,7 +261,7 @@ fn dialplan_exists(name: &str) -> bool {
     // SAFETY: the name lives through the call; what the core answers with is held, and given back at once.
     unsafe {
         let found = ffi::switch_loadable_module_get_dialplan_interface(name.as_ptr()).as_mut();
-        found.map(|it| let_go(it.rwlock, &mut it.refs, it.reflock, it.parent)).is_some()
+        found.map(|it| relinquish(it.rwlock, &mut it.refs, it.reflock, it.parent)).is_some()
     }
 }
 
@@ -271,7 +271,7 @@ fn application_exists(name: &str) -> bool {
     // SAFETY: the name lives through the call; what the core answers with is held, and given back at once.
     unsafe {
         let found = ffi::switch_loadable_module_get_application_interface(name.as_ptr()).as_mut();
-        found.map(|it| let_go(it.rwlock, &mut it.refs, it.reflock, it.parent)).is_some()
+        found.map(|it| relinquish(it.rwlock, &mut it.refs, it.reflock, it.parent)).is_some()
     }
 }
 
@@ -279,7 +279,7 @@ fn application_exists(name: &str) -> bool {
 ///
 /// # Safety
 /// The four are fields of one interface that the core handed out, and it is given back once.
-unsafe fn let_go(
+unsafe fn relinquish(
     rwlock: *mut ffi::switch_thread_rwlock_t,
     refs: &mut c_int,
     reflock: *mut ffi::switch_mutex_t,

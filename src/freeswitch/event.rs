@@ -124,15 +124,15 @@ pub(crate) enum Kind {
     /// The core has parked a leg: not this module, whose parked legs run an application.
     CorePark,
     /// Something begins to record, or to listen in on, a leg.
-    Tap,
+    MediaBug,
     /// A CUSTOM event of another module's.
     Custom(&'static CStr),
 }
 
 /// An event the module is told of, for as long as that takes.
-pub(crate) struct Told<'a>(NonNull<ffi::switch_event_t>, PhantomData<&'a ()>);
+pub(crate) struct EventRef<'a>(NonNull<ffi::switch_event_t>, PhantomData<&'a ()>);
 
-impl Told<'_> {
+impl EventRef<'_> {
     pub(crate) fn get(&self, header: &str) -> Option<String> {
         let header = to_c(header);
         // SAFETY: the event lives through the callback; the answer is text of its own, copied at once.
@@ -143,7 +143,7 @@ impl Told<'_> {
 /// What is done when something happened elsewhere. Runs on the core's event thread: it must not wait.
 pub(crate) trait OnEvent {
     const KIND: Kind;
-    fn happened(event: &Told<'_>);
+    fn happened(event: &EventRef<'_>);
 }
 
 /// The core's promise to tell of one kind of event, until dropped.
@@ -164,7 +164,7 @@ impl Binding {
             Kind::Hangup => (Type::SWITCH_EVENT_CHANNEL_HANGUP_COMPLETE, ptr::null()),
             Kind::Execute => (Type::SWITCH_EVENT_CHANNEL_EXECUTE, ptr::null()),
             Kind::CorePark => (Type::SWITCH_EVENT_CHANNEL_PARK, ptr::null()),
-            Kind::Tap => (Type::SWITCH_EVENT_MEDIA_BUG_START, ptr::null()),
+            Kind::MediaBug => (Type::SWITCH_EVENT_MEDIA_BUG_START, ptr::null()),
             Kind::Custom(subclass) => (Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr()),
         };
         let mut node = ptr::null_mut();
@@ -193,7 +193,7 @@ impl Drop for Binding {
 unsafe extern "C" fn on_event<E: OnEvent>(event: *mut ffi::switch_event_t) {
     fence("event", (), || {
         if let Some(event) = NonNull::new(event) {
-            E::happened(&Told(event, PhantomData));
+            E::happened(&EventRef(event, PhantomData));
         }
     });
 }

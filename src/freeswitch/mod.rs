@@ -42,14 +42,14 @@ pub(crate) use command::{Answer, Command, add_command};
 pub(crate) use console::{Completer, Completions, Words};
 pub(crate) use core::{queue_sql, run_uuid, switch_name, usual_domain};
 pub(crate) use database::{Database, DatabaseKind};
-pub(crate) use event::{Binding, Event, Kind, OnEvent, Subclass, Told};
+pub(crate) use event::{Binding, Event, EventRef, Kind, OnEvent, Subclass};
 pub(crate) use history::Ran;
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
 pub(crate) use originate::{Cancel, Dial, PICKED_UP, end_overdue_calls, originate};
 pub(crate) use recovery::Recoverer;
 pub(crate) use rtp_writer::{Encoder, Format, RtpWriter, Sent, Source};
 pub(crate) use scheduler::{OnTick, Ticker};
-pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, Played, SessionGuard, ToTheEnd, every_leg};
+pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, PlayToEnd, Played, SessionGuard, every_leg};
 pub(crate) use set_aside::SetAside;
 #[cfg(feature = "fuzzing")]
 pub(crate) use text::inert;

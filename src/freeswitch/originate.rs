@@ -126,7 +126,7 @@ pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<SessionGuard
     // state it is in.
     for _ in 0..200 {
         // Who has picked up has been routed long ago, and does not settle.
-        if leg.settled() || leg.hung_up() || leg.var(PICKED_UP).is_some() {
+        if leg.is_consuming_media() || leg.hung_up() || leg.var(PICKED_UP).is_some() {
             break;
         }
         std::thread::sleep(Duration::from_millis(5));

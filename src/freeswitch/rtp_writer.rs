@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::media::seeks_address;
 use super::session::{FILE, Leg};
 use super::text::{from_c, to_c};
-use super::waker::{Rung, Waker};
+use super::waker::{WakeGuard, Waker};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 /// No packet and no decoded frame is longer (SWITCH_RECOMMENDED_BUFFER_SIZE in `switch_types.h`).
@@ -228,7 +228,7 @@ pub(crate) struct RtpWriter {
     served: AtomicBool,
     /// Rung for an address that changes: once for each change.
     rung: AtomicBool,
-    bell: Arc<Waker>,
+    waker: Arc<Waker>,
 }
 
 struct Target {
@@ -295,7 +295,7 @@ impl RtpWriter {
         if seeks != self.rung.load(Ordering::Relaxed) {
             self.rung.store(seeks, Ordering::Relaxed);
             if seeks {
-                self.bell.ring();
+                self.waker.ring();
             }
         }
     }
@@ -303,7 +303,7 @@ impl RtpWriter {
     /// The sender will not send to this leg any more.
     pub(crate) fn forget(&self) {
         self.served.store(false, Ordering::Release);
-        self.bell.ring();
+        self.waker.ring();
     }
 
     pub(crate) fn is_served(&self) -> bool {
@@ -351,7 +351,7 @@ impl Leg<'_> {
 
     /// Puts the leg on the air while `meanwhile` runs, on this thread, which is the leg's own. In that time nobody else may send
     /// to it, `meanwhile` included; the bell rings when something is done to the leg, or it is sent to no more.
-    pub(crate) fn share_media<T>(&self, bell: &Arc<Waker>, meanwhile: impl FnOnce(&Arc<RtpWriter>) -> T) -> T {
+    pub(crate) fn share_media<T>(&self, waker: &Arc<Waker>, meanwhile: impl FnOnce(&Arc<RtpWriter>) -> T) -> T {
         // SAFETY: as in `format`.
         let codec = unsafe { ffi::switch_core_session_get_write_codec(self.as_ptr()).as_ref() };
         let target = NonNull::new(self.as_ptr())
@@ -360,10 +360,10 @@ impl Leg<'_> {
             target: Mutex::new(target),
             served: AtomicBool::new(true),
             rung: AtomicBool::new(false),
-            bell: Arc::clone(bell),
+            waker: Arc::clone(waker),
         });
         let _off_air = OffAir(&seat);
-        let _rung = Rung::with(self, bell);
+        let _rung = WakeGuard::with(self, waker);
         meanwhile(&seat)
     }
 }

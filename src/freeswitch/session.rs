@@ -92,9 +92,9 @@ pub(crate) trait Listener {
 }
 
 /// Hears everything out: keys and frames change nothing.
-pub(crate) struct ToTheEnd;
+pub(crate) struct PlayToEnd;
 
-impl Listener for ToTheEnd {
+impl Listener for PlayToEnd {
     fn frame(&mut self) -> Heard {
         Heard::GoOn
     }
@@ -201,7 +201,7 @@ impl<'a> Leg<'a> {
     }
 
     /// Answered, and past what the core does with a leg that it called: before that, a transfer would be lost.
-    pub(super) fn settled(&self) -> bool {
+    pub(super) fn is_consuming_media(&self) -> bool {
         // SAFETY: the session is kept.
         unsafe {
             ffi::switch_channel_get_running_state(self.channel()) == ffi::switch_channel_state_t::CS_CONSUME_MEDIA
@@ -224,7 +224,7 @@ impl<'a> Leg<'a> {
 
     /// It went down because an attended transfer put another leg in its place. Its phone may hang up before the core does, with an
     /// ordinary cause; but the core has said by then what it is at (`nua_i_refer` in sofia.c).
-    pub(crate) fn replaced(&self) -> bool {
+    pub(crate) fn left_by_attended_transfer(&self) -> bool {
         // SAFETY: the session is kept.
         let cause = unsafe { ffi::switch_channel_get_cause(self.channel()) };
         let announced =
@@ -377,7 +377,7 @@ impl<'a> Leg<'a> {
 
     /// Whom this leg's far end is shown, and whom the core's records name as the other side: the core shows a leg's own
     /// profile to its partner, so the profile is stepped and the partner's identity put in (as uuid_bridge does).
-    pub(crate) fn present(&self, shown_to_it: (&str, &str), shown_to_partner: (&str, &str)) {
+    pub(crate) fn set_caller_ids(&self, shown_to_it: (&str, &str), shown_to_partner: (&str, &str)) {
         // SAFETY: the session is kept; the core copies the profile.
         unsafe { ffi::switch_channel_step_caller_profile(self.channel()) };
         for (field, value) in [

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::event::{Binding, Kind, OnEvent, Told};
+use super::event::{Binding, EventRef, Kind, OnEvent};
 use super::guard::fence;
 use super::session::Leg;
 use super::text::from_c;
@@ -39,38 +39,38 @@ impl Waker {
 }
 
 /// The bells of legs whose threads may sleep, by UUID.
-static BELLS: Mutex<BTreeMap<String, Arc<Waker>>> = Mutex::new(BTreeMap::new());
+static WAKERS: Mutex<BTreeMap<String, Arc<Waker>>> = Mutex::new(BTreeMap::new());
 
 fn ring(uuid: &str) {
-    let bell = BELLS.lock().get(uuid).cloned();
-    if let Some(bell) = bell {
-        bell.ring();
+    let waker = WAKERS.lock().get(uuid).cloned();
+    if let Some(waker) = waker {
+        waker.ring();
     }
 }
 
 /// While this is there, the bell rings when something is done to the leg.
-pub(super) struct Rung<'a> {
+pub(super) struct WakeGuard<'a> {
     leg: &'a Leg<'a>,
     uuid: String,
 }
 
-impl<'a> Rung<'a> {
+impl<'a> WakeGuard<'a> {
     /// On the leg's own thread.
-    pub(super) fn with(leg: &'a Leg<'a>, bell: &Arc<Waker>) -> Rung<'a> {
+    pub(super) fn with(leg: &'a Leg<'a>, waker: &Arc<Waker>) -> WakeGuard<'a> {
         let uuid = leg.uuid();
-        BELLS.lock().insert(uuid.clone(), Arc::clone(bell));
+        WAKERS.lock().insert(uuid.clone(), Arc::clone(waker));
         // SAFETY: the session is kept; the hook is code of this module, taken out again before the leg leaves it. Another thread
         // may be walking the core's list of hooks meanwhile: the core never frees one before its session.
         unsafe { ffi::switch_core_event_hook_add_kill_channel(leg.as_ptr(), Some(on_signal)) };
-        Rung { leg, uuid }
+        WakeGuard { leg, uuid }
     }
 }
 
-impl Drop for Rung<'_> {
+impl Drop for WakeGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: as in `with`.
         unsafe { ffi::switch_core_event_hook_remove_kill_channel(self.leg.as_ptr(), Some(on_signal)) };
-        BELLS.lock().remove(&self.uuid);
+        WAKERS.lock().remove(&self.uuid);
     }
 }
 
@@ -87,15 +87,15 @@ unsafe extern "C" fn on_signal(session: *mut ffi::switch_core_session_t, _signal
 
 /// Rings for a leg that something begins to record or to listen in on, which the core does not signal.
 pub(crate) fn on_tap() -> Option<Binding> {
-    Binding::bind::<Tap>()
+    Binding::bind::<MediaBug>()
 }
 
-struct Tap;
+struct MediaBug;
 
-impl OnEvent for Tap {
-    const KIND: Kind = Kind::Tap;
+impl OnEvent for MediaBug {
+    const KIND: Kind = Kind::MediaBug;
 
-    fn happened(event: &Told<'_>) {
+    fn happened(event: &EventRef<'_>) {
         if let Some(uuid) = event.get("Unique-ID") {
             ring(&uuid);
         }

@@ -22,7 +22,7 @@ pub(crate) struct Worker {
 #[derive(Debug, Default)]
 struct Over {
     is: Mutex<bool>,
-    bell: Condvar,
+    waker: Condvar,
 }
 
 impl Worker {
@@ -32,7 +32,7 @@ impl Worker {
         let body = move || {
             fence(name, (), body);
             *told.is.lock() = true;
-            told.bell.notify_all();
+            told.waker.notify_all();
         };
         let thread = std::thread::Builder::new().name(format!("callpark-{name}")).spawn(body)?;
         Ok(Worker { name, thread, over })
@@ -44,7 +44,7 @@ impl Worker {
         {
             let mut over = self.over.is.lock();
             while !*over {
-                if self.over.bell.wait_until(&mut over, until).timed_out() && !*over {
+                if self.over.waker.wait_until(&mut over, until).timed_out() && !*over {
                     keep_libraries();
                     return false;
                 }

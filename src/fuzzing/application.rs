@@ -5,7 +5,7 @@ use crate::applications::{Asked, park_order, retrieve_order, slot_order};
 use crate::config::{parse_bool, parse_ringback, seconds};
 use crate::freeswitch::inert;
 use crate::parking::{
-    Destination, Extension, LotName, LotSettings, MAX_SLOT_LENGTH, RetrieveTarget, Slot, Wanted, is_name,
+    Destination, Extension, LotName, LotSettings, MAX_SLOT_LENGTH, RetrieveTarget, Slot, SlotRequest, is_name,
 };
 use crate::service::{filled_in, is_address, is_part_of_address, one_word};
 
@@ -17,8 +17,8 @@ pub fn application(data: &[u8]) {
     }
     if let Ok(order) = &parks {
         let place = match &order.wanted {
-            Wanted::Auto => "auto".to_owned(),
-            Wanted::Slot(slot) => dialable(slot).to_string(),
+            SlotRequest::Auto => "auto".to_owned(),
+            SlotRequest::Slot(slot) => dialable(slot).to_string(),
         };
         let again = park_order(&format!("{place} {}", named(order.lot.as_ref()))).expect("its own words");
         assert_eq!((&order.wanted, &order.lot), (&again.wanted, &again.lot));
@@ -27,7 +27,7 @@ pub fn application(data: &[u8]) {
         dialable(slot);
         // Whoever can take a call from a slot can also park one there, and one extension can do both.
         let (park, retrieve) = both.as_ref().expect("a slot");
-        assert!(park.wanted == Wanted::Slot(slot.clone()) && park.lot == *lot && retrieve.lot == *lot);
+        assert!(park.wanted == SlotRequest::Slot(slot.clone()) && park.lot == *lot && retrieve.lot == *lot);
         planted(slot.as_str().starts_with('*') && lot.is_some());
     }
     variables(&text);
@@ -70,9 +70,9 @@ fn variables(text: &str) {
     if let Some(extension) = Extension::parse(text) {
         let words = extension.as_str().bytes().all(|c| c.is_ascii_alphanumeric() || b"_.*#+-".contains(&c));
         assert!(words && extension.as_str().len() <= 64, "{extension:?}");
-        let terms =
+        let settings =
             LotSettings { fallback: Destination::parse(&format!("900 {text} {text}")), ..LotSettings::default() };
-        let to = Destination::of_lot(&extension, &terms);
+        let to = Destination::of_lot(&extension, &settings);
         let names = to.dialplan.iter().flat_map(|dialplan| dialplan.split([',', ':']));
         assert!(names.into_iter().all(|name| !name.trim().eq_ignore_ascii_case("inline")), "{text:?}");
     }

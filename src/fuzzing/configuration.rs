@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::planted;
 use crate::config::{self, Config};
 use crate::parking::{
-    CallOverrides, LotName, LotSelector, LotSettings, MonotonicTime, ParkRequest, Refusal, Table, Wanted, is_name,
+    CallOverrides, LotName, LotSelector, LotSettings, MonotonicTime, ParkRequest, Refusal, SlotRequest, Table, is_name,
     parse_slots,
 };
 
@@ -44,7 +44,7 @@ fn accepted(config: &Config) {
         assert!(!lot.slots.is_empty() && lot.slots.is_sorted_by(|a, b| a < b));
         assert!(is_name(&lot.id.name) && (&*lot.id.domain == "*" || is_name(&lot.id.domain)), "{}", lot.id);
         assert!(lot.labels.keys().all(|slot| lot.slots.binary_search(slot).is_ok()));
-        bounded(&lot.terms);
+        bounded(&lot.settings);
     }
     let mut table = Table::new(&config.lots, config.default_lot.as_deref());
     let mut full = 0;
@@ -54,13 +54,13 @@ fn accepted(config: &Config) {
         let request = ParkRequest {
             uuid: number.to_string().into(),
             place: LotSelector { lot: Some(place), domains: Vec::new(), any: false },
-            wanted: Wanted::Auto,
+            wanted: SlotRequest::Auto,
             caller: Default::default(),
             parker: format!("{number}@{domain}").into(),
             label: String::new(),
-            amend: CallOverrides::default(),
+            overrides: CallOverrides::default(),
             parked_at_ms: 0,
-            dice: number as u64,
+            entropy: number as u64,
         };
         match table.park(&request, false, MonotonicTime::default()) {
             Ok(_) => {}
@@ -75,11 +75,11 @@ fn accepted(config: &Config) {
     table.check().expect("sound");
 }
 
-fn bounded(terms: &LotSettings) {
-    assert!(terms.park_timeout <= YEAR && terms.max_park_time <= YEAR && terms.ringback_timeout <= YEAR);
-    assert!(!terms.ringback_timeout.is_zero() && terms.ringback_attempts <= 1000);
-    assert!(terms.max_park_time.is_zero() || terms.fallback.is_some());
-    assert_eq!(terms.exit_key.is_some(), terms.exit_destination.is_some());
-    assert_eq!(terms.comfort_interval.is_zero(), terms.comfort_file.is_none());
-    planted(terms.park_timeout.as_secs() > 90);
+fn bounded(settings: &LotSettings) {
+    assert!(settings.park_timeout <= YEAR && settings.max_park_time <= YEAR && settings.ringback_timeout <= YEAR);
+    assert!(!settings.ringback_timeout.is_zero() && settings.ringback_attempts <= 1000);
+    assert!(settings.max_park_time.is_zero() || settings.fallback.is_some());
+    assert_eq!(settings.exit_key.is_some(), settings.exit_destination.is_some());
+    assert_eq!(settings.comfort_interval.is_zero(), settings.comfort_file.is_none());
+    planted(settings.park_timeout.as_secs() > 90);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::planted;
 use crate::parking::{
     CallOverrides, LotId, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, RemoteCall, RestoreParams,
-    RetrieveTarget, Table, Wanted, parse_slots,
+    RetrieveTarget, SlotRequest, Table, parse_slots,
 };
 use crate::service::read_snapshot;
 use crate::storage::{self, Quoting};
@@ -33,12 +33,12 @@ fn table() -> Table {
         id: LotId::new(name, domain),
         slots: parse_slots(slots).unwrap_or_default().into(),
         labels: std::sync::Arc::default(),
-        terms: LotSettings { max_park_time: LONGEST, ..LotSettings::default() }.into(),
+        settings: LotSettings { max_park_time: LONGEST, ..LotSettings::default() }.into(),
     };
     Table::new(&[lot("main", "a.test", "701-703"), lot("desk", "*", "801-802")], Some("main"))
 }
 
-fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
+fn request(uuid: &str, wanted: SlotRequest) -> ParkRequest {
     ParkRequest {
         uuid: uuid.into(),
         place: LotSelector { lot: None, domains: vec!["a.test".into()], any: false },
@@ -46,9 +46,9 @@ fn request(uuid: &str, wanted: Wanted) -> ParkRequest {
         caller: Default::default(),
         parker: "1001@a.test".into(),
         label: String::new(),
-        amend: CallOverrides::default(),
+        overrides: CallOverrides::default(),
         parked_at_ms: CLOCK,
-        dice: 0,
+        entropy: 0,
     }
 }
 
@@ -60,18 +60,18 @@ fn sound(table: &Table) {
 fn register_rows(rows: &[Vec<Option<String>>]) {
     let absent: Vec<RemoteCall> = rows.iter().filter_map(|row| storage::read_slot_row(row, CLOCK)).collect();
     let mut table = table();
-    let _ = table.park(&request("here", Wanted::Auto), false, NOW);
+    let _ = table.park(&request("here", SlotRequest::Auto), false, NOW);
     for call in &absent {
         assert!(!call.uuid.is_empty());
         table.miss(call, NOW.after(LONGEST), NOW);
         sound(&table);
     }
-    let again = absent.first().map(|call| request(&call.uuid, Wanted::Slot(call.slot.clone())));
+    let again = absent.first().map(|call| request(&call.uuid, SlotRequest::Slot(call.slot.clone())));
     if let Some(request) = again.filter(|request| &*request.uuid != "here") {
         let back = table.restore(&request, &RestoreParams::default(), NOW);
         sound(&table);
         if let Ok(call) = back {
-            planted(call.facts.slot.as_str() == "802");
+            planted(call.info.slot.as_str() == "802");
         }
     }
     table.due(NOW.after(LONGEST * 2));
@@ -106,7 +106,7 @@ fn snapshot(text: &str) {
     assert!(saved.left.is_none_or(|left| left <= LONGEST) && saved.latest.is_none_or(|left| left <= LONGEST));
     let (Some(lot), Some(slot)) = (lot, slot) else { return };
     let mut table = table();
-    let mut request = request("back", Wanted::Slot(slot));
+    let mut request = request("back", SlotRequest::Slot(slot));
     request.place.lot = Some(lot);
     let back = table.restore(&request, &saved, NOW);
     sound(&table);

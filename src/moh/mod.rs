@@ -27,7 +27,7 @@ static ALONE: AtomicUsize = AtomicUsize::new(0);
 /// Whoever waits while music plays.
 pub(crate) trait WaitControl {
     /// Rings when there is a reason to look up.
-    fn bell(&self) -> &Arc<Waker>;
+    fn waker(&self) -> &Arc<Waker>;
     /// Sleeps until the bell rings, and no longer than `time`. True if there is a reason to stop.
     fn nap(&mut self, time: Duration) -> bool;
     /// Whether keys mean something.
@@ -54,8 +54,8 @@ pub(crate) fn can_be_shared(music: &str) -> bool {
 pub(crate) fn listen(leg: &Leg<'_>, music: &str, ear: &mut dyn WaitControl) -> Listened {
     let format = leg.format().filter(|_| can_be_shared(music) && !leg.is_tapped());
     let Some(format) = format else { return Listened::Cannot };
-    let bell = Arc::clone(ear.bell());
-    let heard = leg.share_media(&bell, |seat| {
+    let waker = Arc::clone(ear.waker());
+    let heard = leg.share_media(&waker, |seat| {
         if !sender::subscribe(music, &format, seat) {
             return false;
         }

@@ -32,7 +32,7 @@ struct MohSender {
     packet: Duration,
     listeners: AtomicUsize,
     desk: Mutex<Desk>,
-    bell: Condvar,
+    waker: Condvar,
 }
 
 /// What others tell the thread, and may know of it.
@@ -53,7 +53,7 @@ pub(crate) fn begin() {
 pub(crate) fn end() {
     for OnDuty { transmitter, worker } in MOH_SENDERS.lock().take().into_iter().flatten() {
         transmitter.desk.lock().closing = true;
-        transmitter.bell.notify_all();
+        transmitter.waker.notify_all();
         worker.join();
     }
 }
@@ -105,7 +105,7 @@ fn join(title: &StreamKey, programme: Option<MohStream>, seat: &Arc<RtpWriter>) 
     }
     desk.joining.push((title.clone(), programme, Arc::clone(seat)));
     drop(desk);
-    place.bell.notify_one();
+    place.waker.notify_one();
     true
 }
 
@@ -128,7 +128,7 @@ impl MohSender {
             packet,
             listeners: AtomicUsize::new(0),
             desk: Mutex::default(),
-            bell: Condvar::new(),
+            waker: Condvar::new(),
         });
         let closes = Closes(Arc::clone(&transmitter));
         match Worker::start("music", move || closes.0.send()) {
@@ -173,7 +173,7 @@ impl MohSender {
             return !desk.closing;
         }
         while desk.joining.is_empty() && !desk.closing {
-            self.bell.wait(&mut desk);
+            self.waker.wait(&mut desk);
         }
         drop(desk);
         *due = Instant::now();

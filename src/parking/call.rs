@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::names::{LotId, Slot};
 use super::settings::{CallOverrides, LotSettings};
-use super::table::Wanted;
+use super::table::SlotRequest;
 
 /// Names one stay in a slot. Never used twice; calls that were parked later have larger ones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -71,9 +71,9 @@ pub struct CallInfo {
     pub parker: Arc<str>,
     /// Wall clock at parking, milliseconds since 1970: for people and records, never for waiting.
     pub parked_at_ms: i64,
-    pub terms: Arc<LotSettings>,
+    pub settings: Arc<LotSettings>,
     /// What the call's own variables changed in its lot's terms.
-    pub amendment: CallOverrides,
+    pub overrides: CallOverrides,
 }
 
 impl Call {
@@ -81,7 +81,7 @@ impl Call {
     #[must_use]
     pub fn node(&self) -> Option<&Arc<str>> {
         match &self.state {
-            State::Elsewhere { node, .. } => Some(node),
+            State::OnOtherNode { node, .. } => Some(node),
             _ => None,
         }
     }
@@ -89,20 +89,20 @@ impl Call {
     /// Whether its caller was sent to a lot and has no slot.
     #[must_use]
     pub fn is_unassigned(&self) -> bool {
-        self.facts.slot.is_unassigned()
+        self.info.slot.is_unassigned()
     }
 
     /// Whether there is anybody to ring. For a caller without a slot that is the first thing to do, however few ring backs there are.
     #[must_use]
     pub fn can_ring(&self) -> bool {
-        if self.is_unassigned() { self.facts.has_somebody_to_ring() } else { self.facts.can_ring() }
+        if self.is_unassigned() { self.info.has_somebody_to_ring() } else { self.info.can_ring() }
     }
 
     /// The word for its state in listings.
     #[must_use]
     pub fn state_word(&self) -> &'static str {
         match &self.state {
-            State::Elsewhere { is, .. } => is.word(),
+            State::OnOtherNode { is, .. } => is.word(),
             state if self.is_unassigned() && state.word() != "reserved" => RemoteState::WaitingForSlot.word(),
             state => state.word(),
         }
@@ -111,7 +111,7 @@ impl Call {
     /// Whether its caller is a leg of this FreeSWITCH, or is to be one.
     #[must_use]
     pub fn is_here(&self) -> bool {
-        !matches!(self.state, State::Missing | State::Elsewhere { .. })
+        !matches!(self.state, State::AwaitingRecovery | State::OnOtherNode { .. })
     }
 }
 
@@ -119,11 +119,11 @@ impl CallInfo {
     /// Whether there is anybody to ring back, and it is wanted.
     #[must_use]
     pub fn can_ring(&self) -> bool {
-        self.has_somebody_to_ring() && self.terms.ringback_attempts > 0
+        self.has_somebody_to_ring() && self.settings.ringback_attempts > 0
     }
 
     fn has_somebody_to_ring(&self) -> bool {
-        self.terms.ringback.has_somebody(&self.parker)
+        self.settings.ringback.has_somebody(&self.parker)
     }
 }
 
@@ -143,9 +143,9 @@ pub enum State {
     /// On its way to the fallback, for the moment that takes.
     FallingBack,
     /// The FreeSWITCH that had it died: the slot is kept for the caller, who may be recovered.
-    Missing,
+    AwaitingRecovery,
     /// Parked on another node of the cluster, which does all that there is to do for it and says how it is.
-    Elsewhere {
+    OnOtherNode {
         node: Arc<str>,
         is: RemoteState,
     },
@@ -193,8 +193,8 @@ impl State {
     #[must_use]
     fn word(&self) -> &'static str {
         match self {
-            State::Reserved | State::Expected | State::Missing => "reserved",
-            State::Elsewhere { is, .. } => is.word(),
+            State::Reserved | State::Expected | State::AwaitingRecovery => "reserved",
+            State::OnOtherNode { is, .. } => is.word(),
             State::Parked | State::FallingBack => "parked",
             State::RingingBack => "ringing-back",
             State::Retrieving { .. } => "retrieving",
@@ -205,7 +205,7 @@ impl State {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub id: CallId,
-    pub facts: Arc<CallInfo>,
+    pub info: Arc<CallInfo>,
     pub state: State,
     /// Its slot's index in its lot; `None` if its lot has no such slot, or no more.
     pub(super) index: Option<u32>,
@@ -224,7 +224,7 @@ pub struct Call {
     /// Without a slot: the word for why, as `callpark_result` has it.
     pub refused: &'static str,
     /// Without a slot: what it takes as soon as it is free. `None`: it may have none.
-    pub(super) wants: Option<Wanted>,
+    pub(super) wants: Option<SlotRequest>,
     /// What tells it apart from others without a slot.
     pub(super) number: u64,
     /// Whether its leg has been sent to the slot a second time.
@@ -301,9 +301,9 @@ pub enum Refusal {
     /// The call in that slot may wait for ever: there is no time-out to move.
     NoTimeout(Slot),
     /// The call in that slot is another node's: which.
-    Elsewhere(Slot, Arc<str>),
+    OnOtherNode(Slot, Arc<str>),
     /// The caller in that slot was lost with FreeSWITCH, and may yet be recovered.
-    Missing(Slot),
+    AwaitingRecovery(Slot),
 }
 
 impl Refusal {
@@ -321,7 +321,7 @@ impl Refusal {
             Refusal::Limit(_) => "limit",
             Refusal::NotAllowed(_) => "denied",
             Refusal::Empty(_) => "empty",
-            Refusal::Gone(_) | Refusal::Busy(..) | Refusal::Elsewhere(..) | Refusal::Missing(_) => "gone",
+            Refusal::Gone(_) | Refusal::Busy(..) | Refusal::OnOtherNode(..) | Refusal::AwaitingRecovery(_) => "gone",
         }
     }
 }
@@ -340,8 +340,8 @@ impl fmt::Display for Refusal {
             Refusal::NobodyToRing(slot) => write!(f, "there is nobody to ring back for the call in slot {slot}"),
             Refusal::Busy(slot, with) => write!(f, "the call in slot {slot} is {with}"),
             Refusal::NoTimeout(slot) => write!(f, "the call in slot {slot} has no time-out"),
-            Refusal::Elsewhere(slot, node) => write!(f, "the call in slot {slot} waits on node {node}"),
-            Refusal::Missing(slot) => {
+            Refusal::OnOtherNode(slot, node) => write!(f, "the call in slot {slot} waits on node {node}"),
+            Refusal::AwaitingRecovery(slot) => {
                 write!(f, "the caller in slot {slot} was lost in a crash and is not recovered yet")
             }
             Refusal::NotAnswered(uuid) => write!(f, "channel {uuid} has not answered yet and cannot be parked"),

@@ -35,12 +35,12 @@ impl FreeSlots {
     }
 
     /// The lowest from `from` on, or else the lowest of all; another where that is not the order.
-    pub(super) fn choose(&self, from: u32, dice: u64) -> Option<u32> {
+    pub(super) fn choose(&self, from: u32, entropy: u64) -> Option<u32> {
         match self {
             FreeSlots::ByNumber(free) => free.first_from(from).or_else(|| free.first_from(0)),
             FreeSlots::ByIdleTime(queue) => queue.first(),
             FreeSlots::Bag { bag, .. } => {
-                let pick = dice.checked_rem(bag.len() as u64)?;
+                let pick = entropy.checked_rem(bag.len() as u64)?;
                 bag.get(usize::try_from(pick).ok()?).copied()
             }
         }
@@ -205,12 +205,12 @@ mod tests {
     fn beside_a_list(order: SlotOrder, size: u32, seed: u64) {
         let mut free = FreeSlots::all(size as usize, order);
         let mut list: Vec<u32> = (0..size).collect();
-        let mut dice = seed;
+        let mut entropy = seed;
         for _ in 0..2_000 {
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let (index, from) = ((dice >> 33) as u32 % (size + 2), (dice >> 40) as u32 % (size + 2));
+            entropy = entropy.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (index, from) = ((entropy >> 33) as u32 % (size + 2), (entropy >> 40) as u32 % (size + 2));
             let is_free = list.contains(&index);
-            if dice >> 63 == 0 {
+            if entropy >> 63 == 0 {
                 free.take(index);
                 list.retain(|other| *other != index);
             } else {
@@ -220,7 +220,7 @@ mod tests {
                 }
             }
             let lowest = |from| list.iter().copied().filter(|index| *index >= from).min();
-            match (order, free.choose(from, dice)) {
+            match (order, free.choose(from, entropy)) {
                 (SlotOrder::First | SlotOrder::Next, found) => assert_eq!(found, lowest(from).or(lowest(0))),
                 (SlotOrder::LongestFree, found) => assert_eq!(found, list.first().copied()),
                 (SlotOrder::Random, found) => assert!(found.map_or(list.is_empty(), |found| list.contains(&found))),

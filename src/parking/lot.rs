@@ -15,13 +15,13 @@ pub struct LotPlan {
     /// In counting order, each once.
     pub slots: Arc<[Slot]>,
     pub labels: Arc<BTreeMap<Slot, String>>,
-    pub terms: Arc<LotSettings>,
+    pub settings: Arc<LotSettings>,
 }
 
 impl LotPlan {
     /// A lot that the configuration does not have.
-    pub(super) fn without_slots(id: LotId, terms: Arc<LotSettings>) -> LotPlan {
-        LotPlan { id, slots: Arc::from([]), labels: Arc::default(), terms }
+    pub(super) fn without_slots(id: LotId, settings: Arc<LotSettings>) -> LotPlan {
+        LotPlan { id, slots: Arc::from([]), labels: Arc::default(), settings }
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Lot {
 
 impl Lot {
     pub(super) fn new(plan: LotPlan) -> Lot {
-        let free = FreeSlots::all(plan.slots.len(), plan.terms.slot_order);
+        let free = FreeSlots::all(plan.slots.len(), plan.settings.slot_order);
         let held = vec![None; plan.slots.len()];
         Lot { plan, free, held, waiting: BTreeSet::new(), last_taken: None }
     }
@@ -51,13 +51,13 @@ impl Lot {
         self.free.count()
     }
 
-    /// The free slot that is next by the lot's order; `dice` decides a random one.
-    pub(super) fn choose(&self, dice: u64) -> Option<(u32, Slot)> {
-        let from = match self.plan.terms.slot_order {
+    /// The free slot that is next by the lot's order; `entropy` decides a random one.
+    pub(super) fn choose(&self, entropy: u64) -> Option<(u32, Slot)> {
+        let from = match self.plan.settings.slot_order {
             SlotOrder::Next => self.last_taken.map_or(0, |last| last.saturating_add(1)),
             _ => 0,
         };
-        let index = self.free.choose(from, dice)?;
+        let index = self.free.choose(from, entropy)?;
         Some((index, self.plan.slots.get(index as usize)?.clone()))
     }
 

@@ -21,5 +21,5 @@ pub use settings::{
 };
 pub use table::{
     ChangedSlot, Layout, LeaveReason, LotSelector, LotStatus, LotView, ParkRequest, RemoteCall, RestoreParams,
-    RetrieveTarget, SlotStatus, Table, TimerAction, Wanted,
+    RetrieveTarget, SlotRequest, SlotStatus, Table, TimerAction,
 };

@@ -101,8 +101,8 @@ impl Destination {
     /// An extension for a call of a lot: in the dialplan and context that the lot's fallback names, else in those that the call
     /// came by. The dialplan `inline` has no extensions: there, any word is an application.
     #[must_use]
-    pub fn of_lot(extension: &Extension, terms: &LotSettings) -> Destination {
-        let fallback = terms.fallback.as_ref();
+    pub fn of_lot(extension: &Extension, settings: &LotSettings) -> Destination {
+        let fallback = settings.fallback.as_ref();
         let is_inline = |dialplan: &String| {
             dialplan
                 .split(',')
@@ -232,19 +232,19 @@ pub struct CallOverrides {
 impl CallOverrides {
     /// The lot's terms with these changes.
     #[must_use]
-    pub fn apply(&self, terms: &Arc<LotSettings>) -> Arc<LotSettings> {
+    pub fn apply(&self, settings: &Arc<LotSettings>) -> Arc<LotSettings> {
         if *self == CallOverrides::default() {
-            return Arc::clone(terms);
+            return Arc::clone(settings);
         }
         let CallOverrides { park_timeout, ringback, ringback_timeout, fallback, hold_music, announce } = self.clone();
-        let mut own = LotSettings::clone(terms);
+        let mut own = LotSettings::clone(settings);
         own.park_timeout = park_timeout.unwrap_or(own.park_timeout);
         own.ringback = ringback.unwrap_or(own.ringback);
         own.ringback_timeout = ringback_timeout.unwrap_or(own.ringback_timeout);
         own.fallback = fallback.or(own.fallback);
         own.hold_music = hold_music.or(own.hold_music);
         own.announce = announce.unwrap_or(own.announce);
-        if own == **terms { Arc::clone(terms) } else { Arc::new(own) }
+        if own == **settings { Arc::clone(settings) } else { Arc::new(own) }
     }
 }
 
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn an_extension_goes_where_the_lot_s_calls_go_and_is_never_an_application() {
         let of_lot = |fallback: &str| {
-            let terms = LotSettings { fallback: Destination::parse(fallback), ..LotSettings::default() };
-            let to = Destination::of_lot(&Extension::parse("hangup").unwrap(), &terms);
+            let settings = LotSettings { fallback: Destination::parse(fallback), ..LotSettings::default() };
+            let to = Destination::of_lot(&Extension::parse("hangup").unwrap(), &settings);
             (to.dialplan, to.context)
         };
         let named = |dialplan: &str, context: &str| (Some(dialplan.to_owned()), Some(context.to_owned()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::freeswitch::{Binding, Kind, OnEvent, Told, module_loaded};
+use crate::freeswitch::{Binding, EventRef, Kind, OnEvent, module_loaded};
 use crate::service::{self, Subscription};
 
 /// It answers each subscription to `park+<anything>`, also where it has no such lot.
@@ -45,7 +45,7 @@ struct Probe;
 impl OnEvent for Probe {
     const KIND: Kind = Kind::PresenceProbe;
 
-    fn happened(event: &Told<'_>) {
+    fn happened(event: &EventRef<'_>) {
         let Some(to) = event.get("to") else { return };
         let Some((lamp, host)) = to.strip_prefix("park+").and_then(|to| to.split_once('@')) else { return };
         let expires = event.get("expires").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
@@ -70,7 +70,7 @@ struct Profile;
 impl OnEvent for Profile {
     const KIND: Kind = Kind::Custom(c"sofia::profile_start");
 
-    fn happened(_: &Told<'_>) {
+    fn happened(_: &EventRef<'_>) {
         light_all();
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{ParkingService, dice};
+use super::{ParkingService, entropy};
 use crate::freeswitch::{self, Dial, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, MonotonicTime, Party, Refusal};
 
@@ -54,7 +54,7 @@ impl ParkingService {
     pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), String> {
         let leg = SessionGuard::find(uuid).ok_or_else(|| format!("no such channel {uuid}"))?;
         if let Some(parked) = self.call_of(uuid) {
-            let slot = &parked.facts.slot;
+            let slot = &parked.info.slot;
             return Err(format!(
                 "channel {uuid} is parked itself, in slot {slot}: name the one that is to talk to the caller"
             ));
@@ -62,23 +62,23 @@ impl ParkingService {
         if leg.still_rings() {
             return Err(format!("channel {uuid} has not answered yet"));
         }
-        match self.change(|table, _| table.claim_leg(&call.facts.uuid, uuid)) {
-            Ok(_) | Err(Refusal::Elsewhere(..)) => {}
+        match self.change(|table, _| table.claim_leg(&call.info.uuid, uuid)) {
+            Ok(_) | Err(Refusal::OnOtherNode(..)) => {}
             Err(refusal) => return Err(refusal.to_string()),
         }
-        self.rings.cancel(&call.facts.uuid);
+        self.rings.cancel(&call.info.uuid);
         self.send_to_caller(&leg, call)
     }
 
     /// The command: calls a dial string, and whoever answers gets the parked call, which is kept for them meanwhile.
     pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), String> {
-        let uuid = &*call.facts.uuid;
-        let held = Held { service: self, call: uuid, holder: format!("dialling {:016x}", dice()) };
+        let uuid = &*call.info.uuid;
+        let held = Held { service: self, call: uuid, holder: format!("dialling {:016x}", entropy()) };
         match self.change(|table, _| table.claim_leg(uuid, &held.holder)) {
-            Ok(_) | Err(Refusal::Elsewhere(..)) => {}
+            Ok(_) | Err(Refusal::OnOtherNode(..)) => {}
             Err(refusal) => return Err(refusal.to_string()),
         }
-        let Party { name, number } = &*call.facts.caller;
+        let Party { name, number } = &*call.info.caller;
         let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
         let cancel = self.rings.begin(uuid);
         let answered = freeswitch::originate(&dial, &cancel);
@@ -88,19 +88,19 @@ impl ParkingService {
             return self.send_to_caller(&leg, call);
         }
         leg.hang_up(HangupCause::LoseRace);
-        Err(Refusal::Empty(format!("slot {} any more", call.facts.slot)).to_string())
+        Err(Refusal::Empty(format!("slot {} any more", call.info.slot)).to_string())
     }
 
     /// Gives a parked call to a leg, and sends the leg there.
     pub(super) fn send_to_caller(&self, leg: &Leg<'_>, call: &Call) -> Result<(), String> {
         let uuid = leg.uuid();
-        self.assigned.0.lock().insert(uuid.clone(), (Arc::clone(&call.facts.uuid), freeswitch::now()));
-        let extension = format!("callpark_retrieve:{} {}", call.facts.slot, call.facts.lot);
+        self.assigned.0.lock().insert(uuid.clone(), (Arc::clone(&call.info.uuid), freeswitch::now()));
+        let extension = format!("callpark_retrieve:{} {}", call.info.slot, call.info.lot);
         if leg.transfer(&extension, Some("inline"), None) {
             return Ok(());
         }
         self.assigned.take(&uuid);
-        self.change(|table, now| table.release(&call.facts.uuid, &uuid, now));
+        self.change(|table, now| table.release(&call.info.uuid, &uuid, now));
         Err(format!("{uuid} cannot be moved"))
     }
 

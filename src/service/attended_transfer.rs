@@ -7,7 +7,7 @@ use super::hold_music::Music;
 use super::identity::{Arrival, Parker};
 use super::leg_commands::LegCommands;
 use super::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};
-use crate::freeswitch::{Leg, SessionGuard, ToTheEnd};
+use crate::freeswitch::{Leg, PlayToEnd, SessionGuard};
 use crate::parking::{Call, LeaveReason};
 
 impl ParkingService {
@@ -23,8 +23,9 @@ impl ParkingService {
     /// only that far that an empty slot is kept.
     pub(super) fn other_call(&self, leg: &Leg<'_>) -> Option<SessionGuard> {
         let user = self.user_of(leg);
-        let among_all = || is_own_phone(leg, &user).then(|| self.company.other_call_among_all(leg, &user)).flatten();
-        self.company.other_call(leg, &user).or_else(among_all)
+        let among_all =
+            || is_own_phone(leg, &user).then(|| self.talking_legs.other_call_among_all(leg, &user)).flatten();
+        self.talking_legs.other_call(leg, &user).or_else(among_all)
     }
 
     /// Keeps a slot until the caller to whom this leg's user talks is transferred to it, or the user gives up.
@@ -44,7 +45,7 @@ impl ParkingService {
                 return following(leg, "callpark_park", slot, lot.as_deref(), || self.explain(leg, verdict, slot));
             }
         };
-        let (slot, lot) = (&call.facts.slot, &call.facts.lot);
+        let (slot, lot) = (&call.info.slot, &call.info.lot);
         self.notify(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Reserve) });
         log::info!("{slot} of {lot} is kept for the caller of {}", request.parker);
         leg.set_var("callpark_result", "parked");
@@ -52,10 +53,10 @@ impl ParkingService {
         leg.set_var("callpark_lot", &lot.name);
         self.offer_hand_over(leg, &call);
         show_slot(leg, &call);
-        if leg.answer_and_anchor_media() && call.facts.terms.announce {
-            leg.say(c"callpark_announce_slot", slot.as_str(), &mut ToTheEnd);
+        if leg.answer_and_anchor_media() && call.info.settings.announce {
+            leg.say(c"callpark_announce_slot", slot.as_str(), &mut PlayToEnd);
         }
-        let (mut music, nobody_writes) = (Music::choose(leg, &call.facts.terms), LegCommands::default());
+        let (mut music, nobody_writes) = (Music::choose(leg, &call.info.settings), LegCommands::default());
         while leg.ready() {
             music.play(leg, &nobody_writes, None);
         }
@@ -75,6 +76,6 @@ fn is_own_phone(leg: &Leg<'_>, user: &str) -> bool {
 
 /// The slot on the display of a phone that dialled it, from the first answer on.
 pub(super) fn show_slot(leg: &Leg<'_>, call: &Call) {
-    leg.set_var("initial_callee_id_name", &format!("Park {}", call.facts.slot));
-    leg.set_var("initial_callee_id_number", call.facts.slot.as_str());
+    leg.set_var("initial_callee_id_name", &format!("Park {}", call.info.slot));
+    leg.set_var("initial_callee_id_number", call.info.slot.as_str());
 }

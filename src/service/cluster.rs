@@ -8,8 +8,8 @@ use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
 use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg};
 use crate::parking::{
-    Call, CallInfo, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall, Slot, Table,
-    Wanted,
+    Call, CallInfo, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall, Slot,
+    SlotRequest, Table,
 };
 
 /// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
@@ -70,7 +70,7 @@ impl ParkingService {
             log::info!("slot {} of {} was taken on {} at this moment", other.slot, other.lot, other.node);
             self.change(|table, now| {
                 undo(table, now);
-                table.hear(&other, now);
+                table.merge_remote_calls(&other, now);
             });
         }
         Ok(None)
@@ -102,13 +102,13 @@ impl ParkingService {
     }
 
     /// The calls of all other nodes.
-    pub(crate) fn hear(&self, calls: &[RemoteCall]) {
+    pub(crate) fn merge_remote_calls(&self, calls: &[RemoteCall]) {
         self.change(|table, now| table.elsewhere(calls, now));
     }
 
     /// A call of this node's is another's: while this one was taken for dead, its caller was recovered there. The leg that is
     /// left here has nobody at its other end. It is not hung up: its BYE could end the call there.
-    pub(crate) fn let_go(&self, absent: &RemoteCall) {
+    pub(crate) fn relinquish(&self, absent: &RemoteCall) {
         if self.call_of(&absent.uuid).is_none_or(|call| !call.is_here()) {
             return;
         }
@@ -127,25 +127,25 @@ impl ParkingService {
 
     /// Connects a leg with a call on another node: that node is called, with a ticket that it will know.
     pub(super) fn retrieve_afar(&self, leg: &Leg<'_>, call: &Call, node: &str, retriever: &Retriever) -> AppResult {
-        let gone = || AppResult::Refused(Refusal::Gone(call.facts.slot.clone()));
-        let out_of_reach = || AppResult::Refused(Refusal::Elsewhere(call.facts.slot.clone(), node.into()));
+        let gone = || AppResult::Refused(Refusal::Gone(call.info.slot.clone()));
+        let out_of_reach = || AppResult::Refused(Refusal::OnOtherNode(call.info.slot.clone(), node.into()));
         let dial = self.settings().cluster_dial;
         if !is_node_name(node) {
             // It is in the database that somebody else writes to, and would stand in a dial string.
-            log::error!("the call in slot {} waits on {node:?}, which is no name of a node", call.facts.slot);
+            log::error!("the call in slot {} waits on {node:?}, which is no name of a node", call.info.slot);
             return out_of_reach();
         }
         if dial.is_empty() {
             log::error!(
                 "the call in slot {} waits on {node}, and cluster-dial does not say how to get there",
-                call.facts.slot
+                call.info.slot
             );
             return out_of_reach();
         }
         let Some(code) = secret() else { return out_of_reach() };
-        let ticket = RetrieveTicket { uuid: call.facts.uuid.to_string(), retriever: retriever.user.clone() };
+        let ticket = RetrieveTicket { uuid: call.info.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.slot_store.issue(&code, node, ticket) {
-            log::error!("the call in slot {} waits on {node}, and the slot store does not answer", call.facts.slot);
+            log::error!("the call in slot {} waits on {node}, and the slot store does not answer", call.info.slot);
             return out_of_reach();
         }
         let to = filled_in(&dial, |name| match name {
@@ -164,13 +164,13 @@ impl ParkingService {
         let peer = match freeswitch::originate(&dial, &Cancel::default()) {
             Ok(peer) => peer,
             Err(cause) => {
-                log::error!("node {node} could not be called for the call in slot {}: {cause}", call.facts.slot);
+                log::error!("node {node} could not be called for the call in slot {}: {cause}", call.info.slot);
                 return gone();
             }
         };
         leg.set_var("callpark_result", "retrieved");
         // A bridge with a leg that is gone would hang up on the caller.
-        let talked = leg.ready() && self.bridge(leg, &peer, &taker, &call.facts.caller, &mut || {});
+        let talked = leg.ready() && self.bridge(leg, &peer, &taker, &call.info.caller, &mut || {});
         if !talked {
             if !peer.hung_up() {
                 self.keep_waiting(&peer, call);
@@ -185,7 +185,7 @@ impl ParkingService {
 
     /// Whoever wanted the caller is gone meanwhile, and the caller has left the slot for them: behind `peer`, they wait on here.
     fn keep_waiting(&self, peer: &Leg<'_>, call: &Call) {
-        let CallInfo { uuid, lot, slot, parker, .. } = &*call.facts;
+        let CallInfo { uuid, lot, slot, parker, .. } = &*call.info;
         self.change(|table, now| table.gone_afar(uuid, now));
         peer.set_var("callpark_label", &call.label);
         let id = lot;
@@ -193,13 +193,13 @@ impl ParkingService {
         let order = |wanted| ParkOrder { wanted, lot: Some(lot.clone()) };
         let parker = Parker::user(parker.to_string());
         let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), parker.clone(), None, Arrival::Moved);
-        let again = send(Wanted::Slot(slot.clone())).or_else(|_| send(Wanted::Auto));
+        let again = send(SlotRequest::Slot(slot.clone())).or_else(|_| send(SlotRequest::Auto));
         match again {
-            Ok(now) => log::warn!("{uuid} of slot {slot} waits here in {} now: who took them is gone", now.facts.slot),
+            Ok(now) => log::warn!("{uuid} of slot {slot} waits here in {} now: who took them is gone", now.info.slot),
             Err(refusal) => {
                 log::error!("{uuid} of slot {slot} was taken by somebody who is gone, and has no slot here: {refusal}");
                 // What is done for whoever is transferred where there is no slot: the parker rings, then the fallback.
-                peer.set_var(PARKER, &call.facts.parker);
+                peer.set_var(PARKER, &call.info.parker);
                 peer.set_var(LEFT_BEHIND, "true");
                 peer.transfer(&format!("callpark_park:{slot} {id}"), Some("inline"), None);
             }

@@ -37,7 +37,7 @@ impl ParkingService {
     /// Says on a leg that whoever takes its place has its slot.
     pub(super) fn offer_hand_over(&self, leg: &Leg<'_>, call: &Call) {
         let Some(secret) = super::cluster::secret() else { return };
-        let (slot, lot) = (&call.facts.slot, &call.facts.lot);
+        let (slot, lot) = (&call.info.slot, &call.info.lot);
         let set = format!("{SECRET}={secret},callpark_park:{slot} {lot}");
         self.hand_overs.0.lock().insert(leg.uuid(), secret);
         leg.set_var(DESTINATION, &format!("set:{set}"));
@@ -68,13 +68,13 @@ impl ParkingService {
         self.hand_overs.forget(holder);
         self.rings.cancel(holder);
         self.leg_commands.close(holder);
-        log::info!("{} takes the place of {holder} in {} of {}", call.facts.uuid, call.facts.slot, call.facts.lot);
+        log::info!("{} takes the place of {holder} in {} of {}", call.info.uuid, call.info.slot, call.info.lot);
         Ok((call, was_parked.get()))
     }
 
     /// A leg that goes because another one is put in its place: its slot waits for that one. False if it goes for another reason.
     pub(super) fn leaves_slot_to_next(&self, leg: &Leg<'_>) -> bool {
-        if !leg.replaced() {
+        if !leg.left_by_attended_transfer() {
             return false;
         }
         let uuid = leg.uuid();

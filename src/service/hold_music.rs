@@ -61,14 +61,14 @@ pub(super) struct Music {
 }
 
 impl Music {
-    pub(super) fn choose(leg: &Leg<'_>, terms: &LotSettings) -> Music {
-        let asked = [terms.hold_music.clone(), leg.hold_music()];
+    pub(super) fn choose(leg: &Leg<'_>, settings: &LotSettings) -> Music {
+        let asked = [settings.hold_music.clone(), leg.hold_music()];
         let mut choices: Vec<String> = asked.into_iter().flatten().collect();
         choices.push(MUSIC.into());
         choices.push(LAST_RESORT.into());
         choices.dedup();
         let choices = choices.into_iter().map(Choice::new).collect();
-        Music { choices, exit_key: terms.exit_key, pressed: false, fetch_at: None }
+        Music { choices, exit_key: settings.exit_key, pressed: false, fetch_at: None }
     }
 
     pub(super) fn key_pressed(&mut self) -> bool {
@@ -93,7 +93,7 @@ impl Music {
         // A better one is tried again where that does not tear what is heard now.
         let end = end.into_iter().chain(better.filter(|_| moh::can_be_shared(&choice.music))).min();
         let mut waiting = Waiting { commands, end, exit_key: self.exit_key, pressed: false };
-        let played = hear(leg, &choice.music, &mut waiting);
+        let played = merge_remote_calls(leg, &choice.music, &mut waiting);
         self.pressed = waiting.pressed;
         let too_short = played == Played::ToItsEnd && freeswitch::now().since(began) < SHORTEST;
         if self.pressed || commands.has_command() || !leg.ready() || !leg.has_media() {
@@ -122,7 +122,7 @@ impl Music {
 }
 
 /// Plays to one leg, together with others if possible.
-fn hear(leg: &Leg<'_>, music: &str, waiting: &mut Waiting<'_>) -> Played {
+fn merge_remote_calls(leg: &Leg<'_>, music: &str, waiting: &mut Waiting<'_>) -> Played {
     if moh::listen(leg, music, waiting) == Listened::Heard {
         return Played::Stopped;
     }
@@ -157,14 +157,14 @@ impl Listener for Waiting<'_> {
 
 /// The same for music that others hear too.
 impl WaitControl for Waiting<'_> {
-    fn bell(&self) -> &Arc<Waker> {
-        self.commands.bell()
+    fn waker(&self) -> &Arc<Waker> {
+        self.commands.waker()
     }
 
     fn nap(&mut self, time: Duration) -> bool {
         let time = self.end.map_or(time, |end| time.min(end.since(freeswitch::now())));
         if !time.is_zero() && !self.commands.has_command() {
-            self.bell().sleep(time);
+            self.waker().sleep(time);
         }
         self.is_over()
     }
@@ -188,9 +188,9 @@ pub(super) struct Comfort {
 }
 
 impl Comfort {
-    pub(super) fn of(terms: &LotSettings) -> Comfort {
-        let interval = terms.comfort_interval;
-        let file = terms.comfort_file.clone().filter(|_| !interval.is_zero());
+    pub(super) fn of(settings: &LotSettings) -> Comfort {
+        let interval = settings.comfort_interval;
+        let file = settings.comfort_file.clone().filter(|_| !interval.is_zero());
         Comfort { file, interval, next: freeswitch::now().after(interval), pressed: false, failed: false }
     }
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::{ParkingService, current, pick_up};
-use crate::freeswitch::{Binding, HangupCause, Kind, OnEvent, SessionGuard, Told};
+use crate::freeswitch::{Binding, EventRef, HangupCause, Kind, OnEvent, SessionGuard};
 use crate::parking::State;
 
 /// On a leg that the core bridges with another: what becomes of it if the other does not answer.
@@ -59,8 +59,8 @@ impl ParkingService {
         leg.unset_var(PARK_ON_CANCEL);
         match self.call_of(&parked) {
             Some(call) => {
-                log::info!("{uuid} intercepts the recall of {parked} in slot {}", call.facts.slot);
-                pick_up::send_to_slot(&leg, &format!("{} {}", call.facts.slot, call.facts.lot));
+                log::info!("{uuid} intercepts the recall of {parked} in slot {}", call.info.slot);
+                pick_up::send_to_slot(&leg, &format!("{} {}", call.info.slot, call.info.lot));
             }
             None => leg.hang_up(HangupCause::LoseRace),
         }
@@ -72,7 +72,7 @@ struct Execute;
 impl OnEvent for Execute {
     const KIND: Kind = Kind::Execute;
 
-    fn happened(event: &Told<'_>) {
+    fn happened(event: &EventRef<'_>) {
         if event.get("Application").as_deref() != Some(pick_up::INTERCEPT) {
             return;
         }
@@ -89,7 +89,7 @@ struct CorePark;
 impl OnEvent for CorePark {
     const KIND: Kind = Kind::CorePark;
 
-    fn happened(event: &Told<'_>) {
+    fn happened(event: &EventRef<'_>) {
         if let (Some(service), Some(uuid)) = (current(), event.get("Unique-ID")) {
             service.fetch_interceptor(&uuid);
         }

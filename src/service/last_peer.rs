@@ -3,7 +3,7 @@
 
 use super::identity::{Claim, External};
 use super::{ParkingService, current};
-use crate::freeswitch::{self, Binding, Kind, Leg, OnEvent, SessionGuard, Told};
+use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard};
 
 /// On a leg: the user at the other end of its last bridge, as authenticated or called.
 const USER: &str = "callpark_last_user";
@@ -96,7 +96,7 @@ struct Answer;
 impl OnEvent for Answer {
     const KIND: Kind = Kind::Answer;
 
-    fn happened(event: &Told<'_>) {
+    fn happened(event: &EventRef<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
         let (Some(service), Some(caller)) = (current(), leg("variable_originating_leg_uuid")) else { return };
         // Another phone of a group may be too late.

@@ -29,7 +29,7 @@ pub(super) enum LegCommand {
 pub(super) struct LegCommands {
     full: AtomicBool,
     inside: Mutex<Inside>,
-    bell: Arc<Waker>,
+    waker: Arc<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -74,8 +74,8 @@ impl LegCommands {
     }
 
     /// Wakes the owner for a command, and for anything else that it has to see.
-    pub(super) fn bell(&self) -> &Arc<Waker> {
-        &self.bell
+    pub(super) fn waker(&self) -> &Arc<Waker> {
+        &self.waker
     }
 
     /// False if nobody takes commands any more.
@@ -91,7 +91,7 @@ impl LegCommands {
         inside.commands.push_back(command);
         self.full.store(true, Ordering::Release);
         drop(inside);
-        self.bell.ring();
+        self.waker.ring();
         true
     }
 

@@ -8,7 +8,6 @@ mod assigned;
 mod attended_transfer;
 mod cluster;
 mod collect_digits;
-mod company;
 mod hand_over;
 mod held_talk;
 mod hold_music;
@@ -30,6 +29,7 @@ mod recover;
 mod retrieve;
 mod ring;
 mod rings;
+mod talking_legs;
 mod template;
 mod views;
 mod voicemail;
@@ -43,18 +43,17 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::config::{self, Config, Fault};
+use crate::config::{self, Config, ConfigError};
 use crate::freeswitch::{self, Leg, SessionGuard, guard};
 use crate::parking::{
     Call, ChangedSlot, Destination, Layout, LotId, LotName, LotSelector, LotStatus, LotView, MonotonicTime, Refusal,
-    RetrieveTarget, Slot, SlotStatus, State, Table, Wanted,
+    RetrieveTarget, Slot, SlotRequest, SlotStatus, State, Table,
 };
 
 use hand_over::following;
 
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use collect_digits::digits as ask_digits;
-pub(crate) use company::{on_bridge, on_hangup};
 pub(crate) use intercept::{on_core_park, on_execute};
 pub(crate) use last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
@@ -62,6 +61,7 @@ pub(crate) use park::{ParkOrder, Whose};
 pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscription};
 pub(crate) use prompts::AppResult;
 pub(crate) use retrieve::RetrieveOrder;
+pub(crate) use talking_legs::{on_bridge, on_hangup};
 pub(crate) use views::{CallRow, LotRow};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
@@ -101,13 +101,13 @@ pub(crate) struct ParkingService {
     assigned: assigned::Assigned,
     pages: notify::Pages,
     hand_overs: hand_over::HandOvers,
-    company: company::Company,
+    talking_legs: talking_legs::TalkingLegs,
     held_talks: held_talk::HeldTalks,
     intercepts: intercept::Intercepts,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Box<dyn SlotStore>,
     /// Why the configuration in force is not the file's; empty when it is.
-    faults: Mutex<Vec<Fault>>,
+    faults: Mutex<Vec<ConfigError>>,
     /// Times that this module had the core read its files, and that it has not been told of yet.
     own_rereads: AtomicU32,
     pub(crate) since: MonotonicTime,
@@ -117,7 +117,7 @@ impl ParkingService {
     /// `faults`: what was wrong with the file, if `config` is the emergency one.
     pub(crate) fn new(
         config: Config,
-        faults: Vec<Fault>,
+        faults: Vec<ConfigError>,
         observers: Vec<Box<dyn Observer>>,
         slot_store: Box<dyn SlotStore>,
     ) -> ParkingService {
@@ -129,7 +129,7 @@ impl ParkingService {
             assigned: assigned::Assigned::default(),
             pages: notify::Pages::default(),
             hand_overs: hand_over::HandOvers::default(),
-            company: company::Company::default(),
+            talking_legs: talking_legs::TalkingLegs::default(),
             held_talks: held_talk::HeldTalks::default(),
             intercepts: intercept::Intercepts::default(),
             observers,
@@ -141,11 +141,11 @@ impl ParkingService {
     }
 
     /// Has the core read its files again, and takes in the configuration. `apply`: also for calls that are parked already.
-    pub(crate) fn reread(&self, apply: bool) -> Result<(), Vec<Fault>> {
+    pub(crate) fn reread(&self, apply: bool) -> Result<(), Vec<ConfigError>> {
         self.own_rereads.fetch_add(1, Ordering::Relaxed);
         let read = freeswitch::reread().map_err(|why| {
             self.is_own_reread();
-            vec![Fault::of_file(format!("FreeSWITCH cannot read its files: {why}"))]
+            vec![ConfigError::of_file(format!("FreeSWITCH cannot read its files: {why}"))]
         });
         self.take_in(read.and_then(|()| read_config()), apply)
     }
@@ -165,7 +165,7 @@ impl ParkingService {
     }
 
     /// A new configuration. A faulty one changes nothing.
-    fn take_in(&self, outcome: Result<Config, Vec<Fault>>, apply: bool) -> Result<(), Vec<Fault>> {
+    fn take_in(&self, outcome: Result<Config, Vec<ConfigError>>, apply: bool) -> Result<(), Vec<ConfigError>> {
         if let Err(faults) = &outcome {
             for fault in faults {
                 log::error!("{fault}");
@@ -180,7 +180,7 @@ impl ParkingService {
                 let before = self.change(|table, now| {
                     let before = table.replace(layout);
                     if apply {
-                        table.apply_terms(now);
+                        table.apply_settings(now);
                     }
                     before
                 });
@@ -214,8 +214,8 @@ impl ParkingService {
         answer
     }
 
-    fn notify(&self, notice: &ParkEvent<'_>) {
-        self.each_observer(|observer| observer.on_event(notice));
+    fn notify(&self, event: &ParkEvent<'_>) {
+        self.each_observer(|observer| observer.on_event(event));
     }
 
     /// What one of them cannot do, the others do all the same.
@@ -231,7 +231,7 @@ impl ParkingService {
         self.table.lock().check()
     }
 
-    pub(crate) fn faults(&self) -> Vec<Fault> {
+    pub(crate) fn faults(&self) -> Vec<ConfigError> {
         self.faults.lock().clone()
     }
 
@@ -256,7 +256,7 @@ impl ParkingService {
                 break;
             }
         }
-        calls.sort_by(|a, b| (&a.facts.lot, &a.facts.slot).cmp(&(&b.facts.lot, &b.facts.slot)));
+        calls.sort_by(|a, b| (&a.info.lot, &a.info.slot).cmp(&(&b.info.lot, &b.info.slot)));
         Ok(calls)
     }
 
@@ -320,15 +320,15 @@ impl ParkingService {
 
     /// Rings back now, not at the time-out.
     pub(crate) fn ring_back_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
-        let due = self.change(|table, _| table.ring_now(&call.facts.uuid))?;
+        let due = self.change(|table, _| table.ring_now(&call.info.uuid))?;
         self.act(due);
         Ok(())
     }
 
     /// Moves the next time-out.
     pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
-        let extended = self.change(|table, _| table.extend(&call.facts.uuid, more))?;
-        let (leg, wait) = (SessionGuard::find(&call.facts.uuid), freeswitch::now().since(extended.parked_at));
+        let extended = self.change(|table, _| table.extend(&call.info.uuid, more))?;
+        let (leg, wait) = (SessionGuard::find(&call.info.uuid), freeswitch::now().since(extended.parked_at));
         self.notify(&ParkEvent {
             call: Some(&extended),
             leg: leg.as_deref(),
@@ -341,9 +341,9 @@ impl ParkingService {
     /// Another label, for the team to read.
     pub(crate) fn label(&self, call: &Call, text: &str) -> Result<(), Refusal> {
         must_be_here(call)?;
-        let labelled = self.change(|table, _| table.set_label(&call.facts.uuid, text));
-        let call = labelled.ok_or_else(|| Refusal::Empty(format!("slot {}", call.facts.slot)))?;
-        if let Some(leg) = SessionGuard::find(&call.facts.uuid) {
+        let labelled = self.change(|table, _| table.set_label(&call.info.uuid, text));
+        let call = labelled.ok_or_else(|| Refusal::Empty(format!("slot {}", call.info.slot)))?;
+        if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var("callpark_label", text);
             let wait = freeswitch::now().since(call.parked_at);
             self.notify(&ParkEvent { call: Some(&call), leg: Some(&leg), wait, ..ParkEvent::of(EventKind::Label) });
@@ -354,7 +354,7 @@ impl ParkingService {
     /// Sends the parked caller elsewhere. The error says why not.
     pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), String> {
         must_be_here(call).map_err(|refusal| refusal.to_string())?;
-        let leg = SessionGuard::find(&call.facts.uuid).ok_or("the caller is going")?;
+        let leg = SessionGuard::find(&call.info.uuid).ok_or("the caller is going")?;
         leg.can_reach(to)?;
         let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
         sent.then_some(()).ok_or_else(|| "FreeSWITCH refused".into())
@@ -395,7 +395,7 @@ impl ParkingService {
         if leg.partner().is_some() || !identity::was_transferred(leg) {
             return self.invalid(leg, application, why);
         }
-        let request = self.request(leg, &ParkOrder { wanted: Wanted::Auto, lot: None }, self.parker_of(leg), None);
+        let request = self.request(leg, &ParkOrder { wanted: SlotRequest::Auto, lot: None }, self.parker_of(leg), None);
         let verdict = self.refuse(leg, application, AppResult::Invalid(why), None, None);
         self.without_slot(leg, &request, verdict, true)
     }
@@ -416,10 +416,10 @@ impl ParkingService {
 }
 
 fn must_be_here(call: &Call) -> Result<(), Refusal> {
-    let slot = call.facts.slot.clone();
+    let slot = call.info.slot.clone();
     match &call.state {
-        State::Missing => Err(Refusal::Missing(slot)),
-        State::Elsewhere { node, .. } => Err(Refusal::Elsewhere(slot, Arc::clone(node))),
+        State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(slot)),
+        State::OnOtherNode { node, .. } => Err(Refusal::OnOtherNode(slot, Arc::clone(node))),
         _ => Ok(()),
     }
 }
@@ -430,10 +430,10 @@ fn understood(lot: Option<&LotName>) -> LotSelector {
 }
 
 /// The file as it is now, checked.
-pub(crate) fn read_config() -> Result<Config, Vec<Fault>> {
+pub(crate) fn read_config() -> Result<Config, Vec<ConfigError>> {
     let config = match freeswitch::configuration("callpark.conf") {
         Some(text) => config::read(&text)?,
-        None => return Err(vec![Fault::of_file("there is no such configuration")]),
+        None => return Err(vec![ConfigError::of_file("there is no such configuration")]),
     };
     for lot in config.lots.iter().filter(|lot| lot.slots.iter().any(|slot| slot.as_str().contains('#'))) {
         log::warn!(
@@ -445,6 +445,6 @@ pub(crate) fn read_config() -> Result<Config, Vec<Fault>> {
 }
 
 /// A number nobody can foresee, for `slot-order` random. Keys of std's hasher come from the system's random source.
-pub(crate) fn dice() -> u64 {
+pub(crate) fn entropy() -> u64 {
     RandomState::new().build_hasher().finish()
 }

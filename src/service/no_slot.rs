@@ -36,7 +36,7 @@ impl ParkingService {
         };
         identity::note_parker(leg, &request.parker);
         leg.answer_and_anchor_media();
-        log::info!("{} waits for a slot of {} ({refused})", request.uuid, call.facts.lot);
+        log::info!("{} waits for a slot of {} ({refused})", request.uuid, call.info.lot);
         let what = if waited.is_some() { EventKind::Recover } else { EventKind::NoSlot };
         self.notify(&ParkEvent { call: Some(&call), leg: Some(leg), cause: Some(refused), ..ParkEvent::of(what) });
         self.save(leg, None);
@@ -57,7 +57,7 @@ impl ParkingService {
     /// The parker has answered: is told why there is no slot, on the leg's own thread, and then joined with the caller by the
     /// application that runs there after that.
     pub(super) fn return_unassigned(self: &Arc<Self>, call: &Call, peer: SessionGuard, cancel: &Cancel) {
-        let (uuid, parker) = (&call.facts.uuid, peer.uuid());
+        let (uuid, parker) = (&call.info.uuid, peer.uuid());
         if !self.change(|table, _| table.ring_answered(uuid, call.attempt, &parker)) {
             return peer.hang_up(HangupCause::LoseRace);
         }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::template::{fact, filled_in, is_address, is_part_of_address, one_word};
 use super::{ParkingService, current};
-use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, ToTheEnd};
+use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, PlayToEnd};
 use crate::parking::{Call, MonotonicTime, Notify};
 
 /// How long a page may ring; phones that answer by themselves need no second of it.
@@ -85,20 +85,20 @@ impl Pages {
 
 impl ParkingService {
     pub(super) fn send_notifications(&self, call: &Call) {
-        for notify in &call.facts.terms.notify {
+        for notify in &call.info.settings.notify {
             match notify {
                 Notify::Message(user) => message(call, user),
                 Notify::Page(dial) => {
                     let dial = filled_in(dial, |name| fact(call, name).filter(|value| is_part_of_address(value)));
-                    let (slot, label) = (call.facts.slot.to_string(), call.label.to_string());
-                    self.page(Page { dial, slot, label, caller: call.facts.caller.name.clone() });
+                    let (slot, label) = (call.info.slot.to_string(), call.label.to_string());
+                    self.page(Page { dial, slot, label, caller: call.info.caller.name.clone() });
                 }
                 Notify::Api(line) => {
                     let line = filled_in(line, |name| fact(call, name).map(|value| one_word(&value)));
                     // On a thread of the core's: a command that takes its time holds up nobody.
                     let answer = freeswitch::api("bgapi", &line);
                     if !answer.starts_with("+OK") {
-                        log::warn!("notify of slot {}: {line:?}: {}", call.facts.slot, answer.trim());
+                        log::warn!("notify of slot {}: {line:?}: {}", call.info.slot, answer.trim());
                     }
                 }
             }
@@ -150,7 +150,7 @@ impl ParkingService {
         let Some(dial) = leg.var(PAGE) else { return false };
         let label = leg.var("callpark_label").unwrap_or_default();
         let slot = leg.var("callpark_slot").unwrap_or_default();
-        leg.say(c"callpark_page", &format!("{slot}:{label}"), &mut ToTheEnd);
+        leg.say(c"callpark_page", &format!("{slot}:{label}"), &mut PlayToEnd);
         leg.hang_up(HangupCause::NormalClearing);
         self.page_over(&dial);
         true
@@ -176,16 +176,16 @@ fn call_up(page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, Str
 
 /// A SIP MESSAGE from the slot itself, so that an answer to it can be dialled.
 fn message(call: &Call, user: &str) {
-    let facts = &call.facts;
-    let user = if user == "parker" { facts.parker.to_string() } else { filled_in(user, |name| fact(call, name)) };
-    let user = if user.contains('@') || user.is_empty() { user } else { format!("{user}@{}", facts.lot.domain) };
+    let info = &call.info;
+    let user = if user == "parker" { info.parker.to_string() } else { filled_in(user, |name| fact(call, name)) };
+    let user = if user.contains('@') || user.is_empty() { user } else { format!("{user}@{}", info.lot.domain) };
     if !is_address(&user) {
-        log::info!("nobody to tell by a message that slot {} is taken", facts.slot);
+        log::info!("nobody to tell by a message that slot {} is taken", info.slot);
         return;
     }
     let label = if call.label.is_empty() { String::new() } else { format!(" ({})", call.label) };
-    let text = format!("{} <{}> is parked in {}{label}", facts.caller.name, facts.caller.number, facts.slot);
-    if !freeswitch::send_message(&format!("{}@{}", facts.slot, facts.lot.domain), &user, &text) {
-        log::warn!("FreeSWITCH refused the message to {user} about slot {}", facts.slot);
+    let text = format!("{} <{}> is parked in {}{label}", info.caller.name, info.caller.number, info.slot);
+    if !freeswitch::send_message(&format!("{}@{}", info.slot, info.lot.domain), &user, &text) {
+        log::warn!("FreeSWITCH refused the message to {user} about slot {}", info.slot);
     }
 }

@@ -15,7 +15,7 @@ impl ParkingService {
             self.change(|table, now| table.left(&uuid, LeaveReason::HungUp, now));
             return !leg.ready();
         }
-        log::error!("{uuid} waits on in slot {} of {}", call.facts.slot, call.facts.lot);
+        log::error!("{uuid} waits on in slot {} of {}", call.info.slot, call.info.lot);
         let commands = self.leg_commands.open(&uuid);
         if !commands.has_command() {
             self.change(|table, now| table.wait_on_here(&uuid, now));

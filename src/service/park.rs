@@ -8,11 +8,11 @@ use super::hand_over::following;
 use super::identity::{Arrival, Parker};
 use super::leg_commands::LegCommands;
 use super::ring::RINGBACK_CAUSE;
-use super::{AppResult, EventKind, ParkEvent, ParkingService, dice, identity};
+use super::{AppResult, EventKind, ParkEvent, ParkingService, entropy, identity};
 use crate::config::{parse_bool, parse_ringback, seconds};
-use crate::freeswitch::{self, HangupCause, Heard, Leg, Listener, SessionGuard, ToTheEnd};
+use crate::freeswitch::{self, HangupCause, Heard, Leg, Listener, PlayToEnd, SessionGuard};
 use crate::parking::{
-    Call, CallOverrides, Destination, LotName, LotSettings, ParkRequest, Refusal, RingBack, Slot, State, Wanted,
+    Call, CallOverrides, Destination, LotName, LotSettings, ParkRequest, Refusal, RingBack, Slot, SlotRequest, State,
 };
 
 /// For how long a caller who is sent to a slot may take to leave the bridge.
@@ -21,7 +21,7 @@ const LEAVING: Duration = Duration::from_millis(300);
 /// What an application or a command asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct ParkOrder {
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: SlotRequest,
     pub(crate) lot: Option<LotName>,
 }
 
@@ -82,7 +82,7 @@ impl ParkingService {
     pub(crate) fn slot_it_waits_in(&self, leg: &Leg<'_>) -> Option<Slot> {
         let call = self.call_of(&leg.uuid())?;
         let waits = matches!(call.state, State::Parked | State::RingingBack | State::Retrieving { .. });
-        waits.then(|| call.facts.slot.clone())
+        waits.then(|| call.info.slot.clone())
     }
 
     /// A user who dials a park extension beside another call does not want to be parked: that call is to follow.
@@ -139,8 +139,8 @@ impl ParkingService {
 
     /// From here on the call is in its slot. Comes back when it is wanted elsewhere.
     pub(super) fn enter_slot(&self, leg: &Leg<'_>, call: &Call, coming: Coming) -> AppResult {
-        let facts = &call.facts;
-        let commands = self.leg_commands.open(&facts.uuid);
+        let info = &call.info;
+        let commands = self.leg_commands.open(&info.uuid);
         describe_on_channel(leg, call);
         // The label of a slot is not the caller's to keep in the next one.
         if !call.label.is_empty() && !self.table.lock().is_label_of_slot(call) {
@@ -157,16 +157,16 @@ impl ParkingService {
         self.notify(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
         // After the event, for which somebody may wait: the core's log has one lock for all, and saving a leg writes all of it, as XML.
         if audible {
-            let (done, parker) = (coming.done(), nobody(&facts.parker));
-            log::info!("{done} {} in {} of {} for {parker}", facts.uuid, facts.slot, facts.lot);
+            let (done, parker) = (coming.done(), nobody(&info.parker));
+            log::info!("{done} {} in {} of {} for {parker}", info.uuid, info.slot, info.lot);
             self.save(leg, saved);
         }
         if matches!(coming, Coming::Sent | Coming::Dialled) {
             self.send_notifications(call);
         }
-        if coming == Coming::Dialled && facts.terms.announce && leg.ready() {
+        if coming == Coming::Dialled && info.settings.announce && leg.ready() {
             // Whoever takes the call at once need not hear the slot out.
-            leg.say(c"callpark_announce_slot", facts.slot.as_str(), &mut UntilLetter(&commands));
+            leg.say(c"callpark_announce_slot", info.slot.as_str(), &mut UntilLetter(&commands));
         }
         self.wait_loop(leg, call, &commands);
         AppResult::Parked
@@ -184,8 +184,8 @@ impl ParkingService {
     ) -> AppResult {
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid" | "denied");
         let has_a_way = || {
-            let terms = self.terms_of(request);
-            terms.ringback.has_somebody(&request.parker) || terms.fallback.is_some()
+            let settings = self.terms_of(request);
+            settings.ringback.has_somebody(&request.parker) || settings.fallback.is_some()
         };
         if transferred && nowhere && (has_a_way() || !leg.has_next_application()) {
             self.wait_for_slot(leg, request, verdict.word(), None);
@@ -198,8 +198,8 @@ impl ParkingService {
 
     /// The lot's terms, as the leg's own variables change them.
     pub(super) fn terms_of(&self, request: &ParkRequest) -> Arc<LotSettings> {
-        let terms = self.table.lock().terms_at(&request.place, request.wanted.slot());
-        request.amend.apply(&terms)
+        let settings = self.table.lock().settings_at(&request.place, request.wanted.slot());
+        request.overrides.apply(&settings)
     }
 
     pub(super) fn refuse_to_park(&self, leg: &Leg<'_>, request: &ParkRequest, refusal: Refusal) -> AppResult {
@@ -211,18 +211,18 @@ impl ParkingService {
         match self.send_to_slot(partner, order, self.parker_on(leg), Some(leg), Arrival::Transferred) {
             Ok(call) => {
                 leg.set_var("callpark_result", "parked");
-                leg.set_var("callpark_slot", call.facts.slot.as_str());
-                leg.set_var("callpark_lot", &call.facts.lot.name);
-                leg.set_var("callpark_domain", &call.facts.lot.domain);
-                freeswitch::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.facts.slot));
+                leg.set_var("callpark_slot", call.info.slot.as_str());
+                leg.set_var("callpark_lot", &call.info.lot.name);
+                leg.set_var("callpark_domain", &call.info.lot.domain);
+                freeswitch::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.info.slot));
                 // The bridge that the caller leaves breaks off whatever is being played to this leg as it ends
                 // (audio_bridge_thread in switch_ivr_bridge.c), about 0.1 s from now.
                 leg.sleep(LEAVING);
-                if let Some(tone) = call.facts.terms.park_tone.as_deref().filter(|_| leg.ready()) {
-                    leg.play(tone, &mut ToTheEnd);
+                if let Some(tone) = call.info.settings.park_tone.as_deref().filter(|_| leg.ready()) {
+                    leg.play(tone, &mut PlayToEnd);
                 }
-                if call.facts.terms.announce && leg.ready() {
-                    leg.say(c"callpark_announce_slot", call.facts.slot.as_str(), &mut ToTheEnd);
+                if call.info.settings.announce && leg.ready() {
+                    leg.say(c"callpark_announce_slot", call.info.slot.as_str(), &mut PlayToEnd);
                 }
                 leg.hang_up(HangupCause::NormalClearing);
                 AppResult::Parked
@@ -276,7 +276,7 @@ impl ParkingService {
         {
             by.hand_recordings_to(&leg);
         }
-        let extension = format!("callpark_park:{} {}", call.facts.slot, call.facts.lot);
+        let extension = format!("callpark_park:{} {}", call.info.slot, call.info.lot);
         if leg.transfer(&extension, Some("inline"), None) {
             Ok(call)
         } else {
@@ -309,9 +309,9 @@ impl ParkingService {
             caller: identity::party(leg).into(),
             parker: parker.name.into(),
             label: leg.var("callpark_label").unwrap_or_default(),
-            amend: amendment(leg),
+            overrides: overrides(leg),
             parked_at_ms: freeswitch::epoch_ms(),
-            dice: dice(),
+            entropy: entropy(),
         };
         if let Some(by) = by {
             // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
@@ -319,7 +319,7 @@ impl ParkingService {
             request.place.any &= identity::own_domain(by).is_none();
         }
         if let Some(way) = parker.way.filter(|_| self.terms_of(&request).ringback == RingBack::Parker) {
-            request.amend.ringback = Some(RingBack::DialString(way));
+            request.overrides.ringback = Some(RingBack::DialString(way));
         }
         request
     }
@@ -344,7 +344,7 @@ fn nobody(parker: &str) -> &str {
 
 /// What the leg's own variables change in the lot's terms. One that will not do is left out and said in the log: a typing
 /// error in a dialplan must not keep a caller from being parked.
-fn amendment(leg: &Leg<'_>) -> CallOverrides {
+fn overrides(leg: &Leg<'_>) -> CallOverrides {
     CallOverrides {
         park_timeout: amended(leg, "callpark_timeout", |value| seconds(value, 0)),
         ringback: amended(leg, "callpark_ringback", parse_ringback),
@@ -364,20 +364,20 @@ fn amended<T>(leg: &Leg<'_>, name: &str, read: impl Fn(&str) -> Result<T, String
 
 /// What the parked leg carries, so that it reaches the CDR.
 fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
-    let facts = &call.facts;
+    let info = &call.info;
     leg.make_profile_inert();
     leg.set_var("callpark_result", "parked");
-    leg.set_var("callpark_lot", &facts.lot.name);
-    leg.set_var("callpark_domain", &facts.lot.domain);
-    leg.set_var("callpark_slot", facts.slot.as_str());
-    leg.set_var("callpark_parked_at", &facts.parked_at_ms.to_string());
+    leg.set_var("callpark_lot", &info.lot.name);
+    leg.set_var("callpark_domain", &info.lot.domain);
+    leg.set_var("callpark_slot", info.slot.as_str());
+    leg.set_var("callpark_parked_at", &info.parked_at_ms.to_string());
     // The core counts a leg's transfers and hangs it up at the seventieth (switch_ivr.c), against loops. Who waited in a slot
     // is in none.
     leg.unset_var("max_forwards");
     for name in ["callpark_outcome", "callpark_retriever", "callpark_wait_ms", RINGBACK_CAUSE] {
         leg.unset_var(name);
     }
-    identity::note_parker(leg, &facts.parker);
+    identity::note_parker(leg, &info.parker);
 }
 
 pub(super) fn millis(wait: Duration) -> String {

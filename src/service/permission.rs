@@ -14,7 +14,7 @@ pub(super) struct Permitted {
     pub(super) lot: LotId,
     /// Empty where the leg belongs to nobody.
     user: String,
-    terms: Arc<LotSettings>,
+    settings: Arc<LotSettings>,
 }
 
 impl ParkingService {
@@ -30,7 +30,7 @@ impl ParkingService {
         parker: &Parker,
     ) -> Result<(), Refusal> {
         let Ok(lot) = self.table.lock().resolve(&request.place, request.wanted.slot()) else { return Ok(()) };
-        let terms = self.table.lock().terms_at(&request.place, request.wanted.slot());
+        let settings = self.table.lock().settings_at(&request.place, request.wanted.slot());
         let user = match arrival {
             _ if parker.named => return Ok(()),
             Arrival::Moved => return Ok(()),
@@ -39,9 +39,9 @@ impl ParkingService {
             Arrival::Dialled | Arrival::Chosen => self.user_of(leg),
         };
         if user.is_empty() {
-            let in_group = arrival == Arrival::Dialled || terms.park_groups.is_empty();
+            let in_group = arrival == Arrival::Dialled || settings.park_groups.is_empty();
             return match arrival {
-                Arrival::Chosen if terms.park_from != UsersOf::Anywhere => {
+                Arrival::Chosen if settings.park_from != UsersOf::Anywhere => {
                     Err(Refusal::NotAllowed("it belongs to no user, and park-from does not let anybody park"))
                 }
                 _ if !in_group => Err(Refusal::NotAllowed("who parks is in none of the groups that may park there")),
@@ -49,10 +49,10 @@ impl ParkingService {
             };
         }
         let domain = user.rsplit_once('@').map_or("", |(_, domain)| domain);
-        if !terms.park_from.allows(&lot.domain, domain) {
+        if !settings.park_from.allows(&lot.domain, domain) {
             return Err(Refusal::NotAllowed("users of its domain may not park there"));
         }
-        if !(terms.park_groups.is_empty() || in_one_of(&user, &terms.park_groups)) {
+        if !(settings.park_groups.is_empty() || in_one_of(&user, &settings.park_groups)) {
             return Err(Refusal::NotAllowed("its user is in none of the groups that may park there"));
         }
         Ok(())
@@ -66,8 +66,8 @@ impl ParkingService {
         place: &LotSelector,
         slot: Option<&Slot>,
     ) -> Result<String, AppResult> {
-        let Permitted { terms, user, .. } = self.permitted(leg, place, slot)?;
-        match &terms.retrieve_pin {
+        let Permitted { settings, user, .. } = self.permitted(leg, place, slot)?;
+        match &settings.retrieve_pin {
             Some(pin) if !asked_pin(leg, pin) => Err(AppResult::Denied("wrong PIN")),
             _ => Ok(user),
         }
@@ -80,7 +80,7 @@ impl ParkingService {
         place: &LotSelector,
         slot: Option<&Slot>,
     ) -> Result<Permitted, AppResult> {
-        let (terms, lot) = {
+        let (settings, lot) = {
             let table = self.table.lock();
             let call = match slot {
                 Some(slot) => table.find(place, slot).map_err(AppResult::Refused)?,
@@ -90,10 +90,10 @@ impl ParkingService {
                     table.first_in(&lot).cloned().ok_or_else(empty)?
                 }
             };
-            (call.facts.terms.clone(), call.facts.lot.clone())
+            (call.info.settings.clone(), call.info.lot.clone())
         };
         let user = self.user_of(leg);
-        if user.is_empty() && !terms.retrieve_anonymous && terms.retrieve_pin.is_none() {
+        if user.is_empty() && !settings.retrieve_anonymous && settings.retrieve_pin.is_none() {
             return Err(AppResult::Denied(
                 "it belongs to no user, and the lot has neither retrieve-anonymous nor a PIN",
             ));
@@ -102,13 +102,13 @@ impl ParkingService {
         // A leg of no domain counts as one of the usual domain, or, if that has no lots, of the lot's.
         let of_there = place.any && user.is_empty() && !self.table.lock().has_lots(&domain);
         let domain = if of_there { lot.domain.to_string() } else { domain };
-        if !terms.retrieve_from.allows(&lot.domain, &domain) {
+        if !settings.retrieve_from.allows(&lot.domain, &domain) {
             return Err(AppResult::Denied("users of its domain may not retrieve there"));
         }
-        if !(terms.retrieve_groups.is_empty() || in_one_of(&user, &terms.retrieve_groups)) {
+        if !(settings.retrieve_groups.is_empty() || in_one_of(&user, &settings.retrieve_groups)) {
             return Err(AppResult::Denied("its user is in none of the groups that may retrieve there"));
         }
-        Ok(Permitted { lot, user, terms })
+        Ok(Permitted { lot, user, settings })
     }
 }
 

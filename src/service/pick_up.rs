@@ -77,11 +77,11 @@ impl ParkingService {
     /// Whether a recall ended because a colleague picks it up, who then claims the call.
     pub(super) fn is_picked_up(&self, call: &Call, cause: &str) -> bool {
         let rings = || {
-            let now = self.call_of(&call.facts.uuid);
+            let now = self.call_of(&call.info.uuid);
             now.is_some_and(|now| now.state == State::RingingBack && now.attempt == call.attempt)
         };
-        let comes = matches!(cause, "ATTENDED_TRANSFER" | "PICKED_OFF")
-            || self.intercepts.expect_somebody_for(&call.facts.uuid);
+        let comes =
+            matches!(cause, "ATTENDED_TRANSFER" | "PICKED_OFF") || self.intercepts.expect_somebody_for(&call.info.uuid);
         let until = freeswitch::now().after(PICKING_UP);
         while comes && rings() && freeswitch::now() < until {
             std::thread::sleep(Duration::from_millis(20));

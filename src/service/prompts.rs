@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
-use crate::freeswitch::{Leg, ToTheEnd};
+use crate::freeswitch::{Leg, PlayToEnd};
 use crate::parking::{LotId, Refusal, Slot};
 
 /// What an application leaves in `callpark_result`.
@@ -119,7 +119,7 @@ impl ParkingService {
     /// Says to whoever asked why it cannot be.
     pub(super) fn explain(&self, leg: &Leg<'_>, verdict: AppResult, slot: Option<&Slot>) -> AppResult {
         if let Some(phrase) = verdict.phrase().filter(|_| leg.ready()) {
-            leg.say(phrase, slot.map_or("", Slot::as_str), &mut ToTheEnd);
+            leg.say(phrase, slot.map_or("", Slot::as_str), &mut PlayToEnd);
         }
         verdict
     }

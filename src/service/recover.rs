@@ -13,7 +13,7 @@ use super::park::{Coming, ParkOrder};
 use super::{AppResult, ParkingService};
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{
-    Call, ChangedSlot, LotName, MonotonicTime, ParkRequest, RestoreParams, RingBack, Slot, State, Wanted,
+    Call, ChangedSlot, LotName, MonotonicTime, ParkRequest, RestoreParams, RingBack, Slot, SlotRequest, State,
 };
 
 /// On a parked leg. There it means that the leg is in its slot; it is taken away with the outcome. So a leg that comes to one
@@ -51,23 +51,23 @@ struct ParkedCallSnapshot {
 
 impl ParkedCallSnapshot {
     fn of(call: &Call, now: MonotonicTime, epoch_ms: i64) -> ParkedCallSnapshot {
-        let facts = &call.facts;
+        let info = &call.info;
         let ringing = call.state == State::RingingBack;
         let on_the_wall = |moment: MonotonicTime| epoch_ms.saturating_add(millis(moment.since(now)));
         ParkedCallSnapshot {
             version: VERSION,
-            lot: facts.lot.to_string(),
-            slot: facts.slot.to_string(),
+            lot: info.lot.to_string(),
+            slot: info.slot.to_string(),
             refused: call.refused.to_owned(),
-            parker: facts.parker.to_string(),
+            parker: info.parker.to_string(),
             label: call.label.to_string(),
-            parked_at: facts.parked_at_ms,
+            parked_at: info.parked_at_ms,
             // A ring back that is cut short is made up for at once.
-            timeout_at: if ringing { Some(facts.parked_at_ms) } else { call.deadline.map(on_the_wall) },
+            timeout_at: if ringing { Some(info.parked_at_ms) } else { call.deadline.map(on_the_wall) },
             latest_at: call.latest.map(on_the_wall),
             attempt: call.attempt.saturating_sub(u32::from(ringing)),
             rings_left: call.rings_left.saturating_add(u32::from(ringing)),
-            ringback: match &facts.amendment.ringback {
+            ringback: match &info.overrides.ringback {
                 Some(RingBack::DialString(dial)) => Some(dial.clone()),
                 _ => None,
             },
@@ -119,11 +119,11 @@ impl ParkedCallSnapshot {
     }
 
     fn request(&self, service: &ParkingService, leg: &Leg<'_>) -> Option<ParkRequest> {
-        let wanted = if self.slot.is_empty() { Wanted::Auto } else { Wanted::Slot(Slot::parse(&self.slot)?) };
+        let wanted = if self.slot.is_empty() { SlotRequest::Auto } else { SlotRequest::Slot(Slot::parse(&self.slot)?) };
         let order = ParkOrder { wanted, lot: LotName::parse(&self.lot) };
         let mut request = service.request(leg, &order, Parker::user(self.parker.clone()), None);
         if let Some(dial) = &self.ringback {
-            request.amend.ringback = Some(RingBack::DialString(dial.clone()));
+            request.overrides.ringback = Some(RingBack::DialString(dial.clone()));
         }
         Some(ParkRequest { label: self.label.clone(), parked_at_ms: self.parked_at, ..request })
     }
@@ -160,7 +160,7 @@ impl ParkingService {
                 return Some(AppResult::Parked);
             }
         };
-        if !snapshot.slot.is_empty() && call.facts.slot.as_str() != snapshot.slot {
+        if !snapshot.slot.is_empty() && call.info.slot.as_str() != snapshot.slot {
             log::warn!("{} was in {} of {}, which is taken by now", leg.uuid(), snapshot.slot, snapshot.lot);
         }
         Some(self.enter_slot(leg, &call, Coming::Recovered))
@@ -218,7 +218,7 @@ impl ParkingService {
             if !matches!(call.state, State::Parked | State::RingingBack) {
                 continue;
             }
-            let Some(leg) = SessionGuard::find(&call.facts.uuid).filter(|leg| leg.var(SNAPSHOT).is_some()) else {
+            let Some(leg) = SessionGuard::find(&call.info.uuid).filter(|leg| leg.var(SNAPSHOT).is_some()) else {
                 continue;
             };
             self.save(&leg, None);

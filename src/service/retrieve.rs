@@ -48,7 +48,7 @@ impl ParkingService {
         };
         let call = match claimed {
             Ok(call) => call,
-            Err(Refusal::Elsewhere(slot, node)) => {
+            Err(Refusal::OnOtherNode(slot, node)) => {
                 let Ok(call) = self.table.lock().find(&place, &slot) else {
                     return refuse(AppResult::Refused(Refusal::Gone(slot)));
                 };
@@ -57,11 +57,11 @@ impl ParkingService {
             }
             Err(refusal) => return refuse(AppResult::Refused(refusal)),
         };
-        self.rings.cancel(&call.facts.uuid);
+        self.rings.cancel(&call.info.uuid);
         // Shown from the first answer on: many phones ignore a later update (mod_sofia reads these for the 200 OK).
-        leg.set_var("initial_callee_id_name", &displayable(&call.facts.caller.name));
-        leg.set_var("initial_callee_id_number", &call.facts.caller.number);
-        let uuid = &call.facts.uuid;
+        leg.set_var("initial_callee_id_name", &displayable(&call.info.caller.name));
+        leg.set_var("initial_callee_id_number", &call.info.caller.number);
+        let uuid = &call.info.uuid;
         if !leg.answer_and_anchor_media() {
             self.change(|table, now| table.release(uuid, &retriever.uuid, now));
             leg.set_var("callpark_result", AppResult::LegGone.word());
@@ -69,12 +69,12 @@ impl ParkingService {
         }
         if !self.leg_commands.post(uuid, LegCommand::Connect(retriever.clone())) {
             self.change(|table, now| table.release(uuid, &retriever.uuid, now));
-            return refuse(AppResult::Refused(Refusal::Gone(call.facts.slot.clone())));
+            return refuse(AppResult::Refused(Refusal::Gone(call.info.slot.clone())));
         }
         if self.wait_for_caller(leg, &call, &retriever) {
             AppResult::Retrieved
         } else {
-            refuse(AppResult::Refused(Refusal::Gone(call.facts.slot.clone())))
+            refuse(AppResult::Refused(Refusal::Gone(call.info.slot.clone())))
         }
     }
 
@@ -120,7 +120,7 @@ impl ParkingService {
 
     /// Until the parked call's thread takes this leg over, or gives it back. False: it stays, without the caller.
     pub(super) fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
-        let (began, uuid) = (freeswitch::now(), &call.facts.uuid);
+        let (began, uuid) = (freeswitch::now(), &call.info.uuid);
         let give_up = || {
             self.leg_commands.withdraw(uuid, &retriever.uuid);
             self.change(|table, now| table.release(uuid, &retriever.uuid, now));
@@ -133,7 +133,7 @@ impl ParkingService {
                 return true;
             }
             let mine = matches!(
-                self.call_of(&call.facts.uuid).map(|call| call.state),
+                self.call_of(&call.info.uuid).map(|call| call.state),
                 Some(State::Retrieving { by, .. }) if *by == *retriever.uuid
             );
             if !mine {
@@ -144,7 +144,7 @@ impl ParkingService {
             let (waited, begun) = (freeswitch::now().since(began), !self.leg_commands.holds(uuid, &retriever.uuid));
             if waited > if begun { CONNECTING } else { PATIENCE } {
                 give_up();
-                log::error!("the caller in slot {} was not connected in time with {}", call.facts.slot, retriever.uuid);
+                log::error!("the caller in slot {} was not connected in time with {}", call.info.slot, retriever.uuid);
                 return false;
             }
             if !begun && waited > BUSY {

@@ -25,7 +25,7 @@ struct Phone<'a> {
     dial: String,
     party: &'a Party,
     prefix: String,
-    terms: &'a LotSettings,
+    settings: &'a LotSettings,
 }
 
 impl ParkingService {
@@ -56,9 +56,9 @@ impl ParkingService {
         match about {
             _ if done => {}
             TimerAction::RingBack(call) => {
-                drop(self.change(|table, now| table.ring_failed(&call.facts.uuid, call.attempt, now)))
+                drop(self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now)))
             }
-            TimerAction::Fallback(call) => drop(self.change(|table, now| table.fallback_failed(&call.facts.uuid, now))),
+            TimerAction::Fallback(call) => drop(self.change(|table, now| table.fallback_failed(&call.info.uuid, now))),
             TimerAction::Lost(_) | TimerAction::Fetch(_) | TimerAction::Lapsed(_) | TimerAction::SlotFree(_) => {}
         }
     }
@@ -67,15 +67,15 @@ impl ParkingService {
         match due {
             TimerAction::RingBack(call) => self.ring_back(call),
             TimerAction::Fallback(call) => {
-                let uuid = &call.facts.uuid;
+                let uuid = &call.info.uuid;
                 self.rings.cancel(uuid);
                 if !self.leg_commands.post(uuid, LegCommand::FallBack) {
-                    log::error!("nobody looks after {uuid} in slot {}: it waits on", call.facts.slot);
+                    log::error!("nobody looks after {uuid} in slot {}: it waits on", call.info.slot);
                     self.change(|table, now| table.fallback_failed(uuid, now));
                 }
             }
             TimerAction::Lost(ended) => self.lost(&ended),
-            TimerAction::SlotFree(call) => drop(self.leg_commands.post(&call.facts.uuid, LegCommand::SlotFree)),
+            TimerAction::SlotFree(call) => drop(self.leg_commands.post(&call.info.uuid, LegCommand::SlotFree)),
             TimerAction::Fetch(call) => self.fetch(&call),
             TimerAction::Lapsed(ended) => self.lapsed(&ended),
         }
@@ -83,7 +83,7 @@ impl ParkingService {
 
     /// A leg that was sent to a slot and has not come: a script that ran on it may have sent it elsewhere as its bridge ended.
     fn fetch(&self, call: &Call) {
-        let CallInfo { uuid, slot, lot, .. } = &*call.facts;
+        let CallInfo { uuid, slot, lot, .. } = &*call.info;
         let Some(leg) = SessionGuard::find(uuid) else { return };
         let comes = self.call_of(uuid).is_none_or(|call| call.state != State::Reserved);
         if !comes {
@@ -94,7 +94,7 @@ impl ParkingService {
 
     /// A leg that a slot was kept for never came.
     fn lapsed(&self, ended: &Ended) {
-        let CallInfo { uuid, slot, lot, .. } = &*ended.call.facts;
+        let CallInfo { uuid, slot, lot, .. } = &*ended.call.info;
         self.hand_overs.forget(uuid);
         log::warn!("nobody came to slot {slot} of {lot}, which was kept for {uuid}: free again");
         if ended.call.was_parked {
@@ -113,15 +113,15 @@ impl ParkingService {
 
     /// A caller whom nobody recovered: that is their outcome, and the slot is free.
     pub(super) fn lost(&self, ended: &Ended) {
-        let facts = &ended.call.facts;
-        log::warn!("{} in {} of {} was not recovered: free again", facts.uuid, facts.slot, facts.lot);
+        let info = &ended.call.info;
+        log::warn!("{} in {} of {} was not recovered: free again", info.uuid, info.slot, info.lot);
         let what = ParkEvent::of(EventKind::Ended(ended.outcome));
         self.notify(&ParkEvent { call: Some(&ended.call), wait: ended.wait, cause: Some("not recovered"), ..what });
     }
 
     fn ring_back(self: &Arc<Self>, call: Call) {
         let (service, in_vain) = (Arc::clone(self), Arc::clone(self));
-        let (uuid, attempt, failed) = (call.facts.uuid.clone(), call.attempt, call.clone());
+        let (uuid, attempt, failed) = (call.info.uuid.clone(), call.attempt, call.clone());
         if let Some(leg) = SessionGuard::find(&uuid) {
             self.notify(&ParkEvent {
                 call: Some(&call),
@@ -130,7 +130,7 @@ impl ParkingService {
                 ..ParkEvent::of(EventKind::RingBack)
             });
         }
-        log::info!("ring back {attempt} of {uuid} in slot {} of {}", call.facts.slot, call.facts.lot);
+        log::info!("ring back {attempt} of {uuid} in slot {} of {}", call.info.slot, call.info.lot);
         let ring = move |cancel: &Cancel| service.ring_for(&call, cancel);
         let spawned = self.rings.spawn(&uuid, ring, move || in_vain.unanswered(&failed, "a bug"));
         if !spawned {
@@ -142,66 +142,66 @@ impl ParkingService {
         if call.is_unassigned() {
             return self.ring_for_unassigned(call, cancel);
         }
-        let facts = &call.facts;
+        let info = &call.info;
         let prefix =
-            facts.terms.ringback_cid_prefix.replace("${slot}", facts.slot.as_str()).replace("${lot}", &facts.lot.name);
-        let place = format!("{} {}", facts.slot, facts.lot);
-        let answered = self.dial_string(&facts.uuid, &facts.terms.ringback, &facts.parker).and_then(|dial| {
-            let phone = Phone { dial, party: &facts.caller, prefix, terms: &facts.terms };
-            let mut variables = vec![("callpark_slot", facts.slot.as_str()), ("callpark_lot", &*facts.lot.name)];
-            variables.extend(pick_up::on_the_ringing_leg(&place, &facts.uuid));
-            let _noted = LastDialled::note(&phone.dial, &facts.uuid);
+            info.settings.ringback_cid_prefix.replace("${slot}", info.slot.as_str()).replace("${lot}", &info.lot.name);
+        let place = format!("{} {}", info.slot, info.lot);
+        let answered = self.dial_string(&info.uuid, &info.settings.ringback, &info.parker).and_then(|dial| {
+            let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings };
+            let mut variables = vec![("callpark_slot", info.slot.as_str()), ("callpark_lot", &*info.lot.name)];
+            variables.extend(pick_up::on_the_ringing_leg(&place, &info.uuid));
+            let _noted = LastDialled::note(&phone.dial, &info.uuid);
             call_phone(&phone, &variables, cancel)
         });
         let answered = answered.and_then(|peer| pick_up::by_who_was_rung(peer, &place));
-        let answered = answered.and_then(|peer| by_a_person(peer, &facts.terms, cancel));
-        self.rings.over(&facts.uuid, cancel);
+        let answered = answered.and_then(|peer| by_a_person(peer, &info.settings, cancel));
+        self.rings.over(&info.uuid, cancel);
         match answered {
             Ok(peer) => self.deliver(call, &peer),
             Err(_) if cancel.cancelled() => {}
             Err(cause) if self.is_picked_up(call, &cause) => {}
             Err(cause) => self.unanswered(call, &cause),
         }
-        self.intercepts.forget(&facts.uuid);
+        self.intercepts.forget(&info.uuid);
     }
 
     /// The same for a caller who has no slot: the parker is shown and told why.
     fn ring_for_unassigned(self: &Arc<Self>, call: &Call, cancel: &Cancel) {
-        let facts = &call.facts;
-        let answered = self.dial_string(&facts.uuid, &facts.terms.ringback, &facts.parker).and_then(|dial| {
+        let info = &call.info;
+        let answered = self.dial_string(&info.uuid, &info.settings.ringback, &info.parker).and_then(|dial| {
             let prefix = format!("{}: ", call.refused);
-            let _noted = LastDialled::note(&dial, &facts.uuid);
-            let phone = Phone { dial, party: &facts.caller, prefix, terms: &facts.terms };
-            call_phone(&phone, &[(JOIN, &facts.uuid)], cancel)
+            let _noted = LastDialled::note(&dial, &info.uuid);
+            let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings };
+            call_phone(&phone, &[(JOIN, &info.uuid)], cancel)
         });
-        let answered = answered.and_then(|peer| by_a_person(peer, &facts.terms, cancel));
+        let answered = answered.and_then(|peer| by_a_person(peer, &info.settings, cancel));
         match answered {
             Ok(peer) => self.return_unassigned(call, peer, cancel),
             Err(_) if cancel.cancelled() => {}
             Err(cause) => self.unanswered(call, &cause),
         }
-        self.rings.over(&facts.uuid, cancel);
+        self.rings.over(&info.uuid, cancel);
     }
 
     /// The parker answered: the caller is theirs if nobody was quicker.
     fn deliver(&self, call: &Call, peer: &Leg<'_>) {
-        let uuid = &call.facts.uuid;
-        let by = Retriever { user: call.facts.parker.to_string(), uuid: peer.uuid() };
+        let uuid = &call.info.uuid;
+        let by = Retriever { user: call.info.parker.to_string(), uuid: peer.uuid() };
         let theirs = self.change(|table, _| table.ring_answered(uuid, call.attempt, &by.uuid));
         if !theirs {
             peer.hang_up(HangupCause::LoseRace);
         } else if !self.leg_commands.post(uuid, LegCommand::Return(by)) {
-            log::error!("nobody looks after {uuid} in slot {}: it waits on", call.facts.slot);
+            log::error!("nobody looks after {uuid} in slot {}: it waits on", call.info.slot);
             self.change(|table, now| table.release(uuid, &peer.uuid(), now));
             peer.hang_up(HangupCause::LoseRace);
         }
     }
 
     fn unanswered(self: &Arc<Self>, call: &Call, cause: &str) {
-        let failed = self.change(|table, now| table.ring_failed(&call.facts.uuid, call.attempt, now));
+        let failed = self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now));
         let Some(call) = failed else { return };
-        log::info!("ring back {} of {} in slot {}: {cause}", call.attempt, call.facts.uuid, call.facts.slot);
-        if let Some(leg) = SessionGuard::find(&call.facts.uuid) {
+        log::info!("ring back {} of {} in slot {}: {cause}", call.attempt, call.info.uuid, call.info.slot);
+        if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var(RINGBACK_CAUSE, cause);
             let what = ParkEvent::of(EventKind::RingBackFailed);
             self.notify(&ParkEvent {
@@ -235,8 +235,8 @@ impl ParkingService {
 }
 
 /// A recall that a mailbox answers has failed, where the lot says so.
-fn by_a_person(peer: SessionGuard, terms: &LotSettings, cancel: &Cancel) -> Result<SessionGuard, String> {
-    if !terms.ringback_ignore_voicemail || voicemail::is_a_person(&peer, cancel) {
+fn by_a_person(peer: SessionGuard, settings: &LotSettings, cancel: &Cancel) -> Result<SessionGuard, String> {
+    if !settings.ringback_ignore_voicemail || voicemail::is_a_person(&peer, cancel) {
         return Ok(peer);
     }
     peer.hang_up(HangupCause::NormalClearing);
@@ -263,11 +263,11 @@ fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Resu
     if phone.party.is_withheld() {
         variables.push(("origination_privacy", "hide_name:hide_number"));
     }
-    if phone.terms.ringback_ignore_voicemail {
+    if phone.settings.ringback_ignore_voicemail {
         // A phone that forwards (302), most often to a mailbox, has not answered.
         variables.push(("outbound_redirect_fatal", "true"));
     }
-    if let Some(alert_info) = &phone.terms.ringback_alert_info {
+    if let Some(alert_info) = &phone.settings.ringback_alert_info {
         variables.push(("alert_info", alert_info));
     }
     variables.extend_from_slice(more);
@@ -276,7 +276,7 @@ fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Resu
         caller_name: &plain,
         caller_number: number,
         variables: &variables,
-        patience: phone.terms.ringback_timeout,
+        patience: phone.settings.ringback_timeout,
     };
     freeswitch::originate(&dial, cancel)
 }

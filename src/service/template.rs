@@ -22,15 +22,15 @@ pub(crate) fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> S
 
 /// A fact of a call by the name that `notify` knows it by.
 pub(super) fn fact(call: &Call, name: &str) -> Option<String> {
-    let facts = &call.facts;
+    let info = &call.info;
     Some(match name {
-        "slot" => facts.slot.to_string(),
-        "lot" => facts.lot.name.to_string(),
-        "domain" => facts.lot.domain.to_string(),
-        "uuid" => facts.uuid.to_string(),
-        "parker" => facts.parker.to_string(),
-        "caller_name" => facts.caller.name.clone(),
-        "caller_number" => facts.caller.number.clone(),
+        "slot" => info.slot.to_string(),
+        "lot" => info.lot.name.to_string(),
+        "domain" => info.lot.domain.to_string(),
+        "uuid" => info.uuid.to_string(),
+        "parker" => info.parker.to_string(),
+        "caller_name" => info.caller.name.clone(),
+        "caller_number" => info.caller.number.clone(),
         "label" => call.label.to_string(),
         _ => return None,
     })

@@ -25,22 +25,22 @@ pub(crate) struct CallRow {
 
 impl CallRow {
     pub(crate) fn new(call: &Call, node: &str, now: MonotonicTime, epoch_ms: i64) -> CallRow {
-        let facts = &call.facts;
+        let info = &call.info;
         let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         CallRow {
-            lot: facts.lot.name.to_string(),
-            domain: facts.lot.domain.to_string(),
-            slot: facts.slot.to_string(),
+            lot: info.lot.name.to_string(),
+            domain: info.lot.domain.to_string(),
+            slot: info.slot.to_string(),
             state: call.state_word(),
             wait_ms: u64::try_from(now.since(call.parked_at).as_millis()).unwrap_or(u64::MAX),
-            parked_at: facts.parked_at_ms,
+            parked_at: info.parked_at_ms,
             timeout_at: call.deadline.map(|at| epoch_ms.saturating_add(ms(at.since(now)))),
-            caller_name: facts.caller.name.clone(),
-            caller_number: facts.caller.number.clone(),
-            parker: facts.parker.to_string(),
+            caller_name: info.caller.name.clone(),
+            caller_number: info.caller.number.clone(),
+            parker: info.parker.to_string(),
             label: call.label.to_string(),
             attempt: call.attempt,
-            uuid: facts.uuid.to_string(),
+            uuid: info.uuid.to_string(),
             node: call.node().map_or_else(|| node.to_owned(), |node| node.to_string()),
         }
     }

@@ -27,9 +27,9 @@ const LONGEST_TONE: Duration = Duration::from_secs(10);
 impl ParkingService {
     /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone.
     pub(super) fn wait_loop(&self, leg: &Leg<'_>, call: &Call, commands: &LegCommands) {
-        let terms = &call.facts.terms;
-        let mut music = Music::choose(leg, terms);
-        let mut comfort = Comfort::of(terms);
+        let settings = &call.info.settings;
+        let mut music = Music::choose(leg, settings);
+        let mut comfort = Comfort::of(settings);
         loop {
             match commands.take(leg) {
                 Some(LegCommand::Connect(retriever) | LegCommand::Return(retriever)) => {
@@ -44,23 +44,23 @@ impl ParkingService {
                 Some(LegCommand::FallBack) => self.fall_back(leg, call),
                 Some(LegCommand::Forget) => return rest(leg),
                 Some(LegCommand::SlotFree) => {
-                    if let Some(call) = self.take_free_slot(&call.facts.uuid) {
+                    if let Some(call) = self.take_free_slot(&call.info.uuid) {
                         return drop(self.enter_slot(leg, &call, Coming::Sent));
                     }
                 }
                 None if commands.has_lost(leg) => return self.on_left_slot(leg, call),
-                None if comfort.due() => comfort.play(leg, commands, terms.exit_key),
+                None if comfort.due() => comfort.play(leg, commands, settings.exit_key),
                 None => music.play(leg, commands, Some(&comfort)),
             }
             if music.key_pressed() || comfort.key_pressed() {
-                exit(leg, terms);
+                exit(leg, settings);
             }
         }
     }
 
     /// True if the caller talked to the retriever; the conversation is over then.
     fn connect(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
-        let uuid = &call.facts.uuid;
+        let uuid = &call.info.uuid;
         let other = SessionGuard::find(&retriever.uuid);
         let talked = match other
             .as_ref()
@@ -68,15 +68,15 @@ impl ParkingService {
         {
             None => false,
             Some(other) => {
-                if let Some(tone) = &call.facts.terms.retrieve_tone {
+                if let Some(tone) = &call.info.settings.retrieve_tone {
                     leg.play(tone, &mut AtMost(freeswitch::now().after(LONGEST_TONE), other));
                 }
                 let taker = identity::party(other);
                 self.is_claimed(call, retriever, other)
-                    && self.bridge(leg, other, &call.facts.caller, &taker, &mut || {
+                    && self.bridge(leg, other, &call.info.caller, &taker, &mut || {
                         self.connected(leg, other, call, retriever);
                         if leg.holding() {
-                            let music = leg.hold_music().or_else(|| call.facts.terms.hold_music.clone());
+                            let music = leg.hold_music().or_else(|| call.info.settings.hold_music.clone());
                             self.held_talks.begin(leg, other, music.as_deref().unwrap_or(MUSIC));
                         }
                     })
@@ -86,7 +86,7 @@ impl ParkingService {
             // If a bug kept it from being noted as they met.
             self.connected(leg, other, call, retriever);
         } else {
-            log::warn!("{} could not be connected with {uuid} in slot {}", retriever.uuid, call.facts.slot);
+            log::warn!("{} could not be connected with {uuid} in slot {}", retriever.uuid, call.info.slot);
             self.give_up(call, retriever, other.as_deref());
         }
         talked
@@ -94,15 +94,15 @@ impl ParkingService {
 
     /// Whether the call is this retriever's to have, and the leg there to take it. One that gave up may be doing something else.
     fn is_claimed(&self, call: &Call, retriever: &Retriever, other: &Leg<'_>) -> bool {
-        let state = self.call_of(&call.facts.uuid).map(|call| call.state);
+        let state = self.call_of(&call.info.uuid).map(|call| call.state);
         other.ready() && matches!(state, Some(State::Retrieving { by, .. }) if *by == *retriever.uuid)
     }
 
     /// The caller waits on. A retriever is told by their own application; a parker who answered a ring back has none.
     fn give_up(&self, call: &Call, retriever: &Retriever, other: Option<&Leg<'_>>) {
         let state = self.change(|table, now| {
-            let state = table.find_leg(&call.facts.uuid).map(|call| call.state);
-            table.release(&call.facts.uuid, &retriever.uuid, now);
+            let state = table.find_leg(&call.info.uuid).map(|call| call.state);
+            table.release(&call.info.uuid, &retriever.uuid, now);
             state
         });
         if let (Some(State::Retrieving { returning: true, .. }), Some(other)) = (state, other) {
@@ -121,7 +121,7 @@ impl ParkingService {
         connected: &mut dyn FnMut(),
     ) -> bool {
         let (callers, takers) = (displayable(&caller.name), displayable(&taker.name));
-        other.present((&callers, &caller.number), (&takers, &taker.number));
+        other.set_caller_ids((&callers, &caller.number), (&takers, &taker.number));
         let mut set_aside = SetAside::take(leg, &AFTER_BRIDGE);
         // The core would run them first.
         leg.drop_errands();
@@ -140,13 +140,13 @@ impl ParkingService {
 
     /// To the fallback, if it can be reached; else the caller waits on in the same slot.
     fn fall_back(&self, leg: &Leg<'_>, call: &Call) {
-        let Some(fallback) = &call.facts.terms.fallback else { return };
+        let Some(fallback) = &call.info.settings.fallback else { return };
         let sent = leg.can_reach(fallback).and_then(|()| {
             let sent = leg.transfer(&fallback.extension, fallback.dialplan.as_deref(), fallback.context.as_deref());
             sent.then_some(()).ok_or_else(|| "FreeSWITCH refused the transfer".to_owned())
         });
         if let Err(why) = sent {
-            let CallInfo { uuid, slot, lot, .. } = &*call.facts;
+            let CallInfo { uuid, slot, lot, .. } = &*call.info;
             log::error!("fallback of {uuid} in slot {slot} of {lot} failed, the caller waits on: {why}");
             self.change(|table, now| table.fallback_failed(uuid, now));
         }
@@ -154,9 +154,9 @@ impl ParkingService {
 
     fn connected(&self, leg: &Leg<'_>, other: &Leg<'_>, call: &Call, retriever: &Retriever) {
         // The two may have parted because the caller is parked again: then another call of this leg has a slot.
-        let ended = self.change(|table, now| table.has(call).then(|| table.connected(&call.facts.uuid, now)).flatten());
+        let ended = self.change(|table, now| table.has(call).then(|| table.connected(&call.info.uuid, now)).flatten());
         let Some(ended) = ended else { return };
-        self.leg_commands.close(&call.facts.uuid);
+        self.leg_commands.close(&call.info.uuid);
         Self::forget_stay(leg);
         self.withdraw_hand_over(leg);
         other.set_var("callpark_result", "retrieved");
@@ -172,18 +172,18 @@ impl ParkingService {
     }
 
     fn on_left_slot(&self, leg: &Leg<'_>, call: &Call) {
-        self.leg_commands.close(&call.facts.uuid);
+        self.leg_commands.close(&call.info.uuid);
         Self::forget_stay(leg);
         if self.leaves_slot_to_next(leg) {
             return;
         }
         self.withdraw_hand_over(leg);
         let how = if leg.hung_up() { LeaveReason::HungUp } else { LeaveReason::Moved };
-        self.rings.cancel(&call.facts.uuid);
+        self.rings.cancel(&call.info.uuid);
         let retriever = self.intercepted_by(leg);
         let ended = self.change(|table, now| match retriever {
-            Some(_) => table.connected(&call.facts.uuid, now),
-            None => table.left(&call.facts.uuid, how, now),
+            Some(_) => table.connected(&call.info.uuid, now),
+            None => table.left(&call.info.uuid, how, now),
         });
         if let Some(ended) = ended {
             if let Some(retriever) = &retriever {
@@ -194,16 +194,16 @@ impl ParkingService {
     }
 
     fn record_outcome(&self, leg: &Leg<'_>, ended: &Ended, retriever: Option<&Retriever>) {
-        let facts = &ended.call.facts;
+        let info = &ended.call.info;
         leg.set_var("callpark_outcome", &ended.outcome.to_string());
         leg.set_var("callpark_wait_ms", &millis(ended.wait));
         let by = retriever.map(|retriever| format!(" by {} {}", retriever.uuid, retriever.user)).unwrap_or_default();
         log::info!(
             "{} {}{by} from {} of {} after {} s",
             ended.outcome,
-            facts.uuid,
-            facts.slot,
-            facts.lot,
+            info.uuid,
+            info.slot,
+            info.lot,
             ended.wait.as_secs()
         );
         self.notify(&ParkEvent {
@@ -225,8 +225,8 @@ fn rest(leg: &Leg<'_>) {
 }
 
 /// The exit key: the caller leaves the slot for where the lot says, if that is there.
-fn exit(leg: &Leg<'_>, terms: &LotSettings) {
-    let Some(destination) = &terms.exit_destination else { return };
+fn exit(leg: &Leg<'_>, settings: &LotSettings) {
+    let Some(destination) = &settings.exit_destination else { return };
     match leg.can_reach(destination) {
         Ok(()) => {
             leg.transfer(&destination.extension, destination.dialplan.as_deref(), destination.context.as_deref());

@@ -199,11 +199,11 @@ impl Storage {
 
     /// Waits until the slot is ours or another node's. Without an answer it is ours: a caller does not wait for a database.
     fn await_claim(&self, call: &Call) -> Result<(), Box<RemoteCall>> {
-        let place = (call.facts.lot.domain.to_string(), call.facts.slot.key().to_owned());
+        let place = (call.info.lot.domain.to_string(), call.info.slot.key().to_owned());
         let until = Instant::now() + CLAIM_TIMEOUT;
         let mut writes = self.writes.lock();
         loop {
-            let Some(wanted) = writes.wanted.get(&place).filter(|wanted| wanted.row.uuid == *call.facts.uuid) else {
+            let Some(wanted) = writes.wanted.get(&place).filter(|wanted| wanted.row.uuid == *call.info.uuid) else {
                 return Ok(());
             };
             match &wanted.state {
@@ -214,7 +214,7 @@ impl Storage {
             let late =
                 self.slots_away.load(Ordering::Relaxed) || self.answered.wait_until(&mut writes, until).timed_out();
             if late {
-                writes.write_again(&place, &call.facts.uuid, SyncState::New);
+                writes.write_again(&place, &call.info.uuid, SyncState::New);
                 if !self.slots_away.swap(true, Ordering::Relaxed) {
                     log::error!("the slot store does not answer; this node goes on with its own calls");
                 }

@@ -12,14 +12,14 @@ use crate::service::{EventKind, Observer, ParkEvent, ParkingService, RetrieveTic
 pub(crate) struct HistoryObserver;
 
 impl Observer for HistoryObserver {
-    fn on_event(&self, notice: &ParkEvent<'_>) {
+    fn on_event(&self, event: &ParkEvent<'_>) {
         let Some(storage) = open() else { return };
-        match (notice.what, notice.call, notice.lot) {
+        match (event.what, event.call, event.lot) {
             (EventKind::Ended(outcome), Some(call), _) => {
-                storage.note(Record::new(call, outcome, notice).private(settings().record_privacy));
+                storage.note(Record::new(call, outcome, event).private(settings().record_privacy));
             }
             (EventKind::Recover, Some(call), _) => {
-                storage.note_back((call.facts.uuid.to_string(), call.facts.parked_at_ms))
+                storage.note_back((call.info.uuid.to_string(), call.info.parked_at_ms))
             }
             (EventKind::Full, _, Some(lot)) => storage.note_refused(RefusedCall {
                 at: freeswitch::epoch_ms(),
@@ -35,8 +35,8 @@ impl Observer for HistoryObserver {
 pub(crate) struct SlotStoreObserver;
 
 impl Observer for SlotStoreObserver {
-    fn on_event(&self, notice: &ParkEvent<'_>) {
-        super::recovery_rows::on_event(notice);
+    fn on_event(&self, event: &ParkEvent<'_>) {
+        super::recovery_rows::on_event(event);
     }
 
     fn on_slots_changed(&self, service: &ParkingService, slots: &[ChangedSlot]) {

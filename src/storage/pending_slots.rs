@@ -33,7 +33,7 @@ pub(super) enum SyncState {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct PendingRow {
     pub(super) row: SlotRow,
     pub(super) state: SyncState,
     /// How often the database has refused the row.
@@ -44,7 +44,7 @@ pub(super) struct Wanted {
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) place: Place,
-    pub(super) wanted: Option<Wanted>,
+    pub(super) wanted: Option<PendingRow>,
     pub(super) left: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Order {
 /// What is to be in the slot store of this node's calls, and what waits to be written there.
 #[derive(Debug, Default)]
 pub(super) struct PendingWrites {
-    pub(super) wanted: HashMap<Place, Wanted>,
+    pub(super) wanted: HashMap<Place, PendingRow>,
     changed: BTreeSet<Place>,
     /// Calls that have left a slot, until their rows are known to be gone.
     left: HashMap<Place, Vec<String>>,
@@ -131,7 +131,7 @@ impl PendingWrites {
             self.remember(uuid);
         }
         match now {
-            Some(row) => drop(self.wanted.insert(place.clone(), Wanted { row, state, refusals: 0 })),
+            Some(row) => drop(self.wanted.insert(place.clone(), PendingRow { row, state, refusals: 0 })),
             None => drop(self.wanted.remove(&place)),
         }
         self.changed.insert(place);
@@ -172,7 +172,7 @@ impl PendingWrites {
     /// What the database answered to the question whose a slot is. Where nobody waited for so long, the call is in the slot in
     /// any case, and is still to be inserted beside the other.
     pub(super) fn answered(&mut self, place: &Place, uuid: &str, state: SyncState) {
-        let waits = |wanted: &Wanted| wanted.row.uuid == uuid && matches!(wanted.state, SyncState::Claiming);
+        let waits = |wanted: &PendingRow| wanted.row.uuid == uuid && matches!(wanted.state, SyncState::Claiming);
         if matches!(state, SyncState::Written) || self.wanted.get(place).is_some_and(waits) {
             self.set_state(place, uuid, state);
         }

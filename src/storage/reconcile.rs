@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::connection::{StorageError, unless_away};
 use super::history;
 use super::nodes::{self, BEAT};
-use super::pending_slots::{PendingWrites, SyncState, Wanted};
+use super::pending_slots::{PendingRow, PendingWrites, SyncState};
 use super::schema::SLOT_COLUMNS;
 use super::slot_row::{self, Place, SlotRow};
 use super::turn::Turn;
@@ -49,11 +49,11 @@ impl Turns {
             absent.is = RemoteState::Reserved;
         }
         // What this node is just taking over is another's in the table for one moment more.
-        let settled = turn.storage.writes.lock().written();
-        for absent in others.iter().filter(|absent| settled.contains(&*absent.uuid)) {
-            turn.service.let_go(absent);
+        let is_consuming_media = turn.storage.writes.lock().written();
+        for absent in others.iter().filter(|absent| is_consuming_media.contains(&*absent.uuid)) {
+            turn.service.relinquish(absent);
         }
-        turn.service.hear(&others);
+        turn.service.merge_remote_calls(&others);
         if turn.compare(&own)? > 0 {
             self.heartbeat.report_shared_name(&turn.node, now);
         }
@@ -154,7 +154,7 @@ struct Differences {
 fn differences(writes: &mut PendingWrites, own: &[RemoteCall]) -> Differences {
     let in_it: HashSet<(&str, &str, &str)> =
         own.iter().map(|absent| (&*absent.lot.domain, absent.slot.key(), &*absent.uuid)).collect();
-    let is_written = |wanted: &Wanted| matches!(wanted.state, SyncState::Written);
+    let is_written = |wanted: &PendingRow| matches!(wanted.state, SyncState::Written);
     let vanished: Vec<(Place, SlotRow)> = writes
         .wanted
         .iter()

@@ -53,24 +53,24 @@ pub(crate) struct RefusedCall {
 }
 
 impl Record {
-    pub(super) fn new(call: &Call, outcome: Outcome, notice: &ParkEvent<'_>) -> Record {
-        let facts = &call.facts;
-        let retriever = notice.retriever.map(|retriever| retriever.user.clone());
+    pub(super) fn new(call: &Call, outcome: Outcome, event: &ParkEvent<'_>) -> Record {
+        let info = &call.info;
+        let retriever = event.retriever.map(|retriever| retriever.user.clone());
         Record {
-            lot: facts.lot.name.to_string(),
-            domain: facts.lot.domain.to_string(),
-            slot: facts.slot.to_string(),
-            caller_name: facts.caller.name.clone(),
-            caller_number: facts.caller.number.clone(),
-            parker: facts.parker.to_string(),
+            lot: info.lot.name.to_string(),
+            domain: info.lot.domain.to_string(),
+            slot: info.slot.to_string(),
+            caller_name: info.caller.name.clone(),
+            caller_number: info.caller.number.clone(),
+            parker: info.parker.to_string(),
             retriever: retriever.unwrap_or_default(),
             label: call.label.to_string(),
-            parked_at: facts.parked_at_ms,
-            wait_ms: i64::try_from(notice.wait.as_millis()).unwrap_or(i64::MAX),
+            parked_at: info.parked_at_ms,
+            wait_ms: i64::try_from(event.wait.as_millis()).unwrap_or(i64::MAX),
             outcome: outcome.to_string(),
             attempts: call.attempt.into(),
             node: call.node().map_or_else(own_node, |node| node.to_string()),
-            uuid: facts.uuid.to_string(),
+            uuid: info.uuid.to_string(),
         }
     }
 

@@ -80,11 +80,11 @@ pub(super) fn on_tick() {
 
 /// Drops the copy of a leg that came back, and is gone before the core's new note of it was seen: it is to be recovered no more.
 /// Who went on to a fallback or a transfer is still waiting for somebody: their copy goes with the core's new note.
-pub(super) fn on_event(notice: &ParkEvent<'_>) {
-    let EventKind::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = notice.what else { return };
+pub(super) fn on_event(event: &ParkEvent<'_>) {
+    let EventKind::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = event.what else { return };
     let copies = *COPIES.lock();
-    if let (Some(RecoveryCopies { quoting, .. }), Some(call)) = (copies, notice.call) {
-        let uuid = quoting.text(&call.facts.uuid);
+    if let (Some(RecoveryCopies { quoting, .. }), Some(call)) = (copies, event.call) {
+        let uuid = quoting.text(&call.info.uuid);
         freeswitch::queue_sql(&format!("DELETE FROM callpark_recovery WHERE uuid = {uuid}"));
     }
 }

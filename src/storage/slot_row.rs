@@ -30,18 +30,18 @@ pub(super) struct SlotRow {
 
 impl SlotRow {
     pub(super) fn of(call: &Call) -> SlotRow {
-        let facts = &call.facts;
+        let info = &call.info;
         SlotRow {
-            domain: facts.lot.domain.to_string(),
-            slot: facts.slot.key().to_owned(),
-            uuid: facts.uuid.to_string(),
-            lot: facts.lot.name.to_string(),
+            domain: info.lot.domain.to_string(),
+            slot: info.slot.key().to_owned(),
+            uuid: info.uuid.to_string(),
+            lot: info.lot.name.to_string(),
             state: call.state_word(),
-            parked_at: facts.parked_at_ms,
+            parked_at: info.parked_at_ms,
             since: ms(call.parked_at),
             due: call.deadline.map(ms),
-            caller: facts.caller.as_ref().clone(),
-            parker: facts.parker.to_string(),
+            caller: info.caller.as_ref().clone(),
+            parker: info.parker.to_string(),
             label: call.label.to_string(),
             attempt: call.attempt.min(i32::MAX as u32),
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::connection::{StorageError, unless_away, word};
-use super::pending_slots::{Change, MAX_REFUSALS, SyncState, Wanted};
+use super::pending_slots::{Change, MAX_REFUSALS, PendingRow, SyncState};
 use super::schema::SLOT_COLUMNS;
 use super::slot_row::{Place, SlotRow};
 use super::turn::Turn;
@@ -69,10 +69,10 @@ impl Turn<'_> {
     fn write_batch(&self, changes: &[Change], pass: &mut Pass) -> Result<(), StorageError> {
         let is_claim =
             |change: &&Change| change.wanted.as_ref().is_some_and(|wanted| matches!(wanted.state, SyncState::Claiming));
-        let (claims, facts): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(is_claim);
+        let (claims, info): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(is_claim);
         // A caller waits for these.
         for change in claims {
-            let Some(Wanted { row, .. }) = &change.wanted else { continue };
+            let Some(PendingRow { row, .. }) = &change.wanted else { continue };
             let state = self.claim(change, row, pass)?;
             if matches!(state, SyncState::Lost(_)) {
                 pass.found = Found::Taken;
@@ -84,18 +84,18 @@ impl Turn<'_> {
             self.storage.answered.notify_all();
             pass.written += 1;
         }
-        self.write_facts(&facts, pass)
+        self.write_facts(&info, pass)
     }
 
     /// All together; if that fails, one by one, so that one that the database refuses holds up no other.
-    fn write_facts(&self, facts: &[&Change], pass: &mut Pass) -> Result<(), StorageError> {
-        if facts.is_empty() {
+    fn write_facts(&self, info: &[&Change], pass: &mut Pass) -> Result<(), StorageError> {
+        if info.is_empty() {
             return Ok(());
         }
-        let statements: Vec<String> = facts.iter().flat_map(|change| self.statements(change)).collect();
+        let statements: Vec<String> = info.iter().flat_map(|change| self.statements(change)).collect();
         let failed = unless_away(self.connection.execute_together(&statements))?;
-        let missing = self.unwritten(facts, failed.is_some())?;
-        for change in facts.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
+        let missing = self.unwritten(info, failed.is_some())?;
+        for change in info.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
             self.is_written(change, pass)?;
         }
         let until = Instant::now() + SINGLY;
@@ -115,7 +115,7 @@ impl Turn<'_> {
         }
         let why = failed.unwrap_or_else(not_kept);
         let takes_others = match &change.wanted {
-            Some(Wanted { row, .. }) => self.takes_stand_in(row)?,
+            Some(PendingRow { row, .. }) => self.takes_stand_in(row)?,
             None => self.connection.can_write(),
         };
         if takes_others {
@@ -138,17 +138,18 @@ impl Turn<'_> {
     }
 
     /// Those of these changes that the database does not have. `failed`: their transaction did, and so a row that is there is as it was.
-    fn unwritten<'c>(&self, facts: &[&'c Change], failed: bool) -> Result<Vec<&'c Change>, StorageError> {
-        let there = self.own_rows_at(facts)?;
+    fn unwritten<'c>(&self, info: &[&'c Change], failed: bool) -> Result<Vec<&'c Change>, StorageError> {
+        let there = self.own_rows_at(info)?;
         let is_there = |place: &Place, uuid: &str| there.contains(&(place.0.clone(), place.1.clone(), uuid.to_owned()));
         let written = |change: &&&Change| {
             let wanted = change.wanted.as_ref();
-            let is_update = |wanted: &Wanted| matches!(wanted.state, SyncState::Written);
-            let is_kept = |wanted: &Wanted| is_there(&change.place, &wanted.row.uuid) && !(failed && is_update(wanted));
+            let is_update = |wanted: &PendingRow| matches!(wanted.state, SyncState::Written);
+            let is_kept =
+                |wanted: &PendingRow| is_there(&change.place, &wanted.row.uuid) && !(failed && is_update(wanted));
             let row_is_there = wanted.is_none_or(is_kept);
             row_is_there && !change.left.iter().any(|uuid| is_there(&change.place, uuid))
         };
-        Ok(facts.iter().filter(|change| !written(change)).copied().collect())
+        Ok(info.iter().filter(|change| !written(change)).copied().collect())
     }
 
     /// Domain, slot and UUID of this node's rows in these slots.
@@ -171,14 +172,14 @@ impl Turn<'_> {
 
     fn is_written(&self, change: &Change, pass: &mut Pass) -> Result<(), StorageError> {
         pass.written += 1;
-        if let Some(Wanted { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
+        if let Some(PendingRow { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
             if self.service.clustered() {
                 self.report_double(&change.place, &row.uuid)?;
             }
         }
         let mut writes = self.storage.writes.lock();
         writes.are_gone(&change.place, &change.left);
-        if let Some(Wanted { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
+        if let Some(PendingRow { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
             writes.answered(&change.place, &row.uuid, SyncState::Written);
         }
         drop(writes);
@@ -188,7 +189,7 @@ impl Turn<'_> {
 
     /// The database does not take a row, and could take others. Some tries later it is set aside: it waits, and nothing waits for it.
     fn refused(&self, change: &Change, why: &StorageError, pass: &mut Pass) {
-        let Some(Wanted { row, .. }) = &change.wanted else {
+        let Some(PendingRow { row, .. }) = &change.wanted else {
             // A row that is still there is found when the table is compared with what is wanted.
             return;
         };
@@ -216,7 +217,7 @@ impl Turn<'_> {
             let left = left.join(", ");
             statements.push(format!("DELETE FROM callpark_calls WHERE {here} AND node = {node} AND uuid IN ({left})"));
         }
-        let Some(Wanted { row, state, .. }) = wanted else { return statements };
+        let Some(PendingRow { row, state, .. }) = wanted else { return statements };
         let uuid = self.connection.text(&row.uuid);
         let same_leg = match state {
             SyncState::Claiming | SyncState::Lost(_) | SyncState::SetAside => return statements,

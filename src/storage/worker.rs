@@ -107,7 +107,7 @@ impl Turns {
         let due = now >= self.next_look;
         if clustered && due {
             // A database that refuses it takes no other write either, but can be read.
-            unless_away(self.heartbeat.beat(&turn.connection, &turn.node, service::dice(), now))?;
+            unless_away(self.heartbeat.beat(&turn.connection, &turn.node, service::entropy(), now))?;
         }
         self.slots_and_orders(&turn)?;
         if due || (clustered && freeswitch::now() >= self.next_look) {

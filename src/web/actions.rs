@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::routes::{Actor, Failure, away};
+use super::routes::{Actor, Failure, unloading};
 use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
 use crate::service::{self, CallRow, ParkingService};
@@ -53,7 +53,7 @@ pub(super) const ACTIONS: &[Action] = &[
         body: r#"`{"extension": "1001"}`"#,
         does: "Sends the caller to the extension.",
         run: |service, call, asked| {
-            let to = Destination::of_lot(&asked.extension()?, &call.facts.terms);
+            let to = Destination::of_lot(&asked.extension()?, &call.info.settings);
             service.transfer(call, &to).map_err(|why| Failure::new(StatusCode::CONFLICT, why))
         },
     },
@@ -88,7 +88,7 @@ pub(super) async fn act(
 }
 
 fn carry_out(domain: &str, slot: &str, action: &str, asked: &Asked) -> Result<CallRow, Failure> {
-    let service = service::current().ok_or_else(away)?;
+    let service = service::current().ok_or_else(unloading)?;
     let slot = Slot::parse(slot).ok_or_else(|| bad(format!("{} in the path is not a slot", quoted(slot))))?;
     let call = service.call_at(domain, &slot).map_err(Failure::refused)?;
     let Some(found) = ACTIONS.iter().find(|found| found.name == action) else {

@@ -55,7 +55,7 @@ impl Concerns {
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct StreamItem<'a> {
     action: &'a str,
     at: i64,
     lot: &'a str,
@@ -73,17 +73,17 @@ fn channel() -> &'static broadcast::Sender<Change> {
 pub(crate) struct StreamObserver;
 
 impl Observer for StreamObserver {
-    fn on_event(&self, notice: &ParkEvent<'_>) {
+    fn on_event(&self, event: &ParkEvent<'_>) {
         if channel().receiver_count() == 0 {
             return;
         }
         let node = || service::current().map(|service| service.node_name()).unwrap_or_default();
-        let row = notice.call.map(|call| CallRow::new(call, &node(), freeswitch::now(), freeswitch::epoch_ms()));
-        let lot = notice.call.map(|call| &call.facts.lot).or(notice.lot);
-        let slot = notice.call.map(|call| &call.facts.slot).or(notice.slot);
+        let row = event.call.map(|call| CallRow::new(call, &node(), freeswitch::now(), freeswitch::epoch_ms()));
+        let lot = event.call.map(|call| &call.info.lot).or(event.lot);
+        let slot = event.call.map(|call| &call.info.slot).or(event.slot);
         let domain = lot.map(|lot| &*lot.domain);
-        let told = Told {
-            action: notice.what.action(),
+        let told = StreamItem {
+            action: event.what.action(),
             at: freeswitch::epoch_ms(),
             lot: lot.map_or("", |lot| &lot.name),
             domain: domain.unwrap_or_default(),
@@ -93,7 +93,7 @@ impl Observer for StreamObserver {
         if let Ok(json) = serde_json::to_string(&told) {
             let text = Bytes::from(format!("event: change\ndata: {json}\n\n"));
             // Nobody listens any more: nothing to do.
-            let _ = channel().send(Change { concerns: Concerns::of(notice.what, domain), text });
+            let _ = channel().send(Change { concerns: Concerns::of(event.what, domain), text });
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::routes::{Failure, Viewer, away};
+use super::routes::{Failure, Viewer, unloading};
 use crate::freeswitch::{self, guard};
 use crate::service::{self, CallRow, LotRow};
 use crate::storage::{self, HistoryFilter, Storage, StorageError};
@@ -31,10 +31,10 @@ pub(super) async fn me(Viewer(rights): Viewer) -> Json<Me> {
 }
 
 pub(super) async fn calls(Viewer(rights): Viewer) -> Result<Json<Vec<CallRow>>, Failure> {
-    let service = service::current().ok_or_else(away)?;
+    let service = service::current().ok_or_else(unloading)?;
     let (node, now, epoch) = (service.node_name(), freeswitch::now(), freeswitch::epoch_ms());
     let calls = service.calls(None).map_err(Failure::refused)?;
-    let seen = calls.iter().filter(|call| rights.see(&call.facts.lot.domain));
+    let seen = calls.iter().filter(|call| rights.see(&call.info.lot.domain));
     Ok(Json(seen.map(|call| CallRow::new(call, &node, now, epoch)).collect()))
 }
 
@@ -53,7 +53,7 @@ struct Place {
 }
 
 pub(super) async fn lots(Viewer(rights): Viewer) -> Result<Json<Vec<Board>>, Failure> {
-    let service = service::current().ok_or_else(away)?;
+    let service = service::current().ok_or_else(unloading)?;
     let service_level = service.settings().service_level;
     let seen = service.lots().into_iter().filter(|lot| rights.see(&lot.id.domain));
     let board = |view: crate::parking::LotView| {
@@ -98,7 +98,7 @@ async fn from_storage<T: Serialize + Send + 'static>(
 ) -> Response {
     let work = move || {
         let found = || {
-            let storage = storage::open().ok_or_else(away)?;
+            let storage = storage::open().ok_or_else(unloading)?;
             read(&storage).map_err(|why| Failure::unavailable(why.to_string()))
         };
         guard::fence("http work", Err(Failure::bug()), found)

@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::routes::away;
+use super::routes::unloading;
 use crate::freeswitch::{guard, memory};
 use crate::parking::{LotId, LotView, Outcome};
 use crate::service::{self, EventKind, LockTimes, Observer, ParkEvent};
@@ -136,13 +136,13 @@ fn whole(value: impl TryInto<i64>) -> i64 {
 pub(crate) struct MetricsObserver;
 
 impl Observer for MetricsObserver {
-    fn on_event(&self, notice: &ParkEvent<'_>) {
-        let Some(id) = notice.call.map(|call| &call.facts.lot).or(notice.lot) else { return };
+    fn on_event(&self, event: &ParkEvent<'_>) {
+        let Some(id) = event.call.map(|call| &call.info.lot).or(event.lot) else { return };
         let (lot, domain) = (id.name.to_string(), id.domain.to_string());
         let counts = counts();
         let ring_back = |result| LotResult { lot: lot.clone(), domain: domain.clone(), result };
         let refusal = |reason| LotReason { lot: lot.clone(), domain: domain.clone(), reason };
-        match notice.what {
+        match event.what {
             EventKind::Park => {
                 counts.parked.get_or_create(&id.into()).inc();
             }
@@ -150,7 +150,7 @@ impl Observer for MetricsObserver {
                 counts.recovered.get_or_create(&id.into()).inc();
             }
             EventKind::Ended(outcome) => {
-                counts.waits.get_or_create(&id.into()).observe(notice.wait.as_secs_f64());
+                counts.waits.get_or_create(&id.into()).observe(event.wait.as_secs_f64());
                 if outcome == Outcome::Returned {
                     counts.ring_backs.get_or_create(&ring_back("answered")).inc();
                 }
@@ -201,7 +201,7 @@ pub(super) fn answer() -> Response {
         Some(text) => {
             ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
         }
-        None => away().into_response(),
+        None => unloading().into_response(),
     }
 }
 

@@ -42,7 +42,7 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 
 struct Site {
     /// The server that runs, with what it runs on.
-    running: Option<(Wanted, Server)>,
+    running: Option<(HttpSettings, Server)>,
     /// The configuration wants one, and it could not be started.
     retry: Option<Retry>,
 }
@@ -54,7 +54,7 @@ struct Retry {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Wanted {
+struct HttpSettings {
     address: SocketAddr,
     tokens: Tokens,
 }
@@ -100,21 +100,25 @@ impl Site {
         self.retry = None;
         let settings = service::current().map(|service| service.settings());
         let settings = settings.filter(|settings| !settings.http_listen.is_empty());
-        let wanted = settings.as_ref().map(wanted).transpose();
-        if let (Ok(Some(wanted)), Some((running, server))) = (&wanted, &self.running) {
-            if running == wanted && !server.is_over() {
+        let http_settings = settings.as_ref().map(http_settings).transpose();
+        if let (Ok(Some(http_settings)), Some((running, server))) = (&http_settings, &self.running) {
+            if running == http_settings && !server.is_over() {
                 return;
             }
         }
         // The old one gives its address up before the new one wants it.
         self.stop();
-        let started = wanted.and_then(|wanted| {
-            wanted.map(|wanted| Ok((wanted.clone(), Server::start(wanted.address, wanted.tokens)?))).transpose()
+        let started = http_settings.and_then(|http_settings| {
+            http_settings
+                .map(|http_settings| {
+                    Ok((http_settings.clone(), Server::start(http_settings.address, http_settings.tokens)?))
+                })
+                .transpose()
         });
         match started {
-            Ok(Some((wanted, new))) => {
+            Ok(Some((http_settings, new))) => {
                 log::info!("dashboard, API and metrics on http://{}", new.address());
-                self.running = Some((wanted, new));
+                self.running = Some((http_settings, new));
             }
             Ok(None) => {}
             Err(why) => {
@@ -135,7 +139,7 @@ impl Site {
     }
 }
 
-fn wanted(settings: &Settings) -> Result<Wanted, String> {
+fn http_settings(settings: &Settings) -> Result<HttpSettings, String> {
     let address: SocketAddr = settings.http_listen.parse().map_err(|_| "not an address and a port".to_owned())?;
     let tokens = match settings.http_token_file.as_str() {
         "" => Tokens::default(),
@@ -144,15 +148,15 @@ fn wanted(settings: &Settings) -> Result<Wanted, String> {
     if tokens.is_empty() && !address.ip().is_loopback() {
         return Err("outside this machine it needs tokens (http-token-file)".into());
     }
-    Ok(Wanted { address, tokens })
+    Ok(HttpSettings { address, tokens })
 }
 
 /// Has the server follow the configuration.
 pub(crate) struct HttpConfigObserver;
 
 impl Observer for HttpConfigObserver {
-    fn on_event(&self, notice: &ParkEvent<'_>) {
-        if notice.what == EventKind::Reload && notice.cause.is_none() {
+    fn on_event(&self, event: &ParkEvent<'_>) {
+        if event.what == EventKind::Reload && event.cause.is_none() {
             apply();
         }
     }

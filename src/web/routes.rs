@@ -39,7 +39,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct HttpState {
     tokens: Arc<Tokens>,
     /// Only this machine can knock.
     loopback: bool,
@@ -55,14 +55,14 @@ pub(super) struct ApiPath {
     pub(super) right: &'static str,
     /// A text in Markdown, for the manual.
     pub(super) answers: &'static str,
-    serve: fn() -> MethodRouter<Door>,
+    serve: fn() -> MethodRouter<HttpState>,
 }
 
 const fn looks(
     path: &'static str,
     right: &'static str,
     answers: &'static str,
-    serve: fn() -> MethodRouter<Door>,
+    serve: fn() -> MethodRouter<HttpState>,
 ) -> ApiPath {
     ApiPath { method: "GET", path, right, answers, serve }
 }
@@ -118,7 +118,7 @@ pub(crate) fn router(tokens: Tokens, loopback: bool, stopped: watch::Receiver<bo
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path".into()))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn(guarded))
-        .with_state(Door { tokens: Arc::new(tokens), loopback, stopped })
+        .with_state(HttpState { tokens: Arc::new(tokens), loopback, stopped })
 }
 
 /// Headers of every answer; and no page of another site acts through a browser here.
@@ -160,11 +160,11 @@ fn is_foreign(request: &Request) -> bool {
     request.method() != Method::GET && header(ORIGIN).is_some_and(|origin| !own(origin))
 }
 
-async fn listen(State(door): State<Door>, Viewer(rights): Viewer) -> Response {
+async fn listen(State(door): State<HttpState>, Viewer(rights): Viewer) -> Response {
     changes::listen(rights, door.stopped)
 }
 
-async fn scrape(State(door): State<Door>, parts: Parts) -> Response {
+async fn scrape(State(door): State<HttpState>, parts: Parts) -> Response {
     if !(door.loopback && is_direct(&parts.headers)) {
         match door.rights(&parts).await {
             Ok(rights) if rights.view && rights.domain.is_none() => {}
@@ -175,7 +175,7 @@ async fn scrape(State(door): State<Door>, parts: Parts) -> Response {
     metrics::answer()
 }
 
-impl Door {
+impl HttpState {
     async fn rights(&self, parts: &Parts) -> Result<Rights, Failure> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = header.and_then(|value| value.split_once(' '));
@@ -195,10 +195,10 @@ impl Door {
 /// Whoever may look.
 pub(super) struct Viewer(pub(super) Rights);
 
-impl FromRequestParts<Door> for Viewer {
+impl FromRequestParts<HttpState> for Viewer {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Viewer, Failure> {
+    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Viewer, Failure> {
         let rights = door.rights(parts).await?;
         let forbidden = || Failure::new(StatusCode::FORBIDDEN, "this token may not look".into());
         rights.view.then_some(Viewer(rights)).ok_or_else(forbidden)
@@ -208,10 +208,10 @@ impl FromRequestParts<Door> for Viewer {
 /// Whoever may act.
 pub(super) struct Actor(pub(super) Rights);
 
-impl FromRequestParts<Door> for Actor {
+impl FromRequestParts<HttpState> for Actor {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Actor, Failure> {
+    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Actor, Failure> {
         let rights = door.rights(parts).await?;
         let forbidden = || Failure::new(StatusCode::FORBIDDEN, "this token may only look".into());
         if rights.act { Ok(Actor(rights)) } else { Err(forbidden()) }
@@ -226,7 +226,7 @@ pub(super) struct Failure {
 }
 
 #[derive(Serialize)]
-struct Said {
+struct ErrorBody {
     error: String,
 }
 
@@ -260,7 +260,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(Said { error: self.why })).into_response();
+        let mut response = (self.status, Json(ErrorBody { error: self.why })).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -268,6 +268,6 @@ impl IntoResponse for Failure {
     }
 }
 
-pub(super) fn away() -> Failure {
+pub(super) fn unloading() -> Failure {
     Failure::unavailable("mod_callpark is being unloaded".into())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::park::new_call;
-use super::{LotSelector, ParkRequest, Table, Wanted};
+use super::{LotSelector, ParkRequest, SlotRequest, Table};
 use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, Refusal, RemoteState, State};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, Slot};
@@ -58,12 +58,12 @@ impl Table {
         let lot = self.lot_to_restore(request)?;
         self.open(&lot.domain);
         let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
-        let find = |wanted| tenant.find_slot(&lot, wanted, request.dice);
-        let (home, index, slot) = find(&request.wanted).or_else(|_| find(&Wanted::Auto))?;
+        let find = |wanted| tenant.find_slot(&lot, wanted, request.entropy);
+        let (home, index, slot) = find(&request.wanted).or_else(|_| find(&SlotRequest::Auto))?;
         let id = self.calls.next_id(now.before(saved.waited));
         let new = new_call(&home.plan, request, slot, Some(index), id);
         // The lot may have lost its fallback meanwhile.
-        let fallback = new.facts.terms.fallback.is_some();
+        let fallback = new.info.settings.fallback.is_some();
         let call = Call {
             state: State::Parked,
             was_parked: true,
@@ -81,7 +81,7 @@ impl Table {
     pub(super) fn forget_absent(&mut self, uuid: &str, now: MonotonicTime) -> Result<(), Refusal> {
         let Some(call) = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)) else { return Ok(()) };
         if call.is_here() {
-            return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+            return Err(Refusal::AlreadyParked(call.info.slot.clone()));
         }
         self.end(call.id, Outcome::Abandoned, now);
         Ok(())
@@ -89,8 +89,8 @@ impl Table {
 
     fn lot_to_restore(&self, request: &ParkRequest) -> Result<LotId, Refusal> {
         let named = match &request.wanted {
-            Wanted::Slot(slot) => self.resolve(&request.place, Some(slot)),
-            Wanted::Auto => self.resolve(&request.place, None),
+            SlotRequest::Slot(slot) => self.resolve(&request.place, Some(slot)),
+            SlotRequest::Auto => self.resolve(&request.place, None),
         };
         // A lot or slot that the configuration has no longer: anywhere in that domain is better than nowhere.
         let anywhere = LotSelector {
@@ -105,7 +105,7 @@ impl Table {
     pub fn miss(&mut self, absent: &RemoteCall, until: MonotonicTime, now: MonotonicTime) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
-            self.insert(Call { state: State::Missing, deadline: Some(until), ..call });
+            self.insert(Call { state: State::AwaitingRecovery, deadline: Some(until), ..call });
         }
     }
 
@@ -114,7 +114,7 @@ impl Table {
         let told: HashMap<&str, &RemoteCall> = calls.iter().map(|absent| (&*absent.uuid, absent)).collect();
         let known: Vec<Call> = self.calls.values().filter(|call| call.node().is_some()).cloned().collect();
         for call in known {
-            let same = told.get(&*call.facts.uuid).is_some_and(|absent| is_that(&call, absent));
+            let same = told.get(&*call.info.uuid).is_some_and(|absent| is_that(&call, absent));
             if !same {
                 self.end(call.id, Outcome::Abandoned, now);
             }
@@ -131,7 +131,7 @@ impl Table {
     }
 
     /// One call of another node's.
-    pub fn hear(&mut self, absent: &RemoteCall, now: MonotonicTime) {
+    pub fn merge_remote_calls(&mut self, absent: &RemoteCall, now: MonotonicTime) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
             self.insert(call);
@@ -158,7 +158,7 @@ impl Table {
     /// News of a call that is known to be elsewhere; one that is here knows better.
     fn hear_of(&mut self, id: CallId, absent: &RemoteCall, now: MonotonicTime) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let State::Elsewhere { is, .. } = &mut call.state else { return };
+        let State::OnOtherNode { is, .. } = &mut call.state else { return };
         let changed = *is != absent.is || call.label != absent.label || call.attempt != absent.attempt;
         *is = absent.is;
         call.attempt = absent.attempt;
@@ -180,17 +180,17 @@ impl Table {
         let request = ParkRequest {
             uuid: Arc::clone(&absent.uuid),
             place: LotSelector::default(),
-            wanted: Wanted::Auto,
+            wanted: SlotRequest::Auto,
             caller: Arc::clone(&absent.caller),
             parker: Arc::clone(&absent.parker),
             label: String::new(),
-            amend: CallOverrides::default(),
+            overrides: CallOverrides::default(),
             parked_at_ms: absent.parked_at_ms,
-            dice: 0,
+            entropy: 0,
         };
         let id = self.calls.next_id(now.before(absent.waited));
         Call {
-            state: State::Elsewhere { node: Arc::clone(&absent.node), is: absent.is },
+            state: State::OnOtherNode { node: Arc::clone(&absent.node), is: absent.is },
             deadline: absent.left.map(|left| now.after(left)),
             attempt: absent.attempt,
             label: Arc::clone(&absent.label),
@@ -200,7 +200,5 @@ impl Table {
 }
 
 fn is_that(call: &Call, absent: &RemoteCall) -> bool {
-    call.facts.slot == absent.slot
-        && call.facts.lot == absent.lot
-        && call.node().is_some_and(|node| *node == absent.node)
+    call.info.slot == absent.slot && call.info.lot == absent.lot && call.node().is_some_and(|node| *node == absent.node)
 }

@@ -8,15 +8,15 @@ impl Table {
     pub fn check(&self) -> Result<(), String> {
         let mut held = 0;
         for (domain, tenant) in &self.tenants {
-            let astray = tenant.astray.keys().filter(|slot| !tenant.slots.contains_key(slot));
-            for slot in tenant.slots.keys().chain(astray) {
+            let displaced = tenant.displaced.keys().filter(|slot| !tenant.slots.contains_key(slot));
+            for slot in tenant.slots.keys().chain(displaced) {
                 for id in tenant.calls_in(slot) {
                     held += 1;
                     let call = self.calls.get(id).ok_or(format!("slot {slot}@{domain} holds a call that is none"))?;
-                    if call.facts.slot != *slot || call.facts.lot.domain != *domain {
-                        return Err(format!("slot {slot}@{domain} holds the call of {}", call.facts.slot));
+                    if call.info.slot != *slot || call.info.lot.domain != *domain {
+                        return Err(format!("slot {slot}@{domain} holds the call of {}", call.info.slot));
                     }
-                    if call.index != tenant.index_of(&call.facts.lot.name, slot) {
+                    if call.index != tenant.index_of(&call.info.lot.name, slot) {
                         return Err(format!("the call in slot {slot}@{domain} is said to be at {:?}", call.index));
                     }
                 }
@@ -25,7 +25,7 @@ impl Table {
                 let home = tenant.slots.get(slot);
                 home.is_some_and(|(name, index)| tenant.lots.get(name).and_then(|lot| lot.held(*index)).is_none())
             };
-            if let Some((slot, _)) = tenant.astray.iter().find(|(slot, calls)| calls.is_empty() || no_first(slot)) {
+            if let Some((slot, _)) = tenant.displaced.iter().find(|(slot, calls)| calls.is_empty() || no_first(slot)) {
                 return Err(format!("slot {slot}@{domain} has a second call and no first"));
             }
             for lot in tenant.lots.values() {
@@ -45,7 +45,7 @@ impl Table {
         let waiting = in_lots + self.unassigned.len();
         let deadlines = self.calls.values().filter(|call| call.deadline.is_some() && call.node().is_none()).count();
         let parked_by: u32 = self.held_by_parker.values().sum();
-        let with_parker = self.calls.values().filter(|call| !call.facts.parker.is_empty()).count();
+        let with_parker = self.calls.values().filter(|call| !call.info.parker.is_empty()).count();
         for (what, count) in
             [("slots held", held), ("calls by leg", self.by_uuid.len()), ("calls waiting in lots", waiting)]
         {
@@ -57,9 +57,9 @@ impl Table {
             return Err(format!("{} deadlines kept for {deadlines} calls that have one", self.deadlines.len()));
         }
         if let Some(call) =
-            self.calls.values().find(|call| call.latest.is_some() && call.facts.terms.fallback.is_none())
+            self.calls.values().find(|call| call.latest.is_some() && call.info.settings.fallback.is_none())
         {
-            return Err(format!("{} goes to the fallback at the latest at a time, and there is none", call.facts.uuid));
+            return Err(format!("{} goes to the fallback at the latest at a time, and there is none", call.info.uuid));
         }
         if parked_by as usize != with_parker {
             return Err(format!("parkers hold {parked_by} calls, but {with_parker} calls have one"));

@@ -59,9 +59,9 @@ impl Table {
         // Of two calls in one slot, this node's own is in front.
         let (own, afar): (Vec<_>, Vec<_>) = self.calls.values_mut().partition(|call| call.node().is_none());
         for call in own.into_iter().chain(afar) {
-            let LotId { name, domain } = &call.facts.lot;
+            let LotId { name, domain } = &call.info.lot;
             let tenant = self.tenants.entry(Arc::clone(domain)).or_default();
-            call.index = tenant.index_of(name, &call.facts.slot);
+            call.index = tenant.index_of(name, &call.info.slot);
             tenant.hold(call);
             self.touched.push(touched(call));
         }

@@ -38,13 +38,13 @@ impl Table {
         let look = match held.and_then(|id| self.calls.get(id)) {
             None => SlotStatus::Free,
             Some(call) => {
-                let terms = &call.facts.terms;
-                let caller = terms.lamp_caller_id.then(|| call.facts.caller.clone());
+                let settings = &call.info.settings;
+                let caller = settings.lamp_caller_id.then(|| call.info.caller.clone());
                 match call.state {
-                    State::RingingBack | State::Elsewhere { is: RemoteState::RingingBack, .. } => {
+                    State::RingingBack | State::OnOtherNode { is: RemoteState::RingingBack, .. } => {
                         SlotStatus::Ringing { caller }
                     }
-                    _ => SlotStatus::Taken { state: terms.lamp_state, caller },
+                    _ => SlotStatus::Taken { state: settings.lamp_state, caller },
                 }
             }
         };
@@ -57,10 +57,10 @@ impl Table {
         let id = self.lot_in(domain, Some(name), None)?;
         let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
         let template = || self.templates.iter().find(|plan| plan.id.name == id.name);
-        let terms = lot.map(|lot| &lot.plan.terms).or_else(|| template().map(|plan| &plan.terms));
+        let settings = lot.map(|lot| &lot.plan.settings).or_else(|| template().map(|plan| &plan.settings));
         let look = LotStatus {
             waiting: lot.map_or(0, |lot| lot.waiting.len()),
-            state: terms.map(|terms| terms.lamp_state).unwrap_or_default(),
+            state: settings.map(|settings| settings.lamp_state).unwrap_or_default(),
         };
         Some((id, look))
     }
@@ -77,7 +77,7 @@ impl Table {
     /// Whether a call has its label from its slot.
     #[must_use]
     pub fn is_label_of_slot(&self, call: &Call) -> bool {
-        let label = self.plan_of(call).and_then(|plan| plan.labels.get(&call.facts.slot));
+        let label = self.plan_of(call).and_then(|plan| plan.labels.get(&call.info.slot));
         label.is_some_and(|label| **label == *call.label)
     }
 

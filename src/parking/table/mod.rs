@@ -41,18 +41,18 @@ pub struct LotSelector {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Wanted {
+pub enum SlotRequest {
     Auto,
     Slot(Slot),
 }
 
-impl Wanted {
+impl SlotRequest {
     /// The slot that is asked for by its number.
     #[must_use]
     pub fn slot(&self) -> Option<&Slot> {
         match self {
-            Wanted::Slot(slot) => Some(slot),
-            Wanted::Auto => None,
+            SlotRequest::Slot(slot) => Some(slot),
+            SlotRequest::Auto => None,
         }
     }
 }
@@ -70,15 +70,15 @@ pub struct ParkRequest {
     /// The leg to park.
     pub uuid: Arc<str>,
     pub place: LotSelector,
-    pub wanted: Wanted,
+    pub wanted: SlotRequest,
     pub caller: Arc<Party>,
     pub parker: Arc<str>,
     pub label: String,
     /// What this call's own variables change in the lot's terms.
-    pub amend: CallOverrides,
+    pub overrides: CallOverrides,
     pub parked_at_ms: i64,
     /// Decides a random slot.
-    pub dice: u64,
+    pub entropy: u64,
 }
 
 /// How a parked leg left its slot without being retrieved.
@@ -106,7 +106,7 @@ struct Tenant {
     slots: HashMap<Slot, (Arc<str>, u32)>,
     /// Calls in slots that no lot has, or no more, and calls that have none; and in such as another call holds: two nodes gave them away
     /// while they could not see each other.
-    astray: HashMap<Slot, Vec<CallId>>,
+    displaced: HashMap<Slot, Vec<CallId>>,
 }
 
 #[derive(Debug, Default)]
@@ -181,7 +181,7 @@ impl Table {
     /// Whether this call is still in the table: its leg may have been parked again since, which is another call.
     #[must_use]
     pub fn has(&self, call: &Call) -> bool {
-        self.by_uuid.get(&call.facts.uuid) == Some(&call.id)
+        self.by_uuid.get(&call.info.uuid) == Some(&call.id)
     }
 
     /// The call that was parked first of those in a lot.
@@ -201,7 +201,7 @@ impl Table {
     #[must_use]
     pub fn calls_after(&self, last: Option<CallId>, lot: Option<&LotId>, most: usize) -> Vec<Call> {
         let calls = self.calls.after(last.as_ref());
-        calls.filter(|call| lot.is_none_or(|lot| call.facts.lot == *lot)).take(most).cloned().collect()
+        calls.filter(|call| lot.is_none_or(|lot| call.info.lot == *lot)).take(most).cloned().collect()
     }
 
     /// Every lot of every domain, and the templates.
@@ -255,13 +255,13 @@ impl Table {
 
     /// The terms of the lot that is meant, by the slot if some lot has that; the usual ones if there is none.
     #[must_use]
-    pub fn terms_at(&self, place: &LotSelector, slot: Option<&Slot>) -> Arc<LotSettings> {
+    pub fn settings_at(&self, place: &LotSelector, slot: Option<&Slot>) -> Arc<LotSettings> {
         let lot = self.resolve(place, slot).or_else(|_| self.resolve(place, None));
         let plan = lot.ok().and_then(|lot| {
             let own = self.tenants.get(&lot.domain).and_then(|tenant| tenant.lots.get(&lot.name)).map(|lot| &lot.plan);
             own.or_else(|| self.templates.iter().find(|plan| plan.id.name == lot.name))
         });
-        plan.map_or_else(Arc::default, |plan| Arc::clone(&plan.terms))
+        plan.map_or_else(Arc::default, |plan| Arc::clone(&plan.settings))
     }
 
     fn lot_in(&self, domain: &str, name: Option<&str>, slot: Option<&Slot>) -> Option<LotId> {
@@ -284,7 +284,7 @@ impl Table {
             Some(slot) => {
                 let call = tenant.held(slot).and_then(|id| self.calls.get(id));
                 let home = || tenant.slots.get(slot).map(|(name, _)| name);
-                let lot = call.map(|call| &call.facts.lot.name).or_else(home)?;
+                let lot = call.map(|call| &call.info.lot.name).or_else(home)?;
                 name.is_none_or(|name| **lot == *name).then_some(lot)?
             }
             None => {
@@ -315,17 +315,17 @@ impl Table {
         if let Some(at) = call.deadline.filter(|_| call.node().is_none()) {
             self.deadlines.insert((at, call.id));
         }
-        self.by_uuid.insert(call.facts.uuid.clone(), call.id);
+        self.by_uuid.insert(call.info.uuid.clone(), call.id);
         if call.is_unassigned() {
             self.unassigned.insert(call.id);
         }
-        let parker = &call.facts.parker;
+        let parker = &call.info.parker;
         if let Some(held) = self.held_by_parker.get_mut(parker) {
             *held += 1;
         } else if !parker.is_empty() {
             self.held_by_parker.insert(parker.clone(), 1);
         }
-        self.tenants.entry(Arc::clone(&call.facts.lot.domain)).or_default().hold(&call);
+        self.tenants.entry(Arc::clone(&call.info.lot.domain)).or_default().hold(&call);
         self.touched.push(touched(&call));
         self.calls.insert(call);
     }
@@ -353,15 +353,15 @@ impl Table {
         if let Some(at) = call.deadline.take() {
             self.deadlines.remove(&(at, id));
         }
-        self.by_uuid.remove(&call.facts.uuid);
+        self.by_uuid.remove(&call.info.uuid);
         self.unassigned.remove(&id);
-        if let Some(held) = self.held_by_parker.get_mut(&call.facts.parker) {
+        if let Some(held) = self.held_by_parker.get_mut(&call.info.parker) {
             *held = held.saturating_sub(1);
             if *held == 0 {
-                self.held_by_parker.remove(&call.facts.parker);
+                self.held_by_parker.remove(&call.info.parker);
             }
         }
-        if let Some(tenant) = self.tenants.get_mut(&call.facts.lot.domain) {
+        if let Some(tenant) = self.tenants.get_mut(&call.info.lot.domain) {
             tenant.free(&call);
         }
         let wait = now.since(call.parked_at);
@@ -371,7 +371,7 @@ impl Table {
 }
 
 fn touched(call: &Call) -> ChangedSlot {
-    (call.facts.lot.clone(), call.facts.slot.clone())
+    (call.info.lot.clone(), call.info.slot.clone())
 }
 
 impl Tenant {
@@ -386,7 +386,7 @@ impl Tenant {
     /// The calls in a slot, the one that came first in front.
     fn calls_in(&self, slot: &Slot) -> impl Iterator<Item = &CallId> {
         let home = self.slots.get(slot).and_then(|(name, index)| self.lots.get(name)?.held(*index));
-        home.into_iter().chain(self.astray.get(slot).into_iter().flatten())
+        home.into_iter().chain(self.displaced.get(slot).into_iter().flatten())
     }
 
     /// The call in a slot; the first one if there are two.
@@ -395,7 +395,7 @@ impl Tenant {
     }
 
     fn in_use(&self) -> bool {
-        !self.astray.is_empty() || self.lots.values().any(|lot| !lot.waiting.is_empty())
+        !self.displaced.is_empty() || self.lots.values().any(|lot| !lot.waiting.is_empty())
     }
 
     fn index_of(&self, lot: &str, slot: &Slot) -> Option<u32> {
@@ -405,8 +405,8 @@ impl Tenant {
     /// The lot that has a call's slot now, and the slot's index there.
     fn home(&mut self, call: &Call) -> Option<(&mut Lot, u32)> {
         let (name, index) = match call.index {
-            Some(index) => (&call.facts.lot.name, index),
-            None => self.slots.get(&call.facts.slot).map(|(name, index)| (name, *index))?,
+            Some(index) => (&call.info.lot.name, index),
+            None => self.slots.get(&call.info.slot).map(|(name, index)| (name, *index))?,
         };
         Some((self.lots.get_mut(name)?, index))
     }
@@ -414,32 +414,32 @@ impl Tenant {
     /// A call takes its slot, whatever lot has that now, and whoever is in it.
     fn hold(&mut self, call: &Call) {
         if call.is_unassigned() {
-            return self.astray.entry(call.facts.slot.clone()).or_default().push(call.id);
+            return self.displaced.entry(call.info.slot.clone()).or_default().push(call.id);
         }
-        let id = &call.facts.lot;
-        let gone = || LotPlan::without_slots(id.clone(), Arc::clone(&call.facts.terms));
+        let id = &call.info.lot;
+        let gone = || LotPlan::without_slots(id.clone(), Arc::clone(&call.info.settings));
         self.lots.entry(Arc::clone(&id.name)).or_insert_with(|| Lot::new(gone())).waiting.insert(call.id);
         let holds = self.home(call).is_some_and(|(lot, index)| lot.take(index, call.id));
         if !holds {
-            self.astray.entry(call.facts.slot.clone()).or_default().push(call.id);
+            self.displaced.entry(call.info.slot.clone()).or_default().push(call.id);
         }
     }
 
     fn free(&mut self, call: &Call) {
-        let slot = &call.facts.slot;
-        let next = self.astray.get(slot).and_then(|calls| calls.first()).copied();
+        let slot = &call.info.slot;
+        let next = self.displaced.get(slot).and_then(|calls| calls.first()).copied();
         let held = self.home(call).is_some_and(|(lot, index)| lot.give_back(index, call.id, next));
         let found = if held { next } else { Some(call.id) };
-        if let Some((found, calls)) = found.zip(self.astray.get_mut(slot)) {
+        if let Some((found, calls)) = found.zip(self.displaced.get_mut(slot)) {
             calls.retain(|id| *id != found);
             if calls.is_empty() {
-                self.astray.remove(slot);
+                self.displaced.remove(slot);
             }
         }
-        if let Some(lot) = self.lots.get_mut(&call.facts.lot.name) {
+        if let Some(lot) = self.lots.get_mut(&call.info.lot.name) {
             lot.waiting.remove(&call.id);
             if lot.size() == 0 && lot.waiting.is_empty() {
-                self.lots.remove(&call.facts.lot.name);
+                self.lots.remove(&call.info.lot.name);
             }
         }
     }

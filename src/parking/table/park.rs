@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LeaveReason, ParkRequest, Table, Tenant, Wanted};
+use super::{LeaveReason, ParkRequest, SlotRequest, Table, Tenant};
 use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Refusal, State};
 use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, Slot};
@@ -19,13 +19,13 @@ impl Table {
     /// Takes a slot for a leg. `reserve`: the leg is still to come there, and [`Table::arrive`] says that it has.
     pub fn park(&mut self, request: &ParkRequest, reserve: bool, now: MonotonicTime) -> Result<Call, Refusal> {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
-            return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+            return Err(Refusal::AlreadyParked(call.info.slot.clone()));
         }
         let lot = self.resolve(&request.place, request.wanted.slot())?;
         self.open(&lot.domain);
         let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
-        let (home, index, slot) = tenant.find_slot(&lot, &request.wanted, request.dice)?;
-        let limit = home.plan.terms.park_limit_per_user;
+        let (home, index, slot) = tenant.find_slot(&lot, &request.wanted, request.entropy)?;
+        let limit = home.plan.settings.park_limit_per_user;
         if limit > 0 && self.held_by_parker.get(&request.parker).is_some_and(|held| *held >= limit) {
             return Err(Refusal::Limit(limit));
         }
@@ -57,29 +57,29 @@ impl Table {
     /// another caller, whose times begin again. As asked where the other leg has no slot any more.
     pub fn take_over(&mut self, holder: &str, request: &ParkRequest, now: MonotonicTime) -> Result<Call, Refusal> {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
-            return Err(Refusal::AlreadyParked(call.facts.slot.clone()));
+            return Err(Refusal::AlreadyParked(call.info.slot.clone()));
         }
         let Some(held) = self.call_here(holder).cloned() else { return self.park(request, false, now) };
-        let terms = self.plan_of(&held).map_or(&held.facts.terms, |plan| &plan.terms);
-        let terms = request.amend.apply(terms);
+        let settings = self.plan_of(&held).map_or(&held.info.settings, |plan| &plan.settings);
+        let settings = request.overrides.apply(settings);
         let text = |held: &Arc<str>, new: &str| if held.is_empty() { Arc::from(new) } else { Arc::clone(held) };
         let (since, parked_at_ms) =
-            if held.was_parked { (held.parked_at, held.facts.parked_at_ms) } else { (now, request.parked_at_ms) };
+            if held.was_parked { (held.parked_at, held.info.parked_at_ms) } else { (now, request.parked_at_ms) };
         self.end(held.id, Outcome::Abandoned, now);
         let mut call = Call {
             id: self.calls.next_id(since),
             attempt: 0,
-            rings_left: terms.ringback_attempts,
+            rings_left: settings.ringback_attempts,
             label: text(&held.label, &request.label),
-            facts: Arc::new(CallInfo {
+            info: Arc::new(CallInfo {
                 uuid: Arc::clone(&request.uuid),
                 caller: Arc::clone(&request.caller),
                 // Whoever keeps a slot has authenticated; what a transfer says of itself is only written.
-                parker: text(&held.facts.parker, &request.parker),
+                parker: text(&held.info.parker, &request.parker),
                 parked_at_ms,
-                terms,
-                amendment: request.amend.clone(),
-                ..CallInfo::clone(&held.facts)
+                settings,
+                overrides: request.overrides.clone(),
+                ..CallInfo::clone(&held.info)
             }),
             ..held
         };
@@ -93,7 +93,7 @@ impl Table {
     #[must_use]
     pub fn on_their_way(&self) -> Vec<String> {
         let coming = self.calls.values().filter(|call| call.state == State::Reserved);
-        coming.map(|call| call.facts.uuid.to_string()).collect()
+        coming.map(|call| call.info.uuid.to_string()).collect()
     }
 
     /// The leg that a slot was reserved for is there: its parking begins now.
@@ -123,8 +123,13 @@ impl Table {
 
 impl Tenant {
     /// The slot to use, following `overflow-lot` from one full lot to the next, each at most once.
-    pub(super) fn find_slot(&self, lot: &LotId, wanted: &Wanted, dice: u64) -> Result<(&Lot, u32, Slot), Refusal> {
-        if let Wanted::Slot(slot) = wanted {
+    pub(super) fn find_slot(
+        &self,
+        lot: &LotId,
+        wanted: &SlotRequest,
+        entropy: u64,
+    ) -> Result<(&Lot, u32, Slot), Refusal> {
+        if let SlotRequest::Slot(slot) = wanted {
             let home = self.slots.get(slot).and_then(|(name, index)| Some((self.lots.get(name)?, *index)));
             let Some((home, index)) = home else {
                 return Err(Refusal::NoSuchSlot(format!("{slot} in lot {lot}")));
@@ -132,7 +137,7 @@ impl Tenant {
             if home.held(index).is_none() {
                 return Ok((home, index, slot.clone()));
             }
-            let has_next_application = |lot: &Lot| lot.plan.terms.slot_taken == SlotTaken::Next;
+            let has_next_application = |lot: &Lot| lot.plan.settings.slot_taken == SlotTaken::Next;
             if !self.lots.get(&lot.name).is_some_and(has_next_application) {
                 return Err(Refusal::Taken(slot.clone()));
             }
@@ -140,11 +145,11 @@ impl Tenant {
         let mut seen: Vec<&str> = Vec::new();
         let mut name: &str = &lot.name;
         while let Some(here) = self.lots.get(name).filter(|_| !seen.contains(&name)) {
-            if let Some((index, slot)) = here.choose(dice) {
+            if let Some((index, slot)) = here.choose(entropy) {
                 return Ok((here, index, slot));
             }
             seen.push(name);
-            match &here.plan.terms.overflow_lot {
+            match &here.plan.settings.overflow_lot {
                 Some(next) => name = next,
                 None => break,
             }
@@ -155,7 +160,7 @@ impl Tenant {
 
 /// A call for which a slot is kept until it arrives.
 pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index: Option<u32>, id: CallId) -> Call {
-    let terms = request.amend.apply(&plan.terms);
+    let settings = request.overrides.apply(&plan.settings);
     let label = match request.label.as_str() {
         "" => plan.labels.get(&slot).map_or("", String::as_str),
         label => label,
@@ -169,21 +174,21 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         deadline: Some(id.parked_at.after(ARRIVAL)),
         latest: None,
         attempt: 0,
-        rings_left: terms.ringback_attempts,
+        rings_left: settings.ringback_attempts,
         was_parked: false,
         refused: "",
         wants: None,
         number: 0,
         fetched: false,
-        facts: Arc::new(CallInfo {
+        info: Arc::new(CallInfo {
             uuid: request.uuid.clone(),
             lot: plan.id.clone(),
             slot,
             caller: request.caller.clone(),
             parker: request.parker.clone(),
             parked_at_ms: request.parked_at_ms,
-            terms,
-            amendment: request.amend.clone(),
+            settings,
+            overrides: request.overrides.clone(),
         }),
     }
 }

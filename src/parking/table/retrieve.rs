@@ -27,14 +27,14 @@ impl Table {
         let gone = || Refusal::Empty("the slot".into());
         let call = self.calls.get(&id).ok_or_else(gone)?;
         match &call.state {
-            State::Reserved | State::Expected => Err(Refusal::Empty(format!("slot {} yet", call.facts.slot))),
+            State::Reserved | State::Expected => Err(Refusal::Empty(format!("slot {} yet", call.info.slot))),
             State::Retrieving { by, .. } if **by == *retriever => Ok(call.clone()),
-            State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.facts.slot.clone())),
-            State::Missing => Err(Refusal::Missing(call.facts.slot.clone())),
-            State::Elsewhere { is: RemoteState::Reserved | RemoteState::Retrieving, .. } => {
-                Err(Refusal::Gone(call.facts.slot.clone()))
+            State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.info.slot.clone())),
+            State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(call.info.slot.clone())),
+            State::OnOtherNode { is: RemoteState::Reserved | RemoteState::Retrieving, .. } => {
+                Err(Refusal::Gone(call.info.slot.clone()))
             }
-            State::Elsewhere { node, .. } => Err(Refusal::Elsewhere(call.facts.slot.clone(), Arc::clone(node))),
+            State::OnOtherNode { node, .. } => Err(Refusal::OnOtherNode(call.info.slot.clone(), Arc::clone(node))),
             State::Parked | State::RingingBack => {
                 self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false });
                 self.calls.get(&id).cloned().ok_or_else(gone)
@@ -60,7 +60,7 @@ impl Table {
     /// Gives up whatever a retriever has claimed.
     pub fn release_all(&mut self, retriever: &str, now: MonotonicTime) {
         let claimed = |call: &&Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *retriever);
-        let uuids: Vec<Arc<str>> = self.calls.values().filter(claimed).map(|call| call.facts.uuid.clone()).collect();
+        let uuids: Vec<Arc<str>> = self.calls.values().filter(claimed).map(|call| call.info.uuid.clone()).collect();
         for uuid in uuids {
             self.release(&uuid, retriever, now);
         }
@@ -92,7 +92,7 @@ impl Table {
             let afar = [RemoteState::Parked, RemoteState::RingingBack];
             self.calls.get(id).is_some_and(|call| match &call.state {
                 State::Parked | State::RingingBack => true,
-                State::Elsewhere { is, .. } => afar.contains(is),
+                State::OnOtherNode { is, .. } => afar.contains(is),
                 _ => false,
             })
         };

@@ -42,16 +42,16 @@ impl Call {
 
     /// When the caller goes to the fallback at the latest, counted from when they were parked; never where there is no fallback.
     pub(super) fn limit(&self) -> Option<MonotonicTime> {
-        let terms = &self.facts.terms;
-        let limited = !terms.max_park_time.is_zero() && terms.fallback.is_some();
-        limited.then(|| self.parked_at.after(terms.max_park_time))
+        let settings = &self.info.settings;
+        let limited = !settings.max_park_time.is_zero() && settings.fallback.is_some();
+        limited.then(|| self.parked_at.after(settings.max_park_time))
     }
 
     /// When something is due again if the caller begins to wait now.
     pub(super) fn next_deadline(&self, now: MonotonicTime) -> Option<MonotonicTime> {
-        let terms = &self.facts.terms;
-        let something_to_do = self.can_ring() || terms.fallback.is_some();
-        let wait = if self.is_unassigned() { terms.park_timeout.max(RING_AGAIN) } else { terms.park_timeout };
+        let settings = &self.info.settings;
+        let something_to_do = self.can_ring() || settings.fallback.is_some();
+        let wait = if self.is_unassigned() { settings.park_timeout.max(RING_AGAIN) } else { settings.park_timeout };
         let turn = (something_to_do && !wait.is_zero()).then(|| now.after(wait));
         match (turn, self.latest) {
             (Some(turn), Some(latest)) => Some(turn.min(latest)),
@@ -84,17 +84,17 @@ impl Table {
         match call.state {
             State::Reserved if !call.fetched => self.fetch(id, now),
             State::Reserved | State::Expected => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lapsed),
-            State::Missing => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lost),
+            State::AwaitingRecovery => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lost),
             // Decided when it is known whether they were connected; or by another node.
-            State::Retrieving { .. } | State::Elsewhere { .. } => None,
+            State::Retrieving { .. } | State::OnOtherNode { .. } => None,
             // Its own leg's thread should have said long ago what came of it.
             State::FallingBack => {
-                self.fallback_failed(&call.facts.uuid.clone(), now);
+                self.fallback_failed(&call.info.uuid.clone(), now);
                 None
             }
             State::RingingBack => call.overdue(now).then(|| self.fall_back(id, now)).flatten(),
             State::Parked => {
-                let fallback = call.facts.terms.fallback.is_some();
+                let fallback = call.info.settings.fallback.is_some();
                 let ring = call.can_ring() && (call.rings_left > 0 || !fallback);
                 if fallback && (call.overdue(now) || !ring) {
                     self.fall_back(id, now)
@@ -136,15 +136,15 @@ impl Table {
         let gone = || Refusal::Empty(format!("channel {uuid}"));
         let id = *self.by_uuid.get(uuid).ok_or_else(gone)?;
         let call = self.calls.get(&id).ok_or_else(gone)?;
-        let slot = call.facts.slot.clone();
+        let slot = call.info.slot.clone();
         match call.state {
             State::Parked if call.can_ring() => self.ring(id).ok_or_else(gone),
             State::Parked => Err(Refusal::NobodyToRing(slot)),
             State::RingingBack => Err(Refusal::Busy(slot, "ringing back already")),
             State::Retrieving { .. } => Err(Refusal::Gone(slot)),
             State::Reserved | State::Expected | State::FallingBack => Err(Refusal::Busy(slot, "on its way")),
-            State::Missing => Err(Refusal::Missing(slot)),
-            State::Elsewhere { ref node, .. } => Err(Refusal::Elsewhere(slot, Arc::clone(node))),
+            State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(slot)),
+            State::OnOtherNode { ref node, .. } => Err(Refusal::OnOtherNode(slot, Arc::clone(node))),
         }
     }
 
@@ -170,10 +170,10 @@ impl Table {
         }
         self.update(id, |call| {
             call.state = State::Parked;
-            call.rings_left = if call.is_unassigned() { 1 } else { call.facts.terms.ringback_attempts };
+            call.rings_left = if call.is_unassigned() { 1 } else { call.info.settings.ringback_attempts };
             call.latest = None;
         });
-        let wait = self.calls.get(&id).map(|call| call.facts.terms.park_timeout.max(FALLBACK_RETRY));
+        let wait = self.calls.get(&id).map(|call| call.info.settings.park_timeout.max(FALLBACK_RETRY));
         self.set_deadline(id, wait.map(|wait| now.after(wait)));
         self.calls.get(&id).cloned()
     }
@@ -183,13 +183,13 @@ impl Table {
         let gone = || Refusal::Empty(format!("channel {uuid}"));
         let id = *self.by_uuid.get(uuid).ok_or_else(gone)?;
         let call = self.calls.get(&id).ok_or_else(gone)?;
-        let slot = call.facts.slot.clone();
+        let slot = call.info.slot.clone();
         let at = match (&call.state, call.deadline) {
             (State::Reserved | State::Expected | State::FallingBack, _) => {
                 return Err(Refusal::Busy(slot, "on its way"));
             }
-            (State::Missing, _) => return Err(Refusal::Missing(slot)),
-            (State::Elsewhere { node, .. }, _) => return Err(Refusal::Elsewhere(slot, Arc::clone(node))),
+            (State::AwaitingRecovery, _) => return Err(Refusal::AwaitingRecovery(slot)),
+            (State::OnOtherNode { node, .. }, _) => return Err(Refusal::OnOtherNode(slot, Arc::clone(node))),
             (_, None) => return Err(Refusal::NoTimeout(slot)),
             (_, Some(at)) => at,
         };
@@ -205,20 +205,20 @@ impl Table {
 
     /// New terms for calls that are parked already, each with its own amendments. What was due under the old ones is
     /// counted from its parking anew.
-    pub fn apply_terms(&mut self, now: MonotonicTime) {
+    pub fn apply_settings(&mut self, now: MonotonicTime) {
         let here = self.calls.values().filter(|call| call.is_here()).map(|call| call.id);
         for id in here.collect::<Vec<_>>() {
             let Some(plan) = self.calls.get(&id).and_then(|call| self.plan_of(call)).cloned() else { continue };
             let Some(call) = self.calls.get_mut(&id) else { continue };
-            let terms = call.facts.amendment.apply(&plan.terms);
-            call.facts = Arc::new(CallInfo { terms, ..CallInfo::clone(&call.facts) });
+            let settings = call.info.overrides.apply(&plan.settings);
+            call.info = Arc::new(CallInfo { settings, ..CallInfo::clone(&call.info) });
             call.latest = call.limit();
             let anew = if call.is_unassigned() {
                 // The ring or fallback that is to come stays when it was.
                 let kept = call.deadline.or_else(|| call.next_deadline(now));
                 kept.into_iter().chain(call.latest).min()
             } else {
-                call.rings_left = call.facts.terms.ringback_attempts.saturating_sub(call.attempt);
+                call.rings_left = call.info.settings.ringback_attempts.saturating_sub(call.attempt);
                 call.next_deadline(call.parked_at)
             };
             let parked = call.state == State::Parked;
@@ -230,7 +230,7 @@ impl Table {
     }
 
     pub(super) fn plan_of(&self, call: &Call) -> Option<&LotPlan> {
-        let lot = &call.facts.lot;
+        let lot = &call.info.lot;
         self.tenants.get(&lot.domain).and_then(|tenant| tenant.lots.get(&lot.name)).map(|lot| &lot.plan)
     }
 
@@ -245,7 +245,7 @@ impl Table {
     pub(super) fn wait_on(&mut self, id: CallId, after_ring: bool, now: MonotonicTime) {
         self.update(id, |call| call.state = State::Parked);
         let Some(call) = self.calls.get(&id) else { return };
-        let deadline = if after_ring && call.rings_left == 0 && call.facts.terms.fallback.is_some() {
+        let deadline = if after_ring && call.rings_left == 0 && call.info.settings.fallback.is_some() {
             Some(now)
         } else if after_ring || call.deadline.is_none() || call.deadline == call.latest {
             call.next_deadline(now)

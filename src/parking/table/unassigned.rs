@@ -26,7 +26,7 @@ impl Table {
         let plan = self.plan_without_slot(request);
         let id = self.calls.next_id(now.before(waited));
         // The one half differs from that of this table's other calls, the other from those of other nodes.
-        let number = (request.dice << 32) | u64::from(id.turn);
+        let number = (request.entropy << 32) | u64::from(id.turn);
         let mut call = new_call(&plan, request, Slot::unassigned(number), None, id);
         call.number = number;
         call.start_waiting(now);
@@ -52,7 +52,7 @@ impl Table {
         });
         self.open(&id.domain);
         let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
-        let unknown = || LotPlan::without_slots(id.clone(), self.terms_at(place, wanted));
+        let unknown = || LotPlan::without_slots(id.clone(), self.settings_at(place, wanted));
         lot.map_or_else(unknown, |lot| lot.plan.clone())
     }
 
@@ -66,11 +66,11 @@ impl Table {
     pub fn assign(&mut self, uuid: &str, now: MonotonicTime) -> Option<Call> {
         let call = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id))?;
         let (plan, index, slot) = self.slot_for(call)?;
-        let terms = call.facts.amendment.apply(&plan.terms);
+        let settings = call.info.overrides.apply(&plan.settings);
         let mut call = self.take_out(call.id)?;
-        call.rings_left = terms.ringback_attempts;
+        call.rings_left = settings.ringback_attempts;
         call.index = Some(index);
-        call.facts = Arc::new(CallInfo { lot: plan.id, slot, terms, ..CallInfo::clone(&call.facts) });
+        call.info = Arc::new(CallInfo { lot: plan.id, slot, settings, ..CallInfo::clone(&call.info) });
         // A limit that is past already would send them away just when they have a slot.
         call.latest = call.limit().filter(|limit| *limit > now);
         call.deadline = call.next_deadline(now);
@@ -82,7 +82,7 @@ impl Table {
     pub fn unassign(&mut self, uuid: &str, now: MonotonicTime) {
         let Some(mut call) = self.by_uuid.get(uuid).copied().and_then(|id| self.take_out(id)) else { return };
         call.index = None;
-        call.facts = Arc::new(CallInfo { slot: Slot::unassigned(call.number), ..CallInfo::clone(&call.facts) });
+        call.info = Arc::new(CallInfo { slot: Slot::unassigned(call.number), ..CallInfo::clone(&call.info) });
         call.rings_left = 0;
         call.deadline = call.next_deadline(now);
         self.insert(call);
@@ -90,12 +90,12 @@ impl Table {
 
     fn slot_for(&self, call: &Call) -> Option<(LotPlan, u32, Slot)> {
         let wanted = call.wants.as_ref().filter(|_| call.is_unassigned() && call.state == State::Parked)?;
-        let tenant = self.tenants.get(&call.facts.lot.domain)?;
-        let dice = u64::from(call.id.turn).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let (home, index, slot) = tenant.find_slot(&call.facts.lot, wanted, dice).ok()?;
-        let limit = home.plan.terms.park_limit_per_user;
+        let tenant = self.tenants.get(&call.info.lot.domain)?;
+        let entropy = u64::from(call.id.turn).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (home, index, slot) = tenant.find_slot(&call.info.lot, wanted, entropy).ok()?;
+        let limit = home.plan.settings.park_limit_per_user;
         // This call is one of those that the parker holds.
-        let too_many = limit > 0 && self.held_by_parker.get(&call.facts.parker).is_some_and(|held| *held > limit);
+        let too_many = limit > 0 && self.held_by_parker.get(&call.info.parker).is_some_and(|held| *held > limit);
         (!too_many).then(|| (home.plan.clone(), index, slot))
     }
 

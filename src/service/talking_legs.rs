@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::identity::Claim;
 use super::{ParkingService, current};
-use crate::freeswitch::{self, Binding, Kind, Leg, OnEvent, SessionGuard, Told};
+use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard};
 
 pub(crate) fn on_bridge() -> Option<Binding> {
     Binding::bind::<Bridge>()
@@ -18,7 +18,7 @@ pub(crate) fn on_hangup() -> Option<Binding> {
 
 /// Legs that talk or have talked, by who is at their far end.
 #[derive(Debug, Default)]
-pub(super) struct Company(Mutex<Legs>);
+pub(super) struct TalkingLegs(Mutex<Legs>);
 
 #[derive(Debug, Default)]
 struct Legs {
@@ -28,7 +28,7 @@ struct Legs {
     names: HashMap<String, Vec<String>>,
 }
 
-impl Company {
+impl TalkingLegs {
     /// Another leg of the same far end that is in a conversation now: of a user, or, if `user` is empty, of whoever the leg says that
     /// it is.
     pub(super) fn other_call(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
@@ -84,7 +84,7 @@ impl ParkingService {
             .filter_map(|uuid| SessionGuard::find(uuid))
             .filter(|leg| leg.partner().is_some())
         {
-            self.company.note(&leg);
+            self.talking_legs.note(&leg);
         }
     }
 }
@@ -100,14 +100,14 @@ struct Bridge;
 impl OnEvent for Bridge {
     const KIND: Kind = Kind::Bridge;
 
-    fn happened(event: &Told<'_>) {
+    fn happened(event: &EventRef<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
         if let (Some(one), Some(other)) = (leg("Bridge-A-Unique-ID"), leg("Bridge-B-Unique-ID")) {
             if let Some(service) = current() {
                 service.note_peer(&one, &other);
                 service.note_peer(&other, &one);
-                service.company.note(&one);
-                service.company.note(&other);
+                service.talking_legs.note(&one);
+                service.talking_legs.note(&other);
             }
         }
     }
@@ -118,9 +118,9 @@ struct Hangup;
 impl OnEvent for Hangup {
     const KIND: Kind = Kind::Hangup;
 
-    fn happened(event: &Told<'_>) {
+    fn happened(event: &EventRef<'_>) {
         if let (Some(uuid), Some(service)) = (event.get("Unique-ID"), current()) {
-            service.company.0.lock().forget(&uuid);
+            service.talking_legs.0.lock().forget(&uuid);
         }
     }
 }
