@@ -118,7 +118,7 @@ static VERBS: &[Verb] = &[
     Verb {
         name: "extend",
         syntax: "<slot> <seconds>",
-        does: "Moves the time-out of a call to a later time. The slot may be written as `<slot>@<domain>`.",
+        does: "Postpones the time-out of a call. The slot may be written as `<slot>@<domain>`.",
         answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
         run: act::extend,
@@ -126,7 +126,7 @@ static VERBS: &[Verb] = &[
     Verb {
         name: "stats",
         syntax: "[<days>] [<lot>] [as json|xml|csv]",
-        does: "Counts calls, for each lot and day. Without a number, it counts those of today.",
+        does: "Counts calls for each lot and day. Without a number, it counts those of today.",
         answers: "One row for each lot and day.",
         completes: FORMATS,
         run: past::stats,
@@ -142,7 +142,7 @@ static VERBS: &[Verb] = &[
     Verb {
         name: "reload",
         syntax: "[apply]",
-        does: "Reads callpark.conf.xml again. A faulty file changes nothing. With `apply`, the calls that are parked get the new settings too.",
+        does: "Reads callpark.conf.xml again. A faulty file changes nothing. With `apply`, parked calls get the new settings too.",
         answers: "`+OK`.",
         completes: &["apply"],
         run: act::reload,
@@ -150,7 +150,7 @@ static VERBS: &[Verb] = &[
     Verb {
         name: "status",
         syntax: "",
-        does: "Shows how the module is.",
+        does: "Shows the state of the module.",
         answers: "One line for each value.",
         completes: &[],
         run: look::status,

@@ -28,7 +28,7 @@ const fn row(
 /// What the manual says of `slots`, which is no setting of a call: the reader of a lot parses it.
 #[cfg(test)]
 pub(crate) const SLOTS_MEANING: &str =
-    "Numbers and ranges: `701-720,750`, `*5901-*5999`. A slot has 1 to 20 characters out of digits, `*` and `#`.";
+    "Numbers and ranges: `701-720,750`, `*5901-*5999`. A slot consists of 1 to 20 digits, `*` and `#`.";
 
 /// Every parameter but `slots`.
 pub const LOT_PARAMS: &[LotParam] = &[
@@ -52,7 +52,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "slot-taken",
         "`return`",
-        "What happens to a call that is transferred to an occupied slot: `return` (the parker is rung at once and is told why) or `next` (the call gets the next free slot).",
+        "What happens to a call that is transferred to an occupied slot: `return` (the parker is called back at once and is told why) or `next` (the call gets the next free slot).",
         |settings, value| {
             settings.slot_taken = choice(value, &[("return", SlotTaken::Return), ("next", SlotTaken::Next)])?;
             Ok(())
@@ -80,10 +80,15 @@ pub const LOT_PARAMS: &[LotParam] = &[
         settings.park_timeout = seconds(value, 0)?;
         Ok(())
     }),
-    row("ringback", "`parker`", "Who is rung by a recall: `parker`, `none`, or a dial string.", |settings, value| {
-        settings.ringback = parse_ringback(value)?;
-        Ok(())
-    }),
+    row(
+        "ringback",
+        "`parker`",
+        "The party that a recall rings: `parker`, `none`, or a dial string.",
+        |settings, value| {
+            settings.ringback = parse_ringback(value)?;
+            Ok(())
+        },
+    ),
     row("ringback-timeout", "`20`", "Seconds for which one recall rings.", |settings, value| {
         settings.ringback_timeout = seconds(value, 1)?;
         Ok(())
@@ -117,7 +122,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "fallback",
         "empty",
-        "The destination of a call that nobody takes: `<extension> [<dialplan> [<context>]]`. Empty: parking and recall go on in turn.",
+        "The destination of a call that nobody takes: `<extension> [<dialplan> [<context>]]`. Empty: waiting and recalls alternate.",
         |settings, value| {
             settings.fallback = destination(value)?;
             Ok(())
@@ -132,10 +137,15 @@ pub const LOT_PARAMS: &[LotParam] = &[
             Ok(())
         },
     ),
-    row("hold-music", "empty", "Any file or stream. Empty: the channel's own music on hold.", |settings, value| {
-        settings.hold_music = optional(value);
-        Ok(())
-    }),
+    row(
+        "hold-music",
+        "empty",
+        "The music on hold: any file or stream. Empty: the channel's own music on hold.",
+        |settings, value| {
+            settings.hold_music = optional(value);
+            Ok(())
+        },
+    ),
     row(
         "comfort-file",
         "empty",

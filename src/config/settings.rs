@@ -31,7 +31,7 @@ pub const SETTINGS: &[Setting] = &[
     row(
         "default-lot",
         "the first lot",
-        "The lot that is used when neither the lot nor the slot is named, or when the slot does not tell the lot.",
+        "The lot that is used when neither the lot nor the slot is named, or when the slot does not identify the lot.",
         |config, value| {
             config.default_lot = Some(value.to_owned()).filter(|name| !name.is_empty());
             Ok(())
@@ -97,7 +97,7 @@ pub const SETTINGS: &[Setting] = &[
     row(
         "recover-window",
         "`60`",
-        "Seconds for which the slots of a FreeSWITCH that died are kept for its callers, from 0 to 86400; see [below](#after-a-crash-and-several-nodes).",
+        "Seconds for which the slots of a FreeSWITCH that crashed are reserved for its callers, from 0 to 86400; see [below](#after-a-crash-and-several-nodes).",
         |config, value| {
             config.settings.recover_window = number(value, 0, 86_400)?;
             Ok(())
@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
     row(
         "cluster-dial",
         "empty",
-        "The dial string by which a retriever's leg reaches another node, with `${node}` and `${slot}`.",
+        "The dial string that connects a retriever's leg to another node, with `${node}` and `${slot}`.",
         |config, value| {
             config.settings.cluster_dial = value.to_owned();
             Ok(())
@@ -119,7 +119,7 @@ pub const SETTINGS: &[Setting] = &[
     row(
         "http-listen",
         "empty",
-        "The address and port of the [dashboard, the JSON API and the metrics](dashboard.md). A port alone is on loopback. Empty: there is no HTTP server.",
+        "The address and port of the [dashboard, the JSON API and the metrics](dashboard.md). A port alone listens on loopback. Empty: there is no HTTP server.",
         |config, value| {
             config.settings.http_listen = match value.parse::<u16>() {
                 Ok(port) => format!("127.0.0.1:{port}"),

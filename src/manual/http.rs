@@ -21,7 +21,7 @@ pub(super) fn tables() -> Vec<Table> {
     vec![
         Table { name: "http-paths", columns: &["path", "right", "answers"], rows: paths.to_vec() },
         Table { name: "http-actions", columns: &["action", "body", "does"], rows: actions.to_vec() },
-        Table { name: "metrics", columns: &["metric", "type", "labels", "is"], rows: metrics.collect() },
+        Table { name: "metrics", columns: &["metric", "type", "labels", "meaning"], rows: metrics.collect() },
     ]
 }
 

@@ -11,7 +11,7 @@ use super::{Table, code};
 pub(super) const EVENTS: &[(&str, &str, &str)] = &[
     (
         "no-slot",
-        "A caller who was transferred waits for a slot, as there is none.",
+        "A transferred caller got no slot and waits for one.",
         "`Cause` (a word of [`callpark_result`](#results)); `Slot` is empty",
     ),
     ("park", "A caller is in the slot.", ""),
@@ -28,25 +28,33 @@ pub(super) const EVENTS: &[(&str, &str, &str)] = &[
     ("ringback-failed", "A recall was not answered.", "`Attempt`, `Cause` (a hang-up cause, such as `USER_BUSY`)"),
     (
         "park-failed",
-        "A leg for which a slot was kept did not come, not even when it was sent there again. The slot is free.",
+        "A leg for which a slot was reserved did not arrive, not even when it was sent there again. The slot is free.",
         "`Cause`",
     ),
-    ("full", "A call got no slot, because the lot is full.", "`Cause`; of the call only `Lot` and `Domain`"),
+    (
+        "full",
+        "A call got no slot, because the lot is full.",
+        "`Cause`; of the headers of the call only `Lot` and `Domain`",
+    ),
     (
         "denied",
         "A user may not park or retrieve, or has parked as many calls as allowed.",
-        "`Cause`, and `Retriever`, `Retriever-UUID` of a retrieval; of the call only `Lot`, `Domain` and `Slot`, as far as they are known",
+        "`Cause`, and `Retriever`, `Retriever-UUID` of a retrieval; of the headers of the call only `Lot`, `Domain` and `Slot`, as far as they are known",
     ),
     ("label", "The label of a call was set.", ""),
-    ("extend", "The time-out of a call was moved to a later time.", ""),
-    ("recover", "A caller who was parked when FreeSWITCH died is in the slot again.", ""),
-    ("reload", "The configuration was read again.", "`Cause`, if it is faulty and changed nothing; nothing of a call"),
+    ("extend", "The time-out of a call was postponed.", ""),
+    ("recover", "A caller who was parked when FreeSWITCH crashed is in the slot again.", ""),
+    (
+        "reload",
+        "The configuration was read again.",
+        "`Cause`, if the file is faulty and changed nothing; no headers of a call",
+    ),
 ];
 
 /// Actions that are not events: the event stream of the HTTP API alone has them, since a slot looks different.
 pub(super) const STREAM_ONLY: &[(&str, &str)] = &[
-    ("reserve", "A slot is kept for an attended transfer."),
-    ("release", "The slot is no longer kept for it."),
+    ("reserve", "A slot is reserved for an attended transfer."),
+    ("release", "The slot is no longer reserved for it."),
     (
         "hand-over",
         "Another leg took the place of the leg that was parked, as after an attended transfer of the caller.",
@@ -62,7 +70,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("CallPark-Label", "The label of the call."),
     ("CallPark-Parked-At", "The time when the call was parked, in milliseconds since 1970."),
     ("CallPark-Wait-Ms", "Milliseconds since the call was parked."),
-    ("CallPark-Attempt", "The number of recalls so far; left out before the first."),
+    ("CallPark-Attempt", "The number of recalls so far; absent before the first."),
     ("CallPark-Retriever", "The user who retrieves, or who answered the recall."),
     ("CallPark-Retriever-UUID", "The UUID of that user's leg."),
     ("CallPark-Cause", "The reason, for people to read."),
@@ -71,12 +79,12 @@ const HEADERS: &[(&str, &str)] = &[
 const STATES: &[(&str, &str)] = &[
     (
         "reserved",
-        "The slot is kept for a caller who is on the way, for a consultation, or for a caller who may be recovered.",
+        "The slot is reserved for a caller who has not arrived yet, for a consultation, or for a caller who may be recovered.",
     ),
     ("parked", "The caller waits in the slot."),
     ("ringing-back", "The caller waits, and a recall rings."),
     ("retrieving", "The caller is being connected to a retriever or to the parker."),
-    ("waiting-for-slot", "The caller was transferred and waits for a slot; the field `slot` is empty."),
+    ("waiting-for-slot", "The caller was transferred, got no slot, and waits for one; the field `slot` is empty."),
 ];
 
 const OUTCOMES: &[(&str, &str)] = &[
@@ -88,7 +96,7 @@ const OUTCOMES: &[(&str, &str)] = &[
 ];
 
 const RESULTS: &[(&str, &str)] = &[
-    ("parked", "The call is parked, or the slot is kept for the transfer that follows."),
+    ("parked", "The call is parked, or the slot is reserved for the transfer that follows."),
     ("retrieved", "The leg was connected to the parked call."),
     ("full", "There is no free slot in the lot, nor in its overflow lot."),
     ("empty", "Nobody is parked there."),
@@ -107,18 +115,15 @@ const READ: &[(&str, &str)] = &[
     ("callpark_fallback", "Replaces `fallback`."),
     ("callpark_hold_music", "Replaces `hold-music`."),
     ("callpark_announce", "Replaces `announce`."),
-    (
-        "callpark_parker",
-        "The parker, `1001` or `1001@example.com`. It has precedence over whom the module takes for the parker.",
-    ),
+    ("callpark_parker", "The parker, `1001` or `1001@example.com`. It overrides the parker that the module finds."),
     ("callpark_label", "The label of the call."),
 ];
 
 const SET: &[(&str, &str)] = &[
-    ("callpark_result", "What the application did, on the leg that ran it; see [below](#results)."),
+    ("callpark_result", "The result of the application, on the leg that ran it; see [below](#results)."),
     ("callpark_lot", "The name of the lot."),
     ("callpark_domain", "The domain of the lot."),
-    ("callpark_slot", "The slot. The leg of the parker has it too."),
+    ("callpark_slot", "The slot. The parker's leg has it too."),
     ("callpark_parker", "The parker."),
     ("callpark_label", "The label, if there is one."),
     ("callpark_parked_at", "The time when the call was parked, in milliseconds since 1970."),
@@ -158,16 +163,16 @@ pub(super) fn tables() -> Vec<Table> {
         let carries = if carries.is_empty() { String::new() } else { format!("{carries}.") };
         vec![code(action), (*when).to_owned(), carries]
     });
-    let columns = &["action", "when", "carries also (each with `CallPark-` before it)"];
+    let columns = &["action", "when", "more headers (each begins with `CallPark-`)"];
     vec![
         Table { name: "events", columns, rows: events.collect() },
         pairs("stream-only", &["action", "when"], STREAM_ONLY),
-        pairs("event-headers", &["header", "is"], HEADERS),
+        pairs("event-headers", &["header", "meaning"], HEADERS),
         pairs("states", &["state", "meaning"], STATES),
         pairs("outcomes", &["outcome", "meaning"], OUTCOMES),
         pairs("results", &["result", "meaning"], RESULTS),
         pairs("variables-read", &["variable", "effect"], READ),
-        pairs("variables-set", &["variable", "is"], SET),
+        pairs("variables-set", &["variable", "meaning"], SET),
     ]
 }
 

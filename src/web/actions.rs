@@ -66,7 +66,7 @@ pub(super) const ACTIONS: &[Action] = &[
     Action {
         name: "extend",
         body: r#"`{"seconds": 60}`"#,
-        does: "Moves the time-out to a later time, by 1 to 86400 seconds.",
+        does: "Postpones the time-out by 1 to 86400 seconds.",
         run: |service, call, asked| service.extend(call, asked.more_time()?).map(drop).map_err(Failure::refused),
     },
 ];

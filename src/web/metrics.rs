@@ -189,7 +189,7 @@ struct Held(LockTimes);
 impl Collector for Held {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         let Held(times) = self;
-        let help = "Times for which the table of calls was locked.";
+        let help = "Times for which the slot table was locked.";
         let mut metric = encoder.encode_descriptor("lock_held", help, Some(&Unit::Seconds), MetricType::Histogram)?;
         let ends = times.buckets.iter().map(|(end, count)| (end.map_or(f64::MAX, |end| end.as_secs_f64()), *count));
         metric.encode_histogram::<NoLabelSet>(times.total.as_secs_f64(), times.count(), &ends.collect::<Vec<_>>(), None)
@@ -212,7 +212,7 @@ fn text(counts: &Counts, now: Now) -> Option<String> {
     registry.register("ended", "Parked calls that ended, by outcome", counts.ended.clone());
     registry.register(
         "refused",
-        "Calls that got no slot (full), and users who were not allowed to park or retrieve (denied)",
+        "Calls that got no slot (full), and users who may not park or retrieve (denied)",
         counts.refused.clone(),
     );
     registry.register("ring_backs", "Recalls, by result: started, answered, failed", counts.ring_backs.clone());
@@ -239,18 +239,18 @@ fn text(counts: &Counts, now: Now) -> Option<String> {
     }
     registry.register(
         "music_listeners",
-        "Callers who hear music: shared, or alone where a leg plays for itself",
+        "Callers who hear music: shared, or alone where a leg has its own player",
         listeners,
     );
 
     for (name, help, value) in [
         ("store_errors", "Failures of the database that keeps the history", now.database_errors),
         ("records_dropped", "Rows of the history that are lost", now.records_dropped),
-        ("rows_refused", "Rows that the database refused, although it accepts others", now.rows_refused),
-        ("panics_caught", "Bugs of the module that were caught: report any", now.panics),
+        ("rows_refused", "Rows that the database refuses, although it accepts others", now.rows_refused),
+        ("panics_caught", "Bugs of the module that were caught; report each", now.panics),
         (
             "music_packets_late",
-            "Packets of shared music that were sent more than the time of one packet late",
+            "Packets of shared music that were sent late by more than the time of one packet",
             now.packets_late,
         ),
     ] {
@@ -270,15 +270,15 @@ fn text(counts: &Counts, now: Now) -> Option<String> {
     answers.set(i64::from(now.slots_answer));
     registry.register(
         "slot_store_up",
-        "1 while the slot store, the database of the occupied slots, can be read and written, else 0",
+        "1 while the slot store (the database of the occupied slots) can be read and written, else 0",
         answers,
     );
     let held = now.held;
     for (name, help, time) in [
-        ("lock_held_longest", "The longest time for which the table of calls was locked", held.longest),
+        ("lock_held_longest", "The longest time for which the slot table was locked", held.longest),
         (
             "lock_work_longest",
-            "The most processor time that was used while the table of calls was locked",
+            "The most processor time that was used while the slot table was locked",
             held.longest_work,
         ),
     ] {

@@ -74,13 +74,13 @@ pub(super) const PATHS: &[ApiPath] = &[
     looks(
         "/api/v1/stats",
         "view",
-        "Counts for each lot and day. `?days=7`: of that many days, 1 without it, 400 at most.",
+        "Counts for each lot and day. `?days=7`: the number of days; 1 without it, 400 at most.",
         || get(look::stats),
     ),
     looks(
         "/api/v1/history",
         "view",
-        "The calls that are no longer parked, the newest first. `?count=100`: that many, 50 without it, 10000 at most.",
+        "The calls that are no longer parked, the newest first. `?count=100`: the number of calls; 50 without it, 10000 at most.",
         || get(look::history),
     ),
     looks(
@@ -93,7 +93,7 @@ pub(super) const PATHS: &[ApiPath] = &[
         method: "POST",
         path: "/api/v1/calls/{domain}/{slot}/{action}",
         right: "act",
-        answers: "Carries out one of the actions below and answers the call as it then is.",
+        answers: "Carries out one of the actions below, and answers the new state of the call.",
         serve: || post(actions::act),
     },
     looks("/api/v1/openapi.json", "none", "The description of the API, as OpenAPI.", || {
@@ -103,7 +103,7 @@ pub(super) const PATHS: &[ApiPath] = &[
     looks(
         "/metrics",
         "view",
-        "The metrics, in the OpenMetrics format. Only a token for all domains may see them; a program on the server itself needs none.",
+        "The metrics, in the OpenMetrics format. They need a token for all domains; a program on the server itself needs none.",
         || get(scrape),
     ),
 ];
