@@ -9,6 +9,8 @@ import time
 from phone import Message
 
 _numbers = itertools.count(1)
+# Before the first REFER: a transfer in the instant in which FreeSWITCH bridges the two is lost in the core.
+TALK = 0.15
 SDP = ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
        "a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n")
 
@@ -18,11 +20,20 @@ class Dialog:
 
     def __init__(self, number, request):
         self.number, self.request = number, request
-        self.status, self.refer_status, self.remote, self.began, self.answered, self.over = 0, None, "", 0.0, 0.0, False
+        self.status, self.remote, self.began, self.answered, self.over = 0, "", 0.0, 0.0, False
+        self.cseq, self.refer, self.referred = 1, None, []  # the REFER that has no answer yet, and all of them
+
+
+class Refer:
+    """One REFER and what came of it: `status` is its answer, and `told` what the last NOTIFY says; None where there was none."""
+
+    def __init__(self, headers, parks):
+        self.headers, self.parks, self.status, self.told = headers, parks, None, None
 
 
 class Storm:
-    """Calls with the headers that it is told, a few at a time; each stays for a moment, perhaps transfers, and hangs up."""
+    """Calls with the headers that it is told, a few at a time; each stays for a moment and hangs up. One with `refers`, a queue that
+    calls may share, transfers: it sends the next REFER until one is accepted."""
 
     def __init__(self, port, at_once=40, stay=0.25, patience=4.0):
         self.server, self.at_once, self.stay, self.patience = ("127.0.0.1", port), at_once, stay, patience
@@ -36,17 +47,19 @@ class Storm:
         self.dialogs = {}
 
     def run(self, requests, seconds):
-        """`requests`: each is {"uri", "from", "headers", "call_id", "refer_to", "referred_by"}, most of them optional. The dialogs, all over."""
-        until, waiting, open_ones = time.monotonic() + seconds, list(requests)[::-1], []
-        while (waiting or open_ones) and time.monotonic() < until:
-            while waiting and len(open_ones) < self.at_once:
-                open_ones.append(self._begin(waiting.pop()))
+        """`requests`: each is {"uri", "user", "from", "headers", "call_id", "refers"}, most of them optional. The dialogs, all over."""
+        until, requests, open_ones, more = time.monotonic() + seconds, iter(requests), [], True
+        while (more or open_ones) and time.monotonic() < until:
+            while more and len(open_ones) < self.at_once:
+                request = next(requests, None)
+                more = request is not None
+                open_ones += [self._begin(request)] if more else []
             if select.select([self.socket], [], [], 0.02)[0]:
                 self._take(self.socket.recv(65535))
             for dialog in open_ones:
                 self._go_on(dialog)
             open_ones = [dialog for dialog in open_ones if not dialog.over]
-        assert not waiting and not open_ones, f"{len(waiting)} calls not made, {len(open_ones)} not over in {seconds} s"
+        assert not more and not open_ones, f"{len(self.dialogs)} calls made, {len(open_ones)} of them not over in {seconds} s"
         return list(self.dialogs.values())
 
     def close(self):
@@ -61,7 +74,7 @@ class Storm:
         to = dialog.remote or f"<{request['uri']}>"
         return "\r\n".join([
             f"{method} {request['uri']} SIP/2.0", f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bK{branch or f'{dialog.number}x{cseq}'}",
-            "Max-Forwards: 70", f"From: {request.get('from', 'storm')} <sip:storm@127.0.0.1>;tag=t{dialog.number}", f"To: {to}", f"Call-ID: {dialog.id}",
+            "Max-Forwards: 70", f"From: {request.get('from', 'storm')} <sip:{request.get('user', 'storm')}@127.0.0.1>;tag=t{dialog.number}", f"To: {to}", f"Call-ID: {dialog.id}",
             f"CSeq: {cseq} {method}", f"Contact: <sip:storm@127.0.0.1:{self.port}>", *headers, f"Content-Length: {len(body)}"]) + "\r\n\r\n" + body
 
     def _begin(self, request):
@@ -85,28 +98,41 @@ class Storm:
                        f"CSeq: {message['cseq']}\r\nContact: <sip:storm@127.0.0.1:{self.port}>\r\nContent-Length: 0\r\n\r\n")
             if dialog and message.method == "BYE":
                 dialog.over = True
+            elif dialog and message.method == "NOTIFY" and dialog.referred and message.body.startswith("SIP/2.0 "):
+                dialog.referred[-1].told = int(message.body.split()[1])
         elif dialog and message.method == "INVITE" and message.status >= 200:
             dialog.remote = message["to"]
-            again, dialog.status = dialog.status, message.status
+            dialog.status = message.status
             if message.status < 300:
                 self._send(self._message(dialog, "ACK", 1, branch=f"{dialog.number}ack"))
                 dialog.answered = dialog.answered or time.monotonic()
-                if not again and "refer_to" in dialog.request:
-                    by = dialog.request.get("referred_by")
-                    self._send(self._message(dialog, "REFER", 2, [f"Refer-To: {dialog.request['refer_to']}", *([f"Referred-By: {by}"] if by else [])]))
             else:
                 self._send(self._message(dialog, "ACK", 1, branch=f"{dialog.number}x1"))
                 dialog.over = True
         elif dialog and message.method == "REFER" and message.status >= 200:
-            dialog.refer_status = message.status
+            refer, dialog.refer = dialog.refer, None
+            if refer:
+                refer.status = message.status
+                if message.status >= 300:
+                    self._transfer(dialog)
         elif dialog and message.method == "BYE":
             dialog.over = True
 
+    def _transfer(self, dialog):
+        """The next REFER of its queue; the call stays a moment longer for it."""
+        if dialog.request.get("refers"):
+            dialog.refer, dialog.answered = dialog.request["refers"].popleft(), time.monotonic()
+            dialog.referred.append(dialog.refer)
+            dialog.cseq += 1
+            self._send(self._message(dialog, "REFER", dialog.cseq, dialog.refer.headers))
+
     def _go_on(self, dialog):
         now = time.monotonic()
+        if dialog.answered and not dialog.referred and now - dialog.answered > TALK:
+            self._transfer(dialog)
         if dialog.answered and now - dialog.answered > self.stay and not getattr(dialog, "bye", False):
             dialog.bye = True
-            self._send(self._message(dialog, "BYE", 3))
+            self._send(self._message(dialog, "BYE", dialog.cseq + 1))
         if now - dialog.began > self.patience:
             if dialog.status == 0:  # nothing that was a SIP message, or one that still rings
                 self._send(self._message(dialog, "CANCEL", 1))
