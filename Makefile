@@ -1,4 +1,4 @@
-# mod_callpark: make help
+# mod_callpark. `make help` lists the targets; docs/testing.md describes those for tests.
 SHELL := /bin/sh
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -8,97 +8,97 @@ export FREESWITCH_PREFIX
 
 .PHONY: help build test lint msrv deny audit rules examples sequences panics fuzz sanitize abi live page soak chaos run bench install uninstall clean deps deps-build has-deps has-deps-build
 
-help: ## this
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-build: has-deps-build ## the module: release/libmod_callpark.so in cargo's target folder
+build: has-deps-build ## build the module, target/release/libmod_callpark.so
 	$(CARGO) build --release
 
-# What computes on one processor, or waits for the clock, is done beside something else.
-test: deps ## everything, on what is installed here; installs with `make deps` what is missing
+# Targets that use one processor, or wait for the clock, run two at a time.
+test: deps ## run everything that this machine can run; installs what is missing
 	$(MAKE) lint examples
 	$(MAKE) --jobs=2 --output-sync=target sequences panics fuzz build SECONDS=30
 	$(MAKE) abi
 	$(MAKE) --jobs=2 live sanitize
 	$(MAKE) page
 
-lint: has-deps-build ## format, clippy, shellcheck where it is installed
+lint: has-deps-build ## check the format; run clippy, and shellcheck if it is installed
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; else echo "skipped: shellcheck is not installed"; fi
 
-msrv: has-deps-build ## the module, with the oldest compiler that Cargo.toml promises, which rustup must have
+msrv: has-deps-build ## check the module with the oldest supported compiler, which rustup must have
 	$(CARGO) +$(shell sed -n 's/^rust-version = "\([^"]*\)".*/\1/p' Cargo.toml) check --locked --lib
 
-deny: ## licences, sources and duplicates of the dependencies, by cargo-deny
+deny: ## check licences, sources and duplicates of the dependencies with cargo-deny
 	$(CARGO) deny --all-features check bans licenses sources
 	$(CARGO) deny --all-features --manifest-path tests/fuzz/Cargo.toml check --config deny.toml bans licenses sources
 
-audit: ## known vulnerabilities of the dependencies, by cargo-audit
+audit: ## check the dependencies for known vulnerabilities with cargo-audit
 	$(CARGO) audit --deny warnings
 	$(CARGO) audit --deny warnings --file tests/fuzz/Cargo.lock
 
-rules: examples ## unit and property tests, simulated calls, panics on purpose; no FreeSWITCH
+rules: examples ## run unit and property tests, simulated calls and injected panics; needs no FreeSWITCH
 	$(MAKE) --jobs=2 --output-sync=target sequences panics
 
-TESTED := --workspace --exclude benches # in which there is no test
+TESTED := --workspace --exclude benches # benches/ has no tests
 
 examples: has-deps-build
 	$(CARGO) test $(TESTED)
 
 sequences:
-	PROPTEST_CASES=100000 $(CARGO) test $(TESTED) --test rules no_sequence # as built for the examples
+	PROPTEST_CASES=100000 $(CARGO) test $(TESTED) --test rules no_sequence # the same build as for the examples
 
-panics: # each says where it was, thousands of times; that is for when it failed
+panics: # prints thousands of panic messages, which are shown only after a failure
 	@mkdir -p "$(TARGET_DIR)"
 	RUST_BACKTRACE=0 $(CARGO) test --profile planted --features planted --test panics 2>"$(TARGET_DIR)/panics.log" || { tail -n 60 "$(TARGET_DIR)/panics.log"; exit 1; }
 
-fuzz: has-deps-build ## random text against every parser, for SECONDS (60) each, and bugs on purpose that it must find
+fuzz: has-deps-build ## run each parser on random text for SECONDS (60), and find bugs that were built in on purpose
 	scripts/fuzz $(or $(SECONDS),60)
 
-sanitize: has-deps-build ## the module under the address, leak and thread sanitizer, the rules under Miri, and bugs on purpose
-	nice -n 19 scripts/sanitize # of the processors, what the live tests beside it leave
+sanitize: has-deps-build ## run the address, leak and thread sanitizers and Miri, and find bugs that were built in on purpose
+	nice -n 19 scripts/sanitize # the live tests run at the same time and have priority
 
-abi: has-deps-build ## our headers against those of every installed FreeSWITCH
+abi: has-deps-build ## prove freeswitch-headers/ against each installed FreeSWITCH
 	scripts/prove-abi
 
-live: has-deps build ## real calls on a real FreeSWITCH
-	@[ -z "$(FREESWITCH_PREFIX)" ] || $(CARGO) build --profile planted --features planted --lib --test panics # as `rules` does: alone, its libraries would be others
+live: has-deps build ## make real calls on a real FreeSWITCH
+	@[ -z "$(FREESWITCH_PREFIX)" ] || $(CARGO) build --profile planted --features planted --lib --test panics # as in `panics`, so that cargo builds the same libraries
 	CALLPARK_MODULE="$(MODULE)" scripts/test-live
 
-page: has-deps build ## the dashboard in a browser
+page: has-deps build ## test the dashboard in a browser
 	CALLPARK_MODULE="$(MODULE)" scripts/test-page
 
-soak: has-deps build ## a thousand parked calls while more come and go, for MINUTES (10)
+soak: has-deps build ## park a thousand calls while more come and go, for MINUTES (10)
 	CALLPARK_MODULE="$(MODULE)" scripts/soak $(or $(MINUTES),10)
 
-chaos: has-deps build ## FreeSWITCH, database, clock and media disturbed at random, for MINUTES (10), with SEED, ONLY=hold,freeze; nobody may be lost or left in silence
+chaos: has-deps build ## disturb FreeSWITCH, database, clock and media at random for MINUTES (10); SEED, ONLY=hold,freeze
 	CALLPARK_MODULE="$(MODULE)" scripts/chaos $(or $(MINUTES),10) $(SEED) $(if $(ONLY),--only $(ONLY))
 
-run: deps-build ## a private FreeSWITCH with the module in it, or a simulated day without FreeSWITCH; installs what the build needs
+run: deps-build ## run the module in a private FreeSWITCH, or in a simulator; installs what the build needs
 	$(MAKE) build
 	@if [ -n "$(FREESWITCH_PREFIX)" ]; then scripts/start-private "$(MODULE)" "$(FREESWITCH_PREFIX)"; \
-	else echo "no FreeSWITCH is installed here: the same module on simulated calls"; \
+	else echo "no FreeSWITCH is installed: running the module on simulated calls"; \
 	$(CARGO) run --release -q -p simulator -- "$(MODULE)" --dashboard 127.0.0.1:8099 --speed 60; fi
 
-bench: has-deps build ## the rules' cost, and that of parked calls beside mod_valet_parking; PAIRS=1 ONLY=cpu for a part of the latter
+bench: has-deps build ## measure the rules, and parked calls beside mod_valet_parking; PAIRS=1 ONLY=cpu measures less
 	$(if $(ONLY),,$(CARGO) bench --package benches)
 	CALLPARK_MODULE="$(MODULE)" scripts/bench
 
-# `sudo make install` has no cargo in its path as a rule, and should not build as root: it takes what `make build` has built.
-install: ## the module and its configuration into the installed FreeSWITCH
+# Under sudo there is usually no cargo in the path, and root should not build: `sudo make install` installs what `make build` built.
+install: ## install the module and its configuration into FreeSWITCH
 	@if command -v $(CARGO) >/dev/null || [ ! -f "$(MODULE)" ]; then $(MAKE) build; fi
 	scripts/install "$(MODULE)"
 
-uninstall: ## the module out of it again; configuration stays
+uninstall: ## remove the module from FreeSWITCH; the configuration stays
 	scripts/install --remove
 
 clean:
 	$(CARGO) clean
 
-# The only targets that install packages, with sudo unless root calls them; `run` and `test` begin with them.
+# The only targets that install packages, with sudo unless root runs them; `run` and `test` begin with them.
 deps: ## install what building and testing need
 	@scripts/deps all
 
