@@ -147,30 +147,58 @@ fn ring_back_answered_and_the_caller_hangs_up() {
 #[test]
 fn a_parker_who_answers_as_the_caller_leaves_is_hung_up() {
     const ANSWER: Duration = Duration::from_secs(3);
-    let rung = || {
+    let mut answered = 0;
+    for nth in (1..60).step_by(if thorough() { 1 } else { 6 }) {
         let world = office(RINGS);
         let caller = parked(&world, Phone::Answers(ANSWER));
-        let answered = || world.leg_to(PARKER).is_some_and(|leg| leg.is_answered());
-        assert!(world.advance_until(seconds(40), || world.leg_to(PARKER).is_some()) && !answered());
-        (world, caller)
-    };
-    let (mut unheard, step) = (0, if thorough() { 8 } else { 40 });
+        let rings = world.advance_until(seconds(40), || world.leg_to(PARKER).is_some());
+        assert!(
+            rings,
+            "call {nth}: nobody is rung: {:?} {:?} {:?}",
+            world.now(),
+            world.events_of("callpark::info"),
+            world.log()
+        );
+        let parker = world.leg_to(PARKER).unwrap();
+        world.advance(ANSWER - millis(500));
+        // A thread stands still at this call until the parker has answered: that of the caller's leg, which is about to leave.
+        world.at_any_call(nth).happens(|| std::thread::sleep(seconds(1)));
+        caller.hang_up();
+        world.advance(seconds(3));
+        assert!(!parker.is_up(), "call {nth}: the parker waits in silence: {:?}", actions(&world));
+        answered += usize::from(parker.is_answered());
+        close(world, &caller, &["return", "abandon"], &format!("call {nth}"));
+    }
+    assert!(answered > 0, "the parker never answered in that moment");
+}
+
+/// As before, for a colleague who takes the call: it is the retriever's own application that finds out.
+#[test]
+fn a_retriever_who_comes_as_the_caller_leaves_is_told() {
+    let mut results: BTreeMap<String, usize> = BTreeMap::new();
+    let step = if thorough() { 6 } else { 30 };
     for seed in 0..2 {
-        for nth in (1..160).step_by(step) {
-            let (world, caller) = rung();
-            world.advance(ANSWER - millis(5));
+        for nth in (1..180).step_by(step) {
+            let world = office(RINGS);
+            let caller = parked(&world, Phone::Silent);
             world.shuffle(seed);
             world.at_any_call(nth).hangs_up(&caller);
-            world.advance(seconds(2));
+            let bob = colleague(&world);
+            world.advance(seconds(5));
             let what = format!("call {nth}, seed {seed}");
             assert!(!caller.is_up(), "{what}: too few calls to the host");
-            let parker = world.leg_to(PARKER).filter(Leg::is_up);
-            assert!(parker.is_none(), "{what}: the parker waits in silence: {:?}", actions(&world));
-            unheard += usize::from(outcomes(&world) == ["abandon"]);
-            close(world, &caller, &["return", "abandon"], &what);
+            let told = bob.var("callpark_result").unwrap_or_default();
+            assert!(!bob.is_up(), "{what}: they wait for a caller who is gone: {bob:?}");
+            close(world, &caller, &["retrieve", "abandon"], &what);
+            *results.entry(told).or_default() += 1;
         }
     }
-    assert!(unheard > 0, "the caller never left before they were connected");
+    // Without a result: the two were being connected, and the retriever's leg ends with the caller's.
+    assert_eq!(
+        results.keys().collect::<Vec<_>>(),
+        ["", "empty", "gone", "retrieved"],
+        "each order occurs: {results:?}"
+    );
 }
 
 #[test]
@@ -189,6 +217,82 @@ fn fallback_and_retrieval() {
         world.advance(seconds(2));
         let at_reception = caller.hears().is_some_and(|sound| format!("{sound:?}").contains("reception"));
         assert!(bob.talks_to(caller) != at_reception, "one of the two");
+    });
+}
+
+/// What is left of a parked call after a crash: the variables of its leg, and the wall clock.
+struct Remains {
+    snapshot: String,
+    wall_clock: i64,
+}
+
+/// A caller is parked, and FreeSWITCH dies.
+fn crashed(params: &str) -> Remains {
+    let world = office(params);
+    let caller = parked(&world, Phone::Silent);
+    let snapshot = caller.var("callpark_stay").expect("a parked leg carries what a recovery needs");
+    let remains = Remains { snapshot, wall_clock: world.wall_clock() };
+    caller.hang_up();
+    world.advance(seconds(1));
+    world.finish();
+    remains
+}
+
+/// As `sofia recover` does: a leg with the variables that it had, whose last extension runs again. What is due of it is due at once, and
+/// a thread of the host stands still at the `nth` call until it is.
+fn recovered(remains: &Remains, fallback: bool, nth: u64) -> (World, Leg) {
+    let world = office(FALLS);
+    world.set_dialplan(move |route| {
+        let run = |application: &str, data: &str| Some(vec![(application.to_owned(), data.to_owned())]);
+        match route.extension.as_str() {
+            "700" => run("callpark_park", "auto"),
+            "900" => run("playback", "local_stream://reception").filter(|_| fallback),
+            slot => run("callpark_slot", slot),
+        }
+    });
+    world.set_wall_clock(remains.wall_clock + 60);
+    world.at_any_call(nth).happens(|| std::thread::sleep(millis(1500)));
+    let caller = world.call(&Caller::outside("Mr Chen", "030123").var("callpark_stay", &remains.snapshot), "700");
+    (world, caller)
+}
+
+fn each_moment_of_a_recovery(act: impl Fn(&Remains, u64)) {
+    let remains = crashed(FALLS);
+    (1..150).step_by(if thorough() { 2 } else { 30 }).for_each(|nth| act(&remains, nth));
+}
+
+/// Before, the fallback of a caller who came back overdue could be due before their leg's queue was open: the order was lost, and they
+/// were on the way to the fallback for ever, where nobody could take them.
+#[test]
+fn a_recovered_caller_who_is_overdue_goes_to_the_fallback() {
+    each_moment_of_a_recovery(|remains, nth| {
+        let (world, caller) = recovered(remains, true, nth);
+        world.advance(seconds(5));
+        assert_eq!(actions(&world), ["recover", "fallback"], "call {nth}: {}", world.command("callpark list"));
+        assert!(hears(&caller, "reception"), "call {nth}: {:?}", caller.heard());
+        caller.hang_up();
+        world.advance(seconds(2));
+        assert_eq!(outcomes(&world), ["fallback"], "call {nth}");
+        world.finish();
+    });
+}
+
+#[test]
+fn a_recovered_caller_whose_fallback_cannot_be_reached_waits_on_in_the_slot() {
+    each_moment_of_a_recovery(|remains, nth| {
+        let (world, caller) = recovered(remains, false, nth);
+        world.advance(seconds(100));
+        assert_eq!(actions(&world), ["recover"], "call {nth}");
+        let list = world.command("callpark list");
+        assert!(list.contains(" 701 ") && list.contains(" parked "), "call {nth}: {list}");
+        assert!(hears(&caller, "moh"), "call {nth}: {:?}", caller.heard());
+        let bob = colleague(&world);
+        world.advance(seconds(2));
+        assert!(bob.talks_to(&caller), "call {nth}: {}", world.command("callpark list"));
+        world.legs().iter().for_each(Leg::hang_up);
+        world.advance(seconds(2));
+        assert_eq!(outcomes(&world), ["retrieve"], "call {nth}");
+        world.finish();
     });
 }
 

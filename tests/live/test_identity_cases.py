@@ -208,7 +208,6 @@ def test_asterisk_624_a_caller_without_a_slot_is_rung_for_in_the_lots_own_way(sw
     with_lot(switch, ("park-timeout", "0"), ("ringback", way), ("fallback", "tone-1300"), slots="701")
     first = phones().call("do-park-701")
     caller, call = conversation(phones)
-    rings = phones.made[-2].rang.qsize()
     call.refer("700")
     call.hang_up()
     assert caller.audio.hears(1100 if ringback == "dial string" else 1300, within=6)
