@@ -35,7 +35,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "slot-order",
         "`first`",
-        "The free slot that `auto` takes: `first` (the lowest number), `next` (the one after the slot that was taken last), `longest-free` or `random`.",
+        "The free slot that `auto` uses: `first` (the lowest number), `next` (the one after the slot that was used last), `longest-free` or `random`.",
         |settings, value| {
             settings.slot_order = choice(
                 value,
@@ -122,7 +122,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "fallback",
         "empty",
-        "The destination of a call that nobody takes: `<extension> [<dialplan> [<context>]]`. Empty: waiting and recalls alternate.",
+        "The destination of a call that nobody retrieves: `<extension> [<dialplan> [<context>]]`. Empty: waiting and recalls alternate.",
         |settings, value| {
             settings.fallback = destination(value)?;
             Ok(())
