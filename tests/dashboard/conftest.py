@@ -15,6 +15,8 @@ import real
 from browser import Page, start_browser, webdriver
 from fake import Fake
 
+pytest_plugins = ["tries"]  # of the live tests, whose folder `real` has put on the path
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 

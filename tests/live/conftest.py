@@ -8,6 +8,8 @@ import pytest
 from phone import Phone
 from switch import ROOT, Switch, find_prefix, wait_for
 
+pytest_plugins = ["tries"]
+
 MUSIC = 440
 LOTS = f"""
 <lot name="main" domain="*">
@@ -63,8 +65,6 @@ def failures():
 
 
 def pytest_terminal_summary(terminalreporter):
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.write_line(f"{report.nodeid} at its first try: {report.longreprtext.strip()[-2000:]}")
     skipped = len(terminalreporter.stats.get("skipped", []))
     if find_prefix() is None:
         terminalreporter.write_line(f"skipped: no FreeSWITCH ({skipped} live tests)")

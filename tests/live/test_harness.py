@@ -1,11 +1,14 @@
 """The phones, the sound and the private FreeSWITCH themselves: none of these calls touches the module."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from phone import Failed
-from switch import wait_for
+from switch import HERE, wait_for
 
 
 def test_a_call_hears_a_tone(phones):
@@ -103,3 +106,30 @@ def test_fifty_calls_at_once(switch, phones):
     assert all(call.audio.hears(1300) for call in calls)
     for call in calls:
         call.hang_up()
+
+
+# --- second tries
+
+AT_FIRST = """
+from pathlib import Path
+import pytest
+
+@pytest.mark.parametrize("n", range({tests}))
+def test_late(n, tmp_path_factory):
+    tried = Path(__file__).with_name(f"tried-{{n}}")
+    if not tried.exists():
+        tried.touch()
+        assert False, "late, this once"
+"""
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+@pytest.mark.parametrize(("tests", "status"), [(2, 0), (3, 1)])
+def test_a_run_fails_in_which_more_than_two_tests_need_a_second_try(tmp_path, processes, tests, status):
+    (tmp_path / "test_late.py").write_text(AT_FIRST.format(tests=tests))
+    words = ["-p", "tries", "-p", "no:cacheprovider", "-n", str(processes), "--reruns", "1", "--tries", str(tmp_path / "tries"), "test_late.py"]
+    ran = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(HERE)}, capture_output=True, text=True, check=False)
+    assert ran.returncode == status and f"{tests} passed, {tests} rerun" in ran.stdout, ran.stdout + ran.stderr
+    assert (f"{tests} tests needed a second try" in ran.stdout) == (status == 1)
+    kept = sorted(file for file in (tmp_path / "tries").rglob("report.txt"))
+    assert len(kept) == tests and all("late, this once" in file.read_text() and str(file.parents[1]) in ran.stdout for file in kept)
