@@ -21,7 +21,8 @@
 //! | `presence` | lamps | `service` and below |
 //! | `storage` | the database: the history of parked calls; which call is in which slot, for the next start and for the other nodes | `service` and below |
 //! | `web` | dashboard, JSON API, metrics | `storage`, `service` and below |
-//! | `module` | the exported table, load, shutdown | all; nobody uses it |
+//! | `app` | owns all of the above while the module is loaded | all but `module` |
+//! | `module` | the exported table, load, unload; the one static by which the core's callbacks come in | all; nobody uses it |
 //! | `manual` | the test that writes and checks the tables in `docs/`, in no build | all; nobody uses it |
 //! | `fuzzing` | a door for `tests/fuzz`, in no release build | all; nobody uses it |
 #![deny(unsafe_code)]
@@ -31,6 +32,7 @@ compile_error!(
     "mod_callpark must be built with panic = \"unwind\": a panic would otherwise end FreeSWITCH and every call on it"
 );
 
+mod app;
 mod applications;
 mod commands;
 pub mod config;

@@ -1,15 +1,19 @@
-//! Load and shutdown: in order, and undone in reverse.
+//! Load and unload: builds the [`App`], registers it with the core, and ends it again.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
+use crate::app::{App, Registered};
+use crate::commands::Handles;
+use crate::config::{Config, ConfigError};
 use crate::freeswitch::{
-    Binding, Completions, EventRef, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Recoverer, Status,
-    Subclass, Ticker, function_table,
+    Binding, EventRef, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Recoverer, Status, Ticker, Ticks,
+    Wakers, WayIn, function_table,
 };
 use crate::service::{self, ParkingService};
-use crate::{applications, commands, config, events, freeswitch, moh, presence, storage, web};
+use crate::{applications, commands, config, events, freeswitch, presence};
 
 /// What FreeSWITCH's loader looks for in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -17,16 +21,40 @@ use crate::{applications, commands, config, events, freeswitch, moh, presence, s
 #[allow(non_upper_case_globals, unreachable_pub)]
 pub static mod_callpark_module_interface: FunctionTable = function_table::<Module>();
 
-/// What the module has registered with the core. Dropped from top to bottom, which is the reverse of how it was made.
-struct Registered {
-    _ticker: Ticker,
-    _recoverer: Recoverer,
-    _told: Vec<Binding>,
-    _completions: Completions,
-    _events: Subclass,
+/// The loaded module. The core's callbacks come in here; everything else is handed what it needs.
+static APP: RwLock<Option<Arc<App>>> = RwLock::new(None);
+
+/// The way in to a part of the loaded module.
+pub(crate) struct Loaded;
+
+/// Nothing is locked while the part is used.
+fn part<T>(of: impl FnOnce(&App) -> &Arc<T>) -> Option<Arc<T>> {
+    APP.read().as_deref().map(|app| Arc::clone(of(app)))
 }
 
-static REGISTERED: Mutex<Option<Registered>> = Mutex::new(None);
+impl WayIn<App> for Loaded {
+    fn find() -> Option<Arc<App>> {
+        APP.read().clone()
+    }
+}
+
+impl WayIn<ParkingService> for Loaded {
+    fn find() -> Option<Arc<ParkingService>> {
+        part(|app| &app.service)
+    }
+}
+
+impl WayIn<Handles> for Loaded {
+    fn find() -> Option<Arc<Handles>> {
+        part(|app| &app.handles)
+    }
+}
+
+impl WayIn<Wakers> for Loaded {
+    fn find() -> Option<Arc<Wakers>> {
+        part(|app| &app.wakers)
+    }
+}
 
 struct Module;
 
@@ -34,66 +62,55 @@ impl Lifecycle for Module {
     const NAME: &'static CStr = c"mod_callpark";
 
     fn load(interfaces: &mut Interfaces<'_>) -> Status {
-        // What a shutdown left that could not do its work: the core keeps the code then, and it comes to life again.
+        // What an unload left that could not do its work: the core keeps the code then, and it comes to life again.
         Self::shutdown();
         let Some(subclass) = events::reserve() else {
             log::error!("another module has the events {}; not loaded", events::INFO.to_string_lossy());
             return Status::Failed;
         };
-        if !(applications::add_all(interfaces) && commands::add(interfaces)) {
+        if !(applications::add_all::<Loaded>(interfaces) && commands::add::<Loaded>(interfaces)) {
             log::error!("FreeSWITCH has no memory for the interfaces; not loaded");
             return Status::Failed;
         }
-        moh::begin();
-        service::begin(begin());
-        storage::begin();
-        let completions = commands::completions();
+        let (config, faults) = configuration();
+        let app = Arc::new(App::new(config, faults, Wakers::new::<Loaded>()));
+        *APP.write() = Some(Arc::clone(&app));
+        app.storage.load(&app.service);
+        let completions = commands::completions::<Loaded>();
         let bindings = [
-            Binding::bind::<OnReloadXml>(),
-            presence::on_probe(),
-            presence::on_profile(),
-            service::on_answer(),
-            service::on_bridge(),
-            service::on_hangup(),
-            service::on_execute(),
-            service::on_core_park(),
-            freeswitch::on_tap(),
+            Binding::bind::<OnReloadXml, Loaded>(),
+            presence::on_probe::<Loaded>(),
+            presence::on_profile::<Loaded>(),
+            service::on_answer::<Loaded>(),
+            service::on_bridge::<Loaded>(),
+            service::on_hangup::<Loaded>(),
+            service::on_execute::<Loaded>(),
+            service::on_core_park::<Loaded>(),
+            freeswitch::on_tap::<Loaded>(),
         ];
-        let Some(told) = bindings.into_iter().collect() else {
+        let Some(bindings) = bindings.into_iter().collect() else {
             log::error!("FreeSWITCH refused to tell of its events; not loaded");
-            storage::end();
-            service::end();
-            moh::end();
+            Self::shutdown();
             return Status::Failed;
         };
-        if let Some(service) = service::current() {
-            service.note_conversations();
-        }
-        presence::light_all();
+        app.service.note_conversations();
+        app.service.tell_all_lamps();
         presence::warn_of_rival();
-        web::apply();
-        let ticker = Ticker::start::<EverySecond>();
-        *REGISTERED.lock() = Some(Registered {
-            _ticker: ticker,
-            _recoverer: Recoverer::register(),
-            _told: told,
-            _completions: completions,
-            _events: subclass,
-        });
+        app.http.apply();
+        let ticker = Ticker::start::<EverySecond, Loaded>();
+        app.keep(Registered { ticker, recoverer: Recoverer::register(), bindings, completions, events: subclass });
         Status::Done
     }
 
     fn shutdown() -> Status {
-        REGISTERED.lock().take();
-        let ended = web::end() & storage::end();
-        service::end();
-        moh::end();
-        if ended { Status::Done } else { Status::ParkedCallSnapshot }
+        // Also if it panics on the way, nobody comes in any more.
+        let app = APP.write().take();
+        if app.is_none_or(|app| app.end()) { Status::Done } else { Status::NoUnload }
     }
 }
 
-/// With the configuration of the file, or the emergency one: while a file is broken, callers must still find a slot.
-fn begin() -> ParkingService {
+/// The configuration of the file, or the emergency one and what is wrong with the file: while it is broken, callers must still find a slot.
+fn configuration() -> (Config, Vec<ConfigError>) {
     let (config, faults) = match service::read_config() {
         Ok(config) => (config, Vec::new()),
         Err(faults) => (config::emergency(), faults),
@@ -104,44 +121,33 @@ fn begin() -> ParkingService {
     if !faults.is_empty() {
         log::error!("running with the lot main of slots 701-720 in every domain until callpark.conf.xml is mended");
     }
-    ParkingService::new(
-        config,
-        faults,
-        vec![
-            Box::new(storage::SlotStoreObserver),
-            Box::new(events::EventPublisher),
-            Box::<presence::Lamps>::default(),
-            Box::new(storage::HistoryObserver),
-            Box::new(web::StreamObserver),
-            Box::new(web::MetricsObserver),
-            Box::new(web::HttpConfigObserver),
-        ],
-        Box::new(storage::ClusterSlots),
-    )
+    (config, faults)
 }
 
 struct OnReloadXml;
 
 impl OnEvent for OnReloadXml {
+    type Of = App;
     const KIND: Kind = Kind::ReloadXml;
 
-    fn happened(_: &EventRef<'_>) {
-        if let Some(service) = service::current() {
-            service.files_were_read();
-            presence::warn_of_rival();
+    fn happened(app: &Arc<App>, _: &EventRef<'_>) {
+        if app.service.files_were_read() {
+            app.http.apply();
         }
+        presence::warn_of_rival();
     }
 }
 
 struct EverySecond;
 
 impl OnTick for EverySecond {
-    fn tick() {
-        freeswitch::end_overdue_calls();
-        if let Some(service) = service::current() {
-            service.on_tick();
-        }
-        storage::on_tick();
-        web::on_tick();
+    type Of = App;
+
+    fn ticks(app: &App) -> &Ticks {
+        &app.ticks
+    }
+
+    fn tick(app: &App) {
+        app.on_tick();
     }
 }

@@ -3,6 +3,23 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Every static of the module, by file and name. One holds what is made at load and ended at unload; the others belong to the code, the
+/// process or the thread, and say so where they stand.
+const STATICS: &[(&str, &str)] = &[
+    ("src/module.rs", "mod_callpark_module_interface"),
+    ("src/module.rs", "APP"),
+    ("src/freeswitch/guard.rs", "CAUGHT"),
+    ("src/freeswitch/in_progress.rs", "IN_PROGRESS"),
+    ("src/freeswitch/memory.rs", "IN_USE"),
+    ("src/freeswitch/memory.rs", "ALLOCATOR"),
+    ("src/freeswitch/session.rs", "PENDING"),
+    // In builds for tests only.
+    ("src/freeswitch/planted.rs", "LEFT"),
+    ("src/freeswitch/planted.rs", "COUNT"),
+    ("src/fuzzing/mod.rs", "PLANTED"),
+    ("src/fuzzing/http.rs", "RUNTIME"),
+];
+
 /// Each room and what it may use of ours.
 const ROOMS: &[(&str, &[&str])] = &[
     ("parking", &[]),
@@ -67,6 +84,49 @@ fn unsafe_stays_in_its_rooms() {
         let home = path.starts_with("src/freeswitch") || path.ends_with("src/ffi.rs");
         let allowed = if path.ends_with("src/module.rs") { 1 } else { 0 };
         assert!(home || count == allowed, "{}: {count} lines of unsafe", path.display());
+    }
+}
+
+/// The names of the statics in a source.
+fn statics(text: &str) -> Vec<String> {
+    let declared = |line: &str| -> Option<String> {
+        let (before, after) = line.split_once("static ")?;
+        let is_declaration =
+            before.is_empty() || before.ends_with("pub ") || before.ends_with(") ") || before.ends_with("{ ");
+        let after = after.strip_prefix("mut ").unwrap_or(after);
+        let name: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        (is_declaration && after[name.len()..].starts_with(':')).then_some(name)
+    };
+    code_lines(text).filter_map(declared).collect()
+}
+
+#[test]
+fn one_static_holds_what_is_loaded() {
+    let mut found = Vec::new();
+    for path in sources(Path::new("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("lazy_static!"), "{}", path.display());
+        found.extend(statics(&text).into_iter().map(|name| (path.to_str().unwrap().to_owned(), name)));
+    }
+    let mut known: Vec<_> = STATICS.iter().map(|(path, name)| ((*path).to_owned(), (*name).to_owned())).collect();
+    found.sort();
+    known.sort();
+    assert_eq!(found, known);
+    let text = "    pub(crate) static A: u8 = 0;\nfn f(x: &'static str) {\n  static mut B: u8 = 0;\n}";
+    assert_eq!(statics(text), ["A", "B"], "the test can fail");
+}
+
+/// What is loaded is found at the entry points alone, by way of `freeswitch::WayIn`, and only `module.rs` knows where.
+#[test]
+fn nobody_else_looks_for_what_is_loaded() {
+    for path in sources(Path::new("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let of_tests = path.starts_with("src/fuzzing");
+        let looks = |line: &str| {
+            line.contains("::current()") || line.contains("Loaded::find()") || line.contains("module::Loaded")
+        };
+        let count = code_lines(&text).filter(|line| looks(line)).count();
+        assert!(of_tests || count == 0, "{}: looks for what is loaded", path.display());
     }
 }
 

@@ -11,20 +11,24 @@ pub(crate) use words::{park_order, shown};
 
 use std::sync::Arc;
 
-use crate::freeswitch::{Interfaces, Leg, add_application};
-use crate::service::{self, AppResult, ParkingService};
+use crate::freeswitch::{Interfaces, Leg, WayIn, add_application};
+use crate::service::{AppResult, ParkingService};
 
 /// Registers every application. False if the host refused one.
-pub(crate) fn add_all(interfaces: &mut Interfaces<'_>) -> bool {
-    [add_application::<park::Park>, add_application::<retrieve::Retrieve>, add_application::<slot::AtSlot>]
+pub(crate) fn add_all<W: WayIn<ParkingService>>(interfaces: &mut Interfaces<'_>) -> bool {
+    [add_application::<park::Park, W>, add_application::<retrieve::Retrieve, W>, add_application::<slot::AtSlot, W>]
         .iter()
         .all(|add| add(interfaces))
 }
 
 /// Runs an application's body with the service; without one (the module is on its way out) the leg goes on in its
 /// dialplan.
-fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<ParkingService>, &Leg<'_>) -> AppResult) {
-    match service::current() {
+fn serve(
+    service: Option<Arc<ParkingService>>,
+    leg: Leg<'_>,
+    body: impl FnOnce(&Arc<ParkingService>, &Leg<'_>) -> AppResult,
+) {
+    match service {
         Some(service) => {
             // While a leg waits in its slot, others may have it run something: by `uuid_broadcast`, or a key that is bound to it.
             if let Some(slot) = service.slot_it_waits_in(&leg) {
@@ -44,6 +48,6 @@ fn serve(leg: Leg<'_>, body: impl FnOnce(&Arc<ParkingService>, &Leg<'_>) -> AppR
     }
 }
 
-fn after_bug(leg: Leg<'_>) -> bool {
-    service::current().is_none_or(|service| service.after_bug(&leg))
+fn after_bug(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
+    service.is_none_or(|service| service.after_bug(&leg))
 }

@@ -1,6 +1,7 @@
 //! `callpark_retrieve`
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use super::serve;
 use super::words::{self, Asked};
@@ -11,14 +12,15 @@ use crate::service::{AppResult, ParkingService, RetrieveOrder, ask_digits};
 pub(crate) struct Retrieve;
 
 impl Application for Retrieve {
+    type Of = ParkingService;
     const NAME: &'static CStr = c"callpark_retrieve";
     const SHORT: &'static CStr = c"Take a parked call";
     const LONG: &'static CStr =
         c"Connects this leg with the call parked in a slot, or with the one that waits longest or shortest.";
     const SYNTAX: &'static CStr = c"<slot>|oldest|newest|ask [<lot>[@<domain>]]";
 
-    fn run(leg: Leg<'_>, data: &str) {
-        serve(leg, |service, leg| {
+    fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
+        serve(service, leg, |service, leg| {
             // Only the module itself sets these, on legs that it called: for a page, and for a caller who got no slot.
             if service.speak(leg) {
                 return AppResult::Retrieved;
@@ -27,12 +29,12 @@ impl Application for Retrieve {
         });
     }
 
-    fn after_bug(leg: Leg<'_>) -> bool {
-        super::after_bug(leg)
+    fn after_bug(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
+        super::after_bug(service, leg)
     }
 }
 
-fn retrieve(service: &ParkingService, leg: &Leg<'_>, data: &str) -> AppResult {
+fn retrieve(service: &Arc<ParkingService>, leg: &Leg<'_>, data: &str) -> AppResult {
     match words::retrieve_order(data) {
         Ok((Asked::RetrieveTarget(pick), lot)) => service.retrieve(leg, &RetrieveOrder { pick, lot }),
         Ok((Asked::Ask, lot)) => ask(service, leg, lot),
@@ -40,7 +42,7 @@ fn retrieve(service: &ParkingService, leg: &Leg<'_>, data: &str) -> AppResult {
     }
 }
 
-fn ask(service: &ParkingService, leg: &Leg<'_>, lot: Option<LotName>) -> AppResult {
+fn ask(service: &Arc<ParkingService>, leg: &Leg<'_>, lot: Option<LotName>) -> AppResult {
     if !leg.answer_and_anchor_media() {
         return AppResult::LegGone;
     }

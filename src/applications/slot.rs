@@ -1,26 +1,29 @@
 //! `callpark_slot`
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use super::{serve, words};
 use crate::freeswitch::{Application, Leg};
+use crate::service::ParkingService;
 
 pub(crate) struct AtSlot;
 
 impl Application for AtSlot {
+    type Of = ParkingService;
     const NAME: &'static CStr = c"callpark_slot";
     const SHORT: &'static CStr = c"Park in a slot what is transferred to it, retrieve from it who dials it";
     const LONG: &'static CStr = c"One extension for both: a leg that a transfer brought is parked, one that dialled takes the call parked there.";
     const SYNTAX: &'static CStr = c"<slot> [<lot>[@<domain>]]";
 
-    fn run(leg: Leg<'_>, data: &str) {
-        serve(leg, |service, leg| match words::slot_order(data) {
+    fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
+        serve(service, leg, |service, leg| match words::slot_order(data) {
             Ok((park, retrieve)) => service.at_slot(leg, &park, &retrieve),
             Err(why) => service.invalid_park(leg, "callpark_slot", why),
         });
     }
 
-    fn after_bug(leg: Leg<'_>) -> bool {
-        super::after_bug(leg)
+    fn after_bug(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
+        super::after_bug(service, leg)
     }
 }

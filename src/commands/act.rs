@@ -1,16 +1,15 @@
 //! Verbs that do something.
 
-use std::sync::Arc;
-
-use super::CommandError;
 use super::look::{lot_name, slot_name};
 use super::parse::Words;
+use super::{CommandError, Handles};
 use crate::applications::{park_order, shown};
 use crate::config;
 use crate::parking::{Call, Destination, LotName};
 use crate::service::{ParkingService, Whose};
 
-pub(super) fn park(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn park(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (uuid, words) = words.first();
     let uuid = uuid.ok_or(CommandError::Usage)?;
     let (whose, rest) = match words.rest() {
@@ -25,7 +24,8 @@ pub(super) fn park(service: &Arc<ParkingService>, words: Words<'_>) -> Result<St
     Ok(done(&call))
 }
 
-pub(super) fn retrieve(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn retrieve(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
     // A dial string may have spaces, so a last word counts as the lot only if a lot is named so and has the slot.
@@ -53,7 +53,8 @@ pub(super) fn retrieve(service: &Arc<ParkingService>, words: Words<'_>) -> Resul
     Ok(format!("+OK {} {}\n", call.info.slot, call.info.uuid))
 }
 
-pub(super) fn ringback(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn ringback(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (call, rest) = parked(service, words)?;
     if !rest.is_empty() {
         return Err(CommandError::Usage);
@@ -62,7 +63,8 @@ pub(super) fn ringback(service: &Arc<ParkingService>, words: Words<'_>) -> Resul
     Ok(done(&call))
 }
 
-pub(super) fn transfer(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn transfer(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
     let words = words.rest();
@@ -80,7 +82,8 @@ pub(super) fn transfer(service: &Arc<ParkingService>, words: Words<'_>) -> Resul
     Ok(done(&call))
 }
 
-pub(super) fn label(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn label(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (slot, text) = words.first();
     let text = match text.rest() {
         [] => return Err(CommandError::Usage),
@@ -93,7 +96,8 @@ pub(super) fn label(service: &Arc<ParkingService>, words: Words<'_>) -> Result<S
     Ok(done(&call))
 }
 
-pub(super) fn extend(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn extend(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (slot, words) = words.first();
     let [seconds] = words.rest() else { return Err(CommandError::Usage) };
     let more = config::seconds(seconds, 1).map_err(|why| CommandError::Error(format!("{}: {why}", shown(seconds))))?;
@@ -123,14 +127,18 @@ fn done(call: &Call) -> String {
     format!("+OK {} {}\n", call.info.slot, call.info.lot)
 }
 
-pub(super) fn reload(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn reload(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let apply = match words.rest() {
         [] => false,
         ["apply"] => true,
         _ => return Err(CommandError::Usage),
     };
     match service.reread(apply) {
-        Ok(()) => Ok("+OK\n".into()),
+        Ok(()) => {
+            handles.http.apply();
+            Ok("+OK\n".into())
+        }
         Err(faults) => {
             let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
             Err(CommandError::Error(format!("nothing changed: {}", all.join("; "))))

@@ -1,19 +1,21 @@
 //! What tab completion offers.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use super::VERBS;
 use crate::freeswitch::{Completer, Words};
-use crate::service;
+use crate::service::ParkingService;
 
 /// The slots now taken.
 pub(super) struct Slots;
 
 impl Completer for Slots {
+    type Of = ParkingService;
     const NAME: &'static CStr = c"::callpark::slots";
 
-    fn words() -> Words {
-        let calls = service::current().and_then(|service| service.calls(None).ok()).unwrap_or_default();
+    fn words(service: &Arc<ParkingService>) -> Words {
+        let calls = service.calls(None).unwrap_or_default();
         Words(calls.iter().filter(|call| !call.is_unassigned()).map(|call| call.info.slot.to_string()).collect())
     }
 }
@@ -21,20 +23,21 @@ impl Completer for Slots {
 pub(super) struct Lots;
 
 impl Completer for Lots {
+    type Of = ParkingService;
     const NAME: &'static CStr = c"::callpark::lots";
 
-    fn words() -> Words {
-        let lots = service::current().map(|service| service.lots()).unwrap_or_default();
-        Words(lots.iter().map(|lot| lot.id.to_string()).collect())
+    fn words(service: &Arc<ParkingService>) -> Words {
+        Words(service.lots().iter().map(|lot| lot.id.to_string()).collect())
     }
 }
 
 pub(super) struct Verbs;
 
 impl Completer for Verbs {
+    type Of = ParkingService;
     const NAME: &'static CStr = c"::callpark::verbs";
 
-    fn words() -> Words {
+    fn words(_: &Arc<ParkingService>) -> Words {
         Words(VERBS.iter().map(|verb| verb.name.to_owned()).collect())
     }
 }

@@ -1,18 +1,18 @@
 //! Verbs that only look.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::CommandError;
 use super::listing::{all, call_rows, one};
 use super::parse::Words;
+use super::{CommandError, Handles};
 use crate::applications::shown;
 use crate::freeswitch::{self, guard, memory};
+use crate::moh;
 use crate::parking::{LotName, Slot};
-use crate::service::{LockTimes, LotRow, ParkingService};
-use crate::{moh, storage, web};
+use crate::service::{LockTimes, LotRow};
 
-pub(super) fn list(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn list(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (format, words) = words.format()?;
     let lot = match words.rest() {
         [] => None,
@@ -23,7 +23,8 @@ pub(super) fn list(service: &Arc<ParkingService>, words: Words<'_>) -> Result<St
     all(&call_rows(&calls, &service.node_name()), format)
 }
 
-pub(super) fn show(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn show(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (format, words) = words.format()?;
     let (slot, lot) = match words.rest() {
         [slot] => (slot, None),
@@ -37,7 +38,8 @@ pub(super) fn show(service: &Arc<ParkingService>, words: Words<'_>) -> Result<St
     }
 }
 
-pub(super) fn lots(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn lots(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (format, words) = words.format()?;
     if !words.rest().is_empty() {
         return Err(CommandError::Usage);
@@ -46,7 +48,8 @@ pub(super) fn lots(service: &Arc<ParkingService>, words: Words<'_>) -> Result<St
     all(&rows, format)
 }
 
-pub(super) fn status(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn status(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     if !words.rest().is_empty() {
         return Err(CommandError::Usage);
     }
@@ -57,10 +60,7 @@ pub(super) fn status(service: &Arc<ParkingService>, words: Words<'_>) -> Result<
     } else {
         format!("callpark.conf.xml has {} faults, not in force", faults.len())
     };
-    let storage = storage::open();
-    let (backlog, dropped) = storage.as_ref().map_or((0, 0), |storage| (storage.backlog(), storage.dropped()));
-    let slots_answer = storage.as_ref().is_some_and(|storage| storage.slots_answer());
-    let refused = storage.map_or(0, |storage| storage.refused_rows());
+    let storage = &handles.storage;
     let lock = service.lock_held();
     let mut text = version_line();
     for (name, value) in [
@@ -68,15 +68,15 @@ pub(super) fn status(service: &Arc<ParkingService>, words: Words<'_>) -> Result<
         ("up", format!("{up} s")),
         ("lots", service.lots().len().to_string()),
         ("parked calls", service.call_count().to_string()),
-        ("slot store", if slots_answer { "answers".into() } else { "does not answer".into() }),
-        ("dashboard", web::status()),
+        ("slot store", if storage.slots_answer() { "answers".into() } else { "does not answer".into() }),
+        ("dashboard", handles.http.status()),
         ("lock held", lock_held(&lock)),
         ("lock histogram", lock_histogram(&lock)),
-        ("music", music_played(&moh::counts())),
+        ("music", music_played(&handles.music.counts())),
         ("memory", format!("{} kB of the module's own", memory::in_use() / 1024)),
-        ("records waiting", backlog.to_string()),
-        ("records dropped", dropped.to_string()),
-        ("rows refused", refused.to_string()),
+        ("records waiting", storage.backlog().to_string()),
+        ("records dropped", storage.dropped().to_string()),
+        ("rows refused", storage.refused_rows().to_string()),
         ("panics caught", guard::caught().to_string()),
         ("configuration", config),
     ] {
@@ -115,7 +115,7 @@ fn lock_histogram(times: &LockTimes) -> String {
     times.buckets.iter().map(bucket).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn version(_: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn version(_: &Handles, words: Words<'_>) -> Result<String, CommandError> {
     if words.rest().is_empty() { Ok(version_line()) } else { Err(CommandError::Usage) }
 }
 

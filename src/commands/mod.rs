@@ -11,10 +11,21 @@ mod past;
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use crate::freeswitch::{Answer, Command, Completions, Interfaces, add_command};
-use crate::service::{self, ParkingService};
+use crate::freeswitch::{Answer, Command, Completions, Interfaces, WayIn, add_command};
+use crate::moh::SharedMusic;
+use crate::service::ParkingService;
+use crate::storage::Storage;
+use crate::web::HttpServer;
 
 use parse::Words;
+
+/// What the verbs work with.
+pub(crate) struct Handles {
+    pub(crate) service: Arc<ParkingService>,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) music: Arc<SharedMusic>,
+    pub(crate) http: Arc<HttpServer>,
+}
 
 /// What a verb answers when it cannot do its work.
 #[derive(Debug)]
@@ -44,13 +55,13 @@ struct Verb {
     answers: &'static str,
     /// Completion lines after the verb; `::callpark::slots` and `::callpark::lots` are what there is at the moment.
     completes: &'static [&'static str],
-    run: fn(&Arc<ParkingService>, Words<'_>) -> Result<String, CommandError>,
+    run: fn(&Handles, Words<'_>) -> Result<String, CommandError>,
 }
 
 const FORMATS: &[&str] =
     &["as json", "as xml", "as csv", "::callpark::lots as json", "::callpark::lots as xml", "::callpark::lots as csv"];
 
-static VERBS: &[Verb] = &[
+const VERBS: &[Verb] = &[
     Verb {
         name: "list",
         syntax: "[<lot>] [as json|xml|csv]",
@@ -176,29 +187,30 @@ static VERBS: &[Verb] = &[
 pub(crate) struct Callpark;
 
 impl Command for Callpark {
+    type Of = Handles;
     const NAME: &'static CStr = c"callpark";
     const DESCRIPTION: &'static CStr = c"Call parking: list, park, retrieve";
     const SYNTAX: &'static CStr =
         c"list|show|lots|park|retrieve|ringback|transfer|label|extend|stats|history|reload|status|version|help";
 
-    fn run(line: &str) -> Answer {
-        Answer(match service::current() {
-            Some(service) => answer(&service, line),
+    fn run(handles: Option<Arc<Handles>>, line: &str) -> Answer {
+        Answer(match handles {
+            Some(handles) => answer(&handles, line),
             None => "-ERR mod_callpark is not loaded\n".into(),
         })
     }
 }
 
-pub(crate) fn add(interfaces: &mut Interfaces<'_>) -> bool {
-    add_command::<Callpark>(interfaces)
+pub(crate) fn add<W: WayIn<Handles>>(interfaces: &mut Interfaces<'_>) -> bool {
+    add_command::<Callpark, W>(interfaces)
 }
 
 /// Tab completion, made of the verbs.
-pub(crate) fn completions() -> Completions {
+pub(crate) fn completions<W: WayIn<ParkingService>>() -> Completions {
     let mut completions = Completions::new("callpark");
-    completions.add_completer::<completion::Slots>();
-    completions.add_completer::<completion::Lots>();
-    completions.add_completer::<completion::Verbs>();
+    completions.add_completer::<completion::Slots, W>();
+    completions.add_completer::<completion::Lots, W>();
+    completions.add_completer::<completion::Verbs, W>();
     for verb in VERBS {
         completions.add_line(verb.name);
         for words in verb.completes {
@@ -208,7 +220,7 @@ pub(crate) fn completions() -> Completions {
     completions
 }
 
-fn answer(service: &Arc<ParkingService>, line: &str) -> String {
+fn answer(handles: &Handles, line: &str) -> String {
     let words = match Words::split(line) {
         Ok(words) => words,
         Err(why) => return refusal(&why),
@@ -218,7 +230,7 @@ fn answer(service: &Arc<ParkingService>, line: &str) -> String {
         let names: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
         return format!("-USAGE: callpark {}\n", names.join("|"));
     };
-    match (verb.run)(service, words) {
+    match (verb.run)(handles, words) {
         Ok(text) => text,
         Err(CommandError::Usage) => format!("-USAGE: {}\n", usage(verb)),
         Err(CommandError::Number { given, most }) => {
@@ -237,7 +249,7 @@ fn usage(verb: &Verb) -> String {
     format!("callpark {} {}", verb.name, verb.syntax).trim_end().to_owned()
 }
 
-fn help(_: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+fn help(_: &Handles, words: Words<'_>) -> Result<String, CommandError> {
     let line = |verb: &Verb| format!("{:<58} {}\n", usage(verb), verb.does.replace('`', ""));
     match words.rest() {
         [] => Ok(VERBS.iter().map(line).collect()),

@@ -1,40 +1,36 @@
 //! Verbs that tell of calls that are parked no longer.
 
-use std::sync::Arc;
-
-use super::CommandError;
 use super::listing::{Row, all, clock};
 use super::look::lot_name;
 use super::parse::Words;
+use super::{CommandError, Handles};
 use crate::applications::shown;
 use crate::freeswitch::usual_domain;
 use crate::parking::LotName;
 use crate::service::ParkingService;
-use crate::storage::{self, HistoryFilter, Record, Storage, StorageError, Tally};
+use crate::storage::{self, HistoryFilter, Record, Tally};
 
 const USUAL_COUNT: usize = 20;
 /// Of history at once: a listing, not an export.
 const MOST: usize = 100_000;
 const MOST_DAYS: usize = 36_500;
 
-pub(super) fn history(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn history(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (format, words) = words.format()?;
     let (count, lot) = number_and_lot(&words, USUAL_COUNT, MOST)?;
-    let records = storage()?.records(0, filter(lot.as_ref()), count)?;
+    let records = handles.storage.records(0, filter(lot.as_ref()), count)?;
     known(service, lot.as_ref(), records.is_empty())?;
     all(&records, format)
 }
 
-pub(super) fn stats(service: &Arc<ParkingService>, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn stats(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+    let service = &handles.service;
     let (format, words) = words.format()?;
     let (days, lot) = number_and_lot(&words, 1, MOST_DAYS)?;
-    let tallies = storage()?.tallies(u32::try_from(days).unwrap_or(1), filter(lot.as_ref()))?;
+    let tallies = handles.storage.tallies(u32::try_from(days).unwrap_or(1), filter(lot.as_ref()))?;
     known(service, lot.as_ref(), tallies.is_empty())?;
     all(&tallies, format)
-}
-
-fn storage() -> Result<Arc<Storage>, CommandError> {
-    storage::open().ok_or_else(|| StorageError::Closed.into())
 }
 
 /// `[<number>] [<lot>]`, with the number from 1 to `most`.

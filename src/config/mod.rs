@@ -1,6 +1,7 @@
 //! `callpark.conf.xml`, from the host's XML to a checked, immutable [`Config`]: all of it, or every error in it.
 
 mod document;
+mod handle;
 mod lot_params;
 mod settings;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use crate::parking::{LotId, LotPlan, LotSettings, Slot, is_name, parse_slots};
 
 pub use document::{Document, Lot as LotElement, Param, SlotLabel};
+pub(crate) use handle::ConfigHandle;
 pub use lot_params::LOT_PARAMS;
 #[cfg(test)]
 pub(crate) use lot_params::SLOTS_MEANING;

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use crate::freeswitch::{Event, Subclass};
-use crate::service::{Observer, ParkEvent};
+use crate::service::{Observer, ParkEvent, ParkingService};
 
 pub(crate) const INFO: &CStr = c"callpark::info";
 
@@ -29,7 +29,7 @@ pub(crate) fn reserve() -> Option<Subclass> {
 pub(crate) struct EventPublisher;
 
 impl Observer for EventPublisher {
-    fn on_event(&self, event: &ParkEvent<'_>) {
+    fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
         let Some(mut message) = Event::custom(INFO).filter(|_| !event.what.only_looks()) else { return };
         message.set(ACTION, event.what.action());
         if let Some(call) = event.call {

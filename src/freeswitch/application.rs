@@ -1,32 +1,37 @@
 //! Dialplan applications: from C's function pointer to a safe trait.
 
 use std::ffi::{CStr, c_char};
+use std::sync::Arc;
 
 use super::guard::fence;
 use super::module::Interfaces;
 use super::session::Leg;
 use super::text::from_c;
+use super::way_in::WayIn;
 use crate::ffi;
 
 /// A dialplan application. It runs on the leg's own thread and returns when the leg is wanted elsewhere.
+///
+/// `of` is what it works with, and `None` while the module is being unloaded.
 pub(crate) trait Application {
+    type Of;
     const NAME: &'static CStr;
     const SHORT: &'static CStr;
     const LONG: &'static CStr;
     const SYNTAX: &'static CStr;
 
-    fn run(leg: Leg<'_>, data: &str);
+    fn run(of: Option<Arc<Self::Of>>, leg: Leg<'_>, data: &str);
 
     /// It panicked, which is a bug: nobody may be lost by it. True if the leg needs it no more.
-    fn after_bug(leg: Leg<'_>) -> bool;
+    fn after_bug(of: Option<Arc<Self::Of>>, leg: Leg<'_>) -> bool;
 }
 
 /// Registers `A` with the module's interfaces. False if the host has no memory for it.
-pub(crate) fn add_application<A: Application>(interfaces: &mut Interfaces<'_>) -> bool {
+pub(crate) fn add_application<A: Application, W: WayIn<A::Of>>(interfaces: &mut Interfaces<'_>) -> bool {
     let kind = ffi::switch_module_interface_name_t::SWITCH_APPLICATION_INTERFACE;
     let Some(entry) = interfaces.add::<ffi::switch_application_interface_t>(kind) else { return false };
     entry.interface_name = A::NAME.as_ptr();
-    entry.application_function = Some(trampoline::<A>);
+    entry.application_function = Some(trampoline::<A, W>);
     entry.short_desc = A::SHORT.as_ptr();
     entry.long_desc = A::LONG.as_ptr();
     entry.syntax = A::SYNTAX.as_ptr();
@@ -35,7 +40,10 @@ pub(crate) fn add_application<A: Application>(interfaces: &mut Interfaces<'_>) -
     true
 }
 
-unsafe extern "C" fn trampoline<A: Application>(session: *mut ffi::switch_core_session_t, data: *const c_char) {
+unsafe extern "C" fn trampoline<A: Application, W: WayIn<A::Of>>(
+    session: *mut ffi::switch_core_session_t,
+    data: *const c_char,
+) {
     // Once more if it panics: its own way of going on is better for the leg than what the dialplan has after it.
     for _ in 0..2 {
         let done = fence(A::NAME.to_str().unwrap_or("application"), false, || {
@@ -43,14 +51,13 @@ unsafe extern "C" fn trampoline<A: Application>(session: *mut ffi::switch_core_s
             // (switch_core_session.c), and data is NULL or a C string for as long.
             let (leg, data) = unsafe { (Leg::running(session), from_c(data)) };
             if let Some(leg) = leg {
-                A::run(leg, data.as_deref().unwrap_or(""));
+                A::run(W::find(), leg, data.as_deref().unwrap_or(""));
             }
             true
         });
         // SAFETY: as above.
-        let is_consuming_media =
-            done || fence("after a bug", false, || unsafe { Leg::running(session) }.is_none_or(A::after_bug));
-        if is_consuming_media {
+        let after_bug = || unsafe { Leg::running(session) }.is_none_or(|leg| A::after_bug(W::find(), leg));
+        if done || fence("after a bug", false, after_bug) {
             return;
         }
     }

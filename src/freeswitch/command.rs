@@ -1,36 +1,40 @@
 //! API commands: what fs_cli, the event socket and scripts call.
 
 use std::ffi::{CStr, c_char};
+use std::sync::Arc;
 
 use super::guard::fence;
 use super::module::Interfaces;
 use super::text::from_c;
+use super::way_in::WayIn;
 use crate::ffi;
 
 /// An API command of the core.
 pub(crate) trait Command {
+    /// What it works with.
+    type Of;
     const NAME: &'static CStr;
     const DESCRIPTION: &'static CStr;
     const SYNTAX: &'static CStr;
 
-    /// Answers a command line, without the command's own name.
-    fn run(line: &str) -> Answer;
+    /// Answers a command line, without the command's own name. `of` is `None` while the module is being unloaded.
+    fn run(of: Option<Arc<Self::Of>>, line: &str) -> Answer;
 }
 
 /// What a command prints, whole.
 pub(crate) struct Answer(pub(crate) String);
 
-pub(crate) fn add_command<C: Command>(interfaces: &mut Interfaces<'_>) -> bool {
+pub(crate) fn add_command<C: Command, W: WayIn<C::Of>>(interfaces: &mut Interfaces<'_>) -> bool {
     let kind = ffi::switch_module_interface_name_t::SWITCH_API_INTERFACE;
     let Some(entry) = interfaces.add::<ffi::switch_api_interface_t>(kind) else { return false };
     entry.interface_name = C::NAME.as_ptr();
     entry.desc = C::DESCRIPTION.as_ptr();
-    entry.function = Some(trampoline::<C>);
+    entry.function = Some(trampoline::<C, W>);
     entry.syntax = C::SYNTAX.as_ptr();
     true
 }
 
-unsafe extern "C" fn trampoline<C: Command>(
+unsafe extern "C" fn trampoline<C: Command, W: WayIn<C::Of>>(
     line: *const c_char,
     _session: *mut ffi::switch_core_session_t,
     stream: *mut ffi::switch_stream_handle_t,
@@ -39,7 +43,7 @@ unsafe extern "C" fn trampoline<C: Command>(
     let Answer(text) = fence(C::NAME.to_str().unwrap_or("command"), None, || {
         // SAFETY: NULL or a C string that lives through the call (switch_api_execute).
         let line = unsafe { from_c(line) };
-        Some(C::run(line.as_deref().unwrap_or("").trim()))
+        Some(C::run(W::find(), line.as_deref().unwrap_or("").trim()))
     })
     .unwrap_or_else(broken);
     // SAFETY: the core hands a stream that lives through the call. Its raw writer takes bytes, so nothing in the

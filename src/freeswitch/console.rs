@@ -2,17 +2,21 @@
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
+use std::sync::Arc;
 
 use super::guard::fence;
 use super::text::to_c;
+use super::way_in::WayIn;
 use crate::ffi;
 
 /// Completes a word with what is true at this moment, such as the slots now taken.
 pub(crate) trait Completer {
+    /// What it works with.
+    type Of;
     /// As completion lines name it: `::callpark::slots`.
     const NAME: &'static CStr;
 
-    fn words() -> Words;
+    fn words(of: &Arc<Self::Of>) -> Words;
 }
 
 pub(crate) struct Words(pub(crate) Vec<String>);
@@ -29,9 +33,9 @@ impl Completions {
         Completions { command, functions: Vec::new() }
     }
 
-    pub(crate) fn add_completer<C: Completer>(&mut self) {
+    pub(crate) fn add_completer<C: Completer, W: WayIn<C::Of>>(&mut self) {
         // SAFETY: the name is static; the function is code of this module, which is unregistered before it goes.
-        unsafe { ffi::switch_console_add_complete_func(C::NAME.as_ptr(), Some(trampoline::<C>)) };
+        unsafe { ffi::switch_console_add_complete_func(C::NAME.as_ptr(), Some(trampoline::<C, W>)) };
         self.functions.push(C::NAME);
     }
 
@@ -57,12 +61,12 @@ fn set_complete(line: &str) {
     unsafe { ffi::switch_console_set_complete(line.as_ptr()) };
 }
 
-unsafe extern "C" fn trampoline<C: Completer>(
+unsafe extern "C" fn trampoline<C: Completer, W: WayIn<C::Of>>(
     _line: *const c_char,
     _word: *const c_char,
     matches: *mut *mut ffi::switch_console_callback_match_t,
 ) -> ffi::switch_status_t {
-    let found = fence("completion", Vec::new(), || C::words().0);
+    let found = fence("completion", Vec::new(), || W::find().map_or_else(Vec::new, |of| C::words(&of).0));
     if found.is_empty() {
         return ffi::switch_status_t::SWITCH_STATUS_FALSE;
     }

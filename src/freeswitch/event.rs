@@ -3,9 +3,11 @@
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use super::guard::fence;
 use super::text::{from_c, inert_to_c, to_c};
+use super::way_in::WayIn;
 use crate::ffi::{self, switch_event_types_t as Type};
 
 /// An event being filled. Fired, or destroyed when dropped.
@@ -142,8 +144,10 @@ impl EventRef<'_> {
 
 /// What is done when something happened elsewhere. Runs on the core's event thread: it must not wait.
 pub(crate) trait OnEvent {
+    /// What it works with.
+    type Of;
     const KIND: Kind;
-    fn happened(event: &EventRef<'_>);
+    fn happened(of: &Arc<Self::Of>, event: &EventRef<'_>);
 }
 
 /// The core's promise to tell of one kind of event, until dropped.
@@ -155,7 +159,7 @@ unsafe impl Send for Binding {}
 unsafe impl Sync for Binding {}
 
 impl Binding {
-    pub(crate) fn bind<E: OnEvent>() -> Option<Binding> {
+    pub(crate) fn bind<E: OnEvent, W: WayIn<E::Of>>() -> Option<Binding> {
         let (kind, subclass) = match E::KIND {
             Kind::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
             Kind::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
@@ -174,7 +178,7 @@ impl Binding {
                 OWNER.as_ptr(),
                 kind,
                 subclass,
-                Some(on_event::<E>),
+                Some(on_event::<E, W>),
                 ptr::null_mut(),
                 &mut node,
             );
@@ -190,10 +194,10 @@ impl Drop for Binding {
     }
 }
 
-unsafe extern "C" fn on_event<E: OnEvent>(event: *mut ffi::switch_event_t) {
+unsafe extern "C" fn on_event<E: OnEvent, W: WayIn<E::Of>>(event: *mut ffi::switch_event_t) {
     fence("event", (), || {
-        if let Some(event) = NonNull::new(event) {
-            E::happened(&EventRef(event, PhantomData));
+        if let (Some(event), Some(of)) = (NonNull::new(event), W::find()) {
+            E::happened(&of, &EventRef(event, PhantomData));
         }
     });
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Of the process: a panic is a bug of the code, whichever load of the module it was in.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
 /// Panics caught since the module was loaded: each is a bug, and `callpark status` shows the count.

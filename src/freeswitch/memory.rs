@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Of the process: what is allocated before load and given back after unload is counted too.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes that the module has asked for and not given back: its tables, texts and buffers, not what the host allocates for it.

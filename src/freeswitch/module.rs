@@ -13,7 +13,7 @@ pub(crate) enum Status {
     Done,
     Failed,
     /// Shutdown only: keep the code, something still runs in it.
-    ParkedCallSnapshot,
+    NoUnload,
 }
 
 /// A module's beginning and end.
@@ -67,20 +67,20 @@ unsafe extern "C" fn load<L: Lifecycle>(
     });
     // The code of a module that could not be loaded is taken away: nothing may be left running in it.
     let undo = || {
-        fence("undone load", Status::ParkedCallSnapshot, L::shutdown);
+        fence("undone load", Status::NoUnload, L::shutdown);
         Status::Failed
     };
     to_host(status.unwrap_or_else(undo))
 }
 
 unsafe extern "C" fn shutdown<L: Lifecycle>() -> ffi::switch_status_t {
-    to_host(fence("shutdown", Status::ParkedCallSnapshot, L::shutdown))
+    to_host(fence("shutdown", Status::NoUnload, L::shutdown))
 }
 
 fn to_host(status: Status) -> ffi::switch_status_t {
     match status {
         Status::Done => ffi::switch_status_t::SWITCH_STATUS_SUCCESS,
         Status::Failed => ffi::switch_status_t::SWITCH_STATUS_GENERR,
-        Status::ParkedCallSnapshot => ffi::switch_status_t::SWITCH_STATUS_NOUNLOAD,
+        Status::NoUnload => ffi::switch_status_t::SWITCH_STATUS_NOUNLOAD,
     }
 }

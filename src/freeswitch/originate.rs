@@ -44,30 +44,34 @@ impl Cancel {
     }
 }
 
-/// Calls that ring, and until when they may.
-static RINGING: Mutex<Vec<(MonotonicTime, Cancel)>> = Mutex::new(Vec::new());
+/// The calls that ring, and until when each may.
+#[derive(Debug, Default)]
+pub(crate) struct OutgoingCalls(Mutex<Vec<(MonotonicTime, Cancel)>>);
 
-/// Ends the calls that have rung for long enough. Once a second.
-pub(crate) fn end_overdue_calls() {
-    let soon = now().after(EARLY);
-    for (_, cancel) in RINGING.lock().iter().filter(|(until, _)| *until <= soon) {
-        cancel.time_out();
+impl OutgoingCalls {
+    /// Ends the calls that have rung for long enough. Once a second.
+    pub(crate) fn end_overdue(&self) {
+        let soon = now().after(EARLY);
+        for (_, cancel) in self.0.lock().iter().filter(|(until, _)| *until <= soon) {
+            cancel.time_out();
+        }
+    }
+
+    fn begin<'a>(&'a self, patience: Duration, cancel: &'a Cancel) -> Ringing<'a> {
+        self.0.lock().push((now().after(patience), cancel.clone()));
+        Ringing { all: self, cancel }
     }
 }
 
 /// In the list of those that ring, until dropped.
-struct Rings<'a>(&'a Cancel);
-
-impl<'a> Rings<'a> {
-    fn at_most(patience: Duration, cancel: &'a Cancel) -> Rings<'a> {
-        RINGING.lock().push((now().after(patience), cancel.clone()));
-        Rings(cancel)
-    }
+struct Ringing<'a> {
+    all: &'a OutgoingCalls,
+    cancel: &'a Cancel,
 }
 
-impl Drop for Rings<'_> {
+impl Drop for Ringing<'_> {
     fn drop(&mut self) {
-        RINGING.lock().retain(|(_, cancel)| !Arc::ptr_eq(&cancel.0, &self.0.0));
+        self.all.0.lock().retain(|(_, cancel)| !Arc::ptr_eq(&cancel.0, &self.cancel.0));
     }
 }
 
@@ -85,53 +89,55 @@ pub(crate) struct Dial<'a> {
     pub(crate) patience: Duration,
 }
 
-/// Calls and waits until somebody answers, it is refused, patience ends, or it is cancelled. The error is the name of the
-/// hangup cause.
-pub(crate) fn originate(dial: &Dial<'_>, cancel: &Cancel) -> Result<SessionGuard, String> {
-    let (to, name, number) = (to_c(dial.to), inert_to_c(dial.caller_name), inert_to_c(dial.caller_number));
-    let mut variables = Event::plain().ok_or("no memory")?;
-    for (name, value) in dial.variables {
-        variables.set(name, value);
-    }
-    let patience = dial.patience.max(Duration::from_secs(1));
-    let limit = u32::try_from((patience + CORE_MARGIN).as_secs()).unwrap_or(u32::MAX);
-    // `user/` rings for as long as this says, whatever the call to it was given (mod_dptools).
-    variables.set("leg_timeout", &limit.to_string());
-    let _rings = Rings::at_most(patience, cancel);
-    let mut answered = ptr::null_mut();
-    let mut cause = Cause::SWITCH_CAUSE_NONE;
-    // SAFETY: the texts and the event live through the call, which is synchronous and copies what it keeps. The cancel
-    // cause is a C enum, four bytes like the atomic it is in here, and lives as long. The leg that answers is read-locked
-    // for us.
-    let leg = unsafe {
-        let status = ffi::switch_ivr_originate(
-            ptr::null_mut(),
-            &mut answered,
-            &mut cause,
-            to.as_ptr(),
-            limit,
-            ptr::null(),
-            name.as_ptr(),
-            number.as_ptr(),
-            ptr::null_mut(),
-            variables.as_ptr(),
-            ffi::switch_originate_flag_enum_t::SOF_NONE.0,
-            cancel.0.as_ptr().cast::<Cause>(),
-            ptr::null_mut(),
-        );
-        if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { SessionGuard::locked(answered) } else { None }
-    };
-    let leg = leg.ok_or_else(|| cause_name(cause))?;
-    // A leg that answers at once is still being routed, and its thread would sleep through a transfer that sets the very
-    // state it is in.
-    for _ in 0..200 {
-        // Who has picked up has been routed long ago, and does not settle.
-        if leg.is_consuming_media() || leg.hung_up() || leg.var(PICKED_UP).is_some() {
-            break;
+impl OutgoingCalls {
+    /// Calls and waits until somebody answers, it is refused, patience ends, or it is cancelled. The error is the name of the
+    /// hangup cause.
+    pub(crate) fn originate(&self, dial: &Dial<'_>, cancel: &Cancel) -> Result<SessionGuard, String> {
+        let (to, name, number) = (to_c(dial.to), inert_to_c(dial.caller_name), inert_to_c(dial.caller_number));
+        let mut variables = Event::plain().ok_or("no memory")?;
+        for (name, value) in dial.variables {
+            variables.set(name, value);
         }
-        std::thread::sleep(Duration::from_millis(5));
+        let patience = dial.patience.max(Duration::from_secs(1));
+        let limit = u32::try_from((patience + CORE_MARGIN).as_secs()).unwrap_or(u32::MAX);
+        // `user/` rings for as long as this says, whatever the call to it was given (mod_dptools).
+        variables.set("leg_timeout", &limit.to_string());
+        let _ringing = self.begin(patience, cancel);
+        let mut answered = ptr::null_mut();
+        let mut cause = Cause::SWITCH_CAUSE_NONE;
+        // SAFETY: the texts and the event live through the call, which is synchronous and copies what it keeps. The cancel
+        // cause is a C enum, four bytes like the atomic it is in here, and lives as long. The leg that answers is read-locked
+        // for us.
+        let leg = unsafe {
+            let status = ffi::switch_ivr_originate(
+                ptr::null_mut(),
+                &mut answered,
+                &mut cause,
+                to.as_ptr(),
+                limit,
+                ptr::null(),
+                name.as_ptr(),
+                number.as_ptr(),
+                ptr::null_mut(),
+                variables.as_ptr(),
+                ffi::switch_originate_flag_enum_t::SOF_NONE.0,
+                cancel.0.as_ptr().cast::<Cause>(),
+                ptr::null_mut(),
+            );
+            if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { SessionGuard::locked(answered) } else { None }
+        };
+        let leg = leg.ok_or_else(|| cause_name(cause))?;
+        // A leg that answers at once is still being routed, and its thread would sleep through a transfer that sets the very
+        // state it is in.
+        for _ in 0..200 {
+            // Who has picked up has been routed long ago, and does not settle.
+            if leg.is_consuming_media() || leg.hung_up() || leg.var(PICKED_UP).is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(leg)
     }
-    Ok(leg)
 }
 
 fn cause_name(cause: Cause) -> String {

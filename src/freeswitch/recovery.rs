@@ -2,9 +2,8 @@
 
 use std::ffi::{CStr, c_int};
 
-use parking_lot::RwLock;
-
 use super::guard::fence;
+use super::in_progress::{self, InProgress};
 use super::session::Leg;
 use crate::ffi;
 
@@ -13,9 +12,6 @@ const FAR_TAG: &str = "callpark_far_tag";
 /// Names the function that the core asks about a recovered leg, after its endpoint.
 const RECOVERER: &str = "secondary_recovery_module";
 const NAME: &CStr = c"mod_callpark";
-
-/// Held while a leg is looked at, so that nobody unloads the code meanwhile.
-static RUNNING: RwLock<()> = RwLock::new(());
 
 impl Leg<'_> {
     /// Saves what `sofia recover` would bring back of the leg, as it is now. The core itself does so only when a leg is answered,
@@ -88,13 +84,13 @@ impl Drop for Recoverer {
     fn drop(&mut self) {
         // SAFETY: a static text.
         unsafe { ffi::switch_core_unregister_secondary_recover_callback(NAME.as_ptr()) };
-        drop(RUNNING.write());
+        in_progress::wait_until_none();
     }
 }
 
 /// The core goes on with the leg if the answer is positive.
 unsafe extern "C" fn on_recovered(session: *mut ffi::switch_core_session_t) -> c_int {
-    let _running = RUNNING.read();
+    let _in_progress = InProgress::begin();
     fence("recovered leg", (), || {
         // SAFETY: the core has just made the session, and runs it only after this returns.
         if let Some(leg) = unsafe { Leg::running(session) } {

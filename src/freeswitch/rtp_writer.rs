@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::media::seeks_address;
 use super::session::{FILE, Leg};
 use super::text::{from_c, to_c};
-use super::waker::{WakeGuard, Waker};
+use super::waker::{WakeGuard, Waker, Wakers};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 /// No packet and no decoded frame is longer (SWITCH_RECOMMENDED_BUFFER_SIZE in `switch_types.h`).
@@ -351,7 +351,12 @@ impl Leg<'_> {
 
     /// Puts the leg on the air while `meanwhile` runs, on this thread, which is the leg's own. In that time nobody else may send
     /// to it, `meanwhile` included; the bell rings when something is done to the leg, or it is sent to no more.
-    pub(crate) fn share_media<T>(&self, waker: &Arc<Waker>, meanwhile: impl FnOnce(&Arc<RtpWriter>) -> T) -> T {
+    pub(crate) fn share_media<T>(
+        &self,
+        wakers: &Wakers,
+        waker: &Arc<Waker>,
+        meanwhile: impl FnOnce(&Arc<RtpWriter>) -> T,
+    ) -> T {
         // SAFETY: as in `format`.
         let codec = unsafe { ffi::switch_core_session_get_write_codec(self.as_ptr()).as_ref() };
         let target = NonNull::new(self.as_ptr())
@@ -363,7 +368,7 @@ impl Leg<'_> {
             waker: Arc::clone(waker),
         });
         let _off_air = OffAir(&seat);
-        let _rung = WakeGuard::with(self, waker);
+        let _rung = WakeGuard::with(wakers, self, waker);
         meanwhile(&seat)
     }
 }

@@ -5,7 +5,7 @@
 //! step, and one that steps back during its callback is never run again (`switch_scheduler_execute`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 use std::{io, ptr};
@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 
 use super::clock::{epoch_ms, now};
 use super::guard::fence;
+use super::in_progress::{self, InProgress};
+use super::way_in::WayIn;
 use super::worker::Worker;
 use crate::ffi;
 use crate::parking::MonotonicTime;
@@ -27,8 +29,14 @@ const UNLOAD_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What is done on every tick. It may run on the scheduler's own thread, which all modules share: it must not wait.
 pub(crate) trait OnTick {
-    fn tick();
+    type Of;
+    fn ticks(of: &Self::Of) -> &Ticks;
+    fn tick(of: &Self::Of);
 }
+
+/// When the last tick began. Locked while one runs, so that there are never two at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Ticks(Mutex<Option<MonotonicTime>>);
 
 /// Both triggers, until dropped.
 pub(crate) struct Ticker {
@@ -37,15 +45,10 @@ pub(crate) struct Ticker {
     worker: Option<Worker>,
 }
 
-/// Callbacks of the scheduler in progress: deleting a task does not wait for one that runs (`switch_scheduler.c`).
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
-/// When the last tick began. Locked while one runs, so that there are never two at a time.
-static LAST_TICK: Mutex<Option<MonotonicTime>> = Mutex::new(None);
-
 impl Ticker {
-    pub(crate) fn start<T: OnTick>() -> Ticker {
+    pub(crate) fn start<T: OnTick, W: WayIn<T::Of>>() -> Ticker {
         let unloading = Arc::new(AtomicBool::new(false));
-        let worker = start_thread::<T>(Arc::clone(&unloading))
+        let worker = start_thread::<T, W>(Arc::clone(&unloading))
             .inspect_err(|error| log::error!("no thread for the timers, which now follow the wall clock: {error}"))
             .ok();
         let (at, no_flags) = (next_second(), 0);
@@ -54,7 +57,7 @@ impl Ticker {
         let task = unsafe {
             ffi::switch_scheduler_add_task(
                 at,
-                Some(on_task::<T>),
+                Some(on_task::<T, W>),
                 c"callpark".as_ptr(),
                 c"callpark".as_ptr(),
                 0,
@@ -71,20 +74,15 @@ impl Drop for Ticker {
         self.unloading.store(true, Ordering::Release);
         // SAFETY: only numbers.
         unsafe { ffi::switch_scheduler_del_task_id(self.task) };
-        // The scheduler may have picked the task and not yet be in the callback: give it a moment, then wait for it.
-        loop {
-            sleep(Duration::from_millis(20));
-            if RUNNING.load(Ordering::Acquire) == 0 {
-                break;
-            }
-        }
+        // Deleting a task does not wait for its callback (`switch_scheduler.c`).
+        in_progress::wait_until_none();
         if let Some(worker) = self.worker.take() {
             worker.join();
         }
     }
 }
 
-fn start_thread<T: OnTick>(unloading: Arc<AtomicBool>) -> io::Result<Worker> {
+fn start_thread<T: OnTick, W: WayIn<T::Of>>(unloading: Arc<AtomicBool>) -> io::Result<Worker> {
     Worker::start("timers", move || {
         let mut due = now().after(PERIOD);
         while !unloading.load(Ordering::Acquire) {
@@ -93,7 +91,7 @@ fn start_thread<T: OnTick>(unloading: Arc<AtomicBool>) -> io::Result<Worker> {
                 sleep(left.min(UNLOAD_CHECK_INTERVAL));
                 continue;
             }
-            fence("tick", (), tick_once::<T>);
+            fence("tick", (), tick_once::<T, W>);
             // A thread that was late, in a machine that was suspended for example, does not catch up.
             due = due.after(PERIOD).max(now());
         }
@@ -101,12 +99,13 @@ fn start_thread<T: OnTick>(unloading: Arc<AtomicBool>) -> io::Result<Worker> {
 }
 
 /// Ticks, unless there is or just was a tick.
-fn tick_once<T: OnTick>() {
-    let Some(mut last) = LAST_TICK.try_lock() else { return };
+fn tick_once<T: OnTick, W: WayIn<T::Of>>() {
+    let Some(of) = W::find() else { return };
+    let Some(mut last) = T::ticks(&of).0.try_lock() else { return };
     let now = now();
     if last.is_none_or(|last| now.since(last) >= MIN_PERIOD) {
         *last = Some(now);
-        T::tick();
+        T::tick(&of);
     }
 }
 
@@ -115,12 +114,11 @@ fn next_second() -> i64 {
     epoch_ms() / 1000 + 1
 }
 
-unsafe extern "C" fn on_task<T: OnTick>(task: *mut ffi::switch_scheduler_task_t) {
-    RUNNING.fetch_add(1, Ordering::AcqRel);
-    fence("tick", (), tick_once::<T>);
+unsafe extern "C" fn on_task<T: OnTick, W: WayIn<T::Of>>(task: *mut ffi::switch_scheduler_task_t) {
+    let _in_progress = InProgress::begin();
+    fence("tick", (), tick_once::<T, W>);
     // SAFETY: the scheduler hands its task, which lives through the call; a later run time arms it again.
     if let Some(task) = unsafe { task.as_mut() } {
         task.runtime = next_second();
     }
-    RUNNING.fetch_sub(1, Ordering::AcqRel);
 }

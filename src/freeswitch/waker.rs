@@ -13,6 +13,7 @@ use super::event::{Binding, EventRef, Kind, OnEvent};
 use super::guard::fence;
 use super::session::Leg;
 use super::text::from_c;
+use super::way_in::WayIn;
 use crate::ffi::{self, switch_status_t as HostStatus};
 
 /// Wakes the one thread that sleeps on it.
@@ -38,66 +39,86 @@ impl Waker {
     }
 }
 
-/// The bells of legs whose threads may sleep, by UUID.
-static WAKERS: Mutex<BTreeMap<String, Arc<Waker>>> = Mutex::new(BTreeMap::new());
+/// What the core calls when something is done to a leg.
+type Hook = unsafe extern "C" fn(*mut ffi::switch_core_session_t, c_int) -> HostStatus;
 
-fn ring(uuid: &str) {
-    let waker = WAKERS.lock().get(uuid).cloned();
-    if let Some(waker) = waker {
-        waker.ring();
+/// The wakers of legs whose threads may sleep, by UUID.
+#[derive(Debug)]
+pub(crate) struct Wakers {
+    by_uuid: Mutex<BTreeMap<String, Arc<Waker>>>,
+    hook: Hook,
+}
+
+impl Wakers {
+    /// `W` finds these same ones.
+    pub(crate) fn new<W: WayIn<Wakers>>() -> Wakers {
+        Wakers { by_uuid: Mutex::default(), hook: on_signal::<W> }
+    }
+
+    fn ring(&self, uuid: &str) {
+        let waker = self.by_uuid.lock().get(uuid).cloned();
+        if let Some(waker) = waker {
+            waker.ring();
+        }
     }
 }
 
-/// While this is there, the bell rings when something is done to the leg.
+/// While this is there, the waker rings when something is done to the leg.
 pub(super) struct WakeGuard<'a> {
+    wakers: &'a Wakers,
     leg: &'a Leg<'a>,
     uuid: String,
 }
 
 impl<'a> WakeGuard<'a> {
     /// On the leg's own thread.
-    pub(super) fn with(leg: &'a Leg<'a>, waker: &Arc<Waker>) -> WakeGuard<'a> {
+    pub(super) fn with(wakers: &'a Wakers, leg: &'a Leg<'a>, waker: &Arc<Waker>) -> WakeGuard<'a> {
         let uuid = leg.uuid();
-        WAKERS.lock().insert(uuid.clone(), Arc::clone(waker));
+        wakers.by_uuid.lock().insert(uuid.clone(), Arc::clone(waker));
         // SAFETY: the session is kept; the hook is code of this module, taken out again before the leg leaves it. Another thread
         // may be walking the core's list of hooks meanwhile: the core never frees one before its session.
-        unsafe { ffi::switch_core_event_hook_add_kill_channel(leg.as_ptr(), Some(on_signal)) };
-        WakeGuard { leg, uuid }
+        unsafe { ffi::switch_core_event_hook_add_kill_channel(leg.as_ptr(), Some(wakers.hook)) };
+        WakeGuard { wakers, leg, uuid }
     }
 }
 
 impl Drop for WakeGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: as in `with`.
-        unsafe { ffi::switch_core_event_hook_remove_kill_channel(self.leg.as_ptr(), Some(on_signal)) };
-        WAKERS.lock().remove(&self.uuid);
+        unsafe { ffi::switch_core_event_hook_remove_kill_channel(self.leg.as_ptr(), Some(self.wakers.hook)) };
+        self.wakers.by_uuid.lock().remove(&self.uuid);
     }
 }
 
 /// On the thread that does something to the leg.
-unsafe extern "C" fn on_signal(session: *mut ffi::switch_core_session_t, _signal: c_int) -> HostStatus {
+unsafe extern "C" fn on_signal<W: WayIn<Wakers>>(
+    session: *mut ffi::switch_core_session_t,
+    _signal: c_int,
+) -> HostStatus {
     fence("signal", (), || {
         // SAFETY: whoever signals a session keeps it, and with it its UUID.
-        if let Some(uuid) = unsafe { from_c(ffi::switch_core_session_get_uuid(session)) } {
-            ring(&uuid);
+        let uuid = unsafe { from_c(ffi::switch_core_session_get_uuid(session)) };
+        if let (Some(wakers), Some(uuid)) = (W::find(), uuid) {
+            wakers.ring(&uuid);
         }
     });
     HostStatus::SWITCH_STATUS_SUCCESS
 }
 
 /// Rings for a leg that something begins to record or to listen in on, which the core does not signal.
-pub(crate) fn on_tap() -> Option<Binding> {
-    Binding::bind::<MediaBug>()
+pub(crate) fn on_tap<W: WayIn<Wakers>>() -> Option<Binding> {
+    Binding::bind::<MediaBug, W>()
 }
 
 struct MediaBug;
 
 impl OnEvent for MediaBug {
+    type Of = Wakers;
     const KIND: Kind = Kind::MediaBug;
 
-    fn happened(event: &EventRef<'_>) {
+    fn happened(wakers: &Arc<Wakers>, event: &EventRef<'_>) {
         if let Some(uuid) = event.get("Unique-ID") {
-            ring(&uuid);
+            wakers.ring(&uuid);
         }
     }
 }

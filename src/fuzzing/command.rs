@@ -1,18 +1,21 @@
 //! Lines after `callpark`, while somebody is parked.
 
+use std::sync::Arc;
+
 use super::planted;
 use crate::commands::Callpark;
-use crate::freeswitch::{Answer, Command};
-use crate::service;
+use crate::freeswitch::{Answer, Command, WayIn};
+use crate::module::Loaded;
+use crate::service::ParkingService;
 
 /// One command a line, a few at most: each sees what those before it did.
 pub fn command(text: &str) {
     for line in text.split('\n').take(8) {
         // As C would hand it over.
         let line = line.split('\0').next().unwrap_or_default().trim();
-        let Answer(answer) = Callpark::run(line);
+        let Answer(answer) = Callpark::run(Loaded::find(), line);
         look_at(line, &answer);
-        let service = service::current().expect("loaded");
+        let service: Arc<ParkingService> = Loaded::find().expect("loaded");
         if let Err(why) = service.check() {
             panic!("after {line:?}: {why}");
         }

@@ -1,6 +1,7 @@
 //! A connection to the dashboard, byte by byte.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -11,7 +12,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::planted;
-use crate::service;
+use crate::app::App;
+use crate::freeswitch::WayIn;
+use crate::module::Loaded;
 use crate::web::{TokenFile, router};
 
 /// Of `b.test`, where Mr Chen is parked too, nobody may know anything with these.
@@ -20,9 +23,13 @@ const TOKENS: &str =
 /// Bytes of an answer that are looked at: the stream of events has no end.
 const MOST: usize = 256 * 1024;
 
+fn loaded() -> Arc<App> {
+    Loaded::find().expect("loaded")
+}
+
 pub fn http(request: &[u8]) {
     let answer = answer(request);
-    let service = service::current().expect("loaded");
+    let service = &loaded().service;
     if let Err(why) = service.check() {
         panic!("{why}");
     }
@@ -41,7 +48,7 @@ fn answer(request: &[u8]) -> Vec<u8> {
             let (mut ours, theirs) = duplex(MOST);
             let (stop, stopped) = watch::channel(false);
             let tokens = TokenFile::parse(TOKENS).expect("tokens");
-            let service = TowerToHyperService::new(router(tokens, false, stopped));
+            let service = TowerToHyperService::new(router(loaded().http.sources().clone(), tokens, false, stopped));
             let served =
                 tokio::spawn(http1::Builder::new().half_close(true).serve_connection(TokioIo::new(theirs), service));
             let mut answer = Vec::new();

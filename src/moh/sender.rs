@@ -16,20 +16,32 @@ const FULL: usize = 250;
 /// A thread that is late by less sends what it owes, one packet after the other, and is on time again.
 const CATCH_UP: Duration = Duration::from_millis(200);
 
-/// Between load and shutdown.
-static MOH_SENDERS: Mutex<Option<Vec<OnDuty>>> = Mutex::new(None);
+/// The senders that run.
+#[derive(Debug)]
+pub(super) struct MohSenders {
+    /// `None` once the module is being unloaded.
+    running: Mutex<Option<Vec<Running>>>,
+    late: Arc<AtomicU64>,
+}
 
-static LATE: AtomicU64 = AtomicU64::new(0);
+impl Default for MohSenders {
+    fn default() -> MohSenders {
+        MohSenders { running: Mutex::new(Some(Vec::new())), late: Arc::default() }
+    }
+}
 
-/// A transmitter and its thread.
-struct OnDuty {
-    transmitter: Arc<MohSender>,
+/// A sender and its thread.
+#[derive(Debug)]
+struct Running {
+    sender: Arc<MohSender>,
     worker: Worker,
 }
 
 /// Sends packets of one length.
 struct MohSender {
     packet: Duration,
+    /// Packets of all senders that went out late.
+    late: Arc<AtomicU64>,
     listeners: AtomicUsize,
     desk: Mutex<Desk>,
     waker: Condvar,
@@ -44,95 +56,100 @@ struct Desk {
     closing: bool,
 }
 
-/// Load.
-pub(crate) fn begin() {
-    *MOH_SENDERS.lock() = Some(Vec::new());
-}
-
-/// Shutdown. When this comes back, no thread sends any more.
-pub(crate) fn end() {
-    for OnDuty { transmitter, worker } in MOH_SENDERS.lock().take().into_iter().flatten() {
-        transmitter.desk.lock().closing = true;
-        transmitter.waker.notify_all();
-        worker.join();
+impl std::fmt::Debug for MohSender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} listeners", self.listeners.load(Ordering::Relaxed))
     }
 }
 
-/// Has `seat` sent to from the next packet on. False if the music cannot be had.
-pub(super) fn subscribe(music: &str, format: &Format, seat: &Arc<RtpWriter>) -> bool {
-    let title = StreamKey { music: music.to_owned(), format: format.clone() };
-    if join(&title, None, seat) {
-        return true;
-    }
-    // On the caller's own thread, and without a lock: it may take a while.
-    let Some(programme) = MohStream::open(&title) else { return false };
-    join(&title, Some(programme), seat)
-}
-
-/// Without a `programme`, only where that is on already and there is room.
-fn join(title: &StreamKey, programme: Option<MohStream>, seat: &Arc<RtpWriter>) -> bool {
-    let mut studio = MOH_SENDERS.lock();
-    let Some(transmitters) = studio.as_mut() else { return false };
-    let sends = |one: &&Arc<MohSender>| one.packet == title.format.packet() && !one.desk.lock().closing;
-    let all = || transmitters.iter().map(|current| &current.transmitter).filter(sends);
-    let with_room = all().filter(|one| one.listeners.load(Ordering::Relaxed) < FULL);
-    let place = match &programme {
-        None => with_room.clone().find(|one| one.desk.lock().titles.contains(title)),
-        Some(_) => with_room.min_by_key(|one| one.listeners.load(Ordering::Relaxed)),
-    };
-    let place = match (place, &programme) {
-        (Some(place), _) => Arc::clone(place),
-        (None, None) => return false,
-        (None, Some(_)) if all().count() >= cores() => {
-            let Some(place) = all().min_by_key(|one| one.listeners.load(Ordering::Relaxed)) else { return false };
-            Arc::clone(place)
+impl MohSenders {
+    /// Unload. When this comes back, no thread sends any more.
+    pub(super) fn end(&self) {
+        for Running { sender, worker } in self.running.lock().take().into_iter().flatten() {
+            sender.desk.lock().closing = true;
+            sender.waker.notify_all();
+            worker.join();
         }
-        (None, Some(_)) => {
-            let Some(started) = MohSender::start(title.format.packet()) else { return false };
-            let place = Arc::clone(&started.transmitter);
-            transmitters.push(started);
-            place
+    }
+
+    /// Has `seat` sent to from the next packet on. False if the music cannot be had.
+    pub(super) fn subscribe(&self, music: &str, format: &Format, seat: &Arc<RtpWriter>) -> bool {
+        let title = StreamKey { music: music.to_owned(), format: format.clone() };
+        if self.join(&title, None, seat) {
+            return true;
         }
-    };
-    let mut desk = place.desk.lock();
-    // Looked at again under the lock that it is pushed under: a thread that ended since tells nobody who comes later.
-    if desk.closing {
-        return false;
+        // On the caller's own thread, and without a lock: it may take a while.
+        let Some(programme) = MohStream::open(&title) else { return false };
+        self.join(&title, Some(programme), seat)
     }
-    place.listeners.fetch_add(1, Ordering::Relaxed);
-    if !desk.titles.contains(title) {
-        desk.titles.push(title.clone());
+
+    /// Without a `programme`, only where that is on already and there is room.
+    fn join(&self, title: &StreamKey, programme: Option<MohStream>, seat: &Arc<RtpWriter>) -> bool {
+        let mut running = self.running.lock();
+        let Some(running) = running.as_mut() else { return false };
+        let sends = |one: &&Arc<MohSender>| one.packet == title.format.packet() && !one.desk.lock().closing;
+        let all = || running.iter().map(|running| &running.sender).filter(sends);
+        let with_room = all().filter(|one| one.listeners.load(Ordering::Relaxed) < FULL);
+        let place = match &programme {
+            None => with_room.clone().find(|one| one.desk.lock().titles.contains(title)),
+            Some(_) => with_room.min_by_key(|one| one.listeners.load(Ordering::Relaxed)),
+        };
+        let place = match (place, &programme) {
+            (Some(place), _) => Arc::clone(place),
+            (None, None) => return false,
+            (None, Some(_)) if all().count() >= cores() => {
+                let Some(place) = all().min_by_key(|one| one.listeners.load(Ordering::Relaxed)) else { return false };
+                Arc::clone(place)
+            }
+            (None, Some(_)) => {
+                let started = MohSender::start(title.format.packet(), Arc::clone(&self.late));
+                let Some(started) = started else { return false };
+                let place = Arc::clone(&started.sender);
+                running.push(started);
+                place
+            }
+        };
+        let mut desk = place.desk.lock();
+        // Looked at again under the lock that it is pushed under: a thread that ended since tells nobody who comes later.
+        if desk.closing {
+            return false;
+        }
+        place.listeners.fetch_add(1, Ordering::Relaxed);
+        if !desk.titles.contains(title) {
+            desk.titles.push(title.clone());
+        }
+        desk.joining.push((title.clone(), programme, Arc::clone(seat)));
+        drop(desk);
+        place.waker.notify_one();
+        true
     }
-    desk.joining.push((title.clone(), programme, Arc::clone(seat)));
-    drop(desk);
-    place.waker.notify_one();
-    true
+
+    pub(super) fn count(&self, counts: &mut Counts) {
+        counts.late = self.late.load(Ordering::Relaxed);
+        for Running { sender, .. } in self.running.lock().iter().flatten() {
+            counts.threads += 1;
+            counts.shared += sender.listeners.load(Ordering::Relaxed);
+            counts.programmes += sender.desk.lock().titles.len();
+        }
+    }
 }
 
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-pub(super) fn count(counts: &mut Counts) {
-    counts.late = LATE.load(Ordering::Relaxed);
-    for OnDuty { transmitter, .. } in MOH_SENDERS.lock().iter().flatten() {
-        counts.threads += 1;
-        counts.shared += transmitter.listeners.load(Ordering::Relaxed);
-        counts.programmes += transmitter.desk.lock().titles.len();
-    }
-}
-
 impl MohSender {
-    fn start(packet: Duration) -> Option<OnDuty> {
-        let transmitter = Arc::new(MohSender {
+    fn start(packet: Duration, late: Arc<AtomicU64>) -> Option<Running> {
+        let sender = Arc::new(MohSender {
             packet,
+            late,
             listeners: AtomicUsize::new(0),
             desk: Mutex::default(),
             waker: Condvar::new(),
         });
-        let closes = Closes(Arc::clone(&transmitter));
+        let closes = Closes(Arc::clone(&sender));
         match Worker::start("music", move || closes.0.send()) {
-            Ok(worker) => Some(OnDuty { transmitter, worker }),
+            Ok(worker) => Some(Running { sender, worker }),
             Err(error) => {
                 log::error!("no thread for shared music, callers play for themselves: {error}");
                 None
@@ -184,7 +201,7 @@ impl MohSender {
     fn hurry(&self, programmes: &mut [MohStream], due: &mut Instant) {
         let behind = due.elapsed();
         if behind > self.packet {
-            LATE.fetch_add(1, Ordering::Relaxed);
+            self.late.fetch_add(1, Ordering::Relaxed);
         }
         if behind > CATCH_UP {
             let packets = behind.as_nanos() / self.packet.as_nanos().max(1);

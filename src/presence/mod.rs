@@ -19,7 +19,7 @@ use crate::service::{Observer, ParkingService, Subscription};
 use lamp::{Lamp, Name, Whose};
 use shown::Shown;
 use spellings::Spellings;
-pub(crate) use subscribe::{light_all, on_probe, on_profile, warn_of_rival};
+pub(crate) use subscribe::{on_probe, on_profile, warn_of_rival};
 
 /// More lamps than this are not lit one by one when FreeSWITCH starts; phones ask when they subscribe again.
 const MOST_AT_ONCE: usize = 2000;
@@ -28,6 +28,7 @@ const MOST_AT_ONCE: usize = 2000;
 pub(crate) struct Lamps {
     shown: Mutex<Shown>,
     spellings: Mutex<Spellings>,
+    publisher: tell::PresencePublisher,
 }
 
 impl Observer for Lamps {
@@ -60,7 +61,7 @@ impl Observer for Lamps {
             self.answer(service, &name, lamp, subscription);
         } else if !subscribe::rival_is_loaded() {
             // Nothing is parked where there is no slot. A phone that is told nothing shows the key as if it did not work.
-            tell::subscriber(&name, &Lamp::Dark, subscription);
+            self.publisher.subscriber(&name, &Lamp::Dark, subscription);
         }
     }
 
@@ -101,7 +102,7 @@ impl Lamps {
     fn tell_until_true(&self, service: &ParkingService, name: &Name, mut seen: Lamp) {
         loop {
             let spellings = self.spellings.lock().of(name, now());
-            tell::everybody(name, &seen, &spellings);
+            self.publisher.everybody(name, &seen, &spellings);
             let lamp = look(service, name).unwrap_or(Lamp::Dark);
             if lamp == seen {
                 return;
@@ -115,7 +116,7 @@ impl Lamps {
     /// told at all, but this phone would still show it.
     fn answer(&self, service: &ParkingService, name: &Name, mut seen: Lamp, subscription: &Subscription) {
         loop {
-            tell::subscriber(name, &seen, subscription);
+            self.publisher.subscriber(name, &seen, subscription);
             self.tell_news(service, name);
             let lamp = look(service, name).unwrap_or(Lamp::Dark);
             if lamp == seen {

@@ -1,28 +1,22 @@
 //! What makes lamps be told again: a phone subscribes, a SIP profile starts, the module is loaded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::freeswitch::{Binding, EventRef, Kind, OnEvent, module_loaded};
-use crate::service::{self, Subscription};
+use crate::freeswitch::{Binding, EventRef, Kind, OnEvent, WayIn, module_loaded};
+use crate::service::{ParkingService, Subscription};
 
 /// It answers each subscription to `park+<anything>`, also where it has no such lot.
 const RIVAL: &str = "mod_valet_parking";
 /// How long a subscription lasts that does not say so: what the dialog event package has (RFC 4235).
 const USUAL_EXPIRY: Duration = Duration::from_secs(3600);
 
-pub(crate) fn on_probe() -> Option<Binding> {
-    Binding::bind::<Probe>()
+pub(crate) fn on_probe<W: WayIn<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<Probe, W>()
 }
 
-pub(crate) fn on_profile() -> Option<Binding> {
-    Binding::bind::<Profile>()
-}
-
-/// Tells every lamp as it is now: phones may still show what was true before a restart.
-pub(crate) fn light_all() {
-    if let Some(service) = service::current() {
-        service.tell_all_lamps();
-    }
+pub(crate) fn on_profile<W: WayIn<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<Profile, W>()
 }
 
 /// Both modules would answer every phone that subscribes, and contradict each other.
@@ -43,9 +37,10 @@ pub(super) fn rival_is_loaded() -> bool {
 struct Probe;
 
 impl OnEvent for Probe {
+    type Of = ParkingService;
     const KIND: Kind = Kind::PresenceProbe;
 
-    fn happened(event: &EventRef<'_>) {
+    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let Some(to) = event.get("to") else { return };
         let Some((lamp, host)) = to.strip_prefix("park+").and_then(|to| to.split_once('@')) else { return };
         let expires = event.get("expires").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
@@ -53,14 +48,12 @@ impl OnEvent for Probe {
         if expires == Some(Duration::ZERO) {
             return;
         }
-        if let Some(service) = service::current() {
-            service.subscribed(&Subscription {
-                lamp: lamp.to_owned(),
-                host: host.to_owned(),
-                call_id: event.get("sub-call-id"),
-                expires: expires.unwrap_or(USUAL_EXPIRY),
-            });
-        }
+        service.subscribed(&Subscription {
+            lamp: lamp.to_owned(),
+            host: host.to_owned(),
+            call_id: event.get("sub-call-id"),
+            expires: expires.unwrap_or(USUAL_EXPIRY),
+        });
     }
 }
 
@@ -68,9 +61,10 @@ impl OnEvent for Probe {
 struct Profile;
 
 impl OnEvent for Profile {
+    type Of = ParkingService;
     const KIND: Kind = Kind::Custom(c"sofia::profile_start");
 
-    fn happened(_: &EventRef<'_>) {
-        light_all();
+    fn happened(service: &Arc<ParkingService>, _: &EventRef<'_>) {
+        service.tell_all_lamps();
     }
 }

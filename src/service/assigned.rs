@@ -81,7 +81,7 @@ impl ParkingService {
         let Party { name, number } = &*call.info.caller;
         let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
         let cancel = self.rings.begin(uuid);
-        let answered = freeswitch::originate(&dial, &cancel);
+        let answered = self.outgoing.originate(&dial, &cancel);
         self.rings.over(uuid, &cancel);
         let leg = answered?;
         if self.change(|table, _| table.hand_claim(uuid, &held.holder, &leg.uuid())) || !call.is_here() {

@@ -23,8 +23,7 @@ impl ParkingService {
     /// only that far that an empty slot is kept.
     pub(super) fn other_call(&self, leg: &Leg<'_>) -> Option<SessionGuard> {
         let user = self.user_of(leg);
-        let among_all =
-            || is_own_phone(leg, &user).then(|| self.talking_legs.other_call_among_all(leg, &user)).flatten();
+        let among_all = || is_own_phone(leg, &user).then(|| self.other_call_among_all(leg, &user)).flatten();
         self.talking_legs.other_call(leg, &user).or_else(among_all)
     }
 
@@ -56,7 +55,7 @@ impl ParkingService {
         if leg.answer_and_anchor_media() && call.info.settings.announce {
             leg.say(c"callpark_announce_slot", slot.as_str(), &mut PlayToEnd);
         }
-        let (mut music, nobody_writes) = (Music::choose(leg, &call.info.settings), LegCommands::default());
+        let (mut music, nobody_writes) = (Music::choose(&self.music, leg, &call.info.settings), LegCommands::default());
         while leg.ready() {
             music.play(leg, &nobody_writes, None);
         }

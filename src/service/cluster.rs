@@ -6,7 +6,7 @@ use super::identity::{Arrival, PARKER, Parker};
 use super::template::{fact, filled_in, one_word};
 use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
-use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg};
+use crate::freeswitch::{Cancel, Dial, HangupCause, Leg};
 use crate::parking::{
     Call, CallInfo, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall, Slot,
     SlotRequest, Table,
@@ -41,7 +41,7 @@ pub(super) const LEFT_BEHIND: &str = "callpark_left_behind";
 
 impl ParkingService {
     pub(crate) fn clustered(&self) -> bool {
-        self.config.read().settings.cluster
+        self.config.get().settings.cluster
     }
 
     /// Takes a slot by the rules, and for all nodes. What another node has in it meanwhile is learnt, and the rules asked again.
@@ -161,7 +161,7 @@ impl ParkingService {
             variables: &[(TICKET, &code)],
             patience: PATIENCE,
         };
-        let peer = match freeswitch::originate(&dial, &Cancel::default()) {
+        let peer = match self.outgoing.originate(&dial, &Cancel::default()) {
             Ok(peer) => peer,
             Err(cause) => {
                 log::error!("node {node} could not be called for the call in slot {}: {cause}", call.info.slot);

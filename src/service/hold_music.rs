@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::leg_commands::LegCommands;
 use crate::freeswitch::{self, Heard, Leg, Listener, Played, SetAside, Waker};
-use crate::moh::{self, Listened, WaitControl};
+use crate::moh::{self, Listened, SharedMusic, WaitControl};
 use crate::parking::{LotSettings, MonotonicTime};
 
 /// The core's own music on hold.
@@ -52,7 +52,8 @@ impl Choice {
 }
 
 /// What a waiting caller hears: the first of these that plays. None is given up for good.
-pub(super) struct Music {
+pub(super) struct Music<'a> {
+    shared: &'a SharedMusic,
     choices: Vec<Choice>,
     exit_key: Option<char>,
     pressed: bool,
@@ -60,15 +61,15 @@ pub(super) struct Music {
     fetch_at: Option<MonotonicTime>,
 }
 
-impl Music {
-    pub(super) fn choose(leg: &Leg<'_>, settings: &LotSettings) -> Music {
+impl<'a> Music<'a> {
+    pub(super) fn choose(shared: &'a SharedMusic, leg: &Leg<'_>, settings: &LotSettings) -> Music<'a> {
         let asked = [settings.hold_music.clone(), leg.hold_music()];
         let mut choices: Vec<String> = asked.into_iter().flatten().collect();
         choices.push(MUSIC.into());
         choices.push(LAST_RESORT.into());
         choices.dedup();
         let choices = choices.into_iter().map(Choice::new).collect();
-        Music { choices, exit_key: settings.exit_key, pressed: false, fetch_at: None }
+        Music { shared, choices, exit_key: settings.exit_key, pressed: false, fetch_at: None }
     }
 
     pub(super) fn key_pressed(&mut self) -> bool {
@@ -93,7 +94,7 @@ impl Music {
         // A better one is tried again where that does not tear what is heard now.
         let end = end.into_iter().chain(better.filter(|_| moh::can_be_shared(&choice.music))).min();
         let mut waiting = Waiting { commands, end, exit_key: self.exit_key, pressed: false };
-        let played = merge_remote_calls(leg, &choice.music, &mut waiting);
+        let played = play_shared_or_alone(self.shared, leg, &choice.music, &mut waiting);
         self.pressed = waiting.pressed;
         let too_short = played == Played::ToItsEnd && freeswitch::now().since(began) < SHORTEST;
         if self.pressed || commands.has_command() || !leg.ready() || !leg.has_media() {
@@ -122,12 +123,12 @@ impl Music {
 }
 
 /// Plays to one leg, together with others if possible.
-fn merge_remote_calls(leg: &Leg<'_>, music: &str, waiting: &mut Waiting<'_>) -> Played {
-    if moh::listen(leg, music, waiting) == Listened::Heard {
+fn play_shared_or_alone(shared: &SharedMusic, leg: &Leg<'_>, music: &str, waiting: &mut Waiting<'_>) -> Played {
+    if shared.listen(leg, music, waiting) == Listened::Heard {
         return Played::Stopped;
     }
     let _limits = SetAside::take(leg, &LIMITS);
-    moh::alone(|| leg.play_file(music, waiting))
+    shared.alone(|| leg.play_file(music, waiting))
 }
 
 /// Listens while something plays to a waiting caller.

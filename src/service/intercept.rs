@@ -6,22 +6,23 @@
 //! that and the end; from the core's park the colleague is sent to the slot.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{ParkingService, current, pick_up};
-use crate::freeswitch::{Binding, EventRef, HangupCause, Kind, OnEvent, SessionGuard};
+use super::{ParkingService, pick_up};
+use crate::freeswitch::{Binding, EventRef, HangupCause, Kind, OnEvent, SessionGuard, WayIn};
 use crate::parking::State;
 
 /// On a leg that the core bridges with another: what becomes of it if the other does not answer.
 const PARK_ON_CANCEL: &str = "uuid_bridge_park_on_cancel";
 
-pub(crate) fn on_execute() -> Option<Binding> {
-    Binding::bind::<Execute>()
+pub(crate) fn on_execute<W: WayIn<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<Execute, W>()
 }
 
-pub(crate) fn on_core_park() -> Option<Binding> {
-    Binding::bind::<CorePark>()
+pub(crate) fn on_core_park<W: WayIn<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<CorePark, W>()
 }
 
 /// The UUIDs of parked legs, by that of the leg which intercepts a phone that rings for it.
@@ -70,15 +71,14 @@ impl ParkingService {
 struct Execute;
 
 impl OnEvent for Execute {
+    type Of = ParkingService;
     const KIND: Kind = Kind::Execute;
 
-    fn happened(event: &EventRef<'_>) {
+    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         if event.get("Application").as_deref() != Some(pick_up::INTERCEPT) {
             return;
         }
-        if let (Some(service), Some(uuid), Some(other)) =
-            (current(), event.get("Unique-ID"), event.get("Application-Data"))
-        {
+        if let (Some(uuid), Some(other)) = (event.get("Unique-ID"), event.get("Application-Data")) {
             service.note_intercept(&uuid, other.trim());
         }
     }
@@ -87,10 +87,11 @@ impl OnEvent for Execute {
 struct CorePark;
 
 impl OnEvent for CorePark {
+    type Of = ParkingService;
     const KIND: Kind = Kind::CorePark;
 
-    fn happened(event: &EventRef<'_>) {
-        if let (Some(service), Some(uuid)) = (current(), event.get("Unique-ID")) {
+    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
+        if let Some(uuid) = event.get("Unique-ID") {
             service.fetch_interceptor(&uuid);
         }
     }

@@ -1,9 +1,11 @@
 //! Whom a leg talked to last. A person who transfers a caller is gone by the time the caller arrives, and the Referred-By header
 //! that a phone sends says whatever the phone likes. So this is noted as two legs are bridged, while both can be asked.
 
+use std::sync::Arc;
+
+use super::ParkingService;
 use super::identity::{Claim, External};
-use super::{ParkingService, current};
-use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard};
+use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard, WayIn};
 
 /// On a leg: the user at the other end of its last bridge, as authenticated or called.
 const USER: &str = "callpark_last_user";
@@ -87,18 +89,19 @@ impl ParkingService {
     }
 }
 
-pub(crate) fn on_answer() -> Option<Binding> {
-    Binding::bind::<Answer>()
+pub(crate) fn on_answer<W: WayIn<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<Answer, W>()
 }
 
 struct Answer;
 
 impl OnEvent for Answer {
+    type Of = ParkingService;
     const KIND: Kind = Kind::Answer;
 
-    fn happened(event: &EventRef<'_>) {
+    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
-        let (Some(service), Some(caller)) = (current(), leg("variable_originating_leg_uuid")) else { return };
+        let Some(caller) = leg("variable_originating_leg_uuid") else { return };
         // Another phone of a group may be too late.
         let Some(peer) = leg("Unique-ID").filter(|peer| peer.outbound() && caller.partner().is_none()) else { return };
         service.note_peer(&caller, &peer);

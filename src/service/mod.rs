@@ -41,10 +41,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
-use crate::config::{self, Config, ConfigError};
-use crate::freeswitch::{self, Leg, SessionGuard, guard};
+use crate::config::{self, Config, ConfigError, ConfigHandle};
+use crate::freeswitch::{self, Leg, OutgoingCalls, SessionGuard, guard};
+use crate::moh::SharedMusic;
 use crate::parking::{
     Call, ChangedSlot, Destination, Layout, LotId, LotName, LotSelector, LotStatus, LotView, MonotonicTime, Refusal,
     RetrieveTarget, Slot, SlotRequest, SlotStatus, State, Table,
@@ -72,30 +73,11 @@ pub(crate) use {
 /// Calls that are copied for a listing while the table is locked, before others get their turn.
 const AT_ONCE: usize = 100;
 
-/// The state that lives from load to shutdown.
-static CURRENT: RwLock<Option<Arc<ParkingService>>> = RwLock::new(None);
-
-/// The service of the loaded module; `None` before load and after shutdown.
-pub(crate) fn current() -> Option<Arc<ParkingService>> {
-    CURRENT.read().clone()
-}
-
-/// Load: from here on calls can be parked.
-pub(crate) fn begin(service: ParkingService) {
-    *CURRENT.write() = Some(Arc::new(service));
-}
-
-/// Shutdown: when this comes back, nothing rings and no thread of the module's runs.
-pub(crate) fn end() {
-    let last = CURRENT.write().take();
-    if let Some(service) = last {
-        service.rings.end_all();
-    }
-}
-
 pub(crate) struct ParkingService {
     table: lock_stats::TimedMutex<Table>,
-    config: RwLock<Arc<Config>>,
+    config: ConfigHandle,
+    music: Arc<SharedMusic>,
+    outgoing: OutgoingCalls,
     leg_commands: leg_commands::LegCommandQueues,
     rings: rings::Rings,
     assigned: assigned::Assigned,
@@ -116,14 +98,19 @@ pub(crate) struct ParkingService {
 impl ParkingService {
     /// `faults`: what was wrong with the file, if `config` is the emergency one.
     pub(crate) fn new(
-        config: Config,
+        config: ConfigHandle,
         faults: Vec<ConfigError>,
+        music: Arc<SharedMusic>,
         observers: Vec<Box<dyn Observer>>,
         slot_store: Box<dyn SlotStore>,
     ) -> ParkingService {
+        let in_force = config.get();
+        let table = Table::new(&in_force.lots, in_force.default_lot.as_deref());
         ParkingService {
-            table: lock_stats::TimedMutex::new(Table::new(&config.lots, config.default_lot.as_deref())),
-            config: RwLock::new(Arc::new(config)),
+            table: lock_stats::TimedMutex::new(table),
+            config,
+            music,
+            outgoing: OutgoingCalls::default(),
             leg_commands: leg_commands::LegCommandQueues::default(),
             rings: rings::Rings::default(),
             assigned: assigned::Assigned::default(),
@@ -138,6 +125,16 @@ impl ParkingService {
             own_rereads: AtomicU32::new(0),
             since: freeswitch::now(),
         }
+    }
+
+    /// Once a second: ends calls to phones that have rung for long enough.
+    pub(crate) fn end_overdue_calls(&self) {
+        self.outgoing.end_overdue();
+    }
+
+    /// Unload: when this comes back, nothing rings and no thread of the service's runs.
+    pub(crate) fn end(&self) {
+        self.rings.end_all();
     }
 
     /// Has the core read its files again, and takes in the configuration. `apply`: also for calls that are parked already.
@@ -156,12 +153,10 @@ impl ParkingService {
         self.own_rereads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
-    /// The core has read its files again.
-    pub(crate) fn files_were_read(&self) {
-        if !self.is_own_reread() {
-            // Told in the log.
-            let _ = self.take_in(read_config(), false);
-        }
+    /// The core has read its files again. Whether there is a new configuration.
+    pub(crate) fn files_were_read(&self) -> bool {
+        // What is wrong is told in the log.
+        !self.is_own_reread() && self.take_in(read_config(), false).is_ok()
     }
 
     /// A new configuration. A faulty one changes nothing.
@@ -185,7 +180,7 @@ impl ParkingService {
                     before
                 });
                 drop(before);
-                *self.config.write() = Arc::new(config);
+                self.config.replace(config);
                 self.faults.lock().clear();
                 Ok(())
             }
@@ -215,7 +210,7 @@ impl ParkingService {
     }
 
     fn notify(&self, event: &ParkEvent<'_>) {
-        self.each_observer(|observer| observer.on_event(event));
+        self.each_observer(|observer| observer.on_event(self, event));
     }
 
     /// What one of them cannot do, the others do all the same.
@@ -236,11 +231,11 @@ impl ParkingService {
     }
 
     pub(crate) fn settings(&self) -> config::Settings {
-        self.config.read().settings.clone()
+        self.config.settings()
     }
 
     pub(crate) fn node_name(&self) -> String {
-        self.config.read().node_name.clone().unwrap_or_else(freeswitch::switch_name)
+        self.config.get().node_name.clone().unwrap_or_else(freeswitch::switch_name)
     }
 
     /// Every parked call, by lot and slot; of one lot where one is named.
@@ -363,7 +358,7 @@ impl ParkingService {
     /// The application for one extension that parks and retrieves: a leg that a transfer brought is parked, and so is the
     /// other party of one that is in a conversation; one that dialled retrieves, and is never parked itself, but an empty slot
     /// is kept for the call that its user holds.
-    pub(crate) fn at_slot(&self, leg: &Leg<'_>, park: &ParkOrder, retrieve: &RetrieveOrder) -> AppResult {
+    pub(crate) fn at_slot(self: &Arc<Self>, leg: &Leg<'_>, park: &ParkOrder, retrieve: &RetrieveOrder) -> AppResult {
         if self.brings_ticket(leg) {
             return self.retrieve(leg, retrieve);
         }
@@ -391,7 +386,7 @@ impl ParkingService {
 
     /// The same where a leg was to be parked. One that a transfer brought cannot be told, and goes back to its parker as from a slot that
     /// does not exist.
-    pub(crate) fn invalid_park(&self, leg: &Leg<'_>, application: &str, why: String) -> AppResult {
+    pub(crate) fn invalid_park(self: &Arc<Self>, leg: &Leg<'_>, application: &str, why: String) -> AppResult {
         if leg.partner().is_some() || !identity::was_transferred(leg) {
             return self.invalid(leg, application, why);
         }

@@ -20,7 +20,7 @@ impl ParkingService {
     /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone. `refused`: the word for why there is no slot.
     /// `waited`: for how long the caller has been without one already.
     pub(super) fn wait_for_slot(
-        &self,
+        self: &Arc<Self>,
         leg: &Leg<'_>,
         request: &ParkRequest,
         refused: &'static str,
@@ -41,9 +41,7 @@ impl ParkingService {
         self.notify(&ParkEvent { call: Some(&call), leg: Some(leg), cause: Some(refused), ..ParkEvent::of(what) });
         self.save(leg, None);
         // The parker is rung now.
-        if let Some(service) = super::current() {
-            service.on_tick();
-        }
+        self.on_tick();
         self.wait_loop(leg, &call, &commands);
     }
 

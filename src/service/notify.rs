@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::ParkingService;
 use super::template::{fact, filled_in, is_address, is_part_of_address, one_word};
-use super::{ParkingService, current};
 use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, PlayToEnd};
 use crate::parking::{Call, MonotonicTime, Notify};
 
@@ -84,7 +84,7 @@ impl Pages {
 }
 
 impl ParkingService {
-    pub(super) fn send_notifications(&self, call: &Call) {
+    pub(super) fn send_notifications(self: &Arc<Self>, call: &Call) {
         for notify in &call.info.settings.notify {
             match notify {
                 Notify::Message(user) => message(call, user),
@@ -105,19 +105,19 @@ impl ParkingService {
         }
     }
 
-    fn page(&self, page: Page) {
+    fn page(self: &Arc<Self>, page: Page) {
         if self.pages.begin(&page) {
             self.start(page);
         }
     }
 
-    fn start(&self, page: Page) {
-        let Some(service) = current() else { return };
+    fn start(self: &Arc<Self>, page: Page) {
+        let service = Arc::clone(self);
         let key = format!("page {}", page.dial);
         let key_of = key.clone();
         let (in_vain, dial) = (Arc::clone(&service), page.dial.clone());
         let call = move |cancel: &Cancel| {
-            let answered = call_up(&page, cancel);
+            let answered = call_up(&service, &page, cancel);
             service.rings.over(&key, cancel);
             let speaks = match answered {
                 Ok(peer) => {
@@ -139,7 +139,7 @@ impl ParkingService {
         self.rings.spawn(&key_of, call, move || in_vain.page_over(&dial));
     }
 
-    fn page_over(&self, dial: &str) {
+    fn page_over(self: &Arc<Self>, dial: &str) {
         if let Some(next) = self.pages.end(dial) {
             self.start(next);
         }
@@ -157,7 +157,7 @@ impl ParkingService {
     }
 }
 
-fn call_up(page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, String> {
+fn call_up(service: &ParkingService, page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, String> {
     let name = super::ring::displayable(&format!("Park {} {}", page.slot, page.caller));
     let limit = format!("sched_hangup +{} allotted_timeout", TALK.as_secs());
     let variables = [
@@ -171,7 +171,7 @@ fn call_up(page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, Str
     ];
     let dial =
         Dial { to: &page.dial, caller_name: &name, caller_number: &page.slot, variables: &variables, patience: RING };
-    freeswitch::originate(&dial, cancel)
+    service.outgoing.originate(&dial, cancel)
 }
 
 /// A SIP MESSAGE from the slot itself, so that an answer to it can be dialled.

@@ -1,13 +1,15 @@
 //! After a panic on a leg's thread, which is a bug: whoever is in a slot stays there, and nobody waits for what that thread has
 //! left undone.
 
+use std::sync::Arc;
+
 use super::ParkingService;
 use crate::freeswitch::Leg;
 use crate::parking::{LeaveReason, State};
 
 impl ParkingService {
     /// True if the leg has been looked after to its end; else its application may try once more.
-    pub(crate) fn after_bug(&self, leg: &Leg<'_>) -> bool {
+    pub(crate) fn after_bug(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
         let uuid = leg.uuid();
         self.change(|table, now| table.release_all(&uuid, now));
         let Some(call) = self.call_of(&uuid).filter(|call| call.is_here()) else { return !leg.ready() };

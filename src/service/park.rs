@@ -65,7 +65,7 @@ impl Coming {
 impl ParkingService {
     /// The application: on a leg in a bridge parks the other party, tells this one the slot and lets it go; otherwise
     /// parks this leg, and comes back when it is wanted elsewhere.
-    pub(crate) fn park(&self, leg: &Leg<'_>, order: &ParkOrder) -> AppResult {
+    pub(crate) fn park(self: &Arc<Self>, leg: &Leg<'_>, order: &ParkOrder) -> AppResult {
         match leg.partner() {
             Some(partner) => self.park_partner(leg, &partner, order),
             None => match self.replaces(leg) {
@@ -91,7 +91,7 @@ impl ParkingService {
         dialled.then(|| self.other_call_of_user(leg)).flatten()
     }
 
-    fn park_here(&self, leg: &Leg<'_>, order: &ParkOrder) -> AppResult {
+    fn park_here(self: &Arc<Self>, leg: &Leg<'_>, order: &ParkOrder) -> AppResult {
         let uuid = leg.uuid();
         if leg.still_rings() {
             return self.refuse(leg, "parking", AppResult::Refused(Refusal::NotAnswered(uuid)), None, None);
@@ -119,7 +119,7 @@ impl ParkingService {
     }
 
     /// The slot of the leg whose place this one takes, or, where it has none any more, as ordered.
-    fn park_in_place_of(&self, leg: &Leg<'_>, holder: &str, order: &ParkOrder) -> AppResult {
+    fn park_in_place_of(self: &Arc<Self>, leg: &Leg<'_>, holder: &str, order: &ParkOrder) -> AppResult {
         let request = self.request_on(leg, order, Arrival::Transferred, self.parker_of(leg));
         match self.take_over(holder, &request) {
             Ok((call, true)) => self.enter_slot(leg, &call, Coming::Replacing),
@@ -138,7 +138,7 @@ impl ParkingService {
     }
 
     /// From here on the call is in its slot. Comes back when it is wanted elsewhere.
-    pub(super) fn enter_slot(&self, leg: &Leg<'_>, call: &Call, coming: Coming) -> AppResult {
+    pub(super) fn enter_slot(self: &Arc<Self>, leg: &Leg<'_>, call: &Call, coming: Coming) -> AppResult {
         let info = &call.info;
         let commands = self.leg_commands.open(&info.uuid);
         describe_on_channel(leg, call);
@@ -176,7 +176,7 @@ impl ParkingService {
     /// one whose parker is not known goes on in its dialplan, if that has anything for it but to be hung up. A leg that dialled
     /// is told why.
     pub(super) fn without_slot(
-        &self,
+        self: &Arc<Self>,
         leg: &Leg<'_>,
         request: &ParkRequest,
         verdict: AppResult,

@@ -115,7 +115,7 @@ pub(crate) struct Subscription {
 
 /// Is told of everything that happens, on the thread where it happens: it must not wait.
 pub(crate) trait Observer: Send + Sync {
-    fn on_event(&self, _notice: &ParkEvent<'_>) {}
+    fn on_event(&self, _service: &ParkingService, _event: &ParkEvent<'_>) {}
 
     /// Slots that look different now; how, the service tells.
     fn on_slots_changed(&self, _service: &ParkingService, _slots: &[ChangedSlot]) {}

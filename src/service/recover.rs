@@ -142,7 +142,7 @@ pub(crate) fn read_snapshot(
 
 impl ParkingService {
     /// A leg that was parked when FreeSWITCH died goes back into its slot, whatever its dialplan says. `None`: it was not.
-    pub(crate) fn resume(&self, leg: &Leg<'_>) -> Option<AppResult> {
+    pub(crate) fn resume(self: &Arc<Self>, leg: &Leg<'_>) -> Option<AppResult> {
         let snapshot = ParkedCallSnapshot::on(leg)?;
         leg.unset_var(SNAPSHOT);
         if self.call_of(&leg.uuid()).is_some_and(|call| call.is_here()) {

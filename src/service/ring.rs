@@ -6,7 +6,7 @@ use super::last_dialled::LastDialled;
 use super::leg_commands::LegCommand;
 use super::template::{filled_in, is_address, is_part_of_address};
 use super::{EventKind, ParkEvent, ParkingService, Retriever, pick_up, voicemail};
-use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, SessionGuard, guard};
+use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, OutgoingCalls, SessionGuard, guard};
 use crate::parking::{
     Call, CallInfo, Ended, LeaveReason, LotSettings, MonotonicTime, Party, RingBack, State, TimerAction, is_name,
 };
@@ -151,7 +151,7 @@ impl ParkingService {
             let mut variables = vec![("callpark_slot", info.slot.as_str()), ("callpark_lot", &*info.lot.name)];
             variables.extend(pick_up::on_the_ringing_leg(&place, &info.uuid));
             let _noted = LastDialled::note(&phone.dial, &info.uuid);
-            call_phone(&phone, &variables, cancel)
+            call_phone(&self.outgoing, &phone, &variables, cancel)
         });
         let answered = answered.and_then(|peer| pick_up::by_who_was_rung(peer, &place));
         let answered = answered.and_then(|peer| by_a_person(peer, &info.settings, cancel));
@@ -172,7 +172,7 @@ impl ParkingService {
             let prefix = format!("{}: ", call.refused);
             let _noted = LastDialled::note(&dial, &info.uuid);
             let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings };
-            call_phone(&phone, &[(JOIN, &info.uuid)], cancel)
+            call_phone(&self.outgoing, &phone, &[(JOIN, &info.uuid)], cancel)
         });
         let answered = answered.and_then(|peer| by_a_person(peer, &info.settings, cancel));
         match answered {
@@ -247,7 +247,12 @@ fn waited(call: &Call) -> std::time::Duration {
     freeswitch::now().since(call.parked_at)
 }
 
-fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Result<SessionGuard, String> {
+fn call_phone(
+    outgoing: &OutgoingCalls,
+    phone: &Phone<'_>,
+    more: &[(&str, &str)],
+    cancel: &Cancel,
+) -> Result<SessionGuard, String> {
     let name = displayable(&format!("{}{}", phone.prefix, phone.party.name));
     // The core takes a name for a number and cuts it after every colon and slash (switch_sanitize_number), so these are not
     // in what it is told; sofia shows the whole name all the same, by its own variable.
@@ -278,7 +283,7 @@ fn call_phone(phone: &Phone<'_>, more: &[(&str, &str)], cancel: &Cancel) -> Resu
         variables: &variables,
         patience: phone.settings.ringback_timeout,
     };
-    freeswitch::originate(&dial, cancel)
+    outgoing.originate(&dial, cancel)
 }
 
 /// A name fit for a SIP header, where the core writes it between quotes as it is.

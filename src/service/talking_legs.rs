@@ -1,19 +1,20 @@
 //! Which legs talk: somebody who dials a slot beside a call means that call.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::ParkingService;
 use super::identity::Claim;
-use super::{ParkingService, current};
-use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard};
+use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard, WayIn};
 
-pub(crate) fn on_bridge() -> Option<Binding> {
-    Binding::bind::<Bridge>()
+pub(crate) fn on_bridge<W: WayIn<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<Bridge, W>()
 }
 
-pub(crate) fn on_hangup() -> Option<Binding> {
-    Binding::bind::<Hangup>()
+pub(crate) fn on_hangup<W: WayIn<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<Hangup, W>()
 }
 
 /// Legs that talk or have talked, by who is at their far end.
@@ -39,21 +40,10 @@ impl TalkingLegs {
         others.filter_map(|other| SessionGuard::find(other)).find(|other| other.ready() && other.partner().is_some())
     }
 
-    /// The same of a user, looked for among all legs: what the core tells of a bridge may come late.
-    pub(super) fn other_call_among_all(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
+    /// `user`: whose leg it is, where that may be relied upon.
+    fn note(&self, leg: &Leg<'_>, user: Option<String>) {
         let uuid = leg.uuid();
-        let others = freeswitch::every_leg()
-            .into_iter()
-            .filter(|other| *other != uuid)
-            .filter_map(|other| SessionGuard::find(&other));
-        let mut theirs =
-            others.filter(|other| other.partner().is_some() && claimed_user(other).as_deref() == Some(user));
-        theirs.find(|other| other.ready())
-    }
-
-    fn note(&self, leg: &Leg<'_>) {
-        let uuid = leg.uuid();
-        let names: Vec<String> = claimed_user(leg).into_iter().chain(claimed(leg)).collect();
+        let names: Vec<String> = user.into_iter().chain(claimed(leg)).collect();
         let mut legs = self.0.lock();
         legs.forget(&uuid);
         for name in &names {
@@ -84,7 +74,31 @@ impl ParkingService {
             .filter_map(|uuid| SessionGuard::find(uuid))
             .filter(|leg| leg.partner().is_some())
         {
-            self.talking_legs.note(&leg);
+            self.note_conversation(&leg);
+        }
+    }
+
+    fn note_conversation(&self, leg: &Leg<'_>) {
+        self.talking_legs.note(leg, self.claimed_user(leg));
+    }
+
+    /// Another leg of a user that is in a conversation now, looked for among all legs: what the core tells of a bridge may come late.
+    pub(super) fn other_call_among_all(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
+        let uuid = leg.uuid();
+        let others = freeswitch::every_leg()
+            .into_iter()
+            .filter(|other| *other != uuid)
+            .filter_map(|other| SessionGuard::find(&other));
+        let mut theirs =
+            others.filter(|other| other.partner().is_some() && self.claimed_user(other).as_deref() == Some(user));
+        theirs.find(|other| other.ready())
+    }
+
+    /// The user whose leg this is, if it says so in a way that may be relied upon, or a trusted proxy says it.
+    fn claimed_user(&self, leg: &Leg<'_>) -> Option<String> {
+        match self.claim_of(leg) {
+            Claim::User(user) | Claim::Vouched(user) => Some(user),
+            Claim::Nobody => None,
         }
     }
 }
@@ -98,17 +112,16 @@ fn claimed(leg: &Leg<'_>) -> Option<String> {
 struct Bridge;
 
 impl OnEvent for Bridge {
+    type Of = ParkingService;
     const KIND: Kind = Kind::Bridge;
 
-    fn happened(event: &EventRef<'_>) {
+    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
         if let (Some(one), Some(other)) = (leg("Bridge-A-Unique-ID"), leg("Bridge-B-Unique-ID")) {
-            if let Some(service) = current() {
-                service.note_peer(&one, &other);
-                service.note_peer(&other, &one);
-                service.talking_legs.note(&one);
-                service.talking_legs.note(&other);
-            }
+            service.note_peer(&one, &other);
+            service.note_peer(&other, &one);
+            service.note_conversation(&one);
+            service.note_conversation(&other);
         }
     }
 }
@@ -116,19 +129,12 @@ impl OnEvent for Bridge {
 struct Hangup;
 
 impl OnEvent for Hangup {
+    type Of = ParkingService;
     const KIND: Kind = Kind::Hangup;
 
-    fn happened(event: &EventRef<'_>) {
-        if let (Some(uuid), Some(service)) = (event.get("Unique-ID"), current()) {
+    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
+        if let Some(uuid) = event.get("Unique-ID") {
             service.talking_legs.0.lock().forget(&uuid);
         }
-    }
-}
-
-/// The user whose leg this is, if it says so in a way that may be relied upon, or a trusted proxy says it.
-fn claimed_user(leg: &Leg<'_>) -> Option<String> {
-    match current()?.claim_of(leg) {
-        Claim::User(user) | Claim::Vouched(user) => Some(user),
-        Claim::Nobody => None,
     }
 }

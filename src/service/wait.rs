@@ -1,6 +1,7 @@
 //! Looking after a parked call, on its own leg's thread: music, the retriever, the end.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::hold_music::{Comfort, MUSIC, Music};
@@ -26,9 +27,9 @@ const LONGEST_TONE: Duration = Duration::from_secs(10);
 
 impl ParkingService {
     /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone.
-    pub(super) fn wait_loop(&self, leg: &Leg<'_>, call: &Call, commands: &LegCommands) {
+    pub(super) fn wait_loop(self: &Arc<Self>, leg: &Leg<'_>, call: &Call, commands: &LegCommands) {
         let settings = &call.info.settings;
-        let mut music = Music::choose(leg, settings);
+        let mut music = Music::choose(&self.music, leg, settings);
         let mut comfort = Comfort::of(settings);
         loop {
             match commands.take(leg) {

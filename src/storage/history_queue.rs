@@ -9,7 +9,7 @@ use super::connection::StorageError;
 use super::pending_history::{HistoryWrite, MAX_HISTORY, PendingHistory};
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 use super::statistics::{self, Tally};
-use super::{Storage, history, settings};
+use super::{Storage, history};
 use crate::freeswitch;
 
 /// For how long who asks for statistics waits for the last rows to be written.
@@ -96,7 +96,9 @@ impl Storage {
         let mut records = self.history.lock().records(since, &filter);
         // Asked after the queue: what moved over meanwhile is in both, and told apart by its key.
         let known: HashSet<RecordKey> = records.iter().map(Record::key).collect();
-        let stored = self.reader.read(move |connection| history::records(connection, since, &filter, most))?;
+        let stored = self.reader.read(self.config.settings().db_dsn, move |connection| {
+            history::records(connection, since, &filter, most)
+        })?;
         records.extend(stored.into_iter().filter(|record| !known.contains(&record.key())));
         records.sort_by_key(|record| std::cmp::Reverse(record.parked_at));
         records.truncate(most);
@@ -106,8 +108,10 @@ impl Storage {
     /// Each lot on each of the last `days` days, today being the first.
     pub(crate) fn tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
         self.drain();
-        let (now, service_level) = (freeswitch::epoch_ms(), settings().service_level);
-        self.reader.read(move |connection| statistics::tallies(connection, (now, days), &filter, service_level))
+        let (now, service_level) = (freeswitch::epoch_ms(), self.config.get().settings.service_level);
+        self.reader.read(self.config.settings().db_dsn, move |connection| {
+            statistics::tallies(connection, (now, days), &filter, service_level)
+        })
     }
 
     /// The same, as it was some seconds ago if it was asked for then: for dashboards, of which there may be many.

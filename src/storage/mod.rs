@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Condvar, Mutex};
 
 pub(crate) use connection::StorageError;
 pub(crate) use observers::{ClusterSlots, HistoryObserver, SlotStoreObserver};
@@ -44,13 +44,15 @@ pub(crate) use {
     tickets::read as read_ticket,
 };
 
+use crate::config::ConfigHandle;
 use crate::freeswitch::Worker;
 use crate::parking::{Call, RemoteCall};
-use crate::service;
+use crate::service::ParkingService;
 use backoff::Backoff;
 use pending_history::PendingHistory;
 use pending_slots::{Order, PendingWrites, SyncState};
 use reader::Reader;
+use recovery_rows::RecoveryCopies;
 use worker::Turns;
 
 /// For how long a caller waits for the database before this node decides alone.
@@ -67,15 +69,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(8);
 const COMPARE_TICKS: u32 = 5;
 const FORGET_TICKS: u32 = 600;
 
-static OPEN: RwLock<Option<Arc<Storage>>> = RwLock::new(None);
-
-/// From load to shutdown.
-pub(crate) fn open() -> Option<Arc<Storage>> {
-    OPEN.read().clone()
-}
-
-#[derive(Default)]
+/// Open from load to unload.
 pub(crate) struct Storage {
+    config: ConfigHandle,
     writes: Mutex<PendingWrites>,
     history: Mutex<PendingHistory>,
     /// All of it is written, or cannot be.
@@ -94,6 +90,7 @@ pub(crate) struct Storage {
     ticks: AtomicU32,
     dropped: AtomicU64,
     refused_rows: AtomicU64,
+    recovery_copies: Mutex<Option<RecoveryCopies>>,
     errors: AtomicU64,
 }
 
@@ -104,48 +101,62 @@ struct Signal {
     closing: bool,
 }
 
-/// Load. Comes back when the slots of a run that died are kept, and the core's recovery rows of its legs; or a database takes too long.
-pub(crate) fn begin() {
-    let storage = Arc::new(Storage::default());
-    *OPEN.write() = Some(Arc::clone(&storage));
-    storage.wake();
-    storage.start_worker();
-    let mut writes = storage.writes.lock();
-    let until = Instant::now() + LOAD_TIMEOUT;
-    while !writes.loaded_previous && !storage.slots_away.load(Ordering::Relaxed) {
-        if storage.answered.wait_until(&mut writes, until).timed_out() {
-            log::error!("the database does not say which slots were taken before; they are free for all");
-            break;
+impl Storage {
+    pub(crate) fn new(config: ConfigHandle) -> Storage {
+        Storage {
+            config,
+            writes: Mutex::default(),
+            history: Mutex::default(),
+            drained: Condvar::new(),
+            answered: Condvar::new(),
+            signal: Mutex::default(),
+            work: Condvar::new(),
+            worker: Mutex::default(),
+            turns: Mutex::default(),
+            reader: Reader::default(),
+            backoff: Mutex::default(),
+            slots_away: AtomicBool::new(false),
+            history_away: AtomicBool::new(false),
+            ticks: AtomicU32::new(0),
+            dropped: AtomicU64::new(0),
+            refused_rows: AtomicU64::new(0),
+            recovery_copies: Mutex::default(),
+            errors: AtomicU64::new(0),
         }
     }
-}
 
-/// Once a second: what is due is done, and what could not be written is tried again.
-pub(crate) fn on_tick() {
-    recovery_rows::on_tick();
-    let Some(storage) = open() else { return };
-    storage.start_worker();
-    let tick = storage.ticks.fetch_add(1, Ordering::Relaxed);
-    let due = |every: u32| tick % every == 0;
-    let waits = {
-        let writes = storage.writes.lock();
-        !writes.loaded_previous || !writes.is_empty() || (due(COMPARE_TICKS) && !writes.wanted.is_empty())
-    };
-    let clustered = service::current().is_some_and(|service| service.clustered());
-    if waits || clustered || storage.backlog() > 0 || due(FORGET_TICKS) {
-        storage.wake();
+    /// Load. Comes back when the slots of a run that died are kept, and the core's recovery rows of its legs; or a database takes too
+    /// long.
+    pub(crate) fn load(self: &Arc<Self>, service: &Arc<ParkingService>) {
+        self.wake();
+        self.start_worker(service);
+        let mut writes = self.writes.lock();
+        let until = Instant::now() + LOAD_TIMEOUT;
+        while !writes.loaded_previous && !self.slots_away.load(Ordering::Relaxed) {
+            if self.answered.wait_until(&mut writes, until).timed_out() {
+                log::error!("the database does not say which slots were taken before; they are free for all");
+                break;
+            }
+        }
     }
-}
 
-/// Shutdown: what waits is written. False if the database holds a thread up, whose code must stay.
-pub(crate) fn end() -> bool {
-    let last = OPEN.write().take();
-    last.is_none_or(|storage| storage.close())
-}
+    /// Once a second: what is due is done, and what could not be written is tried again.
+    pub(crate) fn on_tick(self: &Arc<Self>, service: &Arc<ParkingService>) {
+        recovery_rows::on_tick(&self.recovery_copies);
+        self.start_worker(service);
+        let tick = self.ticks.fetch_add(1, Ordering::Relaxed);
+        let due = |every: u32| tick % every == 0;
+        let waits = {
+            let writes = self.writes.lock();
+            !writes.loaded_previous || !writes.is_empty() || (due(COMPARE_TICKS) && !writes.wanted.is_empty())
+        };
+        if waits || self.config.get().settings.cluster || self.backlog() > 0 || due(FORGET_TICKS) {
+            self.wake();
+        }
+    }
 
-impl Storage {
     /// Starts the worker, if it does not run.
-    fn start_worker(self: &Arc<Self>) {
+    fn start_worker(self: &Arc<Self>, service: &Arc<ParkingService>) {
         let mut worker = self.worker.lock();
         if worker.as_ref().is_some_and(|worker| !worker.is_over()) {
             return;
@@ -153,8 +164,8 @@ impl Storage {
         if let Some(over) = worker.take() {
             over.join();
         }
-        let storage = Arc::clone(self);
-        match Worker::start("storage worker", move || storage.work()) {
+        let (storage, service) = (Arc::clone(self), Arc::clone(service));
+        match Worker::start("storage worker", move || storage.work(&service)) {
             Ok(started) => *worker = Some(started),
             Err(error) => log::error!("no thread for the database: {error}"),
         }
@@ -175,7 +186,8 @@ impl Storage {
         signal.closing
     }
 
-    fn close(&self) -> bool {
+    /// Unload: what waits is written. False if the database holds a thread up, whose code must stay.
+    pub(crate) fn close(&self) -> bool {
         self.signal.lock().closing = true;
         self.work.notify_one();
         let worker = self.worker.lock().take();
@@ -271,8 +283,4 @@ impl Storage {
     pub(crate) fn refused_rows(&self) -> u64 {
         self.refused_rows.load(Ordering::Relaxed)
     }
-}
-
-fn settings() -> crate::config::Settings {
-    service::current().map(|service| service.settings()).unwrap_or_default()
 }

@@ -1,22 +1,27 @@
 //! What the storage learns from what happens, and what others ask of it.
 
+use std::sync::Arc;
+
 use super::record::{Record, RefusedCall};
 use super::schema::width;
 use super::slot_row::SlotRow;
-use super::{Order, connection, open, settings};
+use super::{Order, Storage, connection};
 use crate::freeswitch;
 use crate::parking::{Call, ChangedSlot, RemoteCall};
 use crate::service::{EventKind, Observer, ParkEvent, ParkingService, RetrieveTicket, SlotStore};
 
 /// Notes every outcome.
-pub(crate) struct HistoryObserver;
+pub(crate) struct HistoryObserver(pub(crate) Arc<Storage>);
 
 impl Observer for HistoryObserver {
-    fn on_event(&self, event: &ParkEvent<'_>) {
-        let Some(storage) = open() else { return };
+    fn on_event(&self, service: &ParkingService, event: &ParkEvent<'_>) {
+        let HistoryObserver(storage) = self;
         match (event.what, event.call, event.lot) {
             (EventKind::Ended(outcome), Some(call), _) => {
-                storage.note(Record::new(call, outcome, event).private(settings().record_privacy));
+                storage.note(
+                    Record::new(call, outcome, event, || service.node_name())
+                        .private(service.settings().record_privacy),
+                );
             }
             (EventKind::Recover, Some(call), _) => {
                 storage.note_back((call.info.uuid.to_string(), call.info.parked_at_ms))
@@ -32,15 +37,15 @@ impl Observer for HistoryObserver {
 }
 
 /// Follows what is in the slots.
-pub(crate) struct SlotStoreObserver;
+pub(crate) struct SlotStoreObserver(pub(crate) Arc<Storage>);
 
 impl Observer for SlotStoreObserver {
-    fn on_event(&self, event: &ParkEvent<'_>) {
-        super::recovery_rows::on_event(event);
+    fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
+        super::recovery_rows::on_event(&self.0.recovery_copies, event);
     }
 
     fn on_slots_changed(&self, service: &ParkingService, slots: &[ChangedSlot]) {
-        let Some(storage) = open() else { return };
+        let SlotStoreObserver(storage) = self;
         let claim = service.clustered() && storage.slots_answer();
         {
             // The table is looked at under this lock: of two threads, the one that looked later writes later.
@@ -59,20 +64,20 @@ impl Observer for SlotStoreObserver {
 }
 
 /// The slot store as the nodes of a cluster share it.
-pub(crate) struct ClusterSlots;
+pub(crate) struct ClusterSlots(pub(crate) Arc<Storage>);
 
 impl SlotStore for ClusterSlots {
     fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>> {
-        open().map_or(Ok(()), |storage| storage.await_claim(call))
+        self.0.await_claim(call)
     }
 
     fn issue(&self, code: &str, node: &str, ticket: RetrieveTicket) -> bool {
         let order = |done| Order::Issue { code: code.into(), node: node.into(), ticket: ticket.clone(), done };
-        open().and_then(|storage| storage.order(order)).unwrap_or(false)
+        self.0.order(order).unwrap_or(false)
     }
 
     fn redeem(&self, code: &str) -> Option<RetrieveTicket> {
         let order = |done| Order::Redeem { code: code.into(), done };
-        open().and_then(|storage| storage.order(order)).flatten()
+        self.0.order(order).flatten()
     }
 }

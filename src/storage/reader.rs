@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 
 use super::connection::{Connection, StorageError};
 use super::record::HistoryFilter;
-use super::settings;
 use super::statistics::Tally;
 use crate::freeswitch::{self, Worker, guard};
 use crate::parking::MonotonicTime;
@@ -45,11 +44,12 @@ impl Reader {
     /// The answer of a query, or why there is none.
     pub(super) fn read<T: Send + 'static>(
         &self,
+        dsn: String,
         query: impl FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let (done, answer) = mpsc::sync_channel(1);
         let job = move || {
-            let read = || Connection::open(&settings().db_dsn).and_then(|connection| query(&connection));
+            let read = || Connection::open(&dsn).and_then(|connection| query(&connection));
             let bug = Err(StorageError::Away("a bug; see the log".into()));
             // Who asked may have given up by now.
             let _ = done.try_send(guard::fence("history query", bug, read));

@@ -49,8 +49,8 @@ impl Turns {
             absent.is = RemoteState::Reserved;
         }
         // What this node is just taking over is another's in the table for one moment more.
-        let is_consuming_media = turn.storage.writes.lock().written();
-        for absent in others.iter().filter(|absent| is_consuming_media.contains(&*absent.uuid)) {
+        let written = turn.storage.writes.lock().written();
+        for absent in others.iter().filter(|absent| written.contains(&*absent.uuid)) {
             turn.service.relinquish(absent);
         }
         turn.service.merge_remote_calls(&others);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::stand_in;
 use crate::config::Privacy;
 use crate::parking::{Call, Outcome};
-use crate::service::{self, ParkEvent};
+use crate::service::ParkEvent;
 
 /// A call that was parked, as it ended. The names are those of the listings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -53,7 +53,13 @@ pub(crate) struct RefusedCall {
 }
 
 impl Record {
-    pub(super) fn new(call: &Call, outcome: Outcome, event: &ParkEvent<'_>) -> Record {
+    /// `own_node` names this node.
+    pub(super) fn new(
+        call: &Call,
+        outcome: Outcome,
+        event: &ParkEvent<'_>,
+        own_node: impl FnOnce() -> String,
+    ) -> Record {
         let info = &call.info;
         let retriever = event.retriever.map(|retriever| retriever.user.clone());
         Record {
@@ -118,10 +124,6 @@ impl Record {
         }
         self
     }
-}
-
-fn own_node() -> String {
-    service::current().map(|service| service.node_name()).unwrap_or_default()
 }
 
 /// All but the last two characters.

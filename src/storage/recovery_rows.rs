@@ -9,7 +9,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::connection::{Connection, Quoting, StorageError, number};
-use super::settings;
 use crate::freeswitch;
 use crate::parking::{MonotonicTime, Outcome};
 use crate::service::{EventKind, ParkEvent};
@@ -21,20 +20,19 @@ const COLUMNS: &str = "runtime_uuid, technology, profile_name, hostname, uuid, m
 
 /// Copies that this run has made.
 #[derive(Clone, Copy)]
-struct RecoveryCopies {
+pub(super) struct RecoveryCopies {
     /// Until when they may be needed.
     until: MonotonicTime,
     /// How the core's database reads texts.
     quoting: Quoting,
 }
 
-static COPIES: Mutex<Option<RecoveryCopies>> = Mutex::new(None);
-
 /// Load: puts back what the run before was recovering when it died, and copies what this one may recover.
-pub(super) fn keep() {
+/// `window`: for how long they are kept.
+pub(super) fn keep(copies: &Mutex<Option<RecoveryCopies>>, window: Duration) {
     let Some(connection) = Connection::of_the_core() else { return };
-    match connection.and_then(|connection| keep_in(&connection)) {
-        Ok(copies) => *COPIES.lock() = copies,
+    match connection.and_then(|connection| keep_in(&connection, window)) {
+        Ok(made) => *copies.lock() = made,
         Err(why) => {
             log::error!(
                 "the core's recovery rows of parked calls: {why}; who is being recovered is lost if FreeSWITCH dies then"
@@ -43,7 +41,7 @@ pub(super) fn keep() {
     }
 }
 
-fn keep_in(connection: &Connection) -> Result<Option<RecoveryCopies>, StorageError> {
+fn keep_in(connection: &Connection, window: Duration) -> Result<Option<RecoveryCopies>, StorageError> {
     let (run, host) = (connection.text(&freeswitch::run_uuid()), connection.text(&freeswitch::switch_name()));
     connection.execute(CREATE)?;
     connection.execute(&format!(
@@ -59,14 +57,13 @@ fn keep_in(connection: &Connection) -> Result<Option<RecoveryCopies>, StorageErr
     let mut count = 0;
     let kept = format!("SELECT COUNT(*) FROM callpark_recovery WHERE kept_by = {run}");
     connection.query(&kept, &mut |row| count = number(row, 0))?;
-    let window = Duration::from_secs(settings().recover_window.into());
     let copies = || RecoveryCopies { until: freeswitch::now().after(window), quoting: connection.quoting() };
     Ok((count > 0).then(copies))
 }
 
 /// Once a second: drops the copies of legs that the core has noted anew, and in the end, of those that nobody recovers.
-pub(super) fn on_tick() {
-    let Some(RecoveryCopies { until, quoting }) = *COPIES.lock() else { return };
+pub(super) fn on_tick(copies: &Mutex<Option<RecoveryCopies>>) {
+    let Some(RecoveryCopies { until, quoting }) = *copies.lock() else { return };
     let run = quoting.text(&freeswitch::run_uuid());
     if freeswitch::now() < until {
         freeswitch::queue_sql(&format!(
@@ -74,15 +71,15 @@ pub(super) fn on_tick() {
         ));
     } else {
         freeswitch::queue_sql(&format!("DELETE FROM callpark_recovery WHERE kept_by = {run}"));
-        *COPIES.lock() = None;
+        *copies.lock() = None;
     }
 }
 
 /// Drops the copy of a leg that came back, and is gone before the core's new note of it was seen: it is to be recovered no more.
 /// Who went on to a fallback or a transfer is still waiting for somebody: their copy goes with the core's new note.
-pub(super) fn on_event(event: &ParkEvent<'_>) {
+pub(super) fn on_event(copies: &Mutex<Option<RecoveryCopies>>, event: &ParkEvent<'_>) {
     let EventKind::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = event.what else { return };
-    let copies = *COPIES.lock();
+    let copies = *copies.lock();
     if let (Some(RecoveryCopies { quoting, .. }), Some(call)) = (copies, event.call) {
         let uuid = quoting.text(&call.info.uuid);
         freeswitch::queue_sql(&format!("DELETE FROM callpark_recovery WHERE uuid = {uuid}"));

@@ -1,6 +1,5 @@
 //! One turn of the worker: what it works with.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Storage;
@@ -12,7 +11,7 @@ use crate::service::ParkingService;
 pub(super) struct Turn<'a> {
     pub(super) connection: Connection,
     pub(super) storage: &'a Storage,
-    pub(super) service: Arc<ParkingService>,
+    pub(super) service: &'a ParkingService,
     pub(super) settings: Settings,
     pub(super) node: String,
     /// By how many milliseconds the clock that the rows are by is ahead of this node's monotonic one.

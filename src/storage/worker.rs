@@ -15,7 +15,6 @@ use super::slot_row;
 use super::slots::Found;
 use super::tickets;
 use super::turn::Turn;
-use crate::config::Settings;
 use crate::freeswitch::{self, guard};
 use crate::parking::MonotonicTime;
 use crate::service::{self, ParkingService};
@@ -50,16 +49,17 @@ pub(super) struct Turns {
 
 impl Storage {
     /// The thread's life.
-    pub(super) fn work(&self) {
+    pub(super) fn work(&self, service: &Arc<ParkingService>) {
         let mut turns = self.turns.lock();
         if !turns.recovery_rows_kept {
             turns.recovery_rows_kept = true;
-            recovery_rows::keep();
+            let window = self.config.get().settings.recover_window;
+            recovery_rows::keep(&self.recovery_copies, Duration::from_secs(window.into()));
         }
         loop {
             let closing = self.wait_for_work();
             // Where nobody waits for an answer, what comes within a moment is written together.
-            if self.writes.lock().loaded_previous && !closing && !settings().cluster {
+            if self.writes.lock().loaded_previous && !closing && !self.config.get().settings.cluster {
                 std::thread::sleep(GATHER);
             }
             let nothing_waits = || self.backlog() == 0 && !self.is_urgent();
@@ -68,7 +68,7 @@ impl Storage {
             }
             if closing || self.backoff.lock().is_due(freeswitch::now()) {
                 let turn = guard::fence("storage", Err(StorageError::Away("a bug; see the log".into())), || {
-                    turns.take(self, closing)
+                    turns.take(self, service, closing)
                 });
                 self.finish_turn(turn);
             }
@@ -93,8 +93,7 @@ impl Storage {
 }
 
 impl Turns {
-    fn take(&mut self, storage: &Storage, closing: bool) -> Result<(), StorageError> {
-        let Some(service) = service::current() else { return Ok(()) };
+    fn take(&mut self, storage: &Storage, service: &Arc<ParkingService>, closing: bool) -> Result<(), StorageError> {
         let mut turn = self.begin(storage, service, closing)?;
         let (clustered, now) = (turn.settings.cluster, freeswitch::now());
         if !storage.writes.lock().loaded_previous {
@@ -125,7 +124,7 @@ impl Turns {
     fn begin<'a>(
         &mut self,
         storage: &'a Storage,
-        service: Arc<ParkingService>,
+        service: &'a Arc<ParkingService>,
         closing: bool,
     ) -> Result<Turn<'a>, StorageError> {
         let (settings, node) = (service.settings(), service.node_name());
@@ -218,8 +217,4 @@ impl Turns {
             }
         }
     }
-}
-
-fn settings() -> Settings {
-    service::current().map(|service| service.settings()).unwrap_or_default()
 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::routes::{Actor, Failure, unloading};
+use super::routes::{Actor, Failure, HttpState};
 use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
-use crate::service::{self, CallRow, ParkingService};
+use crate::service::{CallRow, ParkingService};
 
 /// Characters of a label; the page cuts there too.
 const LABEL: usize = 200;
@@ -72,6 +72,7 @@ pub(super) const ACTIONS: &[Action] = &[
 ];
 
 pub(super) async fn act(
+    State(state): State<HttpState>,
     Actor(rights): Actor,
     path: Result<Path<(String, String, String)>, PathRejection>,
     body: Result<Option<Json<Asked>>, JsonRejection>,
@@ -83,19 +84,28 @@ pub(super) async fn act(
     let body = body.map_err(|why| Failure::unread(why.status(), &why.body_text()))?;
     let Json(asked) = body.unwrap_or_default();
     // A destination is looked up in a dialplan that may be on another machine.
-    let work = move || guard::fence("http work", Err(Failure::bug()), || carry_out(&domain, &slot, &action, &asked));
+    let work = move || {
+        guard::fence("http work", Err(Failure::bug()), || {
+            carry_out(&state.sources.service, &domain, &slot, &action, &asked)
+        })
+    };
     tokio::task::spawn_blocking(work).await.map_err(|_| Failure::bug())?.map(Json)
 }
 
-fn carry_out(domain: &str, slot: &str, action: &str, asked: &Asked) -> Result<CallRow, Failure> {
-    let service = service::current().ok_or_else(unloading)?;
+fn carry_out(
+    service: &Arc<ParkingService>,
+    domain: &str,
+    slot: &str,
+    action: &str,
+    asked: &Asked,
+) -> Result<CallRow, Failure> {
     let slot = Slot::parse(slot).ok_or_else(|| bad(format!("{} in the path is not a slot", quoted(slot))))?;
     let call = service.call_at(domain, &slot).map_err(Failure::refused)?;
     let Some(found) = ACTIONS.iter().find(|found| found.name == action) else {
         let names: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
         return Err(Failure::new(StatusCode::NOT_FOUND, format!("there are {}", names.join(", "))));
     };
-    (found.run)(&service, &call, asked)?;
+    (found.run)(service, &call, asked)?;
     log::info!("{action} of slot {slot}@{domain} by the API");
     // As it is now, or as it was where it has just been sent away.
     let call = service.call_at(domain, &slot).unwrap_or(call);

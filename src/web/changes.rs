@@ -1,7 +1,6 @@
 //! Server-sent events: one for each change, to whoever listens and may see it.
 
 use std::convert::Infallible;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -13,7 +12,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::access::Rights;
 use crate::freeswitch;
-use crate::service::{self, CallRow, EventKind, Observer, ParkEvent};
+use crate::service::{CallRow, EventKind, Observer, ParkEvent, ParkingService};
 
 /// Changes that a slow listener may be behind; who is further back is told to look at everything anew.
 const BEHIND: usize = 256;
@@ -64,20 +63,26 @@ struct StreamItem<'a> {
     call: Option<CallRow>,
 }
 
-fn channel() -> &'static broadcast::Sender<Change> {
-    static CHANNEL: OnceLock<broadcast::Sender<Change>> = OnceLock::new();
-    CHANNEL.get_or_init(|| broadcast::Sender::new(BEHIND))
+/// The listeners.
+#[derive(Clone, Debug)]
+pub(crate) struct Changes(broadcast::Sender<Change>);
+
+impl Default for Changes {
+    fn default() -> Changes {
+        Changes(broadcast::Sender::new(BEHIND))
+    }
 }
 
 /// Tells the listeners. Costs nothing while there are none.
-pub(crate) struct StreamObserver;
+pub(crate) struct StreamObserver(pub(crate) Changes);
 
 impl Observer for StreamObserver {
-    fn on_event(&self, event: &ParkEvent<'_>) {
-        if channel().receiver_count() == 0 {
+    fn on_event(&self, service: &ParkingService, event: &ParkEvent<'_>) {
+        let StreamObserver(Changes(listeners)) = self;
+        if listeners.receiver_count() == 0 {
             return;
         }
-        let node = || service::current().map(|service| service.node_name()).unwrap_or_default();
+        let node = || service.node_name();
         let row = event.call.map(|call| CallRow::new(call, &node(), freeswitch::now(), freeswitch::epoch_ms()));
         let lot = event.call.map(|call| &call.info.lot).or(event.lot);
         let slot = event.call.map(|call| &call.info.slot).or(event.slot);
@@ -93,14 +98,14 @@ impl Observer for StreamObserver {
         if let Ok(json) = serde_json::to_string(&told) {
             let text = Bytes::from(format!("event: change\ndata: {json}\n\n"));
             // Nobody listens any more: nothing to do.
-            let _ = channel().send(Change { concerns: Concerns::of(event.what, domain), text });
+            let _ = listeners.send(Change { concerns: Concerns::of(event.what, domain), text });
         }
     }
 }
 
 /// The stream for one listener, until they go or the server stops.
-pub(super) fn listen(rights: Rights, stopped: watch::Receiver<bool>) -> Response {
-    let changes = channel().subscribe();
+pub(super) fn listen(changes: &Changes, rights: Rights, stopped: watch::Receiver<bool>) -> Response {
+    let changes = changes.0.subscribe();
     let first = Some(Bytes::from_static(b": ping\n\n"));
     let pieces = stream::unfold((changes, stopped, rights, first), |(mut changes, mut stopped, rights, first)| async {
         if let Some(first) = first {

@@ -1,7 +1,7 @@
 //! Metrics in the OpenMetrics format, which Prometheus reads. What happens is counted as it happens; what is so at the moment is
 //! looked up when somebody asks.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use axum::http::header::CONTENT_TYPE;
@@ -16,11 +16,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::routes::unloading;
+use super::Sources;
+use super::routes::Failure;
 use crate::freeswitch::{guard, memory};
 use crate::parking::{LotId, LotView, Outcome};
-use crate::service::{self, EventKind, LockTimes, Observer, ParkEvent};
-use crate::{moh, storage};
+use crate::service::{EventKind, LockTimes, Observer, ParkEvent, ParkingService};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Lot {
@@ -61,7 +61,7 @@ struct LotResult {
 }
 
 /// What is counted from load on.
-struct Counts {
+pub(crate) struct Counts {
     parked: Family<Lot, Counter>,
     recovered: Family<Lot, Counter>,
     ended: Family<LotOutcome, Counter>,
@@ -70,8 +70,8 @@ struct Counts {
     waits: Family<Lot, Histogram>,
 }
 
-impl Counts {
-    fn new() -> Counts {
+impl Default for Counts {
+    fn default() -> Counts {
         Counts {
             parked: Family::default(),
             recovered: Family::default(),
@@ -83,11 +83,6 @@ impl Counts {
             }),
         }
     }
-}
-
-fn counts() -> &'static Counts {
-    static COUNTS: OnceLock<Counts> = OnceLock::new();
-    COUNTS.get_or_init(Counts::new)
 }
 
 /// What is so at the moment of a request.
@@ -108,23 +103,21 @@ struct Now {
 }
 
 impl Now {
-    fn read() -> Option<Now> {
-        let service = service::current()?;
-        let (music, storage) = (moh::counts(), storage::open());
-        let of_storage = |count: fn(&storage::Storage) -> u64| storage.as_ref().map_or(0, |storage| count(storage));
-        Some(Now {
-            lots: service.lots(),
+    fn read(sources: &Sources) -> Now {
+        let (music, storage) = (sources.music.counts(), &sources.storage);
+        Now {
+            lots: sources.service.lots(),
             listeners: (music.shared, music.alone),
             packets_late: music.late,
-            database_errors: of_storage(|storage| storage.errors()),
-            records_dropped: of_storage(|storage| storage.dropped()),
-            records_waiting: of_storage(|storage| storage.backlog() as u64),
-            rows_refused: of_storage(|storage| storage.refused_rows()),
-            slots_answer: storage.as_ref().is_some_and(|storage| storage.slots_answer()),
+            database_errors: storage.errors(),
+            records_dropped: storage.dropped(),
+            records_waiting: storage.backlog() as u64,
+            rows_refused: storage.refused_rows(),
+            slots_answer: storage.slots_answer(),
             panics: guard::caught(),
             memory: memory::in_use() as u64,
-            held: service.lock_held(),
-        })
+            held: sources.service.lock_held(),
+        }
     }
 }
 
@@ -133,13 +126,13 @@ fn whole(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
 
-pub(crate) struct MetricsObserver;
+pub(crate) struct MetricsObserver(pub(crate) Arc<Counts>);
 
 impl Observer for MetricsObserver {
-    fn on_event(&self, event: &ParkEvent<'_>) {
+    fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
         let Some(id) = event.call.map(|call| &call.info.lot).or(event.lot) else { return };
         let (lot, domain) = (id.name.to_string(), id.domain.to_string());
-        let counts = counts();
+        let MetricsObserver(counts) = self;
         let ring_back = |result| LotResult { lot: lot.clone(), domain: domain.clone(), result };
         let refusal = |reason| LotReason { lot: lot.clone(), domain: domain.clone(), reason };
         match event.what {
@@ -196,12 +189,12 @@ impl Collector for Held {
     }
 }
 
-pub(super) fn answer() -> Response {
-    match Now::read().and_then(|now| text(counts(), now)) {
+pub(super) fn answer(sources: &Sources) -> Response {
+    match text(&sources.counts, Now::read(sources)) {
         Some(text) => {
             ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
         }
-        None => unloading().into_response(),
+        None => Failure::bug().into_response(),
     }
 }
 
@@ -296,7 +289,7 @@ fn text(counts: &Counts, now: Now) -> Option<String> {
 /// The rows of the manual: name, type, labels and meaning of each metric, as a scrape shows them.
 #[cfg(test)]
 pub(crate) fn manual() -> Vec<[String; 4]> {
-    let counts = Counts::new();
+    let counts = Counts::default();
     let id = LotId::new("main", "example.com");
     let (lot, domain) = (id.name.to_string(), id.domain.to_string());
     drop(counts.parked.get_or_create(&(&id).into()));

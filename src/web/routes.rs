@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use super::access::{Rights, Tokens};
 use super::direct::is_direct;
-use super::{actions, changes, look, metrics, page};
+use super::{Sources, actions, changes, look, metrics, page};
 use crate::freeswitch::guard;
 use crate::parking::Refusal;
 
@@ -40,6 +40,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 #[derive(Clone)]
 pub(super) struct HttpState {
+    pub(super) sources: Sources,
     tokens: Arc<Tokens>,
     /// Only this machine can knock.
     loopback: bool,
@@ -108,7 +109,7 @@ pub(super) const PATHS: &[ApiPath] = &[
     ),
 ];
 
-pub(crate) fn router(tokens: Tokens, loopback: bool, stopped: watch::Receiver<bool>) -> Router {
+pub(crate) fn router(sources: Sources, tokens: Tokens, loopback: bool, stopped: watch::Receiver<bool>) -> Router {
     let paths = axum::Router::new().merge(page::routes());
     let paths = PATHS.iter().fold(paths, |router, path| router.route(path.path, (path.serve)()));
     paths
@@ -118,7 +119,7 @@ pub(crate) fn router(tokens: Tokens, loopback: bool, stopped: watch::Receiver<bo
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path".into()))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn(guarded))
-        .with_state(HttpState { tokens: Arc::new(tokens), loopback, stopped })
+        .with_state(HttpState { sources, tokens: Arc::new(tokens), loopback, stopped })
 }
 
 /// Headers of every answer; and no page of another site acts through a browser here.
@@ -161,7 +162,7 @@ fn is_foreign(request: &Request) -> bool {
 }
 
 async fn listen(State(door): State<HttpState>, Viewer(rights): Viewer) -> Response {
-    changes::listen(rights, door.stopped)
+    changes::listen(&door.sources.changes, rights, door.stopped)
 }
 
 async fn scrape(State(door): State<HttpState>, parts: Parts) -> Response {
@@ -172,7 +173,7 @@ async fn scrape(State(door): State<HttpState>, parts: Parts) -> Response {
             Err(failure) => return failure.into_response(),
         }
     }
-    metrics::answer()
+    metrics::answer(&door.sources)
 }
 
 impl HttpState {
@@ -266,8 +267,4 @@ impl IntoResponse for Failure {
         }
         response
     }
-}
-
-pub(super) fn unloading() -> Failure {
-    Failure::unavailable("mod_callpark is being unloaded".into())
 }

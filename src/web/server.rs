@@ -13,6 +13,7 @@ use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+use super::Sources;
 use super::access::Tokens;
 use super::routes::{self, Router};
 use crate::freeswitch::{guard, keep_libraries};
@@ -37,7 +38,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(address: SocketAddr, tokens: Tokens) -> Result<Server, String> {
+    pub(super) fn start(address: SocketAddr, tokens: Tokens, sources: Sources) -> Result<Server, String> {
         let listener = std::net::TcpListener::bind(address).map_err(|why| why.to_string())?;
         let address = listener.local_addr().map_err(|why| why.to_string())?;
         listener.set_nonblocking(true).map_err(|why| why.to_string())?;
@@ -49,7 +50,7 @@ impl Server {
             .build()
             .map_err(|why| why.to_string())?;
         let (stop, stopped) = watch::channel(false);
-        let router = routes::router(tokens, address.ip().is_loopback(), stopped.clone());
+        let router = routes::router(sources, tokens, address.ip().is_loopback(), stopped.clone());
         let body = move || {
             // A panic drops the runtime, which waits for its threads.
             guard::fence("http", true, || {

@@ -1,7 +1,5 @@
 //! Whose leg it is: as the leg authenticated, as this server called it, or as a trusted proxy says.
 
-use std::sync::Arc;
-
 use super::{address, own_domain};
 use crate::freeswitch::{self, Leg};
 use crate::service::ParkingService;
@@ -47,7 +45,7 @@ impl ParkingService {
 
     /// Whether a leg comes from a proxy that authenticates users for this server.
     pub(super) fn trusts(&self, leg: &Leg<'_>) -> bool {
-        let config = Arc::clone(&self.config.read());
+        let config = self.config.get();
         let proxies = &config.settings.trusted_proxies;
         let Some(address) = leg.var("sip_network_ip").filter(|_| !proxies.is_empty()) else { return false };
         proxies.iter().any(|list| freeswitch::in_network(&address, list))

@@ -1,0 +1,93 @@
+//! What the module has while it is loaded, and who owns what.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::commands::Handles;
+use crate::config::{Config, ConfigError, ConfigHandle};
+use crate::freeswitch::{Binding, Completions, Recoverer, Subclass, Ticker, Ticks, Wakers};
+use crate::moh::SharedMusic;
+use crate::service::{Observer, ParkingService};
+use crate::storage::{ClusterSlots, HistoryObserver, SlotStoreObserver, Storage};
+use crate::web::{Changes, Counts, HttpServer, MetricsObserver, Sources, StreamObserver};
+use crate::{events, presence};
+
+/// What the module has registered with the core. Dropped from top to bottom, which is the reverse of how it was made.
+#[expect(dead_code, reason = "they are held until they are dropped")]
+pub(crate) struct Registered {
+    pub(crate) ticker: Ticker,
+    pub(crate) recoverer: Recoverer,
+    pub(crate) bindings: Vec<Binding>,
+    pub(crate) completions: Completions,
+    pub(crate) events: Subclass,
+}
+
+/// The owner of all that is there between load and unload. Threads and legs that work with a part of it hold that part meanwhile.
+pub(crate) struct App {
+    pub(crate) ticks: Ticks,
+    pub(crate) wakers: Arc<Wakers>,
+    pub(crate) music: Arc<SharedMusic>,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) service: Arc<ParkingService>,
+    pub(crate) http: Arc<HttpServer>,
+    pub(crate) handles: Arc<Handles>,
+    registered: Mutex<Option<Registered>>,
+}
+
+impl App {
+    /// Nothing of it runs yet. `faults`: what was wrong with the file, if `config` is the emergency one.
+    pub(crate) fn new(config: Config, faults: Vec<ConfigError>, wakers: Wakers) -> App {
+        let (wakers, config) = (Arc::new(wakers), ConfigHandle::new(config));
+        let music = Arc::new(SharedMusic::new(Arc::clone(&wakers)));
+        let storage = Arc::new(Storage::new(config.clone()));
+        let (changes, counts) = (Changes::default(), Arc::new(Counts::default()));
+        let observers: Vec<Box<dyn Observer>> = vec![
+            Box::new(SlotStoreObserver(Arc::clone(&storage))),
+            Box::new(events::EventPublisher),
+            Box::<presence::Lamps>::default(),
+            Box::new(HistoryObserver(Arc::clone(&storage))),
+            Box::new(StreamObserver(changes.clone())),
+            Box::new(MetricsObserver(Arc::clone(&counts))),
+        ];
+        let slot_store = Box::new(ClusterSlots(Arc::clone(&storage)));
+        let service = Arc::new(ParkingService::new(config, faults, Arc::clone(&music), observers, slot_store));
+        let http = Arc::new(HttpServer::new(Sources {
+            service: Arc::clone(&service),
+            storage: Arc::clone(&storage),
+            music: Arc::clone(&music),
+            changes,
+            counts,
+        }));
+        let handles = Arc::new(Handles {
+            service: Arc::clone(&service),
+            storage: Arc::clone(&storage),
+            music: Arc::clone(&music),
+            http: Arc::clone(&http),
+        });
+        App { ticks: Ticks::default(), wakers, music, storage, service, http, handles, registered: Mutex::default() }
+    }
+
+    /// Takes over what was registered with the core, for which this works.
+    pub(crate) fn keep(&self, registered: Registered) {
+        *self.registered.lock() = Some(registered);
+    }
+
+    /// About once a second.
+    pub(crate) fn on_tick(&self) {
+        self.service.end_overdue_calls();
+        self.service.on_tick();
+        self.storage.on_tick(&self.service);
+        self.http.on_tick();
+    }
+
+    /// Unload: ends what runs, in the reverse order of how it began. When this comes back, the core calls nothing of the module's any
+    /// more, and no thread of the module's runs; but false, if the database holds one up, whose code must stay.
+    pub(crate) fn end(&self) -> bool {
+        drop(self.registered.lock().take());
+        let ended = self.http.end() & self.storage.close();
+        self.service.end();
+        self.music.end();
+        ended
+    }
+}
