@@ -20,7 +20,8 @@ def with_dialplan(switch, extensions):
 def ringing_leg(switch):
     """As FusionPBX's intercept.lua looks for it."""
     def found():
-        return [row for row in switch.legs() if row["presence_id"] == f"1001@{DOMAIN}" and row["callstate"] in ("RINGING", "EARLY")]
+        rows = [row for row in switch.legs() if row["presence_id"] == f"1001@{DOMAIN}" and row["callstate"] in ("RINGING", "EARLY")]
+        return [row for row in rows if is_there(switch, row["uuid"])]
 
     rows = wait_for(found)
     assert len(rows) == 1
