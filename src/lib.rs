@@ -26,6 +26,7 @@
 //! | `manual` | the test that writes and checks the tables in `docs/`, in no build | all; nobody uses it |
 //! | `fuzzing` | a door for `tests/fuzz`, in no release build | all; nobody uses it |
 #![deny(unsafe_code)]
+#![warn(missing_docs)]
 
 #[cfg(not(panic = "unwind"))]
 compile_error!(

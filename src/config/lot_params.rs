@@ -1,4 +1,4 @@
-//! The parameters of a lot: one table that reading, checking and the manual share.
+//! The table of the parameters of a lot, from which they are parsed, checked and documented.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use crate::parking::{Destination, LampState, LotSettings, Notify, RingBack, Slot
 /// One parameter of a lot.
 #[derive(Debug)]
 pub struct LotParam {
+    /// Its name in the file.
     pub name: &'static str,
-    /// As the manual shows it: a value in backticks, `empty`, or a phrase.
+    /// The default for the manual: a value in backticks, `empty`, or a phrase.
     pub default: &'static str,
-    /// A text in Markdown, for the manual.
+    /// The text in the manual, in Markdown.
     pub meaning: &'static str,
-    /// Checks a value and puts it into the terms.
+    /// Parses a value and changes the settings.
     set: fn(&mut LotSettings, &str) -> Result<(), String>,
 }
 
@@ -25,12 +26,12 @@ const fn row(
     LotParam { name, default, meaning, set }
 }
 
-/// What the manual says of `slots`, which is no setting of a call: the reader of a lot parses it.
+/// The text in the manual for `slots`, which is parsed with the lot because it is no setting of a call.
 #[cfg(test)]
 pub(crate) const SLOTS_MEANING: &str =
     "Numbers and ranges: `701-720,750`, `*5901-*5999`. A slot consists of 1 to 20 digits, `*` and `#`.";
 
-/// Every parameter but `slots`.
+/// All parameters except `slots`.
 pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "slot-order",
@@ -273,7 +274,7 @@ const REPLACED: &[(&str, &str)] = &[(
     "the setting trusted-proxies, which names the ACL lists of the proxies that authenticate users for this server",
 )];
 
-/// Applies one parameter. The error says why the value, or the name, will not do.
+/// Applies one parameter. The error says why the name or the value is wrong.
 pub(super) fn set(name: &str, value: &str, settings: &mut LotSettings) -> Result<(), String> {
     if let Some((_, instead)) = REPLACED.iter().find(|(old, _)| *old == name) {
         return Err(format!("no longer a lot parameter; use {instead}"));
@@ -287,7 +288,7 @@ pub(super) fn set(name: &str, value: &str, settings: &mut LotSettings) -> Result
     (param.set)(settings, value)
 }
 
-/// `ringback` of the configuration, `callpark_ringback` of a channel.
+/// Parses the parameter `ringback`, or the variable `callpark_ringback` of a channel.
 pub(crate) fn parse_ringback(value: &str) -> Result<RingBack, String> {
     Ok(match value.trim() {
         "" => return Err("empty; give parker, none or a dial string".into()),
@@ -297,7 +298,7 @@ pub(crate) fn parse_ringback(value: &str) -> Result<RingBack, String> {
     })
 }
 
-/// Seconds, from `least` up to a year.
+/// Parses seconds, from `least` up to a year.
 pub(crate) fn seconds(value: &str, least: u32) -> Result<Duration, String> {
     number(value, least, 31_536_000).map(|seconds| Duration::from_secs(seconds.into()))
 }
@@ -361,8 +362,7 @@ fn users_of(value: &str) -> Result<UsersOf, String> {
     }
 }
 
-/// `message:1000, page:group/all, api:...`. Dial strings have commas of their own, so a new one begins only where its kind is
-/// written.
+/// Parses `message:1000, page:group/all, api:...`. A dial string may contain commas, so a new notification begins only at its kind.
 fn notify(value: &str) -> Result<Vec<Notify>, String> {
     const KINDS: [&str; 3] = ["message:", "page:", "api:"];
     let mut parts: Vec<String> = Vec::new();

@@ -1,4 +1,4 @@
-//! `callpark.conf.xml`, from the host's XML to a checked, immutable [`Config`]: all of it, or every error in it.
+//! Reads `callpark.conf.xml` into a checked, immutable [`Config`], or returns all errors in it.
 
 mod document;
 mod handle;
@@ -22,34 +22,41 @@ pub use settings::SETTINGS;
 /// The file that errors name.
 const FILE: &str = "callpark.conf.xml";
 
+/// A checked configuration.
 #[derive(Debug, Default, Clone)]
 pub struct Config {
-    /// Lot meant where none is named and the slot does not tell; `None` = the first one.
+    /// The lot that is used if neither the lot nor the slot is named; `None` for the first one.
     pub default_lot: Option<String>,
+    /// The lots.
     pub lots: Vec<LotPlan>,
-    /// What this FreeSWITCH is called in listings; `None` = its host's name.
+    /// The name of this FreeSWITCH; `None` for the name of its host.
     pub node_name: Option<String>,
+    /// The other settings.
     pub settings: Settings,
 }
 
-/// The settings of the module as a whole that are looked at while it runs.
+/// The settings of the module that are used while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// ACL lists of the SIP proxies that authenticate users for this server.
     pub trusted_proxies: Arc<[String]>,
+    /// The database of the history and the slot store.
     pub db_dsn: String,
+    /// Days for which the history keeps a call.
     pub record_days: u32,
+    /// What the history keeps of a caller.
     pub record_privacy: Privacy,
-    /// Seconds within which a parked call should be taken.
+    /// Seconds within which a parked call should be retrieved.
     pub service_level: u32,
-    /// Address and port of dashboard, API and metrics; empty = none.
+    /// The address and port of dashboard, API and metrics; empty for none.
     pub http_listen: String,
+    /// The path of the file with the tokens; empty for none.
     pub http_token_file: String,
-    /// Seconds for which a dead node's slots are kept for its callers.
+    /// Seconds for which the slots of a dead node are reserved for its callers.
     pub recover_window: u32,
-    /// Several nodes share the lots.
+    /// Whether several nodes share the lots.
     pub cluster: bool,
-    /// How a retriever's leg reaches another node: a dial string with `${...}`.
+    /// The dial string, with `${...}`, that connects a retriever's leg with another node.
     pub cluster_dial: String,
 }
 
@@ -70,27 +77,32 @@ impl Default for Settings {
     }
 }
 
-/// What the records keep of a caller.
+/// What the history keeps of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privacy {
+    /// Number, name and label.
     Full,
-    /// The end of the number only.
+    /// Only the end of the number.
     Masked,
+    /// Nothing.
     None,
 }
 
-/// One thing that is wrong: where, what, why.
+/// One error in the configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     /// `settings`, `lot main@example.com`, or empty for the file as a whole.
     pub place: String,
+    /// The parameter or attribute; empty for the element as a whole.
     pub key: String,
+    /// Its value.
     pub value: String,
+    /// What is wrong with it.
     pub why: String,
 }
 
 impl ConfigError {
-    /// Of the file as a whole.
+    /// An error in the file as a whole.
     pub(crate) fn of_file(why: impl Into<String>) -> ConfigError {
         fault("", "", "", &why.into())
     }
@@ -110,7 +122,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Reads configuration text. Every fault is reported, not just the first.
+/// Parses and checks a configuration. Returns all errors, not only the first.
 pub fn read(text: &str) -> Result<Config, Vec<ConfigError>> {
     match quick_xml::de::from_str::<Document>(text) {
         Ok(document) => check(&document),
@@ -118,8 +130,8 @@ pub fn read(text: &str) -> Result<Config, Vec<ConfigError>> {
     }
 }
 
-/// The lot to run with when there is no usable configuration at load: a caller who is transferred to a park extension
-/// must find a slot whatever the state of a file is.
+/// The configuration that is used if there is no valid one when the module is loaded, so that a caller who is transferred to a park extension
+/// gets a slot in any case.
 #[must_use]
 pub fn emergency() -> Config {
     let slots = parse_slots("701-720").unwrap_or_default();
@@ -137,7 +149,7 @@ fn fault(place: &str, key: &str, value: &str, why: &str) -> ConfigError {
     ConfigError { place: place.into(), key: key.into(), value: shown.into(), why: why.into() }
 }
 
-/// Whether the value of a parameter may be in no log: PINs, and DSNs with their passwords. Also under a name with a slip in it.
+/// Whether the value of a parameter must not be logged: a PIN, or a DSN with its password. A mistyped name counts too.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["pin", "dsn", "secret", "password"].iter().any(|word| key.contains(word))
@@ -199,7 +211,7 @@ fn read_lot(lot: &LotElement, faults: &mut Vec<ConfigError>) -> Option<LotPlan> 
     })
 }
 
-/// Names and values of `<param>` elements. One that has no value, and a name that was there before, is a fault.
+/// Returns the names and values of `<param>` elements. A parameter without a value, or given twice, is an error.
 fn given_once<'a>(place: &str, params: &'a [Param], faults: &mut Vec<ConfigError>) -> Vec<(&'a str, &'a str)> {
     let mut given: Vec<(&str, &str)> = Vec::new();
     for Param { name, value } in params {
@@ -245,7 +257,7 @@ fn contradictions(place: &str, settings: &LotSettings, given: &HashMap<&str, &st
     needs("exit-destination", "exit-key", settings.exit_key.is_none() && settings.exit_destination.is_some());
 }
 
-/// What only shows when all lots are seen: names, slots and references between them.
+/// Checks what concerns several lots or settings: names, slots and references.
 fn check_together(config: &Config, faults: &mut Vec<ConfigError>) {
     let mut lots: HashMap<&LotId, ()> = HashMap::new();
     for lot in &config.lots {
@@ -287,22 +299,22 @@ fn check_together(config: &Config, faults: &mut Vec<ConfigError>) {
         faults.push(fault("settings", "node-name", name, why));
     }
     if let Some(default) = &config.default_lot {
-        // When a lot itself is faulty it is not in the list, and one fault should not be reported as two.
+        // A lot with an error is not in the list, and one error must not be reported as two.
         if faults.is_empty() && !config.lots.iter().any(|lot| *lot.id.name == **default) {
             faults.push(fault("settings", "default-lot", default, "no lot has this name"));
         }
     }
 }
 
-/// Whether a name may stand in a dial string, as a host or port may. Names of other nodes come from the database.
+/// Whether a name may stand in a dial string as a host or port. The names of other nodes come from the database.
 #[must_use]
 pub fn is_node_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
     (1..=255).contains(&name.len()) && name.chars().all(allowed)
 }
 
-/// A slot names its lot, so no two lots of a domain may have it; a template counts in every domain but those that have a
-/// lot of the same name.
+/// Checks that no two lots of a domain have the same slot, because a slot identifies its lot. A template counts in every domain that has no lot of
+/// its name.
 fn check_slots_unique(config: &Config, faults: &mut Vec<ConfigError>) {
     let domains = config.lots.iter().map(|lot| &lot.id.domain).collect::<std::collections::BTreeSet<_>>();
     for domain in domains {

@@ -1,4 +1,4 @@
-//! The settings of the module as a whole: one table that reading, checking and the manual share.
+//! The table of the settings of the module, from which they are parsed, checked and documented.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,10 +10,11 @@ use crate::parking::is_name;
 /// One setting.
 #[derive(Debug)]
 pub struct Setting {
+    /// Its name in the file.
     pub name: &'static str,
-    /// As the manual shows it: a value in backticks, `empty`, or a phrase.
+    /// The default for the manual: a value in backticks, `empty`, or a phrase.
     pub default: &'static str,
-    /// A text in Markdown, for the manual.
+    /// The text in the manual, in Markdown.
     pub meaning: &'static str,
     apply: fn(&mut Config, &str) -> Result<(), String>,
 }
@@ -27,6 +28,7 @@ const fn row(
     Setting { name, default, meaning, apply }
 }
 
+/// All settings.
 pub const SETTINGS: &[Setting] = &[
     row(
         "default-lot",

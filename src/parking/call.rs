@@ -1,4 +1,4 @@
-//! A parked call, from the moment a slot is kept for it to its one outcome.
+//! A parked call, from the reservation of its slot to its outcome.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,76 +8,85 @@ use super::names::{LotId, Slot};
 use super::settings::{CallOverrides, LotSettings};
 use super::table::SlotRequest;
 
-/// Names one stay in a slot. Never used twice; calls that were parked later have larger ones.
+/// Identifies a parked call. An id is never used twice, and a call that was parked later has a larger one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct CallId {
     pub(super) parked_at: MonotonicTime,
-    /// Counts calls: which of two of the same moment was the first.
+    /// A counter that orders calls that were parked at the same moment.
     pub(super) turn: u32,
-    /// Where the table keeps it.
+    /// The index at which the table stores the call.
     pub(super) seat: u32,
 }
 
-/// A moment on a clock that never jumps, since some start that does not matter.
+/// A point in time on a monotonic clock, as the time since an arbitrary start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct MonotonicTime(pub Duration);
 
 impl MonotonicTime {
-    /// Time from `earlier` to here; zero if it is not earlier.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: MonotonicTime) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The moment that is later by `wait`.
     #[must_use]
     pub fn after(self, wait: Duration) -> MonotonicTime {
         MonotonicTime(self.0.saturating_add(wait))
     }
 
+    /// The moment that is earlier by `wait`.
     #[must_use]
     pub fn before(self, wait: Duration) -> MonotonicTime {
         MonotonicTime(self.0.saturating_sub(wait))
     }
 }
 
-/// Who is at the other end of the parked leg, as that leg tells.
+/// The person at the far end of a leg, as the leg says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Party {
+    /// The name that phones show.
     pub name: String,
+    /// The number.
     pub number: String,
 }
 
 impl Party {
-    /// What is shown of a name or a number that is withheld.
+    /// The name that is shown for a caller who withholds it.
     pub const WITHHELD_NAME: &str = "Anonymous";
+    /// The number that is shown for a caller who withholds it.
     pub const WITHHELD_NUMBER: &str = "anonymous";
 
-    /// Whether this is somebody who withholds the number.
+    /// Whether this party withholds the number.
     #[must_use]
     pub fn is_withheld(&self) -> bool {
         self.number.eq_ignore_ascii_case(Self::WITHHELD_NUMBER)
     }
 }
 
-/// What is known of a call when it is parked and does not change.
+/// The fields of a parked call that do not change while it waits.
 #[derive(Clone, Debug)]
 pub struct CallInfo {
-    /// The parked leg's UUID.
+    /// The UUID of the parked leg.
     pub uuid: Arc<str>,
+    /// The lot in which it is parked.
     pub lot: LotId,
+    /// The slot in which it is parked.
     pub slot: Slot,
+    /// The person at the far end of the parked leg.
     pub caller: Arc<Party>,
-    /// Who parked it, `1001@example.com`; empty where nobody did.
+    /// The user who parked the call (`1001@example.com`); empty if that is not known.
     pub parker: Arc<str>,
-    /// Wall clock at parking, milliseconds since 1970: for people and records, never for waiting.
+    /// The wall-clock time of parking, in milliseconds since 1970. It is shown and recorded, and no timer uses it.
     pub parked_at_ms: i64,
+    /// The settings with which it is parked.
     pub settings: Arc<LotSettings>,
-    /// What the call's own variables changed in its lot's terms.
+    /// The settings that the variables of the call changed.
     pub overrides: CallOverrides,
 }
 
 impl Call {
-    /// The node that has it; `None` if it is this one.
+    /// The node on which the call is; `None` if it is this one.
     #[must_use]
     pub fn node(&self) -> Option<&Arc<str>> {
         match &self.state {
@@ -86,19 +95,19 @@ impl Call {
         }
     }
 
-    /// Whether its caller was sent to a lot and has no slot.
+    /// Whether the caller was sent to a lot and waits for a slot.
     #[must_use]
     pub fn is_unassigned(&self) -> bool {
         self.info.slot.is_unassigned()
     }
 
-    /// Whether there is anybody to ring. For a caller without a slot that is the first thing to do, however few ring backs there are.
+    /// Whether a recall can call anybody. A caller without a slot gets one recall at once, also where `ringback_attempts` is 0.
     #[must_use]
     pub fn can_ring(&self) -> bool {
         if self.is_unassigned() { self.info.has_somebody_to_ring() } else { self.info.can_ring() }
     }
 
-    /// The word for its state in listings.
+    /// The name of its state in listings.
     #[must_use]
     pub fn state_word(&self) -> &'static str {
         match &self.state {
@@ -108,7 +117,7 @@ impl Call {
         }
     }
 
-    /// Whether its caller is a leg of this FreeSWITCH, or is to be one.
+    /// Whether the parked leg is on this FreeSWITCH, or on its way to it.
     #[must_use]
     pub fn is_here(&self) -> bool {
         !matches!(self.state, State::AwaitingRecovery | State::OnOtherNode { .. })
@@ -116,7 +125,7 @@ impl Call {
 }
 
 impl CallInfo {
-    /// Whether there is anybody to ring back, and it is wanted.
+    /// Whether the settings ask for recalls, and a recall can call anybody.
     #[must_use]
     pub fn can_ring(&self) -> bool {
         self.has_somebody_to_ring() && self.settings.ringback_attempts > 0
@@ -127,37 +136,49 @@ impl CallInfo {
     }
 }
 
+/// What is happening to a parked call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum State {
-    /// The slot is kept for a leg that is on its way.
+    /// The slot is reserved for a leg that is on its way.
     Reserved,
-    /// The same, and the leg that kept it is gone already: the one to come is another.
+    /// The slot is reserved for a leg that takes the place of the one that held it, by an attended transfer.
     Expected,
+    /// The caller waits.
     Parked,
+    /// A recall rings.
     RingingBack,
-    /// Somebody is being connected to it: the retriever's leg, or the parker's (`returning`), who answered a ring back.
+    /// A leg is being connected with the caller.
     Retrieving {
+        /// The UUID of that leg.
         by: Arc<str>,
+        /// Whether it is the parker's, who answered a recall.
         returning: bool,
     },
-    /// On its way to the fallback, for the moment that takes.
+    /// The caller is being sent to the fallback.
     FallingBack,
-    /// The FreeSWITCH that had it died: the slot is kept for the caller, who may be recovered.
+    /// The FreeSWITCH that had the call has died: the slot is reserved until the caller is recovered.
     AwaitingRecovery,
-    /// Parked on another node of the cluster, which does all that there is to do for it and says how it is.
+    /// The call is parked on another node of the cluster, which decides about it.
     OnOtherNode {
+        /// The name of the node.
         node: Arc<str>,
+        /// What the node says about the call.
         is: RemoteState,
     },
 }
 
-/// How a call on another node is.
+/// What is happening to a call on another node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RemoteState {
+    /// Its slot is reserved.
     Reserved,
+    /// The caller waits.
     Parked,
+    /// A recall rings.
     RingingBack,
+    /// A leg is being connected with the caller.
     Retrieving,
+    /// The caller has no slot.
     WaitingForSlot,
 }
 
@@ -170,12 +191,13 @@ impl RemoteState {
         RemoteState::WaitingForSlot,
     ];
 
-    /// By the word that listings have for it; what is not known is not there for anybody to take.
+    /// Finds a state by its name in listings. An unknown one counts as reserved, so that nobody takes the call.
     #[must_use]
     pub fn named(word: &str) -> RemoteState {
-        RemoteState::ALL.into_iter().find(|afar| afar.word() == word).unwrap_or(RemoteState::Reserved)
+        RemoteState::ALL.into_iter().find(|state| state.word() == word).unwrap_or(RemoteState::Reserved)
     }
 
+    /// The name of the state in listings.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -189,7 +211,7 @@ impl RemoteState {
 }
 
 impl State {
-    /// The word for it in listings, where there is a slot.
+    /// The name of the state in listings, for a call that has a slot.
     #[must_use]
     fn word(&self) -> &'static str {
         match self {
@@ -202,50 +224,58 @@ impl State {
     }
 }
 
+/// A parked call, or one that is on its way to its slot.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// Identifies the call.
     pub id: CallId,
+    /// What does not change while it waits.
     pub info: Arc<CallInfo>,
+    /// What is happening to it.
     pub state: State,
-    /// Its slot's index in its lot; `None` if its lot has no such slot, or no more.
+    /// The index of its slot in its lot; `None` if the lot does not have that slot, or not any more.
     pub(super) index: Option<u32>,
+    /// The label that users see.
     pub label: Arc<str>,
+    /// When the caller began to wait.
     pub parked_at: MonotonicTime,
-    /// When something is due for it; `None` = it may wait for ever.
+    /// When something is due for it; `None` if it may wait without limit.
     pub deadline: Option<MonotonicTime>,
-    /// When the fallback is due whatever happens.
+    /// When the fallback is due in any case.
     pub latest: Option<MonotonicTime>,
-    /// Ring backs so far.
+    /// The number of recalls so far.
     pub attempt: u32,
-    /// Ring backs still to come before the fallback.
+    /// The number of recalls that remain before the fallback.
     pub rings_left: u32,
-    /// Whether it has been in its slot: then its parking has been told, and it needs an outcome.
+    /// Whether the leg has been in its slot. Then there was a `park` event, and there must be an outcome.
     pub was_parked: bool,
-    /// Without a slot: the word for why, as `callpark_result` has it.
+    /// Why a call has no slot, as the value of `callpark_result`; empty for one that has a slot.
     pub refused: &'static str,
-    /// Without a slot: what it takes as soon as it is free. `None`: it may have none.
+    /// The slot that a call without a slot takes when it comes free; `None` if it may not have one.
     pub(super) wants: Option<SlotRequest>,
-    /// What tells it apart from others without a slot.
+    /// Distinguishes calls without a slot.
     pub(super) number: u64,
-    /// Whether its leg has been sent to the slot a second time.
+    /// Whether the leg was sent to its slot a second time.
     pub fetched: bool,
 }
 
-/// How a parked call ended. Exactly one for each.
+/// How a parked call ended. Each call has exactly one outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Outcome {
+    /// A retriever was connected with the caller.
     Retrieved,
-    /// The parker answered the ring back.
+    /// The parker answered a recall and was connected with the caller.
     Returned,
+    /// The caller was sent to the fallback.
     Fallback,
-    /// Moved by an API, a script or an exit key.
+    /// An API, a script or the exit key moved the caller.
     Transferred,
     /// The caller hung up.
     Abandoned,
 }
 
 impl Outcome {
-    /// The word for it on channels, in records and in metrics.
+    /// The name of the outcome in variables, in the history and in metrics.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -264,50 +294,54 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A call that is parked no longer.
+/// A call that is not parked any more.
 #[derive(Clone, Debug)]
 pub struct Ended {
+    /// The call as it was last.
     pub call: Call,
+    /// How it ended.
     pub outcome: Outcome,
-    /// From parking to the outcome.
+    /// The time from parking to the outcome.
     pub wait: Duration,
 }
 
-/// Why the rules said no. The text is for the log; `callpark_result` has a word of its own for each.
+/// Why a request was refused. [`Refusal::word`] is the value of `callpark_result`; the text is for the log and for answers to commands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
+    /// There is no lot of that name.
     NoSuchLot(String),
+    /// There is no slot of that number.
     NoSuchSlot(String),
-    /// No free slot in the lot, nor where it overflows to.
+    /// The lot, and the lots into which it overflows, have no free slot.
     Full(LotId),
-    /// The slot asked for has a call in it already.
+    /// The requested slot is occupied.
     Taken(Slot),
-    /// Its parker holds as many calls as the lot allows.
+    /// The parker has as many calls parked as the lot allows.
     Limit(u32),
-    /// Whoever has it parked may not do that: why.
+    /// The parker may not park in that lot, for this reason.
     NotAllowed(&'static str),
-    /// Nobody is parked there.
+    /// No call is parked there.
     Empty(String),
-    /// Somebody else is taking that call at this moment.
+    /// Somebody else is taking the call in that slot.
     Gone(Slot),
-    /// The leg to park is still ringing.
+    /// The leg that is to be parked still rings.
     NotAnswered(String),
-    /// The leg holds a slot already.
+    /// The leg is parked already, in that slot.
     AlreadyParked(Slot),
-    /// There is nobody to ring back for the call in that slot.
+    /// A recall of the call in that slot would call nobody.
     NobodyToRing(Slot),
-    /// The call in that slot is busy with something else: what.
+    /// Something else is happening to the call in that slot.
     Busy(Slot, &'static str),
-    /// The call in that slot may wait for ever: there is no time-out to move.
+    /// The call in that slot may wait without limit, so there is no time-out to extend.
     NoTimeout(Slot),
-    /// The call in that slot is another node's: which.
+    /// The call in that slot is on that other node.
     OnOtherNode(Slot, Arc<str>),
-    /// The caller in that slot was lost with FreeSWITCH, and may yet be recovered.
+    /// The call in that slot waits for its recovery after a crash.
     AwaitingRecovery(Slot),
 }
 
 impl Refusal {
-    /// What `callpark_result` says.
+    /// The value of `callpark_result`.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -333,11 +367,13 @@ impl fmt::Display for Refusal {
             Refusal::NoSuchSlot(slot) => write!(f, "no slot {slot}"),
             Refusal::Full(lot) => write!(f, "lot {lot} is full"),
             Refusal::Taken(slot) => write!(f, "slot {slot} is taken"),
-            Refusal::Limit(limit) => write!(f, "the parker holds {limit} calls already, the most allowed"),
+            Refusal::Limit(limit) => {
+                write!(f, "the parker has {limit} calls parked, and park-limit-per-user allows no more")
+            }
             Refusal::NotAllowed(why) => f.write_str(why),
             Refusal::Empty(place) => write!(f, "nobody is parked in {place}"),
             Refusal::Gone(slot) => write!(f, "the call in slot {slot} is being taken by somebody else"),
-            Refusal::NobodyToRing(slot) => write!(f, "there is nobody to ring back for the call in slot {slot}"),
+            Refusal::NobodyToRing(slot) => write!(f, "a recall of the call in slot {slot} would call nobody"),
             Refusal::Busy(slot, with) => write!(f, "the call in slot {slot} is {with}"),
             Refusal::NoTimeout(slot) => write!(f, "the call in slot {slot} has no time-out"),
             Refusal::OnOtherNode(slot, node) => write!(f, "the call in slot {slot} waits on node {node}"),

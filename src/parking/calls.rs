@@ -1,11 +1,11 @@
-//! The calls of a table, each in a seat that its id names, where it is found without a search.
+//! Stores the calls of a table, each at the index that its id contains, so that it is found without a search.
 
 use super::call::{Call, CallId, MonotonicTime};
 
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     seats: Vec<Option<Call>>,
-    /// Seats that nobody has; the last one is the next to be given away.
+    /// Indexes without a call; the last one is used next.
     empty: Vec<u32>,
     last_turn: u32,
 }
@@ -16,7 +16,7 @@ impl Calls {
         self.empty.reserve(more);
     }
 
-    /// An id for the next call to [`Calls::insert`].
+    /// Returns the id of the call that is passed to [`Calls::insert`] next.
     pub(super) fn next_id(&mut self, parked_at: MonotonicTime) -> CallId {
         self.last_turn = self.last_turn.wrapping_add(1);
         let seat = self.empty.last().copied().unwrap_or_else(|| u32::try_from(self.seats.len()).unwrap_or(u32::MAX));
@@ -48,7 +48,7 @@ impl Calls {
         self.seats.len() - self.empty.len()
     }
 
-    /// In no order that means anything.
+    /// All calls, in no particular order.
     pub(super) fn values(&self) -> impl Iterator<Item = &Call> {
         self.after(None)
     }
@@ -57,7 +57,7 @@ impl Calls {
         self.seats.iter_mut().flatten()
     }
 
-    /// The rest of them after one, which may have ended.
+    /// The calls stored after `last`, which may have ended; all of them for `None`.
     pub(super) fn after(&self, last: Option<&CallId>) -> impl Iterator<Item = &Call> {
         let from = last.map_or(0, |last| last.seat as usize + 1);
         self.seats.iter().skip(from).flatten()

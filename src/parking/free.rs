@@ -1,4 +1,4 @@
-//! The free slots of a lot by index, kept in the one way in which the lot's order finds the next of them without a walk.
+//! Keeps the free slots of a lot, by index, in the structure in which the lot's slot order finds the next one without a search.
 
 use std::iter;
 
@@ -7,9 +7,9 @@ use super::settings::SlotOrder;
 #[derive(Debug)]
 pub(super) enum FreeSlots {
     ByNumber(Numbers),
-    /// The one that is free for longest in front.
+    /// The slot that has been free for longest is first.
     ByIdleTime(Queue),
-    /// In no order, for the dice. `place`: where each stands, if it is there.
+    /// In no order, for a random choice. `place[index]` is the position of a slot in `bag`, if it is free.
     Bag {
         bag: Vec<u32>,
         place: Vec<usize>,
@@ -34,7 +34,7 @@ impl FreeSlots {
         }
     }
 
-    /// The lowest from `from` on, or else the lowest of all; another where that is not the order.
+    /// Returns the next free slot: by number, the lowest from `from` on, otherwise the lowest of all.
     pub(super) fn choose(&self, from: u32, entropy: u64) -> Option<u32> {
         match self {
             FreeSlots::ByNumber(free) => free.first_from(from).or_else(|| free.first_from(0)),
@@ -46,7 +46,7 @@ impl FreeSlots {
         }
     }
 
-    /// Nothing if it is taken already.
+    /// Marks a slot as occupied. Does nothing if it is occupied already.
     pub(super) fn take(&mut self, index: u32) {
         match self {
             FreeSlots::ByNumber(free) => free.set(index, false),
@@ -62,7 +62,7 @@ impl FreeSlots {
         }
     }
 
-    /// Nothing if it is free already.
+    /// Marks a slot as free. Does nothing if it is free already.
     pub(super) fn give_back(&mut self, index: u32) {
         match self {
             FreeSlots::ByNumber(free) => free.set(index, true),
@@ -77,8 +77,8 @@ impl FreeSlots {
     }
 }
 
-/// A bit for each number that is there, and one for each 64 of those bits that are not all 0: 100,000 are looked through in
-/// 25 steps at most.
+/// A set of numbers: one bit for each number, and one for each 64 of those bits that are not all 0. The lowest of 100,000 numbers is
+/// found in at most 25 steps.
 #[derive(Debug)]
 pub(super) struct Numbers {
     bits: Vec<u64>,
@@ -118,7 +118,7 @@ impl Numbers {
         Some(word * 64 + self.bits.get(word as usize)?.trailing_zeros())
     }
 
-    /// The first word from `from` on that has a bit.
+    /// Returns the first word from `from` on that has a bit.
     fn next_word(&self, from: u32) -> Option<u32> {
         let (first, rest) = self.any.get(from as usize / 64..)?.split_first()?;
         let words = iter::once(first & (u64::MAX << (from % 64))).chain(rest.iter().copied());
@@ -131,8 +131,8 @@ fn set_bit(word: &mut u64, bit: u32, to: bool) {
     *word = if to { *word | mask } else { *word & !mask };
 }
 
-/// Indexes in a row, any of which can step out: a ring of them, each with its neighbours. One that is not in the row is its own
-/// neighbour; the last of all is no index, but stands between the end and the beginning.
+/// A queue of indexes from which any one can be removed: a circular list in which each index knows its neighbours. An index that is not in
+/// the queue is its own neighbour. The last element is no index, but the gap between the end and the beginning.
 #[derive(Debug)]
 pub(super) struct Queue {
     ring: Vec<Neighbours>,
@@ -153,7 +153,7 @@ impl Queue {
         queue
     }
 
-    /// The place between the end and the beginning.
+    /// The element between the end and the beginning.
     fn gap(&self) -> u32 {
         u32::try_from(self.ring.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
@@ -163,7 +163,7 @@ impl Queue {
         (first != self.gap()).then_some(first)
     }
 
-    /// Whether it is an index, and in the row.
+    /// Whether `index` is in the queue.
     fn has(&self, index: u32) -> bool {
         index < self.gap() && self.ring.get(index as usize).is_some_and(|here| here.after != index)
     }
@@ -201,8 +201,8 @@ mod tests {
 
     const ORDERS: [SlotOrder; 4] = [SlotOrder::First, SlotOrder::Next, SlotOrder::LongestFree, SlotOrder::Random];
 
-    /// Takes and gives back at random, beside a list that is walked.
-    fn beside_a_list(order: SlotOrder, size: u32, seed: u64) {
+    /// Takes and returns slots at random, and compares the result with that of a list that is searched.
+    fn compare_with_a_list(order: SlotOrder, size: u32, seed: u64) {
         let mut free = FreeSlots::all(size as usize, order);
         let mut list: Vec<u32> = (0..size).collect();
         let mut entropy = seed;
@@ -230,10 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn each_order_finds_what_a_walk_would() {
+    fn each_order_finds_what_a_search_would_find() {
         for order in ORDERS {
             for size in [0, 1, 2, 63, 64, 65, 300, 4_097] {
-                beside_a_list(order, size, u64::from(size) + 1);
+                compare_with_a_list(order, size, u64::from(size) + 1);
             }
         }
     }

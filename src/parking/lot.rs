@@ -1,4 +1,4 @@
-//! A lot: its slots, which of them are free, and who waits in it.
+//! A lot: its slots, which of them are free, and which calls wait in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,15 +11,18 @@ use super::settings::{LotSettings, SlotOrder};
 /// A lot as the configuration describes it. Domain `*` makes it a template for every domain.
 #[derive(Clone, Debug)]
 pub struct LotPlan {
+    /// The name and the domain of the lot.
     pub id: LotId,
-    /// In counting order, each once.
+    /// The slots in ascending order, without duplicates.
     pub slots: Arc<[Slot]>,
+    /// The labels that the configuration gives to slots.
     pub labels: Arc<BTreeMap<Slot, String>>,
+    /// How the lot parks calls.
     pub settings: Arc<LotSettings>,
 }
 
 impl LotPlan {
-    /// A lot that the configuration does not have.
+    /// A lot that is not in the configuration.
     pub(super) fn without_slots(id: LotId, settings: Arc<LotSettings>) -> LotPlan {
         LotPlan { id, slots: Arc::from([]), labels: Arc::default(), settings }
     }
@@ -31,7 +34,7 @@ pub(super) struct Lot {
     free: FreeSlots,
     /// The call in each slot, by index.
     held: Vec<Option<CallId>>,
-    /// Calls of this lot, the one that was parked first in front: ids only grow.
+    /// The calls of this lot in the order in which they were parked, because ids only increase.
     pub(super) waiting: BTreeSet<CallId>,
     last_taken: Option<u32>,
 }
@@ -51,7 +54,7 @@ impl Lot {
         self.free.count()
     }
 
-    /// The free slot that is next by the lot's order; `entropy` decides a random one.
+    /// Returns the free slot that is next by the lot's order. `entropy` decides where the order is random.
     pub(super) fn choose(&self, entropy: u64) -> Option<(u32, Slot)> {
         let from = match self.plan.settings.slot_order {
             SlotOrder::Next => self.last_taken.map_or(0, |last| last.saturating_add(1)),
@@ -65,7 +68,7 @@ impl Lot {
         self.held.get(index as usize)?.as_ref()
     }
 
-    /// False if there is a call in that slot already.
+    /// Puts a call into a slot. Returns false if there is a call in it already.
     pub(super) fn take(&mut self, index: u32, call: CallId) -> bool {
         let Some(held @ None) = self.held.get_mut(index as usize) else { return false };
         *held = Some(call);
@@ -74,7 +77,7 @@ impl Lot {
         true
     }
 
-    /// A call leaves its slot to the `next` one, or to whoever will be parked there. False if it was not in that slot.
+    /// Removes a call from its slot and puts the `next` one there, if there is one. Returns false if it was not in that slot.
     pub(super) fn give_back(&mut self, index: u32, call: CallId, next: Option<CallId>) -> bool {
         let Some(held) = self.held.get_mut(index as usize).filter(|held| **held == Some(call)) else { return false };
         *held = next;

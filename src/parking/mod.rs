@@ -1,7 +1,7 @@
-//! The rules of call parking: which slot, whose call, what next.
+//! Decides what happens to parked calls: which slot a call gets, who may take it, and what is due when nobody does.
 //!
-//! Pure: no host, no clock, no lock, no thread. [`Table`] is told what happened and when, and answers with what follows.
-//! Nothing here can panic.
+//! The rules are pure: they use no FreeSWITCH, clock, lock or thread, and cannot panic. [`Table`] is told what happened and when, and returns
+//! what follows.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 

@@ -1,4 +1,4 @@
-//! What people call things: slots, lots, domains, users.
+//! Parses and compares the names of slots, lots, domains and extensions.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use arrayvec::ArrayString;
 
-/// A slot as it is dialled: digits, `*` and `#`. Leading zeros count: `0701` is not `701`. Or none, of a call that waits for one.
+/// A slot as users dial it: digits, `*` and `#`. Leading zeros count: `0701` is not `701`. A call that waits for a slot has an unassigned one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(ArrayString<MAX_SLOT_LENGTH>);
 
-/// Begins the key of a call that has no slot: nobody can dial it.
+/// The first character of the key of a call that has no slot. Nobody can dial it.
 const UNASSIGNED: char = '~';
 
-/// The longest slot that anybody would dial; also what keeps a hostile argument short.
+/// The maximum length of a slot. It also limits what is kept of an argument from a stranger.
 pub const MAX_SLOT_LENGTH: usize = 20;
 
 impl Slot {
-    /// `None` unless `text` can be dialled: 1 to [`MAX_SLOT_LENGTH`] of digits, `*` and `#`.
+    /// Parses a slot. Returns `None` unless `text` is 1 to [`MAX_SLOT_LENGTH`] digits, `*` and `#`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Slot> {
         let dialable = |c: char| c.is_ascii_digit() || c == '*' || c == '#';
@@ -26,30 +26,31 @@ impl Slot {
         ArrayString::from(text).ok().filter(|_| good).map(Slot)
     }
 
-    /// No slot: what a call has that waits for one. The number tells such calls apart.
+    /// Returns the slot of a call that has none. The number distinguishes such calls.
     #[must_use]
     pub fn unassigned(number: u64) -> Slot {
         ArrayString::from(&format!("{UNASSIGNED}{number:016x}")).map(Slot).unwrap_or(Slot(ArrayString::new_const()))
     }
 
+    /// Whether this is the slot of a call that has none.
     #[must_use]
     pub fn is_unassigned(&self) -> bool {
         self.0.starts_with(UNASSIGNED) || self.0.is_empty()
     }
 
-    /// As it is dialled; empty where it is none.
+    /// The slot as users dial it; empty if it is unassigned.
     #[must_use]
     pub fn as_str(&self) -> &str {
         if self.is_unassigned() { "" } else { &self.0 }
     }
 
-    /// What names it in the database: as it is dialled, or what tells a call without a slot apart from others.
+    /// The key of the slot in the database, which also distinguishes calls without a slot.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.0
     }
 
-    /// The slot that [`Slot::key`] names.
+    /// Returns the slot with this [`Slot::key`].
     #[must_use]
     pub fn from_key(key: &str) -> Option<Slot> {
         let number = key
@@ -59,14 +60,14 @@ impl Slot {
         number.map(Slot::unassigned).or_else(|| Slot::parse(key))
     }
 
-    /// `*0701` is `*`, then the number 701 written with four digits.
+    /// Splits a slot into a prefix and a number: `*0701` into `*` and `0701`.
     fn split(&self) -> (&str, &str) {
         let digits = self.0.trim_start_matches(|c: char| !c.is_ascii_digit()).len();
         self.0.split_at(self.0.len() - digits)
     }
 }
 
-/// In the order a person counts: 99 before 701, `701` before `*701`.
+/// Orders slots by prefix, then by number: 99 before 701, and `701` before `*701`.
 impl Ord for Slot {
     fn cmp(&self, other: &Self) -> Ordering {
         let key = |slot| {
@@ -90,34 +91,35 @@ impl fmt::Display for Slot {
     }
 }
 
-/// An extension that somebody names who may choose nothing else: no dialplan, no context, no application. What it cannot hold is
-/// a space or a comma, a colon, a quote, a variable.
+/// An extension that is named by somebody who may choose no dialplan, context or application. It cannot contain a space, a comma, a colon, a
+/// quote or a variable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Extension(String);
 
 impl Extension {
     /// What [`Extension::parse`] accepts, for error texts.
     pub const FORM: &'static str = "1 to 64 of A-Z a-z 0-9 _ . * # + -";
-    const LONGEST: usize = 64;
+    const MAX_LENGTH: usize = 64;
 
-    /// `None` unless `text` is of that form.
+    /// Parses an extension. Returns `None` unless `text` has that form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Extension> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '*' | '#' | '+' | '-');
-        let good = !text.is_empty() && text.len() <= Extension::LONGEST && text.chars().all(plain);
+        let good = !text.is_empty() && text.len() <= Extension::MAX_LENGTH && text.chars().all(plain);
         good.then(|| Extension(text.to_owned()))
     }
 
+    /// The extension as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The most slots one lot may have: more is a typing error in a range, not an office.
+/// The maximum number of slots of a lot. A larger range is most likely a typing error.
 const MAX_SLOTS_PER_LOT: usize = 100_000;
 
-/// Reads `701-720,750` or `*5901-*5999`: every slot once, in counting order. The error says which part is wrong and why.
+/// Parses slots and ranges (`701-720,750`, `*5901-*5999`) and returns them in ascending order. The error names the wrong part and the reason.
 pub fn parse_slots(text: &str) -> Result<Vec<Slot>, String> {
     let mut slots = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -163,7 +165,7 @@ fn expand(part: &str, first: &Slot, last: &Slot, slots: &mut Vec<Slot>) -> Resul
     Ok(())
 }
 
-/// Lot and domain names: what may stand in a dialplan argument without quoting.
+/// Whether `text` can be the name of a lot or a domain, which may stand in a dialplan argument without quotes.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
@@ -171,21 +173,24 @@ pub fn is_name(text: &str) -> bool {
     text.starts_with(first) && text.len() <= 255 && text.chars().all(plain)
 }
 
-/// As domains are kept, however they are written; nearly all are written so. Only ASCII letters, as FreeSWITCH itself compares
-/// them; others may become longer in lower case, or what no name may have.
+/// Returns a domain in the form in which domains are stored. Only ASCII letters change, as in FreeSWITCH's own comparison; others could become
+/// longer in lower case, or become characters that no name may have.
 pub(super) fn lowercase(text: &str) -> Cow<'_, str> {
-    let is_so = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    if is_so { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) }
+    let is_lowercase = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lowercase { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) }
 }
 
 /// A lot in its domain, written `main@example.com`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct LotId {
+    /// The name of the lot.
     pub name: Arc<str>,
+    /// The domain, in lower case; `*` for a template.
     pub domain: Arc<str>,
 }
 
 impl LotId {
+    /// The lot of this name in this domain.
     #[must_use]
     pub fn new(name: &str, domain: &str) -> LotId {
         LotId { name: name.into(), domain: domain.to_ascii_lowercase().into() }
@@ -198,15 +203,17 @@ impl fmt::Display for LotId {
     }
 }
 
-/// How somebody names a lot: `main@example.com`, or `main` in the domain that is understood.
+/// A lot as a user names it: `main@example.com`, or `main` where the domain is understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LotName {
+    /// The name of the lot.
     pub name: String,
+    /// The domain, if it is named.
     pub domain: Option<String>,
 }
 
 impl LotName {
-    /// `None` where a part is empty, too long or has a character that no name has.
+    /// Parses the name of a lot. Returns `None` if a part is empty, too long or has a character that no name may have.
     #[must_use]
     pub fn parse(text: &str) -> Option<LotName> {
         let (name, domain) = match text.split_once('@') {
@@ -227,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_and_single_slots_are_counted_out_in_order() {
+    fn ranges_and_single_slots_are_expanded_in_order() {
         assert_eq!(numbers("750, 701-703"), ["701", "702", "703", "750"]);
         assert_eq!(numbers("*5901-*5903"), ["*5901", "*5902", "*5903"]);
         assert_eq!(numbers("0098-0101"), ["0098", "0099", "0100", "0101"]);
@@ -235,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_slots_are_named() {
+    fn errors_name_the_invalid_slot() {
         for (text, part) in [
             ("", "no slot"),
             ("70x", "'70x'"),
@@ -253,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_what_can_be_dialled() {
+    fn a_slot_consists_of_digits_stars_and_hashes() {
         assert!(Slot::parse("*5901#").is_some());
         for bad in ["", "7 01", "701%n", "seven", "7\u{0661}", "123456789012345678901"] {
             assert!(Slot::parse(bad).is_none(), "{bad}");
@@ -262,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn no_slot_is_written_as_nothing_and_named_by_its_key() {
+    fn an_unassigned_slot_has_no_text_but_a_key() {
         let (none, other) = (Slot::unassigned(7), Slot::unassigned(u64::MAX));
         assert!(none != other && none.is_unassigned() && none.to_string().is_empty() && none.as_str().is_empty());
         for slot in [none, other, Slot::parse("*701").unwrap()] {
@@ -274,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_names_nothing_but_itself() {
+    fn an_extension_contains_no_dialplan_or_variable() {
         for good in ["1000", "tone-1300", "*98", "+493012345", "ann.lee_2", "#1", &"7".repeat(64)] {
             assert_eq!(Extension::parse(good).unwrap().as_str(), good);
         }

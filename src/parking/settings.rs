@@ -1,4 +1,4 @@
-//! The terms on which a lot parks calls: its settings, as the rules use them.
+//! The settings of a lot, as the rules use them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,38 +8,41 @@ use super::names::Extension;
 /// Which free slot `auto` takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SlotOrder {
-    /// The lowest number.
+    /// The free slot with the lowest number.
     #[default]
     First,
-    /// The one after the last one taken.
+    /// The next free slot after the one that was taken last.
     Next,
-    /// The one that has been free for longest.
+    /// The slot that has been free for longest.
     LongestFree,
+    /// Any free slot.
     Random,
 }
 
-/// What becomes of a call that is sent to a slot that is taken.
+/// What happens to a call that is sent to an occupied slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SlotTaken {
-    /// Back to who sent it, who is told why.
+    /// The parker is rung, is told why, and gets the caller back.
     #[default]
     Return,
-    /// Into the next free slot.
+    /// The call gets the next free slot.
     Next,
 }
 
-/// Whom a parked call rings when its time is up.
+/// Who is called by a recall.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum RingBack {
+    /// The user who parked the call.
     #[default]
     Parker,
+    /// Nobody.
     Nobody,
-    /// A dial string; `${...}` in it are the parked channel's variables.
+    /// A dial string, in which `${...}` stands for variables of the parked channel.
     DialString(String),
 }
 
 impl RingBack {
-    /// Whether there is anybody to ring, where this is the parker; empty: nobody knows who.
+    /// Whether a recall of this `parker` calls anybody. An empty `parker` is unknown.
     #[must_use]
     pub fn has_somebody(&self, parker: &str) -> bool {
         match self {
@@ -50,7 +53,7 @@ impl RingBack {
     }
 }
 
-/// The dialog state that lights a lamp: phones differ in what they make of each.
+/// The dialog state that an occupied slot shows on a lamp. Phones display the two differently.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LampState {
     /// Steady on most phones.
@@ -60,17 +63,20 @@ pub enum LampState {
     Early,
 }
 
-/// Whose users may do something in a lot: park there, or retrieve from it.
+/// The domains whose users may park in a lot, or retrieve from it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum UsersOf {
     /// The lot's own domain.
     #[default]
     OwnDomain,
+    /// These domains.
     Domains(Vec<String>),
+    /// Every domain.
     Anywhere,
 }
 
 impl UsersOf {
+    /// Whether a user of `user_domain` is one of them, for a lot in `own_domain`.
     #[must_use]
     pub fn allows(&self, own_domain: &str, user_domain: &str) -> bool {
         match self {
@@ -81,16 +87,19 @@ impl UsersOf {
     }
 }
 
-/// Where the parked caller gets to by a key, or when nobody takes the call: `<extension> [<dialplan> [<context>]]`.
+/// Where a parked caller is sent by the exit key or as the fallback: `<extension> [<dialplan> [<context>]]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Destination {
+    /// The extension.
     pub extension: String,
+    /// The dialplan; `None` for the one by which the call came.
     pub dialplan: Option<String>,
+    /// The context; `None` for the one by which the call came.
     pub context: Option<String>,
 }
 
 impl Destination {
-    /// `None` unless `text` is one to three words.
+    /// Parses a destination. Returns `None` unless `text` is one to three words.
     #[must_use]
     pub fn parse(text: &str) -> Option<Destination> {
         let mut words = text.split_whitespace().map(str::to_owned);
@@ -98,8 +107,8 @@ impl Destination {
         words.next().is_none().then_some(destination)
     }
 
-    /// An extension for a call of a lot: in the dialplan and context that the lot's fallback names, else in those that the call
-    /// came by. The dialplan `inline` has no extensions: there, any word is an application.
+    /// Returns the destination of an extension for a call of a lot: in the dialplan and context that the lot's fallback names, otherwise in
+    /// those by which the call came. The dialplan `inline` is never used, because it runs every word as an application.
     #[must_use]
     pub fn of_lot(extension: &Extension, settings: &LotSettings) -> Destination {
         let fallback = settings.fallback.as_ref();
@@ -117,64 +126,84 @@ impl Destination {
     }
 }
 
-/// One thing that is done as a call is parked. `${...}` in it stand for facts of the call.
+/// A notification that is sent when a call is parked. `${...}` in it stands for fields of the call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Notify {
-    /// A SIP MESSAGE to a user; `parker` is whoever parked the call.
+    /// A SIP MESSAGE to a user. `parker` is the user who parked the call.
     Message(String),
-    /// A call to this dial string that is answered by itself and says the slot.
+    /// A call to this dial string, which the phones answer by themselves, and which says the slot.
     Page(String),
-    /// A command of FreeSWITCH's.
+    /// A command of FreeSWITCH.
     Api(String),
 }
 
-/// Every setting of a lot that the rules or the service go by. A call keeps the terms it was parked under.
+/// The settings of a lot. A call keeps the settings with which it was parked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LotSettings {
+    /// The slot that is chosen where none is named.
     pub slot_order: SlotOrder,
+    /// What happens to a call that is sent to an occupied slot.
     pub slot_taken: SlotTaken,
+    /// The lot in which the choice continues when this one is full.
     pub overflow_lot: Option<String>,
-    /// Most calls that one parker may hold at once; 0 = any number.
+    /// How many calls one parker may have parked at a time; 0 means any number.
     pub park_limit_per_user: u32,
-    /// Until the first ring back; zero = never.
+    /// The time from parking to the first recall; zero means never.
     pub park_timeout: Duration,
+    /// Who is called by a recall.
     pub ringback: RingBack,
+    /// How long one recall rings.
     pub ringback_timeout: Duration,
+    /// The number of recalls before the fallback.
     pub ringback_attempts: u32,
+    /// What is shown before the caller's name during a recall.
     pub ringback_cid_prefix: String,
+    /// The Alert-Info header of a recall.
     pub ringback_alert_info: Option<String>,
+    /// Whether a recall that a voicemail answers has failed.
     pub ringback_ignore_voicemail: bool,
+    /// Where a caller goes whom nobody retrieved.
     pub fallback: Option<Destination>,
-    /// After which the fallback is due whatever happens; zero = never.
+    /// The time from parking after which the fallback is due in any case; zero means never.
     pub max_park_time: Duration,
+    /// The music on hold; `None` for the channel's own.
     pub hold_music: Option<String>,
+    /// The message that the caller hears at intervals.
     pub comfort_file: Option<String>,
+    /// The time from one such message to the next.
     pub comfort_interval: Duration,
+    /// The key by which the caller leaves the slot.
     pub exit_key: Option<char>,
+    /// Where that key leads.
     pub exit_destination: Option<Destination>,
+    /// Whether the parker hears the slot.
     pub announce: bool,
+    /// The tone that the parker hears.
     pub park_tone: Option<String>,
+    /// The tone that the caller hears before being connected.
     pub retrieve_tone: Option<String>,
-    /// Whose users may park here. `Anywhere` also lets somebody park who belongs to no user.
+    /// The domains whose users may park here. `Anywhere` also allows a leg that belongs to no user.
     pub park_from: UsersOf,
-    /// Directory groups whose members may park; empty = all.
+    /// The directory groups whose members may park; empty for all users.
     pub park_groups: Vec<String>,
+    /// The domains whose users may retrieve.
     pub retrieve_from: UsersOf,
-    /// Digits asked of a retriever.
+    /// The PIN that a retriever is asked for.
     pub retrieve_pin: Option<String>,
-    /// Directory groups whose members may retrieve; empty = all.
+    /// The directory groups whose members may retrieve; empty for all users.
     pub retrieve_groups: Vec<String>,
     /// Whether a leg that belongs to no user may retrieve.
     pub retrieve_anonymous: bool,
+    /// The dialog state of an occupied slot.
     pub lamp_state: LampState,
-    /// Whether the lamp tells who is parked.
+    /// Whether the lamp shows the caller.
     pub lamp_caller_id: bool,
-    /// What is done as a call is parked.
+    /// The notifications that are sent when a call is parked.
     pub notify: Vec<Notify>,
 }
 
 impl LotSettings {
-    /// The longest time after which something is due under these terms.
+    /// The longest time after which something is due by these settings.
     #[must_use]
     pub fn longest(&self) -> Duration {
         self.park_timeout.max(self.max_park_time)
@@ -218,19 +247,25 @@ impl Default for LotSettings {
     }
 }
 
-/// Terms of one call that differ from its lot's.
+/// The settings of one call that differ from those of its lot.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CallOverrides {
+    /// Instead of [`LotSettings::park_timeout`].
     pub park_timeout: Option<Duration>,
+    /// Instead of [`LotSettings::ringback`].
     pub ringback: Option<RingBack>,
+    /// Instead of [`LotSettings::ringback_timeout`].
     pub ringback_timeout: Option<Duration>,
+    /// Instead of [`LotSettings::fallback`].
     pub fallback: Option<Destination>,
+    /// Instead of [`LotSettings::hold_music`].
     pub hold_music: Option<String>,
+    /// Instead of [`LotSettings::announce`].
     pub announce: Option<bool>,
 }
 
 impl CallOverrides {
-    /// The lot's terms with these changes.
+    /// Returns the settings of a lot with these changes.
     #[must_use]
     pub fn apply(&self, settings: &Arc<LotSettings>) -> Arc<LotSettings> {
         if *self == CallOverrides::default() {

@@ -1,5 +1,5 @@
-//! Calls whose caller is no leg of this FreeSWITCH: those that it had when it died, until they are recovered or given up; and
-//! those of the other nodes of a cluster.
+//! Calls whose leg is not on this FreeSWITCH: those that it had when it died, until they are recovered or ended, and those of the other nodes of
+//! a cluster.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,42 +12,53 @@ use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, Slot};
 use crate::parking::settings::CallOverrides;
 
-/// A call as it is told of from outside this process.
+/// A call as the slot store describes it.
 #[derive(Clone, Debug)]
 pub struct RemoteCall {
+    /// The UUID of its leg.
     pub uuid: Arc<str>,
-    /// Who has it, or had it.
+    /// The node that has or had it.
     pub node: Arc<str>,
+    /// What is happening to it.
     pub is: RemoteState,
+    /// Its lot.
     pub lot: LotId,
+    /// Its slot.
     pub slot: Slot,
+    /// The person at the far end of its leg.
     pub caller: Arc<Party>,
+    /// The user who parked it.
     pub parker: Arc<str>,
+    /// Its label.
     pub label: Arc<str>,
+    /// The number of recalls so far.
     pub attempt: u32,
-    /// Wall clock at parking, milliseconds since 1970.
+    /// The wall-clock time of parking, in milliseconds since 1970.
     pub parked_at_ms: i64,
-    /// Since it was parked.
+    /// How long it has waited.
     pub waited: Duration,
-    /// Until something is due for it.
+    /// The time until something is due for it.
     pub left: Option<Duration>,
 }
 
-/// What a caller who outlived their FreeSWITCH brings back.
+/// The state of a call that is recovered after a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RestoreParams {
+    /// How long it has waited.
     pub waited: Duration,
-    /// Until something was due; `None` = nothing ever.
+    /// The time until something is due for it; `None` if it may wait without limit.
     pub left: Option<Duration>,
-    /// Until the fallback was due whatever happens.
+    /// The time until the fallback is due in any case.
     pub latest: Option<Duration>,
+    /// The number of recalls so far.
     pub attempt: u32,
+    /// The number of recalls that remain.
     pub rings_left: u32,
 }
 
 impl Table {
-    /// A recovered caller goes back into their slot, or into another of that lot if it is taken by now. Time went on for
-    /// them; what came due meanwhile is due at once.
+    /// Puts a recovered call back into its slot, or into another of that lot if the slot is occupied. What became due in the meantime is due at
+    /// once.
     pub fn restore(
         &mut self,
         request: &ParkRequest,
@@ -62,7 +73,7 @@ impl Table {
         let (home, index, slot) = find(&request.wanted).or_else(|_| find(&SlotRequest::Auto))?;
         let id = self.calls.next_id(now.before(saved.waited));
         let new = new_call(&home.plan, request, slot, Some(index), id);
-        // The lot may have lost its fallback meanwhile.
+        // The fallback of the lot may have been removed.
         let fallback = new.info.settings.fallback.is_some();
         let call = Call {
             state: State::Parked,
@@ -77,7 +88,7 @@ impl Table {
         Ok(call)
     }
 
-    /// A leg is here of which the table may have a call that is missing or elsewhere: it is that no longer.
+    /// Removes the call of a leg that awaits recovery or is on another node, because the leg is here now.
     pub(super) fn forget_absent(&mut self, uuid: &str, now: MonotonicTime) -> Result<(), Refusal> {
         let Some(call) = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)) else { return Ok(()) };
         if call.is_here() {
@@ -92,7 +103,7 @@ impl Table {
             SlotRequest::Slot(slot) => self.resolve(&request.place, Some(slot)),
             SlotRequest::Auto => self.resolve(&request.place, None),
         };
-        // A lot or slot that the configuration has no longer: anywhere in that domain is better than nowhere.
+        // If the configuration does not have the lot or slot any more, any lot of the domain is better than none.
         let anywhere = LotSelector {
             lot: None,
             domains: request.place.lot.iter().filter_map(|lot| lot.domain.clone()).collect(),
@@ -101,7 +112,7 @@ impl Table {
         named.or_else(|_| self.resolve(&request.place, None)).or_else(|_| self.resolve(&anywhere, None))
     }
 
-    /// Keeps the slot of a call that this node had when it died. Not if it is recovered already.
+    /// Reserves the slot of a call that this node had when it died, unless it is recovered already.
     pub fn miss(&mut self, absent: &RemoteCall, until: MonotonicTime, now: MonotonicTime) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
@@ -109,12 +120,12 @@ impl Table {
         }
     }
 
-    /// The calls of all other nodes, as they are now: those that are not among them have ended.
+    /// Replaces the calls of all other nodes. Those that are not in `calls` have ended.
     pub fn elsewhere(&mut self, calls: &[RemoteCall], now: MonotonicTime) {
         let told: HashMap<&str, &RemoteCall> = calls.iter().map(|absent| (&*absent.uuid, absent)).collect();
         let known: Vec<Call> = self.calls.values().filter(|call| call.node().is_some()).cloned().collect();
         for call in known {
-            let same = told.get(&*call.info.uuid).is_some_and(|absent| is_that(&call, absent));
+            let same = told.get(&*call.info.uuid).is_some_and(|absent| is_same(&call, absent));
             if !same {
                 self.end(call.id, Outcome::Abandoned, now);
             }
@@ -125,12 +136,12 @@ impl Table {
                     let call = self.absent_call(absent, now);
                     self.insert(call);
                 }
-                Some(id) => self.hear_of(id, absent, now),
+                Some(id) => self.update_remote(id, absent, now),
             }
         }
     }
 
-    /// One call of another node's.
+    /// Adds one call of another node.
     pub fn merge_remote_calls(&mut self, absent: &RemoteCall, now: MonotonicTime) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
@@ -138,16 +149,16 @@ impl Table {
         }
     }
 
-    /// A call of another node's that has just been taken there, as only this node knows yet.
+    /// Removes a call of another node that was retrieved there just now, before that node says so.
     pub fn gone_afar(&mut self, uuid: &str, now: MonotonicTime) {
-        let afar =
+        let remote =
             self.by_uuid.get(uuid).copied().filter(|id| self.calls.get(id).is_some_and(|call| call.node().is_some()));
-        if let Some(id) = afar {
+        if let Some(id) = remote {
             self.end(id, Outcome::Abandoned, now);
         }
     }
 
-    /// The call in a slot that is this node's own, also a missing one.
+    /// The call of this node in a slot, including one that awaits recovery.
     #[must_use]
     pub fn own_at(&self, domain: &str, slot: &Slot) -> Option<Call> {
         let tenant = self.tenants.get(domain)?;
@@ -155,8 +166,8 @@ impl Table {
         calls.find(|call| call.node().is_none()).cloned()
     }
 
-    /// News of a call that is known to be elsewhere; one that is here knows better.
-    fn hear_of(&mut self, id: CallId, absent: &RemoteCall, now: MonotonicTime) {
+    /// Updates a call that is on another node. A call that is here is not changed.
+    fn update_remote(&mut self, id: CallId, absent: &RemoteCall, now: MonotonicTime) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let State::OnOtherNode { is, .. } = &mut call.state else { return };
         let changed = *is != absent.is || call.label != absent.label || call.attempt != absent.attempt;
@@ -169,7 +180,7 @@ impl Table {
         }
     }
 
-    /// As it would be in the lot it is said to be in, of which this node may know nothing.
+    /// Makes a [`Call`] of a remote one. This node need not have its lot.
     #[must_use]
     pub fn absent_call(&mut self, absent: &RemoteCall, now: MonotonicTime) -> Call {
         self.open(&absent.lot.domain);
@@ -199,6 +210,6 @@ impl Table {
     }
 }
 
-fn is_that(call: &Call, absent: &RemoteCall) -> bool {
+fn is_same(call: &Call, absent: &RemoteCall) -> bool {
     call.info.slot == absent.slot && call.info.lot == absent.lot && call.node().is_some_and(|node| *node == absent.node)
 }

@@ -1,10 +1,10 @@
-//! What must always be true, for tests.
+//! Checks the invariants of the table, for tests.
 
 use super::Table;
 use crate::parking::names::Slot;
 
 impl Table {
-    /// What must be true of the table after anything at all; the first thing that is not. For tests.
+    /// Checks the invariants of the table. The error names the first one that is violated.
     pub fn check(&self) -> Result<(), String> {
         let mut held = 0;
         for (domain, tenant) in &self.tenants {
@@ -12,12 +12,18 @@ impl Table {
             for slot in tenant.slots.keys().chain(displaced) {
                 for id in tenant.calls_in(slot) {
                     held += 1;
-                    let call = self.calls.get(id).ok_or(format!("slot {slot}@{domain} holds a call that is none"))?;
+                    let call = self
+                        .calls
+                        .get(id)
+                        .ok_or(format!("slot {slot}@{domain} holds a call that is not in the table"))?;
                     if call.info.slot != *slot || call.info.lot.domain != *domain {
                         return Err(format!("slot {slot}@{domain} holds the call of {}", call.info.slot));
                     }
                     if call.index != tenant.index_of(&call.info.lot.name, slot) {
-                        return Err(format!("the call in slot {slot}@{domain} is said to be at {:?}", call.index));
+                        return Err(format!(
+                            "the call in slot {slot}@{domain} has the index {:?}, which is not that of the slot",
+                            call.index
+                        ));
                     }
                 }
             }
@@ -54,15 +60,15 @@ impl Table {
             }
         }
         if deadlines != self.deadlines.len() {
-            return Err(format!("{} deadlines kept for {deadlines} calls that have one", self.deadlines.len()));
+            return Err(format!("{} deadlines are kept, but {deadlines} calls have one", self.deadlines.len()));
         }
         if let Some(call) =
             self.calls.values().find(|call| call.latest.is_some() && call.info.settings.fallback.is_none())
         {
-            return Err(format!("{} goes to the fallback at the latest at a time, and there is none", call.info.uuid));
+            return Err(format!("{} has a limit, but there is no fallback", call.info.uuid));
         }
         if parked_by as usize != with_parker {
-            return Err(format!("parkers hold {parked_by} calls, but {with_parker} calls have one"));
+            return Err(format!("parkers hold {parked_by} calls, but {with_parker} calls have a parker"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A new configuration, made ready apart from the table: making thousands of slots takes longer than a table may be locked.
+//! Prepares a new configuration outside the table, because making thousands of slots takes longer than the table may be locked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{LotPlan, Table, Tenant, touched};
 use crate::parking::names::LotId;
 
-/// Lots as they are to be, with all slots free.
+/// The lots of a configuration, with all slots free.
 #[derive(Debug, Default)]
 pub struct Layout {
     tenants: BTreeMap<Arc<str>, Tenant>,
@@ -15,7 +15,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// `in_use`: domains that have calls, and so need their copies of the lots of domain `*`.
+    /// Makes a layout. `in_use` are the domains that have calls, and so need their copies of the template lots.
     #[must_use]
     pub fn new(plans: &[LotPlan], default_lot: Option<&str>, in_use: &[Arc<str>]) -> Layout {
         let (templates, own): (Vec<LotPlan>, Vec<LotPlan>) =
@@ -35,15 +35,15 @@ impl Layout {
 }
 
 impl Table {
-    /// Domains in which somebody is parked.
+    /// The domains in which calls are parked.
     #[must_use]
     pub fn domains_in_use(&self) -> Vec<Arc<str>> {
         let held = self.tenants.iter().filter(|(_, tenant)| tenant.in_use());
         held.map(|(domain, _)| Arc::clone(domain)).collect()
     }
 
-    /// A new configuration. Calls stay where they are, under their own terms; a lot or slot that is gone lasts until its
-    /// last call ends. Answers with what was before, which also takes its time to be dropped.
+    /// Replaces the configuration. Calls stay in their slots and keep their settings; a lot or slot that was removed remains until its last call
+    /// ends. Returns the previous layout, so that it can be dropped after the lock is released.
     pub fn replace(&mut self, layout: Layout) -> Layout {
         let before = Layout {
             tenants: std::mem::replace(&mut self.tenants, layout.tenants),
@@ -51,14 +51,14 @@ impl Table {
             default_lot: std::mem::replace(&mut self.default_lot, layout.default_lot),
         };
         for (domain, tenant) in &before.tenants {
-            // Somebody was parked there since the layout was made.
+            // A call may have been parked there since the layout was made.
             if tenant.in_use() && !self.tenants.contains_key(domain) {
                 self.add_templates(domain);
             }
         }
-        // Of two calls in one slot, this node's own is in front.
-        let (own, afar): (Vec<_>, Vec<_>) = self.calls.values_mut().partition(|call| call.node().is_none());
-        for call in own.into_iter().chain(afar) {
+        // Of two calls in one slot, the one of this node is first.
+        let (own, remote): (Vec<_>, Vec<_>) = self.calls.values_mut().partition(|call| call.node().is_none());
+        for call in own.into_iter().chain(remote) {
             let LotId { name, domain } = &call.info.lot;
             let tenant = self.tenants.entry(Arc::clone(domain)).or_default();
             call.index = tenant.index_of(name, &call.info.slot);
@@ -70,7 +70,7 @@ impl Table {
 }
 
 impl Tenant {
-    /// A domain's own copies of the template lots, where it has no lot of that name.
+    /// Adds copies of the template lots, except those of whose name the domain has a lot of its own.
     pub(super) fn add_copies(&mut self, templates: &[LotPlan], domain: &Arc<str>) {
         for plan in templates.iter().filter(|plan| !self.lots.contains_key(&plan.id.name)).collect::<Vec<_>>() {
             let id = LotId { name: Arc::clone(&plan.id.name), domain: Arc::clone(domain) };

@@ -1,4 +1,4 @@
-//! How slots and lots look from outside: what lamps show.
+//! The state of slots and lots that lamps show.
 
 use std::sync::Arc;
 
@@ -7,30 +7,36 @@ use crate::parking::call::{Call, Party, RemoteState, State};
 use crate::parking::names::{LotId, Slot, is_name, lowercase};
 use crate::parking::settings::LampState;
 
-/// How a slot looks.
+/// The state of a slot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SlotStatus {
+    /// It is free.
     Free,
-    /// Somebody is in it, or it is kept for somebody.
+    /// It is occupied or reserved.
     Taken {
+        /// The dialog state that its lamp shows.
         state: LampState,
+        /// The caller, if the lamp shows callers.
         caller: Option<Arc<Party>>,
     },
-    /// It rings its parker.
+    /// A recall of its call rings.
     Ringing {
+        /// The caller, if the lamp shows callers.
         caller: Option<Arc<Party>>,
     },
 }
 
-/// How a lot looks: how many wait in it.
+/// The state of a lot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LotStatus {
+    /// The number of calls that wait in it.
     pub waiting: usize,
+    /// The dialog state that its lamp shows if there are any.
     pub state: LampState,
 }
 
 impl Table {
-    /// `None` if the domain has no such slot.
+    /// The state of a slot, and its lot. Returns `None` if the domain has no such slot.
     #[must_use]
     pub fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
         let lot = self.lot_in(domain, None, Some(slot))?;
@@ -51,7 +57,7 @@ impl Table {
         Some((lot, look))
     }
 
-    /// `None` if the domain has no such lot.
+    /// The state of a lot. Returns `None` if the domain has no such lot.
     #[must_use]
     pub fn look_of_lot(&self, domain: &str, name: &str) -> Option<(LotId, LotStatus)> {
         let id = self.lot_in(domain, Some(name), None)?;
@@ -65,7 +71,7 @@ impl Table {
         Some((id, look))
     }
 
-    /// The slots of a lot, or of a template, with the labels that the configuration gives them.
+    /// The slots of a lot or of a template, with the labels from the configuration.
     #[must_use]
     pub fn slots_of(&self, id: &LotId) -> Vec<(Slot, String)> {
         let own = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name)).map(|lot| &lot.plan);
@@ -74,26 +80,26 @@ impl Table {
         plan.map(|plan| plan.slots.iter().map(|slot| (slot.clone(), label(plan, slot))).collect()).unwrap_or_default()
     }
 
-    /// Whether a call has its label from its slot.
+    /// Whether a call has the label of its slot.
     #[must_use]
     pub fn is_label_of_slot(&self, call: &Call) -> bool {
         let label = self.plan_of(call).and_then(|plan| plan.labels.get(&call.info.slot));
         label.is_some_and(|label| **label == *call.label)
     }
 
-    /// Whether a domain has lots, or would get copies of those for every domain.
+    /// Whether a domain has lots, or would get copies of the templates.
     #[must_use]
     pub fn has_lots(&self, domain: &str) -> bool {
         (!self.templates.is_empty() && is_name(domain)) || self.has_domain(domain)
     }
 
-    /// Whether a domain has lots of its own already.
+    /// Whether a domain has lots.
     #[must_use]
     pub fn has_domain(&self, domain: &str) -> bool {
         self.tenants.contains_key(&*lowercase(domain))
     }
 
-    /// Every slot of every domain that has lots, `also` among them: for lamps that may show what is no longer so.
+    /// All slots of all domains that have lots, and of `also`, for lamps that may show an old state.
     #[must_use]
     pub fn every_slot(&self, also: &str) -> Vec<(LotId, Slot)> {
         let own =

@@ -1,7 +1,7 @@
-//! The slot table: every lot, every slot, every parked call, and what may happen to them.
+//! The table of all lots, slots and parked calls, and the operations on it.
 //!
-//! Each method is one thing that happened, at a moment the caller tells. It changes the table wholly or not
-//! at all, and answers with what follows. No method waits, allocates without bound, or can panic.
+//! Each method is one event, at a time that the caller of the method passes. It changes the table completely or not at all, and returns what
+//! follows. No method waits, allocates without bound, or panics.
 
 mod absent;
 mod check;
@@ -30,24 +30,28 @@ pub(crate) use super::lot::LotPlan;
 use super::names::{LotId, LotName, Slot, is_name, lowercase};
 use super::settings::{CallOverrides, LotSettings};
 
-/// Which lot is meant: by name, or by the slot alone, in the first of these domains that knows it.
+/// Selects a lot by its name, or by a slot, in the first of the domains that has it.
 #[derive(Clone, Debug, Default)]
 pub struct LotSelector {
+    /// The lot, if it is named.
     pub lot: Option<LotName>,
-    /// Domains that may be understood where none is named, the likeliest first.
+    /// The domains in which to look if none is named, the most likely first.
     pub domains: Vec<String>,
-    /// Whoever asks is of no domain. Where the domains understood have no lots at all, the only one that has such a lot is meant.
+    /// Whether the request belongs to no domain. If none of `domains` has any lot, the only domain that has such a lot is selected.
     pub any: bool,
 }
 
+/// The slot that a parker asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SlotRequest {
+    /// The next free slot.
     Auto,
+    /// This slot.
     Slot(Slot),
 }
 
 impl SlotRequest {
-    /// The slot that is asked for by its number.
+    /// The slot, if one is named.
     #[must_use]
     pub fn slot(&self) -> Option<&Slot> {
         match self {
@@ -57,83 +61,102 @@ impl SlotRequest {
     }
 }
 
-/// Which parked call a retriever wants.
+/// The parked call that a retriever asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RetrieveTarget {
+    /// The call in this slot.
     Slot(Slot),
+    /// The call that has waited longest.
     Oldest,
+    /// The call that was parked last.
     Newest,
 }
 
+/// A request to park a leg.
 #[derive(Clone, Debug)]
 pub struct ParkRequest {
-    /// The leg to park.
+    /// The UUID of the leg.
     pub uuid: Arc<str>,
+    /// The lot.
     pub place: LotSelector,
+    /// The slot.
     pub wanted: SlotRequest,
+    /// The person at the far end of the leg.
     pub caller: Arc<Party>,
+    /// The user who parks it; empty if that is not known.
     pub parker: Arc<str>,
+    /// The label; empty for that of the slot.
     pub label: String,
-    /// What this call's own variables change in the lot's terms.
+    /// The settings that the variables of the leg change.
     pub overrides: CallOverrides,
+    /// The wall-clock time, in milliseconds since 1970.
     pub parked_at_ms: i64,
-    /// Decides a random slot.
+    /// A random number, for the choice of a random slot.
     pub entropy: u64,
 }
 
-/// How a parked leg left its slot without being retrieved.
+/// Why a parked leg left its slot without being retrieved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LeaveReason {
+    /// The caller hung up.
     HungUp,
+    /// Something moved the leg elsewhere.
     Moved,
 }
 
-/// One lot as a listing shows it.
+/// A lot in a listing.
 #[derive(Clone, Debug)]
 pub struct LotView {
+    /// The lot.
     pub id: LotId,
+    /// The number of slots.
     pub size: usize,
+    /// The number of free slots.
     pub free: usize,
-    /// Calls that wait in it, also in slots that a reload took away.
+    /// The number of calls, including those in slots that a reload has removed.
     pub used: usize,
+    /// How long the call that was parked first has waited.
     pub longest_wait: Option<Duration>,
 }
 
+/// The lots of one domain.
 #[derive(Debug, Default)]
 struct Tenant {
     lots: BTreeMap<Arc<str>, Lot>,
-    /// Which lot has a slot, and under which index.
+    /// The lot of each slot, and the index of the slot in it.
     slots: HashMap<Slot, (Arc<str>, u32)>,
-    /// Calls in slots that no lot has, or no more, and calls that have none; and in such as another call holds: two nodes gave them away
-    /// while they could not see each other.
+    /// Calls that are not in [`Lot::held`]: in slots that no lot has any more, without a slot, or in a slot that another call occupies because
+    /// two nodes assigned it while they could not reach each other.
     displaced: HashMap<Slot, Vec<CallId>>,
 }
 
+/// All lots, slots and parked calls.
 #[derive(Debug, Default)]
 pub struct Table {
     tenants: BTreeMap<Arc<str>, Tenant>,
-    /// Lots of domain `*`, copied into each domain that uses them.
+    /// The lots of domain `*`, of which each domain gets copies when it first uses one.
     templates: Vec<LotPlan>,
     default_lot: Option<String>,
     calls: Calls,
     by_uuid: HashMap<Arc<str>, CallId>,
-    /// Those that have no slot.
+    /// The calls without a slot.
     unassigned: BTreeSet<CallId>,
-    /// How many calls each parker holds.
+    /// The number of calls that each parker has parked.
     held_by_parker: HashMap<Arc<str>, u32>,
     deadlines: BTreeSet<(MonotonicTime, CallId)>,
-    /// Slots that look different since [`Table::touched`] was last asked.
+    /// The slots that have changed since the last call of [`Table::touched`].
     touched: Vec<ChangedSlot>,
 }
 
-/// A slot that changed, for lamps and boards.
+/// A slot whose lamp may have to change.
 pub type ChangedSlot = (LotId, Slot);
 
 impl Table {
+    /// A table with these lots and no calls.
     #[must_use]
     pub fn new(plans: &[LotPlan], default_lot: Option<&str>) -> Table {
         let mut table = Table::default();
-        // A look-up that outgrows its memory is moved at once, with everybody waiting: so there is room from the start.
+        // A map that outgrows its memory is moved as a whole while the table is locked, so there is room from the start.
         let slots = plans.iter().map(|plan| plan.slots.len()).sum();
         table.by_uuid.reserve(slots);
         table.calls.reserve(slots);
@@ -141,12 +164,12 @@ impl Table {
         table
     }
 
-    /// [`Table::replace`], all at once.
+    /// Replaces the configuration, as [`Table::replace`] does, and makes the layout itself.
     pub fn replace_lots(&mut self, plans: &[LotPlan], default_lot: Option<&str>) {
         self.replace(Layout::new(plans, default_lot, &self.domains_in_use()));
     }
 
-    /// What looks different since this was last asked. A slot may be named more than once.
+    /// Returns the slots that have changed since the last call. A slot may be in the list more than once.
     pub fn touched(&mut self) -> Vec<ChangedSlot> {
         std::mem::take(&mut self.touched)
     }
@@ -156,13 +179,14 @@ impl Table {
         self.tenants.entry(Arc::clone(domain)).or_default().add_copies(&self.templates, domain);
     }
 
+    /// Changes the label of a call. Returns `None` if that leg is not parked here.
     pub fn set_label(&mut self, uuid: &str, label: &str) -> Option<Call> {
         let id = self.call_here(uuid)?.id;
         self.update(id, |call| call.label = label.into());
         self.calls.get(&id).cloned()
     }
 
-    /// The call of a leg of this FreeSWITCH.
+    /// The call of a leg on this FreeSWITCH.
     fn call_here(&self, uuid: &str) -> Option<&Call> {
         self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).filter(|call| call.is_here())
     }
@@ -173,12 +197,13 @@ impl Table {
         self.calls.get(&id).cloned().ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
     }
 
+    /// The call of a leg, in whatever state.
     #[must_use]
     pub fn find_leg(&self, uuid: &str) -> Option<Call> {
         self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).cloned()
     }
 
-    /// Whether this call is still in the table: its leg may have been parked again since, which is another call.
+    /// Whether this call is still in the table. Its leg may have been parked again, which is another call.
     #[must_use]
     pub fn has(&self, call: &Call) -> bool {
         self.by_uuid.get(&call.info.uuid) == Some(&call.id)
@@ -191,20 +216,20 @@ impl Table {
         waiting.first().and_then(|id| self.calls.get(id))
     }
 
-    /// Every call, in no order; of one lot where one is meant.
+    /// All calls, or those of one lot, in no particular order.
     #[must_use]
     pub fn calls(&self, lot: Option<&LotId>) -> Vec<Call> {
         self.calls_after(None, lot, usize::MAX)
     }
 
-    /// The same in pieces: at most so many, after the last one of the piece before.
+    /// A part of the calls: at most `most`, after the last one of the previous part.
     #[must_use]
     pub fn calls_after(&self, last: Option<CallId>, lot: Option<&LotId>, most: usize) -> Vec<Call> {
         let calls = self.calls.after(last.as_ref());
         calls.filter(|call| lot.is_none_or(|lot| call.info.lot == *lot)).take(most).cloned().collect()
     }
 
-    /// Every lot of every domain, and the templates.
+    /// All lots of all domains, and the templates.
     #[must_use]
     pub fn lots(&self, now: MonotonicTime) -> Vec<LotView> {
         let of_tenants = self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| LotView {
@@ -224,12 +249,13 @@ impl Table {
         of_tenants.chain(templates).collect()
     }
 
+    /// The number of calls.
     #[must_use]
     pub fn call_count(&self) -> usize {
         self.calls.len()
     }
 
-    /// The lot that is meant. With a slot, a lot that has that slot.
+    /// Finds the selected lot. With a slot, it is one that has that slot.
     pub fn resolve(&self, place: &LotSelector, slot: Option<&Slot>) -> Result<LotId, Refusal> {
         let named_domain = place.lot.as_ref().and_then(|lot| lot.domain.as_ref());
         let domains = named_domain.map_or(place.domains.as_slice(), std::slice::from_ref);
@@ -253,7 +279,7 @@ impl Table {
         })
     }
 
-    /// The terms of the lot that is meant, by the slot if some lot has that; the usual ones if there is none.
+    /// Returns the settings of the selected lot, or the defaults if there is none.
     #[must_use]
     pub fn settings_at(&self, place: &LotSelector, slot: Option<&Slot>) -> Arc<LotSettings> {
         let lot = self.resolve(place, slot).or_else(|_| self.resolve(place, None));
@@ -268,7 +294,7 @@ impl Table {
         let domain = lowercase(domain);
         let default = self.default_lot.as_deref();
         let Some((domain, tenant)) = self.tenants.get_key_value(&*domain) else {
-            // A lot's name is written into dialplan arguments, and what somebody says their domain is may be any text.
+            // The name of a lot is written into dialplan arguments, and a leg may name any text as its domain.
             if !is_name(&domain) {
                 return None;
             }
@@ -298,7 +324,7 @@ impl Table {
         Some(LotId { name: Arc::clone(found), domain: Arc::clone(domain) })
     }
 
-    /// Makes a domain's copies of the template lots the first time it uses one.
+    /// Makes the copies of the template lots when a domain first uses one.
     fn open(&mut self, domain: &Arc<str>) {
         if !self.tenants.contains_key(domain) {
             self.add_templates(domain);
@@ -383,7 +409,7 @@ impl Tenant {
         self.lots.insert(Arc::clone(&plan.id.name), Lot::new(plan));
     }
 
-    /// The calls in a slot, the one that came first in front.
+    /// The calls in a slot, in the order in which they came.
     fn calls_in(&self, slot: &Slot) -> impl Iterator<Item = &CallId> {
         let home = self.slots.get(slot).and_then(|(name, index)| self.lots.get(name)?.held(*index));
         home.into_iter().chain(self.displaced.get(slot).into_iter().flatten())
@@ -402,7 +428,7 @@ impl Tenant {
         self.slots.get(slot).filter(|(name, _)| **name == *lot).map(|(_, index)| *index)
     }
 
-    /// The lot that has a call's slot now, and the slot's index there.
+    /// The lot that has the slot of a call now, and the index of the slot in it.
     fn home(&mut self, call: &Call) -> Option<(&mut Lot, u32)> {
         let (name, index) = match call.index {
             Some(index) => (&call.info.lot.name, index),
@@ -411,7 +437,7 @@ impl Tenant {
         Some((self.lots.get_mut(name)?, index))
     }
 
-    /// A call takes its slot, whatever lot has that now, and whoever is in it.
+    /// Puts a call into its slot, whichever lot has that slot now, even if another call is in it.
     fn hold(&mut self, call: &Call) {
         if call.is_unassigned() {
             return self.displaced.entry(call.info.slot.clone()).or_default().push(call.id);

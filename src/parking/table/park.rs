@@ -1,4 +1,4 @@
-//! Into a slot.
+//! Puts calls into slots.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,13 @@ use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, Slot};
 use crate::parking::settings::SlotTaken;
 
-/// For how long a slot is kept for a leg that was sent to it before the leg is sent there again: no leg takes longer on its way,
-/// so something else has taken it elsewhere.
-const ARRIVAL: Duration = Duration::from_secs(3);
-/// For how long a slot is kept after that, or for a leg that is not known yet.
+/// How long a leg may take to its slot before it is sent there again. No leg takes longer, so something else has moved it.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a slot remains reserved after that, or for a leg that is not known yet.
 pub(super) const RESERVATION: Duration = Duration::from_secs(10);
 
 impl Table {
-    /// Takes a slot for a leg. `reserve`: the leg is still to come there, and [`Table::arrive`] says that it has.
+    /// Puts a leg into a slot. With `reserve` the slot is only reserved, until [`Table::arrive`] says that the leg has arrived.
     pub fn park(&mut self, request: &ParkRequest, reserve: bool, now: MonotonicTime) -> Result<Call, Refusal> {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
             return Err(Refusal::AlreadyParked(call.info.slot.clone()));
@@ -37,15 +36,15 @@ impl Table {
         Ok(call)
     }
 
-    /// Keeps a slot for as long as `request`'s leg lives, for a call that is to follow it: a consultation.
+    /// Reserves a slot for as long as the leg of `request` lives, for the call that will be transferred there.
     pub fn keep(&mut self, request: &ParkRequest, now: MonotonicTime) -> Result<Call, Refusal> {
         let call = self.park(request, true, now)?;
         self.set_deadline(call.id, None);
         Ok(Call { deadline: None, ..call })
     }
 
-    /// The leg that holds or keeps a slot is gone, because another one is put in its place, which is on its way. False if it has
-    /// come already, or the leg held none.
+    /// Keeps the slot of a leg that an attended transfer replaces by another one, which is on its way. Returns false if the leg has no slot, or the
+    /// other one has arrived.
     pub fn expect(&mut self, holder: &str, now: MonotonicTime) -> bool {
         let Some(id) = self.call_here(holder).map(|call| call.id) else { return false };
         self.update(id, |call| call.state = State::Expected);
@@ -53,8 +52,8 @@ impl Table {
         true
     }
 
-    /// Puts a leg in the place of another that holds or keeps a slot. A call that was parked already is the same call, with
-    /// another caller, whose times begin again. As asked where the other leg has no slot any more.
+    /// Puts a leg into the slot that another leg occupies or has reserved. A call that was parked already continues with another caller, and its
+    /// time-outs start again. If the other leg has no slot any more, the leg is parked as requested.
     pub fn take_over(&mut self, holder: &str, request: &ParkRequest, now: MonotonicTime) -> Result<Call, Refusal> {
         if let Some(call) = self.by_uuid.get(&request.uuid).and_then(|id| self.calls.get(id)) {
             return Err(Refusal::AlreadyParked(call.info.slot.clone()));
@@ -74,7 +73,7 @@ impl Table {
             info: Arc::new(CallInfo {
                 uuid: Arc::clone(&request.uuid),
                 caller: Arc::clone(&request.caller),
-                // Whoever keeps a slot has authenticated; what a transfer says of itself is only written.
+                // The user who reserved the slot has authenticated; the parker that a transfer names has not.
                 parker: text(&held.info.parker, &request.parker),
                 parked_at_ms,
                 settings,
@@ -89,14 +88,14 @@ impl Table {
         Ok(call)
     }
 
-    /// Legs that slots are kept for or by, and that are not in them: whether they live, only the host knows.
+    /// The legs for which slots are reserved. Only FreeSWITCH knows whether they still exist.
     #[must_use]
     pub fn on_their_way(&self) -> Vec<String> {
         let coming = self.calls.values().filter(|call| call.state == State::Reserved);
         coming.map(|call| call.info.uuid.to_string()).collect()
     }
 
-    /// The leg that a slot was reserved for is there: its parking begins now.
+    /// Begins the wait of a leg that has arrived in its reserved slot. Returns `None` if none is reserved for it.
     pub fn arrive(&mut self, uuid: &str, now: MonotonicTime) -> Option<Call> {
         let id = *self.by_uuid.get(uuid)?;
         let call = self.calls.get(&id).filter(|call| call.state == State::Reserved)?;
@@ -108,7 +107,7 @@ impl Table {
         self.calls.get(&id).cloned()
     }
 
-    /// The parked leg is not in its slot any more. `None` if it had an outcome already, or never arrived.
+    /// Ends a call whose leg has left its slot. Returns `None` if the call has ended already, or had never arrived.
     pub fn left(&mut self, uuid: &str, how: LeaveReason, now: MonotonicTime) -> Option<Ended> {
         let call = self.call_here(uuid)?;
         let reserved = matches!(call.state, State::Reserved | State::Expected);
@@ -122,7 +121,7 @@ impl Table {
 }
 
 impl Tenant {
-    /// The slot to use, following `overflow-lot` from one full lot to the next, each at most once.
+    /// Finds the slot for a request. It follows `overflow-lot` from one full lot to the next, each at most once.
     pub(super) fn find_slot(
         &self,
         lot: &LotId,
@@ -137,8 +136,8 @@ impl Tenant {
             if home.held(index).is_none() {
                 return Ok((home, index, slot.clone()));
             }
-            let has_next_application = |lot: &Lot| lot.plan.settings.slot_taken == SlotTaken::Next;
-            if !self.lots.get(&lot.name).is_some_and(has_next_application) {
+            let takes_next = |lot: &Lot| lot.plan.settings.slot_taken == SlotTaken::Next;
+            if !self.lots.get(&lot.name).is_some_and(takes_next) {
                 return Err(Refusal::Taken(slot.clone()));
             }
         }
@@ -158,7 +157,7 @@ impl Tenant {
     }
 }
 
-/// A call for which a slot is kept until it arrives.
+/// A call whose slot is reserved until it arrives.
 pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index: Option<u32>, id: CallId) -> Call {
     let settings = request.overrides.apply(&plan.settings);
     let label = match request.label.as_str() {
@@ -171,7 +170,7 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         index,
         label: label.into(),
         parked_at: id.parked_at,
-        deadline: Some(id.parked_at.after(ARRIVAL)),
+        deadline: Some(id.parked_at.after(ARRIVAL_TIMEOUT)),
         latest: None,
         attempt: 0,
         rings_left: settings.ringback_attempts,

@@ -1,4 +1,4 @@
-//! Out of a slot, to a person.
+//! Takes calls out of slots, for a retriever.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{LotSelector, RetrieveTarget, Table};
 use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, Refusal, RemoteState, State};
 
 impl Table {
-    /// A retriever wants a call: it is theirs alone until [`Table::connected`] or [`Table::release`].
+    /// Claims a call for a retriever. Nobody else gets it until [`Table::connected`] or [`Table::release`].
     pub fn claim(&mut self, place: &LotSelector, pick: &RetrieveTarget, retriever: &str) -> Result<Call, Refusal> {
         let id = match pick {
             RetrieveTarget::Slot(slot) => self.call_in(place, slot)?,
@@ -17,7 +17,7 @@ impl Table {
         self.claim_call(id, retriever)
     }
 
-    /// The same for the call of a leg.
+    /// Claims the call of a leg.
     pub fn claim_leg(&mut self, uuid: &str, retriever: &str) -> Result<Call, Refusal> {
         let id = self.by_uuid.get(uuid).copied().ok_or_else(|| Refusal::Empty("the slot".into()))?;
         self.claim_call(id, retriever)
@@ -42,13 +42,13 @@ impl Table {
         }
     }
 
-    /// Whoever a call is kept for hands it on to a leg. False if it was not theirs.
+    /// Passes a claim on from `holder` to a leg. Returns false if `holder` has not claimed the call.
     pub fn hand_claim(&mut self, uuid: &str, holder: &str, retriever: &str) -> bool {
         let Some(id) = self.if_claimed(uuid, holder) else { return false };
         self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false })
     }
 
-    /// The retriever gave up or could not be connected: the call waits on. False if it was not theirs.
+    /// Ends a claim, because the retriever gave up or could not be connected. The call waits on. Returns false if it was not claimed by them.
     pub fn release(&mut self, uuid: &str, retriever: &str, now: MonotonicTime) -> bool {
         let Some(id) = self.if_claimed(uuid, retriever) else { return false };
         let returning =
@@ -57,7 +57,7 @@ impl Table {
         true
     }
 
-    /// Gives up whatever a retriever has claimed.
+    /// Ends all claims of a retriever.
     pub fn release_all(&mut self, retriever: &str, now: MonotonicTime) {
         let claimed = |call: &&Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *retriever);
         let uuids: Vec<Arc<str>> = self.calls.values().filter(claimed).map(|call| call.info.uuid.clone()).collect();
@@ -66,7 +66,7 @@ impl Table {
         }
     }
 
-    /// Nobody works any more at getting a call out of its slot: it waits on.
+    /// Returns a call to waiting, whatever was about to take it out of its slot.
     pub fn wait_on_here(&mut self, uuid: &str, now: MonotonicTime) {
         match self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).map(|call| call.state.clone()) {
             Some(State::Retrieving { by, .. }) => drop(self.release(uuid, &by, now)),
@@ -75,8 +75,7 @@ impl Table {
         }
     }
 
-    /// A retriever and the parked caller hear each other: whatever else was going on, that is how it ended. `None` if it had
-    /// ended already.
+    /// Ends a call because the caller was connected. Returns `None` if it has ended already.
     pub fn connected(&mut self, uuid: &str, now: MonotonicTime) -> Option<Ended> {
         let call = self.call_here(uuid)?;
         let returning = matches!(call.state, State::Retrieving { returning: true, .. });
@@ -89,10 +88,10 @@ impl Table {
         let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
         let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
         let free_to_take = |id: &&CallId| {
-            let afar = [RemoteState::Parked, RemoteState::RingingBack];
+            let free = [RemoteState::Parked, RemoteState::RingingBack];
             self.calls.get(id).is_some_and(|call| match &call.state {
                 State::Parked | State::RingingBack => true,
-                State::OnOtherNode { is, .. } => afar.contains(is),
+                State::OnOtherNode { is, .. } => free.contains(is),
                 _ => false,
             })
         };

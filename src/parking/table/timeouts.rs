@@ -1,4 +1,4 @@
-//! What is due when nobody takes a call: ring back, ring back again, fallback.
+//! Decides what is due for a call that nobody retrieves: recalls, then the fallback.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,31 +7,31 @@ use super::park::RESERVATION;
 use super::{LotPlan, Table};
 use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Refusal, State};
 
-/// A fallback that failed is not tried again sooner than this.
+/// The minimum time after which a fallback that failed is tried again.
 const FALLBACK_RETRY: Duration = Duration::from_secs(30);
 
-/// The parker of a caller without a slot is not rung again sooner than this.
-const RING_AGAIN: Duration = Duration::from_secs(30);
+/// The minimum time after which the parker of a caller without a slot is rung again.
+const UNASSIGNED_RECALL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Something to do now for a call, as it is after the rules have noted it.
+/// Something that is due for a call. The call is as it is afterwards.
 #[derive(Clone, Debug)]
 pub enum TimerAction {
-    /// Ring whoever the call's terms say.
+    /// Begin a recall.
     RingBack(Call),
-    /// Send the caller to the fallback; if it was ringing back, that stops.
+    /// Send the caller to the fallback, and end a recall that rings.
     Fallback(Call),
-    /// The leg that was sent to a slot has not come: send it there again.
+    /// Send the leg to its slot again, because it has not arrived.
     Fetch(Call),
-    /// The leg that a slot was kept for never came: the slot is free. What was told of as parked has an outcome now.
+    /// The leg for which a slot was reserved has not arrived, and the slot is free. A call that was parked before has an outcome now.
     Lapsed(Ended),
-    /// The caller whom a slot was kept for was not recovered.
+    /// The caller for whom a slot was reserved after a crash was not recovered.
     Lost(Ended),
-    /// There is a slot now for a caller who has none: [`Table::assign`].
+    /// There is a slot for a caller who has none; see [`Table::assign`].
     SlotFree(Call),
 }
 
 impl Call {
-    /// From here on the caller waits.
+    /// Begins the wait of the caller.
     pub(super) fn start_waiting(&mut self, now: MonotonicTime) {
         self.state = State::Parked;
         self.was_parked = true;
@@ -40,18 +40,22 @@ impl Call {
         self.deadline = self.next_deadline(now);
     }
 
-    /// When the caller goes to the fallback at the latest, counted from when they were parked; never where there is no fallback.
+    /// When the caller goes to the fallback at the latest; `None` if there is no limit or no fallback.
     pub(super) fn limit(&self) -> Option<MonotonicTime> {
         let settings = &self.info.settings;
         let limited = !settings.max_park_time.is_zero() && settings.fallback.is_some();
         limited.then(|| self.parked_at.after(settings.max_park_time))
     }
 
-    /// When something is due again if the caller begins to wait now.
+    /// When something is due for a caller who begins to wait now.
     pub(super) fn next_deadline(&self, now: MonotonicTime) -> Option<MonotonicTime> {
         let settings = &self.info.settings;
         let something_to_do = self.can_ring() || settings.fallback.is_some();
-        let wait = if self.is_unassigned() { settings.park_timeout.max(RING_AGAIN) } else { settings.park_timeout };
+        let wait = if self.is_unassigned() {
+            settings.park_timeout.max(UNASSIGNED_RECALL_INTERVAL)
+        } else {
+            settings.park_timeout
+        };
         let turn = (something_to_do && !wait.is_zero()).then(|| now.after(wait));
         match (turn, self.latest) {
             (Some(turn), Some(latest)) => Some(turn.min(latest)),
@@ -65,7 +69,7 @@ impl Call {
 }
 
 impl Table {
-    /// Everything that is due by `now`. Each thing is told once.
+    /// Returns everything that is due by `now`, each thing once.
     pub fn due(&mut self, now: MonotonicTime) -> Vec<TimerAction> {
         let ids: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         let mut due: Vec<TimerAction> = ids.into_iter().filter_map(|id| self.due_for(id, now)).collect();
@@ -85,9 +89,9 @@ impl Table {
             State::Reserved if !call.fetched => self.fetch(id, now),
             State::Reserved | State::Expected => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lapsed),
             State::AwaitingRecovery => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lost),
-            // Decided when it is known whether they were connected; or by another node.
+            // This is decided when the connection has succeeded or failed, or by the other node.
             State::Retrieving { .. } | State::OnOtherNode { .. } => None,
-            // Its own leg's thread should have said long ago what came of it.
+            // The thread of the leg should have reported the result long ago.
             State::FallingBack => {
                 self.fallback_failed(&call.info.uuid.clone(), now);
                 None
@@ -131,7 +135,7 @@ impl Table {
         self.calls.get(&id).cloned().map(TimerAction::RingBack)
     }
 
-    /// Rings back now rather than at the time-out.
+    /// Begins a recall now, before the time-out.
     pub fn ring_now(&mut self, uuid: &str) -> Result<TimerAction, Refusal> {
         let gone = || Refusal::Empty(format!("channel {uuid}"));
         let id = *self.by_uuid.get(uuid).ok_or_else(gone)?;
@@ -148,13 +152,13 @@ impl Table {
         }
     }
 
-    /// Somebody answered ring back number `attempt`: the caller is theirs, unless somebody was quicker. False then.
+    /// Claims a call for the leg that answered recall number `attempt`. Returns false if somebody else was quicker.
     pub fn ring_answered(&mut self, uuid: &str, attempt: u32, by: &str) -> bool {
         let Some(id) = self.if_ringing(uuid, attempt) else { return false };
         self.update(id, |call| call.state = State::Retrieving { by: by.into(), returning: true })
     }
 
-    /// Nobody answered ring back number `attempt`. The call as it waits on; `None` if it does not ring any more.
+    /// Ends recall number `attempt`, which nobody answered. Returns the call, which waits on, or `None` if that recall has ended already.
     pub fn ring_failed(&mut self, uuid: &str, attempt: u32, now: MonotonicTime) -> Option<Call> {
         let id = self.if_ringing(uuid, attempt)?;
         self.wait_on(id, true, now);
@@ -203,8 +207,7 @@ impl Table {
         self.calls.get(&id).cloned().ok_or_else(gone)
     }
 
-    /// New terms for calls that are parked already, each with its own amendments. What was due under the old ones is
-    /// counted from its parking anew.
+    /// Applies the settings of the lots to calls that are parked already, with the overrides of each call. Time-outs count from parking.
     pub fn apply_settings(&mut self, now: MonotonicTime) {
         let here = self.calls.values().filter(|call| call.is_here()).map(|call| call.id);
         for id in here.collect::<Vec<_>>() {
@@ -213,8 +216,8 @@ impl Table {
             let settings = call.info.overrides.apply(&plan.settings);
             call.info = Arc::new(CallInfo { settings, ..CallInfo::clone(&call.info) });
             call.latest = call.limit();
-            let anew = if call.is_unassigned() {
-                // The ring or fallback that is to come stays when it was.
+            let deadline = if call.is_unassigned() {
+                // The recall or fallback that is due next keeps its time.
                 let kept = call.deadline.or_else(|| call.next_deadline(now));
                 kept.into_iter().chain(call.latest).min()
             } else {
@@ -224,7 +227,7 @@ impl Table {
             let parked = call.state == State::Parked;
             self.touched.push(super::touched(call));
             if parked {
-                self.set_deadline(id, anew.map(|at| at.max(now)));
+                self.set_deadline(id, deadline.map(|at| at.max(now)));
             }
         }
     }
@@ -240,8 +243,8 @@ impl Table {
         (call.state == State::RingingBack && call.attempt == attempt).then_some(id)
     }
 
-    /// Back to waiting. After a ring back that was the last one, the fallback is due at once; a claim that came to nothing
-    /// leaves the time-out as it was.
+    /// Returns a call to waiting. After the last recall the fallback is due at once; a claim that ended without a connection leaves the time-out
+    /// as it was.
     pub(super) fn wait_on(&mut self, id: CallId, after_ring: bool, now: MonotonicTime) {
         self.update(id, |call| call.state = State::Parked);
         let Some(call) = self.calls.get(&id) else { return };

@@ -1,5 +1,5 @@
-//! Callers who were sent to a lot where there is no slot for them. They are calls like any other: they hear music, ring their parker (at once),
-//! go to the fallback, have one outcome; and they take a slot as soon as one is free.
+//! Calls that wait for a slot, because there was none when they were sent to a lot. They are calls like any other: the caller hears music, the
+//! parker is rung (at once), the fallback follows, and there is one outcome. They get a slot as soon as one is free.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::parking::call::{Call, CallId, CallInfo, MonotonicTime, Outcome, Refus
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, LotName, Slot};
 
-/// The word for a caller who may not be parked there: a slot that comes free is not for them.
+/// The reason of a caller who may not be parked there, and so gets no slot that comes free.
 const DENIED: &str = "denied";
 
 impl Table {
-    /// A caller waits without a slot, `refused` for a reason that this word names. `waited`: how long already.
+    /// Adds a call without a slot. `refused` is the reason, as the value of `callpark_result`; `waited` is how long it has waited already.
     pub fn wait_for_slot(
         &mut self,
         request: &ParkRequest,
@@ -25,7 +25,7 @@ impl Table {
         self.forget_absent(&request.uuid, now)?;
         let plan = self.plan_without_slot(request);
         let id = self.calls.next_id(now.before(waited));
-        // The one half differs from that of this table's other calls, the other from those of other nodes.
+        // One half of the number distinguishes it from other calls of this table, the other from those of other nodes.
         let number = (request.entropy << 32) | u64::from(id.turn);
         let mut call = new_call(&plan, request, Slot::unassigned(number), None, id);
         call.number = number;
@@ -33,14 +33,14 @@ impl Table {
         call.parked_at = id.parked_at;
         call.refused = refused;
         call.wants = (refused != DENIED).then(|| request.wanted.clone());
-        // The parker is rung once, and at once; then the fallback.
+        // The parker is rung once, and at once. The fallback follows.
         call.rings_left = 1;
         call.deadline = Some(now);
         self.insert(call.clone());
         Ok(call)
     }
 
-    /// The lot that was meant; where there is none of that name, its name with the usual terms.
+    /// The requested lot, or one of that name with the default settings if there is none.
     fn plan_without_slot(&mut self, request: &ParkRequest) -> LotPlan {
         let wanted = request.wanted.slot();
         let place = &request.place;
@@ -56,13 +56,13 @@ impl Table {
         lot.map_or_else(unknown, |lot| lot.plan.clone())
     }
 
-    /// Callers without a slot for whom there is one now, and who are not being connected with anybody.
+    /// The calls without a slot for which there is one now, except those that are being connected.
     pub(super) fn with_a_slot_now(&self) -> impl Iterator<Item = Call> {
         let waiting = self.unassigned.iter().filter_map(|id| self.calls.get(id));
         waiting.filter(|call| self.slot_for(call).is_some()).cloned()
     }
 
-    /// Gives a caller who has no slot the one that there is now. `None` if there is none, or somebody is being connected with them.
+    /// Assigns a free slot to a call without one. Returns `None` if there is none, or if the call is being connected.
     pub fn assign(&mut self, uuid: &str, now: MonotonicTime) -> Option<Call> {
         let call = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id))?;
         let (plan, index, slot) = self.slot_for(call)?;
@@ -71,14 +71,14 @@ impl Table {
         call.rings_left = settings.ringback_attempts;
         call.index = Some(index);
         call.info = Arc::new(CallInfo { lot: plan.id, slot, settings, ..CallInfo::clone(&call.info) });
-        // A limit that is past already would send them away just when they have a slot.
+        // A limit that has passed already would send the caller to the fallback just when there is a slot.
         call.latest = call.limit().filter(|limit| *limit > now);
         call.deadline = call.next_deadline(now);
         self.insert(call.clone());
         Some(call)
     }
 
-    /// The slot that was just given to a caller is another node's: they wait for another.
+    /// Undoes [`Table::assign`], because another node has claimed the slot.
     pub fn unassign(&mut self, uuid: &str, now: MonotonicTime) {
         let Some(mut call) = self.by_uuid.get(uuid).copied().and_then(|id| self.take_out(id)) else { return };
         call.index = None;
@@ -94,12 +94,12 @@ impl Table {
         let entropy = u64::from(call.id.turn).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let (home, index, slot) = tenant.find_slot(&call.info.lot, wanted, entropy).ok()?;
         let limit = home.plan.settings.park_limit_per_user;
-        // This call is one of those that the parker holds.
+        // This call is one of those that the parker has parked.
         let too_many = limit > 0 && self.held_by_parker.get(&call.info.parker).is_some_and(|held| *held > limit);
         (!too_many).then(|| (home.plan.clone(), index, slot))
     }
 
-    /// Out of the table, to go back into it elsewhere.
+    /// Removes a call from the table, to insert it elsewhere.
     fn take_out(&mut self, id: CallId) -> Option<Call> {
         self.end(id, Outcome::Transferred, MonotonicTime::default()).map(|ended| ended.call)
     }
