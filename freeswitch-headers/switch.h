@@ -181,6 +181,8 @@ typedef enum {
 	SWITCH_LOG_UNINIT = 1000
 } switch_log_level_t;
 
+typedef enum { SCSC_LOGLEVEL = 6 } switch_session_ctl_t;
+
 typedef enum {
 	SWITCH_MESSAGE_INDICATE_BRIDGE = 5,
 	SWITCH_MESSAGE_INDICATE_UNBRIDGE = 6,
@@ -657,6 +659,7 @@ switch_core_session_t *switch_core_session_perform_locate(const char *uuid_str, 
 	int line);
 void switch_core_session_rwunlock(switch_core_session_t *session);
 char *switch_core_session_get_uuid(switch_core_session_t *session);
+switch_log_level_t switch_core_session_get_loglevel(switch_core_session_t *session);
 switch_console_callback_match_t *switch_core_session_findall(void);
 void switch_core_recovery_track(switch_core_session_t *session);
 switch_status_t switch_core_register_secondary_recover_callback(const char *key, switch_core_recover_callback_t cb);
@@ -813,6 +816,7 @@ switch_status_t switch_console_stream_write(switch_stream_handle_t *handle, cons
 const char *switch_core_get_switchname(void);
 char *switch_core_get_uuid(void);
 char *switch_core_get_variable_dup(const char *varname);
+int32_t switch_core_session_ctl(switch_session_ctl_t cmd, void *val);
 void switch_log_printf(switch_text_channel_t channel, const char *file, const char *func, int line,
 	const char *userdata, switch_log_level_t level, const char *fmt, ...);
 switch_time_t switch_micro_time_now(void);

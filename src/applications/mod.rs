@@ -1,4 +1,4 @@
-//! The dialplan applications: what their arguments mean, and which operation of the parking service each one calls.
+//! The dialplan applications: each parses its arguments and calls the parking service.
 
 mod park;
 mod retrieve;
@@ -12,9 +12,9 @@ pub(crate) use words::{park_order, shown};
 use std::sync::Arc;
 
 use crate::freeswitch::{Interfaces, Leg, WayIn, add_application};
-use crate::service::{AppResult, ParkingService};
+use crate::service::{AppResult, ParkingService, log_call};
 
-/// Registers every application. False if the host refused one.
+/// Registers all applications. Returns false if FreeSWITCH refused one.
 pub(crate) fn add_all<W: WayIn<ParkingService>>(interfaces: &mut Interfaces<'_>) -> bool {
     [add_application::<park::Park, W>, add_application::<retrieve::Retrieve, W>, add_application::<slot::AtSlot, W>]
         .iter()
@@ -30,19 +30,16 @@ fn serve(
 ) {
     match service {
         Some(service) => {
-            // While a leg waits in its slot, others may have it run something: by `uuid_broadcast`, or a key that is bound to it.
+            // `uuid_broadcast`, or a key that is bound to an application, can run one on a leg that waits in its slot.
             if let Some(slot) = service.slot_it_waits_in(&leg) {
-                return log::warn!(
-                    "{} waits in slot {slot} and stays there: it runs no application beside that",
-                    leg.uuid()
-                );
+                return log_call!(Warning, &leg, slot = slot; "leg waits in its slot, it runs no application beside that");
             }
             if service.resume(&leg).is_none() {
                 body(&service, &leg);
             }
         }
         None => {
-            log::error!("not loaded: {} goes on in its dialplan", leg.uuid());
+            log_call!(Error, &leg; "module is not loaded, the leg goes on in its dialplan");
             leg.set_var("callpark_result", "invalid");
         }
     }

@@ -1,4 +1,4 @@
-//! `callpark_park`
+//! The application `callpark_park`.
 
 use std::ffi::CStr;
 use std::sync::Arc;

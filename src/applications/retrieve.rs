@@ -1,4 +1,4 @@
-//! `callpark_retrieve`
+//! The application `callpark_retrieve`.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Application for Retrieve {
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
         serve(service, leg, |service, leg| {
-            // Only the module itself sets these, on legs that it called: for a page, and for a caller who got no slot.
+            // The module itself runs this on legs that it called: for a page, and for the parker of a caller without a slot.
             if service.speak(leg) {
                 return AppResult::Retrieved;
             }

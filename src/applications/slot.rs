@@ -1,4 +1,4 @@
-//! `callpark_slot`
+//! The application `callpark_slot`.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -12,8 +12,9 @@ pub(crate) struct AtSlot;
 impl Application for AtSlot {
     type Of = ParkingService;
     const NAME: &'static CStr = c"callpark_slot";
-    const SHORT: &'static CStr = c"Park in a slot what is transferred to it, retrieve from it who dials it";
-    const LONG: &'static CStr = c"One extension for both: a leg that a transfer brought is parked, one that dialled takes the call parked there.";
+    const SHORT: &'static CStr =
+        c"Park a call that is transferred to a slot, or retrieve the call from a slot that is dialled";
+    const LONG: &'static CStr = c"One extension for both: a leg that was transferred is parked, and a leg that dialled is connected with the call parked there.";
     const SYNTAX: &'static CStr = c"<slot> [<lot>[@<domain>]]";
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {

@@ -1,14 +1,14 @@
-//! The words after an application's name.
+//! Parses the arguments of the applications.
 
 use std::borrow::Cow;
 
 use crate::parking::{LotName, RetrieveTarget, Slot, SlotRequest};
 use crate::service::{ParkOrder, RetrieveOrder};
 
-/// More than any slot, lot and domain together need; what is longer is not a slip but an attack.
-const LONGEST: usize = 600;
+/// The maximum length of the arguments, in bytes: more than a slot, a lot and a domain need.
+const MAX_LENGTH: usize = 600;
 
-/// `[<slot>|auto] [<lot>[@<domain>]]`. The error says which word is wrong.
+/// Parses `[<slot>|auto] [<lot>[@<domain>]]`. The error names the wrong argument.
 pub(crate) fn park_order(data: &str) -> Result<ParkOrder, String> {
     let words = split(data, 2)?;
     let order = |wanted, lot| Ok(ParkOrder { wanted, lot });
@@ -26,19 +26,19 @@ pub(crate) fn park_order(data: &str) -> Result<ParkOrder, String> {
     }
 }
 
-/// What a retriever may ask for.
+/// What the first argument of `callpark_retrieve` says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Asked {
     RetrieveTarget(RetrieveTarget),
-    /// The slot is to be asked of the leg.
+    /// The user is asked for the slot.
     Ask,
 }
 
-/// `<slot>|oldest|newest|ask [<lot>[@<domain>]]`.
+/// Parses `<slot>|oldest|newest|ask [<lot>[@<domain>]]`.
 pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), String> {
     let words = split(data, 2)?;
     let (first, lot) = match words.as_slice() {
-        [] => return Err("the slot is missing: a slot, oldest, newest or ask, and perhaps a lot".into()),
+        [] => return Err("the slot is missing: expected a slot, oldest, newest or ask, and optionally a lot".into()),
         [first] => (first, None),
         [first, lot, ..] => (first, Some(lot_name(lot)?)),
     };
@@ -53,11 +53,11 @@ pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), Str
     Ok((asked, lot))
 }
 
-/// `<slot> [<lot>[@<domain>]]`.
+/// Parses `<slot> [<lot>[@<domain>]]`.
 pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), String> {
     let words = split(data, 2)?;
     let (slot, lot) = match words.as_slice() {
-        [] => return Err("the slot is missing: a slot, and perhaps a lot".into()),
+        [] => return Err("the slot is missing: expected a slot, and optionally a lot".into()),
         [slot] => (slot, None),
         [slot, lot, ..] => (slot, Some(lot_name(lot)?)),
     };
@@ -70,7 +70,7 @@ fn wanted(word: &str) -> Option<SlotRequest> {
     if word == "auto" { Some(SlotRequest::Auto) } else { dialled(word).map(SlotRequest::Slot) }
 }
 
-/// A slot as a phone may write it: in a SIP address `#` is `%23`, and mod_sofia passes on what a Refer-To says as it is.
+/// Parses a slot as a phone may write it: `#` is `%23` in a SIP address, and mod_sofia does not decode the address of a Refer-To.
 fn dialled(word: &str) -> Option<Slot> {
     let plain = if word.contains('%') {
         Cow::Owned(word.replace("%23", "#").replace("%2A", "*").replace("%2a", "*"))
@@ -85,14 +85,18 @@ fn lot_name(word: &str) -> Result<LotName, String> {
 }
 
 fn split(data: &str, most: usize) -> Result<Vec<&str>, String> {
-    if data.len() > LONGEST {
-        return Err(format!("{} bytes are too many, at most {LONGEST} make sense", data.len()));
+    if data.len() > MAX_LENGTH {
+        return Err(format!("the arguments are too long: got {} bytes, expected at most {MAX_LENGTH}", data.len()));
     }
     let words: Vec<&str> = data.split_ascii_whitespace().collect();
-    if words.len() > most { Err(format!("{} words, at most {most} make sense", words.len())) } else { Ok(words) }
+    if words.len() > most {
+        Err(format!("too many arguments: got {}, expected at most {most}", words.len()))
+    } else {
+        Ok(words)
+    }
 }
 
-/// A word that somebody sent, fit for a log line: quoted, control characters spelled out, cut.
+/// Quotes an argument for an error text: control characters are escaped, and a long text is cut.
 pub(crate) fn shown(word: &str) -> String {
     let short: String = word.chars().take(60).collect();
     let dots = if short.len() < word.len() { "..." } else { "" };
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_words_are_refused_by_name_and_never_whole() {
+    fn errors_quote_a_bad_argument_and_cut_a_long_one() {
         let long = "7".repeat(100_000);
         for data in
             ["701 main more", "%24701", "701%", "%n%s main", "${slot}", "7'01", "\"701\"", "\u{fffd}", "701 <x>", &long]

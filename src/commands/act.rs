@@ -1,4 +1,4 @@
-//! Verbs that do something.
+//! The verbs that change something.
 
 use super::look::{lot_name, slot_name};
 use super::parse::Words;
@@ -28,7 +28,7 @@ pub(super) fn retrieve(handles: &Handles, words: Words<'_>) -> Result<String, Co
     let service = &handles.service;
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
-    // A dial string may have spaces, so a last word counts as the lot only if a lot is named so and has the slot.
+    // A dial string may contain spaces, so the last word is the lot only if there is a lot of that name with the slot.
     let lot = match words.rest() {
         [] => return Err(CommandError::Usage),
         [_, .., last] => LotName::parse(last).filter(|lot| service.call_in(&slot, Some(lot)).is_ok()),
@@ -68,8 +68,8 @@ pub(super) fn transfer(handles: &Handles, words: Words<'_>) -> Result<String, Co
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
     let words = words.rest();
-    // A fourth word is the lot; with fewer, a last word that names a lot and domain is, and right after the extension one that
-    // names a lot with that slot.
+    // A fourth word is the lot. With fewer words, the last one is the lot if it names a domain, or if it follows the extension and names a lot
+    // that has the slot.
     let is_lot = |word: &str| LotName::parse(word).is_some_and(|lot| service.call_in(&slot, Some(&lot)).is_ok());
     let (to, lot) = match words {
         [to @ .., lot] if words.len() == 4 || (words.len() > 1 && lot.contains('@')) => (to, Some(lot_name(lot)?)),
@@ -87,7 +87,7 @@ pub(super) fn label(handles: &Handles, words: Words<'_>) -> Result<String, Comma
     let (slot, text) = words.first();
     let text = match text.rest() {
         [] => return Err(CommandError::Usage),
-        // None any more.
+        // This removes the label.
         ["\"\""] => String::new(),
         words => words.join(" "),
     };
@@ -105,7 +105,7 @@ pub(super) fn extend(handles: &Handles, words: Words<'_>) -> Result<String, Comm
     Ok(done(&service.extend(&call, more)?))
 }
 
-/// `<slot>`, where nothing else can tell the domain: `<slot>@<domain>` too.
+/// Finds the call in `<slot>`, or in `<slot>@<domain>` because this verb has no argument for the lot.
 fn one_call(service: &ParkingService, slot: Option<&str>) -> Result<Call, CommandError> {
     let slot = slot.ok_or(CommandError::Usage)?;
     Ok(match slot.split_once('@') {
@@ -114,7 +114,7 @@ fn one_call(service: &ParkingService, slot: Option<&str>) -> Result<Call, Comman
     })
 }
 
-/// `<slot> [<lot>]`, and what comes after.
+/// Finds the call of `<slot> [<lot>]`, and returns it with the remaining arguments.
 fn parked<'a>(service: &ParkingService, words: Words<'a>) -> Result<(Call, Vec<&'a str>), CommandError> {
     let (slot, words) = words.first();
     let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;

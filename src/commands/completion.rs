@@ -1,4 +1,4 @@
-//! What tab completion offers.
+//! The values that tab completion offers.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::VERBS;
 use crate::freeswitch::{Completer, Words};
 use crate::service::ParkingService;
 
-/// The slots now taken.
+/// The occupied slots.
 pub(super) struct Slots;
 
 impl Completer for Slots {

@@ -1,4 +1,4 @@
-//! Rows as a table for people, and as JSON, XML and CSV for programs, where every text arrives exactly as it was.
+//! Formats rows as a table for people, and as JSON, XML and CSV for programs, in which every text is unchanged.
 
 use std::iter::repeat_n;
 
@@ -10,9 +10,9 @@ use crate::freeswitch;
 use crate::parking::Call;
 use crate::service::{CallRow, LotRow};
 
-/// What a table shows of a row.
+/// A row of a listing.
 pub(super) trait Row: Serialize {
-    /// Element of one row and of all.
+    /// The XML elements of one row and of all rows.
     const ELEMENTS: (&'static str, &'static str);
     const FIELDS: &'static [&'static str];
     const COLUMNS: &'static [&'static str];
@@ -92,7 +92,7 @@ pub(super) fn one<R: Row>(row: &R, format: Format) -> Result<String, CommandErro
     }
 }
 
-/// A value as one text; of a list, its values with spaces between.
+/// Formats a value as text; the values of a list are separated by spaces.
 fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),
@@ -104,7 +104,7 @@ fn plain(value: &serde_json::Value) -> String {
 
 fn xml<R: Serialize>(element: &str, row: &R) -> Result<String, CommandError> {
     let text = quick_xml::se::to_string_with_root(element, row)?;
-    // XML has no way to write these, not even escaped.
+    // XML cannot represent these characters, not even escaped.
     let unwritable = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
     Ok(text.replace(unwritable, "\u{fffd}"))
 }

@@ -1,4 +1,4 @@
-//! Verbs that only look.
+//! The verbs that show the present state.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ fn music_played(counts: &moh::Counts) -> String {
     format!("{shared} share {programmes} programmes of {threads} threads ({late} packets late), {alone} play alone")
 }
 
-/// The times of the table's lock in one line.
+/// Formats how long the table was locked.
 fn lock_held(times: &LockTimes) -> String {
     let within = |share| times.within(share).map_or("over 1 ms".into(), |end| format!("<{} us", end.as_micros()));
     format!(
@@ -106,7 +106,7 @@ fn lock_held(times: &LockTimes) -> String {
     )
 }
 
-/// How many holds were shorter than each bucket's end, and longer than the end before.
+/// Formats the histogram of the times for which the table was locked.
 fn lock_histogram(times: &LockTimes) -> String {
     let bucket = |(end, count): &(Option<Duration>, u64)| match end {
         Some(end) => format!("<{} us: {count}", end.as_micros()),

@@ -1,5 +1,4 @@
-//! `callpark`, the command for fs_cli, the event socket and scripts: one table of verbs, of which usage, help and completion
-//! are made too.
+//! The command `callpark` for fs_cli, the event socket and scripts. Parsing, usage, help and completion come from one table of verbs.
 
 mod act;
 mod completion;
@@ -27,14 +26,14 @@ pub(crate) struct Handles {
     pub(crate) http: Arc<HttpServer>,
 }
 
-/// What a verb answers when it cannot do its work.
+/// Why a verb failed.
 #[derive(Debug)]
 enum CommandError {
-    /// The words make no sense: the verb's syntax is shown.
+    /// The arguments are wrong. The answer is the syntax of the verb.
     Usage,
-    /// A number is none, or out of its range: the syntax is shown with the range, which begins at 1.
+    /// An argument is not a number from 1 to `most`. The answer is the syntax and the range.
     Number { given: String, most: usize },
-    /// They do, but it cannot be done: why.
+    /// The arguments were understood, but the action failed for this reason.
     Error(String),
 }
 
@@ -53,7 +52,7 @@ struct Verb {
     /// What it answers if it succeeds, in Markdown, for the manual.
     #[cfg_attr(not(test), allow(dead_code))]
     answers: &'static str,
-    /// Completion lines after the verb; `::callpark::slots` and `::callpark::lots` are what there is at the moment.
+    /// The completions after the verb. `::callpark::slots` and `::callpark::lots` stand for the present slots and lots.
     completes: &'static [&'static str],
     run: fn(&Handles, Words<'_>) -> Result<String, CommandError>,
 }
@@ -205,7 +204,7 @@ pub(crate) fn add<W: WayIn<Handles>>(interfaces: &mut Interfaces<'_>) -> bool {
     add_command::<Callpark, W>(interfaces)
 }
 
-/// Tab completion, made of the verbs.
+/// Registers the tab completion of all verbs.
 pub(crate) fn completions<W: WayIn<ParkingService>>() -> Completions {
     let mut completions = Completions::new("callpark");
     completions.add_completer::<completion::Slots, W>();
@@ -240,7 +239,7 @@ fn answer(handles: &Handles, line: &str) -> String {
     }
 }
 
-/// On one line, and nothing in it acts on a terminal: it may quote what somebody sent.
+/// Makes an answer of an error: one line, without characters that a terminal obeys, because the text may quote a stranger's.
 fn refusal(why: &str) -> String {
     format!("-ERR {}\n", listing::printable(&why.replace(['\r', '\n'], " ")))
 }

@@ -1,7 +1,7 @@
-//! A command line, word by word.
+//! Splits a command line into arguments.
 
-/// More than any sensible command needs.
-const LONGEST: usize = 4096;
+/// The maximum length of a command line, in bytes.
+const MAX_LENGTH: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Format {
@@ -11,14 +11,14 @@ pub(super) enum Format {
     Csv,
 }
 
-/// The words after the command's name.
+/// The arguments of a command.
 #[derive(Debug)]
 pub(super) struct Words<'a>(Vec<&'a str>);
 
 impl<'a> Words<'a> {
     pub(super) fn split(line: &'a str) -> Result<Words<'a>, String> {
-        if line.len() > LONGEST {
-            return Err(format!("{} bytes are too many for a command, {LONGEST} are allowed", line.len()));
+        if line.len() > MAX_LENGTH {
+            return Err(format!("the command is too long: got {} bytes, expected at most {MAX_LENGTH}", line.len()));
         }
         Ok(Words(line.split_ascii_whitespace().collect()))
     }
@@ -32,7 +32,7 @@ impl<'a> Words<'a> {
         &self.0
     }
 
-    /// Takes `as json`, `as xml` or `as csv` from the end. The error is a format that is none.
+    /// Removes `as json`, `as xml` or `as csv` from the end. It is an error if another word follows `as`.
     pub(super) fn format(mut self) -> Result<(Format, Words<'a>), super::CommandError> {
         let format = match self.0.as_slice() {
             [.., "as", "json"] => Format::Json,

@@ -1,4 +1,4 @@
-//! Verbs that tell of calls that are parked no longer.
+//! The verbs that read the history.
 
 use super::listing::{Row, all, clock};
 use super::look::lot_name;
@@ -10,15 +10,15 @@ use crate::parking::LotName;
 use crate::service::ParkingService;
 use crate::storage::{self, HistoryFilter, Record, Tally};
 
-const USUAL_COUNT: usize = 20;
-/// Of history at once: a listing, not an export.
-const MOST: usize = 100_000;
-const MOST_DAYS: usize = 36_500;
+const DEFAULT_COUNT: usize = 20;
+/// The maximum number of history rows in one answer.
+const MAX_COUNT: usize = 100_000;
+const MAX_DAYS: usize = 36_500;
 
 pub(super) fn history(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (format, words) = words.format()?;
-    let (count, lot) = number_and_lot(&words, USUAL_COUNT, MOST)?;
+    let (count, lot) = number_and_lot(&words, DEFAULT_COUNT, MAX_COUNT)?;
     let records = handles.storage.records(0, filter(lot.as_ref()), count)?;
     known(service, lot.as_ref(), records.is_empty())?;
     all(&records, format)
@@ -27,13 +27,13 @@ pub(super) fn history(handles: &Handles, words: Words<'_>) -> Result<String, Com
 pub(super) fn stats(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (format, words) = words.format()?;
-    let (days, lot) = number_and_lot(&words, 1, MOST_DAYS)?;
+    let (days, lot) = number_and_lot(&words, 1, MAX_DAYS)?;
     let tallies = handles.storage.tallies(u32::try_from(days).unwrap_or(1), filter(lot.as_ref()))?;
     known(service, lot.as_ref(), tallies.is_empty())?;
     all(&tallies, format)
 }
 
-/// `[<number>] [<lot>]`, with the number from 1 to `most`.
+/// Parses `[<number>] [<lot>]`, where the number is from 1 to `most`.
 fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize, Option<LotName>), CommandError> {
     let number = |word: &str| {
         let number = word.parse::<usize>().ok().filter(|number| (1..=most).contains(number));
@@ -48,7 +48,7 @@ fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize
     }
 }
 
-/// Whether a word is meant as a number, in any range: digits, perhaps with a sign.
+/// Whether a word consists of digits, with an optional sign.
 fn is_numeric(word: &str) -> bool {
     let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
     !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! What the world is told: `callpark::info`, with every header and value that scripts and dashboards read.
+//! Publishes the event `callpark::info`, with its headers.
 
 use std::ffi::CStr;
 
@@ -20,12 +20,12 @@ const RETRIEVER_UUID: &str = "CallPark-Retriever-UUID";
 const ATTEMPT: &str = "CallPark-Attempt";
 const CAUSE: &str = "CallPark-Cause";
 
-/// Claims the subclass for this module; `None` if another has it.
+/// Reserves the event subclass for this module. Returns `None` if another module has it.
 pub(crate) fn reserve() -> Option<Subclass> {
     Subclass::reserve(INFO)
 }
 
-/// Tells the world through the core's event system.
+/// Publishes parking events through the core's event system.
 pub(crate) struct EventPublisher;
 
 impl Observer for EventPublisher {

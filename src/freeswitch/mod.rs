@@ -46,6 +46,7 @@ pub(crate) use core::{queue_sql, run_uuid, switch_name, usual_domain};
 pub(crate) use database::{Database, DatabaseKind};
 pub(crate) use event::{Binding, Event, EventRef, Kind, OnEvent, Subclass};
 pub(crate) use history::Ran;
+pub(crate) use log::{LogLevel, UUID, log_line};
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
 pub(crate) use originate::{Cancel, Dial, OutgoingCalls, PICKED_UP};
 pub(crate) use recovery::Recoverer;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::event::Event;
 use super::guard::fence;
+use super::log::{LogLevel, UUID, log_line};
 use super::text::{from_c, inert, inert_to_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
@@ -154,6 +155,12 @@ impl<'a> Leg<'a> {
     pub(crate) fn uuid(&self) -> String {
         // SAFETY: the session is kept, and so is its own UUID string.
         unsafe { from_c(ffi::switch_core_session_get_uuid(self.session.as_ptr())) }.unwrap_or_default()
+    }
+
+    /// The log level of this leg alone, as `uuid_loglevel` sets it.
+    pub(super) fn log_level(&self) -> ffi::switch_log_level_t {
+        // SAFETY: the session is kept.
+        unsafe { ffi::switch_core_session_get_loglevel(self.session.as_ptr()) }
     }
 
     /// A channel variable or a field of the caller profile (`caller_id_name`, ...); `None` if unset or empty.
@@ -320,6 +327,11 @@ impl<'a> Leg<'a> {
 
     /// Says a phrase macro. False if there is none of that name or it could not be played.
     pub(crate) fn say(&self, phrase: &CStr, data: &str, listener: &mut dyn Listener) -> bool {
+        log_line(
+            LogLevel::Debug,
+            &[(UUID, &self.uuid()), ("phrase", &phrase.to_string_lossy()), ("data", &data)],
+            format_args!("says a phrase"),
+        );
         // The core fills in variables in it, and in what a macro makes of it, and would run `${system(...)}` (switch_ivr_play_say.c).
         let data = to_c(&data.replace(['$', '\\'], " "));
         let mut listener = listener;

@@ -1,17 +1,17 @@
-//! A lamp: whose it is, and what it shows.
+//! A lamp: what it belongs to, and what it shows.
 
 use std::sync::Arc;
 
 use crate::parking::{LampState, LotId, Party, Slot};
 
-/// Of one slot, or of a whole lot.
+/// What a lamp belongs to: a slot or a lot.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(super) enum Whose {
     Slot(Slot),
     Lot(Arc<str>),
 }
 
-/// What a phone subscribes to.
+/// The name of a lamp, to which a phone subscribes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(super) struct Name {
     pub(super) domain: Arc<str>,
@@ -27,7 +27,7 @@ impl Name {
         Name { domain: Arc::clone(&lot.domain), whose: Whose::Lot(Arc::clone(&lot.name)) }
     }
 
-    /// Before the `@`.
+    /// The part before the `@`.
     pub(super) fn user(&self) -> &str {
         match &self.whose {
             Whose::Slot(slot) => slot.as_str(),
@@ -36,7 +36,7 @@ impl Name {
     }
 }
 
-/// What a lamp shows; `says` is the note for programs that have no lamps, `login` the lot.
+/// What a lamp shows. `says` is the note for programs that have no lamps, and `login` is the lot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Lamp {
     Dark,

@@ -1,7 +1,7 @@
-//! Lamps: a slot, or a lot, as a phone's key shows it.
+//! Publishes the state of slots and lots to the lamps of phones.
 //!
-//! The same slot may change on several threads at once, and the last event must tell the last state: so each thread looks again
-//! after it has told, and tells again if the slot looks different by then.
+//! A slot may change on several threads at a time, and the last event must have the last state. So each thread reads the state again after it has
+//! published it, and publishes it again if it has changed.
 
 mod lamp;
 mod shown;
@@ -21,8 +21,8 @@ use shown::Shown;
 use spellings::Spellings;
 pub(crate) use subscribe::{on_probe, on_profile, warn_of_rival};
 
-/// More lamps than this are not lit one by one when FreeSWITCH starts; phones ask when they subscribe again.
-const MOST_AT_ONCE: usize = 2000;
+/// The maximum number of lamps that are published when FreeSWITCH starts. With more, phones get the state when they subscribe again.
+const MAX_AT_START: usize = 2000;
 
 #[derive(Default)]
 pub(crate) struct Lamps {
@@ -60,14 +60,14 @@ impl Observer for Lamps {
             self.spellings.lock().learn(&name, &subscription.host, now().after(subscription.expires), now());
             self.answer(service, &name, lamp, subscription);
         } else if !subscribe::rival_is_loaded() {
-            // Nothing is parked where there is no slot. A phone that is told nothing shows the key as if it did not work.
+            // There is no such slot. Without an answer, some phones show the key as broken.
             self.publisher.subscriber(&name, &Lamp::Dark, subscription);
         }
     }
 
     fn tell_all_lamps(&self, service: &ParkingService) {
         let slots = service.every_slot(&usual_domain().unwrap_or_default().to_ascii_lowercase());
-        if slots.len() > MOST_AT_ONCE {
+        if slots.len() > MAX_AT_START {
             return;
         }
         let lots: BTreeSet<&LotId> = slots.iter().map(|(lot, _)| lot).collect();
@@ -81,7 +81,7 @@ impl Observer for Lamps {
 }
 
 impl Lamps {
-    /// Tells the state that a lamp has now, if that is not what was told last.
+    /// Publishes the state of a lamp, if it is not the one that was published last.
     fn tell_news(&self, service: &ParkingService, name: &Name) {
         let lamp = look(service, name).unwrap_or(Lamp::Dark);
         let is_new = {
@@ -97,8 +97,7 @@ impl Lamps {
         }
     }
 
-    /// Tells what was seen, and again for as long as that has changed meanwhile. What was told already is not told twice, but
-    /// only at first: a thread that told something else since may have been overtaken.
+    /// Publishes a state, and the newer one as long as it changes in the meantime.
     fn tell_until_true(&self, service: &ParkingService, name: &Name, mut seen: Lamp) {
         loop {
             let spellings = self.spellings.lock().of(name, now());
@@ -112,8 +111,8 @@ impl Lamps {
         }
     }
 
-    /// Tells one phone. If that is news, all are told: a change whose turn is yet to come may be undone by then, and would not be
-    /// told at all, but this phone would still show it.
+    /// Sends a state to one phone. If it is new, it is published to all: a change that is still to be published may be undone before that, and would
+    /// then remain on this phone.
     fn answer(&self, service: &ParkingService, name: &Name, mut seen: Lamp, subscription: &Subscription) {
         loop {
             self.publisher.subscriber(name, &seen, subscription);
@@ -127,7 +126,7 @@ impl Lamps {
     }
 }
 
-/// `None` if there is no such slot or lot; one that a reload took away goes dark.
+/// The state of a lamp. Returns `None` if there is no such slot or lot.
 fn look(service: &ParkingService, name: &Name) -> Option<Lamp> {
     match &name.whose {
         Whose::Slot(slot) => {

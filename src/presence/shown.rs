@@ -1,8 +1,8 @@
-//! What each lamp was told last, and which may be told at once.
+//! Remembers the state that was published last for each lamp, and limits how many are published at once.
 //!
-//! mod_sofia looks into its database for each lamp that is told, whoever is subscribed or not, on one thread, which serves the
-//! lamps of all the phones of a server. So where very many change, and where only the count of a lit lot does, what they show in
-//! the end is told, up to a second late: a slot that was taken and is free again by then needs no word at all.
+//! mod_sofia queries its database for each published lamp, even if nobody has subscribed to it, on one thread for all phones of a server. So if
+//! very many lamps change, or only the count of a lit lot does, the final state is published up to a second later. A slot that is free again by then
+//! is not published at all.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -10,23 +10,23 @@ use std::time::Duration;
 use super::lamp::{Lamp, Name, Whose};
 use crate::parking::MonotonicTime;
 
-/// So many lamps a second are told at once for as long as it likes, and the double of that after a while of less.
-const A_SECOND: u32 = 20;
+/// The number of lamps that may be published at once in each second. After a quiet second, it is twice as many.
+const PER_SECOND: u32 = 20;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Shown {
-    /// Those that are not dark.
+    /// The lamps that are not dark.
     lit: HashMap<Name, Lamp>,
-    /// When the count of a lit lot was told.
+    /// When the count of a lit lot was published.
     counted: HashMap<Name, MonotonicTime>,
-    /// What was told at once is made up for by then.
+    /// The time until which the allowed number of lamps is used up.
     even: Option<MonotonicTime>,
     late: BTreeSet<Name>,
 }
 
 impl Shown {
-    /// True if that lamp is to be told now; it counts as told then. Else nothing is new, or it is among the late ones.
+    /// Whether a lamp must be published now; then it counts as published. If not, its state is not new, or it is published later.
     pub(super) fn tells_now(&mut self, name: &Name, lamp: &Lamp, now: MonotonicTime) -> bool {
         if !self.is_new(name, lamp) {
             return false;
@@ -40,7 +40,7 @@ impl Shown {
         at_once
     }
 
-    /// Those whose turn is now.
+    /// Returns the lamps that were postponed.
     pub(super) fn late(&mut self) -> BTreeSet<Name> {
         std::mem::take(&mut self.late)
     }
@@ -61,7 +61,7 @@ impl Shown {
         }
     }
 
-    /// A lot's lamp that is lit and stays so, and was told within the last second.
+    /// Whether only the count of a lit lot changes, which was published within the last second.
     fn only_counts(&self, name: &Name, lamp: &Lamp, now: MonotonicTime) -> bool {
         let stays = *lamp != Lamp::Dark && self.lit.contains_key(name);
         stays && self.counted.get(name).is_some_and(|told| now.since(*told) < SECOND)
@@ -71,7 +71,7 @@ impl Shown {
         let even = self.even.map_or(now, |even| even.max(now));
         let may = even.since(now) < SECOND;
         if may {
-            self.even = Some(even.after(SECOND / A_SECOND));
+            self.even = Some(even.after(SECOND / PER_SECOND));
         }
         may
     }

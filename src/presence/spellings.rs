@@ -17,7 +17,7 @@ const MAX_LAMPS: usize = 10_000;
 
 #[derive(Default)]
 pub(super) struct Spellings {
-    /// Of each lamp the one that was learned last at the end.
+    /// The spellings of each lamp; the one that was learned last is at the end.
     of: HashMap<Name, Vec<Spelling>>,
 }
 
@@ -29,7 +29,7 @@ struct Spelling {
 }
 
 impl Spellings {
-    /// A subscription to `name` was made or renewed, which writes the domain as `host` and lasts until then.
+    /// Learns the spelling `host` of a subscription to `name`, which ends at `until`.
     pub(super) fn learn(&mut self, name: &Name, host: &str, until: MonotonicTime, now: MonotonicTime) {
         if host == &*name.domain || !host.eq_ignore_ascii_case(&name.domain) {
             return;
@@ -47,13 +47,13 @@ impl Spellings {
         known.push(Spelling { host: host.to_owned(), learned: now, until });
     }
 
-    /// The spellings of a lamp's domain that are not the usual one.
+    /// The other spellings of the domain of a lamp.
     pub(super) fn of(&self, name: &Name, now: MonotonicTime) -> Vec<String> {
         let known = self.of.get(name).into_iter().flatten();
         known.filter(|spelling| spelling.until > now).map(|spelling| spelling.host.clone()).collect()
     }
 
-    /// Forgets what is over; if nothing is, the lamp that nobody has subscribed to for the longest time.
+    /// Removes the lamps whose subscriptions have ended; if there are none, the one whose last subscription is the oldest.
     fn make_room(&mut self, now: MonotonicTime) {
         self.of.retain(|_, known| known.iter().any(|spelling| spelling.until > now));
         let last_learned = |known: &Vec<Spelling>| known.last().map(|spelling| spelling.learned);

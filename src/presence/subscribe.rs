@@ -1,4 +1,4 @@
-//! What makes lamps be told again: a phone subscribes, a SIP profile starts, the module is loaded.
+//! Publishes lamps when a phone subscribes, a SIP profile starts, or the module is loaded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::freeswitch::{Binding, EventRef, Kind, OnEvent, WayIn, module_loaded};
 use crate::service::{ParkingService, Subscription};
 
-/// It answers each subscription to `park+<anything>`, also where it has no such lot.
+/// A module that answers every subscription to `park+<name>`, also for lots that it does not have.
 const RIVAL: &str = "mod_valet_parking";
-/// How long a subscription lasts that does not say so: what the dialog event package has (RFC 4235).
-const USUAL_EXPIRY: Duration = Duration::from_secs(3600);
+/// The duration of a subscription that names none: the default of the dialog event package (RFC 4235).
+const DEFAULT_EXPIRY: Duration = Duration::from_secs(3600);
 
 pub(crate) fn on_probe<W: WayIn<ParkingService>>() -> Option<Binding> {
     Binding::bind::<Probe, W>()
@@ -19,7 +19,7 @@ pub(crate) fn on_profile<W: WayIn<ParkingService>>() -> Option<Binding> {
     Binding::bind::<Profile, W>()
 }
 
-/// Both modules would answer every phone that subscribes, and contradict each other.
+/// Logs a warning if mod_valet_parking is loaded, because both modules answer every subscription and contradict each other.
 pub(crate) fn warn_of_rival() {
     if rival_is_loaded() {
         log::warn!(
@@ -44,7 +44,7 @@ impl OnEvent for Probe {
         let Some(to) = event.get("to") else { return };
         let Some((lamp, host)) = to.strip_prefix("park+").and_then(|to| to.split_once('@')) else { return };
         let expires = event.get("expires").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-        // An unsubscription asks too, and sofia has ended it by now.
+        // The end of a subscription raises this event too, and mod_sofia has ended it already.
         if expires == Some(Duration::ZERO) {
             return;
         }
@@ -52,12 +52,12 @@ impl OnEvent for Probe {
             lamp: lamp.to_owned(),
             host: host.to_owned(),
             call_id: event.get("sub-call-id"),
-            expires: expires.unwrap_or(USUAL_EXPIRY),
+            expires: expires.unwrap_or(DEFAULT_EXPIRY),
         });
     }
 }
 
-/// A SIP profile started, perhaps with subscriptions from before a restart.
+/// A SIP profile has started, which may have subscriptions from before a restart.
 struct Profile;
 
 impl OnEvent for Profile {

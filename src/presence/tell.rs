@@ -1,4 +1,4 @@
-//! The PRESENCE_IN event of a lamp: mod_sofia makes the NOTIFYs of it (`sofia_presence.c`).
+//! Sends the PRESENCE_IN event of a lamp, from which mod_sofia makes the NOTIFYs (`sofia_presence.c`).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,7 +14,7 @@ pub(super) struct PresencePublisher {
 }
 
 impl PresencePublisher {
-    /// Tells everybody who subscribed to a lamp what it shows. `spellings`: how some of them write its domain.
+    /// Sends a state to all phones that have subscribed to a lamp. `spellings` are other spellings of its domain.
     pub(super) fn everybody(&self, name: &Name, lamp: &Lamp, spellings: &[String]) {
         self.tell_at(&name.domain, name.user(), lamp, None);
         for host in spellings {
@@ -22,7 +22,7 @@ impl PresencePublisher {
         }
     }
 
-    /// Tells one phone.
+    /// Sends a state to one phone.
     pub(super) fn subscriber(&self, name: &Name, lamp: &Lamp, subscription: &Subscription) {
         self.tell_at(&subscription.host, name.user(), lamp, subscription.call_id.as_deref());
     }
@@ -35,7 +35,7 @@ impl PresencePublisher {
         event.set("alt_event_type", "dialog");
         event.set("event_count", &self.count.fetch_add(1, Ordering::Relaxed).to_string());
         event.set("unique-id", &for_xml(what));
-        // Without it a profile with presence-disable-early swallows the news that a lamp goes out.
+        // Without this, a profile with presence-disable-early does not notify that a lamp goes dark.
         event.set("variable_answer_epoch", "1");
         if let Some(call_id) = call_id {
             event.set("call-id", call_id);
@@ -54,7 +54,7 @@ impl PresencePublisher {
                 event.set("rpid", "active");
                 event.set("channel-state", "CS_ROUTING");
                 event.set("answer-state", if *state == LampState::Early { "early" } else { "confirmed" });
-                // With a caller, sofia writes a dialog that was called, from that caller; else one with nobody in it.
+                // With a caller, mod_sofia writes the caller as the remote party of the dialog; otherwise the dialog has none.
                 event.set("presence-call-direction", if caller.is_some() { "outbound" } else { "inbound" });
                 if let Some(Party { name, number }) = caller.as_deref() {
                     event.set("Caller-Caller-ID-Name", &for_xml(name));
@@ -67,7 +67,7 @@ impl PresencePublisher {
     }
 }
 
-/// sofia prints names into its XML as they are, that of the lamp as well. Control characters have no form there at all.
+/// Escapes a text for XML, because mod_sofia does not. XML cannot represent control characters, so they become spaces.
 fn for_xml(text: &str) -> String {
     quick_xml::escape::escape(text.replace(char::is_control, " ").as_str()).into_owned()
 }

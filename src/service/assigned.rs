@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::call_log::{About, log_call};
 use super::{ParkingService, entropy};
 use crate::freeswitch::{self, Dial, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, MonotonicTime, Party, Refusal};
@@ -108,7 +109,7 @@ impl ParkingService {
     pub(super) fn release_unclaimed(&self) {
         for (leg, call) in self.assigned.overdue(freeswitch::now()) {
             if self.change(|table, now| table.release(&call, &leg, now)) {
-                log::warn!("{leg} never came to the call {call}, which waits on");
+                log_call!(Warning, About::channel(&call), retriever_uuid = leg; "retriever did not come, the caller waits on");
             }
         }
     }

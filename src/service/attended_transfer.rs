@@ -2,6 +2,7 @@
 //!
 //! The slot is kept for as long as the parker's consulting leg lives, and handed over to the caller's (`hand_over.rs`).
 
+use super::call_log::log_call;
 use super::hand_over::following;
 use super::hold_music::Music;
 use super::identity::{Arrival, Parker};
@@ -46,7 +47,7 @@ impl ParkingService {
         };
         let (slot, lot) = (&call.info.slot, &call.info.lot);
         self.notify(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Reserve) });
-        log::info!("{slot} of {lot} is kept for the caller of {}", request.parker);
+        log_call!(Info, &call; "reserved slot for the transfer that follows");
         leg.set_var("callpark_result", "parked");
         leg.set_var("callpark_slot", slot.as_str());
         leg.set_var("callpark_lot", &lot.name);
@@ -61,6 +62,7 @@ impl ParkingService {
         }
         if !self.leaves_slot_to_next(leg) {
             self.withdraw_hand_over(leg);
+            log_call!(Info, &call; "released slot, the consultation is over");
             self.change(|table, now| table.left(&request.uuid, LeaveReason::HungUp, now));
             self.notify(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Release) });
         }

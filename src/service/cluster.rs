@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::call_log::{About, log_call};
 use super::identity::{Arrival, PARKER, Parker};
 use super::template::{fact, filled_in, one_word};
 use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
@@ -9,7 +10,7 @@ use crate::config::is_node_name;
 use crate::freeswitch::{Cancel, Dial, HangupCause, Leg};
 use crate::parking::{
     Call, CallInfo, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall, Slot,
-    SlotRequest, Table,
+    SlotOrder, SlotRequest, Table,
 };
 
 /// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
@@ -52,7 +53,10 @@ impl ParkingService {
     ) -> Result<Call, Refusal> {
         let undo = |table: &mut Table, now| drop(table.left(&request.uuid, LeaveReason::HungUp, now));
         match self.take_for_all(park, undo)? {
-            Some(call) => Ok(call),
+            Some(call) => {
+                log_call!(Debug, &call, reason = why_slot(&request.wanted, &call); "chose slot");
+                Ok(call)
+            }
             None => Err(Refusal::Full(self.lot_named(&request.place)?)),
         }
     }
@@ -67,7 +71,7 @@ impl ParkingService {
         for _ in 0..TRIES {
             let call = self.change(&decide)?;
             let Err(other) = self.slot_store.claim(&call) else { return Ok(Some(call)) };
-            log::info!("slot {} of {} was taken on {} at this moment", other.slot, other.lot, other.node);
+            log_call!(Debug, &call, node = other.node; "another node claimed the slot first");
             self.change(|table, now| {
                 undo(table, now);
                 table.merge_remote_calls(&other, now);
@@ -112,7 +116,7 @@ impl ParkingService {
         if self.call_of(&absent.uuid).is_none_or(|call| !call.is_here()) {
             return;
         }
-        log::warn!("{} in {} of {} is on {} now", absent.uuid, absent.slot, absent.lot, absent.node);
+        log_call!(Warning, About::channel(&absent.uuid), slot = absent.slot, lot = absent.lot, node = absent.node; "relinquished call, another node recovered it");
         self.rings.cancel(&absent.uuid);
         self.leg_commands.post(&absent.uuid, super::leg_commands::LegCommand::Forget);
         self.leg_commands.close(&absent.uuid);
@@ -132,20 +136,17 @@ impl ParkingService {
         let dial = self.settings().cluster_dial;
         if !is_node_name(node) {
             // It is in the database that somebody else writes to, and would stand in a dial string.
-            log::error!("the call in slot {} waits on {node:?}, which is no name of a node", call.info.slot);
+            log_call!(Error, call, node = node; "call cannot be retrieved, the slot store has an invalid node name");
             return out_of_reach();
         }
         if dial.is_empty() {
-            log::error!(
-                "the call in slot {} waits on {node}, and cluster-dial does not say how to get there",
-                call.info.slot
-            );
+            log_call!(Error, call, node = node; "call cannot be retrieved from its node, cluster-dial is not set");
             return out_of_reach();
         }
         let Some(code) = secret() else { return out_of_reach() };
         let ticket = RetrieveTicket { uuid: call.info.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.slot_store.issue(&code, node, ticket) {
-            log::error!("the call in slot {} waits on {node}, and the slot store does not answer", call.info.slot);
+            log_call!(Error, call, node = node; "call cannot be retrieved from its node, the slot store does not answer");
             return out_of_reach();
         }
         let to = filled_in(&dial, |name| match name {
@@ -164,7 +165,7 @@ impl ParkingService {
         let peer = match self.outgoing.originate(&dial, &Cancel::default()) {
             Ok(peer) => peer,
             Err(cause) => {
-                log::error!("node {node} could not be called for the call in slot {}: {cause}", call.info.slot);
+                log_call!(Error, call, node = node, cause = cause; "node of the call could not be called");
                 return gone();
             }
         };
@@ -195,9 +196,11 @@ impl ParkingService {
         let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), parker.clone(), None, Arrival::Moved);
         let again = send(SlotRequest::Slot(slot.clone())).or_else(|_| send(SlotRequest::Auto));
         match again {
-            Ok(now) => log::warn!("{uuid} of slot {slot} waits here in {} now: who took them is gone", now.info.slot),
+            Ok(now) => {
+                log_call!(Warning, &now, previous_uuid = uuid; "caller from another node waits here, the retriever is gone")
+            }
             Err(refusal) => {
-                log::error!("{uuid} of slot {slot} was taken by somebody who is gone, and has no slot here: {refusal}");
+                log_call!(Error, call, cause = refusal; "caller from another node has no slot here, the retriever is gone");
                 // What is done for whoever is transferred where there is no slot: the parker rings, then the fallback.
                 peer.set_var(PARKER, &call.info.parker);
                 peer.set_var(LEFT_BEHIND, "true");
@@ -215,6 +218,18 @@ impl ParkingService {
         let code = leg.var(TICKET).filter(|_| self.clustered())?;
         leg.unset_var(TICKET);
         Some(self.slot_store.redeem(&code).ok_or(AppResult::Denied("its ticket is good for nothing")))
+    }
+}
+
+/// Why the rules gave a call its slot.
+fn why_slot(wanted: &SlotRequest, call: &Call) -> &'static str {
+    match (wanted, call.info.settings.slot_order) {
+        (SlotRequest::Slot(slot), _) if *slot == call.info.slot => "it was asked for",
+        (SlotRequest::Slot(_), _) => "the slot that was asked for is taken, and slot-taken is next",
+        (SlotRequest::Auto, SlotOrder::First) => "slot-order is first",
+        (SlotRequest::Auto, SlotOrder::Next) => "slot-order is next",
+        (SlotRequest::Auto, SlotOrder::LongestFree) => "slot-order is longest-free",
+        (SlotRequest::Auto, SlotOrder::Random) => "slot-order is random",
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::ParkingService;
+use super::call_log::{About, log_call};
 use crate::freeswitch::Leg;
 use crate::parking::{Call, ParkRequest, Refusal, Slot};
 
@@ -68,7 +69,8 @@ impl ParkingService {
         self.hand_overs.forget(holder);
         self.rings.cancel(holder);
         self.leg_commands.close(holder);
-        log::info!("{} takes the place of {holder} in {} of {}", call.info.uuid, call.info.slot, call.info.lot);
+        log_call!(Info, &call, replaced = holder; "took over slot");
+        log_call!(Info, About::channel(holder), by = call.info.uuid; "slot is taken over");
         Ok((call, was_parked.get()))
     }
 
@@ -80,7 +82,7 @@ impl ParkingService {
         let uuid = leg.uuid();
         self.rings.cancel(&uuid);
         if self.change(|table, now| table.expect(&uuid, now)) {
-            log::info!("the slot of {uuid} is kept for the leg that takes its place");
+            log_call!(Info, About::channel(&uuid); "reserved slot for the leg that takes the place of this one");
         }
         true
     }

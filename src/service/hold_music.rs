@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call_log::log_call;
 use super::leg_commands::LegCommands;
 use crate::freeswitch::{self, Heard, Leg, Listener, Played, SetAside, Waker};
 use crate::moh::{self, Listened, SharedMusic, WaitControl};
@@ -44,7 +45,7 @@ impl Choice {
 
     fn put_off(&mut self, leg: &Leg<'_>) {
         if self.pause == RETRY[0] {
-            log::warn!("hold music {:?} cannot be played to {}; trying the next", self.music, leg.uuid());
+            log_call!(Warning, leg, music = self.music; "hold music cannot be played, the next choice is tried");
         }
         self.not_before = freeswitch::now().after(self.pause);
         self.pause = (self.pause * 2).min(RETRY[1]);
@@ -114,7 +115,7 @@ impl<'a> Music<'a> {
         let now = freeswitch::now();
         let at = *self.fetch_at.get_or_insert(now.after(WITHOUT_MEDIA));
         if now >= at {
-            log::info!("{} waits without media: asking for it", leg.uuid());
+            log_call!(Info, leg; "leg has no media, it is asked for again");
             leg.answer_and_anchor_media();
             self.fetch_at = Some(freeswitch::now().after(WITHOUT_MEDIA));
         }
@@ -213,7 +214,7 @@ impl Comfort {
         let _limits = SetAside::take(leg, &LIMITS);
         let played = leg.play(file, &mut waiting);
         if !played && leg.ready() && leg.has_media() && !commands.has_command() && !self.failed {
-            log::warn!("comfort message {file:?} cannot be played to {}", leg.uuid());
+            log_call!(Warning, leg, file = file; "comfort message cannot be played");
             self.failed = true;
         }
         self.pressed = waiting.pressed;

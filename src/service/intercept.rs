@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::call_log::log_call;
 use super::{ParkingService, pick_up};
 use crate::freeswitch::{Binding, EventRef, HangupCause, Kind, OnEvent, SessionGuard, WayIn};
 use crate::parking::State;
@@ -60,7 +61,7 @@ impl ParkingService {
         leg.unset_var(PARK_ON_CANCEL);
         match self.call_of(&parked) {
             Some(call) => {
-                log::info!("{uuid} intercepts the recall of {parked} in slot {}", call.info.slot);
+                log_call!(Info, &call, retriever_uuid = uuid; "recall is intercepted");
                 pick_up::send_to_slot(&leg, &format!("{} {}", call.info.slot, call.info.lot));
             }
             None => leg.hang_up(HangupCause::LoseRace),

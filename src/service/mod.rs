@@ -6,6 +6,7 @@
 
 mod assigned;
 mod attended_transfer;
+mod call_log;
 mod cluster;
 mod collect_digits;
 mod hand_over;
@@ -53,6 +54,7 @@ use crate::parking::{
 
 use hand_over::following;
 
+pub(crate) use call_log::{About, log_call};
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use collect_digits::digits as ask_digits;
 pub(crate) use intercept::{on_core_park, on_execute};

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call_log::{About, log_call};
 use super::leg_commands::LegCommand;
 use super::prompts::phrase_of;
 use super::ring::JOIN;
@@ -32,11 +33,11 @@ impl ParkingService {
         };
         let call = match self.change(waits) {
             Ok(call) => call,
-            Err(why) => return log::error!("{} cannot wait for a slot: {why}", request.uuid),
+            Err(why) => return log_call!(Error, request, cause = why; "call cannot wait for a slot"),
         };
         identity::note_parker(leg, &request.parker);
         leg.answer_and_anchor_media();
-        log::info!("{} waits for a slot of {} ({refused})", request.uuid, call.info.lot);
+        log_call!(Warning, &call, cause = refused; "call waits for a slot");
         let what = if waited.is_some() { EventKind::Recover } else { EventKind::NoSlot };
         self.notify(&ParkEvent { call: Some(&call), leg: Some(leg), cause: Some(refused), ..ParkEvent::of(what) });
         self.save(leg, None);
@@ -49,7 +50,12 @@ impl ParkingService {
     pub(super) fn take_free_slot(&self, uuid: &str) -> Option<Call> {
         let taken =
             self.take_for_all(|table, now| table.assign(uuid, now).ok_or(()), |table, now| table.unassign(uuid, now));
-        taken.ok().flatten()
+        let taken = taken.ok().flatten();
+        match &taken {
+            Some(call) => log_call!(Debug, call; "assigned a slot that came free"),
+            None => log_call!(Debug, About::channel(uuid); "no slot was assigned, another call was quicker"),
+        }
+        taken
     }
 
     /// The parker has answered: is told why there is no slot, on the leg's own thread, and then joined with the caller by the
@@ -64,7 +70,7 @@ impl ParkingService {
         let told = peer.transfer(&format!("phrase:{said},callpark_retrieve:join"), Some("inline"), None);
         drop(peer);
         if !(told && hears_why(&parker, cancel)) {
-            log::info!("{uuid} has no slot, and its parker hung up before they were joined");
+            log_call!(Info, call; "parker hung up before the call was returned");
             self.change(|table, now| table.release(uuid, &parker, now));
             self.on_tick();
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::ParkingService;
+use super::call_log::log_call;
 use super::template::{fact, filled_in, is_address, is_part_of_address, one_word};
 use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, PlayToEnd};
 use crate::parking::{Call, MonotonicTime, Notify};
@@ -17,7 +18,7 @@ const RING: Duration = Duration::from_secs(15);
 /// How long it may talk, enforced by the core.
 const TALK: Duration = Duration::from_secs(30);
 /// Pages that wait for the same phones.
-const MOST_WAITING: usize = 10;
+const MAX_WAITING: usize = 10;
 
 /// On a paged leg: whose turn ends with it.
 const PAGE: &str = "callpark_page";
@@ -40,31 +41,35 @@ struct Page {
     caller: String,
 }
 
+/// When a page begins.
+enum Begin {
+    Now,
+    /// After those that wait for the same phones.
+    Later,
+    /// Too many wait already.
+    Never,
+}
+
 impl Pages {
-    /// True if the page is to begin now. A page that never came to its end holds nobody up for longer than it could last.
-    fn begin(&self, page: &Page) -> bool {
+    /// Says whether a page begins now. One that never came to its end delays the next no longer than it could last.
+    fn begin(&self, page: &Page) -> Begin {
         let now = freeswitch::now();
         let mut lines = self.0.lock();
         match lines.get_mut(&page.dial) {
             Some(line) if now.since(line.since) < RING + TALK + RING => {
-                if line.waiting.len() < MOST_WAITING {
-                    line.waiting.push_back(page.clone());
-                } else {
-                    log::warn!(
-                        "{MOST_WAITING} pages wait for {} already; slot {} is not announced",
-                        page.dial,
-                        page.slot
-                    );
+                if line.waiting.len() >= MAX_WAITING {
+                    return Begin::Never;
                 }
-                false
+                line.waiting.push_back(page.clone());
+                Begin::Later
             }
             Some(line) => {
                 line.since = now;
-                true
+                Begin::Now
             }
             None => {
                 lines.insert(page.dial.clone(), Line { since: now, waiting: VecDeque::new() });
-                true
+                Begin::Now
             }
         }
     }
@@ -98,7 +103,7 @@ impl ParkingService {
                     // On a thread of the core's: a command that takes its time holds up nobody.
                     let answer = freeswitch::api("bgapi", &line);
                     if !answer.starts_with("+OK") {
-                        log::warn!("notify of slot {}: {line:?}: {}", call.info.slot, answer.trim());
+                        log_call!(Warning, call, command = line, answer = answer.trim(); "command of notify failed");
                     }
                 }
             }
@@ -106,8 +111,12 @@ impl ParkingService {
     }
 
     fn page(self: &Arc<Self>, page: Page) {
-        if self.pages.begin(&page) {
-            self.start(page);
+        match self.pages.begin(&page) {
+            Begin::Now => self.start(page),
+            Begin::Later => {}
+            Begin::Never => {
+                log::warn!(slot:% = page.slot, dial:% = page.dial, waiting = MAX_WAITING; "page was dropped, too many wait for the same phones");
+            }
         }
     }
 
@@ -128,7 +137,7 @@ impl ParkingService {
                     speaks
                 }
                 Err(cause) => {
-                    log::warn!("slot {} could not be announced to {}: {cause}", page.slot, page.dial);
+                    log::warn!(slot:% = page.slot, dial:% = page.dial, cause:% = cause; "page failed");
                     false
                 }
             };
@@ -180,12 +189,12 @@ fn message(call: &Call, user: &str) {
     let user = if user == "parker" { info.parker.to_string() } else { filled_in(user, |name| fact(call, name)) };
     let user = if user.contains('@') || user.is_empty() { user } else { format!("{user}@{}", info.lot.domain) };
     if !is_address(&user) {
-        log::info!("nobody to tell by a message that slot {} is taken", info.slot);
+        log_call!(Info, call, user = user; "message of notify has no recipient");
         return;
     }
     let label = if call.label.is_empty() { String::new() } else { format!(" ({})", call.label) };
     let text = format!("{} <{}> is parked in {}{label}", info.caller.name, info.caller.number, info.slot);
     if !freeswitch::send_message(&format!("{}@{}", info.slot, info.lot.domain), &user, &text) {
-        log::warn!("FreeSWITCH refused the message to {user} about slot {}", info.slot);
+        log_call!(Warning, call, user = user; "message of notify was refused by FreeSWITCH");
     }
 }

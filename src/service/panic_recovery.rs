@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::ParkingService;
+use super::call_log::log_call;
 use crate::freeswitch::Leg;
 use crate::parking::{LeaveReason, State};
 
@@ -17,7 +18,7 @@ impl ParkingService {
             self.change(|table, now| table.left(&uuid, LeaveReason::HungUp, now));
             return !leg.ready();
         }
-        log::error!("{uuid} waits on in slot {} of {}", call.info.slot, call.info.lot);
+        log_call!(Error, &call; "call waits on after a panic on its thread, which is a bug in mod_callpark");
         let commands = self.leg_commands.open(&uuid);
         if !commands.has_command() {
             self.change(|table, now| table.wait_on_here(&uuid, now));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attended_transfer::show_slot;
+use super::call_log::log_call;
 use super::hand_over::following;
 use super::identity::{Arrival, Parker};
 use super::leg_commands::LegCommands;
@@ -54,10 +55,11 @@ impl Coming {
         }
     }
 
-    fn done(self) -> &'static str {
+    fn log(self, call: &Call) {
         match self {
-            Coming::Sent | Coming::Dialled | Coming::Replacing => "parked",
-            Coming::Recovered => "recovered",
+            Coming::Sent | Coming::Dialled => log_call!(Notice, call; "parked call"),
+            Coming::Replacing => log_call!(Info, call; "parked call in place of another leg"),
+            Coming::Recovered => log_call!(Info, call, attempt = call.attempt; "recovered call"),
         }
     }
 }
@@ -156,9 +158,8 @@ impl ParkingService {
         let wait = freeswitch::now().since(call.parked_at);
         self.notify(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
         // After the event, for which somebody may wait: the core's log has one lock for all, and saving a leg writes all of it, as XML.
+        coming.log(call);
         if audible {
-            let (done, parker) = (coming.done(), nobody(&info.parker));
-            log::info!("{done} {} in {} of {} for {parker}", info.uuid, info.slot, info.lot);
             self.save(leg, saved);
         }
         if matches!(coming, Coming::Sent | Coming::Dialled) {
@@ -338,10 +339,6 @@ impl Listener for UntilLetter<'_> {
     }
 }
 
-fn nobody(parker: &str) -> &str {
-    if parker.is_empty() { "nobody" } else { parker }
-}
-
 /// What the leg's own variables change in the lot's terms. One that will not do is left out and said in the log: a typing
 /// error in a dialplan must not keep a caller from being parked.
 fn overrides(leg: &Leg<'_>) -> CallOverrides {
@@ -359,7 +356,9 @@ fn overrides(leg: &Leg<'_>) -> CallOverrides {
 
 fn amended<T>(leg: &Leg<'_>, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
     let value = leg.var(name)?;
-    read(&value).map_err(|why| log::warn!("{name}={value:?} of {} ignored: {why}", leg.uuid())).ok()
+    let ignored =
+        |cause| log_call!(Warning, leg, variable = name, value = value, cause = cause; "ignored channel variable");
+    read(&value).map_err(ignored).ok()
 }
 
 /// What the parked leg carries, so that it reaches the CDR.

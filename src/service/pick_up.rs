@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use super::call_log::log_call;
 use super::{ParkingService, Retriever};
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, State};
@@ -37,7 +38,7 @@ pub(super) fn on_the_ringing_leg<'a>(place: &'a str, uuid: &'a str) -> [(&'stati
 /// The leg that answered, unless that is a colleague's who has picked up: then the colleague is on the way to the slot.
 pub(super) fn by_who_was_rung(peer: SessionGuard, place: &str) -> Result<SessionGuard, String> {
     if peer.var(freeswitch::PICKED_UP).is_some() {
-        log::info!("{} picks up the recall of {place}", peer.uuid());
+        log_call!(Info, &*peer, place = place; "recall is picked up");
         send_to_slot(&peer, place);
         return Err("PICKED_OFF".into());
     }

@@ -2,7 +2,8 @@
 
 use std::ffi::CStr;
 
-use super::{EventKind, ParkEvent, ParkingService, Retriever};
+use super::call_log::{About, log_call};
+use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
 use crate::freeswitch::{Leg, PlayToEnd};
 use crate::parking::{LotId, Refusal, Slot};
 
@@ -93,7 +94,14 @@ impl ParkingService {
             AppResult::Invalid(why) => why.clone(),
             _ => verdict.word().to_owned(),
         };
-        log::warn!("{doing} refused to {}: {why}", leg.uuid());
+        let caller = identity::party(leg).number;
+        let about = About {
+            slot: slot.map(|slot| slot as _),
+            lot: lot.map(|lot| lot as _),
+            caller: Some(&caller),
+            ..leg.into()
+        };
+        log_call!(Info, about, result = verdict.word(), cause = why; "refused {doing}");
         let what = match verdict.word() {
             "full" => Some(EventKind::Full),
             "denied" | "limit" => Some(EventKind::Denied),

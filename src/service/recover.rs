@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call_log::log_call;
 use super::identity::Parker;
 use super::park::{Coming, ParkOrder};
 use super::{AppResult, ParkingService};
@@ -78,7 +79,7 @@ impl ParkedCallSnapshot {
         let text = leg.var(SNAPSHOT)?;
         let snapshot = ParkedCallSnapshot::read(&text, freeswitch::epoch_ms());
         if snapshot.is_none() {
-            log::error!("{SNAPSHOT} of {} cannot be read, its slot is forgotten", leg.uuid());
+            log_call!(Error, leg, variable = SNAPSHOT, value = text; "call is not recovered, its snapshot cannot be read");
         }
         snapshot
     }
@@ -145,12 +146,15 @@ impl ParkingService {
     pub(crate) fn resume(self: &Arc<Self>, leg: &Leg<'_>) -> Option<AppResult> {
         let snapshot = ParkedCallSnapshot::on(leg)?;
         leg.unset_var(SNAPSHOT);
-        if self.call_of(&leg.uuid()).is_some_and(|call| call.is_here()) {
+        if let Some(call) = self.call_of(&leg.uuid()).filter(Call::is_here) {
+            log_call!(Debug, &call; "call is not recovered, it is in its slot already");
             return None;
         }
         let request = snapshot.request(self, leg)?;
         let longest = self.terms_of(&request).longest().max(Duration::from_secs(3600));
         let saved = snapshot.left(self.clock_of(&snapshot, &leg.uuid()).unwrap_or_else(freeswitch::epoch_ms), longest);
+        log_call!(Debug, &request, slot = snapshot.slot, lot = snapshot.lot, waited = format!("{}s", saved.waited.as_secs()),
+            left = saved.left.map_or("none".into(), |left| format!("{}s", left.as_secs())), attempts_left = saved.rings_left; "recovers call");
         // Whoever may not be parked there may not because of a crash either.
         let restored = if snapshot.refused == "denied" { Err("denied") } else { self.restore(&request, &saved) };
         let call = match restored {
@@ -161,7 +165,7 @@ impl ParkingService {
             }
         };
         if !snapshot.slot.is_empty() && call.info.slot.as_str() != snapshot.slot {
-            log::warn!("{} was in {} of {}, which is taken by now", leg.uuid(), snapshot.slot, snapshot.lot);
+            log_call!(Warning, &call, previous_slot = snapshot.slot; "recovered call has another slot, its own is taken");
         }
         Some(self.enter_slot(leg, &call, Coming::Recovered))
     }
@@ -175,7 +179,7 @@ impl ParkingService {
 
     fn restore(&self, request: &ParkRequest, saved: &RestoreParams) -> Result<Call, &'static str> {
         self.take_here(request, |table, now| table.restore(request, saved, now)).map_err(|refusal| {
-            log::warn!("there is no slot for {} any more: {refusal}", request.uuid);
+            log_call!(Warning, request, cause = refusal; "recovered call has no slot");
             refusal.word()
         })
     }
@@ -188,7 +192,7 @@ impl ParkingService {
         match serde_json::to_string(&snapshot) {
             // A dial string may have `${...}`, which no variable is set to: in JSON there is another way to write it.
             Ok(text) => leg.set_var(SNAPSHOT, &text.replace('$', "\\u0024")),
-            Err(error) => log::error!("the snapshot of {} cannot be written: {error}", leg.uuid()),
+            Err(error) => log_call!(Error, &call, cause = error; "snapshot of the call cannot be written"),
         }
         for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {
             leg.unset_var(bond);

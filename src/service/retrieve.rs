@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::call_log::log_call;
 use super::leg_commands::LegCommand;
 use super::ring::displayable;
 use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
@@ -57,6 +58,8 @@ impl ParkingService {
             }
             Err(refusal) => return refuse(AppResult::Refused(refusal)),
         };
+        log_call!(Debug, leg, slot = call.info.slot, lot = call.info.lot, call = call.info.uuid; "claimed call");
+        log_call!(Debug, &call, retriever = retriever.user, retriever_uuid = retriever.uuid; "call is claimed");
         self.rings.cancel(&call.info.uuid);
         // Shown from the first answer on: many phones ignore a later update (mod_sofia reads these for the 200 OK).
         leg.set_var("initial_callee_id_name", &displayable(&call.info.caller.name));
@@ -144,7 +147,8 @@ impl ParkingService {
             let (waited, begun) = (freeswitch::now().since(began), !self.leg_commands.holds(uuid, &retriever.uuid));
             if waited > if begun { CONNECTING } else { PATIENCE } {
                 give_up();
-                log::error!("the caller in slot {} was not connected in time with {}", call.info.slot, retriever.uuid);
+                let (retriever, uuid) = (&retriever.user, &retriever.uuid);
+                log_call!(Warning, call, retriever = retriever, retriever_uuid = uuid; "call was not connected in time");
                 return false;
             }
             if !begun && waited > BUSY {

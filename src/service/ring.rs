@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::call_log::log_call;
 use super::last_dialled::LastDialled;
 use super::leg_commands::LegCommand;
 use super::template::{filled_in, is_address, is_part_of_address};
+use super::wait::log_outcome;
 use super::{EventKind, ParkEvent, ParkingService, Retriever, pick_up, voicemail};
 use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, OutgoingCalls, SessionGuard, guard};
 use crate::parking::{
@@ -68,14 +70,18 @@ impl ParkingService {
             TimerAction::RingBack(call) => self.ring_back(call),
             TimerAction::Fallback(call) => {
                 let uuid = &call.info.uuid;
+                log_call!(Debug, &call, cause = why_fallback(&call); "fallback is due");
                 self.rings.cancel(uuid);
                 if !self.leg_commands.post(uuid, LegCommand::FallBack) {
-                    log::error!("nobody looks after {uuid} in slot {}: it waits on", call.info.slot);
+                    log_call!(Error, &call; "fallback failed, the leg of the call takes no commands");
                     self.change(|table, now| table.fallback_failed(uuid, now));
                 }
             }
             TimerAction::Lost(ended) => self.lost(&ended),
-            TimerAction::SlotFree(call) => drop(self.leg_commands.post(&call.info.uuid, LegCommand::SlotFree)),
+            TimerAction::SlotFree(call) => {
+                log_call!(Debug, &call; "a slot is free for the waiting call");
+                self.leg_commands.post(&call.info.uuid, LegCommand::SlotFree);
+            }
             TimerAction::Fetch(call) => self.fetch(&call),
             TimerAction::Lapsed(ended) => self.lapsed(&ended),
         }
@@ -87,17 +93,17 @@ impl ParkingService {
         let Some(leg) = SessionGuard::find(uuid) else { return };
         let comes = self.call_of(uuid).is_none_or(|call| call.state != State::Reserved);
         if !comes {
-            log::warn!("{uuid} was sent to slot {slot} of {lot} and went elsewhere: it is fetched back");
+            log_call!(Warning, call; "call did not come to its slot, it is sent there again");
             leg.transfer(&format!("callpark_park:{slot} {lot}"), Some("inline"), None);
         }
     }
 
     /// A leg that a slot was kept for never came.
     fn lapsed(&self, ended: &Ended) {
-        let CallInfo { uuid, slot, lot, .. } = &*ended.call.info;
+        let uuid = &ended.call.info.uuid;
         self.hand_overs.forget(uuid);
-        log::warn!("nobody came to slot {slot} of {lot}, which was kept for {uuid}: free again");
         if ended.call.was_parked {
+            log_outcome(ended, None, Some("transfer failed"));
             let what = ParkEvent::of(EventKind::Ended(ended.outcome));
             self.notify(&ParkEvent {
                 call: Some(&ended.call),
@@ -105,7 +111,10 @@ impl ParkingService {
                 cause: Some("transfer failed"),
                 ..what
             });
-        } else if let Some(leg) = SessionGuard::find(uuid).filter(|_| ended.call.fetched) {
+            return;
+        }
+        log_call!(Warning, &ended.call; "released slot, nobody came to it");
+        if let Some(leg) = SessionGuard::find(uuid).filter(|_| ended.call.fetched) {
             let (call, leg, cause) = (Some(&ended.call), Some(&*leg), Some("went elsewhere"));
             self.notify(&ParkEvent { call, leg, wait: ended.wait, cause, ..ParkEvent::of(EventKind::ParkFailed) });
         }
@@ -113,8 +122,7 @@ impl ParkingService {
 
     /// A caller whom nobody recovered: that is their outcome, and the slot is free.
     pub(super) fn lost(&self, ended: &Ended) {
-        let info = &ended.call.info;
-        log::warn!("{} in {} of {} was not recovered: free again", info.uuid, info.slot, info.lot);
+        log_outcome(ended, None, Some("not recovered"));
         let what = ParkEvent::of(EventKind::Ended(ended.outcome));
         self.notify(&ParkEvent { call: Some(&ended.call), wait: ended.wait, cause: Some("not recovered"), ..what });
     }
@@ -130,7 +138,7 @@ impl ParkingService {
                 ..ParkEvent::of(EventKind::RingBack)
             });
         }
-        log::info!("ring back {attempt} of {uuid} in slot {} of {}", call.info.slot, call.info.lot);
+        log_call!(Info, &call, attempt = attempt, attempts_left = call.rings_left; "started recall");
         let ring = move |cancel: &Cancel| service.ring_for(&call, cancel);
         let spawned = self.rings.spawn(&uuid, ring, move || in_vain.unanswered(&failed, "a bug"));
         if !spawned {
@@ -188,10 +196,11 @@ impl ParkingService {
         let uuid = &call.info.uuid;
         let by = Retriever { user: call.info.parker.to_string(), uuid: peer.uuid() };
         let theirs = self.change(|table, _| table.ring_answered(uuid, call.attempt, &by.uuid));
+        log_call!(Debug, call, attempt = call.attempt, answered_by = by.uuid, in_time = theirs; "recall was answered");
         if !theirs {
             peer.hang_up(HangupCause::LoseRace);
         } else if !self.leg_commands.post(uuid, LegCommand::Return(by)) {
-            log::error!("nobody looks after {uuid} in slot {}: it waits on", call.info.slot);
+            log_call!(Error, call; "recall failed, the leg of the call takes no commands");
             self.change(|table, now| table.release(uuid, &peer.uuid(), now));
             peer.hang_up(HangupCause::LoseRace);
         }
@@ -200,7 +209,7 @@ impl ParkingService {
     fn unanswered(self: &Arc<Self>, call: &Call, cause: &str) {
         let failed = self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now));
         let Some(call) = failed else { return };
-        log::info!("ring back {} of {} in slot {}: {cause}", call.attempt, call.info.uuid, call.info.slot);
+        log_call!(Info, &call, attempt = call.attempt, cause = cause; "recall failed");
         if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var(RINGBACK_CAUSE, cause);
             let what = ParkEvent::of(EventKind::RingBackFailed);
@@ -241,6 +250,17 @@ fn by_a_person(peer: SessionGuard, settings: &LotSettings, cancel: &Cancel) -> R
     }
     peer.hang_up(HangupCause::NormalClearing);
     Err("VOICEMAIL".into())
+}
+
+/// Why a call goes to its fallback and does not ring its parker.
+fn why_fallback(call: &Call) -> &'static str {
+    if call.latest.is_some_and(|latest| latest <= MonotonicTime(freeswitch::now().0 + EARLY)) {
+        "max-park-time is over"
+    } else if !call.can_ring() {
+        "there is nobody to ring"
+    } else {
+        "no recall is left"
+    }
 }
 
 fn waited(call: &Call) -> std::time::Duration {

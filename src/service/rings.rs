@@ -7,10 +7,11 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
+use super::call_log::{About, log_call};
 use crate::freeswitch::{Cancel, guard};
 
 /// Calls that ring at a time, each with a thread of its own.
-const MOST_AT_A_TIME: usize = 200;
+const MAX_RINGING: usize = 200;
 
 #[derive(Debug, Default)]
 pub(super) struct Rings {
@@ -29,6 +30,40 @@ struct Work {
 impl std::fmt::Debug for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} running, {} waiting", self.running, self.waiting.len())
+    }
+}
+
+/// What became of a job.
+enum Start {
+    Runs,
+    /// As many as are allowed run already.
+    Waits,
+    /// The system has no thread to give; one that runs does the job later.
+    WaitsForThread(std::io::Error),
+    /// The system has no thread to give, and none runs.
+    Never(std::io::Error),
+}
+
+impl Work {
+    fn start(&mut self, all: &Arc<Mutex<Work>>, job: Job) -> Start {
+        self.waiting.push_back(job);
+        if self.running >= MAX_RINGING {
+            return Start::Waits;
+        }
+        let all = Arc::clone(all);
+        match std::thread::Builder::new().name("callpark-ring".to_owned()).spawn(move || run_all(&all)) {
+            Ok(thread) => {
+                self.running += 1;
+                self.threads.retain(|thread| !thread.is_finished());
+                self.threads.push(thread);
+                Start::Runs
+            }
+            Err(error) if self.running > 0 => Start::WaitsForThread(error),
+            Err(error) => {
+                self.waiting.pop_back();
+                Start::Never(error)
+            }
+        }
     }
 }
 
@@ -80,27 +115,21 @@ impl Rings {
     }
 
     fn start(&self, uuid: &str, job: Job) -> bool {
-        let mut work = self.work.lock();
-        work.waiting.push_back(job);
-        if work.running >= MOST_AT_A_TIME {
-            log::warn!("{MOST_AT_A_TIME} calls ring already: the one for {uuid} waits for its turn");
-            return true;
-        }
-        let all = Arc::clone(&self.work);
-        match std::thread::Builder::new().name("callpark-ring".to_owned()).spawn(move || run_all(&all)) {
-            Ok(thread) => {
-                work.running += 1;
-                work.threads.retain(|thread| !thread.is_finished());
-                work.threads.push(thread);
+        let about = About::channel(uuid);
+        // Nothing is logged while the lock is held.
+        let start = self.work.lock().start(&self.work, job);
+        match start {
+            Start::Runs => true,
+            Start::Waits => {
+                log_call!(Warning, about, ringing = MAX_RINGING; "call to a phone waits for its turn");
                 true
             }
-            Err(error) if work.running > 0 => {
-                log::warn!("no thread for a ring back: the one for {uuid} waits for its turn: {error}");
+            Start::WaitsForThread(error) => {
+                log_call!(Warning, about, cause = error; "call to a phone waits for its turn, there is no thread");
                 true
             }
-            Err(error) => {
-                log::error!("no thread for a ring back: {error}");
-                work.waiting.pop_back();
+            Start::Never(error) => {
+                log_call!(Error, about, cause = error; "phone cannot be called, there is no thread");
                 false
             }
         }
@@ -173,7 +202,7 @@ mod tests {
         let (now, most, done) =
             (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let closed = gate.lock();
-        for n in 0..MOST_AT_A_TIME + 50 {
+        for n in 0..MAX_RINGING + 50 {
             let (gate, now, most, done) = (Arc::clone(&gate), Arc::clone(&now), Arc::clone(&most), Arc::clone(&done));
             let ring = move |_: &Cancel| {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -183,13 +212,13 @@ mod tests {
             };
             assert!(rings.spawn(&n.to_string(), ring, || {}));
         }
-        wait_until(|| now.load(Ordering::SeqCst) == MOST_AT_A_TIME);
+        wait_until(|| now.load(Ordering::SeqCst) == MAX_RINGING);
         // One of those that wait is not wanted any more.
-        rings.cancel(&(MOST_AT_A_TIME + 7).to_string());
+        rings.cancel(&(MAX_RINGING + 7).to_string());
         drop(closed);
-        wait_until(|| done.load(Ordering::SeqCst) == MOST_AT_A_TIME + 49);
+        wait_until(|| done.load(Ordering::SeqCst) == MAX_RINGING + 49);
         rings.end_all();
-        assert_eq!((most.load(Ordering::SeqCst), done.load(Ordering::SeqCst)), (MOST_AT_A_TIME, MOST_AT_A_TIME + 49));
+        assert_eq!((most.load(Ordering::SeqCst), done.load(Ordering::SeqCst)), (MAX_RINGING, MAX_RINGING + 49));
         assert_eq!(rings.work.lock().running, 0);
     }
 }

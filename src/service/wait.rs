@@ -4,13 +4,14 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call_log::log_call;
 use super::hold_music::{Comfort, MUSIC, Music};
 use super::leg_commands::{LegCommand, LegCommands};
 use super::park::{Coming, millis};
 use super::ring::displayable;
 use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
 use crate::freeswitch::{self, Bridged, HangupCause, Heard, Leg, Listener, SessionGuard, SetAside};
-use crate::parking::{Call, CallInfo, Ended, LeaveReason, LotSettings, MonotonicTime, Outcome, Party, State};
+use crate::parking::{Call, Ended, LeaveReason, MonotonicTime, Outcome, Party, State};
 
 /// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
 /// they are put aside: if that fails, the caller waits on.
@@ -54,14 +55,13 @@ impl ParkingService {
                 None => music.play(leg, commands, Some(&comfort)),
             }
             if music.key_pressed() || comfort.key_pressed() {
-                exit(leg, settings);
+                exit(leg, call);
             }
         }
     }
 
     /// True if the caller talked to the retriever; the conversation is over then.
     fn connect(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
-        let uuid = &call.info.uuid;
         let other = SessionGuard::find(&retriever.uuid);
         let talked = match other
             .as_ref()
@@ -87,7 +87,8 @@ impl ParkingService {
             // If a bug kept it from being noted as they met.
             self.connected(leg, other, call, retriever);
         } else {
-            log::warn!("{} could not be connected with {uuid} in slot {}", retriever.uuid, call.info.slot);
+            let (user, uuid) = (&retriever.user, &retriever.uuid);
+            log_call!(Warning, call, retriever = user, retriever_uuid = uuid; "retriever was not connected, the caller waits on");
             self.give_up(call, retriever, other.as_deref());
         }
         talked
@@ -147,9 +148,9 @@ impl ParkingService {
             sent.then_some(()).ok_or_else(|| "FreeSWITCH refused the transfer".to_owned())
         });
         if let Err(why) = sent {
-            let CallInfo { uuid, slot, lot, .. } = &*call.info;
-            log::error!("fallback of {uuid} in slot {slot} of {lot} failed, the caller waits on: {why}");
-            self.change(|table, now| table.fallback_failed(uuid, now));
+            let to = &fallback.extension;
+            log_call!(Error, call, fallback = to, cause = why; "fallback failed, the caller waits on");
+            self.change(|table, now| table.fallback_failed(&call.info.uuid, now));
         }
     }
 
@@ -195,18 +196,9 @@ impl ParkingService {
     }
 
     fn record_outcome(&self, leg: &Leg<'_>, ended: &Ended, retriever: Option<&Retriever>) {
-        let info = &ended.call.info;
         leg.set_var("callpark_outcome", &ended.outcome.to_string());
         leg.set_var("callpark_wait_ms", &millis(ended.wait));
-        let by = retriever.map(|retriever| format!(" by {} {}", retriever.uuid, retriever.user)).unwrap_or_default();
-        log::info!(
-            "{} {}{by} from {} of {} after {} s",
-            ended.outcome,
-            info.uuid,
-            info.slot,
-            info.lot,
-            ended.wait.as_secs()
-        );
+        log_outcome(ended, retriever, None);
         self.notify(&ParkEvent {
             call: Some(&ended.call),
             leg: Some(leg),
@@ -226,13 +218,36 @@ fn rest(leg: &Leg<'_>) {
 }
 
 /// The exit key: the caller leaves the slot for where the lot says, if that is there.
-fn exit(leg: &Leg<'_>, settings: &LotSettings) {
-    let Some(destination) = &settings.exit_destination else { return };
+fn exit(leg: &Leg<'_>, call: &Call) {
+    let Some(destination) = &call.info.settings.exit_destination else { return };
     match leg.can_reach(destination) {
         Ok(()) => {
+            log_call!(Debug, call, destination = destination.extension; "caller pressed the exit key");
             leg.transfer(&destination.extension, destination.dialplan.as_deref(), destination.context.as_deref());
         }
-        Err(why) => log::error!("exit of {} failed, the caller waits on: {why}", leg.uuid()),
+        Err(why) => {
+            let to = &destination.extension;
+            log_call!(Error, call, destination = to, cause = why; "exit failed, the caller waits on");
+        }
+    }
+}
+
+/// Logs the outcome of a call.
+pub(super) fn log_outcome(ended: &Ended, retriever: Option<&Retriever>, cause: Option<&str>) {
+    let phrase = match ended.outcome {
+        Outcome::Retrieved => "retrieved call",
+        Outcome::Returned => "returned call to its parker",
+        Outcome::Fallback => "sent call to the fallback",
+        Outcome::Transferred => "transferred call",
+        Outcome::Abandoned => "abandoned call",
+    };
+    let (call, wait) = (&ended.call, format!("{}s", ended.wait.as_secs()));
+    match (retriever, cause) {
+        (Some(Retriever { user, uuid }), _) => {
+            log_call!(Notice, call, retriever = user, wait = wait, retriever_uuid = uuid; "{phrase}");
+        }
+        (None, Some(cause)) => log_call!(Notice, call, wait = wait, cause = cause; "{phrase}"),
+        (None, None) => log_call!(Notice, call, wait = wait; "{phrase}"),
     }
 }
 

@@ -106,7 +106,7 @@ fn carry_out(
         return Err(Failure::new(StatusCode::NOT_FOUND, format!("there are {}", names.join(", "))));
     };
     (found.run)(service, &call, asked)?;
-    log::info!("{action} of slot {slot}@{domain} by the API");
+    log::info!(action:% = action, slot:% = slot, domain:% = domain; "changed a call by HTTP");
     // As it is now, or as it was where it has just been sent away.
     let call = service.call_at(domain, &slot).unwrap_or(call);
     Ok(CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms()))

@@ -26,7 +26,7 @@ LOTS = f"""
 ANYBODY = LOTS.replace('<param name="slots"', '<param name="retrieve-anonymous" value="true"/><param name="slots"')
 USUAL = (LOTS, "", None, "")  # what `Switch.configure` was told
 # What the log may say although all is well: prompts that are not installed, and refusals that tests provoke.
-EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-listen|fallback of|fallback for|exit of|callpark\.conf\.xml|running with)|Invalid file format \[local_stream\]|Invalid Application|sofia_contact|USER_NOT_REGISTERED|Cannot Blind Transfer 1 Legged"
+EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-listen|fallback failed|exit failed|callpark\.conf\.xml|running with)|Invalid file format \[local_stream\]|Invalid Application|sofia_contact|USER_NOT_REGISTERED|Cannot Blind Transfer 1 Legged"
                       r"|find macro voicemail_|contains a variable")
 
 

@@ -103,6 +103,8 @@ class Switch:
         self.fine_clock = False
         # It measures by the monotonic clock, or by the wall clock.
         self.monotonic = True
+        # What the core logs.
+        self.log_level = "info"
         # Of the process, beside this one's.
         self.environment = {}
 
@@ -120,6 +122,7 @@ class Switch:
         first_rtp, rtp_ports = (FIRST_RTP, 2 * RTP_PORTS) if core else (FIRST_RTP + self.rtp_half * RTP_PORTS, RTP_PORTS)
         for name, value in {
             "MODULES": modules, "CORE": core, "MORE": self.more, "LAMPS_OUTSIDE": str(self.lamps_outside).lower(), "FINE_CLOCK": str(self.fine_clock).lower(), "MONOTONIC": str(self.monotonic).lower(),
+            "LOG_LEVEL": self.log_level, "LOGGED": "debug," if self.log_level == "debug" else "",
             "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
             "PROFILE": self.profile, "USERS_PROFILE": self.users_profile,
             "SETTINGS": settings, "LOTS": lots, "PHRASES": phrases, "EXTENSIONS": extensions,

@@ -108,7 +108,7 @@ def test_a_thousand_words_after_an_application(watched, trap, phones):  # noqa: 
     found = dict(re.findall(r"^variable_result(\d+): (.*)$", watched.api(f"uuid_dump {uuid}"), re.M))
     results = [found.get(str(n)) for n in range(len(values))]
     assert len(values) > 500 and set(results) <= {"invalid", "empty"}, {text: result for text, result in zip(values, results) if result not in ("invalid", "empty")}
-    refusals = re.findall(r"callpark: (?:callpark_\w+|retrieval|parking) refused to [0-9a-f-]{36}: (.*)", watched.log()[before:])
+    refusals = re.findall(r"callpark: refused (?:callpark_\w+|retrieval|parking) .*cause=\"?([^\"]*)", watched.log()[before:])
     assert len(refusals) >= len(values)
     for why in refusals:
         assert len(why) < 300 and re.search(r"is not|is neither|at most|no lot|nobody|nothing", why), why

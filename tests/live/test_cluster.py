@@ -150,7 +150,7 @@ def test_who_cannot_be_brought_to_the_other_node_is_not_told_that_another_takes_
     cluster.database.kill()
     with pytest.raises(Failed):
         there("1002", says=900).call("703")
-    assert f": the call in slot 703 waits on node {first.name}" in second.log()
+    assert wait_for(lambda: f'result=gone cause="the call in slot 703 waits on node {first.name}"' in second.log(), 2)
     assert caller.audio.hears(MUSIC)
     cluster.database.start()
     taker = there("1003", says=900).call("703")

@@ -5,6 +5,7 @@ use super::user::user_in_directory;
 use super::{domain, referred_by};
 use crate::freeswitch::{self, Leg};
 use crate::service::ParkingService;
+use crate::service::call_log::log_call;
 use crate::service::last_peer::LastPeer;
 use crate::service::template::is_address;
 
@@ -86,27 +87,42 @@ impl External {
 impl ParkingService {
     /// Who parks the other party from a leg of a conversation.
     pub(in crate::service) fn parker_on(&self, leg: &Leg<'_>) -> Parker {
-        if let Some(named) = Parker::named_on(leg) {
-            return named;
-        }
-        match self.user_of(leg) {
-            user if !user.is_empty() => Parker::user(user),
-            _ => External::of(leg).map(|external| external.parker()).unwrap_or_default(),
-        }
+        let (parker, evidence) = match Parker::named_on(leg) {
+            Some(named) => (named, "variable callpark_parker"),
+            None => match self.user_of(leg) {
+                user if !user.is_empty() => (Parker::user(user), "user of the leg"),
+                _ => (External::of(leg).map(|external| external.parker()).unwrap_or_default(), "address of the leg"),
+            },
+        };
+        log_call!(Debug, leg, parker = parker.name, evidence = evidence; "identified parker");
+        parker
     }
 
     /// Who parks a leg that came here itself: whoever the channel says, else whom it talked to last, else a user whom a trustworthy
     /// Referred-By names, else nobody.
     pub(in crate::service) fn parker_of(&self, leg: &Leg<'_>) -> Parker {
+        let (parker, evidence) = self.parker_and_evidence(leg);
+        log_call!(Debug, leg, parker = parker.name, evidence = evidence; "identified parker");
+        parker
+    }
+
+    fn parker_and_evidence(&self, leg: &Leg<'_>) -> (Parker, &'static str) {
         if let Some(named) = Parker::named_on(leg) {
-            return named;
+            return (named, "variable callpark_parker");
         }
+        let user = |user: Option<String>| user.map(Parker::user).unwrap_or_default();
         match self.last_peer(leg) {
-            Some(LastPeer::User(user)) => Parker::user(user),
-            Some(LastPeer::Vouched(claimed)) => user_in_directory(leg, &claimed).map(Parker::user).unwrap_or_default(),
-            Some(LastPeer::External(external)) => external.parker(),
-            Some(LastPeer::Unknown) => Parker::default(),
-            None => self.referrer(leg).or_else(|| diverter(leg)).map(Parker::user).unwrap_or_default(),
+            Some(LastPeer::User(peer)) => (Parker::user(peer), "user of the last bridged leg"),
+            Some(LastPeer::Vouched(claimed)) => {
+                (user(user_in_directory(leg, &claimed)), "last bridged leg, as its trusted proxy says")
+            }
+            Some(LastPeer::External(external)) => (external.parker(), "address of the last bridged leg"),
+            Some(LastPeer::Unknown) => (Parker::default(), "last bridged leg, which has no user and no address"),
+            None => match (self.referrer(leg), diverter(leg)) {
+                (Some(referrer), _) => (Parker::user(referrer), "header Referred-By"),
+                (None, Some(diverter)) => (Parker::user(diverter), "user whose phone diverted the call"),
+                (None, None) => (Parker::default(), "none"),
+            },
         }
     }
 

@@ -143,6 +143,17 @@ pub(crate) unsafe extern "C" fn switch_core_session_get_uuid(session: *mut ffi::
     unsafe { Session::of(session, &call) }.uuid.as_ptr().cast_mut()
 }
 
+/// A leg has no log level of its own.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_session_get_loglevel(
+    session: *mut ffi::switch_core_session_t,
+) -> ffi::switch_log_level_t {
+    let call = enter("switch_core_session_get_loglevel");
+    // SAFETY: as above.
+    unsafe { Session::of(session, &call) };
+    ffi::switch_log_level_t::SWITCH_LOG_DISABLE
+}
+
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_session_get_channel(
     session: *mut ffi::switch_core_session_t,

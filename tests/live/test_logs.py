@@ -1,0 +1,131 @@
+"""The log: everything that happened to one caller is found by the caller's UUID, in order, as a phrase and keys."""
+
+import re
+
+import pytest
+
+from conftest import LOTS, new_switch
+from phone import DOMAIN
+from switch import wait_for
+from test_no_slot import full, waiting
+from test_ringback import lot
+from test_story import park_by_transfer
+
+LINE = re.compile(r"^(?P<uuid>[0-9a-f-]{36}) .*?\[(?P<level>[A-Z]+)\] \S+ callpark: (?P<text>.*)$", re.M)
+
+
+@pytest.fixture
+def debugged():
+    """A FreeSWITCH of its own that logs all levels; not yet started."""
+    switch = new_switch()
+    switch.log_level = "debug"
+    switch.configure(LOTS)
+    yield switch
+    if switch.process and switch.process.poll() is None:
+        switch.stop()
+
+
+def lines(switch, uuid):
+    """What the module logged on one channel: level and text, in order."""
+    return [(line["level"], line["text"]) for line in LINE.finditer(switch.log()) if line["uuid"] == uuid]
+
+
+def assert_in_order(found, *expected):
+    """Each expected line (a level and a regular expression for the whole text) comes in `found`, after the one before."""
+    rest = iter(found)
+    for level, text in expected:
+        assert any(line[0] == level and re.fullmatch(text, line[1]) for line in rest), f"no {level} {text}\nin order in:\n" + "\n".join(map(str, found))
+
+
+def test_the_life_of_a_call_is_found_by_its_uuid(debugged, phones_of):
+    """Before: the UUID stood in the middle of a sentence, in some lines; there were no decisions."""
+    debugged.configure(lot(("park-timeout", "1"), ("ringback-attempts", "1"), slots="701"))
+    debugged.start()
+    phones = phones_of(debugged)
+    caller, row = park_by_transfer(phones, debugged)
+    phones.made[0].on_ring = 486
+    assert debugged.events.wait("ringback-failed", 6)
+    taker = phones("1002", says=900).call("701")
+    assert taker.audio.hears(600)
+    caller.hang_up()
+    keys = rf"slot=701 lot=main@{DOMAIN} caller=\S+ parker=1001@{DOMAIN}"
+    assert_in_order(
+        lines(debugged, row["uuid"]),
+        ("DEBUG", rf'identified parker parker=1001@{DOMAIN} evidence="[^"]+"'),
+        ("DEBUG", rf'chose slot {keys} reason="slot-order is first"'),
+        ("NOTICE", rf"parked call {keys}"),
+        ("INFO", rf"started recall {keys} attempt=1 attempts_left=0"),
+        ("INFO", rf"recall failed {keys} attempt=1 cause=USER_BUSY"),
+        ("DEBUG", rf"call is claimed {keys} retriever=1002@{DOMAIN} retriever_uuid=\S+"),
+        ("NOTICE", rf"retrieved call {keys} retriever=1002@{DOMAIN} wait=\d+s retriever_uuid=\S+"),
+    )
+
+
+def test_a_refusal_is_logged_on_the_channel_of_whoever_was_refused(debugged, phones_of):
+    debugged.start()
+    phones = phones_of(debugged)
+    call = phones("1002").call("do-retrieve-705")
+    uuid = debugged.leg(dest="do-retrieve-705")
+    assert wait_for(lambda: any("refused" in text for _, text in lines(debugged, uuid)))
+    assert_in_order(
+        lines(debugged, uuid),
+        ("INFO", rf'refused retrieval slot=705 lot=main@{DOMAIN} caller=1002 result=empty cause="nobody is parked in slot 705"'),
+        ("DEBUG", r"says a phrase phrase=callpark_empty data=705"),
+    )
+    call.hang_up()
+
+
+def test_a_caller_without_a_slot_is_followed_until_there_is_one(debugged, phones_of):
+    first, _, _ = full(debugged, phones_of(debugged), ("ringback-timeout", "2"))
+    assert wait_for(lambda: waiting(debugged), 3)
+    uuid = waiting(debugged)[0]["uuid"]
+    assert debugged.events.wait("ringback-failed", 8)
+    first.hang_up()
+    assert wait_for(lambda: [row["slot"] for row in debugged.calls()] == ["701"], 4)
+    keys = rf"lot=main@{DOMAIN} caller=\S+ parker=1001@{DOMAIN}"
+    assert_in_order(
+        lines(debugged, uuid),
+        ("INFO", rf'refused parking lot=main@{DOMAIN} caller=\S+ result=full cause="lot main@{DOMAIN} is full"'),
+        ("WARNING", rf'call waits for a slot slot="" {keys} cause=full'),
+        ("INFO", rf'recall failed slot="" {keys} attempt=1 cause=NO_ANSWER'),
+        ("DEBUG", rf'a slot is free for the waiting call slot="" {keys}'),
+        ("DEBUG", rf"assigned a slot that came free slot=701 {keys}"),
+        ("NOTICE", rf"parked call slot=701 {keys}"),
+    )
+
+
+def test_what_a_caller_says_of_itself_forges_no_line(debugged, phones_of):
+    """A line break, a quote and a terminal escape in a channel variable that the log quotes."""
+    forged = "2026-01-01 00:00:00.000000 [ERR] mod_callpark.c:1 callpark: forged slot=999"
+    debugged.more = '<configuration name="lua.conf"><settings/></configuration>'
+    debugged.configure(LOTS, extensions="""<extension name="odd"><condition field="destination_number" expression="^odd$">
+      <action application="lua" data="~session:setVariable('callpark_timeout', 'x\\n'..'""" + forged + """'..string.char(34, 27)..'[31m slot=998')"/>
+      <action application="callpark_park" data="701"/></condition></extension>""")
+    debugged.start()
+    debugged.api("load mod_lua")
+    phones = phones_of(debugged)
+    caller = phones(says=600, name="Eve").call("odd")
+    assert wait_for(debugged.calls)
+    uuid = debugged.calls()[0]["uuid"]
+    logged = wait_for(lambda: [text for _, text in lines(debugged, uuid) if "ignored" in text])
+    assert len(logged) == 1 and logged[0].startswith("ignored channel variable variable=callpark_timeout value=\"x\\u{a}2026"), logged
+    assert "slot=999'\\u{1b}[31m slot=998\"" in logged[0] and "\x1b" not in logged[0]
+    own = [line for line in debugged.log().splitlines() if "callpark: " in line]
+    assert not [line for line in own if line.startswith("2026-01-01 ")], "a forged line"
+    caller.hang_up()
+
+
+def test_a_channel_has_a_log_level_of_its_own(debugged, phones_of):
+    """`uuid_loglevel` shows the decisions for one call while the rest of the switch logs notices only."""
+    debugged.start()
+    debugged.api("fsctl loglevel notice")
+    phones = phones_of(debugged)
+    caller = phones(says=600).call("do-park-701")
+    assert wait_for(debugged.calls)
+    uuid = debugged.calls()[0]["uuid"]
+    assert wait_for(lambda: [level for level, _ in lines(debugged, uuid)] == ["NOTICE"]), lines(debugged, uuid)
+    debugged.api(f"uuid_loglevel {uuid} debug")
+    taker = phones("1002", says=900).call("701")
+    assert taker.audio.hears(600)
+    assert wait_for(lambda: any(text.startswith("call is claimed") for _, text in lines(debugged, uuid)))
+    caller.hang_up()
