@@ -117,7 +117,7 @@ def test_rights(switch, phones, site):
     assert site.get("me", LOOK)["rights"] == ["view"] and len(site.get("calls", LOOK)) == 1
     assert site.act("701", "label", {"text": "x"}, LOOK) == (403, {"error": "this token may only look"})
     assert site.get("calls", OTHER) == [] and site.get("me", OTHER)["domain"] == "other.test"
-    assert all(lot["domain"] in ("other.test",) for lot in site.get("lots", OTHER))
+    assert {lot["domain"] for lot in site.get("lots", OTHER)} == {"other.test"}
     assert site.act("701", "label", {"text": "x"}, OTHER)[0] == 403
     assert {site.ask(f"/api/v1/{path}", ACT)[0] for path in ("calls", "lots", "stats", "history", "events")} == {403}
     assert site.act("701", "label", {"text": "y"}, ACT)[0] == 200
@@ -235,7 +235,7 @@ def test_a_thousand_idle_clients_do_not_touch_calls(switch, phones, site):
         line.close()
     assert wait_for(lambda: answers(site), 20, 0.2), "it does not come back"
     status, _, headers = site.ask("/api/v1/me", headers={"X-Long": "x" * 20_000})
-    assert status in (400, 431)
+    assert status == 431
     caller.hang_up()
 
 
