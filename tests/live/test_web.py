@@ -117,7 +117,10 @@ def test_rights(switch, phones, site):
     assert site.get("me", LOOK)["rights"] == ["view"] and len(site.get("calls", LOOK)) == 1
     assert site.act("701", "label", {"text": "x"}, LOOK) == (403, {"error": "this token may only look"})
     assert site.get("calls", OTHER) == [] and site.get("me", OTHER)["domain"] == "other.test"
+    theirs = phones("2000", domain="other.test").call("do-park-702")
+    assert wait_for(lambda: [(call["slot"], call["domain"]) for call in site.get("calls", OTHER)] == [("702", "other.test")])
     assert {lot["domain"] for lot in site.get("lots", OTHER)} == {"other.test"}
+    theirs.hang_up()
     assert site.act("701", "label", {"text": "x"}, OTHER)[0] == 403
     assert {site.ask(f"/api/v1/{path}", ACT)[0] for path in ("calls", "lots", "stats", "history", "events")} == {403}
     assert site.act("701", "label", {"text": "y"}, ACT)[0] == 200
