@@ -6,10 +6,10 @@ use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // Asked when it runs: a checkout may have been moved since this script was compiled.
+    // This is read at run time, because the checkout may have been moved since this script was compiled.
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let headers = host_headers::generate(Path::new(&root));
-    // The scenarios load the module into themselves: it finds the simulated host's functions there.
+    // The scenarios load the module, which finds the functions of the simulated FreeSWITCH in the test program.
     println!("cargo::rustc-link-arg-tests=-Wl,--dynamic-list={root}/tests/simulator/exported.list");
     println!("cargo::rustc-env=CALLPARK_HEADERS={headers}");
     println!("cargo::rustc-env=CALLPARK_REVISION={}", git_revision());

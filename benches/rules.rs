@@ -1,4 +1,4 @@
-//! What the rules cost, alone: each thing that happens to a call, with more and more calls in the table.
+//! Measures the rules alone: each event of a call, with an increasing number of calls in the table.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use mod_callpark::parking::{
 
 const OCCUPANCY: [usize; 4] = [0, 100, 10_000, 100_000];
 const DAY: Duration = Duration::from_secs(86_400);
-/// How many calls come and go between two looks at the clock.
+/// The number of calls between two reads of the clock.
 const BATCH: usize = 500;
 
 const ORDERS: [(&str, SlotOrder); 4] = [
@@ -44,10 +44,10 @@ fn request(n: usize, lot: &str) -> ParkRequest {
     }
 }
 
-/// The most slots that a lot may have, twice; each lot has half of the calls. `park_timeout`: of those that come later.
+/// Makes two lots with the maximum number of slots, each with half of the calls. `park_timeout` is that of later calls.
 struct Office {
     table: Table,
-    /// Those that come later.
+    /// The calls that come later.
     requests: Vec<ParkRequest>,
     now: MonotonicTime,
 }
@@ -89,7 +89,7 @@ impl Office {
         self.table.touched();
     }
 
-    /// Times `act`, a call at a time, on calls for which `before` was done; `after` leaves the table as it was.
+    /// Measures `act` for each call, after `before`. `after` restores the table.
     fn time(
         &mut self,
         bencher: &mut Bencher<'_>,
@@ -138,7 +138,7 @@ fn leave(criterion: &mut Criterion) {
         let mut office = Office::new(calls, SlotOrder::First);
         let mut group = criterion.benchmark_group("retrieve");
         group.bench_function(BenchmarkId::new("claim a slot", calls), |bencher| {
-            // Callers dial slots, in no order: the place of each is found by its number.
+            // Callers dial slots in no particular order.
             let mut taken = 0;
             let from = 100_000 + calls.div_ceil(2);
             let claim = |table: &mut Table, _: &ParkRequest, _| {
@@ -177,7 +177,7 @@ fn leave(criterion: &mut Criterion) {
     }
 }
 
-/// A turn of the clock at which as many calls are due as came, and one at which none is.
+/// Measures a tick at which all calls are due, and one at which none is.
 fn expire(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("expire");
     for calls in OCCUPANCY {

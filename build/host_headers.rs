@@ -1,15 +1,13 @@
-//! FreeSWITCH's C interface for Rust: which headers, which names, and the declarations bindgen makes of them.
+//! Generates the Rust declarations of FreeSWITCH's C interface with bindgen.
 //!
-//! Headers are taken from, in this order: `FREESWITCH_INCLUDE_DIR`, `FREESWITCH_PREFIX`
-//! (`<prefix>/include/freeswitch`), `pkg-config freeswitch`, the default prefix, and last the ones that
-//! this repository declares itself in `freeswitch-headers/`. Enum values move between releases, so the
-//! installed headers always win. The simulator's build script uses this file too: both sides of the C interface are always
-//! built from the same headers.
+//! The headers are those of `FREESWITCH_INCLUDE_DIR`, of `FREESWITCH_PREFIX` (`<prefix>/include/freeswitch`), of `pkg-config freeswitch`, of the
+//! default prefix, or else those in `freeswitch-headers/` of this repository. Installed headers come first because enum values differ between
+//! releases. The build script of the simulator uses this file too, so that both sides of the C interface have the same headers.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// Every C function that the module calls. `freeswitch-headers/` declares the same ones, `make abi` proves them.
+/// The C functions that the module calls. `freeswitch-headers/` declares the same ones, and `make abi` checks them.
 const FUNCTIONS: &[&str] = &[
     // loading
     "switch_loadable_module_create_module_interface",
@@ -66,13 +64,13 @@ const FUNCTIONS: &[&str] = &[
     "switch_cache_db_flush_handles",
     "switch_cache_db_get_type",
     "switch_cache_db_release_db_handle",
-    // finding out whether a destination exists
+    // looking up a destination
     "switch_loadable_module_get_application_interface",
     "switch_loadable_module_get_dialplan_interface",
     "switch_mutex_lock",
     "switch_mutex_unlock",
     "switch_thread_rwlock_unlock",
-    // what a call can be made to do
+    // call control
     "switch_ivr_broadcast",
     "switch_ivr_media",
     "switch_ivr_multi_threaded_bridge",
@@ -84,7 +82,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_ivr_transfer_recordings",
     "switch_ivr_unhold",
     "switch_core_session_flush_private_events",
-    // sound for many legs at once
+    // shared audio
     "switch_core_perform_file_open",
     "switch_core_file_read",
     "switch_core_file_close",
@@ -141,7 +139,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_scheduler_del_task_id",
 ];
 
-/// Types whose fields the module reads or fills.
+/// The types whose fields the module reads or writes.
 const TYPES: &[&str] = &[
     "switch_loadable_module_function_table_t",
     "switch_application_interface_t",
@@ -170,7 +168,7 @@ const TYPES: &[&str] = &[
 
 const CONSTANTS: &[&str] = &["SWITCH_API_VERSION"];
 
-/// Types the module only passes along by pointer.
+/// The types that the module passes only by pointer.
 const OPAQUE: &[&str] = &[
     "switch_core_session",
     "switch_channel",
@@ -190,7 +188,7 @@ const OPAQUE: &[&str] = &[
     "fspr_pool_t",
     "fspr_thread_rwlock_t",
     "fspr_thread_mutex_t",
-    // the heads of a module's lists, of kinds that this module has none of
+    // the lists of interfaces that this module does not have
     "switch_endpoint_interface",
     "switch_timer_interface",
     "switch_codec_interface",
@@ -207,8 +205,8 @@ const OPAQUE: &[&str] = &[
     "switch_database_interface",
 ];
 
-/// Writes `bindings.rs` into cargo's output folder; answers whose headers they are, for `callpark version`.
-/// `root` is the repository's folder.
+/// Writes `bindings.rs` to cargo's output folder, and returns which headers were used, for `callpark version`. `root` is the folder of the
+/// repository.
 pub(crate) fn generate(root: &Path) -> String {
     for path in ["build/host_headers.rs", "freeswitch-headers"] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
@@ -252,7 +250,7 @@ pub(crate) fn generate(root: &Path) -> String {
     whose
 }
 
-/// The include directories, and a word on whose they are.
+/// Finds the include directories, and says which headers they have.
 fn find(root: &Path) -> (Vec<PathBuf>, String) {
     if let Some(dir) = env::var_os("FREESWITCH_INCLUDE_DIR").filter(|dir| !dir.is_empty()) {
         let dir = checked(PathBuf::from(dir), "FREESWITCH_INCLUDE_DIR");

@@ -14,7 +14,7 @@
 //! | [`config`] | `callpark.conf.xml` to a checked, immutable `Config` | `parking` |
 //! | `freeswitch` | safe FreeSWITCH, one file for each thing of it; with `ffi` the only `unsafe` | `ffi`, `parking`'s plain types |
 //! | `moh` | hold music for many callers at once | `freeswitch` |
-//! | `service` | park, retrieve, look after; holds the one lock | `parking`, `config`, `freeswitch`, `moh` |
+//! | `service` | executes what the rules decide; holds the one lock | `parking`, `config`, `freeswitch`, `moh` |
 //! | `applications` | the dialplan applications | `service` and below |
 //! | `commands` | the `callpark` command | `web` (how it is), `storage`, `service` and below |
 //! | `events` | `callpark::info` | `service` and below |
@@ -24,7 +24,7 @@
 //! | `app` | owns all of the above while the module is loaded | all but `module` |
 //! | `module` | the exported table, load, unload; the one static by which the core's callbacks come in | all; nobody uses it |
 //! | `manual` | the test that writes and checks the tables in `docs/`, in no build | all; nobody uses it |
-//! | `fuzzing` | a door for `tests/fuzz`, in no release build | all; nobody uses it |
+//! | `fuzzing` | entry points for `tests/fuzz`, in no release build | all; nobody uses it |
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 

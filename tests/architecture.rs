@@ -1,4 +1,4 @@
-//! The house rules: imports between rooms point one way, `unsafe` stays in its rooms, every dependency says why it is there.
+//! Checks the structure: imports between rooms point one way, `unsafe` is used only in its rooms, and each dependency has a reason.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ const STATICS: &[(&str, &str)] = &[
     ("src/freeswitch/memory.rs", "IN_USE"),
     ("src/freeswitch/memory.rs", "ALLOCATOR"),
     ("src/freeswitch/session.rs", "PENDING"),
-    // In builds for tests only.
+    // These exist only in builds for tests.
     ("src/freeswitch/planted.rs", "LEFT"),
     ("src/freeswitch/planted.rs", "COUNT"),
     ("src/fuzzing/mod.rs", "PLANTED"),
     ("src/fuzzing/http.rs", "RUNTIME"),
 ];
 
-/// Each room and what it may use of ours.
+/// The rooms, and the rooms that each may use.
 const ROOMS: &[(&str, &[&str])] = &[
     ("parking", &[]),
     ("config", &["parking"]),
@@ -51,7 +51,7 @@ fn code_lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
 }
 
-/// Rooms of ours that a source names with `crate::`, and may not.
+/// Returns the rooms that a source names with `crate::` and may not use.
 fn strangers(room: &str, allowed: &[&str], text: &str) -> Vec<String> {
     let named = |line: &str| -> Vec<String> {
         let after = line.split("crate::").skip(1);

@@ -1,5 +1,5 @@
-//! Many threads at once, on real time: for the sanitizers, which `make sanitize` builds this with. Without one it shows that
-//! nothing hangs and nobody is lost.
+//! Runs many threads at a time in real time, for the sanitizers with which `make sanitize` builds this. Without one it shows that nothing hangs and
+//! no caller is lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use simulator::{Caller, Leg, Phone, World};
 
 const PARKER: &str = "1001@a.test";
-/// For how long they go on; a sanitizer makes everything slower.
+/// How long they run. With a sanitizer everything is slower.
 const LONG: Duration = Duration::from_secs(10);
 
 fn office() -> World {
@@ -118,7 +118,7 @@ fn threads_at_large_lose_nobody() {
     world.finish();
 }
 
-/// In a build with the feature `planted`: the sanitizer must end this.
+/// In a build with injected faults, the sanitizer must end this.
 #[test]
 #[ignore = "a bug on purpose, for scripts/sanitize"]
 fn a_bug_on_purpose() {

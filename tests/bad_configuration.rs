@@ -1,4 +1,4 @@
-//! A thousand hostile values in `callpark.conf.xml`: each is in force as it is bounded, or a fault says where, what and why.
+//! Tests a thousand hostile values in `callpark.conf.xml`: each is used within its limits, or an error names the place, the value and the reason.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ const PIECES: &[&str] = &[
     "inline:system:id",
 ];
 
-/// The same numbers each time.
+/// A generator that returns the same numbers each time.
 struct Dice(u64);
 
 impl Dice {

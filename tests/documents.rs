@@ -1,14 +1,14 @@
-//! What the documents name is there: linked files and headings, make targets, source files and functions, the version, the licence. And
-//! what they promise of make is true.
+//! Checks that everything that the documents name exists: linked files and headings, make targets, source files and functions, the version, the
+//! licence. It also checks what they say about make.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Folders of this repository that other people's files, or built ones, are in.
+/// The folders with files of others, or with built files.
 const FOREIGN: &[&str] = &["target", "node_modules", ".git"];
-/// What a path in a document begins with, if it is one of this repository.
+/// The beginnings of paths of this repository in documents.
 const FOLDERS: &[&str] = &["src/", "tests/", "docs/", "conf/", "scripts/", "build/", "benches/", "freeswitch-headers/"];
 
 fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
@@ -31,26 +31,26 @@ fn documents() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The text without blocks of code, in which brackets and backticks mean something else.
+/// Removes blocks of code, in which brackets and backticks have another meaning.
 fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// Targets of `[text](target)` that are neither on the web nor in a mail program.
+/// The targets of `[text](target)`, except web and mail addresses.
 fn links(text: &str) -> Vec<String> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     let local = targets.map(|(target, _)| target).filter(|target| !target.contains(':'));
     local.map(str::to_owned).collect()
 }
 
-/// What a link to each heading is called, as GitHub does.
+/// The anchors of the headings, as GitHub makes them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
     headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
 }
 
-/// What is wrong with the links of a document at `path`.
+/// The broken links of a document at `path`.
 fn broken(path: &Path, text: &str) -> Vec<String> {
     let is_good = |link: &String| {
         let (file, anchor) = link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
@@ -70,7 +70,7 @@ fn links_lead_somewhere() {
     assert_eq!(broken(Path::new("./README.md"), wrong), ["nowhere.md", "#no-such-heading"], "the test can fail");
 }
 
-/// Targets that a document or a workflow tells people to make: in backticks, at the beginning of a line of code, or after `run: `.
+/// The make targets that a document or a workflow names: in backticks, at the beginning of a line of code, or after `run: `.
 fn made(text: &str) -> Vec<String> {
     let starts = ["`make ", "\nmake ", "\nsudo make ", "run: make "];
     let commands = starts.iter().flat_map(|start| text.split(start).skip(1));
@@ -98,10 +98,10 @@ fn make_has_the_targets_that_are_named() {
     assert_eq!(made(named), ["a-b", "fuzz", "run", "c", "d", "e"], "the test can fail");
 }
 
-/// Whether a target would install packages, by what make says that it would run.
+/// Whether a target would install packages, by the commands that make prints.
 fn installs_packages(target: &str) -> bool {
     let mut make = Command::new("make");
-    // Of a make that runs this test, nothing is for this one.
+    // The variables of a make that runs this test must not reach this one.
     for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
         make.env_remove(name);
     }
@@ -111,7 +111,7 @@ fn installs_packages(target: &str) -> bool {
     commands.lines().any(|line| line.contains("apt-get") || ["scripts/deps all", "scripts/deps build"].contains(&line))
 }
 
-/// Before, `make build` and `make install` called apt-get with sudo.
+/// Before: `make build` and `make install` called apt-get with sudo.
 #[test]
 fn packages_are_installed_by_deps_run_and_test_alone() {
     let makefile = fs::read_to_string("Makefile").unwrap();
@@ -120,7 +120,7 @@ fn packages_are_installed_by_deps_run_and_test_alone() {
     assert_eq!(installing, ["test", "run", "deps", "deps-build"]);
 }
 
-/// Paths in backticks that are not there, and names in the form "`name` in `path`" that their file does not have.
+/// The paths in backticks that do not exist, and the names in the form "`name` in `path`" that are not in that file.
 fn absent(text: &str) -> Vec<String> {
     let text = prose(text);
     let pieces: Vec<&str> = text.split('`').collect();
@@ -147,7 +147,7 @@ fn absent(text: &str) -> Vec<String> {
 #[test]
 fn files_and_functions_that_are_named_exist() {
     for (path, text) in documents() {
-        // What was is no matter of what is.
+        // The changelog may name what no longer exists.
         if !path.ends_with("CHANGELOG.md") && !path.ends_with("upgrading.md") {
             assert_eq!(absent(&text), Vec::<String>::new(), "{}", path.display());
         }

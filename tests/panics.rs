@@ -1,6 +1,5 @@
-//! A panic behind each fence: the call goes on or ends properly, `callpark status` counts it, and the host lives.
-//!
-//! Run on a build with bugs planted in it: `make rules` does.
+//! Tests a panic in each place where one is caught: the call continues or ends properly, `callpark status` counts the panic, and FreeSWITCH
+//! survives. `make rules` runs them on a build with injected faults.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +12,7 @@ use simulator::{Caller, Leg, Phone, World};
 
 const PARKER: &str = "1001@example.com";
 
-/// Every fence, and what is seen of a panic behind it.
+/// The name of each fence, and the test of a panic in it.
 const FENCES: &[(&str, fn())] = &[
     ("callpark_park", the_dialplan_goes_on),
     ("callpark_retrieve", the_dialplan_goes_on_for_a_retriever),
@@ -44,9 +43,9 @@ const FENCES: &[(&str, fn())] = &[
     ("shutdown", the_module_stays_until_it_can_go),
 ];
 
-/// No leg of the simulator has RTP, so its music is never shared, and no thread of it sleeps; and it recovers none.
+/// Fences that the simulator does not reach, because its legs have no RTP, so that music is never shared, and because it recovers none.
 const ONLY_LIVE: &[&str] = &["music", "signal", "recovered leg"];
-/// Behind others: what is done after a panic, or when a thread begins.
+/// Fences behind others: what is done after a panic, or when a thread starts.
 const ONLY_HERE: &[&str] =
     &["after a bug", "failed ring back", "undone load", "storage worker", "storage reader", "timers"];
 
@@ -108,7 +107,7 @@ fn outside(world: &World) -> Leg {
     world.call(&Caller::outside("Mr Chen", "030123"), "1001")
 }
 
-/// A caller from outside, sent by 1001 to an extension.
+/// A caller from outside whom 1001 transfers to an extension.
 fn sent(world: &World, extension: &str) -> Leg {
     let caller = outside(world);
     assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
@@ -135,7 +134,7 @@ fn bob(world: &World, extension: &str) -> Leg {
     world.call(&Caller::user("1002@example.com", "Bob"), extension)
 }
 
-/// Takes the caller out of slot 701.
+/// Retrieves the caller from slot 701.
 fn taken(world: &World, caller: &Leg) {
     let bob = bob(world, "701");
     world.advance(seconds(2));
@@ -150,7 +149,7 @@ fn all_hang_up(world: &World) {
     assert_eq!(world.command("callpark list as json").trim(), "[]");
 }
 
-/// Everybody hangs up; nothing is left.
+/// Hangs up all legs and checks that nothing remains.
 fn close(world: World) {
     plant(&world, "");
     all_hang_up(&world);
@@ -350,7 +349,7 @@ fn the_slot_is_written_later() {
     close(world);
 }
 
-/// It ends when the module is loaded; what is due a second later starts it again.
+/// The thread ends when the module is loaded, and the tick a second later starts it again.
 fn the_worker_is_started_again() {
     let world = world();
     plant_panic(&world, "storage worker");
@@ -416,7 +415,7 @@ fn nobody_is_told_and_nobody_is_lost() {
 
 const TOKEN: &str = "reception-0123456789";
 
-/// An office with a dashboard; where it is.
+/// An office with a dashboard, and the address of the dashboard.
 fn open_to_the_net() -> (World, String, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let tokens = folder.path().join("tokens");
@@ -526,7 +525,7 @@ fn every_fence_holds() {
     }
 }
 
-/// Whoever came in is in a slot, with a person, at the reception, or hung up.
+/// Checks that each caller is in a slot, with a person, at the reception, or has hung up.
 fn nobody_is_lost(world: &World, what: &str) {
     for leg in world.legs().iter().filter(|leg| leg.var("caller").is_some()) {
         let listed = world.command("callpark list").contains(&leg.uuid());
@@ -535,8 +534,7 @@ fn nobody_is_lost(world: &World, what: &str) {
     }
 }
 
-/// A panic at each step behind a fence in turn, while a caller is parked, rung back, retrieved; a second one goes to the
-/// fallback.
+/// Panics at each step inside a fence in turn, while one caller is parked, recalled and retrieved, and a second one goes to the fallback.
 fn at_each_step(fence: &str) {
     let world = office();
     world.set_frame(Duration::from_millis(100));
@@ -560,7 +558,7 @@ fn at_each_step(fence: &str) {
         nobody_is_lost(&world, &what);
         let count = cleared(&world);
         bob.hang_up();
-        // Who is still parked can be taken, or gets to the fallback.
+        // A caller who is still parked can be retrieved, or goes to the fallback.
         for slot in ["701", "702", "703"] {
             world.call(&Caller::user("1003@example.com", "Carla"), slot);
             world.advance(seconds(3));
@@ -612,15 +610,15 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What stands between `before` and the next quote, wherever that is in the code.
+/// The texts between `before` and the next quote in the source.
 fn quoted_after(text: &str, before: &str) -> Vec<String> {
     text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
 }
 
-/// Names that are no literals: the test below finds these where they are given.
+/// Names that are not literals. The test below finds them where they are passed.
 const NAMED_ELSEWHERE: &[&str] = &["A::NAME.to_str()", "C::NAME.to_str()", "name,"];
 
-/// A fence that is new has no test yet.
+/// Each fence has a test.
 #[test]
 fn every_fence_is_tested_and_every_callback_fenced() {
     let mut found = BTreeSet::from(["callpark".to_owned()]);

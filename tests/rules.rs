@@ -1,5 +1,4 @@
-//! The rules, by themselves: what the contract says of parking and retrieving, and random sequences of events that must not
-//! shake the table.
+//! Tests of the rules alone: parking and retrieving as documented, and random sequences of events against the invariants of the table.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -53,7 +52,7 @@ fn request(uuid: &str, wanted: SlotRequest) -> ParkRequest {
     }
 }
 
-/// Parks `uuid` automatically; the slot it got.
+/// Parks `uuid` in any slot, and returns the slot.
 fn park(table: &mut Table, uuid: &str) -> String {
     table.park(&request(uuid, SlotRequest::Auto), false, at(0)).unwrap().info.slot.to_string()
 }
@@ -174,7 +173,7 @@ fn templates_are_copied_into_each_domain_and_kept_apart() {
     assert_eq!(&*table.claim(&place("Y.TEST"), &RetrieveTarget::Slot(slot("701")), "r").unwrap().info.uuid, "b");
 }
 
-/// A lot's name becomes an argument in a dialplan: with a comma in it, what follows would be an application of its own.
+/// The name of a lot becomes an argument in a dialplan, where the text after a comma would be another application.
 #[test]
 fn a_domain_that_is_no_name_has_no_lots() {
     let plans = [plan("main", "*", "701-702", LotSettings::default())];
@@ -412,7 +411,7 @@ fn a_consultation_keeps_its_slot_for_the_call_that_follows() {
     let kept = table.keep(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
     assert_eq!((kept.info.slot.as_str(), kept.state, kept.deadline), ("701", State::Reserved, None));
     assert!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_err(), "nobody is there yet");
-    // The parker's leg ends as the transfer begins; the caller comes a moment later.
+    // The parker's leg ends when the transfer begins, and the caller arrives a moment later.
     table.expect("consulting", at(5));
     assert!(table.on_their_way().is_empty(), "the leg that is gone is not looked for");
     let call = table.take_over("consulting", &request("caller", SlotRequest::Auto), at(6)).unwrap();
@@ -435,7 +434,7 @@ fn a_consultation_that_is_given_up_frees_its_slot() {
         matches!(table.due(at(20)).as_slice(), [TimerAction::Lapsed(ended)] if !ended.call.was_parked),
         "the caller never came"
     );
-    // Whoever comes too late is parked all the same.
+    // A caller who arrives too late is parked too.
     assert_eq!(
         table.take_over("again", &request("late", SlotRequest::Auto), at(21)).unwrap().info.slot.as_str(),
         "701"
@@ -443,7 +442,7 @@ fn a_consultation_that_is_given_up_frees_its_slot() {
     table.check().unwrap();
 }
 
-/// What lamps show, kept up to date from nothing but what the table says was touched.
+/// The lamps, updated only for the slots that the table reports as changed.
 fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), SlotStatus>) -> Result<(), TestCaseError> {
     for (lot, slot) in table.touched() {
         let look = table.look(&lot.domain, &slot).map_or(SlotStatus::Free, |(_, look)| look);
@@ -482,7 +481,7 @@ fn a_recovered_caller_goes_on_where_they_were() {
     table.check().unwrap();
 }
 
-/// A caller who waits without a slot in a lot whose fallback is gone when there is a slot for them.
+/// A caller waits for a slot in a lot whose fallback is removed before there is one.
 #[test]
 fn nobody_goes_to_a_fallback_that_their_lot_has_no_longer() {
     let limited =
@@ -631,7 +630,7 @@ fn configuration(which: u8) -> Vec<LotPlan> {
     }
 }
 
-/// About so many events; few under Miri, which takes seconds for each.
+/// The approximate number of events. It is small under Miri, which takes seconds for each.
 fn events() -> std::ops::Range<usize> {
     if cfg!(miri) { 5..12 } else { 60..140 }
 }
@@ -641,14 +640,14 @@ fn sequences() -> u32 {
 }
 
 proptest! {
-    // 1,000 sequences of about 100 events; PROPTEST_CASES=100000 is what `make rules` runs as well, optimized.
+    // These are 1,000 sequences of about 100 events. `make rules` also runs an optimized build with PROPTEST_CASES=100000.
     #![proptest_config(ProptestConfig { cases: sequences(), ..ProptestConfig::default() })]
 
     #[test]
     fn no_sequence_of_events_loses_a_caller(steps in prop::collection::vec(step(), events())) {
         let mut table = Table::new(&configuration(0), None);
         let mut now = at(0);
-        // Legs that are parked and have no outcome yet, by what the table answered.
+        // The legs that are parked and have no outcome, by the answers of the table.
         let mut waiting: HashMap<String, bool> = HashMap::new();
         let name = |leg: u8| format!("leg{leg}");
         let mut shown = HashMap::new();
@@ -772,7 +771,7 @@ proptest! {
                     }
                 }
                 Step::Unassign(leg) => {
-                    // Only the executor does that, to a slot that another node turned out to have.
+                    // Only the service does this, with a slot that another node has.
                     if table.find_leg(&name(leg)).is_some_and(|call| call.state == State::Parked && !call.refused.is_empty()) {
                         table.unassign(&name(leg), now);
                         prop_assert!(table.find_leg(&name(leg)).is_some_and(|call| call.is_unassigned()));

@@ -178,7 +178,7 @@ fn a_retriever_who_comes_as_the_caller_leaves_is_told() {
     let mut results: BTreeMap<String, usize> = BTreeMap::new();
     let step = if thorough() { 6 } else { 30 };
     for seed in 0..2 {
-        for nth in (1..180).step_by(step) {
+        for nth in (1..260).step_by(step) {
             let world = office(RINGS);
             let caller = parked(&world, Phone::Silent);
             world.shuffle(seed);

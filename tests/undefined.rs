@@ -1,4 +1,4 @@
-//! Undefined behaviour on purpose: `make sanitize` looks whether Miri, where it is installed, finds it.
+//! Contains undefined behaviour on purpose: `make sanitize` checks that Miri, if it is installed, finds it.
 
 #[test]
 #[ignore = "undefined behaviour, for scripts/sanitize"]

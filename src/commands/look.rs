@@ -88,9 +88,9 @@ pub(super) fn status(handles: &Handles, words: Words<'_>) -> Result<String, Comm
     Ok(text)
 }
 
-fn music_played(counts: &moh::Counts) -> String {
-    let moh::Counts { shared, programmes, threads, alone, late } = counts;
-    format!("{shared} share {programmes} programmes of {threads} threads ({late} packets late), {alone} play alone")
+fn music_played(counts: &moh::MusicCounts) -> String {
+    let moh::MusicCounts { shared, streams, threads, alone, late } = counts;
+    format!("{shared} share {streams} programmes of {threads} threads ({late} packets late), {alone} play alone")
 }
 
 /// Formats how long the table was locked.

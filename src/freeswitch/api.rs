@@ -1,4 +1,4 @@
-//! What other modules can do: their API commands, and messages to phones.
+//! Runs API commands of other modules, and sends messages to phones.
 
 use std::ptr;
 
@@ -7,7 +7,7 @@ use super::text::{inert_to_c, to_c};
 use crate::ffi::{self, switch_bool_t as Bool};
 use crate::parking::is_name;
 
-/// Runs an API command on this thread; its answer. `argument` is data as far as FreeSWITCH goes: it is handed over as it is.
+/// Runs an API command on this thread and returns its answer. FreeSWITCH does not expand `argument`.
 pub(crate) fn api(command: &str, argument: &str) -> String {
     let (command, argument) = (to_c(command), to_c(argument));
     collect(1024, |stream| {
@@ -16,12 +16,12 @@ pub(crate) fn api(command: &str, argument: &str) -> String {
     })
 }
 
-/// Whether the directory has a domain; also true where nobody can say.
+/// Whether the directory has a domain. It is also true if that cannot be found out.
 pub(crate) fn has_domain(name: &str) -> bool {
     is_name(name) && api("domain_exists", name).trim() != "false"
 }
 
-/// Whether the directory has a user. The name is one of the directory's alphabet: the caller sees to that.
+/// Whether the directory has a user. The caller of this function checks that the name has no character that the command would interpret.
 pub(crate) fn has_user(name: &str, domain: &str) -> bool {
     api("user_exists", &format!("id {name} {domain}")).trim() == "true"
 }
@@ -36,15 +36,14 @@ pub(crate) fn module_loaded(name: &str) -> bool {
     api("module_exists", name).trim() == "true"
 }
 
-/// Puts a text for a SIP user on its way. The core's own thread sends it: nothing is waited for, and nobody is told if it
-/// cannot be delivered.
+/// Queues a text message for a SIP user. A thread of the core sends it; whether it is delivered is not reported.
 pub(crate) fn send_message(from: &str, to: &str, text: &str) -> bool {
     let (from, to, text) = (to_c(from), to_c(to), inert_to_c(text));
     // SAFETY: static and local C strings, copied by the core before this returns.
     let status = unsafe {
         ffi::switch_core_chat_send_args(
             c"sip".as_ptr(),
-            // Of a message that is said to come from SIP, mod_sofia drops the sender (sofia_presence_chat_send).
+            // mod_sofia drops the sender of a message whose protocol is `sip` (sofia_presence_chat_send).
             c"global".as_ptr(),
             from.as_ptr(),
             to.as_ptr(),

@@ -1,4 +1,4 @@
-//! Dialplan applications: from C's function pointer to a safe trait.
+//! Registers dialplan applications.
 
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::text::from_c;
 use super::way_in::WayIn;
 use crate::ffi;
 
-/// A dialplan application. It runs on the leg's own thread and returns when the leg is wanted elsewhere.
+/// A dialplan application. It runs on the thread of the leg, and returns when the channel is not ready any more.
 ///
 /// `of` is what it works with, and `None` while the module is being unloaded.
 pub(crate) trait Application {
@@ -22,11 +22,11 @@ pub(crate) trait Application {
 
     fn run(of: Option<Arc<Self::Of>>, leg: Leg<'_>, data: &str);
 
-    /// It panicked, which is a bug: nobody may be lost by it. True if the leg needs it no more.
+    /// Handles the leg after the application has panicked. Returns true if the application need not run again.
     fn after_bug(of: Option<Arc<Self::Of>>, leg: Leg<'_>) -> bool;
 }
 
-/// Registers `A` with the module's interfaces. False if the host has no memory for it.
+/// Registers the application `A`. Returns false if FreeSWITCH has no memory for it.
 pub(crate) fn add_application<A: Application, W: WayIn<A::Of>>(interfaces: &mut Interfaces<'_>) -> bool {
     let kind = ffi::switch_module_interface_name_t::SWITCH_APPLICATION_INTERFACE;
     let Some(entry) = interfaces.add::<ffi::switch_application_interface_t>(kind) else { return false };
@@ -35,7 +35,7 @@ pub(crate) fn add_application<A: Application, W: WayIn<A::Of>>(interfaces: &mut 
     entry.short_desc = A::SHORT.as_ptr();
     entry.long_desc = A::LONG.as_ptr();
     entry.syntax = A::SYNTAX.as_ptr();
-    // Parking brings bypassed media back itself, so the core must not refuse the application to such a leg.
+    // The application brings bypassed media back itself, so the core must run it on such a leg.
     entry.flags = ffi::switch_application_flag_enum_t::SAF_SUPPORT_NOMEDIA.0;
     true
 }
@@ -44,7 +44,7 @@ unsafe extern "C" fn trampoline<A: Application, W: WayIn<A::Of>>(
     session: *mut ffi::switch_core_session_t,
     data: *const c_char,
 ) {
-    // Once more if it panics: its own way of going on is better for the leg than what the dialplan has after it.
+    // After a panic it runs once more, because continuing it is better for the caller than what the dialplan has next.
     for _ in 0..2 {
         let done = fence(A::NAME.to_str().unwrap_or("application"), false, || {
             // SAFETY: the core calls this on the session's own thread, so the session outlives the call

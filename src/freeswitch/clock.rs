@@ -1,26 +1,26 @@
-//! The clocks: the system's monotonic one, and the host's wall clock.
+//! Reads the system's monotonic clock and FreeSWITCH's wall clock.
 
 use std::time::Duration;
 
 use crate::ffi;
 use crate::parking::MonotonicTime;
 
-/// The monotonic clock begins with the machine; a caller who was recovered may have been parked before that.
+/// Added to the monotonic clock, which starts with the machine, because a recovered caller may have been parked before that.
 const BEFORE: Duration = Duration::from_secs(366 * 86_400);
 
-/// Now, on a clock that no step of the wall clock moves: what waits are measured by. It is asked of the system. The core's
-/// function for it answers with the wall clock where `switch.conf.xml` has `enable-monotonic-timing` set to false.
+/// The time on the system's monotonic clock, by which all waits are measured. The core's own function returns the wall clock if
+/// `enable-monotonic-timing` in `switch.conf.xml` is false.
 pub(crate) fn now() -> MonotonicTime {
     MonotonicTime(read_clock(libc::CLOCK_MONOTONIC_RAW) + BEFORE)
 }
 
-/// The wall clock in milliseconds since 1970: for people and records.
+/// The wall-clock time in milliseconds since 1970, for people and for the history.
 pub(crate) fn epoch_ms() -> i64 {
     // SAFETY: takes nothing, reads a clock.
     unsafe { ffi::switch_micro_time_now() / 1000 }
 }
 
-/// Processor time that this thread has used.
+/// The processor time that this thread has used.
 pub(crate) fn cpu_time() -> Duration {
     read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
 }

@@ -1,4 +1,4 @@
-//! API commands: what fs_cli, the event socket and scripts call.
+//! Registers API commands, which fs_cli, the event socket and scripts call.
 
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
@@ -17,11 +17,11 @@ pub(crate) trait Command {
     const DESCRIPTION: &'static CStr;
     const SYNTAX: &'static CStr;
 
-    /// Answers a command line, without the command's own name. `of` is `None` while the module is being unloaded.
+    /// Runs a command line, which does not contain the name of the command. `of` is `None` while the module is being unloaded.
     fn run(of: Option<Arc<Self::Of>>, line: &str) -> Answer;
 }
 
-/// What a command prints, whole.
+/// The complete output of a command.
 pub(crate) struct Answer(pub(crate) String);
 
 pub(crate) fn add_command<C: Command, W: WayIn<C::Of>>(interfaces: &mut Interfaces<'_>) -> bool {

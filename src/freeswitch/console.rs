@@ -1,4 +1,4 @@
-//! Tab completion on the console.
+//! Registers tab completions.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -9,11 +9,11 @@ use super::text::to_c;
 use super::way_in::WayIn;
 use crate::ffi;
 
-/// Completes a word with what is true at this moment, such as the slots now taken.
+/// Completes a word with present values, such as the occupied slots.
 pub(crate) trait Completer {
     /// What it works with.
     type Of;
-    /// As completion lines name it: `::callpark::slots`.
+    /// The name in completion lines: `::callpark::slots`.
     const NAME: &'static CStr;
 
     fn words(of: &Arc<Self::Of>) -> Words;
@@ -21,9 +21,9 @@ pub(crate) trait Completer {
 
 pub(crate) struct Words(pub(crate) Vec<String>);
 
-/// The module's completion lines; taken back when dropped.
+/// The completion lines of the module. Dropping this removes them.
 pub(crate) struct Completions {
-    /// The first word of every line, which removes them all.
+    /// The first word of each line, by which all of them are removed.
     command: &'static str,
     functions: Vec<&'static CStr>,
 }
@@ -39,7 +39,7 @@ impl Completions {
         self.functions.push(C::NAME);
     }
 
-    /// Words after the command, such as `list as json` or `show ::callpark::slots`.
+    /// Adds a line: the words after the command, such as `list as json` or `show ::callpark::slots`.
     pub(crate) fn add_line(&self, words: &str) {
         set_complete(&format!("add {} {words}", self.command));
     }

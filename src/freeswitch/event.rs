@@ -1,4 +1,4 @@
-//! Events: those the module fires, and those it is told of.
+//! Fires events, and receives those of FreeSWITCH.
 
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
@@ -10,21 +10,21 @@ use super::text::{from_c, inert_to_c, to_c};
 use super::way_in::WayIn;
 use crate::ffi::{self, switch_event_types_t as Type};
 
-/// An event being filled. Fired, or destroyed when dropped.
+/// An event that is not fired yet. Dropping it destroys it.
 pub(crate) struct Event(NonNull<ffi::switch_event_t>);
 
 impl Event {
-    /// A CUSTOM event of that subclass; `None` if the core has no memory.
+    /// A CUSTOM event of that subclass. Returns `None` if the core has no memory.
     pub(crate) fn custom(subclass: &'static CStr) -> Option<Event> {
         Event::create(Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr())
     }
 
-    /// What lights and puts out lamps: mod_sofia makes NOTIFYs of it.
+    /// A PRESENCE_IN event, from which mod_sofia makes the NOTIFYs for lamps.
     pub(crate) fn presence() -> Option<Event> {
         Event::create(Type::SWITCH_EVENT_PRESENCE_IN, ptr::null())
     }
 
-    /// One that is never fired: a set of names and values for the core.
+    /// An event that is never fired, as a set of names and values for the core.
     pub(super) fn plain() -> Option<Event> {
         Event::create(Type::SWITCH_EVENT_REQUEST_PARAMS, ptr::null())
     }
@@ -45,7 +45,7 @@ impl Event {
         NonNull::new(event).map(Event)
     }
 
-    /// Adds a header, whose value FreeSWITCH never expands: chatplans, and whoever copies headers into channels, do that.
+    /// Adds a header whose value FreeSWITCH does not expand, as chatplans do, and modules that copy headers into channels.
     pub(crate) fn set(&mut self, header: &str, value: &str) {
         let (header, value) = (to_c(header), inert_to_c(value));
         // SAFETY: the event is ours until it is fired; both texts are copied by the core.
@@ -87,11 +87,11 @@ impl Drop for Event {
     }
 }
 
-/// A subclass that this module owns, until dropped.
+/// An event subclass that this module owns until this is dropped.
 pub(crate) struct Subclass(&'static CStr);
 
 impl Subclass {
-    /// `None` if another module has it.
+    /// Reserves a subclass. Returns `None` if another module has it.
     pub(crate) fn reserve(name: &'static CStr) -> Option<Subclass> {
         // SAFETY: static strings.
         let status = unsafe { ffi::switch_event_reserve_subclass_detailed(OWNER.as_ptr(), name.as_ptr()) };
@@ -108,30 +108,30 @@ impl Drop for Subclass {
 
 const OWNER: &CStr = c"mod_callpark";
 
-/// What of the core's the module wants to be told.
+/// The events of FreeSWITCH that the module receives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// `reloadxml` was done.
+    /// `reloadxml` was executed.
     ReloadXml,
-    /// A phone subscribed and wants to know the present state.
+    /// A phone has subscribed and asks for the present state.
     PresenceProbe,
     /// A leg is answered.
     Answer,
     /// Two legs hear each other.
     Bridge,
-    /// A leg is gone.
+    /// A leg has hung up.
     Hangup,
     /// A leg begins to run an application.
     Execute,
-    /// The core has parked a leg: not this module, whose parked legs run an application.
+    /// The core has parked a leg by its own `park`.
     CorePark,
-    /// Something begins to record, or to listen in on, a leg.
+    /// A media bug was added to a leg.
     MediaBug,
-    /// A CUSTOM event of another module's.
+    /// A CUSTOM event of another module.
     Custom(&'static CStr),
 }
 
-/// An event the module is told of, for as long as that takes.
+/// A received event, for the duration of the callback.
 pub(crate) struct EventRef<'a>(NonNull<ffi::switch_event_t>, PhantomData<&'a ()>);
 
 impl EventRef<'_> {
@@ -142,7 +142,7 @@ impl EventRef<'_> {
     }
 }
 
-/// What is done when something happened elsewhere. Runs on the core's event thread: it must not wait.
+/// Handles an event. It runs on the core's event thread and must not wait.
 pub(crate) trait OnEvent {
     /// What it works with.
     type Of;
@@ -150,7 +150,7 @@ pub(crate) trait OnEvent {
     fn happened(of: &Arc<Self::Of>, event: &EventRef<'_>);
 }
 
-/// The core's promise to tell of one kind of event, until dropped.
+/// A subscription to one kind of event, until this is dropped.
 pub(crate) struct Binding(*mut ffi::switch_event_node_t);
 
 // SAFETY: the node is only ever passed to switch_event_unbind, which takes the core's own lock.

@@ -1,4 +1,4 @@
-//! The fence around everything that FreeSWITCH calls: a panic that got into C would abort it, and every call on it.
+//! Catches panics in everything that FreeSWITCH calls, because a panic that reaches C would abort FreeSWITCH and all its calls.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Of the process: a panic is a bug of the code, whichever load of the module it was in.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
-/// Panics caught since the module was loaded: each is a bug, and `callpark status` shows the count.
+/// The number of panics caught since the module was loaded. Each is a bug; `callpark status` shows the number.
 pub(crate) fn caught() -> u64 {
     CAUGHT.load(Ordering::Relaxed)
 }
 
-/// Runs `f`; if it panics, logs it with the name of what was running and answers with `instead`.
+/// Runs `f`. If it panics, logs the panic with `name` and returns `instead`.
 pub(crate) fn fence<T>(name: &str, instead: T, f: impl FnOnce() -> T) -> T {
     let fenced = || {
         #[cfg(feature = "planted")]
@@ -28,7 +28,7 @@ pub(crate) fn fence<T>(name: &str, instead: T, f: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Where a panic is caught otherwise than by [`fence`]; see [`note`].
+/// Marks a place where a panic is caught by other means than [`fence`]; see [`note`].
 pub(crate) fn passed(_name: &str) {
     #[cfg(feature = "planted")]
     drop(super::planted::at(_name));

@@ -1,4 +1,4 @@
-//! What a leg has done so far, as the core has noted it: its caller profile, and the applications that ran on it.
+//! Reads what the core has recorded of a leg: its caller profile, and the applications that ran on it.
 
 use super::session::Leg;
 use super::text::{from_c, to_c};
@@ -8,13 +8,12 @@ use crate::ffi;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Ran {
     pub(crate) name: String,
-    /// When it began, in microseconds of the core's clock.
+    /// When it started, in microseconds of the core's clock.
     pub(crate) at: i64,
 }
 
 impl Leg<'_> {
-    /// A field of the leg's caller profile. Unlike [`Leg::var`] it cannot be a channel variable of that name, which a Verto
-    /// client may set as it likes.
+    /// A field of the caller profile. Unlike [`Leg::var`], it does not read a channel variable of that name, which a Verto client can set.
     pub(crate) fn profile(&self, field: &str) -> Option<String> {
         let field = to_c(field);
         // SAFETY: the session is kept, and with it the profile, which lives in the session's memory as does the answer.
@@ -28,7 +27,7 @@ impl Leg<'_> {
         .filter(|value| !value.is_empty())
     }
 
-    /// The applications that ran on this leg, in order. The one that runs is the last.
+    /// The applications that ran on this leg, in order. The last one is running.
     pub(crate) fn applications(&self) -> Vec<Ran> {
         let mut ran = Vec::new();
         // SAFETY: the session is kept. The list lives in the session's memory; the core only ever adds to its end.

@@ -1,4 +1,4 @@
-//! What a leg's far end sends while nobody talks with it: heard for its keys, and dropped.
+//! Reads the keys from the far end of a waiting leg, and drops the audio.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -8,14 +8,14 @@ use super::stream::collect;
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 impl Leg<'_> {
-    /// Has the next read take in all that the far end has sent since the last one, and drop it. The core does that in one go when
-    /// its read buffer is to be flushed, keys excepted (`do_flush` in switch_rtp.c).
+    /// Makes the next read drop everything that the far end has sent since the last one, except keys. The core does this at once when its read buffer
+    /// is flushed (`do_flush` in switch_rtp.c).
     pub(crate) fn drop_input(&self) {
         self.tell(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC);
     }
 
-    /// Waits for the next packet from the far end, for about as long as one lasts, and drops it. The core counts how many in a row
-    /// did not come (`rtp-timeout-sec`). False if none can come.
+    /// Waits for the next packet from the far end, for about the duration of one, and drops it. The core counts the missing packets
+    /// (`rtp-timeout-sec`). Returns false if no packet can come.
     pub(crate) fn drop_packet(&self) -> bool {
         let (how, mut frame) = (ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE, ptr::null_mut());
         // SAFETY: the session is kept, and this is its own thread; the frame is the core's, and not looked at.
@@ -23,8 +23,8 @@ impl Leg<'_> {
         status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
     }
 
-    /// Bytes that have come from the far end, dropped or not. What a read returns does not tell: the core makes comfort noise up
-    /// where nothing came, and also where it has dropped what came.
+    /// The number of bytes that have come from the far end, dropped or not. A read does not tell, because the core returns comfort noise if nothing
+    /// came or if it has dropped what came.
     pub(crate) fn received(&self) -> usize {
         let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
         // SAFETY: the session is kept, and this is its own thread, which alone takes in what comes; without a pool the core's own
@@ -35,7 +35,7 @@ impl Leg<'_> {
         }
     }
 
-    /// The next key that the far end has pressed.
+    /// Returns the next key that the far end has pressed.
     pub(crate) fn next_key(&self) -> Option<char> {
         let mut dtmf = MaybeUninit::<ffi::switch_dtmf_t>::zeroed();
         // SAFETY: the session is kept; where there is a key, the core fills in all of it.
@@ -49,8 +49,8 @@ impl Leg<'_> {
         }
     }
 
-    /// Hands the leg what others have left for it (display updates and the like), and says whether there is something that its
-    /// thread must do itself, for which it must be off the air.
+    /// Delivers queued messages to the leg (such as display updates). Returns whether there is something that its thread must do itself, for which
+    /// it must leave the shared music.
     pub(crate) fn has_errand(&self) -> bool {
         // SAFETY: the session is kept, and this is its own thread.
         unsafe {
@@ -59,12 +59,12 @@ impl Leg<'_> {
         }
     }
 
-    /// Whether every packet from the far end must be read when it comes: STUN comes among them, and heartbeats are counted in them.
+    /// Whether each packet from the far end must be read when it comes, because of STUN or because heartbeats are counted in packets.
     pub(crate) fn listens_closely(&self) -> bool {
         self.flag(Flag::CF_ICE) || self.var("enable_heartbeat_events").is_some()
     }
 
-    /// Whether there is a jitter buffer: what it is given cannot be dropped in one go (`do_flush` in switch_rtp.c).
+    /// Whether the leg has a jitter buffer, whose packets cannot be dropped at once (`do_flush` in switch_rtp.c).
     pub(crate) fn has_jitter_buffer(&self) -> bool {
         let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
         // SAFETY: the session is kept, and its RTP session, if it has one, with it.
@@ -74,10 +74,10 @@ impl Leg<'_> {
         }
     }
 
-    /// Whether something records, listens in on or changes what the leg hears or says. Such a tap must see every packet.
+    /// Whether the leg has a media bug (a recording or an eavesdropper), which must see each packet.
     pub(crate) fn is_tapped(&self) -> bool {
-        // The core has no other way to ask for taps of any kind: it lists them. Every waiting leg asks often, and mostly there are
-        // none: 1,024 bytes and more would make glibc tidy up its heap each time.
+        // The core can only list media bugs. Each waiting leg asks often, and mostly there are none; a block of 1,024 bytes or more would make
+        // glibc consolidate its heap each time.
         collect(200, |stream| {
             // SAFETY: the session is kept; the stream is `collect`'s.
             unsafe { ffi::switch_core_media_bug_enumerate(self.as_ptr(), stream) };

@@ -1,11 +1,11 @@
-//! A leg's media: whether there is any, and what keeps it from flowing.
+//! Answers legs, brings their media to this server, and ends holds.
 
 use super::session::{FILE, Leg};
 use super::text::to_c;
 use crate::ffi::{self, switch_channel_flag_t as Flag};
 
 impl Leg<'_> {
-    /// Answers, and sees to it that the far end hears this server and is heard. False if the leg is gone or the far end refused.
+    /// Answers the leg and makes its media flow through this server in both directions. Returns false if the leg is gone or the far end refused.
     pub(crate) fn answer_and_anchor_media(&self) -> bool {
         if !self.answered() {
             // SAFETY: the session is kept; the texts are static.
@@ -21,15 +21,14 @@ impl Leg<'_> {
         self.ready()
     }
 
-    /// Brings audio back to this server, by a re-INVITE, if the legs sent it to each other directly.
+    /// Brings bypassed media back to this server, by a re-INVITE.
     fn fetch_media(&self) {
         let uuid = to_c(&self.uuid());
         // SAFETY: the UUID lives through the call.
         unsafe { ffi::switch_ivr_media(uuid.as_ptr(), ffi::switch_media_flag_enum_t::SMF_NONE.0) };
     }
 
-    /// With `proxy_media` this server hands on packets that it does not understand. The core has no way out of that while a call is up,
-    /// but from media that goes past this server it has: the leg becomes one of those.
+    /// Turns proxied media (`proxy_media`) into bypassed media, because the core can bring only the latter back during a call.
     fn leave_proxied_media(&self) {
         let (audio, flag) =
             (ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO, ffi::switch_rtp_flag_t::SWITCH_RTP_FLAG_PROXY_MEDIA);
@@ -41,9 +40,8 @@ impl Leg<'_> {
         }
     }
 
-    /// Ends a hold that this server has put on the leg: by `uuid_hold`, or by passing on the hold of the party it talked to
-    /// (`proxy-hold`). The core forwards no audio from or to such a leg, or the far end sends none. A hold by the far end is the far
-    /// end's to end.
+    /// Ends a hold that this server has put on the leg, by `uuid_hold` or by forwarding the hold of the other party (`proxy-hold`). Otherwise the
+    /// core forwards no audio of the leg, or the far end sends none. A hold by the far end is not changed.
     fn take_off_hold(&self) {
         if self.flag(Flag::CF_HOLD) {
             // SAFETY: the session is kept.
@@ -53,13 +51,13 @@ impl Leg<'_> {
         }
     }
 
-    /// Of a hold that was passed on only this is left when the bridge has ended: the far end has agreed to send nothing.
+    /// Whether the far end has agreed to send nothing: all that remains of a forwarded hold after the bridge.
     fn was_told_to_listen(&self) -> bool {
         let flow = self.var("remote_audio_media_flow");
         !self.flag(Flag::CF_PROTO_HOLD) && matches!(flow.as_deref(), Some("recvonly" | "inactive"))
     }
 
-    /// Whether something can be played to the leg at this moment.
+    /// Whether something can be played to the leg now.
     pub(crate) fn has_media(&self) -> bool {
         let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
         // SAFETY: the session is kept.
@@ -70,8 +68,7 @@ impl Leg<'_> {
         !self.flag(Flag::CF_PROXY_MODE) && (without_rtp || ready)
     }
 
-    /// Ends whatever application runs on the leg, and keeps others from running, until [`Leg::resume`]: to all of them the leg
-    /// seems to be wanted elsewhere.
+    /// Ends the application that runs on the leg, and prevents others from running, until [`Leg::resume`]. They see a channel that is not ready.
     pub(crate) fn interrupt(&self) {
         // SAFETY: the session is kept.
         unsafe { ffi::switch_channel_set_flag_value(self.channel(), Flag::CF_NOT_READY, 1) };
@@ -82,30 +79,30 @@ impl Leg<'_> {
         unsafe { ffi::switch_channel_clear_flag(self.channel(), Flag::CF_NOT_READY) };
     }
 
-    /// Drops what others have asked the leg to run and what has not begun.
+    /// Drops the applications that were queued for the leg and have not started.
     pub(crate) fn drop_errands(&self) {
         // SAFETY: the session is kept.
         unsafe { ffi::switch_core_session_flush_private_events(self.as_ptr()) };
     }
 
-    /// Sent elsewhere by a transfer that it has not taken up yet.
+    /// Whether the leg was transferred and has not started the new extension.
     pub(crate) fn transferred(&self) -> bool {
         self.flag(Flag::CF_TRANSFER)
     }
 
-    /// On its way to an extension, which its own thread has not looked up yet.
+    /// Whether the leg is on the way to an extension that its thread has not looked up yet.
     pub(crate) fn is_being_routed(&self) -> bool {
         // SAFETY: the session is kept.
         unsafe { ffi::switch_channel_get_state(self.channel()) == ffi::switch_channel_state_t::CS_ROUTING }
     }
 
-    /// Whether RTP still looks for the address that the far end really sends from.
+    /// Whether RTP still learns the address from which the far end sends (`rtp-auto-adjust`).
     pub(crate) fn seeks_address(&self) -> bool {
         // SAFETY: the session is kept.
         unsafe { seeks_address(self.as_ptr()) }
     }
 
-    /// Plays `music` to this leg while the leg that it is in a bridge with holds. The core ends that when the other resumes.
+    /// Plays `music` to this leg while the other leg of its bridge holds. The core ends it when the other leg resumes.
     pub(crate) fn hear_hold_music(&self, music: &str) {
         use ffi::switch_media_flag_enum_t as Flags;
         let (uuid, music) = (to_c(&self.uuid()), to_c(music));
@@ -114,7 +111,7 @@ impl Leg<'_> {
         unsafe { ffi::switch_ivr_broadcast(uuid.as_ptr(), music.as_ptr(), how) };
     }
 
-    /// Ends what is broadcast to the leg. False if nothing is.
+    /// Ends what is broadcast to the leg. Returns false if nothing is.
     pub(crate) fn stop_broadcast(&self) -> bool {
         let plays = self.flag(Flag::CF_BROADCAST);
         for flag in [Flag::CF_STOP_BROADCAST, Flag::CF_BREAK].into_iter().filter(|_| plays) {
@@ -125,8 +122,7 @@ impl Leg<'_> {
     }
 }
 
-/// As [`Leg::seeks_address`], for a thread that has no leg: `rtp-auto-adjust`. The core counts the packets that are read, and not those
-/// that are dropped unread.
+/// Does what [`Leg::seeks_address`] does, for a thread that has no [`Leg`]. The core counts only packets that are read.
 ///
 /// # Safety
 /// `session` is kept.

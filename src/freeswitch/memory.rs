@@ -1,4 +1,4 @@
-//! The memory that the module itself has: FreeSWITCH's process is large, and grows and shrinks for its own reasons.
+//! Counts the memory that the module itself uses, because the size of FreeSWITCH's process changes for other reasons.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Of the process: what is allocated before load and given back after unload is counted too.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes that the module has asked for and not given back: its tables, texts and buffers, not what the host allocates for it.
+/// The number of bytes that the module has allocated, without what FreeSWITCH allocates for it.
 pub(crate) fn in_use() -> usize {
     IN_USE.load(Ordering::Relaxed)
 }
 
-/// The C library's memory, counted.
+/// The system's allocator, with a counter.
 struct Counted;
 
 #[global_allocator]
 static ALLOCATOR: Counted = Counted;
 
-// SAFETY: everything is done by the system's allocator, as it is asked.
+// SAFETY: each call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: by this function's contract, as in all of these.

@@ -1,8 +1,7 @@
-//! FreeSWITCH, made safe: one file for each thing of the host's that the module touches.
+//! Wraps the functions of FreeSWITCH that the module uses, one file for each part of FreeSWITCH.
 //!
-//! `unsafe` stands here and in `ffi.rs` only. What holds throughout: a [`Leg`] lives no longer than the read lock or
-//! the running application that keeps its session; text crosses as C strings that the host copies; every function
-//! that the host calls goes through [`guard::fence`].
+//! `unsafe` is used only here and in `ffi.rs`. In all files, a [`Leg`] lives no longer than the read lock or the running application that keeps its
+//! session; texts are passed as C strings that FreeSWITCH copies; and each function that FreeSWITCH calls runs inside [`guard::fence`].
 
 mod api;
 mod application;

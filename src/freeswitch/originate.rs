@@ -1,4 +1,4 @@
-//! Calling somebody.
+//! Originates calls.
 
 use std::ptr;
 use std::sync::Arc;
@@ -14,17 +14,15 @@ use super::text::{from_c, inert_to_c, to_c};
 use crate::ffi::{self, switch_call_cause_t as Cause};
 use crate::parking::MonotonicTime;
 
-/// The tick comes by once a second; a call whose time is over within half of that is ended now, so that it is ended early by
-/// as much as it would be late.
+/// Calls whose time ends within half of the tick's period are ended now, so that they end early as often as late.
 const EARLY: Duration = Duration::from_millis(500);
-/// The core measures by the wall clock for how long a phone rings. Its limit is that of this module, and so much more that no
-/// usual step of that clock reaches it.
+/// Added to the core's own limit, which follows the wall clock, so that no usual step of that clock ends a call early.
 const CORE_MARGIN: Duration = Duration::from_secs(86_400);
 
-/// On a leg that has taken the place of one that rang (`pickup`): that one.
+/// The variable with the UUID of the ringing leg whose place a leg has taken (`pickup`).
 pub(crate) const PICKED_UP: &str = "picked_up_uuid";
 
-/// Ends a call that still rings, from another thread. The core looks at it all the while (`cancel_cause`).
+/// Ends a call that still rings, from another thread. The core checks it while the call rings (`cancel_cause`).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cancel(Arc<AtomicU32>);
 
@@ -37,7 +35,7 @@ impl Cancel {
         self.0.load(Ordering::Acquire) == Cause::SWITCH_CAUSE_LOSE_RACE.0
     }
 
-    /// Ends it as unanswered, unless it was cancelled.
+    /// Ends the call as unanswered, unless it was cancelled.
     fn time_out(&self) {
         let (none, no_answer) = (Cause::SWITCH_CAUSE_NONE.0, Cause::SWITCH_CAUSE_NO_ANSWER.0);
         let _ = self.0.compare_exchange(none, no_answer, Ordering::AcqRel, Ordering::Relaxed);
@@ -49,7 +47,7 @@ impl Cancel {
 pub(crate) struct OutgoingCalls(Mutex<Vec<(MonotonicTime, Cancel)>>);
 
 impl OutgoingCalls {
-    /// Ends the calls that have rung for long enough. Once a second.
+    /// Ends the calls that have rung for long enough. It is called once a second.
     pub(crate) fn end_overdue(&self) {
         let soon = now().after(EARLY);
         for (_, cancel) in self.0.lock().iter().filter(|(until, _)| *until <= soon) {
@@ -63,7 +61,7 @@ impl OutgoingCalls {
     }
 }
 
-/// In the list of those that ring, until dropped.
+/// Keeps a call in the list of those that ring, until this is dropped.
 struct Ringing<'a> {
     all: &'a OutgoingCalls,
     cancel: &'a Cancel,

@@ -1,4 +1,4 @@
-//! What the core saves of a leg, and how its SIP dialog is put right when it is recovered.
+//! Saves legs for their recovery after a crash, and corrects the SIP dialog of a recovered leg.
 
 use std::ffi::{CStr, c_int};
 
@@ -7,25 +7,25 @@ use super::in_progress::{self, InProgress};
 use super::session::Leg;
 use crate::ffi;
 
-/// On a leg whose dialog this module knows: the tag of the far end, which stays the same for as long as the dialog lasts.
+/// The variable with the tag of the far end, which does not change during the dialog.
 const FAR_TAG: &str = "callpark_far_tag";
-/// Names the function that the core asks about a recovered leg, after its endpoint.
+/// The variable that names the callback which the core calls for a recovered leg after that of the endpoint.
 const RECOVERER: &str = "secondary_recovery_module";
 const NAME: &CStr = c"mod_callpark";
 
 impl Leg<'_> {
-    /// Saves what `sofia recover` would bring back of the leg, as it is now. The core itself does so only when a leg is answered,
-    /// bridged or unbridged (`switch_core_sqldb.c`); of a leg that may not be recovered nothing is saved.
+    /// Saves the present state of the leg for `sofia recover`. The core itself does so only when a leg is answered, bridged or unbridged
+    /// (`switch_core_sqldb.c`). Nothing is saved for a leg without `track-calls`.
     pub(crate) fn save_for_recovery(&self) {
         // SAFETY: the session is kept; the core copies what it saves.
         unsafe { ffi::switch_core_recovery_track(self.as_ptr()) };
     }
 
-    /// Sees to it that the leg is recovered with From and To the right way round.
+    /// Prepares the leg to be recovered with the correct From and To.
     ///
-    /// `sofia recover` takes both from the last INVITE, and exchanges them if any INVITE before went the other way than the first: mod_sofia
-    /// sets that flag and never takes it away (`sofia_recover_callback` in `sofia_glue.c`). So once each side has sent a re-INVITE,
-    /// they are exchanged, and the far end answers 481 to what recovers its call.
+    /// `sofia recover` takes both from the last INVITE, and exchanges them if any earlier INVITE had the opposite direction of the first: mod_sofia
+    /// sets that flag and never removes it (`sofia_recover_callback` in `sofia_glue.c`). So after a re-INVITE from each side they are exchanged
+    /// wrongly, and the far end answers 481.
     pub(crate) fn note_dialog(&self) {
         if self.var(FAR_TAG).is_some() || self.var(RECOVERER).is_some() {
             return;
@@ -37,8 +37,8 @@ impl Leg<'_> {
         }
     }
 
-    /// Whether the last INVITE within the call was this server's, as far as mod_sofia tells. Where both sides have sent some, its flag
-    /// says nothing; but the caller profile of an inbound leg still has the user whom the first INVITE was from.
+    /// Whether this server sent the last INVITE of the dialog. If both sides have sent some, the flag of mod_sofia does not tell; but the caller
+    /// profile of an inbound leg still has the user from whom the first INVITE came.
     fn sent_last_invite(&self) -> bool {
         let swapped = self.var("dlg_req_swap_direction").is_some();
         if self.outbound() || !swapped {
@@ -48,7 +48,7 @@ impl Leg<'_> {
         self.var("sip_from_user") != caller || self.var("sip_to_user") == caller
     }
 
-    /// From and To of the re-INVITE by which the leg is recovered.
+    /// Sets From and To of the re-INVITE that recovers the leg.
     fn right_dialog(&self) {
         let Some(far) = self.var(FAR_TAG) else { return };
         let (Some(from), Some(to)) = (self.var("sip_full_from"), self.var("sip_full_to")) else { return };
@@ -62,14 +62,14 @@ impl Leg<'_> {
     }
 }
 
-/// The tag of a From or To header. A tag is a token (RFC 3261): it has neither quotes nor semicolons.
+/// Returns the tag of a From or To header. A tag is a token (RFC 3261), so it contains no quotes or semicolons.
 fn tag(header: &str) -> Option<&str> {
-    // What stands before the last `>` is the address, and a name that anybody may have chosen.
+    // The text before the last `>` is the address and a display name, which anybody may have chosen.
     let parameters = header.rsplit_once('>').map_or(header, |(_, parameters)| parameters);
     parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("tag="))
 }
 
-/// The core asks about recovered legs; taken back when dropped.
+/// The registration of the callback for recovered legs. Dropping it unregisters the callback.
 pub(crate) struct Recoverer(());
 
 impl Recoverer {
@@ -88,7 +88,7 @@ impl Drop for Recoverer {
     }
 }
 
-/// The core goes on with the leg if the answer is positive.
+/// The callback. The core continues with the leg if it returns a positive value.
 unsafe extern "C" fn on_recovered(session: *mut ffi::switch_core_session_t) -> c_int {
     let _in_progress = InProgress::begin();
     fence("recovered leg", (), || {

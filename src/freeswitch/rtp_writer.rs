@@ -1,8 +1,8 @@
-//! Sound for many legs at once: a source is read and encoded once, and each packet is handed to every leg that is on the air.
+//! Sends audio to many legs at a time: a source is read and encoded once, and each packet is sent to all legs that share it.
 //!
-//! A leg that plays for itself is woken by a timer for every packet. On the air its own thread sleeps, and somebody else's sends.
-//! What makes that sound: the leg's thread stays in [`Leg::share_media`] all the while, and takes the leg off the air, waiting for a
-//! send that is under way, before it comes back. So no session is sent to that can go.
+//! A leg that plays for itself is woken by a timer for each packet. While it shares, its own thread sleeps, and another thread sends. This is sound
+//! because the thread of the leg stays in [`Leg::share_media`] until it has ended the sharing, for which it waits for a send in progress. So the
+//! session exists during each send.
 
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
@@ -18,15 +18,15 @@ use super::text::{from_c, to_c};
 use super::waker::{WakeGuard, Waker, Wakers};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
-/// No packet and no decoded frame is longer (SWITCH_RECOMMENDED_BUFFER_SIZE in `switch_types.h`).
-const BUFFER: usize = 8192;
+/// The maximum length of a packet and of a decoded frame (SWITCH_RECOMMENDED_BUFFER_SIZE in `switch_types.h`).
+const BUFFER_SIZE: usize = 8192;
 
-/// What legs must have in common to be sent the same packets.
+/// What legs must have in common to get the same packets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Format {
     codec: String,
     fmtp: Option<String>,
-    /// Samples a second, of the sound and by the codec's RTP clock; the two differ for G.722 (RFC 3551, 4.5.2).
+    /// Samples per second. The rate of the codec's RTP clock (`clock`) differs for G.722 (RFC 3551, 4.5.2).
     rate: u32,
     clock: u32,
     channels: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Format {
 }
 
 impl Format {
-    /// The time that one packet lasts.
+    /// The duration of one packet.
     pub(crate) fn packet(&self) -> Duration {
         self.packet
     }
@@ -44,38 +44,38 @@ impl Format {
         u32::try_from(self.packet.as_millis()).unwrap_or(20)
     }
 
-    /// Samples of each channel in a packet.
+    /// The number of samples of each channel in a packet.
     fn samples(&self) -> usize {
         (self.rate / 1000 * self.ms()) as usize
     }
 
-    /// By how much RTP time grows with each packet.
+    /// By how much the RTP time increases with each packet.
     pub(crate) fn step(&self) -> u32 {
         self.clock / 1000 * self.ms()
     }
 }
 
-/// Room for the core's file handle, whose fields are no business of ours: more than any release needs.
+/// Memory for the core's file handle, whose fields are opaque here. It is more than any release needs.
 #[repr(C, align(16))]
-struct Room([u8; ROOM]);
+struct FileHandle([u8; FILE_HANDLE_SIZE]);
 
-pub(crate) const ROOM: usize = 4096;
+pub(crate) const FILE_HANDLE_SIZE: usize = 4096;
 
-const _: () = assert!(size_of::<ffi::switch_file_handle_t>() <= ROOM);
+const _: () = assert!(size_of::<ffi::switch_file_handle_t>() <= FILE_HANDLE_SIZE);
 
-/// An open file or stream that sound is read from.
+/// An open file or stream from which audio is read.
 pub(crate) struct Source {
-    handle: Box<Room>,
+    handle: Box<FileHandle>,
     format: Format,
 }
 
-// SAFETY: a file handle belongs to nobody in particular; the core asks that one thread at a time uses it, as `&mut` does.
+// SAFETY: a file handle belongs to no thread; the core requires that one thread at a time uses it, as `&mut` does.
 unsafe impl Send for Source {}
 
 impl Source {
-    /// `None` if there is no such thing, or it cannot be played.
+    /// Opens a file or stream. Returns `None` if there is none of that name, or it cannot be played.
     pub(crate) fn open(name: &str, format: &Format) -> Option<Source> {
-        let mut handle = Box::new(Room([0; ROOM]));
+        let mut handle = Box::new(FileHandle([0; FILE_HANDLE_SIZE]));
         let name = to_c(name);
         let flags = ffi::switch_file_flag_enum_t::SWITCH_FILE_FLAG_READ.0
             | ffi::switch_file_flag_enum_t::SWITCH_FILE_DATA_SHORT.0;
@@ -96,7 +96,7 @@ impl Source {
         (status == HostStatus::SWITCH_STATUS_SUCCESS).then(|| Source { handle, format: format.clone() })
     }
 
-    /// The sound of one packet, filled up with silence; false at the end.
+    /// Reads the audio of one packet, and fills it with silence. Returns false at the end.
     fn read(&mut self, sound: &mut [i16]) -> bool {
         let mut samples = self.format.samples();
         // SAFETY: the handle is open; `sound` has room for as many samples of each channel as are asked for.
@@ -122,9 +122,9 @@ impl Drop for Source {
     }
 }
 
-/// Makes packets of sound.
+/// Encodes audio into packets.
 pub(crate) struct Encoder {
-    /// On the heap: codecs may keep the address.
+    /// It is on the heap because codecs may keep its address.
     codec: Box<ffi::switch_codec_t>,
     format: Format,
     sound: Vec<i16>,
@@ -136,10 +136,10 @@ pub(crate) struct Encoder {
 unsafe impl Send for Encoder {}
 
 impl Encoder {
-    /// `None` if the codec cannot encode.
+    /// Makes an encoder. Returns `None` if the codec cannot encode.
     pub(crate) fn new(format: &Format) -> Option<Encoder> {
         let samples = format.samples() * format.channels as usize;
-        if samples == 0 || samples * size_of::<i16>() > BUFFER {
+        if samples == 0 || samples * size_of::<i16>() > BUFFER_SIZE {
             return None;
         }
         let (name, fmtp) = (to_c(&format.codec), format.fmtp.as_deref().map(to_c));
@@ -164,17 +164,17 @@ impl Encoder {
             codec,
             format: format.clone(),
             sound: vec![0; samples],
-            data: vec![0; BUFFER],
+            data: vec![0; BUFFER_SIZE],
             length: 0,
         })
     }
 
-    /// Makes the next packet of what `source` has; false at its end.
+    /// Encodes the next packet from `source`. Returns false at its end.
     pub(crate) fn encode(&mut self, source: &mut Source) -> bool {
         if !source.read(&mut self.sound) {
             return false;
         }
-        let (mut length, mut rate, mut flag) = (BUFFER as u32, self.format.rate, 0);
+        let (mut length, mut rate, mut flag) = (BUFFER_SIZE as u32, self.format.rate, 0);
         // SAFETY: the codec was made by `new`; both buffers are as long as is said.
         let status = unsafe {
             ffi::switch_core_codec_encode(
@@ -191,11 +191,11 @@ impl Encoder {
         };
         self.length = match status {
             HostStatus::SWITCH_STATUS_SUCCESS => length as usize,
-            // What goes in is what would come out.
+            // The encoded audio is the same as the input.
             HostStatus::SWITCH_STATUS_NOOP => self.copy_sound(),
             _ => 0,
         };
-        self.length > 0 && self.length <= BUFFER
+        self.length > 0 && self.length <= BUFFER_SIZE
     }
 
     fn copy_sound(&mut self) -> usize {
@@ -211,29 +211,29 @@ impl Drop for Encoder {
     }
 }
 
-/// What became of a packet for one leg.
+/// The result of sending a packet to one leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sent {
     Yes,
-    /// The leg is off the air.
+    /// The leg does not share any more.
     Gone,
-    /// The leg does not speak that format any more.
+    /// The format of the leg has changed.
     Misfit,
 }
 
-/// A leg's place among those that are sent to.
+/// Sends packets to one leg.
 pub(crate) struct RtpWriter {
-    /// The leg while it is on the air; locked while it is sent to.
+    /// The leg, while it shares. It is locked during a send.
     target: Mutex<Option<Target>>,
     served: AtomicBool,
-    /// Rung for an address that changes: once for each change.
-    rung: AtomicBool,
+    /// Whether the thread was woken because the address of the far end is to be learned.
+    address_unknown: AtomicBool,
     waker: Arc<Waker>,
 }
 
 struct Target {
     session: NonNull<ffi::switch_core_session_t>,
-    /// The leg's codec as it was when the leg went on the air; only compared.
+    /// The codec of the leg at the start, which is only compared.
     implementation: *const ffi::switch_codec_implementation_t,
 }
 
@@ -242,12 +242,12 @@ struct Target {
 unsafe impl Send for Target {}
 
 impl RtpWriter {
-    /// Hands the encoder's last packet to the leg. Not for long: the core sends without waiting.
+    /// Sends the last packet of the encoder to the leg. The core sends without waiting.
     pub(crate) fn send(&self, encoder: &mut Encoder, timestamp: u32) -> Sent {
         let target = self.target.lock();
         let Some(target) = target.as_ref() else { return Sent::Gone };
         let session = target.session.as_ptr();
-        // SAFETY: the session is kept while it is in the seat, and the seat is locked. The frame and what it points to live
+        // SAFETY: the session is kept while it is the target, and the target is locked. The frame and what it points to live
         // through the call; the core copies what it sends and leaves the data alone.
         unsafe {
             let codec = ffi::switch_core_session_get_write_codec(session);
@@ -261,16 +261,16 @@ impl RtpWriter {
                 codec,
                 data: encoder.data.as_mut_ptr().cast(),
                 datalen: length,
-                buflen: BUFFER as u32,
+                buflen: BUFFER_SIZE as u32,
                 samples: encoder.format.samples() as u32,
                 rate: encoder.format.rate,
                 channels: encoder.format.channels,
                 payload: target.implementation.as_ref().map_or(0, |implementation| implementation.ianacode),
-                // The core sends it as it is. Else it would transcode the first packet of a leg that is being recorded, tell the
-                // endpoint of that, and wait for a thread which, in a re-INVITE, waits for it: and with it all who hear this music
-                // (`switch_core_session_write_frame` in switch_core_media.c). Taps hear nothing of it; for them the leg plays alone.
+                // With this flag, the core sends the packet unchanged. Otherwise it would transcode the first packet of a leg that is recorded, and
+                // wait for a thread that waits for this one during a re-INVITE, so that all listeners would hear nothing
+                // (`switch_core_session_write_frame` in switch_core_media.c). Media bugs hear nothing of it; a leg with one plays for itself.
                 flags: ffi::switch_frame_flag_enum_t::SFF_NOT_AUDIO.0,
-                // Not 0: the core would ask, and wait for, the leg's own timer (`get_next_write_ts` in switch_rtp.c).
+                // With 0, the core would wait for the timer of the leg (`get_next_write_ts` in switch_rtp.c).
                 timestamp: timestamp.max(1),
                 ..Default::default()
             };
@@ -285,25 +285,25 @@ impl RtpWriter {
         Sent::Yes
     }
 
-    /// A re-INVITE has the core look for the far end's address anew, which it finds only if the leg's thread reads what comes.
+    /// Wakes the thread of the leg when a re-INVITE makes the core learn the address of the far end again, for which that thread must read.
     ///
     /// # Safety
     /// `session` is kept.
     unsafe fn watch_address(&self, session: *mut ffi::switch_core_session_t) {
         // SAFETY: by this function's contract.
         let seeks = unsafe { seeks_address(session) };
-        if seeks != self.rung.load(Ordering::Relaxed) {
-            self.rung.store(seeks, Ordering::Relaxed);
+        if seeks != self.address_unknown.load(Ordering::Relaxed) {
+            self.address_unknown.store(seeks, Ordering::Relaxed);
             if seeks {
-                self.waker.ring();
+                self.waker.wake();
             }
         }
     }
 
-    /// The sender will not send to this leg any more.
+    /// Tells the leg that nothing is sent to it any more.
     pub(crate) fn forget(&self) {
         self.served.store(false, Ordering::Release);
-        self.waker.ring();
+        self.waker.wake();
     }
 
     pub(crate) fn is_served(&self) -> bool {
@@ -311,18 +311,18 @@ impl RtpWriter {
     }
 }
 
-/// Takes the leg off the air however its time there ends.
-struct OffAir<'a>(&'a RtpWriter);
+/// Ends the sharing of a leg, also after a panic.
+struct EndSharing<'a>(&'a RtpWriter);
 
-impl Drop for OffAir<'_> {
+impl Drop for EndSharing<'_> {
     fn drop(&mut self) {
         self.0.target.lock().take();
     }
 }
 
 impl Leg<'_> {
-    /// The format that can be sent to this leg from outside; `None` if it can only play for itself: without RTP of its own, with
-    /// pictures, with media that passes by, or with a codec that nobody here can encode.
+    /// The format in which another thread can send to this leg. Returns `None` if the leg must play for itself: it has no RTP, video, bypassed or
+    /// proxied media, or a codec that cannot encode.
     pub(crate) fn format(&self) -> Option<Format> {
         // SAFETY: the session is kept.
         let without_rtp = unsafe { ffi::switch_core_session_get_media_handle(self.as_ptr()).is_null() };
@@ -349,8 +349,8 @@ impl Leg<'_> {
         }
     }
 
-    /// Puts the leg on the air while `meanwhile` runs, on this thread, which is the leg's own. In that time nobody else may send
-    /// to it, `meanwhile` included; the bell rings when something is done to the leg, or it is sent to no more.
+    /// Lets another thread send to the leg while `meanwhile` runs, on this thread, which is that of the leg. In that time nobody else may send to
+    /// it, including `meanwhile`. `waker` wakes this thread when something is done to the leg, or nothing is sent any more.
     pub(crate) fn share_media<T>(
         &self,
         wakers: &Wakers,
@@ -361,14 +361,14 @@ impl Leg<'_> {
         let codec = unsafe { ffi::switch_core_session_get_write_codec(self.as_ptr()).as_ref() };
         let target = NonNull::new(self.as_ptr())
             .map(|session| Target { session, implementation: codec.map_or(ptr::null(), |codec| codec.implementation) });
-        let seat = Arc::new(RtpWriter {
+        let writer = Arc::new(RtpWriter {
             target: Mutex::new(target),
             served: AtomicBool::new(true),
-            rung: AtomicBool::new(false),
+            address_unknown: AtomicBool::new(false),
             waker: Arc::clone(waker),
         });
-        let _off_air = OffAir(&seat);
-        let _rung = WakeGuard::with(wakers, self, waker);
-        meanwhile(&seat)
+        let _end_sharing = EndSharing(&writer);
+        let _guard = WakeGuard::with(wakers, self, waker);
+        meanwhile(&writer)
     }
 }

@@ -1,8 +1,8 @@
-//! The module's tick: about once a second, whatever the wall clock does.
+//! Runs the module's tick about once a second, independently of the wall clock.
 //!
-//! A thread of the module's own counts by the monotonic clock. The core's scheduler is the second trigger, for a system that
-//! has no thread to give: its tasks are due at moments of the wall clock, so after a step back none runs for as long as the
-//! step, and one that steps back during its callback is never run again (`switch_scheduler_execute`).
+//! A thread of the module measures the period by the monotonic clock. The core's scheduler is the second trigger, in case the system has no thread
+//! to give. Its tasks follow the wall clock: after a step back none runs for as long as the step, and a task during which the clock steps back never
+//! runs again (`switch_scheduler_execute`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ use crate::parking::MonotonicTime;
 const PERIOD: Duration = Duration::from_secs(1);
 /// A trigger that comes sooner than this after a tick does nothing: the other trigger was first.
 const MIN_PERIOD: Duration = Duration::from_millis(900);
-/// The thread looks so often whether the module is being unloaded.
+/// How often the thread checks whether the module is being unloaded.
 const UNLOAD_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What is done on every tick. It may run on the scheduler's own thread, which all modules share: it must not wait.
@@ -109,7 +109,7 @@ fn tick_once<T: OnTick, W: WayIn<T::Of>>() {
     }
 }
 
-/// A run time that is past would be taken for a repeat interval, so it is always the second to come.
+/// The next second. The scheduler would take a time in the past as a repeat interval.
 fn next_second() -> i64 {
     epoch_ms() / 1000 + 1
 }

@@ -1,4 +1,4 @@
-//! Channel variables that are put aside for a while.
+//! Removes channel variables for a while and restores them.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -6,8 +6,8 @@ use std::ptr;
 use super::session::Leg;
 use crate::ffi;
 
-/// Channel variables that a leg does not have until this is dropped. Then it has them again, byte for byte: what a dialplan has set is not
-/// text from outside, so nothing in it is made harmless, and nobody reads it here.
+/// Channel variables that are removed from a leg until this is dropped. They are restored byte for byte, because text that a dialplan has set
+/// needs no neutralising.
 pub(crate) struct SetAside<'a> {
     leg: &'a Leg<'a>,
     values: Vec<(&'static CStr, CString)>,
@@ -23,7 +23,7 @@ impl<'a> SetAside<'a> {
         set_aside
     }
 
-    /// Gives them back before the end, once.
+    /// Restores the variables before this is dropped.
     pub(crate) fn give_back(&mut self) {
         for (name, value) in self.values.drain(..) {
             put(self.leg, name, value.as_ptr());

@@ -1,13 +1,12 @@
-//! What the host writes, for us to read.
+//! Collects what FreeSWITCH writes to a stream.
 
 use super::text::take_c;
 use crate::ffi;
 
-/// The text that the host writes to a stream meanwhile; empty where there is no memory for it. `usual`: its length as it mostly
-/// is.
+/// Returns the text that `write` makes FreeSWITCH write; empty if there is no memory. `usual` is its usual length.
 pub(super) fn collect(usual: usize, write: impl FnOnce(&mut ffi::switch_stream_handle_t)) -> String {
-    // As the core's own macro begins a stream (SWITCH_STANDARD_STREAM in `switch_console.h`): its functions enlarge the
-    // text with realloc and keep it ended with a NUL.
+    // As the core's macro does it (SWITCH_STANDARD_STREAM in `switch_console.h`): its functions enlarge the text with realloc and end it with a
+    // NUL.
     const CHUNK: usize = 1024;
     // SAFETY: plain allocation; NULL is looked at.
     let text = unsafe { libc::calloc(1, usual) };

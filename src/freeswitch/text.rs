@@ -1,9 +1,9 @@
-//! Text on its way to and from C.
+//! Converts text to and from C strings.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char};
 
-/// For the host. A NUL inside would end the text early there, so it becomes U+FFFD: text from callers is data.
+/// Makes a C string. A NUL in the text becomes U+FFFD, because it would end the text.
 pub(super) fn to_c(text: &str) -> CString {
     #[cfg(feature = "planted")]
     super::planted::step();
@@ -13,21 +13,21 @@ pub(super) fn to_c(text: &str) -> CString {
     }
 }
 
-/// For the host, of text that people chose: names, numbers, labels, headers. FreeSWITCH never expands any of it.
+/// Makes a C string of text that did not come from the configuration: names, numbers, labels, headers. FreeSWITCH expands nothing in it.
 pub(super) fn inert_to_c(text: &str) -> CString {
     to_c(&inert(text))
 }
 
-/// The same text with `%` for each `$`, as in the core's own `profile_dup_clean`. FreeSWITCH expands `${...}` in whatever it reads
-/// from a channel, what a variable holds included, and `${system(...)}` is a command (`switch_channel_expand_variables`).
+/// Replaces each `$` by `%`, as `profile_dup_clean` of the core does. FreeSWITCH expands `${...}` in everything that it reads from a channel,
+/// including the values of variables, and `${system(...)}` runs a command (`switch_channel_expand_variables`).
 ///
-/// The core leaves a `$` alone that no `{` follows. That is not enough: `set` expands twice, a backslash or a quote in between is
-/// dropped on the way, and `${name:0:20}{` or a text that is put behind another makes a `${` of two halves.
+/// The core keeps a `$` that no `{` follows. That is not enough: `set` expands twice, a backslash or a quote in between is removed in between, and
+/// `${name:0:20}{`, or two texts in a row, can form a `${`.
 pub(crate) fn inert(text: &str) -> Cow<'_, str> {
     if text.contains('$') { Cow::Owned(text.replace('$', "%")) } else { Cow::Borrowed(text) }
 }
 
-/// From the host: `None` for a null pointer; what is not UTF-8 becomes U+FFFD.
+/// Copies a C string. Returns `None` for a null pointer; bytes that are not UTF-8 become U+FFFD.
 ///
 /// # Safety
 /// `text` is null or a C string that nobody changes or frees during the call.
@@ -39,7 +39,7 @@ pub(super) unsafe fn from_c(text: *const c_char) -> Option<String> {
     Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
 }
 
-/// Text that the host allocated with malloc for us: read, then freed.
+/// Copies a C string that FreeSWITCH allocated with malloc for the caller, and frees it.
 ///
 /// # Safety
 /// `text` is null or a C string from malloc that belongs to the caller of this function.

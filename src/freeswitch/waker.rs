@@ -1,6 +1,5 @@
-//! Waking the thread of a leg that sleeps. A thread that reads from its leg is interrupted by the core when something is done to
-//! the leg from outside: it was hung up, transferred, sent a message or an event (`switch_core_session_kill_channel`). One that
-//! does not read hears of it here.
+//! Wakes the sleeping threads of legs. The core interrupts a thread that reads from its leg when the leg is hung up, transferred, or sent a message
+//! or an event (`switch_core_session_kill_channel`). A thread that does not read is woken here.
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -16,30 +15,30 @@ use super::text::from_c;
 use super::way_in::WayIn;
 use crate::ffi::{self, switch_status_t as HostStatus};
 
-/// Wakes the one thread that sleeps on it.
+/// Wakes one sleeping thread.
 #[derive(Debug, Default)]
 pub(crate) struct Waker {
-    rung: Mutex<bool>,
+    woken: Mutex<bool>,
     sleeper: Condvar,
 }
 
 impl Waker {
-    pub(crate) fn ring(&self) {
-        *self.rung.lock() = true;
+    pub(crate) fn wake(&self) {
+        *self.woken.lock() = true;
         self.sleeper.notify_one();
     }
 
-    /// Until it rings, and no longer than `time`; not at all if it has rung since the last sleep.
+    /// Sleeps until it is woken, and no longer than `time`; not at all if it was woken since the last sleep.
     pub(crate) fn sleep(&self, time: Duration) {
-        let mut rung = self.rung.lock();
-        if !*rung {
-            self.sleeper.wait_for(&mut rung, time);
+        let mut woken = self.woken.lock();
+        if !*woken {
+            self.sleeper.wait_for(&mut woken, time);
         }
-        *rung = false;
+        *woken = false;
     }
 }
 
-/// What the core calls when something is done to a leg.
+/// The callback that the core calls when something is done to a leg.
 type Hook = unsafe extern "C" fn(*mut ffi::switch_core_session_t, c_int) -> HostStatus;
 
 /// The wakers of legs whose threads may sleep, by UUID.
@@ -55,15 +54,15 @@ impl Wakers {
         Wakers { by_uuid: Mutex::default(), hook: on_signal::<W> }
     }
 
-    fn ring(&self, uuid: &str) {
+    fn wake(&self, uuid: &str) {
         let waker = self.by_uuid.lock().get(uuid).cloned();
         if let Some(waker) = waker {
-            waker.ring();
+            waker.wake();
         }
     }
 }
 
-/// While this is there, the waker rings when something is done to the leg.
+/// Wakes the thread of a leg when something is done to the leg, until this is dropped.
 pub(super) struct WakeGuard<'a> {
     wakers: &'a Wakers,
     leg: &'a Leg<'a>,
@@ -71,7 +70,7 @@ pub(super) struct WakeGuard<'a> {
 }
 
 impl<'a> WakeGuard<'a> {
-    /// On the leg's own thread.
+    /// Registers the waker. It is called on the thread of the leg.
     pub(super) fn with(wakers: &'a Wakers, leg: &'a Leg<'a>, waker: &Arc<Waker>) -> WakeGuard<'a> {
         let uuid = leg.uuid();
         wakers.by_uuid.lock().insert(uuid.clone(), Arc::clone(waker));
@@ -90,7 +89,7 @@ impl Drop for WakeGuard<'_> {
     }
 }
 
-/// On the thread that does something to the leg.
+/// Runs on the thread that does something to the leg.
 unsafe extern "C" fn on_signal<W: WayIn<Wakers>>(
     session: *mut ffi::switch_core_session_t,
     _signal: c_int,
@@ -99,13 +98,13 @@ unsafe extern "C" fn on_signal<W: WayIn<Wakers>>(
         // SAFETY: whoever signals a session keeps it, and with it its UUID.
         let uuid = unsafe { from_c(ffi::switch_core_session_get_uuid(session)) };
         if let (Some(wakers), Some(uuid)) = (W::find(), uuid) {
-            wakers.ring(&uuid);
+            wakers.wake(&uuid);
         }
     });
     HostStatus::SWITCH_STATUS_SUCCESS
 }
 
-/// Rings for a leg that something begins to record or to listen in on, which the core does not signal.
+/// Wakes a leg when a media bug is added to it, which the core does not signal.
 pub(crate) fn on_tap<W: WayIn<Wakers>>() -> Option<Binding> {
     Binding::bind::<MediaBug, W>()
 }
@@ -118,7 +117,7 @@ impl OnEvent for MediaBug {
 
     fn happened(wakers: &Arc<Wakers>, event: &EventRef<'_>) {
         if let Some(uuid) = event.get("Unique-ID") {
-            wakers.ring(&uuid);
+            wakers.wake(&uuid);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Threads of the module's own: each is fenced, and joined before the module's code goes.
+//! The threads of the module. A panic in one is caught, and each is joined before the module is unloaded.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::guard::fence;
 
-/// A running thread, or one that is over and not yet joined.
+/// A thread that runs, or that has ended and is not joined yet.
 #[derive(Debug)]
 pub(crate) struct Worker {
     name: &'static str,
@@ -38,9 +38,9 @@ impl Worker {
         Ok(Worker { name, thread, over })
     }
 
-    /// False if it still runs after `patience`: then its code must stay. That of the libraries that it may be in does.
-    pub(crate) fn join_within(self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
+    /// Joins the thread if it ends within `timeout`. Otherwise returns false: the module's code must stay loaded, and the libraries do.
+    pub(crate) fn join_within(self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
         {
             let mut over = self.over.is.lock();
             while !*over {
@@ -54,7 +54,7 @@ impl Worker {
         true
     }
 
-    /// Whether it has ended, and only waits to be joined.
+    /// Whether the thread has ended.
     pub(crate) fn is_over(&self) -> bool {
         *self.over.is.lock()
     }
@@ -66,8 +66,8 @@ impl Worker {
     }
 }
 
-/// Nothing that is loaded now is unloaded any more. A database that does not answer holds a thread up in mod_pgsql for longer than
-/// anybody waits for FreeSWITCH's end, and the core unloads that module under it (`switch_loadable_module_shutdown`).
+/// Keeps all libraries that are loaded now. If a database does not answer, a thread may wait in mod_pgsql for longer than the shutdown of
+/// FreeSWITCH takes, and the core would unload that module while it does (`switch_loadable_module_shutdown`).
 pub(crate) fn keep_libraries() {
     let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
     let paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));

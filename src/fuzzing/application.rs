@@ -1,4 +1,4 @@
-//! What stands after an application's name, and in the variables that an application reads.
+//! Arguments of applications, and the variables that they read.
 
 use super::{planted, readable};
 use crate::applications::{Asked, park_order, retrieve_order, slot_order};

@@ -1,4 +1,4 @@
-//! Lines after `callpark`, while somebody is parked.
+//! Command lines of `callpark`, while a call is parked.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::freeswitch::{Answer, Command, WayIn};
 use crate::module::Loaded;
 use crate::service::ParkingService;
 
-/// One command a line, a few at most: each sees what those before it did.
+/// Runs a few commands, one in each line, one after the other.
 pub fn command(text: &str) {
     for line in text.split('\n').take(8) {
         // As C would hand it over.

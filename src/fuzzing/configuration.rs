@@ -1,4 +1,4 @@
-//! `callpark.conf.xml`.
+//! Configurations.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub fn configuration(data: &[u8]) {
     }
 }
 
-/// What is in force is within bounds, and a call can be parked in every lot of it.
+/// Checks that the settings are within their limits, and that a call can be parked in each lot.
 fn accepted(config: &Config) {
     assert!(!config.lots.is_empty());
     let settings = &config.settings;

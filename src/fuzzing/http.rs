@@ -1,4 +1,4 @@
-//! A connection to the dashboard, byte by byte.
+//! The bytes of a connection to the dashboard.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub fn http(request: &[u8]) {
     look_at(request, &String::from_utf8_lossy(&answer));
 }
 
-/// What a connection answers to these bytes.
+/// The answer to these bytes.
 fn answer(request: &[u8]) -> Vec<u8> {
     thread_local! { static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() }; }
     RUNTIME.with(|runtime| {

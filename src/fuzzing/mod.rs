@@ -1,5 +1,5 @@
-//! A door for `tests/fuzz`: text goes in as it would from outside, and what must hold of the answer is looked at here. A promise
-//! that is broken is a panic, and so is a bug on purpose, which says whether anybody would notice.
+//! Entry points for `tests/fuzz`: each takes text as it comes from outside and checks the result. A wrong result is a panic; so is an injected fault,
+//! which shows that the check works.
 
 mod application;
 mod command;
@@ -18,7 +18,7 @@ pub use http::http;
 pub use rows::rows;
 pub use tokens::tokens;
 
-/// The module's table, for a host that has it linked in.
+/// The module table, for a simulator that has the module linked in.
 #[must_use]
 pub fn table() -> *const c_void {
     std::ptr::from_ref(&crate::module::mod_callpark_module_interface).cast()
@@ -31,7 +31,7 @@ fn planted(reached: bool) {
     assert!(!(reached && planted), "planted");
 }
 
-/// What is shown to people of what somebody sent: one line, short, without anything that acts on a terminal.
+/// Checks a text that is shown to people: one short line without characters that a terminal obeys.
 fn readable(text: &str) {
     assert!(!text.is_empty() && text.len() < 1000, "{} bytes", text.len());
     assert!(!text.chars().any(char::is_control), "{text:?}");

@@ -1,4 +1,4 @@
-//! What comes back from the database, and from the variable that a parked leg carries over a crash.
+//! Rows from the database, and the snapshot variable of a parked leg.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const CLOCK: i64 = 1_772_438_400_000;
 const NOW: MonotonicTime = MonotonicTime(Duration::from_secs(100_000_000));
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Fields are parted by 0xff, rows by 0xfe; a field of one 0 is NULL.
+/// Fields are separated by 0xff, rows by 0xfe. A field of one 0 is NULL.
 pub fn rows(data: &[u8]) {
     let field = |bytes: &[u8]| (bytes != [0]).then(|| String::from_utf8_lossy(bytes).into_owned());
     let row = |bytes: &[u8]| bytes.split(|byte| *byte == 0xff).map(field).collect::<Vec<_>>();

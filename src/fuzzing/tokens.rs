@@ -1,4 +1,4 @@
-//! The file of tokens.
+//! The token file.
 
 use super::planted;
 use crate::web::TokenFile;

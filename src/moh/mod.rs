@@ -1,8 +1,8 @@
-//! Hold music for many callers at once: what they hear is read, encoded and timed once for all, and their own threads sleep.
+//! Plays music on hold to many callers at a time: it is read, encoded and timed once for all of them, while their own threads sleep.
 //!
-//! A leg that plays a file for itself wakes for each packet, fifty times a second: most of what a waiting caller costs. Here a
-//! transmitter's thread sends each packet to all who hear the same music in the same format. What must begin at its beginning,
-//! or needs a thread of its own for another reason, is left to the leg itself.
+//! A leg that plays a file for itself wakes for each packet, fifty times a second, which is most of what a waiting caller costs. Here one thread sends
+//! each packet to all legs that hear the same music in the same format. Music that must start at its beginning, or needs a thread of its own for
+//! another reason, is played by the leg itself.
 
 mod sender;
 mod stream;
@@ -15,45 +15,44 @@ use std::time::Duration;
 use crate::freeswitch::{Leg, Waker, Wakers};
 use sender::MohSenders;
 
-/// How often a leg looks up although nothing rang for it, to take in what its far end has sent: before the kernel has no more room
-/// for that.
-const NAP: Duration = Duration::from_secs(1);
-/// Streams without a beginning, read without waiting. Everything else starts anew for each caller, or may keep its reader waiting.
-const SHARED: [&str; 3] = ["local_stream://", "tone_stream://", "silence_stream://"];
+/// How often a leg wakes to read what its far end has sent, before the kernel's buffer is full.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
+/// Streams that have no beginning and are read without waiting. Everything else starts from its beginning for each caller, or may block its reader.
+const SHARED_SCHEMES: [&str; 3] = ["local_stream://", "tone_stream://", "silence_stream://"];
 
-/// All the music that this module plays.
+/// The music on hold of this module.
 #[derive(Debug)]
 pub(crate) struct SharedMusic {
     wakers: Arc<Wakers>,
     senders: MohSenders,
-    /// Legs that play for themselves.
+    /// The number of legs that play for themselves.
     alone: AtomicUsize,
 }
 
-/// Whoever waits while music plays.
+/// Controls how long a leg listens to shared music.
 pub(crate) trait WaitControl {
-    /// Rings when there is a reason to look up.
+    /// Wakes the leg when something happens.
     fn waker(&self) -> &Arc<Waker>;
-    /// Sleeps until the bell rings, and no longer than `time`. True if there is a reason to stop.
-    fn nap(&mut self, time: Duration) -> bool;
-    /// Whether keys mean something.
+    /// Sleeps until the waker wakes the thread, and no longer than `time`. Returns true to stop listening.
+    fn sleep(&mut self, time: Duration) -> bool;
+    /// Whether keys of the far end have a meaning.
     fn wants_keys(&self) -> bool;
-    /// True to stop.
+    /// Handles a key. Returns true to stop listening.
     fn key(&mut self, key: char) -> bool;
 }
 
-/// What came of [`listen`].
+/// The result of [`SharedMusic::listen`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Listened {
-    /// The leg heard the music, and something wants its attention.
+    /// The leg heard the music, and has a reason to stop.
     Heard,
-    /// This music cannot be shared, or not with this leg: it has to play for itself.
+    /// This music cannot be shared, or not with this leg, which must play for itself.
     Cannot,
 }
 
-/// Whether this music can be shared: then it has no beginning and no end.
+/// Whether this music can be shared. Then it has no beginning and no end.
 pub(crate) fn can_be_shared(music: &str) -> bool {
-    SHARED.iter().any(|scheme| music.starts_with(scheme))
+    SHARED_SCHEMES.iter().any(|scheme| music.starts_with(scheme))
 }
 
 impl SharedMusic {
@@ -61,32 +60,33 @@ impl SharedMusic {
         SharedMusic { wakers, senders: MohSenders::default(), alone: AtomicUsize::new(0) }
     }
 
-    /// Unload. When this comes back, no thread sends any more, and none begins to.
+    /// Ends all threads that send music, and prevents new ones.
     pub(crate) fn end(&self) {
         self.senders.end();
     }
 
-    /// Lets the leg, whose thread this is, hear the music until `ear` has a reason to stop, or the leg is wanted elsewhere.
-    pub(crate) fn listen(&self, leg: &Leg<'_>, music: &str, ear: &mut dyn WaitControl) -> Listened {
+    /// Plays music to a leg, on its own thread, until `control` has a reason to stop or the channel is not ready any more.
+    pub(crate) fn listen(&self, leg: &Leg<'_>, music: &str, control: &mut dyn WaitControl) -> Listened {
         let format = leg.format().filter(|_| can_be_shared(music) && !leg.is_tapped());
         let Some(format) = format else { return Listened::Cannot };
-        let waker = Arc::clone(ear.waker());
-        let heard = leg.share_media(&self.wakers, &waker, |seat| {
-            if !self.senders.subscribe(music, &format, seat) {
+        let waker = Arc::clone(control.waker());
+        let heard = leg.share_media(&self.wakers, &waker, |writer| {
+            if !self.senders.subscribe(music, &format, writer) {
                 return false;
             }
-            let always = ear.wants_keys() || leg.listens_closely();
-            // Who sends nothing may have gone without a word: what is missing is counted packet by packet. So is what comes from an address
-            // that is not known yet.
+            let always = control.wants_keys() || leg.listens_closely();
+            // Each packet is read if the far end sends nothing, because the core counts the missing ones, or if its address is still to be learned.
             let (mut closely, mut received) = (always, leg.received());
-            while leg.ready() && seat.is_served() {
-                // Looked at once before the first nap: what was done before the bell was hung up did not ring.
-                if std::iter::from_fn(|| leg.next_key()).any(|key| ear.key(key)) || leg.has_errand() || leg.is_tapped()
+            while leg.ready() && writer.is_served() {
+                // This is checked before the first sleep, because what happened before the waker was registered does not wake the thread.
+                if std::iter::from_fn(|| leg.next_key()).any(|key| control.key(key))
+                    || leg.has_errand()
+                    || leg.is_tapped()
                 {
                     break;
                 }
                 closely |= leg.seeks_address() || leg.has_jitter_buffer();
-                if ear.nap(if closely { Duration::ZERO } else { NAP }) {
+                if control.sleep(if closely { Duration::ZERO } else { READ_INTERVAL }) {
                     break;
                 }
                 closely |= leg.seeks_address();
@@ -99,8 +99,8 @@ impl SharedMusic {
                 let before = mem::replace(&mut received, leg.received());
                 closely = always || received == before;
             }
-            // Dropped although it still speaks the same format: the music ended, or this leg held the others up.
-            seat.is_served() || leg.format().as_ref() != Some(&format)
+            // A leg that is dropped with an unchanged format must play for itself: the music has ended, or the leg was too slow.
+            writer.is_served() || leg.format().as_ref() != Some(&format)
         });
         if heard && leg.has_errand() {
             leg.sleep(Duration::from_millis(20));
@@ -108,7 +108,7 @@ impl SharedMusic {
         if heard { Listened::Heard } else { Listened::Cannot }
     }
 
-    /// Counts a leg that plays for itself while `play` runs.
+    /// MusicCounts a leg that plays for itself while `play` runs.
     pub(crate) fn alone<T>(&self, play: impl FnOnce() -> T) -> T {
         struct One<'a>(&'a AtomicUsize);
         impl Drop for One<'_> {
@@ -121,23 +121,25 @@ impl SharedMusic {
         play()
     }
 
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> MusicCounts {
         let alone = self.alone.load(Ordering::Relaxed);
-        let mut counts = Counts { shared: 0, programmes: 0, threads: 0, alone, late: 0 };
+        let mut counts = MusicCounts { shared: 0, streams: 0, threads: 0, alone, late: 0 };
         self.senders.count(&mut counts);
         counts
     }
 }
 
-/// How music is played at this moment.
+/// How music is played at present.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Counts {
-    /// Legs that share music, the programmes they hear, and the threads that send these.
+pub(crate) struct MusicCounts {
+    /// The number of legs that share music.
     pub(crate) shared: usize,
-    pub(crate) programmes: usize,
+    /// The number of streams that they hear.
+    pub(crate) streams: usize,
+    /// The number of threads that send these streams.
     pub(crate) threads: usize,
-    /// Legs that play for themselves.
+    /// The number of legs that play for themselves.
     pub(crate) alone: usize,
-    /// Packets that went out more than one packet's time late, since load.
+    /// The number of packets that were sent later than the duration of a packet, since the module was loaded.
     pub(crate) late: u64,
 }

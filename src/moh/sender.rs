@@ -1,5 +1,6 @@
-//! The threads that send: each a packet to all its listeners, on a schedule that does not drift.
+//! The threads that send shared music: each sends a packet to all its listeners, on a schedule that does not drift.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -7,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Counts;
+use super::MusicCounts;
 use super::stream::{MohStream, StreamKey};
 use crate::freeswitch::{Format, RtpWriter, Worker};
 
-/// So many listeners keep a thread busy for a few of its packet's milliseconds.
-const FULL: usize = 250;
-/// A thread that is late by less sends what it owes, one packet after the other, and is on time again.
-const CATCH_UP: Duration = Duration::from_millis(200);
+/// The number of listeners of one thread, which keep it busy for a few milliseconds of each packet.
+const MAX_LISTENERS: usize = 250;
+/// A thread that is late by less sends the missing packets one after the other.
+const MAX_CATCH_UP: Duration = Duration::from_millis(200);
 
 /// The senders that run.
 #[derive(Debug)]
@@ -40,18 +41,19 @@ struct Running {
 /// Sends packets of one length.
 struct MohSender {
     packet: Duration,
-    /// Packets of all senders that went out late.
+    /// The number of late packets of all senders.
     late: Arc<AtomicU64>,
     listeners: AtomicUsize,
-    desk: Mutex<Desk>,
+    inbox: Mutex<SenderInbox>,
     waker: Condvar,
 }
 
-/// What others tell the thread, and may know of it.
+/// What other threads tell a sender, and may read of it.
 #[derive(Default)]
-struct Desk {
-    titles: Vec<StreamKey>,
-    /// A listener for a programme that is on already, or that comes with it.
+struct SenderInbox {
+    /// The streams that it sends.
+    streams: Vec<StreamKey>,
+    /// New listeners, each for a stream that it sends already, or with the stream.
     joining: Vec<(StreamKey, Option<MohStream>, Arc<RtpWriter>)>,
     closing: bool,
 }
@@ -63,73 +65,76 @@ impl std::fmt::Debug for MohSender {
 }
 
 impl MohSenders {
-    /// Unload. When this comes back, no thread sends any more.
+    /// Ends all threads and waits for them.
     pub(super) fn end(&self) {
         for Running { sender, worker } in self.running.lock().take().into_iter().flatten() {
-            sender.desk.lock().closing = true;
+            sender.inbox.lock().closing = true;
             sender.waker.notify_all();
             worker.join();
         }
     }
 
-    /// Has `seat` sent to from the next packet on. False if the music cannot be had.
-    pub(super) fn subscribe(&self, music: &str, format: &Format, seat: &Arc<RtpWriter>) -> bool {
-        let title = StreamKey { music: music.to_owned(), format: format.clone() };
-        if self.join(&title, None, seat) {
-            return true;
-        }
-        // On the caller's own thread, and without a lock: it may take a while.
-        let Some(programme) = MohStream::open(&title) else { return false };
-        self.join(&title, Some(programme), seat)
+    /// Sends music to `writer` from the next packet on. Returns false if the music cannot be played.
+    pub(super) fn subscribe(&self, music: &str, format: &Format, writer: &Arc<RtpWriter>) -> bool {
+        let key = StreamKey { music: music.to_owned(), format: format.clone() };
+        // The stream is opened on the caller's own thread and without a lock, because that may take a while.
+        let joined = self.join(&key, None, writer).and_then(|joined| match joined {
+            true => Ok(true),
+            false => MohStream::open(&key).map_or(Ok(false), |stream| self.join(&key, Some(stream), writer)),
+        });
+        joined.unwrap_or_else(|error| {
+            log::error!(cause:% = error; "music is not shared, there is no thread");
+            false
+        })
     }
 
-    /// Without a `programme`, only where that is on already and there is room.
-    fn join(&self, title: &StreamKey, programme: Option<MohStream>, seat: &Arc<RtpWriter>) -> bool {
+    /// Adds a listener. Without a `stream` it succeeds only if a sender with room sends that stream already.
+    fn join(&self, key: &StreamKey, stream: Option<MohStream>, writer: &Arc<RtpWriter>) -> io::Result<bool> {
         let mut running = self.running.lock();
-        let Some(running) = running.as_mut() else { return false };
-        let sends = |one: &&Arc<MohSender>| one.packet == title.format.packet() && !one.desk.lock().closing;
+        let Some(running) = running.as_mut() else { return Ok(false) };
+        let sends = |one: &&Arc<MohSender>| one.packet == key.format.packet() && !one.inbox.lock().closing;
         let all = || running.iter().map(|running| &running.sender).filter(sends);
-        let with_room = all().filter(|one| one.listeners.load(Ordering::Relaxed) < FULL);
-        let place = match &programme {
-            None => with_room.clone().find(|one| one.desk.lock().titles.contains(title)),
+        let with_room = all().filter(|one| one.listeners.load(Ordering::Relaxed) < MAX_LISTENERS);
+        let sender = match &stream {
+            None => with_room.clone().find(|one| one.inbox.lock().streams.contains(key)),
             Some(_) => with_room.min_by_key(|one| one.listeners.load(Ordering::Relaxed)),
         };
-        let place = match (place, &programme) {
-            (Some(place), _) => Arc::clone(place),
-            (None, None) => return false,
+        let sender = match (sender, &stream) {
+            (Some(sender), _) => Arc::clone(sender),
+            (None, None) => return Ok(false),
             (None, Some(_)) if all().count() >= cores() => {
-                let Some(place) = all().min_by_key(|one| one.listeners.load(Ordering::Relaxed)) else { return false };
-                Arc::clone(place)
+                let least_busy = all().min_by_key(|one| one.listeners.load(Ordering::Relaxed));
+                let Some(sender) = least_busy else { return Ok(false) };
+                Arc::clone(sender)
             }
             (None, Some(_)) => {
-                let started = MohSender::start(title.format.packet(), Arc::clone(&self.late));
-                let Some(started) = started else { return false };
-                let place = Arc::clone(&started.sender);
+                let started = MohSender::start(key.format.packet(), Arc::clone(&self.late))?;
+                let sender = Arc::clone(&started.sender);
                 running.push(started);
-                place
+                sender
             }
         };
-        let mut desk = place.desk.lock();
-        // Looked at again under the lock that it is pushed under: a thread that ended since tells nobody who comes later.
-        if desk.closing {
-            return false;
+        let mut inbox = sender.inbox.lock();
+        // This is checked again under the lock, because a thread that has ended does not serve new listeners.
+        if inbox.closing {
+            return Ok(false);
         }
-        place.listeners.fetch_add(1, Ordering::Relaxed);
-        if !desk.titles.contains(title) {
-            desk.titles.push(title.clone());
+        sender.listeners.fetch_add(1, Ordering::Relaxed);
+        if !inbox.streams.contains(key) {
+            inbox.streams.push(key.clone());
         }
-        desk.joining.push((title.clone(), programme, Arc::clone(seat)));
-        drop(desk);
-        place.waker.notify_one();
-        true
+        inbox.joining.push((key.clone(), stream, Arc::clone(writer)));
+        drop(inbox);
+        sender.waker.notify_one();
+        Ok(true)
     }
 
-    pub(super) fn count(&self, counts: &mut Counts) {
+    pub(super) fn count(&self, counts: &mut MusicCounts) {
         counts.late = self.late.load(Ordering::Relaxed);
         for Running { sender, .. } in self.running.lock().iter().flatten() {
             counts.threads += 1;
             counts.shared += sender.listeners.load(Ordering::Relaxed);
-            counts.programmes += sender.desk.lock().titles.len();
+            counts.streams += sender.inbox.lock().streams.len();
         }
     }
 }
@@ -139,92 +144,87 @@ fn cores() -> usize {
 }
 
 impl MohSender {
-    fn start(packet: Duration, late: Arc<AtomicU64>) -> Option<Running> {
+    fn start(packet: Duration, late: Arc<AtomicU64>) -> io::Result<Running> {
         let sender = Arc::new(MohSender {
             packet,
             late,
             listeners: AtomicUsize::new(0),
-            desk: Mutex::default(),
+            inbox: Mutex::default(),
             waker: Condvar::new(),
         });
-        let closes = Closes(Arc::clone(&sender));
-        match Worker::start("music", move || closes.0.send()) {
-            Ok(worker) => Some(Running { sender, worker }),
-            Err(error) => {
-                log::error!("no thread for shared music, callers play for themselves: {error}");
-                None
-            }
-        }
+        let on_end = CloseOnEnd(Arc::clone(&sender));
+        let worker = Worker::start("music", move || on_end.0.send())?;
+        Ok(Running { sender, worker })
     }
 
     fn send(&self) {
-        let mut programmes = Vec::new();
+        let mut streams = Vec::new();
         let mut due = Instant::now();
-        while self.arrange(&mut programmes, &mut due) {
-            programmes.retain_mut(|programme| programme.send());
+        while self.update_listeners(&mut streams, &mut due) {
+            streams.retain_mut(|stream| stream.send());
             due += self.packet;
             match due.checked_duration_since(Instant::now()) {
                 Some(early) => thread::sleep(early),
-                None => self.hurry(&mut programmes, &mut due),
+                None => self.catch_up(&mut streams, &mut due),
             }
         }
     }
 
-    /// Lets in who joins, and drops what nobody hears. Waits where there is nothing to send; false when the module goes.
-    fn arrange(&self, programmes: &mut Vec<MohStream>, due: &mut Instant) -> bool {
-        let mut desk = self.desk.lock();
-        for (title, programme, seat) in desk.joining.drain(..) {
-            if !programmes.iter().any(|on| on.title == title) {
-                programmes.extend(programme);
+    /// Adds new listeners, and drops streams without any. Waits while there is nothing to send. Returns false if the thread must end.
+    fn update_listeners(&self, streams: &mut Vec<MohStream>, due: &mut Instant) -> bool {
+        let mut inbox = self.inbox.lock();
+        for (key, stream, writer) in inbox.joining.drain(..) {
+            if !streams.iter().any(|sent| sent.key == key) {
+                streams.extend(stream);
             }
-            match programmes.iter_mut().find(|on| on.title == title) {
-                Some(on) => on.seat(seat),
-                // It ended in this very moment.
-                None => seat.forget(),
+            match streams.iter_mut().find(|sent| sent.key == key) {
+                Some(sent) => sent.add_listener(writer),
+                // The stream has just ended.
+                None => writer.forget(),
             }
         }
-        programmes.retain(|programme| programme.listeners() > 0);
-        desk.titles = programmes.iter().map(|programme| programme.title.clone()).collect();
-        self.listeners.store(programmes.iter().map(MohStream::listeners).sum(), Ordering::Relaxed);
-        if !programmes.is_empty() || desk.closing {
-            return !desk.closing;
+        streams.retain(|stream| stream.listeners() > 0);
+        inbox.streams = streams.iter().map(|stream| stream.key.clone()).collect();
+        self.listeners.store(streams.iter().map(MohStream::listeners).sum(), Ordering::Relaxed);
+        if !streams.is_empty() || inbox.closing {
+            return !inbox.closing;
         }
-        while desk.joining.is_empty() && !desk.closing {
-            self.waker.wait(&mut desk);
+        while inbox.joining.is_empty() && !inbox.closing {
+            self.waker.wait(&mut inbox);
         }
-        drop(desk);
+        drop(inbox);
         *due = Instant::now();
-        self.arrange(programmes, due)
+        self.update_listeners(streams, due)
     }
 
-    /// The schedule is overrun.
-    fn hurry(&self, programmes: &mut [MohStream], due: &mut Instant) {
+    /// MusicCounts a late packet, and skips what cannot be caught up with.
+    fn catch_up(&self, streams: &mut [MohStream], due: &mut Instant) {
         let behind = due.elapsed();
         if behind > self.packet {
             self.late.fetch_add(1, Ordering::Relaxed);
         }
-        if behind > CATCH_UP {
+        if behind > MAX_CATCH_UP {
             let packets = behind.as_nanos() / self.packet.as_nanos().max(1);
             let packets = u32::try_from(packets).unwrap_or(u32::MAX);
-            for programme in programmes {
-                programme.skip(packets);
+            for stream in streams {
+                stream.skip(packets);
             }
             *due += self.packet * packets;
         }
     }
 }
 
-/// However the thread ends, or if it never begins: nobody is let in any more, and who waits at the door is told.
-struct Closes(Arc<MohSender>);
+/// Refuses listeners and tells those that wait, however the thread ends, and also if it never starts.
+struct CloseOnEnd(Arc<MohSender>);
 
-impl Drop for Closes {
+impl Drop for CloseOnEnd {
     fn drop(&mut self) {
-        let mut desk = self.0.desk.lock();
-        desk.closing = true;
-        desk.titles.clear();
+        let mut inbox = self.0.inbox.lock();
+        inbox.closing = true;
+        inbox.streams.clear();
         self.0.listeners.store(0, Ordering::Relaxed);
-        for (_, _, seat) in desk.joining.drain(..) {
-            seat.forget();
+        for (_, _, writer) in inbox.joining.drain(..) {
+            writer.forget();
         }
     }
 }

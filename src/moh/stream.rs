@@ -1,15 +1,15 @@
-//! One music in one format, and everybody who hears it.
+//! A music stream in one format, and its listeners.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::freeswitch::{Encoder, Format, RtpWriter, Sent, Source};
 
-/// A send takes microseconds. Whoever holds the others up for longer, time and again, plays for itself.
-const SLOW: Duration = Duration::from_millis(5);
-const SLOW_TIMES: u32 = 5;
+/// Sending a packet takes microseconds. A leg that takes longer, several times in a row, is dropped and plays for itself.
+const SLOW_SEND: Duration = Duration::from_millis(5);
+const MAX_SLOW_SENDS: u32 = 5;
 
-/// What a programme is known by.
+/// Identifies a stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct StreamKey {
     pub(super) music: String,
@@ -17,12 +17,12 @@ pub(super) struct StreamKey {
 }
 
 struct Listener {
-    seat: Arc<RtpWriter>,
+    writer: Arc<RtpWriter>,
     slow: u32,
 }
 
 pub(super) struct MohStream {
-    pub(super) title: StreamKey,
+    pub(super) key: StreamKey,
     source: Source,
     encoder: Encoder,
     timestamp: u32,
@@ -30,27 +30,27 @@ pub(super) struct MohStream {
 }
 
 impl MohStream {
-    /// `None` if there is no such music, or it cannot be had in this format.
-    pub(super) fn open(title: &StreamKey) -> Option<MohStream> {
-        let source = Source::open(&title.music, &title.format)?;
-        let encoder = Encoder::new(&title.format)?;
-        Some(MohStream { title: title.clone(), source, encoder, timestamp: title.format.step(), listeners: Vec::new() })
+    /// Opens a stream. Returns `None` if there is no such music, or not in this format.
+    pub(super) fn open(key: &StreamKey) -> Option<MohStream> {
+        let source = Source::open(&key.music, &key.format)?;
+        let encoder = Encoder::new(&key.format)?;
+        Some(MohStream { key: key.clone(), source, encoder, timestamp: key.format.step(), listeners: Vec::new() })
     }
 
-    pub(super) fn seat(&mut self, seat: Arc<RtpWriter>) {
-        self.listeners.push(Listener { seat, slow: 0 });
+    pub(super) fn add_listener(&mut self, writer: Arc<RtpWriter>) {
+        self.listeners.push(Listener { writer, slow: 0 });
     }
 
     pub(super) fn listeners(&self) -> usize {
         self.listeners.len()
     }
 
-    /// RTP time passes although nothing was sent.
+    /// Advances the RTP time by packets that were not sent.
     pub(super) fn skip(&mut self, packets: u32) {
-        self.timestamp = self.timestamp.wrapping_add(self.title.format.step().wrapping_mul(packets));
+        self.timestamp = self.timestamp.wrapping_add(self.key.format.step().wrapping_mul(packets));
     }
 
-    /// Sends the next packet to everybody. False if the music cannot be played any more.
+    /// Sends the next packet to all listeners. Returns false if the music cannot be played any more.
     pub(super) fn send(&mut self) -> bool {
         if !self.encoder.encode(&mut self.source) && !self.rewind() {
             return false;
@@ -59,22 +59,22 @@ impl MohStream {
         let (encoder, timestamp) = (&mut self.encoder, self.timestamp);
         let mut began = Instant::now();
         self.listeners.retain_mut(|listener| {
-            let sent = listener.seat.send(encoder, timestamp);
+            let sent = listener.writer.send(encoder, timestamp);
             let ended = Instant::now();
-            listener.slow = if ended - began > SLOW { listener.slow + 1 } else { 0 };
+            listener.slow = if ended - began > SLOW_SEND { listener.slow + 1 } else { 0 };
             began = ended;
-            let stays = sent == Sent::Yes && listener.slow < SLOW_TIMES;
+            let stays = sent == Sent::Yes && listener.slow < MAX_SLOW_SENDS;
             if !stays {
-                listener.seat.forget();
+                listener.writer.forget();
             }
             stays
         });
         true
     }
 
-    /// Begins again at the end.
+    /// Starts the music again at its end.
     fn rewind(&mut self) -> bool {
-        let again = Source::open(&self.title.music, &self.title.format);
+        let again = Source::open(&self.key.music, &self.key.format);
         again.is_some_and(|source| {
             self.source = source;
             self.encoder.encode(&mut self.source)
@@ -82,11 +82,11 @@ impl MohStream {
     }
 }
 
-/// However a programme ends: whoever still listens is told, and finds another way to hear something.
+/// Tells the listeners that the stream has ended, so that they play something else.
 impl Drop for MohStream {
     fn drop(&mut self) {
         for listener in &self.listeners {
-            listener.seat.forget();
+            listener.writer.forget();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a waiting caller hears: music, and a message now and then.
+//! Plays music on hold and the comfort message to a waiting caller.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -10,55 +10,55 @@ use crate::freeswitch::{self, Heard, Leg, Listener, Played, SetAside, Waker};
 use crate::moh::{self, Listened, SharedMusic, WaitControl};
 use crate::parking::{LotSettings, MonotonicTime};
 
-/// The core's own music on hold.
+/// The default music on hold of the core.
 pub(super) const MUSIC: &str = "local_stream://moh";
-/// Heard where no music can be played: two short notes now and then say that the line is alive. Needs no file.
+/// Two short tones at intervals, which need no file, if no music can be played.
 const LAST_RESORT: &str = "tone_stream://%(180,120,523.25);%(260,5500,659.25);loops=-1";
 
-/// Music that could not be played is tried again after so long, then after twice as long, and so on up to the second.
-const RETRY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
-/// What ends sooner by itself is no music: to begin it again and again would cost more than it is worth.
-const SHORTEST: Duration = Duration::from_millis(250);
-/// A leg may be without media for so long, because it is being changed or somebody wants it so; then it is asked for again.
-const WITHOUT_MEDIA: Duration = Duration::from_secs(2);
-/// How often a leg that has no media, or to which nothing can be played, looks again.
-const LOOK: Duration = Duration::from_millis(100);
+/// The first and the longest delay after which music that could not be played is tried again. The delay doubles each time.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
+/// Music that ends sooner than this has failed, because starting it again and again would use too much processor time.
+const MIN_PLAY_TIME: Duration = Duration::from_millis(250);
+/// How long a leg may be without media before a re-INVITE asks for it again.
+const MAX_WITHOUT_MEDIA: Duration = Duration::from_secs(2);
+/// How often a leg that has no media, or to which nothing can be played, is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Channel variables by which the core's player would end the music early, or not ask whether to stop.
+/// Channel variables that would make the core's player end the music early, or not ask whether to stop.
 const LIMITS: [&CStr; 3] = [c"playback_timeout_sec", c"playback_timeout_sec_cumulative", c"timer_name"];
 
-/// One kind of music.
+/// A music that may be played.
 struct Choice {
     music: String,
-    /// Not tried before, since it could not be played.
+    /// When it is tried again, if it could not be played.
     not_before: MonotonicTime,
-    /// So long it is left alone when it cannot be played.
+    /// The delay after the next failure.
     pause: Duration,
 }
 
 impl Choice {
     fn new(music: String) -> Choice {
-        // `silence` is how channels ask for none; as a file name it would not play.
+        // `silence` means no music, and is not a file.
         let music = if music == "silence" { "silence_stream://-1".into() } else { music };
-        Choice { music, not_before: MonotonicTime::default(), pause: RETRY[0] }
+        Choice { music, not_before: MonotonicTime::default(), pause: RETRY_DELAYS[0] }
     }
 
     fn put_off(&mut self, leg: &Leg<'_>) {
-        if self.pause == RETRY[0] {
+        if self.pause == RETRY_DELAYS[0] {
             log_call!(Warning, leg, music = self.music; "hold music cannot be played, the next choice is tried");
         }
         self.not_before = freeswitch::now().after(self.pause);
-        self.pause = (self.pause * 2).min(RETRY[1]);
+        self.pause = (self.pause * 2).min(RETRY_DELAYS[1]);
     }
 }
 
-/// What a waiting caller hears: the first of these that plays. None is given up for good.
+/// The music of a waiting caller: the first of these choices that can be played. Each is tried again.
 pub(super) struct Music<'a> {
     shared: &'a SharedMusic,
     choices: Vec<Choice>,
     exit_key: Option<char>,
     pressed: bool,
-    /// Media is asked for again then, if there is none.
+    /// When media is asked for again, if there is none.
     fetch_at: Option<MonotonicTime>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Music<'a> {
         std::mem::take(&mut self.pressed)
     }
 
-    /// Plays until there is a command, the exit key, a comfort message is due, or the leg is wanted elsewhere.
+    /// Plays until there is a command, the exit key is pressed, a comfort message is due, or the channel is not ready any more.
     pub(super) fn play(&mut self, leg: &Leg<'_>, commands: &LegCommands, comfort: Option<&Comfort>) {
         self.play_to(leg, commands, comfort.and_then(Comfort::when));
     }
@@ -91,35 +91,35 @@ impl<'a> Music<'a> {
         let last = self.choices.len().saturating_sub(1);
         let at = self.choices.iter().position(|choice| choice.not_before <= began).unwrap_or(last);
         let better = self.choices.iter().take(at).map(|choice| choice.not_before).min();
-        let Some(choice) = self.choices.get_mut(at) else { return leg.sleep(LOOK) };
-        // A better one is tried again where that does not tear what is heard now.
+        let Some(choice) = self.choices.get_mut(at) else { return leg.sleep(CHECK_INTERVAL) };
+        // A better choice is tried again, if that does not interrupt what is heard now.
         let end = end.into_iter().chain(better.filter(|_| moh::can_be_shared(&choice.music))).min();
         let mut waiting = Waiting { commands, end, exit_key: self.exit_key, pressed: false };
         let played = play_shared_or_alone(self.shared, leg, &choice.music, &mut waiting);
         self.pressed = waiting.pressed;
-        let too_short = played == Played::ToItsEnd && freeswitch::now().since(began) < SHORTEST;
+        let too_short = played == Played::ToItsEnd && freeswitch::now().since(began) < MIN_PLAY_TIME;
         if self.pressed || commands.has_command() || !leg.ready() || !leg.has_media() {
             return;
         }
         if played == Played::Not || too_short {
             choice.put_off(leg);
             if at == last {
-                leg.sleep(LOOK);
+                leg.sleep(CHECK_INTERVAL);
             }
         } else {
-            choice.pause = RETRY[0];
+            choice.pause = RETRY_DELAYS[0];
         }
     }
 
     fn wait_for_media(&mut self, leg: &Leg<'_>) {
         let now = freeswitch::now();
-        let at = *self.fetch_at.get_or_insert(now.after(WITHOUT_MEDIA));
+        let at = *self.fetch_at.get_or_insert(now.after(MAX_WITHOUT_MEDIA));
         if now >= at {
             log_call!(Info, leg; "leg has no media, it is asked for again");
             leg.answer_and_anchor_media();
-            self.fetch_at = Some(freeswitch::now().after(WITHOUT_MEDIA));
+            self.fetch_at = Some(freeswitch::now().after(MAX_WITHOUT_MEDIA));
         }
-        leg.sleep(LOOK);
+        leg.sleep(CHECK_INTERVAL);
     }
 }
 
@@ -157,13 +157,13 @@ impl Listener for Waiting<'_> {
     }
 }
 
-/// The same for music that others hear too.
+/// The same for shared music.
 impl WaitControl for Waiting<'_> {
     fn waker(&self) -> &Arc<Waker> {
         self.commands.waker()
     }
 
-    fn nap(&mut self, time: Duration) -> bool {
+    fn sleep(&mut self, time: Duration) -> bool {
         let time = self.end.map_or(time, |end| time.min(end.since(freeswitch::now())));
         if !time.is_zero() && !self.commands.has_command() {
             self.waker().sleep(time);
@@ -180,7 +180,7 @@ impl WaitControl for Waiting<'_> {
     }
 }
 
-/// The message that a waiting caller hears now and then.
+/// The message that a waiting caller hears at intervals.
 pub(super) struct Comfort {
     file: Option<String>,
     interval: Duration,

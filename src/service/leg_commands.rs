@@ -91,7 +91,7 @@ impl LegCommands {
         inside.commands.push_back(command);
         self.full.store(true, Ordering::Release);
         drop(inside);
-        self.waker.ring();
+        self.waker.wake();
         true
     }
 
