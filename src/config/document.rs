@@ -1,81 +1,114 @@
-//! The elements of the configuration file, before they are checked. Missing attributes are reported by the check, which can name the lot.
+//! The configuration as it is written, before anything is checked: elements, and on which line of the file each is.
 
-use serde::Deserialize;
+use super::error::{ConfigError, ConfigFault, Place, is_secret};
 
-/// `<configuration>`.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Document {
-    /// `callpark.conf`.
-    #[serde(rename = "@name", default)]
-    pub name: String,
-    /// A text for administrators.
-    #[serde(rename = "@description", default)]
-    pub description: String,
-    /// `<settings>`.
-    #[serde(default)]
-    pub settings: Settings,
-    /// `<lots>`.
-    #[serde(default)]
-    pub lots: Lots,
+/// Elements below this depth have no meaning: `<configuration>`, `<lots>`, `<lot>`, `<param>`, and one in that.
+const DEEPEST: usize = 4;
+
+/// An element with what is in it.
+#[derive(Debug, Default)]
+pub(super) struct Element {
+    name: String,
+    attributes: Vec<(String, String)>,
+    /// `None` while it is not known where in the file it is.
+    line: Option<u32>,
+    pub(super) children: Vec<Element>,
+    has_text: bool,
 }
 
-/// `<settings>`.
-#[derive(Deserialize, Debug, Default)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Its `<param>` elements.
-    #[serde(rename = "param", default)]
-    pub params: Vec<Param>,
+impl Element {
+    /// The root of `text`, with the lines of `file`. FreeSWITCH hands a configuration over as one text without comments, variables
+    /// filled in and other files included, so its lines are not those that an administrator sees.
+    pub(super) fn parse(text: &str, file: Option<&str>) -> Result<Element, roxmltree::Error> {
+        let mut root = Element::of(roxmltree::Document::parse(text)?.root_element(), 0);
+        let file = file.and_then(|file| roxmltree::Document::parse(file).ok());
+        root.take_lines_of(file.map(|file| Element::of(file.root_element(), 0)).as_ref());
+        Ok(root)
+    }
+
+    fn of(node: roxmltree::Node<'_, '_>, depth: usize) -> Element {
+        let elements = node.children().filter(|child| child.is_element() && depth < DEEPEST);
+        Element {
+            name: node.tag_name().name().to_owned(),
+            attributes: node.attributes().map(|one| (one.name().to_owned(), one.value().to_owned())).collect(),
+            line: Some(node.document().text_pos_at(node.range().start).row),
+            children: elements.map(|child| Element::of(child, depth + 1)).collect(),
+            has_text: node
+                .children()
+                .any(|child| child.is_text() && child.text().is_some_and(|text| !text.trim().is_empty())),
+        }
+    }
+
+    /// An element is found in the file by what it is and how it is called, after the one before it.
+    fn take_lines_of(&mut self, file: Option<&Element>) {
+        self.line = file.and_then(|file| file.line);
+        let mut rest = file.map(|file| file.children.as_slice()).unwrap_or_default();
+        for child in &mut self.children {
+            let at = rest.iter().position(|other| other.key() == child.key());
+            child.take_lines_of(at.and_then(|at| rest.get(at)));
+            rest = at.and_then(|at| rest.get(at + 1..)).unwrap_or(rest);
+        }
+    }
+
+    fn key(&self) -> (&str, &str) {
+        (&self.name, self.attribute("name").or_else(|| self.attribute("number")).unwrap_or_default())
+    }
+
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A fault of this element.
+    pub(super) fn error(
+        &self,
+        place: &Place,
+        key: &str,
+        value: Option<&str>,
+        fault: impl Into<ConfigFault>,
+    ) -> ConfigError {
+        let value = value.map(|value| if is_secret(key) && !value.is_empty() { "***" } else { value }.to_owned());
+        ConfigError { line: self.line, place: place.clone(), key: key.to_owned(), value, fault: fault.into() }
+    }
+
+    /// A fault of the `<param>` in this element that has this name, or of the element where none has.
+    pub(super) fn param_error(
+        &self,
+        place: &Place,
+        key: &str,
+        value: Option<&str>,
+        fault: impl Into<ConfigFault>,
+    ) -> ConfigError {
+        let param = self.children.iter().rfind(|child| child.key() == ("param", key));
+        param.unwrap_or(self).error(place, key, value, fault)
+    }
+
+    /// What the element may not have in it.
+    pub(super) fn strangers(
+        &self,
+        place: &Place,
+        attributes: &[&str],
+        elements: &[&str],
+        errors: &mut Vec<ConfigError>,
+    ) {
+        let secret = self.attribute("name").is_some_and(is_secret);
+        for (name, value) in self.attributes.iter().filter(|(name, _)| !attributes.contains(&name.as_str())) {
+            let fault = ConfigFault::UnknownAttribute { element: self.name.clone(), expected: listed(attributes) };
+            errors.push(self.error(place, name, Some(if secret { "***" } else { value }), fault));
+        }
+        for child in self.children.iter().filter(|child| !elements.contains(&child.name.as_str())) {
+            let fault = ConfigFault::UnknownElement { parent: self.name.clone(), expected: listed(elements) };
+            errors.push(child.error(place, &format!("<{}>", child.name), None, fault));
+        }
+        if self.has_text {
+            errors.push(self.error(place, "", None, ConfigFault::Text(self.name.clone())));
+        }
+    }
 }
 
-/// `<lots>`.
-#[derive(Deserialize, Debug, Default)]
-#[serde(deny_unknown_fields)]
-pub struct Lots {
-    /// Its `<lot>` elements.
-    #[serde(rename = "lot", default)]
-    pub lots: Vec<Lot>,
-}
-
-/// `<lot name="" domain="">`.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Lot {
-    /// The name of the lot.
-    #[serde(rename = "@name", default)]
-    pub name: String,
-    /// Its domain, or `*`.
-    #[serde(rename = "@domain", default)]
-    pub domain: String,
-    /// Its `<param>` elements.
-    #[serde(rename = "param", default)]
-    pub params: Vec<Param>,
-    /// Its `<slot>` elements.
-    #[serde(rename = "slot", default)]
-    pub slots: Vec<SlotLabel>,
-}
-
-/// `<param name="" value="">`.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Param {
-    /// The name; empty if it is missing.
-    #[serde(rename = "@name", default)]
-    pub name: String,
-    /// The value; `None` if it is missing.
-    #[serde(rename = "@value")]
-    pub value: Option<String>,
-}
-
-/// `<slot number="" label="">`.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct SlotLabel {
-    /// The slot.
-    #[serde(rename = "@number", default)]
-    pub number: String,
-    /// Its label.
-    #[serde(rename = "@label", default)]
-    pub label: String,
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::error::{ConfigFault, ValueError};
 use crate::parking::{Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf, is_name};
 
 /// One parameter of a lot.
@@ -14,14 +15,14 @@ pub struct LotParam {
     /// The text in the manual, in Markdown.
     pub meaning: &'static str,
     /// Parses a value and changes the settings.
-    set: fn(&mut LotSettings, &str) -> Result<(), String>,
+    set: fn(&mut LotSettings, &str) -> Result<(), ValueError>,
 }
 
 const fn row(
     name: &'static str,
     default: &'static str,
     meaning: &'static str,
-    set: fn(&mut LotSettings, &str) -> Result<(), String>,
+    set: fn(&mut LotSettings, &str) -> Result<(), ValueError>,
 ) -> LotParam {
     LotParam { name, default, meaning, set }
 }
@@ -275,23 +276,21 @@ const REPLACED: &[(&str, &str)] = &[(
 )];
 
 /// Applies one parameter. The error says why the name or the value is wrong.
-pub(super) fn set(name: &str, value: &str, settings: &mut LotSettings) -> Result<(), String> {
+pub(super) fn set(name: &str, value: &str, settings: &mut LotSettings) -> Result<(), ConfigFault> {
     if let Some((_, instead)) = REPLACED.iter().find(|(old, _)| *old == name) {
-        return Err(format!("no longer a lot parameter; use {instead}"));
+        return Err(ConfigFault::Replaced(instead));
     }
     let Some(param) = LOT_PARAMS.iter().find(|param| param.name == name) else {
-        return Err(format!(
-            "no such lot parameter; there are: slots, {}",
-            LOT_PARAMS.iter().map(|param| param.name).collect::<Vec<_>>().join(", ")
-        ));
+        let known = LOT_PARAMS.iter().map(|param| param.name).collect::<Vec<_>>().join(", ");
+        return Err(ConfigFault::UnknownParam { of: "lot parameter", known: format!("slots, {known}") });
     };
-    (param.set)(settings, value)
+    Ok((param.set)(settings, value)?)
 }
 
 /// Parses the parameter `ringback`, or the variable `callpark_ringback` of a channel.
-pub(crate) fn parse_ringback(value: &str) -> Result<RingBack, String> {
+pub(crate) fn parse_ringback(value: &str) -> Result<RingBack, ValueError> {
     Ok(match value.trim() {
-        "" => return Err("empty; give parker, none or a dial string".into()),
+        "" => return Err(ValueError::Expected("parker, none or a dial string")),
         "parker" => RingBack::Parker,
         "none" => RingBack::Nobody,
         dial => RingBack::DialString(dial.into()),
@@ -299,58 +298,58 @@ pub(crate) fn parse_ringback(value: &str) -> Result<RingBack, String> {
 }
 
 /// Parses seconds, from `least` up to a year.
-pub(crate) fn seconds(value: &str, least: u32) -> Result<Duration, String> {
+pub(crate) fn seconds(value: &str, least: u32) -> Result<Duration, ValueError> {
     number(value, least, 31_536_000).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-pub(crate) fn parse_bool(value: &str) -> Result<bool, String> {
+pub(crate) fn parse_bool(value: &str) -> Result<bool, ValueError> {
     match value.trim().to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" | "enabled" => Ok(true),
         "false" | "no" | "off" | "0" | "disabled" => Ok(false),
-        _ => Err("neither true nor false".into()),
+        _ => Err(ValueError::Expected("true or false")),
     }
 }
 
-pub(super) fn number(value: &str, least: u32, most: u32) -> Result<u32, String> {
+pub(super) fn number(value: &str, least: u32, most: u32) -> Result<u32, ValueError> {
     let number = value.trim().parse::<u32>().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("not a whole number from {least} to {most}"))
+    number.ok_or(ValueError::OutOfRange { least, most })
 }
 
-fn choice<T: Clone>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
+fn choice<T: Clone>(value: &str, choices: &[(&str, T)]) -> Result<T, ValueError> {
     let found = choices.iter().find(|(name, _)| *name == value.trim()).map(|(_, choice)| choice.clone());
-    found.ok_or_else(|| format!("not one of {}", choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")))
+    let names = || choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| ValueError::NotOneOf(names()))
 }
 
 fn optional(value: &str) -> Option<String> {
     Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
-fn destination(value: &str) -> Result<Option<Destination>, String> {
-    match optional(value) {
-        None => Ok(None),
-        Some(value) => match Destination::parse(&value) {
-            Some(destination) => Ok(Some(destination)),
-            None => Err("not <extension> [<dialplan> [<context>]]".into()),
-        },
-    }
+fn destination(value: &str) -> Result<Option<Destination>, ValueError> {
+    optional(value).map(|value| parse_destination(&value)).transpose()
 }
 
-fn key(value: &str) -> Result<Option<char>, String> {
+/// `fallback` of the configuration, `callpark_fallback` of a channel.
+pub(crate) fn parse_destination(value: &str) -> Result<Destination, ValueError> {
+    Destination::parse(value).ok_or(ValueError::Expected("<extension> [<dialplan> [<context>]]"))
+}
+
+fn key(value: &str) -> Result<Option<char>, ValueError> {
     let mut keys = value.trim().chars();
     match (keys.next(), keys.next()) {
         (None, _) => Ok(None),
         (Some(key), None) if key.is_ascii_digit() || matches!(key, '*' | '#') => Ok(Some(key)),
-        _ => Err("not one key (a digit, * or #)".into()),
+        _ => Err(ValueError::Expected("one key: a digit, * or #")),
     }
 }
 
-fn pin(value: &str) -> Result<Option<String>, String> {
+fn pin(value: &str) -> Result<Option<String>, ValueError> {
     let pin = optional(value);
     let good = pin.as_ref().is_none_or(|pin| pin.len() <= 32 && pin.chars().all(|c| c.is_ascii_digit() || c == '*'));
-    if good { Ok(pin) } else { Err("not 1 to 32 digits or *".into()) }
+    if good { Ok(pin) } else { Err(ValueError::Expected("1 to 32 digits or *")) }
 }
 
-fn users_of(value: &str) -> Result<UsersOf, String> {
+fn users_of(value: &str) -> Result<UsersOf, ValueError> {
     let domains: Vec<&str> = value.split(',').map(str::trim).filter(|domain| !domain.is_empty()).collect();
     match domains.as_slice() {
         [] => Ok(UsersOf::OwnDomain),
@@ -358,12 +357,12 @@ fn users_of(value: &str) -> Result<UsersOf, String> {
         some if some.iter().all(|domain| is_name(domain)) => {
             Ok(UsersOf::Domains(some.iter().map(|domain| (*domain).to_owned()).collect()))
         }
-        _ => Err("not * nor a comma-separated list of domains".into()),
+        _ => Err(ValueError::Expected("* or a comma-separated list of domains")),
     }
 }
 
 /// Parses `message:1000, page:group/all, api:...`. A dial string may contain commas, so a new notification begins only at its kind.
-fn notify(value: &str) -> Result<Vec<Notify>, String> {
+fn notify(value: &str) -> Result<Vec<Notify>, ValueError> {
     const KINDS: [&str; 3] = ["message:", "page:", "api:"];
     let mut parts: Vec<String> = Vec::new();
     for piece in value.split(',') {
@@ -376,8 +375,9 @@ fn notify(value: &str) -> Result<Vec<Notify>, String> {
     parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).map(notify_one).collect()
 }
 
-fn notify_one(part: &str) -> Result<Notify, String> {
-    let wrong = || format!("'{part}' is none of message:<user>, page:<dial string>, api:<command> <args>");
+fn notify_one(part: &str) -> Result<Notify, ValueError> {
+    const EXPECTED: &str = "one of message:<user>, page:<dial string>, api:<command> <args>";
+    let wrong = || ValueError::Part { part: part.to_owned(), expected: EXPECTED };
     let (kind, what) = part.split_once(':').ok_or_else(wrong)?;
     let what = what.trim();
     if what.is_empty() {
@@ -391,7 +391,8 @@ fn notify_one(part: &str) -> Result<Notify, String> {
     }
 }
 
-fn names(value: &str) -> Result<Vec<String>, String> {
+fn names(value: &str) -> Result<Vec<String>, ValueError> {
     let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
-    names.map(|name| if is_name(name) { Ok(name.to_owned()) } else { Err(format!("'{name}' is not a name")) }).collect()
+    let not_a_name = |name: &str| ValueError::Part { part: name.to_owned(), expected: "a name" };
+    names.map(|name| if is_name(name) { Ok(name.to_owned()) } else { Err(not_a_name(name)) }).collect()
 }

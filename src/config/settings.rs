@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::document::Param;
+use super::document::Element;
+use super::error::{ConfigError, ConfigFault, Place, ValueError};
 use super::lot_params::{number, parse_bool};
-use super::{Config, ConfigError, Privacy, fault, given_once};
+use super::{Config, Privacy, params};
 use crate::parking::is_name;
 
 /// One setting.
@@ -16,14 +17,14 @@ pub struct Setting {
     pub default: &'static str,
     /// The text in the manual, in Markdown.
     pub meaning: &'static str,
-    apply: fn(&mut Config, &str) -> Result<(), String>,
+    apply: fn(&mut Config, &str) -> Result<(), ValueError>,
 }
 
 const fn row(
     name: &'static str,
     default: &'static str,
     meaning: &'static str,
-    apply: fn(&mut Config, &str) -> Result<(), String>,
+    apply: fn(&mut Config, &str) -> Result<(), ValueError>,
 ) -> Setting {
     Setting { name, default, meaning, apply }
 }
@@ -63,7 +64,7 @@ pub const SETTINGS: &[Setting] = &[
         "The database of the history and of the occupied slots: the name of a SQLite file, or any DSN of the core's database layer (`pgsql://...` with mod_pgsql, `sqlite://...`, or `odbc://<name>:<user>:<password>` where the core was built with ODBC). A cluster needs `pgsql://...`.",
         |config, value| {
             if value.is_empty() {
-                return Err("empty; leave it out for the SQLite file callpark".into());
+                return Err(ValueError::Expected("a DSN; leave it out for the SQLite file callpark"));
             }
             config.settings.db_dsn = value.to_owned();
             Ok(())
@@ -87,7 +88,7 @@ pub const SETTINGS: &[Setting] = &[
                 "full" => Privacy::Full,
                 "masked" => Privacy::Masked,
                 "none" => Privacy::None,
-                _ => return Err("not one of full, masked, none".into()),
+                _ => return Err(ValueError::NotOneOf("full, masked, none".into())),
             };
             Ok(())
         },
@@ -126,7 +127,7 @@ pub const SETTINGS: &[Setting] = &[
             config.settings.http_listen = match value.parse::<u16>() {
                 Ok(port) => format!("127.0.0.1:{port}"),
                 Err(_) if value.is_empty() || value.parse::<SocketAddr>().is_ok() => value.to_owned(),
-                Err(_) => return Err("not a port nor an address and a port, such as 127.0.0.1:8099".into()),
+                Err(_) => return Err(ValueError::Expected("a port, or an address and a port such as 127.0.0.1:8099")),
             };
             Ok(())
         },
@@ -143,12 +144,13 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Names of lists in acl.conf.xml, or networks such as 10.0.0.0/24.
-fn acl_lists(value: &str) -> Result<Vec<String>, String> {
+fn acl_lists(value: &str) -> Result<Vec<String>, ValueError> {
+    const EXPECTED: &str = "the name of an ACL list or a network such as 10.0.0.0/24";
     let lists = value.split(',').map(str::trim).filter(|list| !list.is_empty());
     lists
         .map(|list| match is_name(list) || is_network(list) {
             true => Ok(list.to_owned()),
-            false => Err(format!("'{list}' is neither the name of an ACL list nor a network such as 10.0.0.0/24")),
+            false => Err(ValueError::Part { part: list.to_owned(), expected: EXPECTED }),
         })
         .collect()
 }
@@ -161,18 +163,17 @@ fn is_network(text: &str) -> bool {
     })
 }
 
-pub(super) fn read(params: &[Param], config: &mut Config, faults: &mut Vec<ConfigError>) {
-    for (name, value) in given_once("settings", params, faults) {
+pub(super) fn read(element: &Element, config: &mut Config, errors: &mut Vec<ConfigError>) {
+    element.strangers(&Place::Settings, &[], &["param"], errors);
+    for (param, name, value) in params(&Place::Settings, element, errors) {
         let value = value.trim();
-        let outcome = match SETTINGS.iter().find(|setting| setting.name == name) {
-            Some(setting) => (setting.apply)(config, value),
+        let done = match SETTINGS.iter().find(|setting| setting.name == name) {
+            Some(setting) => (setting.apply)(config, value).map_err(ConfigFault::from),
             None => {
                 let known = SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>().join(", ");
-                Err(format!("no such setting; there are: {known}"))
+                Err(ConfigFault::UnknownParam { of: "setting", known })
             }
         };
-        if let Err(why) = outcome {
-            faults.push(fault("settings", name, value, &why));
-        }
+        errors.extend(done.err().map(|fault| param.error(&Place::Settings, name, Some(value), fault)));
     }
 }

@@ -1,7 +1,11 @@
 //! The host's configuration registry.
 
-use std::ptr;
+use std::path::Path;
+use std::{fs, ptr};
 
+use thiserror::Error;
+
+use super::core::global;
 use super::text::{from_c, take_c, to_c};
 use crate::ffi;
 
@@ -27,14 +31,25 @@ pub(crate) fn configuration(name: &str) -> Option<String> {
     }
 }
 
-/// Has the core read its XML files again, and tell everybody so. The error is what is wrong with them; then the old ones stay.
-pub(crate) fn reread() -> Result<(), String> {
+/// The file that holds the configuration of that name, as it is written. `None` where the configuration comes from elsewhere.
+pub(crate) fn configuration_file(name: &str) -> Option<String> {
+    let folder = Path::new(&global("conf_dir")?).join("autoload_configs");
+    fs::read_to_string(folder.join(format!("{name}.xml"))).ok()
+}
+
+/// The core cannot read its XML files: what is wrong with them.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct XmlError(String);
+
+/// Has the core read its XML files again, and tell everybody so. If they are faulty, the old ones stay.
+pub(crate) fn reread() -> Result<(), XmlError> {
     let mut why = ptr::null();
     // SAFETY: `why` is ours to be set; the text is in a buffer of the core's own that stays (switch_xml.c).
     unsafe {
         match ffi::switch_xml_reload(&mut why) {
             ffi::switch_status_t::SWITCH_STATUS_SUCCESS => Ok(()),
-            _ => Err(from_c(why).unwrap_or_default()),
+            _ => Err(XmlError(from_c(why).unwrap_or_default())),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use thiserror::Error;
+
 use super::names::{LotId, Slot};
 use super::settings::{CallOverrides, LotSettings};
 use super::table::SlotRequest;
@@ -306,38 +308,57 @@ pub struct Ended {
 }
 
 /// Why a request was refused. [`Refusal::word`] is the value of `callpark_result`; the text is for the log and for answers to commands.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Refusal {
     /// There is no lot of that name.
+    #[error("no lot {0}")]
     NoSuchLot(String),
     /// There is no slot of that number.
+    #[error("no slot {0}")]
     NoSuchSlot(String),
     /// The lot, and the lots into which it overflows, have no free slot.
+    #[error("lot {0} is full")]
     Full(LotId),
     /// The requested slot is occupied.
+    #[error("slot {0} is taken")]
     Taken(Slot),
     /// The parker has as many calls parked as the lot allows.
+    #[error("the parker holds {0} calls already, the most allowed")]
     Limit(u32),
     /// The parker may not park in that lot, for this reason.
+    #[error("{0}")]
     NotAllowed(&'static str),
     /// No call is parked there.
+    #[error("nobody is parked in {0}")]
     Empty(String),
     /// Somebody else is taking the call in that slot.
+    #[error("the call in slot {0} is being taken by somebody else")]
     Gone(Slot),
     /// The leg that is to be parked still rings.
+    #[error("channel {0} has not answered yet and cannot be parked")]
     NotAnswered(String),
     /// The leg is parked already, in that slot.
+    #[error("the call {}", where_parked(.0))]
     AlreadyParked(Slot),
     /// A recall of the call in that slot would call nobody.
+    #[error("there is nobody to ring back for the call in slot {0}")]
     NobodyToRing(Slot),
     /// Something else is happening to the call in that slot.
+    #[error("the call in slot {0} is {1}")]
     Busy(Slot, &'static str),
     /// The call in that slot may wait without limit, so there is no time-out to extend.
+    #[error("the call in slot {0} has no time-out")]
     NoTimeout(Slot),
     /// The call in that slot is on that other node.
+    #[error("the call in slot {0} waits on node {1}")]
     OnOtherNode(Slot, Arc<str>),
     /// The call in that slot waits for its recovery after a crash.
+    #[error("the caller in slot {0} was lost in a crash and is not recovered yet")]
     AwaitingRecovery(Slot),
+}
+
+fn where_parked(slot: &Slot) -> String {
+    if slot.is_unassigned() { "waits for a slot already".into() } else { format!("is parked in slot {slot} already") }
 }
 
 impl Refusal {
@@ -356,33 +377,6 @@ impl Refusal {
             Refusal::NotAllowed(_) => "denied",
             Refusal::Empty(_) => "empty",
             Refusal::Gone(_) | Refusal::Busy(..) | Refusal::OnOtherNode(..) | Refusal::AwaitingRecovery(_) => "gone",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::NoSuchLot(lot) => write!(f, "no lot {lot}"),
-            Refusal::NoSuchSlot(slot) => write!(f, "no slot {slot}"),
-            Refusal::Full(lot) => write!(f, "lot {lot} is full"),
-            Refusal::Taken(slot) => write!(f, "slot {slot} is taken"),
-            Refusal::Limit(limit) => {
-                write!(f, "the parker has {limit} calls parked, and park-limit-per-user allows no more")
-            }
-            Refusal::NotAllowed(why) => f.write_str(why),
-            Refusal::Empty(place) => write!(f, "nobody is parked in {place}"),
-            Refusal::Gone(slot) => write!(f, "the call in slot {slot} is being taken by somebody else"),
-            Refusal::NobodyToRing(slot) => write!(f, "a recall of the call in slot {slot} would call nobody"),
-            Refusal::Busy(slot, with) => write!(f, "the call in slot {slot} is {with}"),
-            Refusal::NoTimeout(slot) => write!(f, "the call in slot {slot} has no time-out"),
-            Refusal::OnOtherNode(slot, node) => write!(f, "the call in slot {slot} waits on node {node}"),
-            Refusal::AwaitingRecovery(slot) => {
-                write!(f, "the caller in slot {slot} was lost in a crash and is not recovered yet")
-            }
-            Refusal::NotAnswered(uuid) => write!(f, "channel {uuid} has not answered yet and cannot be parked"),
-            Refusal::AlreadyParked(slot) if slot.is_unassigned() => f.write_str("the call waits for a slot already"),
-            Refusal::AlreadyParked(slot) => write!(f, "the call is parked in slot {slot} already"),
         }
     }
 }

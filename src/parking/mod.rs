@@ -15,7 +15,7 @@ mod table;
 
 pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, Refusal, RemoteState, State};
 pub use lot::LotPlan;
-pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, is_name, parse_slots};
+pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotsError, is_name, parse_slots};
 pub use settings::{
     CallOverrides, Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf,
 };

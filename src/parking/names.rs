@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrayvec::ArrayString;
+use thiserror::Error;
 
 /// A slot as users dial it: digits, `*` and `#`. Leading zeros count: `0701` is not `701`. A call that waits for a slot has an unassigned one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -119,8 +120,28 @@ impl Extension {
 /// The maximum number of slots of a lot. A larger range is most likely a typing error.
 const MAX_SLOTS_PER_LOT: usize = 100_000;
 
-/// Parses slots and ranges (`701-720,750`, `*5901-*5999`) and returns them in ascending order. The error names the wrong part and the reason.
-pub fn parse_slots(text: &str) -> Result<Vec<Slot>, String> {
+/// Why a list of slots is invalid.
+#[allow(missing_docs, reason = "each variant has its text beside it")]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum SlotsError {
+    #[error("there is no slot in it, expected numbers and ranges such as 701-720,750")]
+    Empty,
+    #[error("\"{0}\" is not a slot, expected 1 to {MAX_SLOT_LENGTH} digits, * and #")]
+    NotASlot(String),
+    #[error("the ends of the range \"{0}\" differ in length or prefix, expected two such as *701-*720")]
+    UnlikeEnds(String),
+    #[error("the range \"{0}\" does not end in a number, expected two numbers such as 701-720")]
+    NotNumeric(String),
+    #[error("the range \"{0}\" runs backwards, expected the lower number first")]
+    Backwards(String),
+    #[error("there are more than {MAX_SLOTS_PER_LOT} slots, expected at most that many")]
+    TooMany,
+    #[error("slot {0} is in it twice, expected each slot once")]
+    Twice(Slot),
+}
+
+/// Parses slots and ranges (`701-720,750`, `*5901-*5999`) and returns them in ascending order.
+pub fn parse_slots(text: &str) -> Result<Vec<Slot>, SlotsError> {
     let mut slots = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         match part.split_once('-') {
@@ -128,35 +149,35 @@ pub fn parse_slots(text: &str) -> Result<Vec<Slot>, String> {
             Some((first, last)) => expand(part, &parse_one(first.trim())?, &parse_one(last.trim())?, &mut slots)?,
         }
         if slots.len() > MAX_SLOTS_PER_LOT {
-            return Err(format!("more than {MAX_SLOTS_PER_LOT} slots"));
+            return Err(SlotsError::TooMany);
         }
     }
     if slots.is_empty() {
-        return Err("no slot in it".into());
+        return Err(SlotsError::Empty);
     }
     slots.sort_unstable();
     match slots.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
-        Some([twice, ..]) => Err(format!("slot {twice} twice")),
+        Some([twice, ..]) => Err(SlotsError::Twice(twice.clone())),
         _ => Ok(slots),
     }
 }
 
-fn parse_one(text: &str) -> Result<Slot, String> {
-    Slot::parse(text).ok_or_else(|| format!("'{text}' is not a slot (1 to {MAX_SLOT_LENGTH} digits, * and #)"))
+fn parse_one(text: &str) -> Result<Slot, SlotsError> {
+    Slot::parse(text).ok_or_else(|| SlotsError::NotASlot(text.to_owned()))
 }
 
-fn expand(part: &str, first: &Slot, last: &Slot, slots: &mut Vec<Slot>) -> Result<(), String> {
+fn expand(part: &str, first: &Slot, last: &Slot, slots: &mut Vec<Slot>) -> Result<(), SlotsError> {
     let ((prefix, from), (other_prefix, to)) = (first.split(), last.split());
     if prefix != other_prefix || from.len() != to.len() {
-        return Err(format!("the ends of range '{part}' are not written alike"));
+        return Err(SlotsError::UnlikeEnds(part.to_owned()));
     }
-    let number = |digits: &str| digits.parse::<u64>().map_err(|_| format!("range '{part}' does not end in a number"));
+    let number = |digits: &str| digits.parse::<u64>().map_err(|_| SlotsError::NotNumeric(part.to_owned()));
     let (low, high) = (number(from)?, number(to)?);
     if low > high {
-        return Err(format!("range '{part}' runs backwards"));
+        return Err(SlotsError::Backwards(part.to_owned()));
     }
     if high - low >= MAX_SLOTS_PER_LOT as u64 {
-        return Err(format!("range '{part}' has more than {MAX_SLOTS_PER_LOT} slots"));
+        return Err(SlotsError::TooMany);
     }
     let width = from.len();
     for n in low..=high {
@@ -245,16 +266,16 @@ mod tests {
     fn errors_name_the_invalid_slot() {
         for (text, part) in [
             ("", "no slot"),
-            ("70x", "'70x'"),
+            ("70x", "\"70x\""),
             ("720-701", "backwards"),
-            ("701-*720", "not written alike"),
-            ("1-200", "not written alike"),
-            ("701,701", "701 twice"),
+            ("701-*720", "differ in length or prefix"),
+            ("1-200", "differ in length or prefix"),
+            ("701,701", "701 is in it twice"),
             ("000000-999999", "more than"),
-            ("701-", "''"),
+            ("701-", "\"\" is not a slot"),
             ("*-*", "does not end in a number"),
         ] {
-            let error = parse_slots(text).unwrap_err();
+            let error = parse_slots(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
     }

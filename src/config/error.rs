@@ -1,0 +1,152 @@
+//! What can be wrong with the configuration.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::parking::{LotId, Slot, SlotsError};
+
+/// The file that errors name.
+const FILE: &str = "callpark.conf.xml";
+
+/// One error in the configuration: where it is, and what it is.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub struct ConfigError {
+    /// Of the file, if the configuration comes from one that can be read.
+    pub line: Option<u32>,
+    /// The part of the file.
+    pub place: Place,
+    /// The parameter, attribute or element; empty for the place as a whole.
+    pub key: String,
+    /// `***` for a secret.
+    pub value: Option<String>,
+    /// What is wrong.
+    pub fault: ConfigFault,
+}
+
+/// A part of the file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The file as a whole.
+    File,
+    /// `<settings>`.
+    Settings,
+    /// One `<lot>`.
+    Lot(LotId),
+}
+
+/// What is wrong, and what is expected instead.
+#[allow(missing_docs, reason = "each variant has its text beside it")]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ConfigFault {
+    #[error("FreeSWITCH has no configuration of this name, expected one in autoload_configs")]
+    NotFound,
+    #[error("FreeSWITCH cannot read its files: {0}")]
+    FilesUnreadable(String),
+    #[error("not XML: {0}")]
+    NotXml(roxmltree::Error),
+    #[error("unknown element in <{parent}>, expected {expected}")]
+    UnknownElement { parent: String, expected: String },
+    #[error("unknown attribute of <{element}>, expected {expected}")]
+    UnknownAttribute { element: String, expected: String },
+    #[error("text in <{0}>, expected elements only")]
+    Text(String),
+    #[error("given twice, expected once")]
+    Repeated,
+    #[error("a <param> without a name")]
+    NoName,
+    #[error("has no value, expected value=\"...\"")]
+    NoValue,
+    #[error("unknown {of}, expected one of {known}")]
+    UnknownParam { of: &'static str, known: String },
+    #[error("no longer a lot parameter; use {0}")]
+    Replaced(&'static str),
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error("not a name, expected letters, digits, . - _ only")]
+    LotName,
+    #[error("looks like a slot, expected a name that nobody can dial")]
+    LotNameIsSlot,
+    #[error("not a domain, expected one, or * for every domain")]
+    Domain,
+    #[error("another lot has this name and domain, expected each once")]
+    SameLot,
+    #[error("there is no <lot> in <lots>, expected at least one: there is nowhere to park")]
+    NoLots,
+    #[error("missing: a lot needs slots, such as 701-720")]
+    NoSlots,
+    #[error("not one of the lot's slots")]
+    NotItsSlot,
+    #[error("slot {slot} belongs to lot {owner} already, expected each slot once in a domain")]
+    SlotOfOtherLot { slot: Slot, owner: LotId },
+    #[error("has no effect without {0}")]
+    Needs(&'static str),
+    #[error("there is no such lot in this domain")]
+    NoSuchLot,
+    #[error("no lot has this name")]
+    NoDefaultLot,
+    #[error("a lot cannot overflow into itself")]
+    OverflowIntoItself,
+    /// Not the DSN itself, which may hold a password.
+    #[error(
+        "the nodes of a cluster share one PostgreSQL database through mod_pgsql, and db-dsn names another ({0}), expected pgsql://..."
+    )]
+    ClusterDatabase(String),
+    #[error("a node of a cluster is dialled by its name, expected letters, digits, and . - _ : [ ]")]
+    NodeName,
+}
+
+/// Why a value is refused. The text follows the value.
+#[allow(missing_docs, reason = "each variant has its text beside it")]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ValueError {
+    #[error("expected {0}")]
+    Expected(&'static str),
+    #[error("expected a whole number from {least} to {most}")]
+    OutOfRange { least: u32, most: u32 },
+    #[error("expected one of {0}")]
+    NotOneOf(String),
+    /// Of a list, one part.
+    #[error("\"{part}\" is not {expected}")]
+    Part { part: String, expected: &'static str },
+    #[error(transparent)]
+    Slots(#[from] SlotsError),
+}
+
+impl ConfigError {
+    /// Of the file as a whole.
+    pub(crate) fn of_file(fault: ConfigFault) -> ConfigError {
+        ConfigError { line: None, place: Place::File, key: String::new(), value: None, fault }
+    }
+}
+
+/// Whether the value of a parameter must not be logged: a PIN, or a DSN with its password. A mistyped name counts too.
+pub(super) fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["pin", "dsn", "secret", "password"].iter().any(|word| key.contains(word))
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File => Ok(()),
+            Place::Settings => f.write_str("settings: "),
+            Place::Lot(id) => write!(f, "lot {id}: "),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConfigError { line, place, key, value, fault } = self;
+        match line {
+            Some(line) => write!(f, "{FILE}, line {line}: {place}")?,
+            None => write!(f, "{FILE}: {place}")?,
+        }
+        match value {
+            Some(value) => write!(f, "{key}=\"{value}\": {fault}"),
+            None if key.is_empty() => write!(f, "{fault}"),
+            None => write!(f, "{key}: {fault}"),
+        }
+    }
+}
