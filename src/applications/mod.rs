@@ -7,7 +7,7 @@ mod words;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use words::{Asked, retrieve_order, slot_order};
-pub(crate) use words::{park_order, shown};
+pub(crate) use words::{WordsError, lot_name, park_order, shown, slot_name};
 
 use std::sync::Arc;
 

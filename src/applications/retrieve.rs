@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use super::serve;
-use super::words::{self, Asked};
+use super::words::{self, Asked, WordsError};
 use crate::freeswitch::{Application, Leg};
 use crate::parking::{LotName, MAX_SLOT_LENGTH, RetrieveTarget, Slot};
 use crate::service::{AppResult, ParkingService, RetrieveOrder, ask_digits};
@@ -38,7 +38,7 @@ fn retrieve(service: &Arc<ParkingService>, leg: &Leg<'_>, data: &str) -> AppResu
     match words::retrieve_order(data) {
         Ok((Asked::RetrieveTarget(pick), lot)) => service.retrieve(leg, &RetrieveOrder { pick, lot }),
         Ok((Asked::Ask, lot)) => ask(service, leg, lot),
-        Err(why) => service.invalid(leg, "callpark_retrieve", why),
+        Err(why) => service.invalid(leg, "callpark_retrieve", &why),
     }
 }
 
@@ -49,6 +49,6 @@ fn ask(service: &Arc<ParkingService>, leg: &Leg<'_>, lot: Option<LotName>) -> Ap
     let digits = ask_digits(leg, c"callpark_ask_slot", MAX_SLOT_LENGTH);
     match digits.as_deref().and_then(Slot::parse) {
         Some(slot) => service.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }),
-        None => service.invalid(leg, "callpark_retrieve", "no slot was dialled".into()),
+        None => service.invalid(leg, "callpark_retrieve", &WordsError::NothingDialled),
     }
 }

@@ -20,7 +20,7 @@ impl Application for AtSlot {
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
         serve(service, leg, |service, leg| match words::slot_order(data) {
             Ok((park, retrieve)) => service.at_slot(leg, &park, &retrieve),
-            Err(why) => service.invalid_park(leg, "callpark_slot", why),
+            Err(why) => service.invalid_park(leg, "callpark_slot", &why),
         });
     }
 

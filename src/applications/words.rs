@@ -2,14 +2,39 @@
 
 use std::borrow::Cow;
 
-use crate::parking::{LotName, RetrieveTarget, Slot, SlotRequest};
+use thiserror::Error;
+
+use crate::parking::{LotName, MAX_SLOT_LENGTH, RetrieveTarget, Slot, SlotRequest};
 use crate::service::{ParkOrder, RetrieveOrder};
 
 /// The maximum length of the arguments, in bytes: more than a slot, a lot and a domain need.
 const MAX_LENGTH: usize = 600;
 
-/// Parses `[<slot>|auto] [<lot>[@<domain>]]`. The error names the wrong argument.
-pub(crate) fn park_order(data: &str) -> Result<ParkOrder, String> {
+/// Why arguments are invalid. Values are quoted by [`shown`].
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub(crate) enum WordsError {
+    #[error("the arguments are too long: got {0} bytes, expected at most {MAX_LENGTH}")]
+    TooLong(usize),
+    #[error("too many arguments: got {got}, expected at most {most}")]
+    TooMany { got: usize, most: usize },
+    #[error("the slot is missing, expected {0}")]
+    NoSlot(&'static str),
+    #[error("{0} is not a slot, expected 1 to {MAX_SLOT_LENGTH} digits, * and #")]
+    NotASlot(String),
+    #[error("{0} is not a lot, expected <lot> or <lot>@<domain> of letters, digits and . - _")]
+    NotALot(String),
+    #[error("{0} is neither a slot nor auto")]
+    NotAPlace(String),
+    #[error("{0} is neither a slot, auto nor a lot")]
+    NotAPlaceOrLot(String),
+    #[error("{0} is neither a slot, oldest, newest nor ask")]
+    NotATarget(String),
+    #[error("nothing was dialled, expected a slot")]
+    NothingDialled,
+}
+
+/// Parses `[<slot>|auto] [<lot>[@<domain>]]`.
+pub(crate) fn park_order(data: &str) -> Result<ParkOrder, WordsError> {
     let words = split(data, 2)?;
     let order = |wanted, lot| Ok(ParkOrder { wanted, lot });
     match words.as_slice() {
@@ -17,11 +42,11 @@ pub(crate) fn park_order(data: &str) -> Result<ParkOrder, String> {
         [place] => match (wanted(place), LotName::parse(place)) {
             (Some(wanted), _) => order(wanted, None),
             (None, Some(lot)) => order(SlotRequest::Auto, Some(lot)),
-            (None, None) => Err(format!("{} is neither a slot, auto nor a lot", shown(place))),
+            (None, None) => Err(WordsError::NotAPlaceOrLot(shown(place))),
         },
         [place, lot, ..] => match (wanted(place), lot_name(lot)?) {
             (Some(wanted), lot) => order(wanted, Some(lot)),
-            (None, _) => Err(format!("{} is neither a slot nor auto", shown(place))),
+            (None, _) => Err(WordsError::NotAPlace(shown(place))),
         },
     }
 }
@@ -35,10 +60,10 @@ pub(crate) enum Asked {
 }
 
 /// Parses `<slot>|oldest|newest|ask [<lot>[@<domain>]]`.
-pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), String> {
+pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), WordsError> {
     let words = split(data, 2)?;
     let (first, lot) = match words.as_slice() {
-        [] => return Err("the slot is missing: expected a slot, oldest, newest or ask, and optionally a lot".into()),
+        [] => return Err(WordsError::NoSlot("a slot, oldest, newest or ask, and optionally a lot")),
         [first] => (first, None),
         [first, lot, ..] => (first, Some(lot_name(lot)?)),
     };
@@ -47,21 +72,21 @@ pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), Str
         "newest" => Asked::RetrieveTarget(RetrieveTarget::Newest),
         "ask" => Asked::Ask,
         slot => Asked::RetrieveTarget(RetrieveTarget::Slot(
-            dialled(slot).ok_or_else(|| format!("{} is neither a slot, oldest, newest nor ask", shown(slot)))?,
+            dialled(slot).ok_or_else(|| WordsError::NotATarget(shown(slot)))?,
         )),
     };
     Ok((asked, lot))
 }
 
 /// Parses `<slot> [<lot>[@<domain>]]`.
-pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), String> {
+pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), WordsError> {
     let words = split(data, 2)?;
     let (slot, lot) = match words.as_slice() {
-        [] => return Err("the slot is missing: expected a slot, and optionally a lot".into()),
+        [] => return Err(WordsError::NoSlot("a slot, and optionally a lot")),
         [slot] => (slot, None),
         [slot, lot, ..] => (slot, Some(lot_name(lot)?)),
     };
-    let slot = dialled(slot).ok_or_else(|| format!("{} is not a slot", shown(slot)))?;
+    let slot = dialled(slot).ok_or_else(|| WordsError::NotASlot(shown(slot)))?;
     let park = ParkOrder { wanted: SlotRequest::Slot(slot.clone()), lot: lot.clone() };
     Ok((park, RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }))
 }
@@ -80,20 +105,20 @@ fn dialled(word: &str) -> Option<Slot> {
     Slot::parse(&plain)
 }
 
-fn lot_name(word: &str) -> Result<LotName, String> {
-    LotName::parse(word).ok_or_else(|| format!("{} is not a lot", shown(word)))
+pub(crate) fn slot_name(word: &str) -> Result<Slot, WordsError> {
+    Slot::parse(word).ok_or_else(|| WordsError::NotASlot(shown(word)))
 }
 
-fn split(data: &str, most: usize) -> Result<Vec<&str>, String> {
+pub(crate) fn lot_name(word: &str) -> Result<LotName, WordsError> {
+    LotName::parse(word).ok_or_else(|| WordsError::NotALot(shown(word)))
+}
+
+fn split(data: &str, most: usize) -> Result<Vec<&str>, WordsError> {
     if data.len() > MAX_LENGTH {
-        return Err(format!("the arguments are too long: got {} bytes, expected at most {MAX_LENGTH}", data.len()));
+        return Err(WordsError::TooLong(data.len()));
     }
     let words: Vec<&str> = data.split_ascii_whitespace().collect();
-    if words.len() > most {
-        Err(format!("too many arguments: got {}, expected at most {most}", words.len()))
-    } else {
-        Ok(words)
-    }
+    if words.len() > most { Err(WordsError::TooMany { got: words.len(), most }) } else { Ok(words) }
 }
 
 /// Quotes an argument for an error text: control characters are escaped, and a long text is cut.
@@ -132,7 +157,7 @@ mod tests {
         for data in
             ["701 main more", "%24701", "701%", "%n%s main", "${slot}", "7'01", "\"701\"", "\u{fffd}", "701 <x>", &long]
         {
-            let error = park_order(data).unwrap_err();
+            let error = park_order(data).unwrap_err().to_string();
             assert!(error.len() < 200, "{error}");
             assert!(retrieve_order(data).is_err() && slot_order(data).is_err(), "{data}");
         }

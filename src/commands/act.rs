@@ -1,9 +1,8 @@
 //! The verbs that change something.
 
-use super::look::{lot_name, slot_name};
 use super::parse::Words;
 use super::{CommandError, Handles};
-use crate::applications::{park_order, shown};
+use crate::applications::{lot_name, park_order, shown, slot_name};
 use crate::config;
 use crate::parking::{Call, Destination, LotName};
 use crate::service::{ParkingService, Whose};
@@ -45,7 +44,7 @@ pub(super) fn retrieve(handles: &Handles, words: Words<'_>) -> Result<String, Co
         let uuid = match target.split_once(' ') {
             None => target.as_str(),
             Some((_, lot)) => {
-                return Err(CommandError::Error(format!("no call in slot {slot} of lot {}", lot_name(lot)?.name)));
+                return Err(CommandError::NotInLot { slot, lot: lot_name(lot)?.name });
             }
         };
         service.retrieve_by_leg(&call, uuid)?;
@@ -100,7 +99,7 @@ pub(super) fn extend(handles: &Handles, words: Words<'_>) -> Result<String, Comm
     let service = &handles.service;
     let (slot, words) = words.first();
     let [seconds] = words.rest() else { return Err(CommandError::Usage) };
-    let more = config::seconds(seconds, 1).map_err(|why| CommandError::Error(format!("{}: {why}", shown(seconds))))?;
+    let more = config::seconds(seconds, 1).map_err(|why| CommandError::Value { given: shown(seconds), why })?;
     let call = one_call(service, slot)?;
     Ok(done(&service.extend(&call, more)?))
 }
@@ -134,14 +133,7 @@ pub(super) fn reload(handles: &Handles, words: Words<'_>) -> Result<String, Comm
         ["apply"] => true,
         _ => return Err(CommandError::Usage),
     };
-    match service.reread(apply) {
-        Ok(()) => {
-            handles.http.apply();
-            Ok("+OK\n".into())
-        }
-        Err(faults) => {
-            let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Err(CommandError::Error(format!("nothing changed: {}", all.join("; "))))
-        }
-    }
+    service.reread(apply).map_err(CommandError::Config)?;
+    handles.http.apply();
+    Ok("+OK\n".into())
 }

@@ -1,5 +1,6 @@
 //! Formats rows as a table for people, and as JSON, XML and CSV for programs, in which every text is unchanged.
 
+use std::error::Error;
 use std::iter::repeat_n;
 
 use serde::Serialize;
@@ -58,13 +59,20 @@ impl Row for LotRow {
     }
 }
 
+/// Neither JSON, XML nor CSV fails for rows of texts and numbers; each has an error of its own all the same.
+type Written = Result<String, Box<dyn Error>>;
+
 pub(super) fn all<R: Row>(rows: &[R], format: Format) -> Result<String, CommandError> {
+    Ok(written(rows, format)?)
+}
+
+fn written<R: Row>(rows: &[R], format: Format) -> Written {
     match format {
         Format::Table => Ok(table(rows)),
-        Format::Json => Ok(serde_json::to_string(rows)? + "\n"),
+        Format::Json => json(rows),
         Format::Xml => {
             let (one, all) = R::ELEMENTS;
-            let rows: Result<String, CommandError> = rows.iter().map(|row| xml(one, row)).collect();
+            let rows: Written = rows.iter().map(|row| xml(one, row)).collect();
             Ok(format!("<{all}>{}</{all}>\n", rows?))
         }
         Format::Csv => {
@@ -81,15 +89,22 @@ pub(super) fn all<R: Row>(rows: &[R], format: Format) -> Result<String, CommandE
 
 pub(super) fn one<R: Row>(row: &R, format: Format) -> Result<String, CommandError> {
     match format {
-        Format::Table => {
-            let fields = serde_json::to_value(row)?;
-            let line = |name: &&str| format!("{name:<14} {}\n", printable(&plain(&fields[*name])));
-            Ok(R::FIELDS.iter().map(line).collect())
-        }
-        Format::Json => Ok(serde_json::to_string(row)? + "\n"),
-        Format::Xml => Ok(xml(R::ELEMENTS.0, row)? + "\n"),
         Format::Csv => Err(CommandError::Usage),
+        Format::Table => Ok(fields(row)?),
+        Format::Json => Ok(json(row)?),
+        Format::Xml => Ok(xml(R::ELEMENTS.0, row)? + "\n"),
     }
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Written {
+    Ok(serde_json::to_string(value)? + "\n")
+}
+
+/// Each field on a line of its own.
+fn fields<R: Row>(row: &R) -> Written {
+    let values = serde_json::to_value(row)?;
+    let line = |name: &&str| format!("{name:<14} {}\n", printable(&plain(&values[*name])));
+    Ok(R::FIELDS.iter().map(line).collect())
 }
 
 /// Formats a value as text; the values of a list are separated by spaces.
@@ -102,7 +117,7 @@ fn plain(value: &serde_json::Value) -> String {
     }
 }
 
-fn xml<R: Serialize>(element: &str, row: &R) -> Result<String, CommandError> {
+fn xml<R: Serialize>(element: &str, row: &R) -> Written {
     let text = quick_xml::se::to_string_with_root(element, row)?;
     // XML cannot represent these characters, not even escaped.
     let unwritable = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::listing::{all, call_rows, one};
 use super::parse::Words;
 use super::{CommandError, Handles};
-use crate::applications::shown;
+use crate::applications::{lot_name, slot_name};
 use crate::freeswitch::{self, guard, memory};
 use crate::moh;
-use crate::parking::{LotName, Slot};
 use crate::service::{LockTimes, LotRow};
 
 pub(super) fn list(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
@@ -122,12 +121,4 @@ pub(super) fn version(_: &Handles, words: Words<'_>) -> Result<String, CommandEr
 fn version_line() -> String {
     let (version, revision, headers) = (env!("CARGO_PKG_VERSION"), env!("CALLPARK_REVISION"), env!("CALLPARK_HEADERS"));
     format!("mod_callpark {version} ({revision}), built with {headers} headers\n")
-}
-
-pub(super) fn slot_name(word: &str) -> Result<Slot, CommandError> {
-    Slot::parse(word).ok_or_else(|| CommandError::Error(format!("{} is not a slot", shown(word))))
-}
-
-pub(super) fn lot_name(word: &str) -> Result<LotName, CommandError> {
-    LotName::parse(word).ok_or_else(|| CommandError::Error(format!("{} is not a lot", shown(word))))
 }

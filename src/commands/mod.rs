@@ -2,6 +2,7 @@
 
 mod act;
 mod completion;
+mod error;
 mod listing;
 mod look;
 mod parse;
@@ -16,6 +17,7 @@ use crate::service::ParkingService;
 use crate::storage::Storage;
 use crate::web::HttpServer;
 
+use error::CommandError;
 use parse::Words;
 
 /// What the verbs work with.
@@ -24,23 +26,6 @@ pub(crate) struct Handles {
     pub(crate) storage: Arc<Storage>,
     pub(crate) music: Arc<SharedMusic>,
     pub(crate) http: Arc<HttpServer>,
-}
-
-/// Why a verb failed.
-#[derive(Debug)]
-enum CommandError {
-    /// The arguments are wrong. The answer is the syntax of the verb.
-    Usage,
-    /// An argument is not a number from 1 to `most`. The answer is the syntax and the range.
-    Number { given: String, most: usize },
-    /// The arguments were understood, but the action failed for this reason.
-    Error(String),
-}
-
-impl<T: ToString> From<T> for CommandError {
-    fn from(why: T) -> CommandError {
-        CommandError::Error(why.to_string())
-    }
 }
 
 /// One verb of the command.
@@ -222,26 +207,14 @@ pub(crate) fn completions<W: WayIn<ParkingService>>() -> Completions {
 fn answer(handles: &Handles, line: &str) -> String {
     let words = match Words::split(line) {
         Ok(words) => words,
-        Err(why) => return refusal(&why),
+        Err(error) => return error.answer(""),
     };
     let (name, words) = words.first();
     let Some(verb) = VERBS.iter().find(|verb| name == Some(verb.name)) else {
         let names: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
         return format!("-USAGE: callpark {}\n", names.join("|"));
     };
-    match (verb.run)(handles, words) {
-        Ok(text) => text,
-        Err(CommandError::Usage) => format!("-USAGE: {}\n", usage(verb)),
-        Err(CommandError::Number { given, most }) => {
-            format!("-USAGE: {} (got {given}, expected a whole number from 1 to {most})\n", usage(verb))
-        }
-        Err(CommandError::Error(why)) => refusal(&why),
-    }
-}
-
-/// Makes an answer of an error: one line, without characters that a terminal obeys, because the text may quote a stranger's.
-fn refusal(why: &str) -> String {
-    format!("-ERR {}\n", listing::printable(&why.replace(['\r', '\n'], " ")))
+    (verb.run)(handles, words).unwrap_or_else(|error| error.answer(&usage(verb)))
 }
 
 fn usage(verb: &Verb) -> String {
@@ -269,11 +242,3 @@ pub(crate) const MANUAL: [[&str; 4]; VERBS.len()] = {
     }
     rows
 };
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_refusal_cannot_write_on_the_terminal() {
-        assert_eq!(super::refusal("no such channel \u{1b}[2J\n"), "-ERR no such channel \\u{1b}[2J \n");
-    }
-}

@@ -1,7 +1,7 @@
 //! Splits a command line into arguments.
 
 /// The maximum length of a command line, in bytes.
-const MAX_LENGTH: usize = 4096;
+pub(super) const MAX_LENGTH: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Format {
@@ -16,9 +16,9 @@ pub(super) enum Format {
 pub(super) struct Words<'a>(Vec<&'a str>);
 
 impl<'a> Words<'a> {
-    pub(super) fn split(line: &'a str) -> Result<Words<'a>, String> {
+    pub(super) fn split(line: &'a str) -> Result<Words<'a>, super::CommandError> {
         if line.len() > MAX_LENGTH {
-            return Err(format!("the command is too long: got {} bytes, expected at most {MAX_LENGTH}", line.len()));
+            return Err(super::CommandError::TooLong(line.len()));
         }
         Ok(Words(line.split_ascii_whitespace().collect()))
     }

@@ -1,10 +1,9 @@
 //! The verbs that read the history.
 
 use super::listing::{Row, all, clock};
-use super::look::lot_name;
 use super::parse::Words;
 use super::{CommandError, Handles};
-use crate::applications::shown;
+use crate::applications::{lot_name, shown};
 use crate::freeswitch::usual_domain;
 use crate::parking::LotName;
 use crate::service::ParkingService;

@@ -4,6 +4,8 @@ use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
+use thiserror::Error;
+
 use super::guard::fence;
 use super::text::{from_c, take_c, to_c};
 use crate::ffi::{self, switch_cache_db_handle_type_t as Type, switch_status_t as Status};
@@ -18,6 +20,24 @@ pub(crate) enum DatabaseKind {
     Module,
 }
 
+/// What a database did not do. The DSN, which may hold a password, is in no text.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub(crate) enum DatabaseError {
+    #[error("the database cannot be reached, or no module for {0}:// is loaded")]
+    Unreachable(String),
+    #[error("no module for {0}:// is loaded, expected mod_pgsql for pgsql:// or mod_mariadb for mariadb://")]
+    NoModule(String),
+    #[error("the database file cannot be opened")]
+    CannotOpen,
+    /// In the words of its driver.
+    #[error("{0}")]
+    Driver(String),
+    #[error("the database refused the statement and gave no reason")]
+    Refused,
+    #[error("a bug; see the log")]
+    Panicked,
+}
+
 /// A connection from the core's pool, given back when dropped. Calls wait for the database: never on a call's thread.
 pub(crate) struct Database {
     handle: NonNull<ffi::switch_cache_db_handle_t>,
@@ -25,8 +45,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// The error says what failed, without the DSN, which may hold a password.
-    pub(crate) fn open(dsn: &str) -> Result<Database, String> {
+    pub(crate) fn open(dsn: &str) -> Result<Database, DatabaseError> {
         let text = to_c(dsn);
         let mut handle = ptr::null_mut();
         // SAFETY: the texts live through the call; `handle` is ours to be set.
@@ -43,16 +62,14 @@ impl Database {
             dsn.split_once("://").map(|(prefix, _)| prefix).filter(|prefix| !matches!(*prefix, "sqlite" | "odbc"));
         let Some(handle) = NonNull::new(handle) else {
             return Err(match of_a_module {
-                Some(prefix) => format!("cannot be reached, or no module for {prefix}:// is loaded"),
-                None => "cannot be opened".into(),
+                Some(prefix) => DatabaseError::Unreachable(prefix.to_owned()),
+                None => DatabaseError::CannotOpen,
             });
         };
         let database = Database { handle, _of_one_thread: PhantomData };
         // The core takes a DSN whose module is missing for the name of a SQLite file.
         match of_a_module {
-            Some(prefix) if database.kind() != DatabaseKind::Module => {
-                Err(format!("no module for {prefix}:// is loaded"))
-            }
+            Some(prefix) if database.kind() != DatabaseKind::Module => Err(DatabaseError::NoModule(prefix.to_owned())),
             _ => Ok(database),
         }
     }
@@ -87,7 +104,7 @@ impl Database {
     /// Executes a statement that returns no rows. A module's "execute" reports success for a statement that had no answer in time,
     /// for a lost connection, and for each error whose text has "already exists" (`pgsql_finish_results` in `mod_pgsql.c`); its
     /// query reports them all, and is used instead. ODBC refuses to fetch the rows of a statement that has none.
-    pub(crate) fn execute(&self, sql: &str) -> Result<(), String> {
+    pub(crate) fn execute(&self, sql: &str) -> Result<(), DatabaseError> {
         if self.kind() == DatabaseKind::Module {
             return self.query(sql, &mut |_| {});
         }
@@ -102,7 +119,7 @@ impl Database {
     }
 
     /// Each row of the answer is told, as texts; NULL is `None`.
-    pub(crate) fn query(&self, sql: &str, row: &mut dyn FnMut(&[Option<String>])) -> Result<(), String> {
+    pub(crate) fn query(&self, sql: &str, row: &mut dyn FnMut(&[Option<String>])) -> Result<(), DatabaseError> {
         let sql = to_c(sql);
         let mut rows = Rows { told: row, bug: false };
         let mut error = ptr::null_mut();
@@ -118,7 +135,7 @@ impl Database {
             outcome(status, error)
         };
         // Half an answer is none.
-        if rows.bug { Err("a bug; see the log".into()) } else { answer }
+        if rows.bug { Err(DatabaseError::Panicked) } else { answer }
     }
 }
 
@@ -129,13 +146,13 @@ struct Rows<'a> {
 
 /// # Safety
 /// `error` is NULL or a C string from malloc that is the caller's.
-unsafe fn outcome(status: Status, error: *mut c_char) -> Result<(), String> {
+unsafe fn outcome(status: Status, error: *mut c_char) -> Result<(), DatabaseError> {
     // SAFETY: by this function's contract.
     let error = unsafe { take_c(error) };
     match error {
-        Some(error) if !error.is_empty() => Err(error),
+        Some(error) if !error.is_empty() => Err(DatabaseError::Driver(error)),
         _ if status == Status::SWITCH_STATUS_SUCCESS => Ok(()),
-        _ => Err("refused".into()),
+        _ => Err(DatabaseError::Refused),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::ffi::c_int;
 use std::ptr;
 
+use thiserror::Error;
+
 use super::event::Event;
 use super::extension::{Caller, Node, Seen, Target, look};
 use super::session::Leg;
@@ -50,10 +52,19 @@ const TIMES: [&str; 12] = [
     "date-time",
 ];
 
+/// What is missing where a leg is to be sent.
+#[derive(Debug, Error)]
+pub(crate) enum UnreachableError {
+    #[error("no extension {extension} in context {context} of dialplan {dialplans}")]
+    NoExtension { extension: String, context: String, dialplans: String },
+    #[error("extension {extension} uses {application}, which no module has")]
+    NoApplication { extension: String, application: String },
+}
+
 impl Leg<'_> {
     /// Looks `destination` up where the core would if this leg were sent there, and whether every application in it is loaded:
-    /// the core hangs a caller up over either. Nothing there is run. The error says what is missing.
-    pub(crate) fn can_reach(&self, destination: &Destination) -> Result<(), String> {
+    /// the core hangs a caller up over either. Nothing there is run.
+    pub(crate) fn can_reach(&self, destination: &Destination) -> Result<(), UnreachableError> {
         // In the order in which a transfer looks for them (switch_ivr_session_transfer in switch_ivr.c). A leg that came by an inline
         // transfer is in no dialplan in which an extension could be looked up.
         let own_dialplan = || self.var("dialplan").filter(|dialplan| !dialplan.eq_ignore_ascii_case("inline"));
@@ -68,9 +79,10 @@ impl Leg<'_> {
             match self.seen_in(Target { extension: &destination.extension, context: &context, dialplan }) {
                 Seen::Applications(applications) => {
                     return match applications.iter().find(|name| !application_exists(name)) {
-                        Some(name) => {
-                            Err(format!("extension {} uses {name}, which no module has", destination.extension))
-                        }
+                        Some(application) => Err(UnreachableError::NoApplication {
+                            extension: destination.extension.clone(),
+                            application: application.clone(),
+                        }),
                         None => Ok(()),
                     };
                 }
@@ -78,8 +90,10 @@ impl Leg<'_> {
                 Seen::Unknown => unknown = true,
             }
         }
-        let missing = || format!("no extension {} in context {context} of dialplan {dialplans}", destination.extension);
-        if unknown { Ok(()) } else { Err(missing()) }
+        if unknown {
+            return Ok(());
+        }
+        Err(UnreachableError::NoExtension { extension: destination.extension.clone(), context, dialplans })
     }
 
     fn seen_in(&self, target: Target<'_>) -> Seen {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use thiserror::Error;
 
 use super::clock::now;
 use super::event::Event;
@@ -87,12 +88,34 @@ pub(crate) struct Dial<'a> {
     pub(crate) patience: Duration,
 }
 
+/// Why nobody answered. As FreeSWITCH's own `originate` does, the text names the hangup cause.
+#[derive(Debug, Error)]
+pub(crate) enum OriginateError {
+    #[error("NO_MEMORY")]
+    NoMemory,
+    #[error("{0}")]
+    NotAnswered(String),
+    /// Somebody else has taken the place of the leg that rang.
+    #[error("{0}")]
+    PickedUp(String),
+}
+
+impl OriginateError {
+    fn of(cause: Cause) -> OriginateError {
+        // SAFETY: takes a number, answers with a static string.
+        let name = unsafe { from_c(ffi::switch_channel_cause2str(cause)) }.unwrap_or_default();
+        match cause {
+            Cause::SWITCH_CAUSE_ATTENDED_TRANSFER | Cause::SWITCH_CAUSE_PICKED_OFF => OriginateError::PickedUp(name),
+            _ => OriginateError::NotAnswered(name),
+        }
+    }
+}
+
 impl OutgoingCalls {
-    /// Calls and waits until somebody answers, it is refused, patience ends, or it is cancelled. The error is the name of the
-    /// hangup cause.
-    pub(crate) fn originate(&self, dial: &Dial<'_>, cancel: &Cancel) -> Result<SessionGuard, String> {
+    /// Calls and waits until somebody answers, it is refused, patience ends, or it is cancelled.
+    pub(crate) fn originate(&self, dial: &Dial<'_>, cancel: &Cancel) -> Result<SessionGuard, OriginateError> {
         let (to, name, number) = (to_c(dial.to), inert_to_c(dial.caller_name), inert_to_c(dial.caller_number));
-        let mut variables = Event::plain().ok_or("no memory")?;
+        let mut variables = Event::plain().ok_or(OriginateError::NoMemory)?;
         for (name, value) in dial.variables {
             variables.set(name, value);
         }
@@ -124,7 +147,7 @@ impl OutgoingCalls {
             );
             if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { SessionGuard::locked(answered) } else { None }
         };
-        let leg = leg.ok_or_else(|| cause_name(cause))?;
+        let leg = leg.ok_or_else(|| OriginateError::of(cause))?;
         // A leg that answers at once is still being routed, and its thread would sleep through a transfer that sets the very
         // state it is in.
         for _ in 0..200 {
@@ -136,9 +159,4 @@ impl OutgoingCalls {
         }
         Ok(leg)
     }
-}
-
-fn cause_name(cause: Cause) -> String {
-    // SAFETY: takes a number, answers with a static string.
-    unsafe { from_c(ffi::switch_channel_cause2str(cause)) }.unwrap_or_default()
 }

@@ -323,7 +323,7 @@ pub enum Refusal {
     #[error("slot {0} is taken")]
     Taken(Slot),
     /// The parker has as many calls parked as the lot allows.
-    #[error("the parker holds {0} calls already, the most allowed")]
+    #[error("the parker has {0} calls parked, and park-limit-per-user allows no more")]
     Limit(u32),
     /// The parker may not park in that lot, for this reason.
     #[error("{0}")]
@@ -341,7 +341,7 @@ pub enum Refusal {
     #[error("the call {}", where_parked(.0))]
     AlreadyParked(Slot),
     /// A recall of the call in that slot would call nobody.
-    #[error("there is nobody to ring back for the call in slot {0}")]
+    #[error("a recall of the call in slot {0} would call nobody")]
     NobodyToRing(Slot),
     /// Something else is happening to the call in that slot.
     #[error("the call in slot {0} is {1}")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::call_log::{About, log_call};
-use super::{ParkingService, entropy};
+use super::{ActionError, ParkingService, entropy};
 use crate::freeswitch::{self, Dial, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, MonotonicTime, Party, Refusal};
 
@@ -52,32 +52,29 @@ impl Drop for Held<'_> {
 
 impl ParkingService {
     /// The command: brings a leg that exists to the parked call.
-    pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), String> {
-        let leg = SessionGuard::find(uuid).ok_or_else(|| format!("no such channel {uuid}"))?;
+    pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), ActionError> {
+        let leg = SessionGuard::find(uuid).ok_or_else(|| ActionError::NoSuchChannel(uuid.to_owned()))?;
         if let Some(parked) = self.call_of(uuid) {
-            let slot = &parked.info.slot;
-            return Err(format!(
-                "channel {uuid} is parked itself, in slot {slot}: name the one that is to talk to the caller"
-            ));
+            return Err(ActionError::IsParked { uuid: uuid.to_owned(), slot: parked.info.slot.clone() });
         }
         if leg.still_rings() {
-            return Err(format!("channel {uuid} has not answered yet"));
+            return Err(ActionError::NotAnswered(uuid.to_owned()));
         }
         match self.change(|table, _| table.claim_leg(&call.info.uuid, uuid)) {
             Ok(_) | Err(Refusal::OnOtherNode(..)) => {}
-            Err(refusal) => return Err(refusal.to_string()),
+            Err(refusal) => return Err(refusal.into()),
         }
         self.rings.cancel(&call.info.uuid);
         self.send_to_caller(&leg, call)
     }
 
     /// The command: calls a dial string, and whoever answers gets the parked call, which is kept for them meanwhile.
-    pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), String> {
+    pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), ActionError> {
         let uuid = &*call.info.uuid;
         let held = Held { service: self, call: uuid, holder: format!("dialling {:016x}", entropy()) };
         match self.change(|table, _| table.claim_leg(uuid, &held.holder)) {
             Ok(_) | Err(Refusal::OnOtherNode(..)) => {}
-            Err(refusal) => return Err(refusal.to_string()),
+            Err(refusal) => return Err(refusal.into()),
         }
         let Party { name, number } = &*call.info.caller;
         let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
@@ -89,11 +86,11 @@ impl ParkingService {
             return self.send_to_caller(&leg, call);
         }
         leg.hang_up(HangupCause::LoseRace);
-        Err(Refusal::Empty(format!("slot {} any more", call.info.slot)).to_string())
+        Err(Refusal::Empty(format!("slot {} any more", call.info.slot)).into())
     }
 
     /// Gives a parked call to a leg, and sends the leg there.
-    pub(super) fn send_to_caller(&self, leg: &Leg<'_>, call: &Call) -> Result<(), String> {
+    pub(super) fn send_to_caller(&self, leg: &Leg<'_>, call: &Call) -> Result<(), ActionError> {
         let uuid = leg.uuid();
         self.assigned.0.lock().insert(uuid.clone(), (Arc::clone(&call.info.uuid), freeswitch::now()));
         let extension = format!("callpark_retrieve:{} {}", call.info.slot, call.info.lot);
@@ -102,7 +99,7 @@ impl ParkingService {
         }
         self.assigned.take(&uuid);
         self.change(|table, now| table.release(&call.info.uuid, &uuid, now));
-        Err(format!("{uuid} cannot be moved"))
+        Err(ActionError::CannotMove(uuid))
     }
 
     /// Calls whose retrievers never came wait on.

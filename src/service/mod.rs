@@ -9,6 +9,7 @@ mod attended_transfer;
 mod call_log;
 mod cluster;
 mod collect_digits;
+mod error;
 mod hand_over;
 mod held_talk;
 mod hold_music;
@@ -36,6 +37,7 @@ mod views;
 mod voicemail;
 mod wait;
 
+use std::error::Error;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,7 +46,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::config::{self, Config, ConfigError, ConfigHandle};
+use crate::config::{self, Config, ConfigError, ConfigFault, ConfigHandle};
 use crate::freeswitch::{self, Leg, OutgoingCalls, SessionGuard, guard};
 use crate::moh::SharedMusic;
 use crate::parking::{
@@ -57,6 +59,7 @@ use hand_over::following;
 pub(crate) use call_log::{About, log_call};
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use collect_digits::digits as ask_digits;
+pub(crate) use error::ActionError;
 pub(crate) use intercept::{on_core_park, on_execute};
 pub(crate) use last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
@@ -144,7 +147,7 @@ impl ParkingService {
         self.own_rereads.fetch_add(1, Ordering::Relaxed);
         let read = freeswitch::reread().map_err(|why| {
             self.is_own_reread();
-            vec![ConfigError::of_file(format!("FreeSWITCH cannot read its files: {why}"))]
+            vec![ConfigError::of_file(ConfigFault::FilesUnreadable(why.to_string()))]
         });
         self.take_in(read.and_then(|()| read_config()), apply)
     }
@@ -348,13 +351,11 @@ impl ParkingService {
         Ok(())
     }
 
-    /// Sends the parked caller elsewhere. The error says why not.
-    pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), String> {
-        must_be_here(call).map_err(|refusal| refusal.to_string())?;
-        let leg = SessionGuard::find(&call.info.uuid).ok_or("the caller is going")?;
-        leg.can_reach(to)?;
-        let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
-        sent.then_some(()).ok_or_else(|| "FreeSWITCH refused".into())
+    /// Sends the parked caller elsewhere.
+    pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), ActionError> {
+        must_be_here(call)?;
+        let leg = SessionGuard::find(&call.info.uuid).ok_or(ActionError::CallerGone)?;
+        send_if_reachable(&leg, to)
     }
 
     /// The application for one extension that parks and retrieves: a leg that a transfer brought is parked, and so is the
@@ -388,18 +389,18 @@ impl ParkingService {
 
     /// The same where a leg was to be parked. One that a transfer brought cannot be told, and goes back to its parker as from a slot that
     /// does not exist.
-    pub(crate) fn invalid_park(self: &Arc<Self>, leg: &Leg<'_>, application: &str, why: String) -> AppResult {
+    pub(crate) fn invalid_park(self: &Arc<Self>, leg: &Leg<'_>, application: &str, why: &dyn Error) -> AppResult {
         if leg.partner().is_some() || !identity::was_transferred(leg) {
             return self.invalid(leg, application, why);
         }
         let request = self.request(leg, &ParkOrder { wanted: SlotRequest::Auto, lot: None }, self.parker_of(leg), None);
-        let verdict = self.refuse(leg, application, AppResult::Invalid(why), None, None);
+        let verdict = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
         self.without_slot(leg, &request, verdict, true)
     }
 
     /// What an application was told makes no sense: the leg is told so and goes on in its dialplan.
-    pub(crate) fn invalid(&self, leg: &Leg<'_>, application: &str, why: String) -> AppResult {
-        let verdict = self.refuse(leg, application, AppResult::Invalid(why), None, None);
+    pub(crate) fn invalid(&self, leg: &Leg<'_>, application: &str, why: &dyn Error) -> AppResult {
+        let verdict = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
         self.explain(leg, verdict, None)
     }
 
@@ -410,6 +411,13 @@ impl ParkingService {
     fn lot_named(&self, place: &LotSelector) -> Result<LotId, Refusal> {
         self.table.lock().resolve(place, None)
     }
+}
+
+/// Sends a leg to a destination that exists.
+fn send_if_reachable(leg: &Leg<'_>, to: &Destination) -> Result<(), ActionError> {
+    leg.can_reach(to)?;
+    let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
+    sent.then_some(()).ok_or_else(|| ActionError::TransferRefused(to.extension.clone()))
 }
 
 fn must_be_here(call: &Call) -> Result<(), Refusal> {
@@ -429,8 +437,8 @@ fn understood(lot: Option<&LotName>) -> LotSelector {
 /// The file as it is now, checked.
 pub(crate) fn read_config() -> Result<Config, Vec<ConfigError>> {
     let config = match freeswitch::configuration("callpark.conf") {
-        Some(text) => config::read(&text)?,
-        None => return Err(vec![ConfigError::of_file("there is no such configuration")]),
+        Some(text) => config::read(&text, freeswitch::configuration_file("callpark.conf").as_deref())?,
+        None => return Err(vec![ConfigError::of_file(ConfigFault::NotFound)]),
     };
     for lot in config.lots.iter().filter(|lot| lot.slots.iter().any(|slot| slot.as_str().contains('#'))) {
         log::warn!(

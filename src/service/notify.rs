@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::ParkingService;
 use super::call_log::log_call;
 use super::template::{fact, filled_in, is_address, is_part_of_address, one_word};
-use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, PlayToEnd};
+use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, OriginateError, PlayToEnd};
 use crate::parking::{Call, MonotonicTime, Notify};
 
 /// How long a page may ring; phones that answer by themselves need no second of it.
@@ -166,7 +166,7 @@ impl ParkingService {
     }
 }
 
-fn call_up(service: &ParkingService, page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, String> {
+fn call_up(service: &ParkingService, page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, OriginateError> {
     let name = super::ring::displayable(&format!("Park {} {}", page.slot, page.caller));
     let limit = format!("sched_hangup +{} allotted_timeout", TALK.as_secs());
     let variables = [

@@ -9,11 +9,11 @@ use super::hand_over::following;
 use super::identity::{Arrival, Parker};
 use super::leg_commands::LegCommands;
 use super::ring::RINGBACK_CAUSE;
-use super::{AppResult, EventKind, ParkEvent, ParkingService, entropy, identity};
-use crate::config::{parse_bool, parse_ringback, seconds};
+use super::{ActionError, AppResult, EventKind, ParkEvent, ParkingService, entropy, identity};
+use crate::config::{ValueError, parse_bool, parse_destination, parse_ringback, seconds};
 use crate::freeswitch::{self, HangupCause, Heard, Leg, Listener, PlayToEnd, SessionGuard};
 use crate::parking::{
-    Call, CallOverrides, Destination, LotName, LotSettings, ParkRequest, Refusal, RingBack, Slot, SlotRequest, State,
+    Call, CallOverrides, LotName, LotSettings, ParkRequest, Refusal, RingBack, Slot, SlotRequest, State,
 };
 
 /// For how long a caller who is sent to a slot may take to leave the bridge.
@@ -238,19 +238,18 @@ impl ParkingService {
     }
 
     /// The command: parks a leg, or its partner, wherever it is now.
-    pub(crate) fn park_by_command(&self, uuid: &str, whose: Whose, order: &ParkOrder) -> Result<Call, String> {
-        let leg = SessionGuard::find(uuid).ok_or_else(|| format!("no such channel {uuid}"))?;
+    pub(crate) fn park_by_command(&self, uuid: &str, whose: Whose, order: &ParkOrder) -> Result<Call, ActionError> {
+        let leg = SessionGuard::find(uuid).ok_or_else(|| ActionError::NoSuchChannel(uuid.to_owned()))?;
         let partner = leg.partner();
         let (target, other) = match whose {
             Whose::ItsOwn => (uuid.to_owned(), partner),
-            Whose::Partner => (partner.ok_or_else(|| format!("{uuid} is not in a bridge"))?, Some(uuid.to_owned())),
+            Whose::Partner => (partner.ok_or_else(|| ActionError::NotBridged(uuid.to_owned()))?, Some(uuid.to_owned())),
         };
         let other = other.and_then(|other| SessionGuard::find(&other));
         let parker = Parker::named_on(&leg).or_else(|| other.as_deref().map(|other| self.parker_on(other)));
         let parker = parker.unwrap_or_default();
         drop(leg);
-        let call = self.send_to_slot(&target, order, parker, other.as_deref(), Arrival::Moved);
-        call.map_err(|refusal| refusal.to_string())
+        Ok(self.send_to_slot(&target, order, parker, other.as_deref(), Arrival::Moved)?)
     }
 
     /// Keeps a slot for a leg and sends the leg there; its own thread does the rest. `parker`'s leg tells the domain
@@ -346,15 +345,13 @@ fn overrides(leg: &Leg<'_>) -> CallOverrides {
         park_timeout: amended(leg, "callpark_timeout", |value| seconds(value, 0)),
         ringback: amended(leg, "callpark_ringback", parse_ringback),
         ringback_timeout: amended(leg, "callpark_ringback_timeout", |value| seconds(value, 1)),
-        fallback: amended(leg, "callpark_fallback", |value| {
-            Destination::parse(value).ok_or_else(|| "not <extension> [<dialplan> [<context>]]".to_owned())
-        }),
+        fallback: amended(leg, "callpark_fallback", parse_destination),
         hold_music: leg.var("callpark_hold_music"),
         announce: amended(leg, "callpark_announce", parse_bool),
     }
 }
 
-fn amended<T>(leg: &Leg<'_>, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+fn amended<T>(leg: &Leg<'_>, name: &str, read: impl Fn(&str) -> Result<T, ValueError>) -> Option<T> {
     let value = leg.var(name)?;
     let ignored =
         |cause| log_call!(Warning, leg, variable = name, value = value, cause = cause; "ignored channel variable");

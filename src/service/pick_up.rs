@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use super::call_log::log_call;
+use super::ring::RecallError;
 use super::{ParkingService, Retriever};
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, State};
@@ -36,11 +37,11 @@ pub(super) fn on_the_ringing_leg<'a>(place: &'a str, uuid: &'a str) -> [(&'stati
 }
 
 /// The leg that answered, unless that is a colleague's who has picked up: then the colleague is on the way to the slot.
-pub(super) fn by_who_was_rung(peer: SessionGuard, place: &str) -> Result<SessionGuard, String> {
+pub(super) fn by_who_was_rung(peer: SessionGuard, place: &str) -> Result<SessionGuard, RecallError> {
     if peer.var(freeswitch::PICKED_UP).is_some() {
         log_call!(Info, &*peer, place = place; "recall is picked up");
         send_to_slot(&peer, place);
-        return Err("PICKED_OFF".into());
+        return Err(RecallError::PickedUp);
     }
     for name in REPLACED_BY {
         peer.unset_var(name);
@@ -76,13 +77,12 @@ fn intercepts(leg: &Leg<'_>) -> bool {
 
 impl ParkingService {
     /// Whether a recall ended because a colleague picks it up, who then claims the call.
-    pub(super) fn is_picked_up(&self, call: &Call, cause: &str) -> bool {
+    pub(super) fn is_picked_up(&self, call: &Call, failure: &RecallError) -> bool {
         let rings = || {
             let now = self.call_of(&call.info.uuid);
             now.is_some_and(|now| now.state == State::RingingBack && now.attempt == call.attempt)
         };
-        let comes =
-            matches!(cause, "ATTENDED_TRANSFER" | "PICKED_OFF") || self.intercepts.expect_somebody_for(&call.info.uuid);
+        let comes = failure.is_picked_up() || self.intercepts.expect_somebody_for(&call.info.uuid);
         let until = freeswitch::now().after(PICKING_UP);
         while comes && rings() && freeswitch::now() < until {
             std::thread::sleep(Duration::from_millis(20));

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
+
 use super::call_log::log_call;
 use super::last_dialled::LastDialled;
 use super::leg_commands::LegCommand;
 use super::template::{filled_in, is_address, is_part_of_address};
 use super::wait::log_outcome;
 use super::{EventKind, ParkEvent, ParkingService, Retriever, pick_up, voicemail};
-use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, OutgoingCalls, SessionGuard, guard};
+use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, OriginateError, OutgoingCalls, SessionGuard, guard};
 use crate::parking::{
     Call, CallInfo, Ended, LeaveReason, LotSettings, MonotonicTime, Party, RingBack, State, TimerAction, is_name,
 };
@@ -21,6 +23,32 @@ const EARLY: std::time::Duration = std::time::Duration::from_millis(500);
 pub(super) const JOIN: &str = "callpark_join";
 /// On a waiting leg: why its last recall failed.
 pub(super) const RINGBACK_CAUSE: &str = "callpark_ringback_cause";
+
+/// Why a recall failed. The text is what `callpark_ringback_cause` and `CallPark-Cause` say: a hangup cause where there is one.
+#[derive(Debug, Error)]
+pub(super) enum RecallError {
+    #[error("NO_USER")]
+    NobodyToRing,
+    #[error("UNALLOCATED_NUMBER")]
+    NotAUser,
+    #[error("ORIGINATOR_CANCEL")]
+    CallerGone,
+    /// A colleague has picked up, and is on the way to the slot.
+    #[error("PICKED_OFF")]
+    PickedUp,
+    #[error("VOICEMAIL")]
+    Voicemail,
+    #[error("a bug")]
+    Panicked,
+    #[error(transparent)]
+    NotAnswered(#[from] OriginateError),
+}
+
+impl RecallError {
+    pub(super) fn is_picked_up(&self) -> bool {
+        matches!(self, RecallError::PickedUp | RecallError::NotAnswered(OriginateError::PickedUp(_)))
+    }
+}
 
 /// What a ringing phone shows, and for how long it rings.
 struct Phone<'a> {
@@ -140,7 +168,7 @@ impl ParkingService {
         }
         log_call!(Info, &call, attempt = attempt, attempts_left = call.rings_left; "started recall");
         let ring = move |cancel: &Cancel| service.ring_for(&call, cancel);
-        let spawned = self.rings.spawn(&uuid, ring, move || in_vain.unanswered(&failed, "a bug"));
+        let spawned = self.rings.spawn(&uuid, ring, move || in_vain.unanswered(&failed, &RecallError::Panicked));
         if !spawned {
             self.change(|table, now| table.ring_failed(&uuid, attempt, now));
         }
@@ -167,8 +195,8 @@ impl ParkingService {
         match answered {
             Ok(peer) => self.deliver(call, &peer),
             Err(_) if cancel.cancelled() => {}
-            Err(cause) if self.is_picked_up(call, &cause) => {}
-            Err(cause) => self.unanswered(call, &cause),
+            Err(failure) if self.is_picked_up(call, &failure) => {}
+            Err(failure) => self.unanswered(call, &failure),
         }
         self.intercepts.forget(&info.uuid);
     }
@@ -186,7 +214,7 @@ impl ParkingService {
         match answered {
             Ok(peer) => self.return_unassigned(call, peer, cancel),
             Err(_) if cancel.cancelled() => {}
-            Err(cause) => self.unanswered(call, &cause),
+            Err(failure) => self.unanswered(call, &failure),
         }
         self.rings.over(&info.uuid, cancel);
     }
@@ -206,9 +234,10 @@ impl ParkingService {
         }
     }
 
-    fn unanswered(self: &Arc<Self>, call: &Call, cause: &str) {
+    fn unanswered(self: &Arc<Self>, call: &Call, failure: &RecallError) {
         let failed = self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now));
         let Some(call) = failed else { return };
+        let cause = &failure.to_string();
         log_call!(Info, &call, attempt = call.attempt, cause = cause; "recall failed");
         if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var(RINGBACK_CAUSE, cause);
@@ -226,12 +255,12 @@ impl ParkingService {
 
     /// Whom to ring. `${...}` of a configured dial string are the waiting leg's variables, each taken only if it cannot
     /// change what the dial string says.
-    fn dial_string(&self, uuid: &str, ringback: &RingBack, parker: &str) -> Result<String, String> {
+    fn dial_string(&self, uuid: &str, ringback: &RingBack, parker: &str) -> Result<String, RecallError> {
         match ringback {
-            RingBack::Nobody => Err("NO_USER".into()),
-            RingBack::Parker => dial_user(parker).ok_or_else(|| "UNALLOCATED_NUMBER".into()),
+            RingBack::Nobody => Err(RecallError::NobodyToRing),
+            RingBack::Parker => dial_user(parker).ok_or(RecallError::NotAUser),
             RingBack::DialString(dial) => {
-                let leg = SessionGuard::find(uuid).ok_or("ORIGINATOR_CANCEL")?;
+                let leg = SessionGuard::find(uuid).ok_or(RecallError::CallerGone)?;
                 // A dial string that a dialplan has put into a variable; what a phone has put into a header is none.
                 let whole =
                     |name: &str, value: &str| is_only_a_variable(dial) && !is_of_the_far_end(name) && is_address(value);
@@ -244,12 +273,12 @@ impl ParkingService {
 }
 
 /// A recall that a mailbox answers has failed, where the lot says so.
-fn by_a_person(peer: SessionGuard, settings: &LotSettings, cancel: &Cancel) -> Result<SessionGuard, String> {
+fn by_a_person(peer: SessionGuard, settings: &LotSettings, cancel: &Cancel) -> Result<SessionGuard, RecallError> {
     if !settings.ringback_ignore_voicemail || voicemail::is_a_person(&peer, cancel) {
         return Ok(peer);
     }
     peer.hang_up(HangupCause::NormalClearing);
-    Err("VOICEMAIL".into())
+    Err(RecallError::Voicemail)
 }
 
 /// Why a call goes to its fallback and does not ring its parker.
@@ -272,7 +301,7 @@ fn call_phone(
     phone: &Phone<'_>,
     more: &[(&str, &str)],
     cancel: &Cancel,
-) -> Result<SessionGuard, String> {
+) -> Result<SessionGuard, RecallError> {
     let name = displayable(&format!("{}{}", phone.prefix, phone.party.name));
     // The core takes a name for a number and cuts it after every colon and slash (switch_sanitize_number), so these are not
     // in what it is told; sofia shows the whole name all the same, by its own variable.
@@ -303,7 +332,7 @@ fn call_phone(
         variables: &variables,
         patience: phone.settings.ringback_timeout,
     };
-    outgoing.originate(&dial, cancel)
+    Ok(outgoing.originate(&dial, cancel)?)
 }
 
 /// A name fit for a SIP header, where the core writes it between quotes as it is.

@@ -9,7 +9,7 @@ use super::hold_music::{Comfort, MUSIC, Music};
 use super::leg_commands::{LegCommand, LegCommands};
 use super::park::{Coming, millis};
 use super::ring::displayable;
-use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
+use super::{EventKind, ParkEvent, ParkingService, Retriever, identity, send_if_reachable};
 use crate::freeswitch::{self, Bridged, HangupCause, Heard, Leg, Listener, SessionGuard, SetAside};
 use crate::parking::{Call, Ended, LeaveReason, MonotonicTime, Outcome, Party, State};
 
@@ -143,11 +143,7 @@ impl ParkingService {
     /// To the fallback, if it can be reached; else the caller waits on in the same slot.
     fn fall_back(&self, leg: &Leg<'_>, call: &Call) {
         let Some(fallback) = &call.info.settings.fallback else { return };
-        let sent = leg.can_reach(fallback).and_then(|()| {
-            let sent = leg.transfer(&fallback.extension, fallback.dialplan.as_deref(), fallback.context.as_deref());
-            sent.then_some(()).ok_or_else(|| "FreeSWITCH refused the transfer".to_owned())
-        });
-        if let Err(why) = sent {
+        if let Err(why) = send_if_reachable(leg, fallback) {
             let to = &fallback.extension;
             log_call!(Error, call, fallback = to, cause = why; "fallback failed, the caller waits on");
             self.change(|table, now| table.fallback_failed(&call.info.uuid, now));
@@ -220,15 +216,10 @@ fn rest(leg: &Leg<'_>) {
 /// The exit key: the caller leaves the slot for where the lot says, if that is there.
 fn exit(leg: &Leg<'_>, call: &Call) {
     let Some(destination) = &call.info.settings.exit_destination else { return };
-    match leg.can_reach(destination) {
-        Ok(()) => {
-            log_call!(Debug, call, destination = destination.extension; "caller pressed the exit key");
-            leg.transfer(&destination.extension, destination.dialplan.as_deref(), destination.context.as_deref());
-        }
-        Err(why) => {
-            let to = &destination.extension;
-            log_call!(Error, call, destination = to, cause = why; "exit failed, the caller waits on");
-        }
+    log_call!(Debug, call, destination = destination.extension; "caller pressed the exit key");
+    if let Err(why) = send_if_reachable(leg, destination) {
+        let to = &destination.extension;
+        log_call!(Error, call, destination = to, cause = why; "exit failed, the caller waits on");
     }
 }
 

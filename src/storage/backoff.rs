@@ -56,7 +56,7 @@ mod tests {
             now = backoff.next;
         }
         assert_eq!(waits, [2, 4, 8, 16, 30, 30, 30]);
-        backoff.failed(now, &StorageError::Refused("its disk is full".into()));
+        backoff.failed(now, &StorageError::RowsNotKept);
         assert_eq!(backoff.next.since(now).as_secs(), 5);
         backoff.succeeded();
         assert!(backoff.is_due(now));

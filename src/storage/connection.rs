@@ -1,10 +1,11 @@
 //! A connection to the database: how texts are quoted there, and how a write is known to have happened.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::freeswitch::{Database, DatabaseKind};
+use thiserror::Error;
+
+use crate::freeswitch::{Database, DatabaseError, DatabaseKind};
 
 /// A statement that fails after so long has met a database that does not answer, whatever the error says. (The core tries a locked
 /// SQLite file for 30 s, and mod_pgsql waits 10 s for an answer.)
@@ -19,27 +20,54 @@ const OWN_POOL: &str = "application_name=mod_callpark ";
 
 pub(crate) type Row = [Option<String>];
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Why the storage did not do what it was asked.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub(crate) enum StorageError {
     /// The database cannot be reached, or does not answer.
-    Away(String),
-    /// The database answers, and does not do this.
-    Refused(String),
-    /// The module is being unloaded, or a bug was caught.
+    #[error(transparent)]
+    Away(DatabaseError),
+    #[error("the database does not answer")]
+    NoAnswer,
+    #[error("too many wait for the database")]
+    Busy,
+    #[error("no thread for the database: {0}")]
+    NoThread(String),
+    #[error("a bug; see the log")]
+    Panicked,
+    /// The module is being unloaded.
+    #[error("the storage is closed")]
     Closed,
+    /// The database answers, and does not do this.
+    #[error(transparent)]
+    Refused(DatabaseError),
+    #[error("the database does not keep the rows that it was given")]
+    RowsNotKept,
+    #[error("the database does not keep this node's heartbeat")]
+    HeartbeatNotKept,
+    #[error("a row cannot be deleted")]
+    RowNotDeleted,
+    #[error("no row can be written: {0}")]
+    NoRowWritten(String),
+    #[error("the table {table} is not as it must be: {why}")]
+    WrongTable { table: &'static str, why: Box<StorageError> },
 }
 
 impl StorageError {
+    /// There is nobody who could take or answer anything now; else the database answers, and refuses this.
     pub(super) fn is_away(&self) -> bool {
-        !matches!(self, StorageError::Refused(_))
-    }
-}
-
-impl fmt::Display for StorageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StorageError::Away(why) | StorageError::Refused(why) => f.write_str(why),
-            StorageError::Closed => f.write_str("the storage is closed"),
+            StorageError::Away(_)
+            | StorageError::NoAnswer
+            | StorageError::Busy
+            | StorageError::NoThread(_)
+            | StorageError::Panicked
+            | StorageError::Closed => true,
+            StorageError::Refused(_)
+            | StorageError::RowsNotKept
+            | StorageError::HeartbeatNotKept
+            | StorageError::RowNotDeleted
+            | StorageError::NoRowWritten(_)
+            | StorageError::WrongTable { .. } => false,
         }
     }
 }
@@ -178,7 +206,7 @@ impl Connection {
         self.execute("UPDATE callpark_schema SET version = version").is_ok()
     }
 
-    fn classify(&self, why: String, began: Instant) -> StorageError {
+    fn classify(&self, why: DatabaseError, began: Instant) -> StorageError {
         if began.elapsed() > NO_ANSWER || self.database.query("SELECT 1", &mut |_| {}).is_err() {
             StorageError::Away(why)
         } else {

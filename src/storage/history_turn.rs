@@ -77,7 +77,7 @@ impl HistoryTurns {
         }
         if let Some(key) = take_back {
             if !history::take_back(connection, &key)? {
-                return Err(StorageError::Refused("a row cannot be deleted".into()));
+                return Err(StorageError::RowNotDeleted);
             }
             storage.history.lock().remove_take_back();
         }
@@ -97,13 +97,13 @@ impl HistoryTurns {
                 );
             }
             if outcome.written.is_empty() && outcome.refused.is_empty() {
-                return Err(StorageError::Refused(format!("no row can be written: {}", outcome.why)));
+                return Err(StorageError::NoRowWritten(outcome.why));
             }
         }
         if !refused.is_empty() {
             let again = std::mem::replace(&mut self.refused_again, true);
             if !history::write_refused(connection, &refused, again)? {
-                return Err(StorageError::Refused("no row can be written".into()));
+                return Err(StorageError::RowsNotKept);
             }
             self.refused_again = false;
             storage.history.lock().remove_refused(refused.len());

@@ -67,7 +67,7 @@ impl Heartbeat {
             None => format!("INSERT INTO callpark_nodes (node, beat) VALUES ({name}, {next})"),
         })?;
         match read(connection, node)? {
-            None => Err(StorageError::Refused("the database does not keep this node's heartbeat".into())),
+            None => Err(StorageError::HeartbeatNotKept),
             counted => {
                 self.written = counted;
                 Ok(())

@@ -50,14 +50,14 @@ impl Reader {
         let (done, answer) = mpsc::sync_channel(1);
         let job = move || {
             let read = || Connection::open(&dsn).and_then(|connection| query(&connection));
-            let bug = Err(StorageError::Away("a bug; see the log".into()));
+            let bug = Err(StorageError::Panicked);
             // Who asked may have given up by now.
             let _ = done.try_send(guard::fence("history query", bug, read));
         };
         self.send(Box::new(job))?;
         match answer.recv_timeout(TIMEOUT) {
             Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => Err(StorageError::Away("the database does not answer".into())),
+            Err(RecvTimeoutError::Timeout) => Err(StorageError::NoAnswer),
             Err(RecvTimeoutError::Disconnected) => Err(StorageError::Closed),
         }
     }
@@ -72,12 +72,12 @@ impl Reader {
             let (jobs, to_do) = mpsc::sync_channel::<Job>(QUEUE);
             let body = move || to_do.into_iter().for_each(|job| job());
             let worker =
-                Worker::start("storage reader", body).map_err(|error| StorageError::Away(error.to_string()))?;
+                Worker::start("storage reader", body).map_err(|error| StorageError::NoThread(error.to_string()))?;
             *thread = Some((jobs, worker));
         }
         let jobs = thread.as_ref().map(|(jobs, _)| jobs).ok_or(StorageError::Closed)?;
         jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StorageError::Away("too many wait for the database".into()),
+            TrySendError::Full(_) => StorageError::Busy,
             TrySendError::Disconnected(_) => StorageError::Closed,
         })
     }
@@ -90,8 +90,7 @@ impl Reader {
         read: impl FnOnce() -> Result<Vec<Tally>, StorageError>,
     ) -> Result<Vec<Tally>, StorageError> {
         let answer = self.cache_entry((days, filter));
-        let mut answer =
-            answer.try_lock_for(TIMEOUT).ok_or(StorageError::Away("the database does not answer".into()))?;
+        let mut answer = answer.try_lock_for(TIMEOUT).ok_or(StorageError::NoAnswer)?;
         if let Some((at, tallies)) = &*answer {
             if freeswitch::now().since(*at) < CACHED {
                 return Ok(tallies.clone());

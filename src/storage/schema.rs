@@ -112,7 +112,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<Prepared, StorageError>
         let columns = format!("SELECT {} FROM {} WHERE 1 = 0", table.columns, table.name);
         if let Err(why) = connection.query(&columns, &mut |_| {}) {
             let why = failed.unwrap_or(why);
-            return Err(StorageError::Refused(format!("the table {} is not as it must be: {why}", table.name)));
+            return Err(StorageError::WrongTable { table: table.name, why: why.into() });
         }
     }
     widen(connection)?;

@@ -39,10 +39,6 @@ struct Pass {
     held_up: Option<StorageError>,
 }
 
-fn not_kept() -> StorageError {
-    StorageError::Refused("it does not keep what it was told".into())
-}
-
 impl Turn<'_> {
     /// Writes what has changed. The error is that of a row that is to be tried again.
     pub(super) fn write_changes(&self) -> Result<Found, StorageError> {
@@ -113,7 +109,7 @@ impl Turn<'_> {
         if self.unwritten(&[change], failed.is_some())?.is_empty() {
             return self.is_written(change, pass);
         }
-        let why = failed.unwrap_or_else(not_kept);
+        let why = failed.unwrap_or(StorageError::RowsNotKept);
         let takes_others = match &change.wanted {
             Some(PendingRow { row, .. }) => self.takes_stand_in(row)?,
             None => self.connection.can_write(),
@@ -265,7 +261,7 @@ impl Turn<'_> {
             // Nobody has the slot, or a row that none of us wrote is in the way: this one is written beside it.
             (false, None, why) => {
                 self.storage.writes.lock().answered(&change.place, &row.uuid, SyncState::New);
-                self.refused(change, &why.unwrap_or_else(not_kept), pass);
+                self.refused(change, &why.unwrap_or(StorageError::RowsNotKept), pass);
                 Ok(SyncState::New)
             }
         }

@@ -67,9 +67,7 @@ impl Storage {
                 return;
             }
             if closing || self.backoff.lock().is_due(freeswitch::now()) {
-                let turn = guard::fence("storage", Err(StorageError::Away("a bug; see the log".into())), || {
-                    turns.take(self, service, closing)
-                });
+                let turn = guard::fence("storage", Err(StorageError::Panicked), || turns.take(self, service, closing));
                 self.finish_turn(turn);
             }
             if closing {

@@ -1,10 +1,11 @@
 //! Tokens: who may look, and who may act, on which domain. Kept as hashes, compared in constant time.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::{fs, io};
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use thiserror::Error;
 
 type Hash = [u8; 32];
 
@@ -23,24 +24,54 @@ impl Rights {
     }
 }
 
+/// Why `http-token-file` is not used.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub(super) enum TokenFileError {
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("others can read it (mode {0:o}), expected mode 0600")]
+    Mode(u32),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// Names the line, never what is in it.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("line {line}: {why}")]
+pub(crate) struct TokenError {
+    line: usize,
+    why: TokenLineError,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+enum TokenLineError {
+    #[error("got {0} words, expected <token or sha256:hex> <rights, comma-separated> <domain or *>")]
+    Words(usize),
+    #[error("no hash after sha256:, expected 64 hexadecimal digits")]
+    Hash,
+    #[error("the token has {0} characters and can be guessed, expected at least 16")]
+    Short(usize),
+    #[error("unknown right, expected view, act or both")]
+    Right,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Tokens(Vec<(Hash, Rights)>);
 
 impl Tokens {
-    /// The error names the line, never what is in it.
-    pub(super) fn read(file: &str) -> Result<Tokens, String> {
-        let wrong = |why: &dyn std::fmt::Display| format!("http-token-file {file}: {why}");
-        let mode = fs::metadata(file).map_err(|why| wrong(&why))?.permissions().mode();
+    pub(super) fn read(file: &str) -> Result<Tokens, TokenFileError> {
+        let unreadable = |why: io::Error| TokenFileError::Unreadable(why.to_string());
+        let mode = fs::metadata(file).map_err(unreadable)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(wrong(&format!("others can read it (mode {:o}); make it 0600", mode & 0o777)));
+            return Err(TokenFileError::Mode(mode));
         }
-        Tokens::parse(&fs::read_to_string(file).map_err(|why| wrong(&why))?).map_err(|why| wrong(&why))
+        Ok(Tokens::parse(&fs::read_to_string(file).map_err(unreadable)?)?)
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Tokens, String> {
+    pub(crate) fn parse(text: &str) -> Result<Tokens, TokenError> {
         let lines =
             text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-        let tokens = lines.map(|(line, number)| read_line(line).map_err(|why| format!("line {number}: {why}")));
+        let tokens = lines.map(|(line, number)| read_line(line).map_err(|why| TokenError { line: number, why }));
         tokens.collect::<Result<_, _>>().map(Tokens)
     }
 
@@ -66,14 +97,14 @@ fn hash(token: &str) -> Hash {
 }
 
 /// `<token or sha256:hex> <rights> <domain or *>`
-fn read_line(line: &str) -> Result<(Hash, Rights), &'static str> {
+fn read_line(line: &str) -> Result<(Hash, Rights), TokenLineError> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [token, rights, domain] = words.as_slice() else {
-        return Err("not <token or sha256:hex> <rights, comma-separated> <domain or *>");
+        return Err(TokenLineError::Words(words.len()));
     };
     let hash = match token.strip_prefix("sha256:") {
-        Some(hex) => from_hex(hex).ok_or("sha256: needs 64 hexadecimal digits")?,
-        None if token.len() < 16 => return Err("a token of fewer than 16 characters can be guessed"),
+        Some(hex) => from_hex(hex).ok_or(TokenLineError::Hash)?,
+        None if token.len() < 16 => return Err(TokenLineError::Short(token.chars().count())),
         None => hash(token),
     };
     let mut read = Rights { domain: (*domain != "*").then(|| domain.to_ascii_lowercase()), ..Rights::default() };
@@ -81,7 +112,7 @@ fn read_line(line: &str) -> Result<(Hash, Rights), &'static str> {
         match right {
             "view" => read.view = true,
             "act" => read.act = true,
-            _ => return Err("rights are view and act"),
+            _ => return Err(TokenLineError::Right),
         }
     }
     Ok((hash, read))
@@ -124,12 +155,12 @@ mod tests {
     #[test]
     fn a_bad_line_is_named_and_not_shown() {
         for (text, why) in [
-            ("secret-secret-secret", "line 1: not <token"),
-            ("\nshort view *", "line 2: a token of fewer"),
-            ("secret-secret-secret look *", "line 1: rights are"),
-            ("sha256:12 view *", "line 1: sha256: needs"),
+            ("secret-secret-secret", "line 1: got 1 words, expected <token"),
+            ("\nshort view *", "line 2: the token has 5 characters"),
+            ("secret-secret-secret look *", "line 1: unknown right, expected view"),
+            ("sha256:12 view *", "line 1: no hash after sha256:"),
         ] {
-            let error = Tokens::parse(text).unwrap_err();
+            let error = Tokens::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(why) && !error.contains("secret"), "{error}");
         }
     }

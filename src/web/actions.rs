@@ -6,30 +6,17 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
-use super::routes::{Actor, Failure, HttpState};
+use super::error::{ApiError, quoted, quoted_name, short};
+use super::routes::{Actor, HttpState};
 use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
 use crate::service::{CallRow, ParkingService};
 
-/// Characters of a label; the page cuts there too.
-const LABEL: usize = 200;
-const DAY: u64 = 86_400;
-
-/// What a request may carry; each action reads its own. There is no word for a dialplan, a context, an application or a variable,
-/// and one that is none of these is refused.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    extension: Option<String>,
-    /// What `extension` was called when it could name a dialplan and a context too.
-    destination: Option<IgnoredAny>,
-    text: Option<String>,
-    seconds: Option<u64>,
-}
+/// The page cuts a label there too.
+const MAX_LABEL_CHARS: usize = 200;
+const DAY_SECS: u64 = 86_400;
 
 /// One action on a parked call.
 #[cfg_attr(not(test), allow(dead_code, reason = "the manual's columns"))]
@@ -38,7 +25,9 @@ pub(super) struct Action {
     /// What the body carries, and what the action does: texts in Markdown, for the manual.
     pub(super) body: &'static str,
     pub(super) does: &'static str,
-    run: fn(&Arc<ParkingService>, &Call, &Asked) -> Result<(), Failure>,
+    /// There is no word for a dialplan, a context, an application or a variable, and a field that is not in this list is refused.
+    fields: &'static [&'static str],
+    run: fn(&Arc<ParkingService>, &Call, &Fields) -> Result<(), ApiError>,
 }
 
 pub(super) const ACTIONS: &[Action] = &[
@@ -46,28 +35,32 @@ pub(super) const ACTIONS: &[Action] = &[
         name: "ringback",
         body: "empty",
         does: "Starts the recall at once.",
-        run: |service, call, _| service.ring_back_now(call).map_err(Failure::refused),
+        fields: &[],
+        run: |service, call, _| Ok(service.ring_back_now(call)?),
     },
     Action {
         name: "transfer",
         body: r#"`{"extension": "1001"}`"#,
         does: "Sends the caller to the extension.",
-        run: |service, call, asked| {
-            let to = Destination::of_lot(&asked.extension()?, &call.info.settings);
-            service.transfer(call, &to).map_err(|why| Failure::new(StatusCode::CONFLICT, why))
+        fields: &["extension", "destination"],
+        run: |service, call, fields| {
+            let to = Destination::of_lot(&fields.extension()?, &call.info.settings);
+            Ok(service.transfer(call, &to)?)
         },
     },
     Action {
         name: "label",
         body: r#"`{"text": "Mr Chen"}`"#,
         does: "Sets the label, of 200 characters at most. An empty text removes it.",
-        run: |service, call, asked| service.label(call, asked.label()?).map_err(Failure::refused),
+        fields: &["text"],
+        run: |service, call, fields| Ok(service.label(call, fields.label()?)?),
     },
     Action {
         name: "extend",
         body: r#"`{"seconds": 60}`"#,
         does: "Postpones the time-out by 1 to 86400 seconds.",
-        run: |service, call, asked| service.extend(call, asked.more_time()?).map(drop).map_err(Failure::refused),
+        fields: &["seconds"],
+        run: |service, call, fields| Ok(service.extend(call, fields.more_time()?).map(drop)?),
     },
 ];
 
@@ -75,21 +68,20 @@ pub(super) async fn act(
     State(state): State<HttpState>,
     Actor(rights): Actor,
     path: Result<Path<(String, String, String)>, PathRejection>,
-    body: Result<Option<Json<Asked>>, JsonRejection>,
-) -> Result<Json<CallRow>, Failure> {
-    let Path((domain, slot, action)) = path.map_err(|why| Failure::unread(why.status(), &why.body_text()))?;
+    body: Result<Option<Json<Value>>, JsonRejection>,
+) -> Result<Json<CallRow>, ApiError> {
+    let Path((domain, slot, action)) = path?;
     if !rights.see(&domain) {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "this token is of another domain".into()));
+        return Err(ApiError::OtherDomain);
     }
-    let body = body.map_err(|why| Failure::unread(why.status(), &why.body_text()))?;
-    let Json(asked) = body.unwrap_or_default();
+    let body = body?.map(|Json(body)| body);
     // A destination is looked up in a dialplan that may be on another machine.
     let work = move || {
-        guard::fence("http work", Err(Failure::bug()), || {
-            carry_out(&state.sources.service, &domain, &slot, &action, &asked)
+        guard::fence("http work", Err(ApiError::Panicked), || {
+            carry_out(&state.sources.service, &domain, &slot, &action, body)
         })
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::bug())?.map(Json)
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)?.map(Json)
 }
 
 fn carry_out(
@@ -97,53 +89,116 @@ fn carry_out(
     domain: &str,
     slot: &str,
     action: &str,
-    asked: &Asked,
-) -> Result<CallRow, Failure> {
-    let slot = Slot::parse(slot).ok_or_else(|| bad(format!("{} in the path is not a slot", quoted(slot))))?;
-    let call = service.call_at(domain, &slot).map_err(Failure::refused)?;
+    body: Option<Value>,
+) -> Result<CallRow, ApiError> {
+    let not_a_slot =
+        || ApiError::OutOfRange { field: "slot", value: quoted(slot), expected: "1 to 20 digits, * and #" };
+    let slot = Slot::parse(slot).ok_or_else(not_a_slot)?;
+    let call = service.call_at(domain, &slot)?;
     let Some(found) = ACTIONS.iter().find(|found| found.name == action) else {
         let names: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
-        return Err(Failure::new(StatusCode::NOT_FOUND, format!("there are {}", names.join(", "))));
+        return Err(ApiError::NoSuchAction(names.join(", ")));
     };
-    (found.run)(service, &call, asked)?;
+    (found.run)(service, &call, &Fields::read(body, found.fields)?)?;
     log::info!(action:% = action, slot:% = slot, domain:% = domain; "changed a call by HTTP");
     // As it is now, or as it was where it has just been sent away.
     let call = service.call_at(domain, &slot).unwrap_or(call);
     Ok(CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms()))
 }
 
-impl Asked {
-    fn extension(&self) -> Result<Extension, Failure> {
-        if self.destination.is_some() {
-            return Err(bad("destination is called extension, and is one: dialplan and context are the lot's".into()));
+/// The fields of a request's body. Each action reads its own.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn read(body: Option<Value>, known: &'static [&'static str]) -> Result<Fields, ApiError> {
+        let fields = match body.unwrap_or_default() {
+            Value::Null => Map::new(),
+            Value::Object(fields) => fields,
+            other => {
+                let value = short(&other.to_string());
+                return Err(ApiError::WrongType { field: "the body", value, expected: "an object" });
+            }
+        };
+        match fields.keys().find(|field| !known.contains(&field.as_str())) {
+            Some(field) => Err(ApiError::UnknownField { field: quoted_name(field), known }),
+            None => Ok(Fields(fields)),
         }
-        let text = self.extension.as_deref().ok_or_else(|| bad("extension is missing".into()))?;
-        let not_one = || bad(format!("extension {} is not {}", quoted(text), Extension::FORM));
+    }
+
+    /// A value of the type that is expected; null is as if it were not there.
+    fn get<'a, T>(
+        &'a self,
+        field: &'static str,
+        expected: &'static str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<T, ApiError> {
+        match self.0.get(field).filter(|value| !value.is_null()) {
+            None => Err(ApiError::Missing { field, expected }),
+            Some(value) => {
+                read(value).ok_or_else(|| ApiError::WrongType { field, value: short(&value.to_string()), expected })
+            }
+        }
+    }
+
+    fn extension(&self) -> Result<Extension, ApiError> {
+        if self.0.contains_key("destination") {
+            return Err(ApiError::Destination);
+        }
+        let text = self.get("extension", Extension::FORM, Value::as_str)?;
+        let not_one = || ApiError::OutOfRange { field: "extension", value: quoted(text), expected: Extension::FORM };
         Extension::parse(text).ok_or_else(not_one)
     }
 
-    fn label(&self) -> Result<&str, Failure> {
-        let text = self.text.as_deref().ok_or_else(|| bad("text is missing".into()))?;
+    fn label(&self) -> Result<&str, ApiError> {
+        let text = self.get("text", "a text of at most 200 characters", Value::as_str)?;
         match text.chars().count() {
-            count if count > LABEL => Err(bad(format!("text has {count} characters, at most {LABEL} are possible"))),
+            count if count > MAX_LABEL_CHARS => Err(ApiError::LongText { count, most: MAX_LABEL_CHARS }),
             _ => Ok(text),
         }
     }
 
-    fn more_time(&self) -> Result<Duration, Failure> {
-        let seconds = self.seconds.ok_or_else(|| bad("seconds is missing".into()))?;
-        let out_of_range = || bad(format!("seconds {seconds} is not from 1 to {DAY}"));
-        (1..=DAY).contains(&seconds).then(|| Duration::from_secs(seconds)).ok_or_else(out_of_range)
+    fn more_time(&self) -> Result<Duration, ApiError> {
+        const EXPECTED: &str = "a whole number from 1 to 86400";
+        let number = self.get("seconds", EXPECTED, Value::as_number)?;
+        let out_of_range = || ApiError::OutOfRange { field: "seconds", value: number.to_string(), expected: EXPECTED };
+        let seconds = number.as_u64().filter(|seconds| (1..=DAY_SECS).contains(seconds));
+        seconds.map(Duration::from_secs).ok_or_else(out_of_range)
     }
 }
 
-fn bad(why: String) -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, why)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What somebody sent, fit for an error text: quoted, control characters spelled out, cut.
-fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(60).collect();
-    let dots = if short.len() < text.len() { "..." } else { "" };
-    format!("{short:?}{dots}")
+    fn fields(json: &str, known: &'static [&'static str]) -> Result<Fields, ApiError> {
+        Fields::read(Some(serde_json::from_str(json).unwrap()), known)
+    }
+
+    /// Before, one of these was: "Failed to deserialize the JSON body into the target type: seconds: invalid type: string "x",
+    /// expected u64 at line 1 column 13".
+    #[test]
+    fn an_error_names_the_field_the_value_and_what_is_expected() {
+        let extend = |json| fields(json, &["seconds"]).and_then(|fields| fields.more_time()).unwrap_err().to_string();
+        let label = |json| fields(json, &["text"]).and_then(|fields| fields.label().map(drop)).unwrap_err().to_string();
+        let transfer =
+            |json| fields(json, &["extension"]).and_then(|fields| fields.extension()).unwrap_err().to_string();
+        assert_eq!(extend(r#"{"seconds": "x"}"#), r#"seconds "x" is not a whole number from 1 to 86400"#);
+        assert_eq!(extend(r#"{"seconds": 86401}"#), "seconds 86401 is not a whole number from 1 to 86400");
+        assert_eq!(extend(r#"{"seconds": 1.5}"#), "seconds 1.5 is not a whole number from 1 to 86400");
+        assert_eq!(extend("{}"), "seconds is missing, expected a whole number from 1 to 86400");
+        assert_eq!(extend(r#"{"seconds": null}"#), "seconds is missing, expected a whole number from 1 to 86400");
+        assert_eq!(extend(r#"{"minutes": 5}"#), "unknown field `minutes`, expected `seconds`");
+        assert_eq!(extend("[60]"), "the body [60] is not an object");
+        assert_eq!(label(r#"{"text": 5}"#), "text 5 is not a text of at most 200 characters");
+        assert_eq!(
+            label(&format!(r#"{{"text": "{}"}}"#, "\u{fc}".repeat(201))),
+            "text has 201 characters, expected at most 200"
+        );
+        assert_eq!(
+            transfer(r#"{"extension": "1001 XML"}"#),
+            r#"extension "1001 XML" is not 1 to 64 of A-Z a-z 0-9 _ . * # + -"#
+        );
+        let none = fields(r#"{"text": "x"}"#, &[]).err().unwrap().to_string();
+        assert_eq!(none, "unknown field `text`, expected none");
+    }
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::routes::{Failure, HttpState, Viewer};
+use super::error::{ApiError, quoted};
+use super::routes::{HttpState, Viewer};
 use crate::freeswitch::{self, guard};
 use crate::service::{CallRow, LotRow};
-use crate::storage::{HistoryFilter, Storage, StorageError};
+use crate::storage::{HistoryFilter, Record, Storage, StorageError, Tally};
 
 /// A lot with more slots is shown by its calls alone.
 const MOST_SLOTS: usize = 500;
-const MOST_RECORDS: usize = 10_000;
+const MOST_RECORDS: u32 = 10_000;
 const MOST_DAYS: u32 = 400;
 
 #[derive(Serialize)]
@@ -33,10 +33,10 @@ pub(super) async fn me(Viewer(rights): Viewer) -> Json<Me> {
 pub(super) async fn calls(
     State(state): State<HttpState>,
     Viewer(rights): Viewer,
-) -> Result<Json<Vec<CallRow>>, Failure> {
+) -> Result<Json<Vec<CallRow>>, ApiError> {
     let service = &state.sources.service;
     let (node, now, epoch) = (service.node_name(), freeswitch::now(), freeswitch::epoch_ms());
-    let calls = service.calls(None).map_err(Failure::refused)?;
+    let calls = service.calls(None)?;
     let seen = calls.iter().filter(|call| rights.see(&call.info.lot.domain));
     Ok(Json(seen.map(|call| CallRow::new(call, &node, now, epoch)).collect()))
 }
@@ -55,7 +55,7 @@ struct Place {
     label: String,
 }
 
-pub(super) async fn lots(State(state): State<HttpState>, Viewer(rights): Viewer) -> Result<Json<Vec<Board>>, Failure> {
+pub(super) async fn lots(State(state): State<HttpState>, Viewer(rights): Viewer) -> Result<Json<Vec<Board>>, ApiError> {
     let service = &state.sources.service;
     let service_level = service.settings().service_level;
     let seen = service.lots().into_iter().filter(|lot| rights.see(&lot.id.domain));
@@ -67,59 +67,49 @@ pub(super) async fn lots(State(state): State<HttpState>, Viewer(rights): Viewer)
     Ok(Json(seen.map(board).collect()))
 }
 
+/// What a query may say. Texts, since what is no number is to be named with its value.
 #[derive(Deserialize)]
 pub(super) struct Days {
-    days: Option<u32>,
+    days: Option<String>,
 }
 
 pub(super) async fn stats(
     State(state): State<HttpState>,
     Viewer(rights): Viewer,
     asked: Result<Query<Days>, QueryRejection>,
-) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(why) => return Failure::unread(why.status(), &why.body_text()).into_response(),
-    };
-    let days = asked.days.unwrap_or(1).clamp(1, MOST_DAYS);
-    from_storage(state.sources.storage, move |storage| {
-        storage.recent_tallies(days, HistoryFilter { domain: rights.domain, lot: None })
-    })
-    .await
+) -> Result<Json<Vec<Tally>>, ApiError> {
+    let days = number("days", asked?.0.days, 1, MOST_DAYS)?;
+    let filter = HistoryFilter { domain: rights.domain, lot: None };
+    from_storage(state.sources.storage, move |storage| storage.recent_tallies(days, filter)).await
 }
 
 #[derive(Deserialize)]
 pub(super) struct Count {
-    count: Option<usize>,
+    count: Option<String>,
 }
 
 pub(super) async fn history(
     State(state): State<HttpState>,
     Viewer(rights): Viewer,
     asked: Result<Query<Count>, QueryRejection>,
-) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(why) => return Failure::unread(why.status(), &why.body_text()).into_response(),
-    };
-    let count = asked.count.unwrap_or(50).clamp(1, MOST_RECORDS);
-    from_storage(state.sources.storage, move |storage| {
-        storage.records(0, HistoryFilter { domain: rights.domain, lot: None }, count)
-    })
-    .await
+) -> Result<Json<Vec<Record>>, ApiError> {
+    let count = usize::try_from(number("count", asked?.0.count, 50, MOST_RECORDS)?).unwrap_or_default();
+    let filter = HistoryFilter { domain: rights.domain, lot: None };
+    from_storage(state.sources.storage, move |storage| storage.records(0, filter, count)).await
+}
+
+/// A number from 1 to `most`; a larger one counts as `most`.
+fn number(field: &'static str, given: Option<String>, usual: u32, most: u32) -> Result<u32, ApiError> {
+    let Some(given) = given else { return Ok(usual) };
+    let wrong = |_| ApiError::OutOfRange { field, value: quoted(&given), expected: "a whole number" };
+    Ok(given.parse::<u32>().map_err(wrong)?.clamp(1, most))
 }
 
 /// On a thread that may wait for the database.
-async fn from_storage<T: Serialize + Send + 'static>(
+async fn from_storage<T: Send + 'static>(
     storage: Arc<Storage>,
     read: impl FnOnce(&Arc<Storage>) -> Result<T, StorageError> + Send + 'static,
-) -> Response {
-    let work = move || {
-        let found = || read(&storage).map_err(|why| Failure::unavailable(why.to_string()));
-        guard::fence("http work", Err(Failure::bug()), found)
-    };
-    match tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Failure::bug())) {
-        Ok(found) => Json(found).into_response(),
-        Err(failure) => failure.into_response(),
-    }
+) -> Result<Json<T>, ApiError> {
+    let work = move || guard::fence("http work", Err(ApiError::Panicked), || Ok(read(&storage)?));
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)?.map(Json)
 }

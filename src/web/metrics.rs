@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Sources;
-use super::routes::Failure;
+use super::error::ApiError;
 use crate::freeswitch::{guard, memory};
 use crate::parking::{LotId, LotView, Outcome};
 use crate::service::{EventKind, LockTimes, Observer, ParkEvent, ParkingService};
@@ -194,7 +194,7 @@ pub(super) fn answer(sources: &Sources) -> Response {
         Some(text) => {
             ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
         }
-        None => Failure::bug().into_response(),
+        None => ApiError::Panicked.into_response(),
     }
 }
 

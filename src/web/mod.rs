@@ -4,6 +4,7 @@ mod access;
 mod actions;
 mod changes;
 mod direct;
+mod error;
 mod look;
 #[cfg(test)]
 mod manual;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use thiserror::Error;
 
 pub(crate) use changes::{Changes, StreamObserver};
 pub(crate) use metrics::{Counts, MetricsObserver};
@@ -27,7 +29,7 @@ use crate::moh::SharedMusic;
 use crate::parking::MonotonicTime;
 use crate::service::ParkingService;
 use crate::storage::Storage;
-use access::Tokens;
+use access::{TokenFileError, Tokens};
 #[cfg(test)]
 pub(crate) use manual::{ACTIONS, OPENAPI, PATHS, metrics};
 use server::Server;
@@ -67,13 +69,26 @@ struct State {
 struct Retry {
     at: MonotonicTime,
     pause: Duration,
-    why: String,
+    why: HttpError,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct HttpSettings {
     address: SocketAddr,
     tokens: Tokens,
+}
+
+/// Why there is no server.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+enum HttpError {
+    #[error("not an address and a port")]
+    NoAddress,
+    #[error("http-token-file {file}: {why}")]
+    TokenFile { file: String, why: TokenFileError },
+    #[error("outside this machine it needs tokens (http-token-file)")]
+    NoTokens,
+    #[error("{0}")]
+    Start(String),
 }
 
 impl HttpServer {
@@ -137,8 +152,8 @@ impl State {
         // The old one gives its address up before the new one wants it.
         self.stop();
         let start = |http_settings: HttpSettings| {
-            let server = Server::start(http_settings.address, http_settings.tokens.clone(), sources.clone())?;
-            Ok((http_settings, server))
+            let server = Server::start(http_settings.address, http_settings.tokens.clone(), sources.clone());
+            Ok((http_settings, server.map_err(|why| HttpError::Start(why.to_string()))?))
         };
         match http_settings.and_then(|http_settings| http_settings.map(start).transpose()) {
             Ok(Some((http_settings, new))) => {
@@ -164,14 +179,14 @@ impl State {
     }
 }
 
-fn http_settings(settings: &Settings) -> Result<HttpSettings, String> {
-    let address: SocketAddr = settings.http_listen.parse().map_err(|_| "not an address and a port".to_owned())?;
+fn http_settings(settings: &Settings) -> Result<HttpSettings, HttpError> {
+    let address: SocketAddr = settings.http_listen.parse().map_err(|_| HttpError::NoAddress)?;
     let tokens = match settings.http_token_file.as_str() {
         "" => Tokens::default(),
-        file => Tokens::read(file)?,
+        file => Tokens::read(file).map_err(|why| HttpError::TokenFile { file: file.to_owned(), why })?,
     };
     if tokens.is_empty() && !address.ip().is_loopback() {
-        return Err("outside this machine it needs tokens (http-token-file)".into());
+        return Err(HttpError::NoTokens);
     }
     Ok(HttpSettings { address, tokens })
 }

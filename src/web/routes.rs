@@ -4,26 +4,24 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::http::Method;
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, REFERRER_POLICY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use futures_util::FutureExt;
-use serde::Serialize;
 use tokio::sync::watch;
 
 use super::access::{Rights, Tokens};
 use super::direct::is_direct;
+use super::error::ApiError;
 use super::{Sources, actions, changes, look, metrics, page};
 use crate::freeswitch::guard;
-use crate::parking::Refusal;
 
 pub(crate) type Router = axum::Router;
 
@@ -113,10 +111,8 @@ pub(crate) fn router(sources: Sources, tokens: Tokens, loopback: bool, stopped: 
     let paths = axum::Router::new().merge(page::routes());
     let paths = PATHS.iter().fold(paths, |router, path| router.route(path.path, (path.serve)()));
     paths
-        .method_not_allowed_fallback(async || {
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method".into())
-        })
-        .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path".into()))
+        .method_not_allowed_fallback(async || ApiError::WrongMethod)
+        .fallback(async || ApiError::NoSuchPath)
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn(guarded))
         .with_state(HttpState { sources, tokens: Arc::new(tokens), loopback, stopped })
@@ -125,15 +121,15 @@ pub(crate) fn router(sources: Sources, tokens: Tokens, loopback: bool, stopped: 
 /// Headers of every answer; and no page of another site acts through a browser here.
 async fn guarded(request: Request, next: Next) -> Response {
     let mut response = if is_foreign(&request) {
-        Failure::new(StatusCode::FORBIDDEN, "from another site".into()).into_response()
+        ApiError::OtherSite.into_response()
     } else {
-        let late = || Failure::unavailable(format!("not within {} seconds", PATIENCE.as_secs())).into_response();
+        let late = || ApiError::TooSlow(PATIENCE.as_secs()).into_response();
         // Elsewhere a panic of a request's would end its connection, and nobody would know.
         let answer = AssertUnwindSafe(fenced(request, next)).catch_unwind();
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(answer) => answer.unwrap_or_else(|panic| {
                 guard::note("http request", &*panic);
-                Failure::bug().into_response()
+                ApiError::Panicked.into_response()
             }),
             Err(_) => late(),
         }
@@ -169,7 +165,7 @@ async fn scrape(State(door): State<HttpState>, parts: Parts) -> Response {
     if !(door.loopback && is_direct(&parts.headers)) {
         match door.rights(&parts).await {
             Ok(rights) if rights.view && rights.domain.is_none() => {}
-            Ok(_) => return Failure::new(StatusCode::FORBIDDEN, "metrics are of all domains".into()).into_response(),
+            Ok(_) => return ApiError::NotAllDomains.into_response(),
             Err(failure) => return failure.into_response(),
         }
     }
@@ -177,17 +173,17 @@ async fn scrape(State(door): State<HttpState>, parts: Parts) -> Response {
 }
 
 impl HttpState {
-    async fn rights(&self, parts: &Parts) -> Result<Rights, Failure> {
+    async fn rights(&self, parts: &Parts) -> Result<Rights, ApiError> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = header.and_then(|value| value.split_once(' '));
         let Some((_, token)) = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")) else {
-            return Err(Failure::new(StatusCode::UNAUTHORIZED, "a token is needed".into()));
+            return Err(ApiError::NoToken);
         };
         match self.tokens.rights(token.trim()) {
             Some(rights) => Ok(rights),
             None => {
                 tokio::time::sleep(WRONG_TOKEN).await;
-                Err(Failure::new(StatusCode::UNAUTHORIZED, "unknown token".into()))
+                Err(ApiError::UnknownToken)
             }
         }
     }
@@ -197,12 +193,11 @@ impl HttpState {
 pub(super) struct Viewer(pub(super) Rights);
 
 impl FromRequestParts<HttpState> for Viewer {
-    type Rejection = Failure;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Viewer, Failure> {
+    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Viewer, ApiError> {
         let rights = door.rights(parts).await?;
-        let forbidden = || Failure::new(StatusCode::FORBIDDEN, "this token may not look".into());
-        rights.view.then_some(Viewer(rights)).ok_or_else(forbidden)
+        if rights.view { Ok(Viewer(rights)) } else { Err(ApiError::MayNotView) }
     }
 }
 
@@ -210,61 +205,10 @@ impl FromRequestParts<HttpState> for Viewer {
 pub(super) struct Actor(pub(super) Rights);
 
 impl FromRequestParts<HttpState> for Actor {
-    type Rejection = Failure;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Actor, Failure> {
+    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Actor, ApiError> {
         let rights = door.rights(parts).await?;
-        let forbidden = || Failure::new(StatusCode::FORBIDDEN, "this token may only look".into());
-        if rights.act { Ok(Actor(rights)) } else { Err(forbidden()) }
-    }
-}
-
-/// What went wrong, as JSON.
-#[derive(Debug)]
-pub(super) struct Failure {
-    status: StatusCode,
-    why: String,
-}
-
-#[derive(Serialize)]
-struct ErrorBody {
-    error: String,
-}
-
-impl Failure {
-    pub(super) fn new(status: StatusCode, why: String) -> Failure {
-        Failure { status, why }
-    }
-
-    /// What came cannot be read as what is asked for.
-    pub(super) fn unread(status: StatusCode, why: &str) -> Failure {
-        Failure::new(status, why.to_owned())
-    }
-
-    pub(super) fn unavailable(why: String) -> Failure {
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, why)
-    }
-
-    pub(super) fn bug() -> Failure {
-        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "a bug; see the log".into())
-    }
-
-    /// By whose fault the rules said no.
-    pub(super) fn refused(refusal: Refusal) -> Failure {
-        let status = match &refusal {
-            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) | Refusal::Empty(_) => StatusCode::NOT_FOUND,
-            _ => StatusCode::CONFLICT,
-        };
-        Failure::new(status, refusal.to_string())
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Json(ErrorBody { error: self.why })).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        if rights.act { Ok(Actor(rights)) } else { Err(ApiError::MayNotAct) }
     }
 }

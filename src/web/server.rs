@@ -1,6 +1,7 @@
 //! The listener, its connections and their limits, on a thread of its own.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -38,17 +39,16 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(address: SocketAddr, tokens: Tokens, sources: Sources) -> Result<Server, String> {
-        let listener = std::net::TcpListener::bind(address).map_err(|why| why.to_string())?;
-        let address = listener.local_addr().map_err(|why| why.to_string())?;
-        listener.set_nonblocking(true).map_err(|why| why.to_string())?;
+    pub(super) fn start(address: SocketAddr, tokens: Tokens, sources: Sources) -> io::Result<Server> {
+        let listener = std::net::TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .max_blocking_threads(4)
             .thread_name("callpark-http")
-            .build()
-            .map_err(|why| why.to_string())?;
+            .build()?;
         let (stop, stopped) = watch::channel(false);
         let router = routes::router(sources, tokens, address.ip().is_loopback(), stopped.clone());
         let body = move || {
@@ -61,8 +61,7 @@ impl Server {
                 began.elapsed() < LAST
             })
         };
-        let thread =
-            std::thread::Builder::new().name("callpark-http".into()).spawn(body).map_err(|why| why.to_string())?;
+        let thread = std::thread::Builder::new().name("callpark-http".into()).spawn(body)?;
         Ok(Server { address, stop, thread })
     }
 

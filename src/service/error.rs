@@ -1,0 +1,30 @@
+//! Why an operation on a call was not carried out, for whoever asked for it by a command or by HTTP.
+
+use thiserror::Error;
+
+use crate::freeswitch::{OriginateError, UnreachableError};
+use crate::parking::{Refusal, Slot};
+
+#[derive(Debug, Error)]
+pub(crate) enum ActionError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("no such channel {0}, expected the UUID of one")]
+    NoSuchChannel(String),
+    #[error("channel {0} is not in a bridge, so there is no other leg to park")]
+    NotBridged(String),
+    #[error("channel {uuid} is parked itself, in slot {slot}: name the one that is to talk to the caller")]
+    IsParked { uuid: String, slot: Slot },
+    #[error("channel {0} has not answered yet")]
+    NotAnswered(String),
+    #[error("the caller is hanging up")]
+    CallerGone,
+    #[error(transparent)]
+    Unreachable(#[from] UnreachableError),
+    #[error("FreeSWITCH refused the transfer to {0}")]
+    TransferRefused(String),
+    #[error("channel {0} cannot be moved")]
+    CannotMove(String),
+    #[error(transparent)]
+    NobodyAnswered(#[from] OriginateError),
+}
