@@ -1,4 +1,4 @@
-//! What is kept of calls that are parked no longer: a row each, and a row for each call for which there was no slot.
+//! Writes and reads the history: a row for each call that has ended, and one for each call for which there was no slot.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -7,19 +7,19 @@ use super::connection::{Connection, Row, StorageError, cut, number, unless_away,
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 use super::schema::{RECORD_COLUMNS, width};
 
-/// Of the rows of a batch that failed, those that find no room before the database is taken for one that cannot be written.
+/// The number of rows of a failed batch that find no room before the database counts as one that cannot be written.
 const PROBES: usize = 3;
-/// For how long the rows of such a batch are tried one by one: the heartbeat comes in between.
+/// How long the rows of such a batch are tried one by one, so that the heartbeat is not late.
 const SINGLY: Duration = Duration::from_secs(1);
 
-/// What became of a batch of rows.
+/// The result of writing a batch of rows.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// In the database: a query has returned their keys.
+    /// The rows in the database: a query has returned their keys.
     pub(super) written: HashSet<RecordKey>,
-    /// Not in the database, although it took a stand-in of each; and why.
+    /// The rows that the database refused, although it accepted a stand-in of each, and why.
     pub(super) refused: HashMap<RecordKey, String>,
-    /// Why the others are not in the database.
+    /// Why the other rows are not in the database.
     pub(super) why: String,
 }
 
@@ -29,8 +29,8 @@ impl Outcome {
     }
 }
 
-/// Writes a batch, and reads its keys back. Rows that are neither written nor refused are to be tried again. `attempt` counts the tries:
-/// where nothing goes in, each begins with other rows.
+/// Writes a batch and reads its keys back. Rows that are neither written nor refused must be tried again. `attempt` counts the tries, each of which
+/// starts with other rows if none can be written.
 pub(super) fn write(connection: &Connection, records: &[Record], attempt: usize) -> Result<Outcome, StorageError> {
     let together = unless_away(insert(connection, records))?;
     let mut outcome = Outcome { written: keys(connection, records)?, ..Outcome::default() };
@@ -60,13 +60,13 @@ pub(super) fn write(connection: &Connection, records: &[Record], attempt: usize)
 
 enum Alone {
     Written,
-    /// The database takes nothing of this size now.
+    /// The database accepts no row of this size now.
     NoRoom(String),
-    /// It takes a stand-in, and not the row.
+    /// The database accepts a stand-in, but not the row.
     Refused(String),
 }
 
-/// Twice, with a stand-in after each try: in between, room may have been made, or taken.
+/// Tries a row twice, with a stand-in after each try, because space may have been freed or used in between.
 fn write_alone(connection: &Connection, record: &Record) -> Result<Alone, StorageError> {
     let row = std::slice::from_ref(record);
     let mut why = String::new();
@@ -105,7 +105,7 @@ fn insert_sql(connection: &Connection, records: &[Record]) -> String {
     format!("INSERT INTO callpark_records ({RECORD_COLUMNS}) VALUES {}", rows.join(", "))
 }
 
-/// Which of these are in the database.
+/// Returns which of these rows are in the database.
 fn keys(connection: &Connection, records: &[Record]) -> Result<HashSet<RecordKey>, StorageError> {
     let uuids: Vec<String> = records.iter().map(|record| connection.text(&record.uuid)).collect();
     let mut found = HashSet::new();
@@ -115,7 +115,7 @@ fn keys(connection: &Connection, records: &[Record]) -> Result<HashSet<RecordKey
     Ok(found)
 }
 
-/// Forgets the outcome of a call that has not ended. True when it is not there any more.
+/// Deletes the outcome of a call that has not ended. Returns true when it is not in the database any more.
 pub(super) fn take_back(connection: &Connection, (uuid, parked_at): &RecordKey) -> Result<bool, StorageError> {
     let this = format!("uuid = {} AND parked_at = {parked_at}", connection.text(uuid));
     unless_away(connection.execute(&format!("DELETE FROM callpark_records WHERE {this}")))?;
@@ -125,8 +125,8 @@ pub(super) fn take_back(connection: &Connection, (uuid, parked_at): &RecordKey) 
     Ok(count == 0)
 }
 
-/// Writes calls for which there was no slot, and reads them back: true when all are there. No two of this node's are of the same
-/// millisecond, so `again`, those that an earlier try wrote are left out.
+/// Writes calls for which there was no slot, and reads them back. Returns true when all are in the database. No two of this node have the same
+/// millisecond, so with `again` those that an earlier try wrote are left out.
 pub(super) fn write_refused(
     connection: &Connection,
     refused: &[RefusedCall],
@@ -157,7 +157,7 @@ fn refused_there(connection: &Connection, refused: &[RefusedCall]) -> Result<Has
     Ok(found)
 }
 
-/// Records parked at or after `since`, the newest first, `most` of them.
+/// Returns at most `most` records of calls parked at or after `since`, the newest first.
 pub(super) fn records(
     connection: &Connection,
     since: i64,
@@ -173,14 +173,14 @@ pub(super) fn records(
     Ok(records)
 }
 
-/// ` AND ...`, or nothing.
+/// Returns ` AND ...` for a filter, or an empty text.
 pub(super) fn condition(connection: &Connection, filter: &HistoryFilter) -> String {
     let columns = [("domain", &filter.domain), ("lot", &filter.lot)];
     let meant = columns.iter().filter_map(|(column, value)| Some((column, value.as_ref()?)));
     meant.map(|(column, value)| format!(" AND {column} = {}", connection.text(value))).collect()
 }
 
-/// Forgets what is older than `before`.
+/// Deletes rows that are older than `before`.
 pub(super) fn forget(connection: &Connection, before: i64) -> Result<(), StorageError> {
     connection.execute(&format!("DELETE FROM callpark_records WHERE parked_at < {before}"))?;
     connection.execute(&format!("DELETE FROM callpark_refused WHERE refused_at < {before}"))
@@ -206,7 +206,7 @@ fn values(connection: &Connection, record: &Record) -> String {
     )
 }
 
-/// A row, whatever somebody else wrote into it.
+/// Parses a row, which somebody else may have changed.
 pub(crate) fn read(row: &Row) -> Record {
     Record {
         uuid: word(row, 0),

@@ -1,4 +1,4 @@
-//! The history as the rest of the module sees it: what is noted waits here until it is written; who asks gets that as well.
+//! The interface of the history: rows wait here until they are written, and queries include those that wait.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::statistics::{self, Tally};
 use super::{Storage, history};
 use crate::freeswitch;
 
-/// For how long who asks for statistics waits for the last rows to be written.
+/// How long a query for statistics waits for the last rows to be written.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Storage {
@@ -30,15 +30,15 @@ impl Storage {
 
     fn push_history(&self, push: impl FnOnce(&mut PendingHistory) -> bool) {
         if !push(&mut self.history.lock()) {
-            // Once for a hundred: a log line each would be the next thing to overflow.
+            // This is logged once for a hundred rows, so that the log does not overflow too.
             if self.dropped.fetch_add(1, Ordering::Relaxed) % 100 == 0 {
-                log::error!("{MAX_HISTORY} records wait for the database: newer ones are dropped");
+                log::error!(waiting = MAX_HISTORY; "too many records wait for the database: newer ones are dropped");
             }
         }
         self.wake();
     }
 
-    /// Gives the worker a moment to write what waits: the database counts only what it has.
+    /// Waits a moment for the worker to write the rows that wait, because the database counts only what it has.
     fn drain(&self) {
         let until = Instant::now() + DRAIN_TIMEOUT;
         let mut history = self.history.lock();
@@ -53,14 +53,14 @@ impl Storage {
         drop(self.history.lock());
         self.drained.notify_all();
         if self.history_away.swap(false, Ordering::Relaxed) {
-            log::warn!("the database of the records is back");
+            log::warn!("the database of the history is back");
         }
     }
 
     pub(super) fn history_fails(&self, why: &StorageError) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         if !self.history_away.swap(true, Ordering::Relaxed) {
-            log::error!("the database of the records: {why}; {} rows wait for it", self.backlog());
+            log::error!(cause:% = why, waiting = self.backlog(); "the database of the history fails, its rows wait for it");
         }
         drop(self.history.lock());
         self.drained.notify_all();
@@ -71,22 +71,22 @@ impl Storage {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Rows that wait for the database.
+    /// The number of rows that wait for the database.
     pub(crate) fn backlog(&self) -> usize {
         self.history.lock().len()
     }
 
-    /// Rows that are lost since the module was loaded.
+    /// The number of rows that were lost since the module was loaded.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Times that the database failed.
+    /// How often the database has failed.
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// Records parked at or after `since`, the newest first, also those that are not in the database yet.
+    /// Returns records of calls parked at or after `since`, the newest first, including those that are not in the database yet.
     pub(crate) fn records(
         self: &Arc<Self>,
         since: i64,
@@ -94,7 +94,7 @@ impl Storage {
         most: usize,
     ) -> Result<Vec<Record>, StorageError> {
         let mut records = self.history.lock().records(since, &filter);
-        // Asked after the queue: what moved over meanwhile is in both, and told apart by its key.
+        // The database is read after the queue. A row that was written in between is in both, and is recognised by its key.
         let known: HashSet<RecordKey> = records.iter().map(Record::key).collect();
         let stored = self.reader.read(self.config.settings().db_dsn, move |connection| {
             history::records(connection, since, &filter, most)
@@ -105,7 +105,7 @@ impl Storage {
         Ok(records)
     }
 
-    /// Each lot on each of the last `days` days, today being the first.
+    /// Returns a tally for each lot and each of the last `days` days, starting with today.
     pub(crate) fn tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
         self.drain();
         let (now, service_level) = (freeswitch::epoch_ms(), self.config.get().settings.service_level);
@@ -114,7 +114,7 @@ impl Storage {
         })
     }
 
-    /// The same, as it was some seconds ago if it was asked for then: for dashboards, of which there may be many.
+    /// Returns the same from a cache of some seconds, for dashboards, of which there may be many.
     pub(crate) fn recent_tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
         self.reader.cached(days, filter.clone(), || self.tallies(days, filter))
     }

@@ -55,15 +55,15 @@ use reader::Reader;
 use recovery_rows::RecoveryCopies;
 use worker::Turns;
 
-/// For how long a caller waits for the database before this node decides alone.
+/// How long a caller waits for the database before this node decides alone.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
-/// For how long loading waits to learn which slots are to be kept.
+/// How long loading waits to learn which slots must be reserved.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// For how long somebody waits who dials for a call of another node: mod_pgsql looks once a second whether its server is back.
+/// How long a retriever of a call on another node waits. mod_pgsql checks once a second whether its server is back.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often the database is tried for somebody who waits.
+/// How often the database is tried for a caller who waits.
 const ORDER_TRIES: u32 = 12;
-/// For how long shutdown waits for the last writes.
+/// How long shutdown waits for the last writes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Ticks, each about a second, between two comparisons of the slots with the table, and two looks for old rows.
 const COMPARE_TICKS: u32 = 5;
@@ -125,22 +125,29 @@ impl Storage {
         }
     }
 
-    /// Load. Comes back when the slots of a run that died are kept, and the core's recovery rows of its legs; or a database takes too
-    /// long.
+    /// Starts the worker, and waits until the slots of a run that died are reserved and the core's recovery rows are copied, unless the database
+    /// takes too long.
     pub(crate) fn load(self: &Arc<Self>, service: &Arc<ParkingService>) {
         self.wake();
         self.start_worker(service);
+        if !self.wait_for_previous_calls() {
+            log::error!("the database does not say which slots were taken before; they are free for all");
+        }
+    }
+
+    /// Returns false if the database takes too long.
+    fn wait_for_previous_calls(&self) -> bool {
         let mut writes = self.writes.lock();
         let until = Instant::now() + LOAD_TIMEOUT;
         while !writes.loaded_previous && !self.slots_away.load(Ordering::Relaxed) {
             if self.answered.wait_until(&mut writes, until).timed_out() {
-                log::error!("the database does not say which slots were taken before; they are free for all");
-                break;
+                return false;
             }
         }
+        true
     }
 
-    /// Once a second: what is due is done, and what could not be written is tried again.
+    /// Does what is due, and tries again what could not be written. It is called once a second.
     pub(crate) fn on_tick(self: &Arc<Self>, service: &Arc<ParkingService>) {
         recovery_rows::on_tick(&self.recovery_copies);
         self.start_worker(service);
@@ -155,7 +162,7 @@ impl Storage {
         }
     }
 
-    /// Starts the worker, if it does not run.
+    /// Starts the worker if it does not run.
     fn start_worker(self: &Arc<Self>, service: &Arc<ParkingService>) {
         let mut worker = self.worker.lock();
         if worker.as_ref().is_some_and(|worker| !worker.is_over()) {
@@ -167,7 +174,10 @@ impl Storage {
         let (storage, service) = (Arc::clone(self), Arc::clone(service));
         match Worker::start("storage worker", move || storage.work(&service)) {
             Ok(started) => *worker = Some(started),
-            Err(error) => log::error!("no thread for the database: {error}"),
+            Err(error) => {
+                drop(worker);
+                log::error!(cause:% = error; "nothing is written to the database, there is no thread");
+            }
         }
     }
 
@@ -176,7 +186,7 @@ impl Storage {
         self.work.notify_one();
     }
 
-    /// True if this is the last turn.
+    /// Whether this is the last turn.
     fn wait_for_work(&self) -> bool {
         let mut signal = self.signal.lock();
         while !(signal.work || signal.closing) {
@@ -186,16 +196,16 @@ impl Storage {
         signal.closing
     }
 
-    /// Unload: what waits is written. False if the database holds a thread up, whose code must stay.
+    /// Writes what waits, and ends the threads. Returns false if a thread still waits for the database, so that its code must stay.
     pub(crate) fn close(&self) -> bool {
         self.signal.lock().closing = true;
         self.work.notify_one();
         let worker = self.worker.lock().take();
         let written = worker.is_none_or(|worker| worker.join_within(CLOSE_TIMEOUT));
         if !written {
-            log::error!("the database does not answer: {} records are lost", self.backlog());
+            log::error!(records = self.backlog(); "the database does not answer, records of the history are lost");
         } else if self.backlog() > 0 {
-            log::error!("{} records could not be written", self.backlog());
+            log::error!(records = self.backlog(); "records of the history could not be written");
         }
         self.reader.close() & written
     }
@@ -204,12 +214,12 @@ impl Storage {
         !self.writes.lock().wanted.is_empty()
     }
 
-    /// Whether somebody waits for the worker.
+    /// Whether a caller waits for the worker.
     fn is_urgent(&self) -> bool {
         !self.writes.lock().is_empty()
     }
 
-    /// Waits until the slot is ours or another node's. Without an answer it is ours: a caller does not wait for a database.
+    /// Waits until the slot belongs to this node or to another one. Without an answer it belongs to this node, because a caller does not wait for a database.
     fn await_claim(&self, call: &Call) -> Result<(), Box<RemoteCall>> {
         let place = (call.info.lot.domain.to_string(), call.info.slot.key().to_owned());
         let until = Instant::now() + CLAIM_TIMEOUT;
@@ -227,6 +237,7 @@ impl Storage {
                 self.slots_away.load(Ordering::Relaxed) || self.answered.wait_until(&mut writes, until).timed_out();
             if late {
                 writes.write_again(&place, &call.info.uuid, SyncState::New);
+                drop(writes);
                 if !self.slots_away.swap(true, Ordering::Relaxed) {
                     log::error!("the slot store does not answer; this node goes on with its own calls");
                 }
@@ -235,8 +246,8 @@ impl Storage {
         }
     }
 
-    /// Has something done that somebody waits for. A database that was away is tried at once, and not only when its turn has come; and
-    /// again, since one that comes back refuses what it is first asked over an old connection.
+    /// Executes a request for which a caller waits. A database that was away is tried at once and not only when it is due, and tried again, because one
+    /// that has come back refuses the first statement over an old connection.
     fn order<T>(&self, order: impl Fn(mpsc::SyncSender<T>) -> Order) -> Option<T> {
         let until = Instant::now() + ORDER_TIMEOUT;
         for _ in 0..ORDER_TRIES {
@@ -268,18 +279,19 @@ impl Storage {
         self.errors.fetch_add(1, Ordering::Relaxed);
         let mut writes = self.writes.lock();
         writes.drop_orders();
-        if !self.slots_away.swap(true, Ordering::Relaxed) {
-            log::error!("the slot store: {why}; this node goes on with its own calls");
-        }
+        let is_new = !self.slots_away.swap(true, Ordering::Relaxed);
         drop(writes);
         self.answered.notify_all();
+        if is_new {
+            log::error!(cause:% = why; "the slot store fails; this node goes on with its own calls");
+        }
     }
 
     fn count_refused_row(&self) {
         self.refused_rows.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Rows that the database refused since the module was loaded, although it takes others.
+    /// The number of rows that the database refused since the module was loaded, although it accepts others.
     pub(crate) fn refused_rows(&self) -> u64 {
         self.refused_rows.load(Ordering::Relaxed)
     }

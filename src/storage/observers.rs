@@ -1,4 +1,4 @@
-//! What the storage learns from what happens, and what others ask of it.
+//! The observers that write outcomes and slots, and the implementation of the slot store for the service.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::freeswitch;
 use crate::parking::{Call, ChangedSlot, RemoteCall};
 use crate::service::{EventKind, Observer, ParkEvent, ParkingService, RetrieveTicket, SlotStore};
 
-/// Notes every outcome.
+/// Writes each outcome to the history.
 pub(crate) struct HistoryObserver(pub(crate) Arc<Storage>);
 
 impl Observer for HistoryObserver {
@@ -36,7 +36,7 @@ impl Observer for HistoryObserver {
     }
 }
 
-/// Follows what is in the slots.
+/// Writes the contents of the slots.
 pub(crate) struct SlotStoreObserver(pub(crate) Arc<Storage>);
 
 impl Observer for SlotStoreObserver {
@@ -48,7 +48,7 @@ impl Observer for SlotStoreObserver {
         let SlotStoreObserver(storage) = self;
         let claim = service.clustered() && storage.slots_answer();
         {
-            // The table is looked at under this lock: of two threads, the one that looked later writes later.
+            // The table is read under this lock, so that of two threads the one that reads later writes later.
             let mut writes = storage.writes.lock();
             for (lot, slot) in slots {
                 let own = service.own_call_at(&lot.domain, slot);
@@ -63,7 +63,7 @@ impl Observer for SlotStoreObserver {
     }
 }
 
-/// The slot store as the nodes of a cluster share it.
+/// The slot store that the nodes of a cluster share.
 pub(crate) struct ClusterSlots(pub(crate) Arc<Storage>);
 
 impl SlotStore for ClusterSlots {

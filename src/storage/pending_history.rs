@@ -1,17 +1,17 @@
-//! Rows of the history that wait for the database. Calls put them here and go on; the worker takes a row out when the database has it.
+//! The queue of history rows that wait for the database. A call adds a row and continues; the worker removes the row when the database has it.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 
-/// Rows of the history that wait at most; at a hundred calls a minute that is more than an hour without the database.
+/// The maximum number of rows that wait. At a hundred calls a minute, this is more than an hour without the database.
 pub(super) const MAX_HISTORY: usize = 10_000;
 
-/// What happened to a call, in the order in which it did.
+/// A change of the history.
 #[derive(Clone, Debug)]
 pub(super) enum HistoryWrite {
     Ended(Box<Record>),
-    /// It was given up, and came back: that was not its outcome.
+    /// The call had been given up and came back, so its outcome must be deleted.
     TakeBack(RecordKey),
 }
 
@@ -24,7 +24,7 @@ impl HistoryWrite {
     }
 }
 
-/// Rows of the history that wait for the database.
+/// The rows of the history that wait for the database.
 #[derive(Debug, Default)]
 pub(super) struct PendingHistory {
     calls: VecDeque<HistoryWrite>,
@@ -33,7 +33,7 @@ pub(super) struct PendingHistory {
 }
 
 impl PendingHistory {
-    /// False if there is no room.
+    /// Adds a change. Returns false if there is no room.
     pub(super) fn push(&mut self, write: HistoryWrite) -> bool {
         let room = self.calls.len() < MAX_HISTORY;
         if room {
@@ -42,7 +42,7 @@ impl PendingHistory {
         room
     }
 
-    /// False if there is no room. No two are of the same millisecond: that tells them apart.
+    /// Adds a call without a slot. Returns false if there is no room. No two have the same millisecond, which identifies them.
     pub(super) fn push_refused(&mut self, mut refused: RefusedCall) -> bool {
         let room = self.refused.len() < MAX_HISTORY;
         if room {
@@ -57,7 +57,7 @@ impl PendingHistory {
         self.calls.len() + self.refused.len()
     }
 
-    /// The next to be taken back, if it is the first in the queue.
+    /// The next outcome to be deleted, if it is the first in the queue.
     pub(super) fn next_take_back(&self) -> Option<RecordKey> {
         match self.calls.front() {
             Some(HistoryWrite::TakeBack(key)) => Some(key.clone()),
@@ -65,7 +65,7 @@ impl PendingHistory {
         }
     }
 
-    /// The first records, up to one that is to be taken back. A key is in a batch once.
+    /// The first records, up to an outcome to be deleted. Each key is in a batch once.
     pub(super) fn next_records(&self, most: usize) -> Vec<Record> {
         let mut keys = HashSet::new();
         let first = self.calls.iter().take(most).map_while(HistoryWrite::record);
@@ -80,7 +80,7 @@ impl PendingHistory {
         self.calls.pop_front();
     }
 
-    /// Removes those of the first `most` that are settled, up to one that is to be taken back: what comes behind that is news.
+    /// Removes those of the first `most` rows that are finished, up to an outcome to be deleted, because the rows behind it are newer.
     pub(super) fn remove_records(&mut self, most: usize, is_settled: impl Fn(&RecordKey) -> bool) {
         let batch = self.calls.iter().take(most).take_while(|write| write.record().is_some()).count();
         let rest = self.calls.split_off(batch);
@@ -92,7 +92,7 @@ impl PendingHistory {
         self.refused.drain(..count.min(self.refused.len()));
     }
 
-    /// Records that wait, the newest first.
+    /// The records that wait, the newest first.
     pub(super) fn records(&self, since: i64, filter: &HistoryFilter) -> Vec<Record> {
         let meant = |record: &&Record| record.parked_at >= since && filter.includes(&record.lot, &record.domain);
         self.calls.iter().filter_map(HistoryWrite::record).filter(meant).rev().cloned().collect()

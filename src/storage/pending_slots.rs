@@ -1,5 +1,5 @@
-//! What is to be in the slot store of this node's calls, and what callers wait for there. Calls note it here and go on; it counts as
-//! written when the database has it.
+//! The rows of this node's calls that must be in the slot store, and the requests of callers who wait. A call adds its row and continues; the row
+//! counts as written when the database has it.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::SyncSender;
@@ -8,27 +8,27 @@ use super::slot_row::{Place, SlotRow};
 use crate::parking::RemoteCall;
 use crate::service::RetrieveTicket;
 
-/// Callers who wait for a ticket at most.
+/// The maximum number of callers who wait for a ticket.
 const MAX_ORDERS: usize = 1_000;
-/// A row that the database refused so often is set aside.
+/// How often the database may refuse a row before the row is set aside.
 pub(super) const MAX_REFUSALS: u8 = 3;
-/// Calls that have left their slots, and are remembered: a row of theirs that appears once more is not another node's.
+/// The number of ended calls that are remembered, so that a row of theirs that appears again is not taken for another node's.
 const MAX_ENDED: usize = 20_000;
 
-/// How a row of the slot store stands with the database.
+/// The state of a row of the slot store.
 #[derive(Clone, Debug)]
 pub(super) enum SyncState {
-    /// In a cluster: the database is being asked whose the slot is.
+    /// In a cluster, the database is being asked which node has the slot.
     Claiming,
-    /// Ours, and to be inserted. What another node has of the same leg is from before it came here.
+    /// The row must be inserted. A row of another node for the same leg is older.
     New,
-    /// Ours and inserted before, and to be inserted once more. What another node has of the same leg is newer.
+    /// The row was inserted before and must be inserted again. A row of another node for the same leg is newer.
     Again,
-    /// The database has it.
+    /// The database has the row.
     Written,
-    /// It is another node's, as that one has it.
+    /// The slot belongs to another node, with this row.
     Lost(Box<RemoteCall>),
-    /// The database refuses the row, and takes others. The call waits in its slot all the same.
+    /// The database refuses the row and accepts others. The call waits in its slot.
     SetAside,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct PendingRow {
     pub(super) refusals: u8,
 }
 
-/// What is to be in a slot (`None`: nothing), and the calls that were in it before.
+/// The row that must be in a slot (`None` for no row), and the calls that were in it before.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) place: Place,
@@ -48,24 +48,24 @@ pub(super) struct Change {
     pub(super) left: Vec<String>,
 }
 
-/// Something that a caller waits for, though not for long.
+/// A request for which a caller waits for a short time.
 #[derive(Debug)]
 pub(super) enum Order {
     Issue { code: String, node: String, ticket: RetrieveTicket, done: SyncSender<bool> },
     Redeem { code: String, done: SyncSender<Option<RetrieveTicket>> },
 }
 
-/// What is to be in the slot store of this node's calls, and what waits to be written there.
+/// The rows of this node's calls that must be in the slot store, and those that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct PendingWrites {
     pub(super) wanted: HashMap<Place, PendingRow>,
     changed: BTreeSet<Place>,
-    /// Calls that have left a slot, until their rows are known to be gone.
+    /// The calls that have left a slot, until their rows are known to be deleted.
     left: HashMap<Place, Vec<String>>,
     ended: HashSet<String>,
     ended_in_order: VecDeque<String>,
     orders: VecDeque<Order>,
-    /// The rows of the run before have been looked for.
+    /// Whether the rows of the previous run have been read.
     pub(super) loaded_previous: bool,
 }
 
@@ -84,12 +84,12 @@ impl PendingWrites {
         self.orders.pop_front()
     }
 
-    /// Whoever waits is told by the other end being dropped.
+    /// A caller who waits is told when the other end of the channel is dropped.
     pub(super) fn drop_orders(&mut self) {
         self.orders.clear();
     }
 
-    /// Some of what is to be written; it counts as written then.
+    /// Returns some of the rows that must be written, which then count as written.
     pub(super) fn take_changes(&mut self, most: usize) -> Vec<Change> {
         let taken = std::iter::from_fn(|| self.changed.pop_first()).take(most);
         taken
@@ -108,7 +108,7 @@ impl PendingWrites {
         self.changed.contains(place)
     }
 
-    /// What is in a slot now. `claim`: before it counts, the database is asked whose the slot is.
+    /// Sets the row of a slot. With `claim`, the database is asked first which node has the slot.
     pub(super) fn note(&mut self, place: Place, now: Option<SlotRow>, claim: bool) {
         let before = self.wanted.get(&place);
         let state = match (&now, before) {
@@ -137,7 +137,7 @@ impl PendingWrites {
         self.changed.insert(place);
     }
 
-    /// A call that this node has, or had.
+    /// Whether this node has or had a call.
     pub(super) fn remember(&mut self, uuid: String) {
         if self.ended.insert(uuid.clone()) {
             self.ended_in_order.push_back(uuid);
@@ -147,12 +147,12 @@ impl PendingWrites {
         }
     }
 
-    /// Whether a row that nobody wants is of a call that this node had.
+    /// Whether a row that must not be there belongs to a call that this node had.
     pub(super) fn had(&self, uuid: &str) -> bool {
         self.ended.contains(uuid)
     }
 
-    /// The rows of calls that had left a slot are gone.
+    /// Forgets calls that have left a slot, because their rows are deleted.
     pub(super) fn are_gone(&mut self, place: &Place, gone: &[String]) {
         if let Some(left) = self.left.get_mut(place) {
             left.retain(|uuid| !gone.contains(uuid));
@@ -178,13 +178,13 @@ impl PendingWrites {
         }
     }
 
-    /// Has a row written that the database does not have, or not any more.
+    /// Writes a row again that the database does not have any more.
     pub(super) fn write_again(&mut self, place: &Place, uuid: &str, state: SyncState) {
         self.set_state(place, uuid, state);
         self.changed.insert(place.clone());
     }
 
-    /// The database refused a row. How often it has.
+    /// Counts a refusal of a row by the database, and returns the number.
     pub(super) fn count_refusal(&mut self, place: &Place, uuid: &str) -> u8 {
         let Some(wanted) = self.wanted.get_mut(place).filter(|wanted| wanted.row.uuid == uuid) else { return 0 };
         wanted.refusals = wanted.refusals.saturating_add(1);
@@ -196,7 +196,7 @@ impl PendingWrites {
         wanted.refusals
     }
 
-    /// Everything is to be inserted again: the database is another one, or has lost it.
+    /// Inserts all rows again, because the database is another one or has lost them.
     pub(super) fn write_all_again(&mut self) {
         for (place, wanted) in &mut self.wanted {
             if matches!(wanted.state, SyncState::Written) {
@@ -206,7 +206,7 @@ impl PendingWrites {
         }
     }
 
-    /// Rows that the database refused are tried once more.
+    /// Tries the rows again that the database refused.
     pub(super) fn retry_set_aside(&mut self) {
         for (place, wanted) in &mut self.wanted {
             if matches!(wanted.state, SyncState::SetAside) {
@@ -216,7 +216,7 @@ impl PendingWrites {
         }
     }
 
-    /// The legs that the database is known to have as this node's.
+    /// The legs that the database is known to have for this node.
     pub(super) fn written(&self) -> HashSet<String> {
         let written = self.wanted.values().filter(|wanted| matches!(wanted.state, SyncState::Written));
         written.map(|wanted| wanted.row.uuid.clone()).collect()

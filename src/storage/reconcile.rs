@@ -1,5 +1,5 @@
-//! Compares the slot store with what this node knows: its own calls of the run before, its own calls now, and in a cluster, those of the
-//! other nodes.
+//! Compares the slot store with the calls that this node knows: those of its previous run, its present ones, and in a cluster those of the other
+//! nodes.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use super::worker::Turns;
 use crate::freeswitch;
 use crate::parking::{RemoteCall, RemoteState};
 
-/// How often the slots are compared with the table, where no other node is looked at.
-const COMPARE: Duration = Duration::from_secs(5);
+/// How often the slots are compared with the table, if there is no cluster.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Turns {
     /// What the table has: of this node's calls, and in a cluster, of the others'.
     pub(super) fn look(&mut self, turn: &mut Turn<'_>) -> Result<(), StorageError> {
         let clustered = turn.settings.cluster;
-        self.next_look = freeswitch::now().after(if clustered { BEAT / 2 } else { COMPARE });
+        self.next_look = freeswitch::now().after(if clustered { BEAT / 2 } else { COMPARE_INTERVAL });
         if !clustered && !turn.storage.has_calls() {
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl Turns {
         for absent in others.iter_mut().filter(|absent| self.watch.silent(&absent.node, now)) {
             absent.is = RemoteState::Reserved;
         }
-        // What this node is just taking over is another's in the table for one moment more.
+        // A call that this node is just taking over still belongs to another node in the table.
         let written = turn.storage.writes.lock().written();
         for absent in others.iter().filter(|absent| written.contains(&*absent.uuid)) {
             turn.service.relinquish(absent);
@@ -58,7 +58,7 @@ impl Turns {
             self.heartbeat.report_shared_name(&turn.node, now);
         }
         if turn.storage.is_urgent() {
-            // What was found missing is written in the next turn, at once.
+            // Missing rows are written in the next turn, which follows at once.
             turn.storage.wake();
         }
         Ok(())
@@ -66,13 +66,13 @@ impl Turns {
 }
 
 impl Turn<'_> {
-    /// Once, at the beginning: the calls that this node had when it died. Their slots are kept.
+    /// Reads the calls that this node had when it died, once at the start, and reserves their slots.
     pub(super) fn load_previous_calls(&self) -> Result<(), StorageError> {
         let node = self.connection.text(&self.node);
         let recorded = "EXISTS (SELECT 1 FROM callpark_records WHERE callpark_records.uuid = callpark_calls.uuid AND \
                         callpark_records.parked_at = callpark_calls.parked_at)";
         let left = self.own_rows(&format!("AND NOT {recorded}"))?;
-        // Those whose outcome is on record had ended; only that was not noted here any more.
+        // A call whose outcome is in the history had ended, although its row was not deleted.
         unless_away(
             self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {recorded}")),
         )?;
@@ -112,7 +112,7 @@ impl Turn<'_> {
         Ok(foreign)
     }
 
-    /// A node is dead and nobody recovered its callers: whichever node is first says so.
+    /// Ends the calls of a dead node that nobody recovered. The first node that notices does it.
     pub(super) fn reap_dead_node(&self, node: &str, beat: i64, clock: i64) -> Result<(), StorageError> {
         let name = self.connection.text(node);
         let still = format!("COALESCE((SELECT beat FROM callpark_nodes WHERE node = {name}), {beat}) = {beat}");
@@ -129,7 +129,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// This node's rows that are as `more` says.
+    /// Returns the rows of this node that fulfil the condition `more`.
     fn own_rows(&self, more: &str) -> Result<Vec<RemoteCall>, StorageError> {
         self.rows(&format!("WHERE node = {} {more}", self.connection.text(&self.node)), self.clock())
     }
@@ -143,11 +143,11 @@ impl Turn<'_> {
 }
 
 struct Differences {
-    /// This node wants it, and had written it.
+    /// This node needs the row, and had written it.
     vanished: Vec<SlotRow>,
-    /// This node had it, and does not want it any more.
+    /// This node had written the row, and does not need it any more.
     stale: Vec<(Place, String)>,
-    /// This node never had it.
+    /// This node never wrote the row.
     foreign: usize,
 }
 

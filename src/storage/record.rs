@@ -1,4 +1,4 @@
-//! A row of the history: a call that was parked, as it ended.
+//! A row of the history.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::config::Privacy;
 use crate::parking::{Call, Outcome};
 use crate::service::ParkEvent;
 
-/// A call that was parked, as it ended. The names are those of the listings.
+/// A call that has ended. The field names are those of the listings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Record {
     pub(crate) lot: String,
@@ -30,10 +30,10 @@ pub(crate) struct Record {
 /// What identifies a row: the leg's UUID, and when it was parked.
 pub(super) type RecordKey = (String, i64);
 
-/// Which rows are meant: of one domain, of one lot in it, or all.
+/// Selects rows: those of one domain, of one lot in it, or all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct HistoryFilter {
-    /// In lower case, as rows have it.
+    /// The domain in lower case, as in the rows.
     pub(crate) domain: Option<String>,
     pub(crate) lot: Option<String>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct RefusedCall {
 }
 
 impl Record {
-    /// `own_node` names this node.
+    /// Makes the row of a call that has ended. `own_node` is the name of this node.
     pub(super) fn new(
         call: &Call,
         outcome: Outcome,
@@ -103,12 +103,12 @@ impl Record {
         }
     }
 
-    /// Without what the configuration does not want kept of the caller.
+    /// Removes what must not be kept of the caller, as configured.
     pub(super) fn private(mut self, privacy: Privacy) -> Record {
         match privacy {
             Privacy::Full => {}
             Privacy::Masked => {
-                // A name that is a number would tell the number; so would a label that somebody wrote it into.
+                // A name or a label may contain the number.
                 for text in [&mut self.caller_name, &mut self.label] {
                     if text.chars().any(char::is_numeric) {
                         *text = masked(text);
@@ -126,7 +126,7 @@ impl Record {
     }
 }
 
-/// All but the last two characters.
+/// Masks all but the last two characters.
 fn masked(text: &str) -> String {
     let length = text.chars().count();
     text.chars().enumerate().map(|(at, c)| if at + 2 < length { '*' } else { c }).collect()

@@ -1,8 +1,8 @@
-//! The core's own recovery rows of parked legs, kept while it recovers them.
+//! Keeps copies of the core's recovery rows of parked legs while it recovers them.
 //!
 //! `sofia recover` deletes the rows that it has read, and each leg is written again only when its caller has answered
-//! (`switch_core_recovery_recover` in `switch_core_sqldb.c`). A FreeSWITCH that died in between would know nobody any more. So at load
-//! they are copied into a table beside the core's, and those that the core has lost meanwhile are put back at the next start.
+//! (`switch_core_recovery_recover` in `switch_core_sqldb.c`). A FreeSWITCH that died in between would have lost them. So at load they are copied to
+//! another table of the core's database, and those that the core has lost are restored at the next start.
 
 use std::time::Duration;
 
@@ -15,20 +15,19 @@ use crate::service::{EventKind, ParkEvent};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS callpark_recovery (kept_by VARCHAR(255) NOT NULL, runtime_uuid VARCHAR(255), \
                       technology VARCHAR(255), profile_name VARCHAR(255), hostname VARCHAR(255), uuid VARCHAR(255), metadata TEXT)";
-/// Of the core's table `recovery`.
+/// The columns of the core's table `recovery`.
 const COLUMNS: &str = "runtime_uuid, technology, profile_name, hostname, uuid, metadata";
 
-/// Copies that this run has made.
+/// The copies that this run has made.
 #[derive(Clone, Copy)]
 pub(super) struct RecoveryCopies {
     /// Until when they may be needed.
     until: MonotonicTime,
-    /// How the core's database reads texts.
+    /// How texts are quoted for the core's database.
     quoting: Quoting,
 }
 
-/// Load: puts back what the run before was recovering when it died, and copies what this one may recover.
-/// `window`: for how long they are kept.
+/// Restores the rows that the previous run was recovering when it died, and copies those that this run may recover. They are kept for `window`.
 pub(super) fn keep(copies: &Mutex<Option<RecoveryCopies>>, window: Duration) {
     let Some(connection) = Connection::of_the_core() else { return };
     match connection.and_then(|connection| keep_in(&connection, window)) {
@@ -61,7 +60,7 @@ fn keep_in(connection: &Connection, window: Duration) -> Result<Option<RecoveryC
     Ok((count > 0).then(copies))
 }
 
-/// Once a second: drops the copies of legs that the core has noted anew, and in the end, of those that nobody recovers.
+/// Deletes the copies of legs that the core has saved again, and at the end those of legs that nobody recovers. It is called once a second.
 pub(super) fn on_tick(copies: &Mutex<Option<RecoveryCopies>>) {
     let Some(RecoveryCopies { until, quoting }) = *copies.lock() else { return };
     let run = quoting.text(&freeswitch::run_uuid());
@@ -75,8 +74,8 @@ pub(super) fn on_tick(copies: &Mutex<Option<RecoveryCopies>>) {
     }
 }
 
-/// Drops the copy of a leg that came back, and is gone before the core's new note of it was seen: it is to be recovered no more.
-/// Who went on to a fallback or a transfer is still waiting for somebody: their copy goes with the core's new note.
+/// Deletes the copy of a leg that was recovered and has ended before the core's new row was seen, so that it is not recovered again. The copy of a
+/// leg that went to a fallback or a transfer is deleted when the core has saved that leg.
 pub(super) fn on_event(copies: &Mutex<Option<RecoveryCopies>>, event: &ParkEvent<'_>) {
     let EventKind::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = event.what else { return };
     let copies = *copies.lock();

@@ -1,4 +1,4 @@
-//! A row of the slot store: a parked call as the database has it.
+//! A row of the slot store: a parked call in the database.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::parking::{Call, LotId, MonotonicTime, Party, RemoteCall, RemoteState,
 /// Where a call is parked: domain and slot.
 pub(super) type Place = (String, String);
 
-/// Moments are of this node's monotonic clock, in milliseconds: the table has them by the clock that all nodes share.
+/// Times are those of this node's monotonic clock, in milliseconds. The table has times of the clock that all nodes share.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct SlotRow {
     pub(super) domain: String,
@@ -62,7 +62,7 @@ impl SlotRow {
         }
     }
 
-    /// What the columns hold, in their order; `ahead`: by how many milliseconds the shared clock is ahead of the monotonic one.
+    /// The values of the columns, in their order. `ahead` is by how many milliseconds the shared clock is ahead of the monotonic one.
     pub(super) fn values(&self, connection: &Connection, node: &str, ahead: i64) -> String {
         let text = |value: &str| connection.text(value);
         let SlotRow { domain, slot, uuid, lot, state, parked_at, since, due, caller, parker, label, attempt } = self;
@@ -83,7 +83,7 @@ impl SlotRow {
         )
     }
 
-    /// What may change of it while it is parked.
+    /// The values that may change while the call is parked.
     pub(super) fn changes(&self, connection: &Connection, ahead: i64) -> String {
         let due = self.due.map_or(0, |due| due.saturating_add(ahead));
         format!(
@@ -96,7 +96,7 @@ impl SlotRow {
     }
 }
 
-/// What the monotonic clock shows, in milliseconds.
+/// The time on the monotonic clock, in milliseconds.
 pub(super) fn monotonic_ms() -> i64 {
     ms(freeswitch::now())
 }
@@ -105,7 +105,7 @@ fn ms(moment: MonotonicTime) -> i64 {
     i64::try_from(moment.0.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A row, or `None` if it was never one of ours. `clock`: the shared one, in milliseconds since 1970.
+/// Parses a row. Returns `None` if this module did not write it. `clock` is the time on the shared clock, in milliseconds since 1970.
 pub(crate) fn read(row: &Row, clock: i64) -> Option<RemoteCall> {
     let since = |at: i64| Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let due = number(row, 8);

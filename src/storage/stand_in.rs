@@ -1,11 +1,11 @@
-//! Stand-ins: what tells a row that the database refuses from a database that takes no row at this moment.
+//! Stand-in rows, which show whether the database refuses a certain row or accepts no row at present.
 //!
-//! That others of a batch went in proves nothing: on a full disk a row still fits into a page that has room, and the next does not. So a
-//! row counts as refused only if a stand-in goes in where it does not: a row of the same size, for the same pages, of harmless texts. It
-//! is inserted and deleted in one transaction, so that nobody sees it.
+//! That other rows of a batch were written proves nothing: on a full disk one row may fit into a page, and the next may not. So a row counts as refused
+//! only if the database accepts a stand-in: a row of the same size, for the same pages, with harmless texts. It is inserted and deleted in one
+//! transaction, so that nobody sees it.
 
-/// A harmless text of so many bytes. It does not repeat itself: PostgreSQL compresses long texts, and this one must not take less room
-/// than the text that it stands for.
+/// Returns a harmless text of `length` bytes. It does not repeat, because PostgreSQL compresses long texts, and this one must not need less space
+/// than the text that it replaces.
 pub(super) fn filler(bytes: usize) -> String {
     let mut state: u32 = 0x9e37_79b9;
     let letter = |_| {

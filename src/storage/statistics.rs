@@ -1,5 +1,5 @@
-//! What is counted from the rows of the history. The database counts: a year of a busy server is never in FreeSWITCH's memory. It is
-//! asked for one day at a time, which bounds what it must sort, and takes days as this server's clock has them.
+//! Statistics of the history. The database counts, so that a year of a busy server is never in FreeSWITCH's memory. Each query is for one day of
+//! this server's time zone, which limits what the database must sort.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use super::connection::{Connection, Row, StorageError, number, word};
 use super::history::condition;
 use super::record::HistoryFilter;
 
-/// Upper ends, in seconds, of the classes in which waits are counted; the last class has none.
+/// The upper ends, in seconds, of the classes in which waits are counted. The last class has none.
 const CLASSES: [i64; 6] = [10, 30, 60, 120, 300, 600];
 const OUTCOMES: [&str; 5] = ["retrieved", "returned", "fallback", "transferred", "abandoned"];
-/// Local hours begin at multiples of this everywhere on earth.
+/// Local hours begin at multiples of this time in all time zones.
 const QUARTER_HOUR_MS: i64 = 900_000;
 
-/// One lot on one day of this server's time.
+/// The statistics of one lot on one day of this server's time zone.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub(crate) struct Tally {
     pub(crate) lot: String,
@@ -34,16 +34,16 @@ pub(crate) struct Tally {
     pub(crate) wait_median_ms: i64,
     pub(crate) wait_p95_ms: i64,
     pub(crate) wait_longest_ms: i64,
-    /// Of all that were parked, the share that a person took within `service_level` seconds; nothing where none was parked.
+    /// The share of the parked calls that a person answered within `service_level` seconds; `None` if none was parked.
     pub(crate) in_time: Option<f64>,
     pub(crate) service_level: u32,
-    /// The hour of day, 0 to 23, in which most were parked; the earliest of several.
+    /// The hour of the day, 0 to 23, in which most calls were parked; the earliest of several.
     pub(crate) busiest_hour: Option<usize>,
     pub(crate) by_hour: [u64; 24],
     pub(crate) waits: [u64; CLASSES.len() + 1],
 }
 
-/// One tally for each lot on each of the last `days` days, the newest day first.
+/// Returns a tally for each lot and each of the last `days` days, the newest day first.
 pub(super) fn tallies(
     connection: &Connection,
     (now, days): (i64, u32),
@@ -54,7 +54,7 @@ pub(super) fn tallies(
     let since = day_began(today - Days::new(u64::from(days.max(1)) - 1));
     let mut before = day_began(today + Days::new(1));
     let mut found = Vec::new();
-    // Days on which nothing was parked are passed over.
+    // Days on which no call was parked are left out.
     while let Some(newest) = newest_row(connection, since, before)? {
         let day = local(newest).date_naive();
         found.extend(tallies_of_day(connection, day, filter, service_level)?);
@@ -121,8 +121,7 @@ fn tallies_of_day(
     Ok(tallies)
 }
 
-/// For each lot: how many, how they ended, how long they waited. The median and the 95th percentile are the smallest wait that is not less
-/// than so many of them (nearest rank).
+/// Counts the calls, outcomes and waits of each lot. The median and the 95th percentile are nearest-rank percentiles.
 fn counts_sql(meant: &str, service_level: u32) -> String {
     let count = |what: String| format!("SUM(CASE WHEN {what} THEN 1 ELSE 0 END)");
     let outcomes = OUTCOMES.map(|outcome| count(format!("outcome = '{outcome}'"))).join(", ");
@@ -151,7 +150,7 @@ pub(crate) fn read(row: &Row, day: &str, service_level: u32) -> Tally {
     let mut waits = [0; CLASSES.len() + 1];
     let mut below = 0;
     for (class, wait) in waits.iter_mut().enumerate() {
-        // Each count has those of the classes before in it. The last class has the rest.
+        // Each count includes those of the previous classes. The last class has the rest.
         let up_to = if class < CLASSES.len() { unsigned(row, 13 + class).clamp(below, parked) } else { parked };
         *wait = up_to - below;
         below = up_to;
@@ -167,7 +166,7 @@ pub(crate) fn read(row: &Row, day: &str, service_level: u32) -> Tally {
         fallback,
         transferred,
         abandoned,
-        // `as` stops at the ends of what an i64 holds.
+        // `as` saturates at the limits of an i64.
         wait_mean_ms: if parked > 0 { (sum / parked as f64).floor() as i64 } else { 0 },
         wait_median_ms: number(row, 9),
         wait_p95_ms: number(row, 10),
@@ -187,12 +186,12 @@ fn local(ms: i64) -> DateTime<Local> {
     Local.timestamp_millis_opt(ms).single().unwrap_or_default()
 }
 
-/// As the server's own clock on the wall shows it.
+/// Formats a time in the time zone of the server.
 pub(crate) fn local_time(ms: i64) -> String {
     local(ms).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The first moment of a day; where the clock is set forward at midnight, that is later.
+/// The first moment of a day, which is later than midnight if the clock is set forward then.
 fn day_began(day: NaiveDate) -> i64 {
     let hours = (0..24).filter_map(|hour| Local.from_local_datetime(&day.and_hms_opt(hour, 0, 0)?).earliest());
     hours.map(|at| at.timestamp_millis()).next().unwrap_or(0)

@@ -1,19 +1,19 @@
-//! Tickets: the one-time right to retrieve a call from another node.
+//! Issues and redeems tickets: the one-time right to retrieve a call from another node.
 
 use super::connection::{Connection, StorageError, cut, number, word};
 use super::pending_slots::Order;
 use super::schema::width;
 use crate::service::RetrieveTicket;
 
-/// For how long a ticket can be redeemed.
+/// How long a ticket can be redeemed.
 const VALID_MS: i64 = 30_000;
 
-/// Does what a caller waits for. `clock`: the database's, in milliseconds since 1970.
+/// Executes a request for which a caller waits. `clock` is the time of the database, in milliseconds since 1970.
 pub(super) fn execute(connection: &Connection, order: Order, own_node: &str, clock: i64) -> Result<(), StorageError> {
     match order {
         Order::Issue { code, node, ticket, done } => {
             let issued = issue(connection, &code, &node, &ticket, clock)?;
-            // Whoever asked may have given up by now.
+            // The caller may have given up.
             let _ = done.try_send(issued);
         }
         Order::Redeem { code, done } => {
@@ -43,7 +43,7 @@ fn issue(
     Ok(count == 1)
 }
 
-/// The row leaves the table as it is read: a ticket is good once.
+/// Reads and deletes the row of a ticket, because a ticket is valid once.
 fn redeem(
     connection: &Connection,
     code: &str,
@@ -59,7 +59,7 @@ fn redeem(
     Ok(ticket)
 }
 
-/// A row, or `None` if it names no call.
+/// Parses a row. Returns `None` if it names no call.
 pub(crate) fn read(row: &super::connection::Row) -> Option<RetrieveTicket> {
     let uuid = Some(word(row, 0)).filter(|uuid| !uuid.is_empty())?;
     Some(RetrieveTicket { uuid, retriever: word(row, 1) })

@@ -1,4 +1,4 @@
-//! One turn of the worker: what it works with.
+//! The data of one turn of the worker.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ pub(super) struct Turn<'a> {
     pub(super) service: &'a ParkingService,
     pub(super) settings: Settings,
     pub(super) node: String,
-    /// By how many milliseconds the clock that the rows are by is ahead of this node's monotonic one.
+    /// By how many milliseconds the clock of the rows is ahead of this node's monotonic clock.
     pub(super) ahead: i64,
-    /// It is the last turn.
+    /// Whether it is the last turn.
     pub(super) closing: bool,
 }
 
 impl Turn<'_> {
-    /// What the clock that the rows are by shows, in milliseconds since 1970.
+    /// The time on the clock of the rows, in milliseconds since 1970.
     pub(super) fn clock(&self) -> i64 {
         slot_row::monotonic_ms() + self.ahead
     }
 
-    /// For how long the slots of a run that died are kept.
+    /// How long the slots of a run that died are reserved.
     pub(super) fn window(&self) -> Duration {
         Duration::from_secs(self.settings.recover_window.into())
     }

@@ -1,4 +1,4 @@
-//! Server-sent events: one for each change, to whoever listens and may see it.
+//! Server-sent events: each change is sent to the clients that may see it.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,24 +14,24 @@ use super::access::Rights;
 use crate::freeswitch;
 use crate::service::{CallRow, EventKind, Observer, ParkEvent, ParkingService};
 
-/// Changes that a slow listener may be behind; who is further back is told to look at everything anew.
+/// How many changes a slow client may be behind. A client that is further behind is told to read everything again.
 const BEHIND: usize = 256;
-/// A sign of life for listeners and proxies.
+/// How often a comment is sent, so that clients and proxies keep the connection.
 const PING: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 struct Change {
     concerns: Concerns,
-    /// As it is sent.
+    /// The event in the form in which it is sent.
     text: Bytes,
 }
 
-/// Whose tokens are told.
+/// The tokens that get a change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Concerns {
     Everybody,
     Domain(String),
-    /// Somebody was refused, and it is not known in which domain: who it was is no other tenant's business.
+    /// A refusal in an unknown domain, which no single tenant may see.
     AllDomainsOnly,
 }
 
@@ -63,7 +63,7 @@ struct StreamItem<'a> {
     call: Option<CallRow>,
 }
 
-/// The listeners.
+/// The connected clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Changes(broadcast::Sender<Change>);
 
@@ -73,7 +73,7 @@ impl Default for Changes {
     }
 }
 
-/// Tells the listeners. Costs nothing while there are none.
+/// Sends a change to the clients. It costs nothing if there are none.
 pub(crate) struct StreamObserver(pub(crate) Changes);
 
 impl Observer for StreamObserver {
@@ -97,13 +97,13 @@ impl Observer for StreamObserver {
         };
         if let Ok(json) = serde_json::to_string(&told) {
             let text = Bytes::from(format!("event: change\ndata: {json}\n\n"));
-            // Nobody listens any more: nothing to do.
+            // The last client has disconnected.
             let _ = listeners.send(Change { concerns: Concerns::of(event.what, domain), text });
         }
     }
 }
 
-/// The stream for one listener, until they go or the server stops.
+/// The stream for one client, until it disconnects or the server stops.
 pub(super) fn listen(changes: &Changes, rights: Rights, stopped: watch::Receiver<bool>) -> Response {
     let changes = changes.0.subscribe();
     let first = Some(Bytes::from_static(b": ping\n\n"));
@@ -122,7 +122,7 @@ pub(super) fn listen(changes: &Changes, rights: Rights, stopped: watch::Receiver
                     return Some((Ok(change.text), (changes, stopped, rights, None)));
                 }
                 Ok(_) => {}
-                // Missed some: the next look at everything sets it right.
+                // The client has missed changes; reading everything again corrects that.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     let text = Bytes::from_static(b"event: change\ndata: {\"action\":\"reload\",\"call\":null}\n\n");
                     return Some((Ok(text), (changes, stopped, rights, None)));

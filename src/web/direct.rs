@@ -1,14 +1,14 @@
-//! Whether a request comes from a program on this machine, and from nobody behind it: what is said without a token only then.
+//! Checks whether a request comes directly from a program on this machine, which alone is answered without a token.
 //!
-//! A connection to a loopback address is no proof. A proxy on this machine passes on what others ask; and a page of another site
-//! can have a browser here connect to it, under a name of that site's that suddenly means 127.0.0.1 (DNS rebinding).
+//! A connection to a loopback address is no proof. A proxy on this machine forwards requests of others, and a page of another site can make a browser
+//! on this machine connect under a name of that site that resolves to 127.0.0.1 (DNS rebinding).
 
 use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use axum::http::header::{FORWARDED, HOST, VIA};
 
-/// What proxies add, beside everything that begins with `x-forwarded-`.
+/// The headers that proxies add, besides those that begin with `x-forwarded-`.
 const OF_PROXIES: &[&str] = &[
     "x-real-ip",
     "x-client-ip",
@@ -24,11 +24,11 @@ pub(super) fn is_direct(headers: &HeaderMap) -> bool {
         *name == FORWARDED || *name == VIA || text.starts_with("x-forwarded") || OF_PROXIES.contains(&text)
     });
     let names_us = |host: &axum::http::HeaderValue| host.to_str().is_ok_and(is_of_this_machine);
-    // Browsers always say whom they ask.
+    // Browsers always send a Host header.
     !forwarded && headers.get_all(HOST).iter().all(names_us)
 }
 
-/// `localhost` or a loopback address, with a port or without.
+/// Whether a host is `localhost` or a loopback address, with or without a port.
 fn is_of_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit()) => name,

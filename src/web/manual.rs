@@ -1,4 +1,4 @@
-//! Paths, actions and metrics for the manual. They are constants without the functions, which need FreeSWITCH.
+//! The rows of paths, actions and metrics for the manual, as constants without the functions, which need FreeSWITCH.
 
 use super::actions::{self, Action};
 use super::routes::{self, ApiPath};

@@ -1,4 +1,4 @@
-//! The dashboard's files, which are in the module itself.
+//! The files of the dashboard, which are part of the module.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;

@@ -297,7 +297,7 @@ def test_no_row_is_lost_while_the_database_is_away(own, postgres):
     print(f"50 parks: {usual:.2f} s, {away:.2f} s while the database is away, {there:.2f} s when it is back, {frozen:.2f} s while it is frozen")
     assert max(away, frozen) < 2 * max(usual, there) + 1, "calls wait for the database"
     said = own.log()  # not at all where the core itself had connected again in time
-    assert ("rows wait for it" in said) == ("the database of the records is back" in said)
+    assert ("rows wait for it" in said) == ("the database of the history is back" in said)
     assert own.stop() == 0
 
 

@@ -286,7 +286,7 @@ def test_a_sqlite_file_that_is_locked_or_on_a_full_disk_loses_no_row(own, small_
     small_disk.fill()
     for _ in range(3):
         caller.fifty()
-    assert wait_for(lambda: "rows wait for it" in own.log(), 10) and "records dropped  0" in own.api("callpark status")
+    assert wait_for(lambda: "its rows wait for it" in own.log(), 10) and "records dropped  0" in own.api("callpark status")
     small_disk.free()
     assert wait_for(all_there, 45, 0.5), (waiting(own), len(stored()), len(caller.parked))
     lock = sqlite3.connect(file, isolation_level=None)
