@@ -1,4 +1,4 @@
-//! What the module has while it is loaded, and who owns what.
+//! Owns everything that the module has while it is loaded.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::storage::{ClusterSlots, HistoryObserver, SlotStoreObserver, Storage};
 use crate::web::{Changes, Counts, HttpServer, MetricsObserver, Sources, StreamObserver};
 use crate::{events, presence};
 
-/// What the module has registered with the core. Dropped from top to bottom, which is the reverse of how it was made.
+/// The registrations with the core. They are dropped from top to bottom, in the reverse order of their registration.
 #[expect(dead_code, reason = "they are held until they are dropped")]
 pub(crate) struct Registered {
     pub(crate) ticker: Ticker,
@@ -23,7 +23,7 @@ pub(crate) struct Registered {
     pub(crate) events: Subclass,
 }
 
-/// The owner of all that is there between load and unload. Threads and legs that work with a part of it hold that part meanwhile.
+/// The owner of everything between load and unload. Threads and legs that use a part hold that part.
 pub(crate) struct App {
     pub(crate) ticks: Ticks,
     pub(crate) wakers: Arc<Wakers>,
@@ -73,7 +73,7 @@ impl App {
         *self.registered.lock() = Some(registered);
     }
 
-    /// About once a second.
+    /// Does what is due. It is called about once a second.
     pub(crate) fn on_tick(&self) {
         self.service.end_overdue_calls();
         self.service.on_tick();

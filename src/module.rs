@@ -1,4 +1,4 @@
-//! Load and unload: builds the [`App`], registers it with the core, and ends it again.
+//! Loads and unloads the module: builds the [`App`], registers it with the core, and ends it.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::freeswitch::{
 use crate::service::{self, ParkingService};
 use crate::{applications, commands, config, events, freeswitch, presence};
 
-/// What FreeSWITCH's loader looks for in `mod_callpark.so`.
+/// The symbol that FreeSWITCH's loader looks up in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, unreachable_pub)]
 pub static mod_callpark_module_interface: FunctionTable = function_table::<Module>();
 
-/// The loaded module. The core's callbacks come in here; everything else is handed what it needs.
+/// The loaded module, for the callbacks of the core. All other code gets what it needs as an argument.
 static APP: RwLock<Option<Arc<App>>> = RwLock::new(None);
 
-/// The way in to a part of the loaded module.
+/// Finds a part of the loaded module.
 pub(crate) struct Loaded;
 
 /// Nothing is locked while the part is used.
@@ -103,13 +103,13 @@ impl Lifecycle for Module {
     }
 
     fn shutdown() -> Status {
-        // Also if it panics on the way, nobody comes in any more.
+        // After this, no callback finds the module, even if the rest panics.
         let app = APP.write().take();
         if app.is_none_or(|app| app.end()) { Status::Done } else { Status::NoUnload }
     }
 }
 
-/// The configuration of the file, or the emergency one and what is wrong with the file: while it is broken, callers must still find a slot.
+/// The configuration of the file, or the emergency configuration and the errors in the file, so that callers get a slot in any case.
 fn configuration() -> (Config, Vec<ConfigError>) {
     let (config, faults) = match service::read_config() {
         Ok(config) => (config, Vec::new()),

@@ -1,4 +1,4 @@
-//! The core's database layer: one DSN means SQLite, PostgreSQL, MariaDB or ODBC, as for the core's own tables.
+//! Wraps the core's database layer, whose DSN selects SQLite, PostgreSQL, MariaDB or ODBC.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -10,13 +10,13 @@ use super::guard::fence;
 use super::text::{from_c, take_c, to_c};
 use crate::ffi::{self, switch_cache_db_handle_type_t as Type, switch_status_t as Status};
 
-/// What is behind a connection.
+/// The kind of a database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum DatabaseKind {
-    /// A SQLite file of the core's.
+    /// A SQLite file.
     Sqlite,
     Odbc,
-    /// A module's database: mod_pgsql, mod_mariadb.
+    /// A database of a module: mod_pgsql or mod_mariadb.
     Module,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum DatabaseError {
     Panicked,
 }
 
-/// A connection from the core's pool, given back when dropped. Calls wait for the database: never on a call's thread.
+/// A connection from the core's pool, which is returned when this is dropped. Its functions wait for the database, so no thread of a call uses it.
 pub(crate) struct Database {
     handle: NonNull<ffi::switch_cache_db_handle_t>,
     _of_one_thread: PhantomData<*mut ()>,
@@ -67,14 +67,14 @@ impl Database {
             });
         };
         let database = Database { handle, _of_one_thread: PhantomData };
-        // The core takes a DSN whose module is missing for the name of a SQLite file.
+        // If the module of a DSN is missing, the core takes the DSN as the name of a SQLite file.
         match of_a_module {
             Some(prefix) if database.kind() != DatabaseKind::Module => Err(DatabaseError::NoModule(prefix.to_owned())),
             _ => Ok(database),
         }
     }
 
-    /// The core's own. `None`: this core keeps none, or it cannot be reached.
+    /// Opens the core's own database. Returns `None` if this core has none, or it cannot be reached.
     pub(crate) fn of_the_core() -> Option<Database> {
         let mut handle = ptr::null_mut();
         // SAFETY: the texts are static; `handle` is ours to be set.
@@ -84,8 +84,8 @@ impl Database {
         Some(Database { handle: NonNull::new(handle)?, _of_one_thread: PhantomData })
     }
 
-    /// Closes the handles that nobody uses at this moment, this one with them: all that are asked for from here on are new. (The core
-    /// does so itself with those that nobody has used for 30 s.)
+    /// Closes this handle and all others that are not in use, so that new ones are opened. (The core itself closes handles that were not used for
+    /// 30 s.)
     pub(crate) fn close_idle(self) {
         drop(self);
         // SAFETY: it takes nothing, and locks its own pool.
@@ -101,14 +101,14 @@ impl Database {
         }
     }
 
-    /// Executes a statement that returns no rows. A module's "execute" reports success for a statement that had no answer in time,
-    /// for a lost connection, and for each error whose text has "already exists" (`pgsql_finish_results` in `mod_pgsql.c`); its
-    /// query reports them all, and is used instead. ODBC refuses to fetch the rows of a statement that has none.
+    /// Executes a statement that returns no rows. The execute function of a module reports success for a statement without an answer in time, for a
+    /// lost connection, and for each error whose text has "already exists" (`pgsql_finish_results` in `mod_pgsql.c`). Its query function reports these
+    /// errors and is used instead. ODBC refuses to fetch the rows of a statement that has none.
     pub(crate) fn execute(&self, sql: &str) -> Result<(), DatabaseError> {
         if self.kind() == DatabaseKind::Module {
             return self.query(sql, &mut |_| {});
         }
-        // The core's prototype says `char *`; it only reads.
+        // The core only reads the text, although its prototype says `char *`.
         let sql = to_c(sql);
         let mut error = ptr::null_mut();
         // SAFETY: the handle is ours, the text lives through the call, and an error is text from malloc that becomes ours.
@@ -118,7 +118,7 @@ impl Database {
         }
     }
 
-    /// Each row of the answer is told, as texts; NULL is `None`.
+    /// Calls `row` for each row of the answer, with its values as texts; NULL is `None`.
     pub(crate) fn query(&self, sql: &str, row: &mut dyn FnMut(&[Option<String>])) -> Result<(), DatabaseError> {
         let sql = to_c(sql);
         let mut rows = Rows { told: row, bug: false };
@@ -134,7 +134,7 @@ impl Database {
             );
             outcome(status, error)
         };
-        // Half an answer is none.
+        // An incomplete answer counts as none.
         if rows.bug { Err(DatabaseError::Panicked) } else { answer }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a destination exists, before a caller is sent to it.
+//! Checks whether a destination exists before a caller is sent to it.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -12,7 +12,7 @@ use super::text::{from_c, take_c, to_c};
 use crate::ffi;
 use crate::parking::Destination;
 
-/// Functions that a dialplan's conditions may ask, since they change nothing. `${...}` can name any command of the server.
+/// The commands that conditions of a dialplan may call by `${...}` here, because they change nothing.
 const HARMLESS: [&str; 20] = [
     "acl",
     "cond",
@@ -36,7 +36,7 @@ const HARMLESS: [&str; 20] = [
     "user_exists",
 ];
 
-/// The attributes by which a condition says a time.
+/// The attributes of a condition that name a time.
 const TIMES: [&str; 12] = [
     "year",
     "yday",
@@ -52,7 +52,7 @@ const TIMES: [&str; 12] = [
     "date-time",
 ];
 
-/// What is missing where a leg is to be sent.
+/// What is missing at a destination.
 #[derive(Debug, Error)]
 pub(crate) enum UnreachableError {
     #[error("no extension {extension} in context {context} of dialplan {dialplans}")]
@@ -62,11 +62,11 @@ pub(crate) enum UnreachableError {
 }
 
 impl Leg<'_> {
-    /// Looks `destination` up where the core would if this leg were sent there, and whether every application in it is loaded:
-    /// the core hangs a caller up over either. Nothing there is run.
+    /// Checks that `destination` exists where the core would look it up for this leg, and that each of its applications is loaded, because the core
+    /// hangs up if not. Nothing is executed.
     pub(crate) fn can_reach(&self, destination: &Destination) -> Result<(), UnreachableError> {
-        // In the order in which a transfer looks for them (switch_ivr_session_transfer in switch_ivr.c). A leg that came by an inline
-        // transfer is in no dialplan in which an extension could be looked up.
+        // This is the order of a transfer (switch_ivr_session_transfer in switch_ivr.c). The dialplan `inline`, to which a leg may have been
+        // transferred, has no extensions.
         let own_dialplan = || self.var("dialplan").filter(|dialplan| !dialplan.eq_ignore_ascii_case("inline"));
         let dialplans =
             destination.dialplan.clone().or_else(|| self.var("force_transfer_dialplan")).or_else(own_dialplan);
@@ -100,7 +100,7 @@ impl Leg<'_> {
         match target.dialplan.to_ascii_lowercase().as_str() {
             "xml" => self.seen_in_xml(target),
             "inline" => Seen::Applications(inline(target.extension)),
-            // What others would do, they do not say before they do it.
+            // Other dialplans cannot be asked without executing them.
             other => {
                 let name = other.split_once(':').map_or(target.dialplan, |(name, _)| &target.dialplan[..name.len()]);
                 if dialplan_exists(name) { Seen::Unknown } else { Seen::Nothing }
@@ -112,7 +112,7 @@ impl Leg<'_> {
         let Some(mut params) = Event::plain() else { return Seen::Unknown };
         self.describe(&mut params);
         let field = |name: &str| self.var(name).unwrap_or_default();
-        // As the core asks for a dialplan that another server has (dialplan_xml_locate in mod_dialplan_xml.c).
+        // These are the parameters of a dialplan request (dialplan_xml_locate in mod_dialplan_xml.c).
         for (header, value) in [
             ("Hunt-Destination-Number", target.extension.to_owned()),
             ("Hunt-Context", target.context.to_owned()),
@@ -184,13 +184,13 @@ impl Caller for Leg<'_> {
     }
 }
 
-/// By which clock a dialplan's conditions are read.
+/// The time zone for the conditions of a dialplan.
 struct Times {
     offset: Option<i32>,
     zone: Option<String>,
 }
 
-/// The contexts that can be meant, with all that is in them.
+/// Copies the contexts of that name.
 ///
 /// # Safety
 /// The tree stays as it is.
@@ -260,7 +260,7 @@ unsafe fn attributes(element: &ffi::switch_xml) -> Vec<(String, String)> {
     found
 }
 
-/// The applications of `app:data,app2:data2`, with another separator after `m:<separator>:`.
+/// Parses the applications of `app:data,app2:data2`, with another separator after `m:<separator>:`.
 fn inline(extension: &str) -> Vec<String> {
     let mut characters = extension.chars();
     let (separator, rest) = match (characters.next(), characters.next(), characters.next(), characters.next()) {
@@ -279,7 +279,7 @@ fn dialplan_exists(name: &str) -> bool {
     }
 }
 
-/// `app` or `app::data`, as a dialplan may write it.
+/// Whether an application is loaded. A dialplan may write `app` or `app::data`.
 fn application_exists(name: &str) -> bool {
     let name = to_c(name.split("::").next().unwrap_or(name));
     // SAFETY: the name lives through the call; what the core answers with is held, and given back at once.

@@ -1,14 +1,14 @@
-//! Callbacks that the core does not wait for when it forgets them: the module waits itself, before its code goes.
+//! Counts callbacks for which the core does not wait when they are unregistered, so that the module can wait before its code is unloaded.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Threads of the core's that are in such a callback. Of the process, not of the module's state: it is about the code, and the last
-/// thread leaves it when the state is gone already.
+/// The number of the core's threads in such a callback. It belongs to the process and not to the module's state, because the last thread may leave
+/// the callback after the state is dropped.
 static IN_PROGRESS: AtomicUsize = AtomicUsize::new(0);
 
-/// A thread is in a callback, until dropped.
+/// Counts a thread as in a callback until this is dropped.
 pub(super) struct InProgress(());
 
 impl InProgress {
@@ -24,7 +24,7 @@ impl Drop for InProgress {
     }
 }
 
-/// Waits until no thread is in a callback. One that the core had picked already, and that was not yet in it, is given a moment.
+/// Waits until no thread is in a callback. A thread that is about to enter one gets a moment.
 pub(super) fn wait_until_none() {
     loop {
         sleep(Duration::from_millis(20));

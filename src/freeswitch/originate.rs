@@ -74,21 +74,20 @@ impl Drop for Ringing<'_> {
     }
 }
 
-/// Whom to call, and how that shows there.
+/// A call to originate.
 #[derive(Debug)]
 pub(crate) struct Dial<'a> {
     /// A dial string, such as `user/1001@example.com`.
     pub(crate) to: &'a str,
     pub(crate) caller_name: &'a str,
     pub(crate) caller_number: &'a str,
-    /// Channel variables of the new leg. Data all through: they are handed over as an event, never written into the dial
-    /// string.
+    /// The channel variables of the new leg. They are passed as an event and never written into the dial string.
     pub(crate) variables: &'a [(&'a str, &'a str)],
-    /// For how long it rings.
+    /// How long it rings.
     pub(crate) patience: Duration,
 }
 
-/// Why nobody answered. As FreeSWITCH's own `originate` does, the text names the hangup cause.
+/// Why nobody answered. The text names the hangup cause, as that of FreeSWITCH's own `originate` does.
 #[derive(Debug, Error)]
 pub(crate) enum OriginateError {
     #[error("NO_MEMORY")]
@@ -112,7 +111,7 @@ impl OriginateError {
 }
 
 impl OutgoingCalls {
-    /// Calls and waits until somebody answers, it is refused, patience ends, or it is cancelled.
+    /// Calls, and waits until the call is answered, refused, timed out or cancelled.
     pub(crate) fn originate(&self, dial: &Dial<'_>, cancel: &Cancel) -> Result<SessionGuard, OriginateError> {
         let (to, name, number) = (to_c(dial.to), inert_to_c(dial.caller_name), inert_to_c(dial.caller_number));
         let mut variables = Event::plain().ok_or(OriginateError::NoMemory)?;
@@ -121,7 +120,7 @@ impl OutgoingCalls {
         }
         let patience = dial.patience.max(Duration::from_secs(1));
         let limit = u32::try_from((patience + CORE_MARGIN).as_secs()).unwrap_or(u32::MAX);
-        // `user/` rings for as long as this says, whatever the call to it was given (mod_dptools).
+        // `user/` obeys this variable and ignores the time-out of the call (mod_dptools).
         variables.set("leg_timeout", &limit.to_string());
         let _ringing = self.begin(patience, cancel);
         let mut answered = ptr::null_mut();

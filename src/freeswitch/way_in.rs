@@ -1,12 +1,12 @@
-//! How a callback of the core's finds what it works with.
+//! Finds the state of the module for callbacks of the core.
 //!
-//! Most callbacks are bare function pointers: the core hands them nothing of the module's. So each one asks, anew at each call, and keeps
-//! what it is given until it returns. After the module was unloaded there is nothing to find.
+//! Most callbacks are plain function pointers, to which the core passes no data of the module. So each callback looks its data up at each call, and
+//! keeps it until it returns. After unload there is nothing to find.
 
 use std::sync::Arc;
 
-/// Finds the `T` of the loaded module. Implemented once, by what owns the module's state.
+/// Finds the `T` of the loaded module. The owner of the module's state implements it.
 pub(crate) trait WayIn<T>: 'static {
-    /// `None` before load and after unload.
+    /// Returns `None` before load and after unload.
     fn find() -> Option<Arc<T>>;
 }

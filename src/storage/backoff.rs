@@ -1,15 +1,15 @@
-//! When a database that failed is tried again.
+//! Decides when a database that failed is tried again.
 
 use std::time::Duration;
 
 use super::connection::StorageError;
 use crate::parking::MonotonicTime;
 
-/// Between one try and the next while the database is away; twice as long after each, up to the last. (The core's drivers lose some
-/// memory at each connection that fails.)
+/// The first and the longest delay between two tries while the database is away. The delay doubles each time. (The core's drivers leak some memory
+/// at each connection that fails.)
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(30);
-/// The same where the database answers, and takes no rows.
+/// The longest delay if the database answers but accepts no rows.
 const LAST_RETRY_REFUSED: Duration = Duration::from_secs(5);
 
 /// When something that failed is tried again.
@@ -34,7 +34,7 @@ impl Backoff {
         *self = Backoff::default();
     }
 
-    /// Now, for somebody who waits. How long the next wait is, is not forgotten.
+    /// Allows a try now, for a caller who waits. The next delay is not changed.
     pub(super) fn try_now(&mut self) {
         self.next = MonotonicTime::default();
     }

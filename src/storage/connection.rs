@@ -1,4 +1,4 @@
-//! A connection to the database: how texts are quoted there, and how a write is known to have happened.
+//! A connection to the database, which quotes texts as that database requires.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -7,20 +7,20 @@ use thiserror::Error;
 
 use crate::freeswitch::{Database, DatabaseError, DatabaseKind};
 
-/// A statement that fails after so long has met a database that does not answer, whatever the error says. (The core tries a locked
-/// SQLite file for 30 s, and mod_pgsql waits 10 s for an answer.)
+/// A statement that fails after this time counts as one without an answer, whatever the error says. (The core tries a locked SQLite file for 30 s,
+/// and mod_pgsql waits 10 s for an answer.)
 const NO_ANSWER: Duration = Duration::from_secs(5);
-/// For PostgreSQL. A statement that waits for another's lock is given up before this node's heartbeat is late; any statement, before
-/// mod_pgsql gives it up by itself and must cancel it.
+/// The time-outs for PostgreSQL. A statement that waits for a lock ends before this node's heartbeat is late; any other, before mod_pgsql gives up
+/// and must cancel it.
 const TIMEOUTS: &str =
     "SELECT set_config('lock_timeout', '500', false), set_config('statement_timeout', '8000', false)";
-/// Sets this module's connections apart from those of others that name the same database: they are pooled by their text, and the
-/// time-outs are this module's alone.
+/// Separates this module's connections from others to the same database, because they are pooled by their DSN and the time-outs are this
+/// module's.
 const OWN_POOL: &str = "application_name=mod_callpark ";
 
 pub(crate) type Row = [Option<String>];
 
-/// Why the storage did not do what it was asked.
+/// Why an operation on the storage failed.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub(crate) enum StorageError {
     /// The database cannot be reached, or does not answer.
@@ -37,7 +37,7 @@ pub(crate) enum StorageError {
     /// The module is being unloaded.
     #[error("the storage is closed")]
     Closed,
-    /// The database answers, and does not do this.
+    /// The database answers and refuses.
     #[error(transparent)]
     Refused(DatabaseError),
     #[error("the database does not keep the rows that it was given")]
@@ -72,20 +72,19 @@ impl StorageError {
     }
 }
 
-/// How a text is written in SQL.
+/// How texts are quoted in SQL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Quoting {
-    /// `'...'`, in which a backslash is itself.
+    /// `'...'`, in which a backslash has no special meaning.
     Plain,
     /// `'...'`, in which a backslash is an escape: MariaDB's default.
     Escaping,
-    /// `E'...'`, in which a backslash is an escape whatever `standard_conforming_strings` says, also after the driver has
-    /// connected again by itself.
+    /// `E'...'`, in which a backslash is an escape whatever `standard_conforming_strings` is, also after the driver has reconnected by itself.
     Postgres,
 }
 
 impl Quoting {
-    /// A text as SQL writes it. NUL is left out: no database has it in a text.
+    /// Quotes a text for SQL. A NUL is left out, because no database accepts it in a text.
     pub(crate) fn text(self, value: &str) -> String {
         let doubled = value.replace('\0', "").replace('\'', "''");
         match self {
@@ -100,7 +99,7 @@ impl Quoting {
 pub(super) enum Dialect {
     Sqlite,
     Postgres,
-    /// MariaDB, or whatever is behind ODBC.
+    /// MariaDB, or the database behind ODBC.
     Other,
 }
 
@@ -133,8 +132,8 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Opens the database, through a new handle where it is a SQLite file: a handle that was opened while the file could only be read
-    /// never writes, and the core keeps it for as long as it is in use.
+    /// Opens the database. For a SQLite file it uses a new handle, because a handle that was opened while the file was read-only never writes, and the
+    /// core keeps it as long as it is used.
     pub(super) fn open_again(dsn: &str) -> Result<Connection, StorageError> {
         let connection = Connection::open(dsn)?;
         if connection.dialect != Dialect::Sqlite {
@@ -144,7 +143,7 @@ impl Connection {
         Connection::open(dsn)
     }
 
-    /// The core's own database, where it keeps what it knows of calls. `None`: this core has none.
+    /// Opens the core's own database. Returns `None` if this core has none.
     pub(super) fn of_the_core() -> Option<Result<Connection, StorageError>> {
         let database = Database::of_the_core()?;
         let (dialect, quoting) = match database.kind() {
@@ -154,7 +153,7 @@ impl Connection {
         Some(quoting.map(|quoting| Connection { database, dialect, quoting }))
     }
 
-    /// The core opens SQLite without a journal: a statement that a full disk or a crash cuts short would damage the file.
+    /// Turns the journal of a SQLite file on. The core turns it off, so a full disk or a crash could damage the file.
     fn keep_journal(&self) -> Result<(), StorageError> {
         self.query("PRAGMA journal_mode = TRUNCATE", &mut |_| {})?;
         self.query("PRAGMA synchronous = NORMAL", &mut |_| {})
@@ -168,7 +167,7 @@ impl Connection {
         self.quoting
     }
 
-    /// A text as SQL writes it.
+    /// Quotes a text for this database.
     pub(super) fn text(&self, value: &str) -> String {
         self.quoting.text(value)
     }
@@ -179,7 +178,7 @@ impl Connection {
         self.database.query(sql, row).map_err(|why| self.classify(why, began))
     }
 
-    /// Executes a statement. What it wrote is to be read back: see the module's own documentation.
+    /// Executes a statement. The caller must read back what it wrote; see the documentation of [`super`].
     pub(super) fn execute(&self, sql: &str) -> Result<(), StorageError> {
         let began = Instant::now();
         self.database.execute(sql).map_err(|why| self.classify(why, began))
@@ -190,8 +189,7 @@ impl Connection {
         match statements {
             [] => return Ok(()),
             [one] => return self.execute(one),
-            // PostgreSQL takes what comes in one message as one transaction. A COMMIT of its own would be believed where the
-            // transaction had been given up.
+            // PostgreSQL executes one message as one transaction. A COMMIT in it would seem to succeed although the transaction was aborted.
             _ if self.dialect == Dialect::Postgres => return self.execute(&statements.join("; ")),
             _ => {}
         }
@@ -201,7 +199,7 @@ impl Connection {
         done.and(end)
     }
 
-    /// Whether a row can be deleted, as far as that can be told without one: not where the database is a standby.
+    /// Checks whether rows can be deleted, which is not the case on a standby.
     pub(super) fn can_write(&self) -> bool {
         self.execute("UPDATE callpark_schema SET version = version").is_ok()
     }
@@ -215,7 +213,7 @@ impl Connection {
     }
 }
 
-/// What the database refuses is no reason to stop; that it is away is.
+/// Ignores that the database refused a statement, but not that it is away.
 pub(super) fn unless_away<T>(done: Result<T, StorageError>) -> Result<Option<StorageError>, StorageError> {
     match done {
         Ok(_) => Ok(None),
@@ -230,13 +228,13 @@ fn is_postgres(dsn: &str) -> bool {
 
 fn pooled_dsn(dsn: &str) -> Cow<'_, str> {
     match dsn.strip_prefix("pgsql://") {
-        // Not where it is a URI within the URI, which is written otherwise.
+        // A URI within the URI has another form.
         Some(words) if words.contains('=') && !words.contains("://") => format!("pgsql://{OWN_POOL}{words}").into(),
         _ => dsn.into(),
     }
 }
 
-/// Asks whether a backslash is an escape there: on each connection, since it is a setting of each.
+/// Asks whether a backslash is an escape. It asks on each connection, because that is a setting of the connection.
 fn asked_quoting(database: &Database) -> Result<Quoting, StorageError> {
     let mut two_are_one = false;
     let asked = database.query(r"SELECT '\\'", &mut |row| two_are_one = word(row, 0) == r"\");
@@ -244,7 +242,7 @@ fn asked_quoting(database: &Database) -> Result<Quoting, StorageError> {
     Ok(if two_are_one { Quoting::Escaping } else { Quoting::Plain })
 }
 
-/// A text as long as its column takes: in bytes, since not every database counts characters.
+/// Cuts a text to the width of its column in bytes, because not every database counts characters.
 pub(super) fn cut(value: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(value.len())).rev().find(|at| value.is_char_boundary(*at));
     &value[..end.unwrap_or(0)]

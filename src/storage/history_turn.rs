@@ -1,4 +1,4 @@
-//! A turn's work on the history: what waits is written, and what is old is forgotten.
+//! The part of a turn that writes the history and deletes old rows.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::turn::Turn;
 use crate::freeswitch;
 use crate::parking::MonotonicTime;
 
-/// Rows of the history in one statement.
+/// The number of history rows in one statement.
 const BATCH: usize = 200;
-/// How often old rows are looked for.
-const FORGET: Duration = Duration::from_secs(3600);
+/// How often old rows are deleted.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 86_400_000;
 
-/// What is known of the history from one turn to the next.
+/// The state of the history between turns.
 #[derive(Default)]
 pub(super) struct HistoryTurns {
     pub(super) backoff: Backoff,
@@ -30,8 +30,8 @@ enum Progress {
 }
 
 impl HistoryTurns {
-    /// A row leaves the queue when the database has it, or when it refuses it and takes a stand-in. The answer: why rows are to be tried
-    /// again. From `until` on, this node's heartbeat is due.
+    /// Writes rows. A row leaves the queue when the database has it, or refuses it and accepts a stand-in. Returns why rows must be tried again. At
+    /// `until` this node's heartbeat is due.
     pub(super) fn write(
         &mut self,
         turn: &Turn<'_>,
@@ -59,7 +59,7 @@ impl HistoryTurns {
                 }
             }
             if storage.is_urgent() || freeswitch::now() >= until {
-                // Somebody waits for a slot, or the heartbeat is due; the rest is written in the next turn.
+                // A caller waits for a slot, or the heartbeat is due. The remaining rows are written in the next turn.
                 storage.wake();
                 return Ok(None);
             }
@@ -111,12 +111,12 @@ impl HistoryTurns {
         Ok(Progress::More)
     }
 
-    /// Now and then.
+    /// Deletes old rows from time to time.
     pub(super) fn forget(&mut self, turn: &Turn<'_>) -> Result<(), StorageError> {
         if freeswitch::now() >= self.next_forget {
             let before = freeswitch::epoch_ms() - i64::from(turn.settings.record_days) * DAY_MS;
             unless_away(history::forget(&turn.connection, before))?;
-            self.next_forget = freeswitch::now().after(FORGET);
+            self.next_forget = freeswitch::now().after(CLEANUP_INTERVAL);
         }
         Ok(())
     }

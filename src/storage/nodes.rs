@@ -1,5 +1,5 @@
-//! Which nodes live. Each counts on in its row of the table; the others look whether it still does, by clocks of their own that
-//! never jump. So no node's idea of the time matters to another.
+//! Finds out which nodes are alive. Each node increases a counter in its row, and the others check by their own monotonic clocks that it increases, so
+//! that the clocks of the nodes may differ.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,32 +8,32 @@ use super::connection::{Connection, StorageError, number, word};
 use crate::freeswitch;
 use crate::parking::MonotonicTime;
 
-/// How often each node counts on and looks.
-pub(super) const BEAT: Duration = Duration::from_secs(1);
-/// A node that has not counted for so long is taken to be dead: its calls cannot be reached.
-const SILENCE: Duration = Duration::from_secs(5);
-/// Who has not looked for so long knows nothing of what the others did meanwhile.
-const MISSED_LOOK: Duration = Duration::from_secs(3);
-/// For how long a node that starts looks whether another counts under its name: that one counts once a second.
+/// How often each node increases its counter and reads those of the others.
+pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// A node whose counter has not increased for this time counts as dead: its calls cannot be reached.
+const DEAD_AFTER: Duration = Duration::from_secs(5);
+/// A node that has not read the counters for this time does not know what the others did in the meantime.
+const MAX_READ_GAP: Duration = Duration::from_secs(3);
+/// How long a starting node checks whether another node increases the counter under its name, which happens once a second.
 const NAME_CHECK: Duration = Duration::from_secs(2);
 const NAME_CHECK_STEP: Duration = Duration::from_millis(200);
 /// How often that is logged.
-const REPORT: Duration = Duration::from_secs(60);
-/// How far each node has counted. Who has calls in the slot store and never counted is among them: else nobody would ever free
-/// those slots.
+const NAME_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+/// Reads the counter of each node. A node that has rows in the slot store and no counter is included, because otherwise its slots would never be
+/// freed.
 const BEATS: &str = "SELECT node, beat FROM callpark_nodes UNION ALL SELECT DISTINCT node, -1 FROM callpark_calls WHERE node \
                      NOT IN (SELECT node FROM callpark_nodes)";
 
-/// This node's own count.
+/// This node's own counter.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
     written: Option<i64>,
-    /// When it was logged that another node has this one's name.
+    /// When it was logged last that another node has the name of this one.
     reported: Option<MonotonicTime>,
 }
 
 impl Heartbeat {
-    /// Before the first beat: whether a node that lives has this node's name, so that the calls there are not those of a run that died.
+    /// Checks before the first heartbeat whether a living node has this node's name. Then its calls are not those of a run that died.
     pub(super) fn is_anothers(&mut self, connection: &Connection, node: &str) -> Result<bool, StorageError> {
         let Some(first) = read(connection, node)?.filter(|_| self.written.is_none()) else { return Ok(false) };
         for _ in 0..NAME_CHECK.as_millis() / NAME_CHECK_STEP.as_millis() {
@@ -46,7 +46,7 @@ impl Heartbeat {
         Ok(false)
     }
 
-    /// Counts on, and reads back how far. `step` is a random number: two nodes of one name do not count to the same.
+    /// Increases the counter by `step` and reads it back. `step` is random, so that two nodes of one name notice each other.
     pub(super) fn beat(
         &mut self,
         connection: &Connection,
@@ -75,9 +75,9 @@ impl Heartbeat {
         }
     }
 
-    /// Another node has this one's name. Seen by its beats, or by rows that this node never wrote.
+    /// Logs that another node has this one's name, which its heartbeats or rows show.
     pub(super) fn report_shared_name(&mut self, node: &str, now: MonotonicTime) {
-        if self.reported.is_none_or(|last| now.since(last) >= REPORT) {
+        if self.reported.is_none_or(|last| now.since(last) >= NAME_REPORT_INTERVAL) {
             self.reported = Some(now);
             log::error!(
                 "another FreeSWITCH calls itself {node} in this cluster: node-name must differ; neither deletes what is not its own"
@@ -93,14 +93,14 @@ fn read(connection: &Connection, node: &str) -> Result<Option<i64>, StorageError
     Ok(beat)
 }
 
-/// How far each node has counted.
+/// Reads the counters of all nodes.
 pub(super) fn beats(connection: &Connection) -> Result<Vec<(String, i64)>, StorageError> {
     let mut beats = Vec::new();
     connection.query(BEATS, &mut |row| beats.push((word(row, 0), number(row, 1))))?;
     Ok(beats)
 }
 
-/// The database's clock, in milliseconds since 1970: the one that all nodes share.
+/// Reads the clock of the database, which all nodes share, in milliseconds since 1970.
 pub(super) fn clock(connection: &Connection) -> Result<i64, StorageError> {
     let mut clock = 0;
     let sql = "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) * 1000 AS BIGINT)";
@@ -115,9 +115,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// What the nodes count now. Those that are not among them have left.
+    /// Takes in the present counters. Nodes that are not among them have left.
     pub(super) fn look(&mut self, beats: &[(String, i64)], now: MonotonicTime) {
-        if self.looked.is_none_or(|looked| now.since(looked) > MISSED_LOOK) {
+        if self.looked.is_none_or(|looked| now.since(looked) > MAX_READ_GAP) {
             self.seen.clear();
         }
         self.looked = Some(now);
@@ -131,12 +131,12 @@ impl Watch {
     }
 
     pub(super) fn silent(&self, node: &str, now: MonotonicTime) -> bool {
-        self.seen.get(node).is_none_or(|(_, since)| now.since(*since) >= SILENCE)
+        self.seen.get(node).is_none_or(|(_, since)| now.since(*since) >= DEAD_AFTER)
     }
 
-    /// Nodes that have been silent for `window` longer than it takes to be taken for dead, with their last count.
+    /// Returns the nodes that have been dead for `window`, with their last counters.
     pub(super) fn gone(&self, window: Duration, now: MonotonicTime) -> Vec<(String, i64)> {
-        let gone = self.seen.iter().filter(|(_, (_, since))| now.since(*since) >= SILENCE + window);
+        let gone = self.seen.iter().filter(|(_, (_, since))| now.since(*since) >= DEAD_AFTER + window);
         gone.map(|(node, (beat, _))| (node.clone(), *beat)).collect()
     }
 }

@@ -1,5 +1,4 @@
-//! Reads the history for people. One query runs at a time, on a thread that the module waits for at its end; whoever asks waits only for
-//! so long.
+//! Reads the history for commands and HTTP. One query runs at a time, on a thread that is joined at unload; the requester waits for a limited time.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
@@ -13,15 +12,15 @@ use super::statistics::Tally;
 use crate::freeswitch::{self, Worker, guard};
 use crate::parking::MonotonicTime;
 
-/// Who asks while so many others wait is told to come again.
-const QUEUE: usize = 16;
-/// For how long somebody waits for an answer.
+/// The maximum number of requests that wait. Others are refused.
+const MAX_WAITING: usize = 16;
+/// How long a request waits for its answer.
 const TIMEOUT: Duration = Duration::from_secs(12);
-/// For how long shutdown waits for a query.
+/// How long shutdown waits for a query.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// For how long statistics are kept for the next who asks for the same.
-const CACHED: Duration = Duration::from_secs(3);
-/// Different statistics that are kept.
+/// How long statistics are cached.
+const CACHE_TIME: Duration = Duration::from_secs(3);
+/// The maximum number of cached statistics.
 const MAX_CACHED: usize = 64;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -37,11 +36,11 @@ struct Cached {
     answer: Answer,
 }
 
-/// Set when it is known. Who asks meanwhile waits for it here.
+/// A cached answer, for which requests wait until it is known.
 type Answer = Arc<Mutex<Option<(MonotonicTime, Vec<Tally>)>>>;
 
 impl Reader {
-    /// The answer of a query, or why there is none.
+    /// The answer of a query, or why it failed.
     pub(super) fn read<T: Send + 'static>(
         &self,
         dsn: String,
@@ -51,7 +50,7 @@ impl Reader {
         let job = move || {
             let read = || Connection::open(&dsn).and_then(|connection| query(&connection));
             let bug = Err(StorageError::Panicked);
-            // Who asked may have given up by now.
+            // The requester may have given up.
             let _ = done.try_send(guard::fence("history query", bug, read));
         };
         self.send(Box::new(job))?;
@@ -64,12 +63,12 @@ impl Reader {
 
     fn send(&self, job: Job) -> Result<(), StorageError> {
         let mut thread = self.thread.lock();
-        // One that a bug has ended is replaced.
+        // A thread that a bug has ended is replaced.
         if let Some((_, over)) = thread.take_if(|(_, worker)| worker.is_over()) {
             over.join();
         }
         if thread.is_none() {
-            let (jobs, to_do) = mpsc::sync_channel::<Job>(QUEUE);
+            let (jobs, to_do) = mpsc::sync_channel::<Job>(MAX_WAITING);
             let body = move || to_do.into_iter().for_each(|job| job());
             let worker =
                 Worker::start("storage reader", body).map_err(|error| StorageError::NoThread(error.to_string()))?;
@@ -82,7 +81,7 @@ impl Reader {
         })
     }
 
-    /// What `read` answers, or answered a moment ago to the same question.
+    /// Returns the answer of `read`, or a cached one of the same query.
     pub(super) fn cached(
         &self,
         days: u32,
@@ -92,7 +91,7 @@ impl Reader {
         let answer = self.cache_entry((days, filter));
         let mut answer = answer.try_lock_for(TIMEOUT).ok_or(StorageError::NoAnswer)?;
         if let Some((at, tallies)) = &*answer {
-            if freeswitch::now().since(*at) < CACHED {
+            if freeswitch::now().since(*at) < CACHE_TIME {
                 return Ok(tallies.clone());
             }
         }
@@ -114,7 +113,7 @@ impl Reader {
         answer
     }
 
-    /// Shutdown. False if the database holds the thread up, whose code must stay.
+    /// Ends the thread. Returns false if it still waits for the database, so that its code must stay.
     pub(super) fn close(&self) -> bool {
         let Some((jobs, worker)) = self.thread.lock().take() else { return true };
         drop(jobs);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connection::{StorageError, unless_away};
 use super::history;
-use super::nodes::{self, BEAT};
+use super::nodes::{self, HEARTBEAT_INTERVAL};
 use super::pending_slots::{PendingRow, PendingWrites, SyncState};
 use super::schema::SLOT_COLUMNS;
 use super::slot_row::{self, Place, SlotRow};
@@ -22,7 +22,7 @@ impl Turns {
     /// What the table has: of this node's calls, and in a cluster, of the others'.
     pub(super) fn look(&mut self, turn: &mut Turn<'_>) -> Result<(), StorageError> {
         let clustered = turn.settings.cluster;
-        self.next_look = freeswitch::now().after(if clustered { BEAT / 2 } else { COMPARE_INTERVAL });
+        self.next_look = freeswitch::now().after(if clustered { HEARTBEAT_INTERVAL / 2 } else { COMPARE_INTERVAL });
         if !clustered && !turn.storage.has_calls() {
             return Ok(());
         }

@@ -1,14 +1,13 @@
-//! The tables: the one place where they are made, and how wide their columns are.
+//! Creates and checks the tables, and knows the widths of their columns.
 //!
-//! Several versions of this module may use one database at a time, while the nodes of a cluster are upgraded one after the other. So a
-//! table is only ever added to, by columns that have defaults; every statement names the columns that it uses; and what decides is
-//! whether those are there, not a version number.
+//! Several versions of this module may use one database at a time, while the nodes of a cluster are upgraded one after the other. So tables are only
+//! extended, by columns with defaults; each statement names its columns; and the check is whether these exist, not a version number.
 
 use super::connection::{Connection, Dialect, StorageError, number, word};
 
-/// Bytes that a column takes. FreeSWITCH's own UUIDs are at most 256 characters, where a SIP Call-ID is one.
+/// The width of a column in bytes. A UUID of FreeSWITCH has at most 256 characters, if it is a SIP Call-ID.
 pub(super) mod width {
-    /// Lots, domains and nodes.
+    /// The names of lots, domains and nodes.
     pub(crate) const KEY: usize = 255;
     pub(crate) const NAME: usize = 1024;
     pub(crate) const NUMBER: usize = 1024;
@@ -16,8 +15,8 @@ pub(super) mod width {
     pub(crate) const LABEL: usize = 4096;
 }
 
-/// What nodes before this one knew: they refuse a database of a higher version. It grows only if a change cannot be made so that they
-/// can go on.
+/// The version of the schema. Earlier versions of the module refuse a database of a higher version, so it increases only for a change with which they
+/// could not work.
 const VERSION: i64 = 2;
 
 struct Table {
@@ -59,7 +58,7 @@ const TABLES: [Table; 6] = [
         ],
     },
     Table {
-        // The slots that are taken. `turn` is 0 unless two nodes gave a slot away while they could not see each other.
+        // The occupied slots. `turn` is 0 unless two nodes assigned a slot while they could not reach each other.
         name: "callpark_calls",
         columns: SLOT_COLUMNS,
         create: &[
@@ -91,11 +90,11 @@ const TABLES: [Table; 6] = [
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Prepared {
     AsTheyWere,
-    /// A table was missing, and is there now.
+    /// A table was missing and has been created.
     Made,
 }
 
-/// Makes what is missing, and looks whether all that is used is there. The version is written only then.
+/// Creates what is missing, and checks that everything that is used exists. The version is written only then.
 pub(super) fn prepare(connection: &Connection) -> Result<Prepared, StorageError> {
     let mut failed = None;
     let there = all_exist(connection)?;
@@ -103,7 +102,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<Prepared, StorageError>
         for statement in TABLES.iter().flat_map(|table| table.create) {
             match connection.execute(statement) {
                 Err(why) if why.is_away() => return Err(why),
-                // Another node may be making the same table at this moment: what counts is whether it is there.
+                // Another node may create the same table at the same time. The check below decides.
                 outcome => failed = failed.or(outcome.err()),
             }
         }
@@ -120,7 +119,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<Prepared, StorageError>
     Ok(if there == Some(false) { Prepared::Made } else { Prepared::AsTheyWere })
 }
 
-/// Whether no table is missing. `None`: that cannot be asked, and they are simply made.
+/// Whether no table is missing. Returns `None` if this database cannot tell; then they are created.
 fn all_exist(connection: &Connection) -> Result<Option<bool>, StorageError> {
     let mut count = 0;
     let names: Vec<String> = TABLES.iter().map(|table| connection.text(table.name)).collect();
@@ -139,7 +138,7 @@ fn all_exist(connection: &Connection) -> Result<Option<bool>, StorageError> {
     Ok(Some(count == TABLES.len() as i64))
 }
 
-/// Versions before made UUIDs one character too short for FreeSWITCH's longest. (SQLite does not look at widths.)
+/// Widens the columns for UUIDs, which earlier versions made one character too short. (SQLite ignores widths.)
 fn widen(connection: &Connection) -> Result<(), StorageError> {
     if connection.dialect() != Dialect::Postgres {
         return Ok(());
@@ -171,7 +170,7 @@ fn note_version(connection: &Connection) -> Result<(), StorageError> {
     if version < VERSION {
         match connection.execute(&format!("INSERT INTO callpark_schema (version) VALUES ({VERSION})")) {
             Err(why) if why.is_away() => return Err(why),
-            // A database that can only be read now: the next one who can writes it.
+            // The database is read-only now. The version is written later.
             _ => {}
         }
     }

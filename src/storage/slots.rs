@@ -1,7 +1,7 @@
-//! The slot store: which call is in which slot, in the database.
+//! Writes the slot store: which call is in which slot.
 //!
-//! Alone, a node writes it behind the calls' backs, and finds it again after a crash. In a cluster a slot is this node's when its row is in
-//! the table: the table's key gives it away once. A change counts as written when a query has returned its key.
+//! A single node writes it in the background, and reads it after a crash. In a cluster a slot belongs to this node when its row is in the table, whose
+//! primary key assigns each slot once. A change counts as written when a query has returned its key.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -13,34 +13,33 @@ use super::slot_row::{Place, SlotRow};
 use super::turn::Turn;
 use crate::parking::RemoteCall;
 
-/// Changes that are written together.
+/// The number of changes that are written together.
 const BATCH: usize = 100;
-/// For how long the changes of a batch that failed are tried one by one before the rest waits for the next turn: the heartbeat comes
-/// in between.
-const SINGLY: Duration = Duration::from_secs(1);
+/// How long the changes of a failed batch are tried one by one before the rest waits for the next turn, so that the heartbeat is not late.
+const MAX_SINGLE_WRITES: Duration = Duration::from_secs(1);
 
-/// What the database had that this node did not know.
+/// Differences between the database and what this node knew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Found {
     #[default]
     Nothing,
-    /// A slot that this node held to be free.
+    /// The slot was free for this node.
     Taken,
 }
 
-/// What became of the changes so far.
+/// The results of the changes so far.
 #[derive(Default)]
 struct Pass {
     found: Found,
     written: usize,
-    /// To be tried again.
+    /// The changes that must be tried again.
     later: Vec<Place>,
-    /// Why, where the database takes no rows.
+    /// The reason, if the database accepts no rows.
     held_up: Option<StorageError>,
 }
 
 impl Turn<'_> {
-    /// Writes what has changed. The error is that of a row that is to be tried again.
+    /// Writes what has changed. The error is that of a row that must be tried again.
     pub(super) fn write_changes(&self) -> Result<Found, StorageError> {
         let mut pass = Pass::default();
         let done = loop {
@@ -57,7 +56,7 @@ impl Turn<'_> {
                 break Ok(());
             }
         };
-        // In the next turn: what is in the way, such as another's lock, may be gone then.
+        // The obstacle, such as a lock, may be gone in the next turn.
         self.storage.writes.lock().put_back(pass.later);
         done.and(pass.held_up.map_or(Ok(pass.found), Err))
     }
@@ -83,7 +82,7 @@ impl Turn<'_> {
         self.write_facts(&info, pass)
     }
 
-    /// All together; if that fails, one by one, so that one that the database refuses holds up no other.
+    /// Writes all changes together. If that fails, it writes them one by one, so that a refused row does not delay the others.
     fn write_facts(&self, info: &[&Change], pass: &mut Pass) -> Result<(), StorageError> {
         if info.is_empty() {
             return Ok(());
@@ -94,7 +93,7 @@ impl Turn<'_> {
         for change in info.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
             self.is_written(change, pass)?;
         }
-        let until = Instant::now() + SINGLY;
+        let until = Instant::now() + MAX_SINGLE_WRITES;
         for change in missing {
             match Instant::now() < until {
                 true => self.write_alone(change, pass)?,
@@ -133,7 +132,7 @@ impl Turn<'_> {
         Ok(unless_away(self.connection.execute_together(&statements))?.is_none())
     }
 
-    /// Those of these changes that the database does not have. `failed`: their transaction did, and so a row that is there is as it was.
+    /// Returns the changes that the database does not have. With `failed`, their transaction failed, so a row that exists is unchanged.
     fn unwritten<'c>(&self, info: &[&'c Change], failed: bool) -> Result<Vec<&'c Change>, StorageError> {
         let there = self.own_rows_at(info)?;
         let is_there = |place: &Place, uuid: &str| there.contains(&(place.0.clone(), place.1.clone(), uuid.to_owned()));
@@ -148,7 +147,7 @@ impl Turn<'_> {
         Ok(info.iter().filter(|change| !written(change)).copied().collect())
     }
 
-    /// Domain, slot and UUID of this node's rows in these slots.
+    /// Reads domain, slot and UUID of this node's rows in these slots.
     fn own_rows_at(&self, changes: &[&Change]) -> Result<HashSet<(String, String, String)>, StorageError> {
         let mut slots: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for Change { place: (domain, slot), .. } in changes {
@@ -183,10 +182,10 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// The database does not take a row, and could take others. Some tries later it is set aside: it waits, and nothing waits for it.
+    /// Counts that the database refused a row. After some tries the row is set aside.
     fn refused(&self, change: &Change, why: &StorageError, pass: &mut Pass) {
         let Some(PendingRow { row, .. }) = &change.wanted else {
-            // A row that is still there is found when the table is compared with what is wanted.
+            // A row that is still in the table is found by the comparison.
             return;
         };
         match self.storage.writes.lock().count_refusal(&change.place, &row.uuid) {
@@ -204,7 +203,7 @@ impl Turn<'_> {
         );
     }
 
-    /// What makes the database say what is in a slot of this node's. Executed twice, it says the same.
+    /// Makes the statements that write the row of a slot of this node. They may be executed twice.
     fn statements(&self, Change { place, wanted, left }: &Change) -> Vec<String> {
         let (here, node) = (self.at(place), self.connection.text(&self.node));
         let left: Vec<String> = left.iter().map(|uuid| self.connection.text(uuid)).collect();
@@ -238,16 +237,16 @@ impl Turn<'_> {
         format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT {turn}, {values} {condition}")
     }
 
-    /// Asks whether a slot is this node's.
+    /// Asks the database whether a slot belongs to this node.
     fn claim(&self, change: &Change, row: &SlotRow, pass: &mut Pass) -> Result<SyncState, StorageError> {
         let (here, node, uuid) =
             (self.at(&change.place), self.connection.text(&self.node), self.connection.text(&row.uuid));
         let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
         let changes = row.changes(&self.connection, self.ahead);
         let values = row.values(&self.connection, &self.node, self.ahead);
-        // A call of this node's that was in the slot and is over.
+        // This deletes the row of a call of this node that was in the slot and has ended.
         let mut statements = self.statements(&Change { wanted: None, ..change.clone() });
-        // A caller who was recovered from another node brings the slot along.
+        // A caller who was recovered from another node keeps the slot.
         statements.push(format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"));
         statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
         let refused = unless_away(self.connection.execute_together(&statements))?;
@@ -258,7 +257,7 @@ impl Turn<'_> {
             (true, ..) => Ok(SyncState::Written),
             (false, Some(other), _) => Ok(SyncState::Lost(Box::new(other))),
             (false, None, Some(why)) if !self.takes_stand_in(row)? => Err(why),
-            // Nobody has the slot, or a row that none of us wrote is in the way: this one is written beside it.
+            // No node has the slot, or a row that no node wrote is in it. The row is written beside that one.
             (false, None, why) => {
                 self.storage.writes.lock().answered(&change.place, &row.uuid, SyncState::New);
                 self.refused(change, &why.unwrap_or(StorageError::RowsNotKept), pass);
@@ -267,7 +266,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Two nodes that could not see each other gave one slot away. Both callers wait on.
+    /// Logs that two nodes assigned one slot while they could not reach each other. Both callers wait on.
     fn report_double(&self, place: &Place, uuid: &str) -> Result<(), StorageError> {
         for other in self.rows(&format!("WHERE {}", self.at(place)), 0)?.iter().filter(|other| *other.uuid != *uuid) {
             let (slot, here) = (&place.1, &self.node);

@@ -1,5 +1,5 @@
-//! The one thread that writes. Each turn it does what there is to do, the most urgent first: the heartbeat, which does not depend on any
-//! write; what callers wait for; the slots; the history.
+//! The thread that writes to the database. In each turn it does what is due, the most urgent first: the heartbeat, which does not depend on any write,
+//! the requests of callers who wait, the slots, and the history.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,27 +19,26 @@ use crate::freeswitch::{self, guard};
 use crate::parking::MonotonicTime;
 use crate::service::{self, ParkingService};
 
-/// For how long a change may wait for others: a transaction of SQLite is files made and removed, and costs the same for one
-/// as for many.
-const GATHER: Duration = Duration::from_millis(50);
-/// After so long, rows that the database refused are tried once more.
+/// How long a change may wait for others, because a transaction of SQLite creates and removes files, and costs the same for one change as for many.
+const MAX_BATCH_DELAY: Duration = Duration::from_millis(50);
+/// How often rows that the database refused are tried again.
 const RETRY_REFUSED: Duration = Duration::from_secs(15);
 
-/// What is known of the database from one turn to the next.
+/// The state of the database between turns.
 #[derive(Default)]
 pub(super) struct Turns {
-    /// The database that was written to last.
+    /// The database that was used last.
     dsn: Option<String>,
-    /// Its tables are known to be as they must.
+    /// Whether its tables were checked.
     tables_are_good: bool,
     tables: Backoff,
-    /// Something was refused since the database was opened last.
+    /// Whether it has refused something since it was opened.
     was_refused: bool,
     recovery_rows_kept: bool,
     pub(super) heartbeat: Heartbeat,
     pub(super) watch: Watch,
-    /// By how many milliseconds the clock that the rows are by is ahead of the monotonic one: in a cluster the database's clock, else
-    /// the wall clock.
+    /// By how many milliseconds the clock of the rows is ahead of the monotonic one. In a cluster it is the clock of the database, otherwise the wall
+    /// clock.
     pub(super) ahead: i64,
     pub(super) next_look: MonotonicTime,
     next_retry_refused: MonotonicTime,
@@ -48,7 +47,7 @@ pub(super) struct Turns {
 }
 
 impl Storage {
-    /// The thread's life.
+    /// Runs the thread.
     pub(super) fn work(&self, service: &Arc<ParkingService>) {
         let mut turns = self.turns.lock();
         if !turns.recovery_rows_kept {
@@ -58,9 +57,9 @@ impl Storage {
         }
         loop {
             let closing = self.wait_for_work();
-            // Where nobody waits for an answer, what comes within a moment is written together.
+            // If no caller waits, changes within a short time are written together.
             if self.writes.lock().loaded_previous && !closing && !self.config.get().settings.cluster {
-                std::thread::sleep(GATHER);
+                std::thread::sleep(MAX_BATCH_DELAY);
             }
             let nothing_waits = || self.backlog() == 0 && !self.is_urgent();
             if closing && nothing_waits() {
@@ -103,7 +102,7 @@ impl Turns {
         }
         let due = now >= self.next_look;
         if clustered && due {
-            // A database that refuses it takes no other write either, but can be read.
+            // A database that refuses the heartbeat accepts no other write either, but can be read.
             unless_away(self.heartbeat.beat(&turn.connection, &turn.node, service::entropy(), now))?;
         }
         self.slots_and_orders(&turn)?;
@@ -118,7 +117,7 @@ impl Turns {
         Ok(())
     }
 
-    /// Until a turn has gone well, its database is looked at as a new one.
+    /// Opens the database, and checks it as a new one until a turn has succeeded.
     fn begin<'a>(
         &mut self,
         storage: &'a Storage,
@@ -149,14 +148,14 @@ impl Turns {
         Ok(Turn { connection, storage, service, settings, node, ahead: self.ahead, closing })
     }
 
-    /// A table that is only locked is no reason to miss a heartbeat.
+    /// Sends the heartbeat first, because a locked table must not delay it.
     fn mend_tables(&mut self, connection: &Connection) -> Result<(), StorageError> {
         match schema::prepare(connection) {
             Ok(prepared) => {
                 self.tables.succeeded();
                 self.tables_are_good = true;
                 if prepared == Prepared::Made {
-                    // What waited for them need not wait longer.
+                    // The rows that waited for them are written now.
                     self.slots.try_now();
                     self.history.backoff.try_now();
                 }
@@ -170,7 +169,7 @@ impl Turns {
         }
     }
 
-    /// The database answers, and does not take what it is given: its tables may be gone, or its file may have been read-only.
+    /// Checks the tables again, because the database answers but accepts no rows: they may be missing, or the file may have been read-only.
     fn note_refusal(&mut self) {
         self.tables_are_good = false;
         self.was_refused = true;

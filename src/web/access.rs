@@ -1,4 +1,4 @@
-//! Tokens: who may look, and who may act, on which domain. Kept as hashes, compared in constant time.
+//! Tokens: who may view and who may act, and in which domain. They are stored as hashes and compared in constant time.
 
 use std::os::unix::fs::PermissionsExt;
 use std::{fs, io};
@@ -9,12 +9,12 @@ use thiserror::Error;
 
 type Hash = [u8; 32];
 
-/// A token's rights.
+/// The rights of a token.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Rights {
     pub(crate) view: bool,
     pub(crate) act: bool,
-    /// `None`: every domain.
+    /// The domain; `None` for every domain.
     pub(crate) domain: Option<String>,
 }
 
@@ -79,7 +79,7 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// What the bearer of `token` may do. Every token is compared, whichever fits.
+    /// Returns the rights of `token`. All tokens are compared, so that the time does not tell which one matches.
     pub(crate) fn rights(&self, token: &str) -> Option<Rights> {
         let given = hash(token);
         let mut found = None;
@@ -96,7 +96,7 @@ fn hash(token: &str) -> Hash {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// `<token or sha256:hex> <rights> <domain or *>`
+/// Parses a line: `<token or sha256:hex> <rights> <domain or *>`.
 fn read_line(line: &str) -> Result<(Hash, Rights), TokenLineError> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [token, rights, domain] = words.as_slice() else {

@@ -1,5 +1,4 @@
-//! Metrics in the OpenMetrics format, which Prometheus reads. What happens is counted as it happens; what is so at the moment is
-//! looked up when somebody asks.
+//! Metrics in the OpenMetrics format, which Prometheus reads. Events are counted when they happen; gauges are read at each request.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -60,7 +59,7 @@ struct LotResult {
     result: &'static str,
 }
 
-/// What is counted from load on.
+/// The counters, which start when the module is loaded.
 pub(crate) struct Counts {
     parked: Family<Lot, Counter>,
     recovered: Family<Lot, Counter>,
@@ -85,11 +84,11 @@ impl Default for Counts {
     }
 }
 
-/// What is so at the moment of a request.
+/// The gauges, at the time of a request.
 #[derive(Default)]
 struct Now {
     lots: Vec<LotView>,
-    /// Callers who hear shared music, and music of their own.
+    /// The numbers of callers who hear shared music, and music of their own.
     listeners: (usize, usize),
     packets_late: u64,
     database_errors: u64,
@@ -121,7 +120,7 @@ impl Now {
     }
 }
 
-/// A gauge's value: one that is too large for it is the largest.
+/// Converts the value of a gauge, and limits it to the maximum.
 fn whole(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
@@ -162,7 +161,7 @@ impl Observer for MetricsObserver {
             EventKind::RingBackFailed => {
                 counts.ring_backs.get_or_create(&ring_back("failed")).inc();
             }
-            // Why there is no slot was told before.
+            // The refusal was counted before.
             EventKind::NoSlot => {}
             EventKind::Label
             | EventKind::Extend
@@ -175,7 +174,7 @@ impl Observer for MetricsObserver {
     }
 }
 
-/// The lock's own histogram, as the library writes one.
+/// Writes the histogram of the lock in the format of the library.
 #[derive(Debug)]
 struct Held(LockTimes);
 

@@ -1,4 +1,4 @@
-//! The listener, its connections and their limits, on a thread of its own.
+//! The HTTP listener, its connections and their limits, on a thread of its own.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,22 +19,22 @@ use super::access::Tokens;
 use super::routes::{self, Router};
 use crate::freeswitch::{guard, keep_libraries};
 
-/// Connections at once: more are closed as they come.
-const CONNECTIONS: usize = 256;
-/// For how long a connection may take to send its headers, or be idle.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// For how long a connection may take nothing of what it is sent.
-const DEAF: Duration = Duration::from_secs(30);
-/// Bytes of a request's headers, at most.
-const HEADERS: usize = 16 * 1024;
-/// For how long shutdown waits for requests under way.
-const LAST: Duration = Duration::from_secs(1);
+/// The maximum number of connections. Others are closed when they come.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a connection may take to send its headers, or be idle.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a client may not read what it is sent.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The maximum size of the headers of a request, in bytes.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// How long shutdown waits for requests in progress.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A server that runs until it is stopped.
 pub(super) struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    /// Answers whether all threads of the server have ended.
+    /// Returns whether all threads of the server have ended.
     thread: JoinHandle<bool>,
 }
 
@@ -56,9 +56,9 @@ impl Server {
             guard::fence("http", true, || {
                 runtime.block_on(serve(listener, router, stopped));
                 let began = Instant::now();
-                // Joins the threads that wait for the database, or gives up on them when that time is over.
-                runtime.shutdown_timeout(LAST);
-                began.elapsed() < LAST
+                // This joins the threads that wait for the database, unless they take too long.
+                runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+                began.elapsed() < SHUTDOWN_TIMEOUT
             })
         };
         let thread = std::thread::Builder::new().name("callpark-http".into()).spawn(body)?;
@@ -69,12 +69,12 @@ impl Server {
         self.address
     }
 
-    /// Its thread has ended, which only a bug makes it do by itself.
+    /// Whether the thread has ended, which happens by itself only because of a bug.
     pub(super) fn is_over(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// False if a thread may be left that waits for the database: the code that it returns to must stay.
+    /// Stops the server. Returns false if a thread may still wait for the database, so that its code must stay.
     pub(super) fn stop(self) -> bool {
         let _ = self.stop.send(true);
         let ended = self.thread.join().unwrap_or_else(|_| {
@@ -94,19 +94,19 @@ async fn serve(listener: std::net::TcpListener, router: Router, mut stopped: wat
         Ok(listener) => listener,
         Err(why) => return log::error!("http-listen: {why}"),
     };
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopped.changed() => return,
         };
         let Ok((stream, _)) = accepted else {
-            // Out of file descriptors, most often: others may close theirs.
+            // Most often there are no file descriptors left, and other connections may close.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // A client that takes nothing of what it asked for is as gone as one that does not answer.
-        if let Err(why) = SockRef::from(&stream).set_tcp_user_timeout(Some(DEAF)) {
+        // A client that does not read counts as one that has disappeared.
+        if let Err(why) = SockRef::from(&stream).set_tcp_user_timeout(Some(READ_TIMEOUT)) {
             log::warn!("http-listen: no limit on slow readers: {why}");
         }
         let Ok(permit) = Arc::clone(&free).try_acquire_owned() else { continue };
@@ -114,8 +114,8 @@ async fn serve(listener: std::net::TcpListener, router: Router, mut stopped: wat
         tokio::spawn(async move {
             let _: Result<(), _> = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .max_buf_size(HEADERS)
+                .header_read_timeout(HEADER_TIMEOUT)
+                .max_buf_size(MAX_HEADER_BYTES)
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
             drop(permit);
