@@ -25,8 +25,9 @@ use crate::sleep::{is_asleep, is_gone, sleeps_deeply};
 /// Microseconds since the simulated machine was started.
 pub(crate) type Micros = u64;
 
-/// For how long, in real time, a thread must sleep elsewhere to be taken to be outside, if it may wake up by itself.
-const ASLEEP: Duration = Duration::from_millis(60);
+/// In how many looks in a row a thread must sleep elsewhere to be taken to be outside, if it may wake up by itself. Looks and not time: on a
+/// busy machine the driver itself may be away for a while, and then sees a thread once that only waits for a lock.
+const ASLEEP: u32 = 60;
 /// How often one looks, in real time, whether threads sleep.
 const LOOK: Duration = Duration::from_millis(1);
 /// How many looks in a row must find everybody in the same deep sleep. Two show that there was a moment at which all slept, and
@@ -318,7 +319,7 @@ impl Kernel {
     /// Until nothing can happen up to the horizon any more, or the task is over.
     fn run(&self, schedule: &mut MutexGuard<'_, Schedule>, task: Option<TaskId>) {
         let mut seen = (schedule.progress, Instant::now());
-        let mut calm = Calm::default();
+        let (mut calm, mut asleep_looks) = (Calm::default(), 0);
         let awaited = |schedule: &Schedule| {
             task.is_some_and(|task| matches!(schedule.tasks[task.0].doing, Doing::Outside { .. }))
         };
@@ -331,7 +332,7 @@ impl Kernel {
             self.driver.wait_for(schedule, LOOK);
             if schedule.progress != seen.0 {
                 seen = (schedule.progress, Instant::now());
-                calm = Calm::default();
+                (calm, asleep_looks) = (Calm::default(), 0);
             } else if seen.1.elapsed() > HUNG {
                 let report = format!("the simulated world hangs; its threads:\n{}", schedule.report());
                 // A second panic would hide the first.
@@ -341,12 +342,17 @@ impl Kernel {
                 }
                 panic!("{report}");
             } else if self.knocking.load(Ordering::SeqCst) > 0 {
-                calm = Calm::default();
+                (calm, asleep_looks) = (Calm::default(), 0);
             } else {
                 let calm = calm.lasts(schedule.deep_sleepers());
-                let asleep = |task: &Task| calm || seen.1.elapsed() > ASLEEP && is_asleep(task.thread);
+                let all_asleep = match schedule.running {
+                    Some(running) => is_asleep(schedule.tasks[running.0].thread),
+                    None => schedule.outside().all(|task| is_asleep(task.thread)),
+                };
+                asleep_looks = if all_asleep { asleep_looks + 1 } else { 0 };
+                let asleep = calm || asleep_looks > ASLEEP;
                 match schedule.running {
-                    Some(running) if schedule.tasks[running.0].in_turn && asleep(&schedule.tasks[running.0]) => {
+                    Some(running) if schedule.tasks[running.0].in_turn && asleep => {
                         schedule.running = None;
                         schedule.tasks[running.0].doing = Doing::Outside { for_long: false };
                         schedule.progress += 1;
@@ -354,7 +360,7 @@ impl Kernel {
                     Some(_) => {}
                     // Only sleepers are left, and they do not wake up from this. The one that is waited for will: it may stand in
                     // a queue of the system's, which on a busy machine takes its time.
-                    None if !awaited(schedule) && schedule.outside().all(asleep) => {
+                    None if !awaited(schedule) && asleep => {
                         return schedule.wait_for_outside(false);
                     }
                     None => {}
@@ -583,7 +589,7 @@ mod tests {
             let kernel = &kernel;
             scope.spawn(move || {
                 kernel.begin(slow);
-                thread::sleep(10 * ASLEEP);
+                thread::sleep(10 * ASLEEP * LOOK);
                 kernel.finish(slow);
             });
             assert!(kernel.run_until_over(slow, UPTIME + 60_000_000));
