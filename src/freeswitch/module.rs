@@ -1,4 +1,4 @@
-//! The module table that FreeSWITCH looks up, and the interfaces it fills in at load.
+//! The module table that FreeSWITCH looks up, and the interfaces that the module registers at load.
 
 use std::marker::PhantomData;
 
@@ -7,16 +7,16 @@ use crate::ffi;
 
 pub(crate) use crate::ffi::switch_loadable_module_function_table as FunctionTable;
 
-/// How a load or a shutdown went.
+/// The result of a load or a shutdown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
     Done,
     Failed,
-    /// Shutdown only: keep the code, something still runs in it.
+    /// Only for a shutdown: the code must stay loaded, because a thread still runs in it.
     NoUnload,
 }
 
-/// A module's beginning and end.
+/// The load and the shutdown of a module.
 pub(crate) trait Lifecycle {
     const NAME: &'static std::ffi::CStr;
 
@@ -24,7 +24,7 @@ pub(crate) trait Lifecycle {
     fn shutdown() -> Status;
 }
 
-/// The table for `L`, for the exported static that FreeSWITCH's loader reads (`switch_loadable_module.c`).
+/// Returns the table for `L`, which the exported static holds for FreeSWITCH's loader (`switch_loadable_module.c`).
 pub(crate) const fn function_table<L: Lifecycle>() -> FunctionTable {
     FunctionTable {
         switch_api_version: ffi::SWITCH_API_VERSION as i32,
@@ -35,14 +35,14 @@ pub(crate) const fn function_table<L: Lifecycle>() -> FunctionTable {
     }
 }
 
-/// Where a module being loaded adds its applications and commands.
+/// The interfaces of a module that is being loaded, to which it adds applications and commands.
 pub(crate) struct Interfaces<'a> {
     module: *mut ffi::switch_loadable_module_interface_t,
     _lent: PhantomData<&'a mut ()>,
 }
 
 impl Interfaces<'_> {
-    /// A fresh interface of `kind`, zeroed by the core; `None` if it has no memory. `T` is the struct of that kind.
+    /// Adds an interface of `kind`, whose struct is `T`, zeroed by the core. Returns `None` if the core has no memory.
     pub(super) fn add<T>(&mut self, kind: ffi::switch_module_interface_name_t) -> Option<&mut T> {
         // SAFETY: the module interface was made in `load` and is not given up before it returns; the core answers
         // with a pointer to the struct that belongs to `kind`, from the module's pool.
@@ -65,7 +65,7 @@ unsafe extern "C" fn load<L: Lifecycle>(
         unsafe { *module = made };
         Some(L::load(&mut Interfaces { module: made, _lent: PhantomData }))
     });
-    // The code of a module that could not be loaded is taken away: nothing may be left running in it.
+    // The code of a module that could not be loaded is unloaded, so nothing may still run in it.
     let undo = || {
         fence("undone load", Status::NoUnload, L::shutdown);
         Status::Failed

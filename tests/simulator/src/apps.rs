@@ -1,4 +1,4 @@
-//! Applications: the few of the host's own that scenarios need, and how those of a module are run.
+//! Runs the applications of the module, and those of FreeSWITCH that scenarios need.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Conversations: two legs whose media goes to each other, each on its own thread (`switch_ivr_bridge.c`).
+//! Bridges two legs, each on its own thread (`switch_ivr_bridge.c`).
 
 use std::ffi::c_void;
 

@@ -1,4 +1,4 @@
-//! Tab completion on the console.
+//! Tab completion of the console.
 
 use std::ffi::c_char;
 use std::ptr;

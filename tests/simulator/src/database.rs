@@ -1,4 +1,4 @@
-//! The core's database layer: one SQLite in memory for a world, whatever the DSN says.
+//! The core's database layer: one SQLite database in memory, whatever the DSN says.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! Faults: things that a test wants to go wrong at a certain call to the host.
+//! Injects faults at certain calls to FreeSWITCH.
 
 /// What is planned, by the calls that are still to come.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! What the host as a whole tells: its clocks, its variables, its name.
+//! Global values of FreeSWITCH: clocks, variables, names.
 
 use std::ffi::{CString, c_char};
 use std::ptr;

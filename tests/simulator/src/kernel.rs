@@ -1,4 +1,4 @@
-//! Virtual time, and who runs.
+//! Schedules the simulated threads in virtual time.
 //!
 //! Every simulated thread is a real one, but only one at a time is let go on, and it goes on until it waits for
 //! something. When nobody can go on, time steps to the next moment that somebody waits for. So a scenario takes the same

@@ -1,4 +1,4 @@
-//! The log.
+//! Collects the log lines of the module.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::text::from_c;
 /// A line that the module logged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogLine {
-    /// Since the world began.
+    /// The virtual time since the start.
     pub at: Duration,
-    /// As FreeSWITCH counts: 3 error, 4 warning, 5 notice, 6 info, 7 debug.
+    /// The level of FreeSWITCH: 3 error, 4 warning, 5 notice, 6 info, 7 debug.
     pub level: u32,
     /// The UUID of the channel on which it was logged.
     pub uuid: Option<String>,

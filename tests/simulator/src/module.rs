@@ -1,4 +1,4 @@
-//! Loading the module, as the host's loader does it (`switch_loadable_module.c`), and running what it registered.
+//! Loads the module as FreeSWITCH's loader does (`switch_loadable_module.c`), and runs what it registers.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Calling somebody: dial strings, ringing phones, and who answers.
+//! Originates calls: dial strings, ringing phones, and answers.
 
 use std::ffi::c_char;
 use std::ptr;

@@ -1,4 +1,4 @@
-//! What is played to a leg, and how long that takes.
+//! Plays audio to legs in virtual time.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{c_char, c_void};

@@ -1,4 +1,4 @@
-//! The host's scheduler: tasks at moments of the wall clock, all on one thread (`switch_scheduler.c`).
+//! The scheduler: tasks at times of the wall clock, all on one thread (`switch_scheduler.c`).
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;

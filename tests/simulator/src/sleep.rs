@@ -1,4 +1,4 @@
-//! What the system tells of a thread that may be asleep.
+//! Finds out whether a thread sleeps.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;

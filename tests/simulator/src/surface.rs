@@ -1,4 +1,4 @@
-//! Every function of the host that the module may call, in one place.
+//! Lists the functions of FreeSWITCH that the module may call.
 //!
 //! The compiler sees here that each is what the headers declare, and the linker that each is wanted: otherwise it would
 //! leave out what only the module calls.

@@ -1,4 +1,4 @@
-//! Text on its way to and from C.
+//! Converts text to and from C strings.
 
 use std::ffi::{CStr, CString, c_char};
 

@@ -1,4 +1,4 @@
-//! Threads that the module starts itself.
+//! The threads that the module starts itself, and their clocks.
 //!
 //! They have to be known before they first call the host, or time would pass them by. So the module's `pthread_create` is
 //! this one: the program's own symbols come before the C library's. So is its `clock_nanosleep`, or a moment's sleep would

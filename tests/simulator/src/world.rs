@@ -1,4 +1,4 @@
-//! The world that a test builds, lets run, and takes down.
+//! The simulated FreeSWITCH of a test: builds it, runs it, and checks it at the end.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,19 +19,19 @@ use crate::originate::{Phone, User};
 
 /// Monday, 2 March 2026, 08:00 UTC.
 const BEGINNING: i64 = 1_772_438_400;
-/// For how long, in virtual time, a command may wait before it is taken to be lost.
+/// The maximum virtual time for which a command may wait.
 const COMMAND: Duration = Duration::from_secs(3600);
 
-/// A simulated FreeSWITCH: no module loaded, nobody there.
+/// A simulated FreeSWITCH, at first without a module and without calls.
 ///
 /// It belongs to one test, on one thread. Time passes only in [`World::advance`], and in commands that wait for something.
-/// When it goes, the module is unloaded and everything it has left behind is an error.
+/// When it is dropped, the module is unloaded, and everything that it leaves behind is an error.
 pub struct World {
     core: Arc<Core>,
     down: bool,
 }
 
-/// Who calls in.
+/// A caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
     name: String,
@@ -41,12 +41,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Somebody from outside.
+    /// A caller from outside.
     pub fn outside(name: &str, number: &str) -> Caller {
         Caller { name: name.into(), number: number.into(), context: "default".into(), variables: Vec::new() }
     }
 
-    /// A user of this FreeSWITCH, `1001@example.com`, on their own registered phone.
+    /// A user of this FreeSWITCH (`1001@example.com`) with a registered phone.
     pub fn user(address: &str, name: &str) -> Caller {
         let (user, domain) = address.split_once('@').unwrap_or((address, ""));
         Caller::outside(name, user)
@@ -56,20 +56,20 @@ impl Caller {
             .var("domain_name", domain)
     }
 
-    /// With a channel variable set from the beginning.
+    /// Sets a channel variable from the start.
     pub fn var(mut self, name: &str, value: &str) -> Caller {
         self.variables.push((name.into(), value.into()));
         self
     }
 
-    /// In another context than `default`.
+    /// Sets the context, which is `default` otherwise.
     pub fn context(mut self, context: &str) -> Caller {
         self.context = context.into();
         self
     }
 }
 
-/// A command that was given and may still be waiting for something.
+/// A command that was started and may still be running.
 #[derive(Debug)]
 pub struct Pending {
     task: TaskId,
@@ -77,13 +77,13 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// `None` as long as it has not come back.
+    /// The answer; `None` while the command runs.
     pub fn answer(&self) -> Option<String> {
         self.answer.lock().clone()
     }
 }
 
-/// When something is to go wrong; see [`World::at_call`].
+/// The moment of an injected fault; see [`World::at_call`].
 pub struct Fault<'a> {
     world: &'a World,
     function: Option<String>,
@@ -91,18 +91,18 @@ pub struct Fault<'a> {
 }
 
 impl Fault<'_> {
-    /// The call fails, as it can in the host.
+    /// Makes the call fail, as it can in FreeSWITCH.
     pub fn fails(self) {
         self.plan(What::Fail);
     }
 
-    /// This leg hangs up just before the call.
+    /// Hangs this leg up just before the call.
     pub fn hangs_up(self, leg: &Leg) {
         let leg = leg.clone();
         self.happens(move || leg.hang_up());
     }
 
-    /// Anything, just before the call, on the thread that makes it.
+    /// Runs a function just before the call, on the thread that makes it.
     pub fn happens(self, what: impl FnOnce() + Send + 'static) {
         self.plan(What::Happen(Box::new(what)));
     }
@@ -140,17 +140,17 @@ impl World {
 
     // What there is.
 
-    /// A global variable, such as `domain`.
+    /// Sets a global variable, such as `domain`.
     pub fn set_global(&self, name: &str, value: &str) {
         self.core.state().globals.insert(name.into(), value.into());
     }
 
-    /// A configuration, such as `callpark.conf`, with the text of its `<configuration>`.
+    /// Sets a configuration, such as `callpark.conf`, to the text of its `<configuration>`.
     pub fn set_config(&self, name: &str, text: &str) {
         self.core.state().configurations.texts.insert(name.into(), text.into());
     }
 
-    /// From here on there is no such configuration.
+    /// Removes a configuration.
     pub fn remove_config(&self, name: &str) {
         self.core.state().configurations.texts.remove(name);
     }
@@ -232,13 +232,13 @@ impl World {
         Pending { task, answer }
     }
 
-    /// Waits for a command; its answer.
+    /// Waits for a command and returns its answer.
     pub fn end_command(&self, pending: &Pending) -> String {
         self.run_until_over(pending.task, "command");
         pending.answer().unwrap_or_default()
     }
 
-    /// What the console offers when the tabulator key is pressed after `line`.
+    /// Returns the completions of `line`.
     pub fn complete(&self, line: &str) -> Vec<String> {
         let line = line.to_owned();
         self.on_host_thread("completion", move |core| core.complete(&line))
@@ -293,7 +293,7 @@ impl World {
 
     // Calls.
 
-    /// Somebody dials.
+    /// Starts a call.
     pub fn call(&self, caller: &Caller, extension: &str) -> Leg {
         let mut profile = Profile::default();
         for (field, value) in [
@@ -344,12 +344,12 @@ impl World {
 
     // Time.
 
-    /// Lets time pass, and all happen that happens meanwhile.
+    /// Advances the virtual time, and runs everything that happens in it.
     pub fn advance(&self, time: Duration) {
         self.core.kernel.run_to(self.core.kernel.now() + micros(time));
     }
 
-    /// Lets time pass until `condition` holds, but no longer than `most`. True if it holds.
+    /// Advances the virtual time until `condition` holds, at most by `most`. Returns whether it holds.
     pub fn advance_until(&self, most: Duration, condition: impl Fn() -> bool) -> bool {
         let end = self.now() + most;
         while !condition() {
@@ -361,7 +361,7 @@ impl World {
         true
     }
 
-    /// Virtual time since the world began.
+    /// The virtual time since the start.
     pub fn now(&self) -> Duration {
         self.core.since_start()
     }
@@ -397,19 +397,19 @@ impl World {
         Fault { world: self, function: None, nth }
     }
 
-    /// Calls to the host so far.
+    /// The number of calls to FreeSWITCH's functions so far.
     pub fn calls(&self) -> u64 {
         self.core.state().plan.calls()
     }
 
-    /// Nothing more goes wrong.
+    /// Removes all injected faults.
     pub fn clear_faults(&self) {
         self.core.state().plan.clear();
     }
 
     // What was seen.
 
-    /// All events that were fired, in order.
+    /// All fired events, in order.
     pub fn events(&self) -> Vec<Event> {
         self.core.state().events.fired.clone()
     }
@@ -424,7 +424,7 @@ impl World {
         self.events().into_iter().filter(|event| event.subclass == subclass).collect()
     }
 
-    /// All that was logged, in order.
+    /// All log lines, in order.
     pub fn log(&self) -> Vec<LogLine> {
         self.core.state().log.clone()
     }
@@ -436,7 +436,7 @@ impl World {
 
     // The end.
 
-    /// Unloads the module and takes the world down.
+    /// Unloads the module and checks that it leaves nothing behind.
     ///
     /// # Panics
     /// With a list of all that is left: legs that are up, read locks, threads, events, XML trees, scheduler tasks, event

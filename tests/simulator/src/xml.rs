@@ -1,4 +1,4 @@
-//! Configurations, as the host's XML registry hands them out.
+//! Provides configurations, as FreeSWITCH's XML registry does.
 
 use std::collections::HashMap;
 use std::ffi::c_char;
