@@ -1,6 +1,6 @@
 //! Attended transfer: the parker dials a slot beside the call with the caller, hears which one it is, and then transfers the caller there.
 //!
-//! The slot is kept for as long as the parker's consulting leg lives, and handed over to the caller's (`hand_over.rs`).
+//! The slot is reserved as long as the parker's consulting leg exists, and passes to the caller's leg (`hand_over.rs`).
 
 use super::call_log::log_call;
 use super::hand_over::following;
@@ -12,23 +12,23 @@ use crate::freeswitch::{Leg, PlayToEnd, SessionGuard};
 use crate::parking::{Call, LeaveReason};
 
 impl ParkingService {
-    /// The other call of this leg's user, if there is one: then what they dial is a consultation. Somebody who dials a number where
-    /// legs are parked may also be a caller of another system, of whose users all are one user here: they are to be parked.
+    /// Returns the other call of this leg's user, if there is one. Then the leg is a consultation. A leg of another system, all of whose users are one
+    /// user here, must be parked instead.
     pub(super) fn other_call_of_user(&self, leg: &Leg<'_>) -> Option<SessionGuard> {
         let user = self.user_of(leg);
         let own_phone = is_own_phone(leg, &user);
         (!user.is_empty()).then(|| self.other_call(leg)).flatten().filter(|other| own_phone || other.holding())
     }
 
-    /// The other call of whoever is at this leg's far end: of its user, or, if it is nobody's, of whoever it says that it is. To be believed
-    /// only that far that an empty slot is kept.
+    /// Returns the other call of the party at this leg's far end: of its user, or if it belongs to none, of the party that it names. That is reliable
+    /// enough only to reserve an empty slot.
     pub(super) fn other_call(&self, leg: &Leg<'_>) -> Option<SessionGuard> {
         let user = self.user_of(leg);
         let among_all = || is_own_phone(leg, &user).then(|| self.other_call_among_all(leg, &user)).flatten();
         self.talking_legs.other_call(leg, &user).or_else(among_all)
     }
 
-    /// Keeps a slot until the caller to whom this leg's user talks is transferred to it, or the user gives up.
+    /// Reserves a slot until the caller to whom this leg's user talks is transferred to it, or the user gives up.
     pub(super) fn consult(&self, leg: &Leg<'_>, other: SessionGuard, order: &ParkOrder) -> AppResult {
         let parker = Parker::user(self.user_of(leg));
         let mut request = self.request(leg, order, parker.clone(), None);
@@ -70,12 +70,12 @@ impl ParkingService {
     }
 }
 
-/// Whether a leg is a phone of its user's, which says so, and not a call that some other system passes on.
+/// Whether a leg is a phone of its user, and not a call that another system forwards.
 fn is_own_phone(leg: &Leg<'_>, user: &str) -> bool {
     leg.var("sip_from_user").is_some_and(|from| user.split_once('@').is_some_and(|(name, _)| name == from))
 }
 
-/// The slot on the display of a phone that dialled it, from the first answer on.
+/// Shows the slot on the phone that dialled it, from the answer on.
 pub(super) fn show_slot(leg: &Leg<'_>, call: &Call) {
     leg.set_var("initial_callee_id_name", &format!("Park {}", call.info.slot));
     leg.set_var("initial_callee_id_number", call.info.slot.as_str());

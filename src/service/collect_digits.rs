@@ -1,4 +1,4 @@
-//! Asking a leg for digits.
+//! Asks a leg for digits.
 
 use std::ffi::CStr;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use crate::freeswitch::{self, Heard, Leg, Listener};
 use crate::parking::MonotonicTime;
 
-/// For how long the first key is waited for, and then each further one.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long each key is waited for.
+const KEY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the leg hears while it types.
+/// The silence that the leg hears while keys are collected.
 const QUIET: &str = "silence_stream://30000";
 
-/// Says `phrase` and collects keys until `#`, `most` of them, or patience ends; the first key ends the phrase. A phrase that
-/// cannot be said does not keep anybody from typing. `None` if there was no key.
+/// Says `phrase` and collects keys until `#`, `most` keys, or the time-out. The first key ends the phrase. Keys are also collected if the phrase
+/// cannot be said. Returns `None` if there was no key.
 pub(crate) fn digits(leg: &Leg<'_>, phrase: &CStr, most: usize) -> Option<String> {
     let mut keys =
         Keys { typed: String::new(), most, complete: false, prompting: true, until: MonotonicTime::default() };
     leg.say(phrase, "", &mut keys);
     keys.prompting = false;
-    keys.until = freeswitch::now().after(PATIENCE);
+    keys.until = freeswitch::now().after(KEY_TIMEOUT);
     while !keys.complete && leg.ready() && freeswitch::now() < keys.until && leg.play(QUIET, &mut keys) {}
     Some(keys.typed).filter(|typed| !typed.is_empty())
 }
@@ -38,7 +38,7 @@ impl Listener for Keys {
     }
 
     fn key(&mut self, key: char) -> Heard {
-        self.until = freeswitch::now().after(PATIENCE);
+        self.until = freeswitch::now().after(KEY_TIMEOUT);
         if key == '#' {
             self.complete = true;
         } else {

@@ -1,15 +1,15 @@
-//! A caller who holds as a retriever is connected: the retriever hears music until the caller resumes.
+//! Plays music to a retriever while the caller, who holds when they are connected, has not resumed.
 //!
-//! The core ends that music as the caller resumes, but it only begins it when the retriever's thread comes to it. A caller who
-//! resumes in between would never be heard, so it is looked once more.
+//! The core ends that music when the caller resumes, but starts it later, on the retriever's thread. A caller who resumes in between would not be
+//! heard, so this is checked again.
 
 use parking_lot::Mutex;
 
 use super::ParkingService;
 use crate::freeswitch::{Leg, SessionGuard};
 
-/// By this many ticks the music has begun, and the core's own end of it works.
-const LOOKS: u8 = 3;
+/// The number of ticks after which the music has started, so that the core ends it by itself.
+const CHECKED_TICKS: u8 = 3;
 
 #[derive(Debug)]
 struct Held {
@@ -25,7 +25,7 @@ impl HeldTalks {
     /// The caller holds, and the retriever is to hear music for as long.
     pub(super) fn begin(&self, caller: &Leg<'_>, retriever: &Leg<'_>, music: &str) {
         retriever.hear_hold_music(music);
-        let held = Held { caller: caller.uuid(), retriever: retriever.uuid(), looks_left: LOOKS };
+        let held = Held { caller: caller.uuid(), retriever: retriever.uuid(), looks_left: CHECKED_TICKS };
         self.0.lock().push(held);
     }
 

@@ -1,9 +1,8 @@
 //! `intercept` of the leg that rings for a recall.
 //!
-//! The core takes that leg away from whoever rings it, waits until it has media, and, since it has none, ends it together with the
-//! colleague's leg, at the next packet from the colleague (`uuid_bridge_on_soft_execute`, `switch_ivr_wait_for_answer`). A variable makes
-//! it park the colleague's leg instead. The core tells of an application before it runs it, and there is at least one turn of 20 ms between
-//! that and the end; from the core's park the colleague is sent to the slot.
+//! The core waits until that leg has media, and because it has none, ends it together with the colleague's leg, at the next packet from the colleague
+//! (`uuid_bridge_on_soft_execute`, `switch_ivr_wait_for_answer`). A variable makes the core park the colleague's leg instead. The core sends an event
+//! before it runs the application, at least 20 ms before that end. From the core's park, the colleague is sent to the slot.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use super::{ParkingService, pick_up};
 use crate::freeswitch::{Binding, EventRef, HangupCause, Kind, OnEvent, SessionGuard, WayIn};
 use crate::parking::State;
 
-/// On a leg that the core bridges with another: what becomes of it if the other does not answer.
+/// The variable that makes the core park a leg if the leg with which it is bridged does not answer.
 const PARK_ON_CANCEL: &str = "uuid_bridge_park_on_cancel";
 
 pub(crate) fn on_execute<W: WayIn<ParkingService>>() -> Option<Binding> {
@@ -26,7 +25,7 @@ pub(crate) fn on_core_park<W: WayIn<ParkingService>>() -> Option<Binding> {
     Binding::bind::<CorePark, W>()
 }
 
-/// The UUIDs of parked legs, by that of the leg which intercepts a phone that rings for it.
+/// The UUIDs of parked legs, by the UUID of the leg that intercepts their recall.
 #[derive(Debug, Default)]
 pub(super) struct Intercepts(Mutex<HashMap<String, String>>);
 
@@ -35,14 +34,14 @@ impl Intercepts {
         self.0.lock().values().any(|call| call == parked)
     }
 
-    /// The phone does not ring any more, and whoever has intercepted it is on the way to the slot.
+    /// Forgets a recall, because the phone does not ring any more and its interceptor is on the way to the slot.
     pub(super) fn forget(&self, parked: &str) {
         self.0.lock().retain(|_, call| call != parked);
     }
 }
 
 impl ParkingService {
-    /// The leg `uuid` is about to intercept the leg `other`.
+    /// Notes that the leg `uuid` is about to intercept the leg `other`, if that rings for a recall.
     fn note_intercept(&self, uuid: &str, other: &str) {
         let rings = |leg: &SessionGuard| {
             let parked = leg.var(pick_up::PARKED).filter(|_| leg.still_rings())?;
@@ -54,7 +53,7 @@ impl ParkingService {
         leg.set_var(PARK_ON_CANCEL, "true");
     }
 
-    /// The core has parked a leg.
+    /// Sends a leg that the core has parked to the slot, if it has intercepted a recall.
     fn fetch_interceptor(&self, uuid: &str) {
         let noted = self.intercepts.0.lock().get(uuid).cloned();
         let (Some(parked), Some(leg)) = (noted, SessionGuard::find(uuid)) else { return };

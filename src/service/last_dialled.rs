@@ -1,5 +1,5 @@
-//! The last call to a user, where the pick-up codes of FreeSWITCH's own dialplan look for it: in mod_hash, by the user's number, by the
-//! group that the user's `callgroup` names, and for the whole domain.
+//! Stores a recall as the last call to a user, where the pick-up codes of the vanilla dialplan look for it: in mod_hash, by the number of the user, by
+//! the user's `callgroup`, and for the whole domain.
 
 use super::template::is_part_of_address;
 use crate::freeswitch;

@@ -1,5 +1,5 @@
-//! Whom a leg talked to last. A person who transfers a caller is gone by the time the caller arrives, and the Referred-By header
-//! that a phone sends says whatever the phone likes. So this is noted as two legs are bridged, while both can be asked.
+//! Remembers with whom a leg was bridged last. The leg of a person who transfers a caller is gone when the caller arrives, and a phone may write
+//! anything into the Referred-By header. So the peer is noted when two legs are bridged, while both exist.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use super::ParkingService;
 use super::identity::{Claim, External};
 use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard, WayIn};
 
-/// On a leg: the user at the other end of its last bridge, as authenticated or called.
+/// The variable with the user at the other end of the last bridge, as authenticated or called.
 const USER: &str = "callpark_last_user";
-/// The same as a trusted proxy said, which the directory has not been asked yet.
+/// The variable with that user as a trusted proxy says, which is not looked up in the directory yet.
 const VOUCHED: &str = "callpark_last_vouched";
-/// The same where it was no user of this server: how to ring it again, and what to call it.
+/// The variables with the dial string and the names of a party who is no user of this server.
 const WAY: &str = "callpark_last_way";
 const NAMES: &str = "callpark_last_names";
-/// The leg at the other end.
+/// The variable with the UUID of the other leg.
 const PEER: &str = "callpark_last_peer";
-/// When that bridge began, in microseconds since 1970.
+/// The variable with the start of that bridge, in microseconds since 1970.
 const TALKED_AT: &str = "callpark_last_talk";
 
 /// The leg that answered this one's call, and whom this one had been bridged with until then. A phone may transfer its caller before the two
 /// are bridged, and then they never are.
 const ANSWERED_BY: &str = "callpark_answered_by";
 
-/// Where the core says the same, as the bridge begins.
+/// The variable in which the core names the other leg when the bridge begins.
 const BRIDGED_TO: &str = "last_bridge_to";
 
-/// What was noted of a leg's last bridge; `None` if nothing was, or only of an earlier one.
+/// Returns what was noted of the last bridge of a leg; `None` if there is nothing, or only of an earlier bridge.
 fn noted(leg: &Leg<'_>) -> Option<LastPeer> {
     let bridged = |peer: &String| leg.var(BRIDGED_TO).as_ref() == Some(peer);
     let answered = |peer: &String| leg.var(ANSWERED_BY) == Some(answered_by(leg, peer));
@@ -45,7 +45,7 @@ fn answered_by(leg: &Leg<'_>, peer: &str) -> String {
     format!("{peer} {}", leg.var(BRIDGED_TO).unwrap_or_default())
 }
 
-/// When the leg's last conversation began.
+/// When the last conversation of a leg began.
 pub(super) fn talked_at(leg: &Leg<'_>) -> Option<i64> {
     leg.var(TALKED_AT)?.parse().ok()
 }
@@ -54,12 +54,12 @@ pub(super) enum LastPeer {
     User(String),
     Vouched(String),
     External(External),
-    /// Nobody who can be named or rung.
+    /// A party who cannot be named or called.
     Unknown,
 }
 
 impl ParkingService {
-    /// Who was at the other end of a leg's last bridge. `None` if it was in none, or nobody can say any more.
+    /// Returns the party at the other end of the last bridge of a leg; `None` if there was no bridge, or the party is not known any more.
     pub(super) fn last_peer(&self, leg: &Leg<'_>) -> Option<LastPeer> {
         // The core tells of a bridge on a thread of its own, and the transfer may be quicker.
         let late = || {
@@ -69,7 +69,7 @@ impl ParkingService {
         noted(leg).or_else(late)
     }
 
-    /// Two legs are bridged. Runs on the core's event thread, and so does not ask the directory, which may be far away.
+    /// Notes `peer` on a leg with which it is bridged. This runs on the core's event thread, so it does not ask the directory, which may be slow.
     pub(super) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
         let (mut user, mut vouched, mut external) = (None, None, None);
         match self.claim_of(peer) {

@@ -1,4 +1,4 @@
-//! How other threads reach the thread that looks after a parked call.
+//! The queues of commands for the threads of parked legs.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::Retriever;
 use crate::freeswitch::{HangupCause, Leg, SessionGuard, Waker};
 
-/// What the parked call's own thread is asked to do.
+/// A command for the thread of a parked leg.
 #[derive(Clone, Debug)]
 pub(super) enum LegCommand {
     /// Connect the caller with this leg, which claimed it and whose own application waits.
@@ -18,9 +18,9 @@ pub(super) enum LegCommand {
     Return(Retriever),
     /// Go to the fallback.
     FallBack,
-    /// The caller is on another node now.
+    /// Release the leg silently, because the caller is on another node now.
     Forget,
-    /// There is a slot now for a caller who has none.
+    /// Take a slot, because there is one for this caller now.
     SlotFree,
 }
 
@@ -35,12 +35,11 @@ pub(super) struct LegCommands {
 #[derive(Debug, Default)]
 struct Inside {
     commands: VecDeque<LegCommand>,
-    /// The owner waits for commands. It does not before it has asked for the first, nor while it does what a command asked for: then it
-    /// must not be interrupted.
+    /// Whether the owner waits for commands, and may be interrupted. It does not before it has asked for the first command, and while it executes one.
     waits: bool,
-    /// The owner's leg was told to end what it does; see [`Leg::interrupt`].
+    /// Whether the owner's leg was interrupted; see [`Leg::interrupt`].
     interrupted: bool,
-    /// Nobody takes commands any more.
+    /// Whether the queue is closed.
     closed: bool,
 }
 
@@ -57,7 +56,7 @@ impl LegCommands {
         self.full.load(Ordering::Acquire)
     }
 
-    /// The next command, for the owner, whose leg is `leg`.
+    /// Returns the next command. Only the owner, whose leg is `leg`, calls it.
     pub(super) fn take(&self, leg: &Leg<'_>) -> Option<LegCommand> {
         let mut inside = self.inside.lock();
         let command = inside.commands.pop_front();
@@ -67,18 +66,18 @@ impl LegCommands {
         command
     }
 
-    /// Whether the owner's leg is gone or wanted elsewhere. A leg that was interrupted for a command is not.
+    /// Whether the owner's leg has hung up or was moved elsewhere, and was not only interrupted for a command.
     pub(super) fn has_lost(&self, leg: &Leg<'_>) -> bool {
         let inside = self.inside.lock();
         !inside.interrupted && !leg.ready()
     }
 
-    /// Wakes the owner for a command, and for anything else that it has to see.
+    /// Wakes the owner for a command or another reason to look.
     pub(super) fn waker(&self) -> &Arc<Waker> {
         &self.waker
     }
 
-    /// False if nobody takes commands any more.
+    /// Adds a command. Returns false if the queue is closed.
     fn put(&self, command: LegCommand) -> bool {
         let mut inside = self.inside.lock();
         if inside.closed {
@@ -99,7 +98,7 @@ impl LegCommands {
         self.inside.lock().commands.iter().any(|command| is_of(command, retriever))
     }
 
-    /// Ends whatever else the owner's leg does, if a command waits.
+    /// Interrupts the owner's leg if a command waits.
     fn interrupt(&self, leg: &Leg<'_>) {
         let mut inside = self.inside.lock();
         if inside.waits && !inside.commands.is_empty() {
@@ -134,7 +133,7 @@ fn is_of(command: &LegCommand, retriever: &str) -> bool {
     matches!(command, LegCommand::Connect(by) | LegCommand::Return(by) if by.uuid == retriever)
 }
 
-/// The commands for the legs of all parked calls, by the parked leg's UUID.
+/// The queues of all parked legs, by the UUID of the leg.
 #[derive(Debug, Default)]
 pub(super) struct LegCommandQueues(Mutex<HashMap<String, Arc<LegCommands>>>);
 
@@ -143,8 +142,8 @@ impl LegCommandQueues {
         Arc::clone(self.0.lock().entry(uuid.to_owned()).or_default())
     }
 
-    /// Nobody looks after that call any more. A parker who has just answered the recall would wait in silence for good, for no
-    /// application runs on that leg; all others look for themselves whether the call is still there.
+    /// Closes the queue of a leg. A parker who has just answered the recall is hung up, because no application runs on that leg which would notice; all
+    /// others check themselves whether the call still exists.
     pub(super) fn close(&self, uuid: &str) {
         let commands = self.0.lock().remove(uuid);
         for command in commands.iter().flat_map(|commands| commands.close()) {
@@ -156,23 +155,23 @@ impl LegCommandQueues {
         }
     }
 
-    /// False if nobody looks after that call any more.
+    /// Adds a command for a leg. Returns false if its queue is closed.
     pub(super) fn post(&self, uuid: &str, command: LegCommand) -> bool {
         self.find(uuid).is_some_and(|commands| commands.put(command))
     }
 
-    /// Whether the request to connect this retriever has not been taken yet.
+    /// Whether the command to connect this retriever still waits.
     pub(super) fn holds(&self, uuid: &str, retriever: &str) -> bool {
         self.find(uuid).is_some_and(|commands| commands.holds(retriever))
     }
 
-    /// Takes the request to connect this retriever back. False if there is none any more.
+    /// Removes the command to connect this retriever. Returns false if it does not wait any more.
     pub(super) fn withdraw(&self, uuid: &str, retriever: &str) -> bool {
         let leg = SessionGuard::find(uuid);
         self.find(uuid).is_some_and(|commands| commands.withdraw(retriever, leg.as_deref()))
     }
 
-    /// A leg on which something else runs (a broadcast, say) does not look at its commands: that is ended.
+    /// Interrupts a leg on which something else runs, such as a broadcast, so that it reads its commands.
     pub(super) fn hurry(&self, uuid: &str) {
         let waiting = self.find(uuid).filter(|commands| commands.has_command());
         if let Some((commands, leg)) = waiting.zip(SessionGuard::find(uuid)) {
@@ -180,7 +179,7 @@ impl LegCommandQueues {
         }
     }
 
-    /// The same for every leg.
+    /// Does the same for all legs.
     pub(super) fn hurry_all(&self) {
         let late: Vec<String> = {
             let all = self.0.lock();

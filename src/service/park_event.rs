@@ -1,4 +1,4 @@
-//! Something happened that others want to know of.
+//! The events of parked calls, and the observers that get them.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::parking::{Call, ChangedSlot, LotId, Outcome, Slot};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum EventKind {
     Park,
-    /// A caller who was parked when FreeSWITCH died is back in the slot.
+    /// A caller who was parked when FreeSWITCH died is in a slot again.
     Recover,
     RingBack,
     RingBackFailed,
-    /// A leg that was sent to a slot never came, nor when it was sent there again: it is somewhere else.
+    /// A leg that was sent to a slot twice did not arrive.
     ParkFailed,
     Label,
-    /// A later time-out.
+    /// The time-out was postponed.
     Extend,
-    /// A slot is kept for a consultation.
+    /// A slot was reserved for a consultation.
     Reserve,
-    /// That was given up.
+    /// That reservation has ended.
     Release,
-    /// Another leg took the place of the one that was parked.
+    /// Another leg has replaced the parked one.
     HandOver,
     Ended(Outcome),
-    /// A caller who was transferred waits for a slot.
+    /// A transferred caller waits for a slot.
     NoSlot,
     Full,
     Denied,
@@ -33,7 +33,7 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    /// As events and listeners name it.
+    /// The name of the action in events and in the event stream.
     pub(crate) fn action(self) -> &'static str {
         match self {
             EventKind::Park => "park",
@@ -58,26 +58,26 @@ impl EventKind {
         }
     }
 
-    /// Only whoever looks at the slots wants to know of it; it is no event in the life of a call.
+    /// Whether it concerns only displays of slots, and is no event of a call.
     pub(crate) fn only_looks(self) -> bool {
         matches!(self, EventKind::Reserve | EventKind::Release | EventKind::HandOver)
     }
 }
 
-/// Who takes a call.
+/// The party who retrieves a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Retriever {
-    /// `1002@example.com`
+    /// The user (`1002@example.com`); empty if it is not known.
     pub(crate) user: String,
     pub(crate) uuid: String,
 }
 
-/// One thing that happened, with what is known of it.
+/// An event and its data.
 #[derive(Clone, Copy)]
 pub(crate) struct ParkEvent<'a> {
     pub(crate) what: EventKind,
     pub(crate) call: Option<&'a Call>,
-    /// The leg it is about: the parked one, or the one that was refused.
+    /// The leg that it concerns: the parked one, or the one that was refused.
     pub(crate) leg: Option<&'a Leg<'a>>,
     pub(crate) lot: Option<&'a LotId>,
     pub(crate) slot: Option<&'a Slot>,
@@ -108,24 +108,24 @@ pub(crate) struct Subscription {
     pub(crate) lamp: String,
     /// The domain, as the phone wrote it.
     pub(crate) host: String,
-    /// Of the subscription's dialog; `None` if that is not known.
+    /// The Call-ID of the subscription; `None` if it is not known.
     pub(crate) call_id: Option<String>,
     pub(crate) expires: Duration,
 }
 
-/// Is told of everything that happens, on the thread where it happens: it must not wait.
+/// Gets all events, on the thread on which they happen, and must not wait.
 pub(crate) trait Observer: Send + Sync {
     fn on_event(&self, _service: &ParkingService, _event: &ParkEvent<'_>) {}
 
-    /// Slots that look different now; how, the service tells.
+    /// Slots have changed. The service knows their state.
     fn on_slots_changed(&self, _service: &ParkingService, _slots: &[ChangedSlot]) {}
 
-    /// Once a second.
+    /// Is called once a second.
     fn on_tick(&self, _service: &ParkingService) {}
 
     /// A phone has subscribed to a lamp.
     fn subscribed(&self, _service: &ParkingService, _subscription: &Subscription) {}
 
-    /// Phones may show what was true before a restart.
+    /// All lamps must be published, because phones may show the state before a restart.
     fn tell_all_lamps(&self, _service: &ParkingService) {}
 }

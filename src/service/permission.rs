@@ -1,4 +1,4 @@
-//! Who may park, and who may retrieve.
+//! Checks who may park and who may retrieve.
 
 use std::sync::Arc;
 
@@ -9,19 +9,18 @@ use crate::parking::{LotId, LotSelector, LotSettings, ParkRequest, Refusal, Slot
 
 const PIN_TRIES: usize = 3;
 
-/// A leg may take the calls of a lot.
+/// The permission of a leg to retrieve from a lot.
 pub(super) struct Permitted {
     pub(super) lot: LotId,
-    /// Empty where the leg belongs to nobody.
+    /// The user of the leg; empty if it belongs to none.
     user: String,
     settings: Arc<LotSettings>,
 }
 
 impl ParkingService {
-    /// Whether a leg may be parked. Asked is whoever has it parked: the user who transferred it or presses a feature code, or the
-    /// user whose leg it is. What the administrator has decided needs no permission: that an extension parks the caller, that a
-    /// script or a command moves a leg there, and that somebody beyond this server gets a feature code or may send a REFER. But
-    /// who chose the extension in a menu decided that alone.
+    /// Checks whether a leg may be parked. The permission is that of the user who transferred it or pressed a feature code, or of the user of the leg.
+    /// What the administrator has decided needs no permission: an extension that parks the caller, a script or a command that moves a leg, and a
+    /// feature code or a REFER of an outside party. A caller who chose the extension in a menu needs permission.
     pub(super) fn may_park(
         &self,
         leg: &Leg<'_>,
@@ -58,8 +57,7 @@ impl ParkingService {
         Ok(())
     }
 
-    /// The user whose leg this is, if they may take calls there; empty for a leg that belongs to nobody. An empty slot is nobody's
-    /// secret.
+    /// Returns the user of a leg if the user may retrieve there; empty for a leg that belongs to no user. That a slot is empty is told to everybody.
     pub(super) fn may_retrieve(
         &self,
         leg: &Leg<'_>,
@@ -73,7 +71,7 @@ impl ParkingService {
         }
     }
 
-    /// The same before the PIN is asked for.
+    /// Checks the same without asking for the PIN.
     pub(super) fn permitted(
         &self,
         leg: &Leg<'_>,
@@ -112,7 +110,7 @@ impl ParkingService {
     }
 }
 
-/// As the directory says.
+/// Whether the directory has a user in one of the groups.
 fn in_one_of(user: &str, groups: &[String]) -> bool {
     template::is_address(user)
         && groups.iter().any(|group| freeswitch::api("in_group", &format!("{user},{group}")).trim() == "true")
@@ -123,7 +121,7 @@ fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {
     leg.answer_and_anchor_media() && (0..PIN_TRIES).any(|_| leg.ready() && right())
 }
 
-/// Compares without telling by the time it takes how much was right.
+/// Compares in constant time.
 fn same(given: &str, pin: &str) -> bool {
     given.len() == pin.len() && given.bytes().zip(pin.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

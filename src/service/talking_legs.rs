@@ -1,4 +1,4 @@
-//! Which legs talk: somebody who dials a slot beside a call means that call.
+//! Finds the other call of a user. A user who dials a slot during another call wants to park that call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,21 +17,20 @@ pub(crate) fn on_hangup<W: WayIn<ParkingService>>() -> Option<Binding> {
     Binding::bind::<Hangup, W>()
 }
 
-/// Legs that talk or have talked, by who is at their far end.
+/// The legs that are or were in a conversation, by the party at their far end.
 #[derive(Debug, Default)]
 pub(super) struct TalkingLegs(Mutex<Legs>);
 
 #[derive(Debug, Default)]
 struct Legs {
-    /// UUIDs by each name of who is there.
+    /// The UUIDs by each name of a party.
     by_name: HashMap<String, Vec<String>>,
-    /// The names that a leg is found by.
+    /// The names of each leg.
     names: HashMap<String, Vec<String>>,
 }
 
 impl TalkingLegs {
-    /// Another leg of the same far end that is in a conversation now: of a user, or, if `user` is empty, of whoever the leg says that
-    /// it is.
+    /// Returns another leg of the same party that is in a conversation: of `user`, or if that is empty, of the party that the leg names.
     pub(super) fn other_call(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
         let uuid = leg.uuid();
         let name = if user.is_empty() { claimed(leg)? } else { user.to_owned() };
@@ -40,7 +39,7 @@ impl TalkingLegs {
         others.filter_map(|other| SessionGuard::find(other)).find(|other| other.ready() && other.partner().is_some())
     }
 
-    /// `user`: whose leg it is, where that may be relied upon.
+    /// Adds a leg. `user` is its user, if that is reliable.
     fn note(&self, leg: &Leg<'_>, user: Option<String>) {
         let uuid = leg.uuid();
         let names: Vec<String> = user.into_iter().chain(claimed(leg)).collect();
@@ -67,7 +66,7 @@ impl Legs {
 }
 
 impl ParkingService {
-    /// The conversations that there are when the module is loaded.
+    /// Adds the conversations that exist when the module is loaded.
     pub(crate) fn note_conversations(&self) {
         for leg in freeswitch::every_leg()
             .iter()
@@ -82,7 +81,7 @@ impl ParkingService {
         self.talking_legs.note(leg, self.claimed_user(leg));
     }
 
-    /// Another leg of a user that is in a conversation now, looked for among all legs: what the core tells of a bridge may come late.
+    /// Returns another leg of a user that is in a conversation, among all legs, because the event of a bridge may come late.
     pub(super) fn other_call_among_all(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
         let uuid = leg.uuid();
         let others = freeswitch::every_leg()
@@ -94,7 +93,7 @@ impl ParkingService {
         theirs.find(|other| other.ready())
     }
 
-    /// The user whose leg this is, if it says so in a way that may be relied upon, or a trusted proxy says it.
+    /// Returns the user of a leg, if it is reliable or a trusted proxy names the user.
     fn claimed_user(&self, leg: &Leg<'_>) -> Option<String> {
         match self.claim_of(leg) {
             Claim::User(user) | Claim::Vouched(user) => Some(user),
@@ -103,7 +102,7 @@ impl ParkingService {
     }
 }
 
-/// Who a leg's far end says that it is, or was called as: nothing that may be relied upon. Not the name of any user.
+/// Returns the name that the far end of a leg gives itself, or by which it was called. It is not reliable, and never the name of a user.
 fn claimed(leg: &Leg<'_>) -> Option<String> {
     let user = if leg.outbound() { leg.var("sip_to_user") } else { leg.var("sip_from_user") };
     user.map(|user| format!("?{user}"))

@@ -1,9 +1,9 @@
-//! Facts of a call put into texts that an administrator wrote. What people chose (names, labels) is data there: it can never
-//! become a part of a dial string or another word of a command.
+//! Fills fields of a call into texts of the configuration. Names and labels that people chose cannot become another part of a dial string, or another
+//! argument of a command.
 
 use crate::parking::Call;
 
-/// Puts values in for `${name}`; what has no value becomes nothing.
+/// Replaces `${name}` by its value, and by nothing if there is none.
 pub(crate) fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut filled = String::new();
     let mut rest = text;
@@ -20,7 +20,7 @@ pub(crate) fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> S
     filled + rest
 }
 
-/// A fact of a call by the name that `notify` knows it by.
+/// Returns a field of a call by its name in `notify`.
 pub(super) fn fact(call: &Call, name: &str) -> Option<String> {
     let info = &call.info;
     Some(match name {
@@ -36,14 +36,14 @@ pub(super) fn fact(call: &Call, name: &str) -> Option<String> {
     })
 }
 
-/// Text that stands for one thing in a dial string and cannot begin another.
+/// Whether a text is one address in a dial string and cannot start another.
 pub(crate) fn is_address(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '*' | '#' | '@' | '/' | ':');
     !text.is_empty() && text.len() <= 255 && text.chars().all(plain)
 }
 
-/// The same as a value within a dial string. A slash parts what dial strings are made of: `loopback/${x}` with `a:b/c/inline` for it
-/// would run the application `a`.
+/// Whether a text can be a value within a dial string. It has no slash, because `loopback/${x}` with the value `a:b/c/inline` would run the
+/// application `a`.
 pub(crate) fn is_part_of_address(text: &str) -> bool {
     is_address(text) && !text.contains('/')
 }

@@ -1,18 +1,18 @@
-//! Whether a person answered a recall, or a mailbox of this server.
+//! Finds out whether a person or a voicemail of this server has answered a recall.
 
 use std::time::Duration;
 
 use crate::freeswitch::{self, Cancel, Leg, SessionGuard};
 
-/// For how long a dialplan that answers may take until it is clear what it does.
-const UNCLEAR: Duration = Duration::from_secs(4);
-const LOOK: Duration = Duration::from_millis(20);
+/// How long a dialplan that has answered may take until it is clear what it does.
+const MAX_UNCLEAR: Duration = Duration::from_secs(4);
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Watches what this server itself does at the other end of a leg that was answered. A dialplan behind `loopback/` answers before it
 /// runs `voicemail`, and so may one that is reached by SIP; where it rings somebody instead, that one is connected as they answer.
 pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &Cancel) -> bool {
     let Some(mut far) = far_end(peer) else { return true };
-    let until = freeswitch::now().after(UNCLEAR);
+    let until = freeswitch::now().after(MAX_UNCLEAR);
     while freeswitch::now() < until && !cancel.cancelled() {
         if peer.hung_up() || far.hung_up() || runs_voicemail(&far) {
             return false;
@@ -23,7 +23,7 @@ pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &Cancel) -> bool {
                 None => return true,
             }
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(CHECK_INTERVAL);
     }
     true
 }
@@ -41,7 +41,7 @@ fn came_in_by(call_id: &str) -> Option<SessionGuard> {
     freeswitch::every_leg().iter().filter_map(|uuid| SessionGuard::find(uuid)).find(comes)
 }
 
-/// The application, or a script of that name.
+/// Whether an application is a voicemail, or runs a script of that name.
 fn runs_voicemail(leg: &Leg<'_>) -> bool {
     match leg.var("current_application").as_deref() {
         Some("voicemail") => true,

@@ -1,5 +1,4 @@
-//! How a leg came to the extension that it is at: what decides whether it is parked or retrieves, and who is asked whether
-//! that is allowed.
+//! Finds out how a leg came to its extension. This decides whether it is parked or retrieves, and whose permission counts.
 
 use super::{address, referred_by};
 use crate::freeswitch::{Leg, Ran};
@@ -7,18 +6,18 @@ use crate::service::last_peer;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::service) enum Arrival {
-    /// A person transferred it, out of a conversation or by REFER, or the phone that it rang diverted it.
+    /// A person transferred it, from a conversation or by REFER, or the phone that it rang diverted it.
     Transferred,
     /// A command or a script moved it.
     Moved,
     /// Its far end dialled the extension, or the dialplan sent it there before it was answered.
     Dialled,
-    /// Its own dialplan sent it there after it was answered, or executes the extension there: it chose it in a menu.
+    /// Its own dialplan sent it there after it was answered, or executes the extension: the caller chose it in a menu.
     Chosen,
 }
 
 impl Arrival {
-    /// Somebody else brought the leg here.
+    /// Whether somebody else brought the leg here.
     pub(in crate::service) fn by_others(self) -> bool {
         matches!(self, Arrival::Transferred | Arrival::Moved)
     }
@@ -44,35 +43,35 @@ impl Arrival {
     }
 }
 
-/// The REFER that the leg carries named this very extension.
+/// Whether the REFER of the leg named this extension.
 fn referred_to_here(leg: &Leg<'_>) -> bool {
     let target = leg.var("sip_refer_to").and_then(|target| address(&target));
     let user = target.as_deref().and_then(|target| target.split('@').next());
     user.is_some() && user == leg.profile("destination_number").as_deref()
 }
 
-/// Where mod_sofia sent a calling leg because the phone that it rang said so (302).
+/// The variable with the extension to which mod_sofia sent a calling leg because the called phone diverted it (302).
 pub(super) const DIVERTED_TO: &str = "sip_redirected_to";
-/// Applications in which the far end chooses, by keys.
+/// The applications in which the caller chooses by keys.
 const MENUS: [&str; 3] = ["ivr", "play_and_get_digits", "read"];
-/// Applications that send their own leg elsewhere.
+/// The applications that can send their own leg elsewhere.
 const MOVERS: [&str; 6] = ["transfer", "lua", "javascript", "perl", "python", "python3"];
-/// The core notes profiles and applications by two clocks; microseconds.
-const CLOCKS_APART: i64 = 100_000;
+/// The maximum difference of the clocks of caller profiles and applications, in microseconds.
+const MAX_CLOCK_DIFFERENCE: i64 = 100_000;
 
-/// Whether the far end was in a menu after it talked to somebody last.
+/// Whether the caller was in a menu after the last conversation.
 fn chose_since(before: &[Ran], talked_at: Option<i64>) -> bool {
     let since = talked_at.unwrap_or(i64::MAX);
     before.iter().any(|ran| ran.at > since && MENUS.contains(&ran.name.as_str()))
 }
 
-/// Whether an extension is executed on the leg that has been in a menu: it has not moved.
+/// Whether an extension is executed on a leg that was in a menu and was not moved.
 fn executes_choice(before: &[Ran]) -> bool {
     let menu = before.iter().position(|ran| MENUS.contains(&ran.name.as_str()));
     menu.is_some_and(|menu| before[menu..].iter().any(|ran| ran.name == "execute_extension"))
 }
 
-/// When the leg was sent to its extension, in microseconds, if that was after it was answered.
+/// When the leg was sent to its extension, in microseconds, if it was answered before.
 fn moved_after_answer(leg: &Leg<'_>, before: &[Ran]) -> Option<i64> {
     let time = |field: &str| leg.profile(field).and_then(|time| time.parse::<i64>().ok()).filter(|time| *time > 0);
     leg.var("transfer_source")?;
@@ -81,7 +80,9 @@ fn moved_after_answer(leg: &Leg<'_>, before: &[Ran]) -> Option<i64> {
     let after = match time("answered_time") {
         None => leg.answered(),
         // Too close to say by the clock.
-        Some(answered) if answered.abs_diff(moved) <= CLOCKS_APART.unsigned_abs() => answered_before_moving(before),
+        Some(answered) if answered.abs_diff(moved) <= MAX_CLOCK_DIFFERENCE.unsigned_abs() => {
+            answered_before_moving(before)
+        }
         Some(answered) => answered < moved,
     };
     after.then_some(moved)
@@ -92,11 +93,11 @@ fn answered_before_moving(before: &[Ran]) -> bool {
     before[..moved].iter().any(|ran| ran.name == "answer")
 }
 
-/// Whether an application of the leg's own dialplan moved it: what ran after that one belongs to the new extension.
+/// Whether an application of the leg's own dialplan moved it. The applications after that one belong to the new extension.
 fn moved_itself(before: &[Ran], moved: i64) -> bool {
     let Some(last) = last_mover(before) else { return false };
     let (mover, then) = (&before[last], &before[last + 1..]);
-    let at_that_moment = |ran: &Ran| ran.at >= moved.saturating_sub(CLOCKS_APART);
+    let at_that_moment = |ran: &Ran| ran.at >= moved.saturating_sub(MAX_CLOCK_DIFFERENCE);
     (mover.name != "transfer" || at_that_moment(mover)) && then.iter().all(at_that_moment)
 }
 

@@ -1,4 +1,4 @@
-//! Who is who, as the legs tell.
+//! Identifies the parties of calls by their legs.
 
 mod arrival;
 mod parker;
@@ -12,11 +12,11 @@ pub(super) use arrival::Arrival;
 pub(super) use parker::{External, PARKER, Parker, note_parker};
 pub(super) use user::Claim;
 
-/// What the core calls whoever it does not know the name of (`switch_ivr_originate.c`).
-const NAMELESS: &str = "Outbound Call";
+/// The name that the core gives to a party without one (`switch_ivr_originate.c`).
+const NAME_OF_NAMELESS: &str = "Outbound Call";
 
-/// Who is at the far end of a leg. On a leg that this server called, and that was not turned round since, that is the
-/// callee (`switch_channel_flip_cid` turns it and says so).
+/// Returns the party at the far end of a leg. On a leg that this server called, that is the callee, unless caller and callee were exchanged
+/// (`switch_channel_flip_cid`).
 pub(super) fn party(leg: &Leg<'_>) -> Party {
     let called = leg.outbound() && leg.var("channel_cid_flipped").as_deref() != Some("yes");
     let (name, number) = if called {
@@ -26,12 +26,11 @@ pub(super) fn party(leg: &Leg<'_>) -> Party {
         (leg.var("caller_id_name"), leg.var("caller_id_number"))
     };
     let number = number.unwrap_or_default();
-    let party = Party { name: name.filter(|name| name != NAMELESS).unwrap_or_else(|| number.clone()), number };
+    let party = Party { name: name.filter(|name| name != NAME_OF_NAMELESS).unwrap_or_else(|| number.clone()), number };
     if called { party } else { withheld(leg, party) }
 }
 
-/// A caller as others may see it: anonymous, if it withholds name or number (`Privacy`, the flags of the caller profile, an
-/// anonymous From).
+/// Makes a caller anonymous who withholds name or number (by `Privacy`, the flags of the caller profile, or an anonymous From).
 fn withheld(leg: &Leg<'_>, party: Party) -> Party {
     let flag = |name| leg.profile(name).as_deref() == Some("true");
     let header = leg.var("sip_Privacy").unwrap_or_default().to_ascii_lowercase();
@@ -52,7 +51,7 @@ fn referred_by(leg: &Leg<'_>) -> Option<String> {
     address(&leg.var("sip_h_Referred-By")?)
 }
 
-/// `"Ann" <sip:1001@example.com:5060;x=y>` is `1001@example.com`.
+/// Parses the address in a header: `"Ann" <sip:1001@example.com:5060;x=y>` is `1001@example.com`.
 fn address(header: &str) -> Option<String> {
     let uri = header.split_once('<').map_or(header, |(_, rest)| rest.split('>').next().unwrap_or(rest));
     let rest =
@@ -67,28 +66,28 @@ fn address(header: &str) -> Option<String> {
     (!user.is_empty() && !host.is_empty()).then(|| format!("{user}@{}", host.to_ascii_lowercase()))
 }
 
-/// The domain in which a leg is that belongs to no user.
+/// The domain of a leg that belongs to no user.
 pub(super) fn domain(leg: &Leg<'_>) -> String {
     own_domain(leg).or_else(freeswitch::usual_domain).unwrap_or_default()
 }
 
-/// The same where the leg itself tells it.
+/// The domain that the leg itself names.
 pub(super) fn own_domain(leg: &Leg<'_>) -> Option<String> {
     leg.var("domain_name").or_else(|| leg.var("dialed_domain"))
 }
 
-/// Of `1001@example.com`.
+/// The domain in `1001@example.com`.
 fn domain_in(user: &str) -> Option<String> {
     user.rsplit_once('@').map(|(_, domain)| domain.to_owned()).filter(|domain| !domain.is_empty())
 }
 
 impl ParkingService {
-    /// The domain of the user whose leg this is; of a leg that belongs to none, the domain that it is in.
+    /// The domain of the leg's user, or of the leg if it belongs to no user.
     pub(super) fn domain_of(&self, leg: &Leg<'_>) -> String {
         domain_in(&self.user_of(leg)).unwrap_or_else(|| domain(leg))
     }
 
-    /// Which lot a leg means: as named, or in the likeliest of its domains. `parkers`: the domain of whoever parks it.
+    /// Selects the lot that a leg names, in the most likely of its domains. `parkers` is the domain of the parker.
     pub(super) fn place(&self, leg: &Leg<'_>, lot: Option<LotName>, parkers: Option<String>) -> LotSelector {
         let users = domain_in(&self.user_of(leg));
         let any = users.is_none() && own_domain(leg).is_none() && parkers.is_none();
@@ -97,7 +96,7 @@ impl ParkingService {
     }
 }
 
-/// Whether somebody else brought the leg to the extension that it is at, rather than its far end.
+/// Whether somebody else than the far end brought the leg to its extension.
 pub(super) fn was_transferred(leg: &Leg<'_>) -> bool {
     Arrival::of(leg).by_others()
 }

@@ -1,4 +1,4 @@
-//! Who parks a call, and how they are rung again.
+//! Identifies the parker of a call, and how the parker is called back.
 
 use super::arrival::DIVERTED_TO;
 use super::user::user_in_directory;
@@ -9,16 +9,16 @@ use crate::service::call_log::log_call;
 use crate::service::last_peer::LastPeer;
 use crate::service::template::is_address;
 
-/// Who parks a call.
+/// The parker of a call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(in crate::service) struct Parker {
-    /// `1001@example.com`; empty if that cannot be said.
+    /// The name (`1001@example.com`); empty if it is not known.
     pub(in crate::service) name: String,
-    /// How to ring them again, where they are no user of this server.
+    /// The dial string of a parker who is no user of this server.
     pub(in crate::service) way: Option<String>,
-    /// In whose lots they park.
+    /// The domain in whose lots the parker parks.
     pub(in crate::service) domain: Option<String>,
-    /// The dialplan said so, rather than a leg.
+    /// Whether the dialplan named the parker.
     pub(in crate::service) named: bool,
 }
 
@@ -28,29 +28,28 @@ impl Parker {
         Parker { name, domain, ..Parker::default() }
     }
 
-    /// Whom the dialplan has named on a leg.
+    /// Returns the parker that the dialplan has named on a leg.
     pub(in crate::service) fn named_on(leg: &Leg<'_>) -> Option<Parker> {
         named_parker(leg).map(|name| Parker { named: true, ..Parker::user(name) })
     }
 
-    /// A user of this server, as a leg proved.
+    /// Whether the parker is a user of this server whose leg has proved it.
     pub(in crate::service) fn is_proven_user(&self) -> bool {
         !self.name.is_empty() && self.way.is_none() && !self.named
     }
 }
 
-/// Somebody who is no user of this server: a mobile phone of a hunt group, or a phone of another PBX.
+/// A party who is no user of this server: a mobile phone of a hunt group, or a phone of another PBX.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::service) struct External {
-    /// A dial string.
+    /// The dial string.
     pub(in crate::service) way: String,
-    /// `1001 example.com pbx.elsewhere.test`: the number, the domain of the leg, and the host behind which the number is.
+    /// The number, the domain of the leg, and the host of the number: `1001 example.com pbx.elsewhere.test`.
     pub(in crate::service) names: String,
 }
 
 impl External {
-    /// They are rung again the way that they were called; somebody who called is rung through the same gateway, or where the call
-    /// came from.
+    /// Makes the dial string: as the party was called, or for a party who called, through the same gateway or to the address from which the call came.
     pub(in crate::service) fn of(leg: &Leg<'_>) -> Option<External> {
         let profile = || leg.var("sip_profile_name").or_else(|| leg.var("sofia_profile_name"));
         let (number, host, gateway, uri) = if leg.outbound() {
@@ -69,7 +68,7 @@ impl External {
         is_address(&way).then_some(External { way, names })
     }
 
-    /// `number@domain`, unless that is the name of a user: then the number is one of the host's behind which it is.
+    /// Names the parker `number@domain`, or `number@host` if the former is a user.
     fn parker(&self) -> Parker {
         let mut names = self.names.split(' ');
         let (number, domain, host) =
@@ -85,7 +84,7 @@ impl External {
 }
 
 impl ParkingService {
-    /// Who parks the other party from a leg of a conversation.
+    /// Identifies the parker who parks the other party from this leg of a conversation.
     pub(in crate::service) fn parker_on(&self, leg: &Leg<'_>) -> Parker {
         let (parker, evidence) = match Parker::named_on(leg) {
             Some(named) => (named, "variable callpark_parker"),
@@ -98,8 +97,8 @@ impl ParkingService {
         parker
     }
 
-    /// Who parks a leg that came here itself: whoever the channel says, else whom it talked to last, else a user whom a trustworthy
-    /// Referred-By names, else nobody.
+    /// Identifies the parker of a leg that came here itself: the one that the channel names, otherwise the last peer, otherwise a user in a trustworthy
+    /// Referred-By, otherwise nobody.
     pub(in crate::service) fn parker_of(&self, leg: &Leg<'_>) -> Parker {
         let (parker, evidence) = self.parker_and_evidence(leg);
         log_call!(Debug, leg, parker = parker.name, evidence = evidence; "identified parker");
@@ -126,9 +125,8 @@ impl ParkingService {
         }
     }
 
-    /// The user who sent a leg here, by its Referred-By header. Anybody can write that header: it is believed if it names the user
-    /// whom the leg called, who may transfer it before the two are bridged; of a user's leg if it names a user of the same domain;
-    /// and of a leg that a trusted proxy sent.
+    /// Returns the user in the Referred-By header. Anybody can write that header, so it counts only if it names the user whom the leg called, who may
+    /// transfer it before the two are bridged; on a leg of a user, if it names a user of the same domain; and on a leg from a trusted proxy.
     fn referrer(&self, leg: &Leg<'_>) -> Option<String> {
         let referrer = user_in_directory(leg, &referred_by(leg)?)?;
         let of = |user: &str| user.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
@@ -138,22 +136,22 @@ impl ParkingService {
     }
 }
 
-/// The user whose phone sent a ringing call here (302): the one who was called last.
+/// Returns the user whose phone diverted the call here (302), who is the one that was called last.
 fn diverter(leg: &Leg<'_>) -> Option<String> {
     leg.var(DIVERTED_TO)?;
     called_user(leg)
 }
 
-/// The user whom a leg called last (`user/` in a dial string).
+/// Returns the user whom a leg called last (`user/` in a dial string).
 fn called_user(leg: &Leg<'_>) -> Option<String> {
     Some(format!("{}@{}", leg.var("dialed_user")?, leg.var("dialed_domain")?))
 }
 
-/// For the CDR; and that it was not the dialplan that said so, for the next time the leg is parked.
+/// The variable with the parker, for the CDR, and the one that says that the module has set it and not the dialplan.
 pub(in crate::service) const PARKER: &str = "callpark_parker";
 const PARKER_NOTED: &str = "callpark_parker_noted";
 
-/// Who the dialplan says parks this leg; of the leg's own domain if it names none.
+/// Returns the parker that the dialplan names, in the leg's own domain if it names none.
 fn named_parker(leg: &Leg<'_>) -> Option<String> {
     let named = leg.var(PARKER).filter(|parker| leg.var(PARKER_NOTED).as_ref() != Some(parker))?;
     Some(if named.contains('@') { named } else { format!("{named}@{}", domain(leg)) })

@@ -1,26 +1,26 @@
-//! Whose leg it is: as the leg authenticated, as this server called it, or as a trusted proxy says.
+//! Identifies the user of a leg: as the leg has authenticated, as this server called it, or as a trusted proxy says.
 
 use super::{address, own_domain};
 use crate::freeswitch::{self, Leg};
 use crate::service::ParkingService;
 use crate::service::template::is_address;
 
-/// On a leg from a trusted proxy: the user that it belongs to, or [`NOBODY`], so that the directory is asked once for each leg.
+/// The variable with the user of a leg from a trusted proxy, or [`NOBODY`], so that the directory is asked once for each leg.
 const VOUCHED: &str = "callpark_proxy_user";
 const NOBODY: &str = "-";
 
-/// What a leg says of its user, before the directory is asked.
+/// The user that a leg names, before the directory is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::service) enum Claim {
-    /// `1001@example.com`: authenticated, or called by this server.
+    /// A user (`1001@example.com`) who has authenticated or was called by this server.
     User(String),
-    /// `1001@example.com`: a trusted proxy says so, and the directory may not have that user.
+    /// A user (`1001@example.com`) whom a trusted proxy names, and who may not be in the directory.
     Vouched(String),
     Nobody,
 }
 
 impl ParkingService {
-    /// The user whose leg this is, `1001@example.com`. Empty if it belongs to none. May ask the directory.
+    /// Returns the user of a leg (`1001@example.com`); empty if it belongs to none. It may ask the directory.
     pub(in crate::service) fn user_of(&self, leg: &Leg<'_>) -> String {
         match self.claim_of(leg) {
             Claim::User(user) => user,
@@ -29,7 +29,7 @@ impl ParkingService {
         }
     }
 
-    /// The same without asking the directory.
+    /// Returns the user that a leg names, without asking the directory.
     pub(in crate::service) fn claim_of(&self, leg: &Leg<'_>) -> Claim {
         if is_verto(leg) {
             return verto_user(leg).map_or(Claim::Nobody, Claim::User);
@@ -52,8 +52,8 @@ impl ParkingService {
     }
 }
 
-/// A user that the directory has, as somebody else wrote it. Where the host is no domain of the directory, as where a phone
-/// writes the server's address, the domain is the leg's own.
+/// Finds a user in the directory by an address. If the host is no domain of the directory, such as the address of the server, the domain is that of
+/// the leg.
 pub(in crate::service) fn user_in_directory(leg: &Leg<'_>, written: &str) -> Option<String> {
     let (name, host) = written.split_once('@').unwrap_or((written, ""));
     let is_domain =
@@ -77,9 +77,9 @@ fn is_verto(leg: &Leg<'_>) -> bool {
     leg.profile("chan_name").is_some_and(|name| name.starts_with("verto."))
 }
 
-/// A Verto client may set any channel variable (`userVariables`), and mod_verto sets them after the core has set the user. The
-/// user name in the caller profile is the one that logged in. A leg that rings a client has none there; when the client answers,
-/// the core sets the user once more, over the variables, unless a variable keeps it from that.
+/// Returns the user of a Verto leg. A client can set any channel variable (`userVariables`), which mod_verto sets after the core has set the user. The
+/// user name in the caller profile is the one that logged in. A leg to a client has none there; when the client answers, the core sets the user
+/// again, over the variables, unless a variable prevents it.
 fn verto_user(leg: &Leg<'_>) -> Option<String> {
     if !leg.outbound() {
         return leg.profile("username").filter(|user| user.contains('@'));
@@ -89,7 +89,7 @@ fn verto_user(leg: &Leg<'_>) -> Option<String> {
     set_by_core.then(|| format!("{user}@{domain}"))
 }
 
-/// Whom a proxy says that a leg belongs to: the user in P-Asserted-Identity, else in From; the user in To of a leg to the proxy.
+/// Returns the user that a proxy names: the one in P-Asserted-Identity, otherwise in From; the one in To for a leg to the proxy.
 fn said_by_proxy(leg: &Leg<'_>) -> Option<String> {
     let at = |user: &str, host: &str| Some(format!("{}@{}", leg.var(user)?, leg.var(host).unwrap_or_default()));
     if leg.outbound() {
