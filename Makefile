@@ -34,7 +34,7 @@ msrv: has-deps-build ## check the module with the oldest supported compiler, whi
 
 deny: ## check licences, sources and duplicates of the dependencies with cargo-deny
 	$(CARGO) deny --all-features check bans licenses sources
-	$(CARGO) deny --all-features --manifest-path tests/fuzz/Cargo.toml check --config deny.toml bans licenses sources
+	$(CARGO) deny --all-features --manifest-path tests/fuzz/Cargo.toml --config deny.toml check bans licenses sources
 
 audit: ## check the dependencies for known vulnerabilities with cargo-audit
 	$(CARGO) audit --deny warnings

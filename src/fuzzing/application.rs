@@ -9,11 +9,12 @@ use crate::parking::{
 };
 use crate::service::{filled_in, is_address, is_part_of_address, one_word};
 
+/// Fuzzes what src/fuzzing/application.rs describes.
 pub fn application(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (parks, retrieves, both) = (park_order(&text), retrieve_order(&text), slot_order(&text));
     for why in [parks.as_ref().err(), retrieves.as_ref().err(), both.as_ref().err()].into_iter().flatten() {
-        readable(why);
+        readable(&why.to_string());
     }
     if let Ok(order) = &parks {
         let place = match &order.wanted {

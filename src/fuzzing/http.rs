@@ -27,6 +27,7 @@ fn loaded() -> Arc<App> {
     Loaded::find().expect("loaded")
 }
 
+/// Fuzzes what src/fuzzing/http.rs describes.
 pub fn http(request: &[u8]) {
     let answer = answer(request);
     let service = &loaded().service;

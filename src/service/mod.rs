@@ -68,7 +68,7 @@ pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscript
 pub(crate) use prompts::AppResult;
 pub(crate) use retrieve::RetrieveOrder;
 pub(crate) use talking_legs::{on_bridge, on_hangup};
-pub(crate) use views::{CallRow, LotRow};
+pub(crate) use views::{CallRow, LotRow, words};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
     recover::read_snapshot,

@@ -1,23 +1,31 @@
 //! Calls and lots as programs read them, with the field names of the contract.
 
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use crate::parking::{Call, LotView, MonotonicTime};
 
-/// One parked call, with the field names of the contract.
-#[derive(Serialize)]
+/// One parked call.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Call)]
 pub(crate) struct CallRow {
     pub(crate) lot: String,
     pub(crate) domain: String,
     pub(crate) slot: String,
+    #[schema(schema_with = states)]
     pub(crate) state: &'static str,
     pub(crate) wait_ms: u64,
+    /// Milliseconds since 1970.
     pub(crate) parked_at: i64,
+    /// Milliseconds since 1970; null: there is no time-out.
+    #[schema(required)]
     pub(crate) timeout_at: Option<i64>,
     pub(crate) caller_name: String,
     pub(crate) caller_number: String,
     pub(crate) parker: String,
     pub(crate) label: String,
+    /// The number of recalls so far.
     pub(crate) attempt: u32,
     pub(crate) uuid: String,
     pub(crate) node: String,
@@ -46,10 +54,12 @@ impl CallRow {
     }
 }
 
-/// One lot.
-#[derive(Serialize)]
+/// The numbers of one lot.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LotCounts)]
 pub(crate) struct LotRow {
     pub(crate) lot: String,
+    /// `*`: a template that no domain uses yet.
     pub(crate) domain: String,
     pub(crate) size: usize,
     pub(crate) used: usize,
@@ -69,4 +79,13 @@ impl From<&LotView> for LotRow {
             longest_wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         }
     }
+}
+
+fn states() -> Object {
+    words(&["reserved", "parked", "ringing-back", "retrieving", "waiting-for-slot"])
+}
+
+/// The schema of a text that is one of these.
+pub(crate) fn words(words: &[&str]) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).build()
 }

@@ -1,14 +1,16 @@
 //! A row of the history.
 
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::stand_in;
 use crate::config::Privacy;
 use crate::parking::{Call, Outcome};
-use crate::service::ParkEvent;
+use crate::service::{self, ParkEvent};
 
 /// A call that has ended. The field names are those of the listings.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub(crate) struct Record {
     pub(crate) lot: String,
     pub(crate) domain: String,
@@ -21,10 +23,16 @@ pub(crate) struct Record {
     /// Milliseconds since 1970.
     pub(crate) parked_at: i64,
     pub(crate) wait_ms: i64,
+    #[schema(schema_with = outcomes)]
     pub(crate) outcome: String,
     pub(crate) attempts: i64,
     pub(crate) node: String,
     pub(crate) uuid: String,
+}
+
+fn outcomes() -> Object {
+    use Outcome::{Abandoned, Fallback, Retrieved, Returned, Transferred};
+    service::words(&[Retrieved, Returned, Fallback, Transferred, Abandoned].map(Outcome::word))
 }
 
 /// What identifies a row: the leg's UUID, and when it was parked.

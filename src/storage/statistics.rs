@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, Local, NaiveDate, TimeZone, Timelike};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::connection::{Connection, Row, StorageError, number, word};
 use super::history::condition;
@@ -17,7 +18,7 @@ const OUTCOMES: [&str; 5] = ["retrieved", "returned", "fallback", "transferred",
 const QUARTER_HOUR_MS: i64 = 900_000;
 
 /// The statistics of one lot on one day of this server's time zone.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Tally {
     pub(crate) lot: String,
     pub(crate) domain: String,
@@ -34,12 +35,17 @@ pub(crate) struct Tally {
     pub(crate) wait_median_ms: i64,
     pub(crate) wait_p95_ms: i64,
     pub(crate) wait_longest_ms: i64,
-    /// The share of the parked calls that a person answered within `service_level` seconds; `None` if none was parked.
+    /// The share of the parked calls that a person answered within `service_level` seconds; null if none was parked.
+    #[schema(required)]
     pub(crate) in_time: Option<f64>,
     pub(crate) service_level: u32,
     /// The hour of the day, 0 to 23, in which most calls were parked; the earliest of several.
+    #[schema(required)]
     pub(crate) busiest_hour: Option<usize>,
+    #[schema(min_items = 24, max_items = 24)]
     pub(crate) by_hour: [u64; 24],
+    /// The numbers of calls that waited up to 10, 30, 60, 120, 300 and 600 seconds, and longer.
+    #[schema(value_type = Vec<u64>, min_items = 7, max_items = 7)]
     pub(crate) waits: [u64; CLASSES.len() + 1],
 }
 

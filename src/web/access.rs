@@ -29,7 +29,7 @@ impl Rights {
 pub(super) enum TokenFileError {
     #[error("{0}")]
     Unreadable(String),
-    #[error("others can read it (mode {0:o}), expected mode 0600")]
+    #[error("others can read it (mode {0:o}); make it 0600")]
     Mode(u32),
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -49,7 +49,7 @@ enum TokenLineError {
     Words(usize),
     #[error("no hash after sha256:, expected 64 hexadecimal digits")]
     Hash,
-    #[error("the token has {0} characters and can be guessed, expected at least 16")]
+    #[error("a token of fewer than 16 characters can be guessed: got {0} characters")]
     Short(usize),
     #[error("unknown right, expected view, act or both")]
     Right,
@@ -156,7 +156,7 @@ mod tests {
     fn a_bad_line_is_named_and_not_shown() {
         for (text, why) in [
             ("secret-secret-secret", "line 1: got 1 words, expected <token"),
-            ("\nshort view *", "line 2: the token has 5 characters"),
+            ("\nshort view *", "line 2: a token of fewer"),
             ("secret-secret-secret look *", "line 1: unknown right, expected view"),
             ("sha256:12 view *", "line 1: no hash after sha256:"),
         ] {

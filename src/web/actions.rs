@@ -7,7 +7,10 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
+use super::description;
 use super::error::{ApiError, quoted, quoted_name, short};
 use super::routes::{Actor, HttpState};
 use crate::freeswitch::{self, guard};
@@ -18,49 +21,93 @@ use crate::service::{CallRow, ParkingService};
 const MAX_LABEL_CHARS: usize = 200;
 const DAY_SECS: u64 = 86_400;
 
-/// One action on a parked call.
-#[cfg_attr(not(test), allow(dead_code, reason = "the manual's columns"))]
+/// One action on a parked call, for the manual and for the description of the API.
+#[derive(Clone, Copy)]
+pub(crate) struct ActionRow {
+    pub(crate) name: &'static str,
+    /// A text in Markdown.
+    pub(crate) does: &'static str,
+    /// The name of its body's schema, and an example.
+    pub(crate) request: Option<(&'static str, &'static str)>,
+}
+
 pub(super) struct Action {
-    pub(super) name: &'static str,
-    /// What the body carries, and what the action does: texts in Markdown, for the manual.
-    pub(super) body: &'static str,
-    pub(super) does: &'static str,
+    pub(super) row: ActionRow,
     /// There is no word for a dialplan, a context, an application or a variable, and a field that is not in this list is refused.
     fields: &'static [&'static str],
     run: fn(&Arc<ParkingService>, &Call, &Fields) -> Result<(), ApiError>,
 }
 
+/// The body of `transfer`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Transfer {
+    /// The caller continues in the dialplan and context that the lot's fallback names, otherwise in those of the call.
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_.*#+-]{1,64}$")]
+    extension: Extension,
+}
+
+/// The body of `label`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Label<'a> {
+    #[schema(max_length = 200)]
+    text: &'a str,
+}
+
+/// The body of `extend`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Extend {
+    #[schema(minimum = 1, maximum = 86400)]
+    seconds: u64,
+}
+
+/// The schemas of the bodies.
+pub(super) fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    description::add::<Transfer>(schemas);
+    description::add::<Label<'static>>(schemas);
+    description::add::<Extend>(schemas);
+}
+
 pub(super) const ACTIONS: &[Action] = &[
     Action {
-        name: "ringback",
-        body: "empty",
-        does: "Starts the recall at once.",
+        row: ActionRow { name: "ringback", does: "Starts the recall at once.", request: None },
         fields: &[],
         run: |service, call, _| Ok(service.ring_back_now(call)?),
     },
     Action {
-        name: "transfer",
-        body: r#"`{"extension": "1001"}`"#,
-        does: "Sends the caller to the extension.",
+        row: ActionRow {
+            name: "transfer",
+            does: "Sends the caller to the extension.",
+            request: Some(("Transfer", r#"{"extension": "1001"}"#)),
+        },
         fields: &["extension", "destination"],
         run: |service, call, fields| {
-            let to = Destination::of_lot(&fields.extension()?, &call.info.settings);
-            Ok(service.transfer(call, &to)?)
+            let Transfer { extension } = fields.transfer()?;
+            Ok(service.transfer(call, &Destination::of_lot(&extension, &call.info.settings))?)
         },
     },
     Action {
-        name: "label",
-        body: r#"`{"text": "Mr Chen"}`"#,
-        does: "Sets the label, of 200 characters at most. An empty text removes it.",
+        row: ActionRow {
+            name: "label",
+            does: "Sets the label, of 200 characters at most. An empty text removes it.",
+            request: Some(("Label", r#"{"text": "Mr Chen"}"#)),
+        },
         fields: &["text"],
-        run: |service, call, fields| Ok(service.label(call, fields.label()?)?),
+        run: |service, call, fields| Ok(service.label(call, fields.label()?.text)?),
     },
     Action {
-        name: "extend",
-        body: r#"`{"seconds": 60}`"#,
-        does: "Postpones the time-out by 1 to 86400 seconds.",
+        row: ActionRow {
+            name: "extend",
+            does: "Postpones the time-out by 1 to 86400 seconds.",
+            request: Some(("Extend", r#"{"seconds": 60}"#)),
+        },
         fields: &["seconds"],
-        run: |service, call, fields| Ok(service.extend(call, fields.more_time()?).map(drop)?),
+        run: |service, call, fields| {
+            let Extend { seconds } = fields.extend()?;
+            Ok(service.extend(call, Duration::from_secs(seconds)).map(drop)?)
+        },
     },
 ];
 
@@ -95,8 +142,8 @@ fn carry_out(
         || ApiError::OutOfRange { field: "slot", value: quoted(slot), expected: "1 to 20 digits, * and #" };
     let slot = Slot::parse(slot).ok_or_else(not_a_slot)?;
     let call = service.call_at(domain, &slot)?;
-    let Some(found) = ACTIONS.iter().find(|found| found.name == action) else {
-        let names: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
+    let Some(found) = ACTIONS.iter().find(|found| found.row.name == action) else {
+        let names: Vec<&str> = ACTIONS.iter().map(|action| action.row.name).collect();
         return Err(ApiError::NoSuchAction(names.join(", ")));
     };
     (found.run)(service, &call, &Fields::read(body, found.fields)?)?;
@@ -140,29 +187,29 @@ impl Fields {
         }
     }
 
-    fn extension(&self) -> Result<Extension, ApiError> {
+    fn transfer(&self) -> Result<Transfer, ApiError> {
         if self.0.contains_key("destination") {
             return Err(ApiError::Destination);
         }
         let text = self.get("extension", Extension::FORM, Value::as_str)?;
         let not_one = || ApiError::OutOfRange { field: "extension", value: quoted(text), expected: Extension::FORM };
-        Extension::parse(text).ok_or_else(not_one)
+        Extension::parse(text).map(|extension| Transfer { extension }).ok_or_else(not_one)
     }
 
-    fn label(&self) -> Result<&str, ApiError> {
+    fn label(&self) -> Result<Label<'_>, ApiError> {
         let text = self.get("text", "a text of at most 200 characters", Value::as_str)?;
         match text.chars().count() {
             count if count > MAX_LABEL_CHARS => Err(ApiError::LongText { count, most: MAX_LABEL_CHARS }),
-            _ => Ok(text),
+            _ => Ok(Label { text }),
         }
     }
 
-    fn more_time(&self) -> Result<Duration, ApiError> {
+    fn extend(&self) -> Result<Extend, ApiError> {
         const EXPECTED: &str = "a whole number from 1 to 86400";
         let number = self.get("seconds", EXPECTED, Value::as_number)?;
         let out_of_range = || ApiError::OutOfRange { field: "seconds", value: number.to_string(), expected: EXPECTED };
         let seconds = number.as_u64().filter(|seconds| (1..=DAY_SECS).contains(seconds));
-        seconds.map(Duration::from_secs).ok_or_else(out_of_range)
+        seconds.map(|seconds| Extend { seconds }).ok_or_else(out_of_range)
     }
 }
 
@@ -178,10 +225,11 @@ mod tests {
     /// expected u64 at line 1 column 13".
     #[test]
     fn an_error_names_the_field_the_value_and_what_is_expected() {
-        let extend = |json| fields(json, &["seconds"]).and_then(|fields| fields.more_time()).unwrap_err().to_string();
+        let extend =
+            |json| fields(json, &["seconds"]).and_then(|fields| fields.extend().map(drop)).unwrap_err().to_string();
         let label = |json| fields(json, &["text"]).and_then(|fields| fields.label().map(drop)).unwrap_err().to_string();
         let transfer =
-            |json| fields(json, &["extension"]).and_then(|fields| fields.extension()).unwrap_err().to_string();
+            |json| fields(json, &["extension"]).and_then(|fields| fields.transfer().map(drop)).unwrap_err().to_string();
         assert_eq!(extend(r#"{"seconds": "x"}"#), r#"seconds "x" is not a whole number from 1 to 86400"#);
         assert_eq!(extend(r#"{"seconds": 86401}"#), "seconds 86401 is not a whole number from 1 to 86400");
         assert_eq!(extend(r#"{"seconds": 1.5}"#), "seconds 1.5 is not a whole number from 1 to 86400");

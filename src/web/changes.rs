@@ -9,10 +9,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::{broadcast, watch};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::access::Rights;
 use crate::freeswitch;
-use crate::service::{CallRow, EventKind, Observer, ParkEvent, ParkingService};
+use crate::service::{CallRow, EventKind, Observer, ParkEvent, ParkingService, words};
 
 /// How many changes a slow client may be behind. A client that is further behind is told to read everything again.
 const BEHIND: usize = 256;
@@ -53,14 +55,42 @@ impl Concerns {
     }
 }
 
-#[derive(Serialize)]
-struct StreamItem<'a> {
+/// What the event `change` of the stream contains.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Change)]
+pub(super) struct StreamItem<'a> {
+    #[schema(schema_with = actions)]
     action: &'a str,
+    /// Milliseconds since 1970.
     at: i64,
     lot: &'a str,
     domain: &'a str,
     slot: &'a str,
     call: Option<CallRow>,
+}
+
+fn actions() -> Object {
+    words(&[
+        "park",
+        "recover",
+        "retrieve",
+        "return",
+        "fallback",
+        "transfer",
+        "abandon",
+        "ringback",
+        "ringback-failed",
+        "park-failed",
+        "label",
+        "extend",
+        "reserve",
+        "release",
+        "hand-over",
+        "no-slot",
+        "full",
+        "denied",
+        "reload",
+    ])
 }
 
 /// The connected clients.

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::parking::Refusal;
 use crate::service::ActionError;
@@ -69,8 +70,10 @@ pub(super) enum ApiError {
 }
 
 /// Every answer that is not a success.
-#[derive(Serialize)]
-struct ErrorBody {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorBody {
+    /// What is wrong, and what is expected.
     error: String,
 }
 

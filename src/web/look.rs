@@ -6,22 +6,30 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::Array;
 
 use super::error::{ApiError, quoted};
 use super::routes::{HttpState, Viewer};
 use crate::freeswitch::{self, guard};
-use crate::service::{CallRow, LotRow};
+use crate::service::{CallRow, LotRow, words};
 use crate::storage::{HistoryFilter, Record, Storage, StorageError, Tally};
 
 /// A lot with more slots is shown by its calls alone.
 const MOST_SLOTS: usize = 500;
-const MOST_RECORDS: u32 = 10_000;
-const MOST_DAYS: u32 = 400;
+pub(super) const MOST_RECORDS: u32 = 10_000;
+pub(super) const MOST_DAYS: u32 = 400;
 
-#[derive(Serialize)]
+/// What the token may do.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Me {
+    #[schema(schema_with = rights)]
     rights: Vec<&'static str>,
     domain: String,
+}
+
+fn rights() -> Array {
+    Array::new(words(&["view", "act"]))
 }
 
 pub(super) async fn me(Viewer(rights): Viewer) -> Json<Me> {
@@ -41,15 +49,21 @@ pub(super) async fn calls(
     Ok(Json(seen.map(|call| CallRow::new(call, &node, now, epoch)).collect()))
 }
 
-#[derive(Serialize)]
+/// A lot and its slots.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lot)]
 pub(super) struct Board {
     #[serde(flatten)]
     lot: LotRow,
+    /// Seconds.
     service_level: u32,
+    /// Empty for a lot of more than 500.
     slots: Vec<Place>,
 }
 
-#[derive(Serialize)]
+/// A slot and its label.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Slot)]
 struct Place {
     slot: String,
     label: String,

@@ -1,31 +1,32 @@
 //! The rows of paths, actions and metrics for the manual, as constants without the functions, which need FreeSWITCH.
 
-use super::actions::{self, Action};
-use super::routes::{self, ApiPath};
+use super::actions::{self, ActionRow};
+use super::description::{PathRow, describe};
+use super::routes;
 
 pub(crate) use super::metrics::manual as metrics;
-pub(crate) use super::routes::OPENAPI;
 
-/// Method, path, right, answer.
-pub(crate) const PATHS: [[&str; 4]; routes::PATHS.len()] = {
-    let mut rows = [[""; 4]; routes::PATHS.len()];
+pub(crate) const PATHS: [PathRow; routes::PATHS.len()] = {
+    let mut rows = [routes::PATHS[0].row; routes::PATHS.len()];
     let mut n = 0;
     while n < rows.len() {
-        let ApiPath { method, path, right, answers, .. } = routes::PATHS[n];
-        rows[n] = [method, path, right, answers];
+        rows[n] = routes::PATHS[n].row;
         n += 1;
     }
     rows
 };
 
-/// Name, body, what it does.
-pub(crate) const ACTIONS: [[&str; 3]; actions::ACTIONS.len()] = {
-    let mut rows = [[""; 3]; actions::ACTIONS.len()];
+pub(crate) const ACTIONS: [ActionRow; actions::ACTIONS.len()] = {
+    let mut rows = [actions::ACTIONS[0].row; actions::ACTIONS.len()];
     let mut n = 0;
     while n < rows.len() {
-        let Action { name, body, does, .. } = actions::ACTIONS[n];
-        rows[n] = [name, body, does];
+        rows[n] = actions::ACTIONS[n].row;
         n += 1;
     }
     rows
 };
+
+/// The description of the API, as it is served.
+pub(crate) fn description() -> serde_json::Value {
+    serde_json::to_value(describe(&PATHS, &ACTIONS)).unwrap()
+}

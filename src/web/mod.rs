@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod changes;
+mod description;
 mod direct;
 mod error;
 mod look;
@@ -31,10 +32,12 @@ use crate::service::ParkingService;
 use crate::storage::Storage;
 use access::{TokenFileError, Tokens};
 #[cfg(test)]
-pub(crate) use manual::{ACTIONS, OPENAPI, PATHS, metrics};
+pub(crate) use manual::{ACTIONS, PATHS, description, metrics};
 use server::Server;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {access::Tokens as TokenFile, routes::router};
+#[cfg(test)]
+pub(crate) use {actions::ActionRow, description::PathRow};
 
 /// Seconds until a server that could not be started is tried again, at first and at most.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::Method;
 use axum::http::header::{
@@ -18,6 +19,7 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::access::{Rights, Tokens};
+use super::description::{Body, PathRow, Query, describe};
 use super::direct::is_direct;
 use super::error::ApiError;
 use super::{Sources, actions, changes, look, metrics, page};
@@ -25,7 +27,6 @@ use crate::freeswitch::guard;
 
 pub(crate) type Router = axum::Router;
 
-pub(crate) const OPENAPI: &str = include_str!("openapi.json");
 /// Bytes of a request's body, at most.
 const BODY: usize = 8 * 1024;
 /// For how long a request may take, with its body; a stream of changes has begun by then.
@@ -43,79 +44,95 @@ pub(super) struct HttpState {
     /// Only this machine can knock.
     loopback: bool,
     stopped: watch::Receiver<bool>,
+    /// Of the API, as JSON.
+    description: Bytes,
 }
 
-/// One path of the API: the router and the manual are made from these rows.
-#[cfg_attr(not(test), allow(dead_code, reason = "the manual's columns"))]
 pub(super) struct ApiPath {
-    pub(super) method: &'static str,
-    pub(super) path: &'static str,
-    /// The right that a token needs.
-    pub(super) right: &'static str,
-    /// A text in Markdown, for the manual.
-    pub(super) answers: &'static str,
+    pub(super) row: PathRow,
     serve: fn() -> MethodRouter<HttpState>,
 }
 
 const fn looks(
     path: &'static str,
     right: &'static str,
+    body: Body,
     answers: &'static str,
     serve: fn() -> MethodRouter<HttpState>,
 ) -> ApiPath {
-    ApiPath { method: "GET", path, right, answers, serve }
+    ApiPath { row: PathRow { method: "GET", path, right, answers, body, query: None }, serve }
+}
+
+impl ApiPath {
+    const fn with(mut self, name: &'static str, default: u32, most: u32) -> ApiPath {
+        self.row.query = Some(Query { name, default, most });
+        self
+    }
 }
 
 pub(super) const PATHS: &[ApiPath] = &[
-    looks("/api/v1/me", "view", "The rights and the domain of the token.", || get(look::me)),
-    looks("/api/v1/calls", "view", "The parked calls.", || get(look::calls)),
-    looks("/api/v1/lots", "view", "The lots and their slots.", || get(look::lots)),
+    looks("/api/v1/me", "view", Body::Object("Me"), "The rights and the domain of the token.", || get(look::me)),
+    looks("/api/v1/calls", "view", Body::List("Call"), "The parked calls.", || get(look::calls)),
+    looks("/api/v1/lots", "view", Body::List("Lot"), "The lots and their slots.", || get(look::lots)),
     looks(
         "/api/v1/stats",
         "view",
+        Body::List("Tally"),
         "Counts for each lot and day. `?days=7`: the number of days; 1 without it, 400 at most.",
         || get(look::stats),
-    ),
+    )
+    .with("days", 1, look::MOST_DAYS),
     looks(
         "/api/v1/history",
         "view",
+        Body::List("Record"),
         "The calls that are no longer parked, the newest first. `?count=100`: the number of calls; 50 without it, 10000 at most.",
         || get(look::history),
-    ),
+    )
+    .with("count", 50, look::MOST_RECORDS),
     looks(
         "/api/v1/events",
         "view",
+        Body::Text("text/event-stream"),
         "Server-sent events: an event `change` for each [action](events.md#events), until the connection is closed.",
         || get(listen),
     ),
     ApiPath {
-        method: "POST",
-        path: "/api/v1/calls/{domain}/{slot}/{action}",
-        right: "act",
-        answers: "Carries out one of the actions below, and answers the new state of the call.",
+        row: PathRow {
+            method: "POST",
+            path: "/api/v1/calls/{domain}/{slot}/{action}",
+            right: "act",
+            answers: "Carries out one of the actions below, and answers the new state of the call.",
+            body: Body::Object("Call"),
+            query: None,
+        },
         serve: || post(actions::act),
     },
-    looks("/api/v1/openapi.json", "none", "The description of the API, as OpenAPI.", || {
-        get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI))
+    looks("/api/v1/openapi.json", "none", Body::Any, "The description of the API, as OpenAPI.", || {
+        get(describe_all)
     }),
-    looks("/healthz", "none", "`ok`.", || get(async || "ok")),
+    looks("/healthz", "none", Body::Text("text/plain"), "`ok`.", || get(async || "ok")),
     looks(
         "/metrics",
         "view",
+        Body::Text("application/openmetrics-text"),
         "The metrics, in the OpenMetrics format. They need a token for all domains; a program on the server itself needs none.",
         || get(scrape),
     ),
 ];
 
 pub(crate) fn router(sources: Sources, tokens: Tokens, loopback: bool, stopped: watch::Receiver<bool>) -> Router {
+    let rows: Vec<PathRow> = PATHS.iter().map(|path| path.row).collect();
+    let actions: Vec<_> = actions::ACTIONS.iter().map(|action| action.row).collect();
+    let description = Bytes::from(describe(&rows, &actions).to_json().unwrap_or_default());
     let paths = axum::Router::new().merge(page::routes());
-    let paths = PATHS.iter().fold(paths, |router, path| router.route(path.path, (path.serve)()));
+    let paths = PATHS.iter().fold(paths, |router, path| router.route(path.row.path, (path.serve)()));
     paths
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
         .fallback(async || ApiError::NoSuchPath)
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn(guarded))
-        .with_state(HttpState { sources, tokens: Arc::new(tokens), loopback, stopped })
+        .with_state(HttpState { sources, tokens: Arc::new(tokens), loopback, stopped, description })
 }
 
 /// Headers of every answer; and no page of another site acts through a browser here.
@@ -159,6 +176,11 @@ fn is_foreign(request: &Request) -> bool {
 
 async fn listen(State(door): State<HttpState>, Viewer(rights): Viewer) -> Response {
     changes::listen(&door.sources.changes, rights, door.stopped)
+}
+
+/// The description, which is the same while the module is loaded.
+async fn describe_all(State(state): State<HttpState>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], state.description)
 }
 
 async fn scrape(State(door): State<HttpState>, parts: Parts) -> Response {

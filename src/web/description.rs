@@ -1,0 +1,184 @@
+//! The description of the API, as OpenAPI: made of the rows of the paths and actions, and of the types of the answers and requests.
+
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
+use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, HttpMethod, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr,
+    Required, Schema, Type, schema::ArrayBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::actions::{self, ActionRow};
+use super::changes::StreamItem;
+use super::error::ErrorBody;
+use super::look::{Board, Me};
+use crate::service::CallRow;
+use crate::storage::{Record, Tally};
+
+/// One path: the router, the manual and the description are made from these rows.
+#[derive(Clone, Copy)]
+pub(crate) struct PathRow {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    /// The right that a token needs.
+    pub(crate) right: &'static str,
+    /// A text in Markdown.
+    pub(crate) answers: &'static str,
+    pub(super) body: Body,
+    pub(super) query: Option<Query>,
+}
+
+/// What an answer contains.
+#[derive(Clone, Copy)]
+pub(super) enum Body {
+    /// An object, by the name of its schema.
+    Object(&'static str),
+    List(&'static str),
+    /// An object without a schema.
+    Any,
+    /// Another type than JSON.
+    Text(&'static str),
+}
+
+/// A number in the query, from 1 on.
+#[derive(Clone, Copy)]
+pub(super) struct Query {
+    pub(super) name: &'static str,
+    pub(super) default: u32,
+    pub(super) most: u32,
+}
+
+/// The answers that are errors, and when each comes.
+const ERRORS: &[(u16, &str)] = &[
+    (400, "A field, a part of the path or a number of the query is missing or out of its range."),
+    (401, "There is no token, or it is unknown."),
+    (403, "The token does not have the right, or is of another domain."),
+    (404, "Nobody is parked there."),
+    (409, "This cannot be done to the call now."),
+    (413, "The body is longer than 8 kB."),
+    (415, "The body is not `application/json`."),
+    (422, "A field of the body is unknown, or of another type."),
+    (503, "The database does not answer, or the request took more than 15 seconds."),
+];
+const OF_TOKENS: &[u16] = &[401, 403, 503];
+const OF_QUERIES: &[u16] = &[400, 401, 403, 503];
+const OF_ACTIONS: &[u16] = &[400, 401, 403, 404, 409, 413, 415, 422, 503];
+
+pub(crate) fn describe(paths: &[PathRow], actions: &[ActionRow]) -> OpenApi {
+    let license = LicenseBuilder::new().name("MPL-2.0").identifier(Some("MPL-2.0")).build();
+    let info = InfoBuilder::new()
+        .title("mod_callpark")
+        .version("1")
+        .description(Some(
+            "Parked calls of a FreeSWITCH. A token of one domain sees and changes the calls of that domain only.",
+        ))
+        .license(Some(license));
+    let mut all = PathsBuilder::new();
+    for row in paths {
+        if row.path.contains("{action}") {
+            for action in actions {
+                let path = row.path.replace("{action}", action.name);
+                all = all.path(path, PathItem::new(method(row), act(row, action)));
+            }
+        } else {
+            all = all.path(row.path, PathItem::new(method(row), look(row)));
+        }
+    }
+    let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    let mut schemas = Vec::new();
+    add::<CallRow>(&mut schemas);
+    add::<Board>(&mut schemas);
+    add::<Tally>(&mut schemas);
+    add::<Record>(&mut schemas);
+    add::<StreamItem<'static>>(&mut schemas);
+    add::<Me>(&mut schemas);
+    add::<ErrorBody>(&mut schemas);
+    actions::schemas(&mut schemas);
+    let components = ComponentsBuilder::new().security_scheme("token", token).schemas_from_iter(schemas);
+    OpenApiBuilder::new().info(info.build()).paths(all.build()).components(Some(components.build())).build()
+}
+
+pub(super) fn add<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    schemas.push((T::name().into_owned(), T::schema()));
+    T::schemas(schemas);
+}
+
+fn method(row: &PathRow) -> HttpMethod {
+    if row.method == "POST" { HttpMethod::Post } else { HttpMethod::Get }
+}
+
+fn look(row: &PathRow) -> Operation {
+    let errors = match row.query {
+        Some(_) => OF_QUERIES,
+        None if row.right == "none" => &[],
+        None => OF_TOKENS,
+    };
+    // A program on the server itself needs no token for the metrics.
+    let secured = row.right != "none" && row.path != "/metrics";
+    let parameters = row.query.map(|Query { name, default, most }| {
+        let number = whole_number().minimum(Some(1)).maximum(Some(most)).default(Some(default.into()));
+        ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).schema(Some(number)).build()
+    });
+    operation(row.answers, answer(row, row.answers), errors, secured).parameters(parameters.map(|one| [one])).build()
+}
+
+fn act(row: &PathRow, action: &ActionRow) -> Operation {
+    let operation = operation(action.does, answer(row, "The new state of the call."), OF_ACTIONS, true)
+        .parameters(Some([in_path("domain", None), in_path("slot", Some("Percent-encoded: `*5901` is `%2A5901`."))]));
+    let Some((schema, example)) = action.request else { return operation.build() };
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(schema)))
+        .example(serde_json::from_str(example).ok())
+        .build();
+    let body = RequestBodyBuilder::new().required(Some(Required::True)).content("application/json", content);
+    operation.request_body(Some(body.build())).build()
+}
+
+fn operation(summary: &str, answer: Response, errors: &[u16], secured: bool) -> OperationBuilder {
+    let mut operation = OperationBuilder::new().summary(Some(without_links(summary))).response("200", answer);
+    for (status, when) in ERRORS.iter().filter(|(status, _)| errors.contains(status)) {
+        operation = operation.response(status.to_string(), json(when, Ref::from_schema_name("Error")));
+    }
+    match secured {
+        true => operation.security(SecurityRequirement::new("token", [""; 0])),
+        false => operation,
+    }
+}
+
+fn answer(row: &PathRow, description: &str) -> Response {
+    match row.body {
+        Body::Object(schema) => json(description, Ref::from_schema_name(schema)),
+        Body::Any => json(description, ObjectBuilder::new().schema_type(Type::Object)),
+        Body::List(schema) => json(description, ArrayBuilder::new().items(Ref::from_schema_name(schema))),
+        Body::Text(media_type) => {
+            let text = ContentBuilder::new().schema(Some(String::schema())).build();
+            ResponseBuilder::new().description(without_links(description)).content(media_type, text).build()
+        }
+    }
+}
+
+/// The manual's links lead to its own pages.
+fn without_links(markdown: &str) -> String {
+    let mut pieces = markdown.split("](");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let rest = pieces.map(|piece| piece.split_once(')').map_or(piece, |(_, after)| after));
+    rest.fold(first, |text, piece| text + piece).replace('[', "")
+}
+
+fn json(description: &str, schema: impl Into<RefOr<Schema>>) -> Response {
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(description).content("application/json", content).build()
+}
+
+fn in_path(name: &str, description: Option<&str>) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+    parameter.description(description).schema(Some(String::schema())).build()
+}
+
+fn whole_number() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer)
+}
