@@ -502,6 +502,22 @@ fn nobody_goes_to_a_fallback_that_their_lot_has_no_longer() {
     }
 }
 
+/// Two callers come back, and the slot of the first is another node's by now. Before: the first got the slot of the second, and whoever
+/// retrieved by the number they had been told was connected to the wrong caller.
+#[test]
+fn a_recovered_caller_whose_slot_is_taken_leaves_the_slots_of_others_alone() {
+    for order in [SlotOrder::First, SlotOrder::Next, SlotOrder::LongestFree] {
+        let mut table = table(LotSettings { slot_order: order, ..LotSettings::default() });
+        table.park(&request("other", SlotRequest::Slot(slot("701"))), false, at(0)).unwrap();
+        let mut restore = |uuid: &str, number: &str| {
+            let request = request(uuid, SlotRequest::Slot(slot(number)));
+            table.restore(&request, &RestoreParams::default(), at(1)).unwrap().info.slot.to_string()
+        };
+        assert_eq!([restore("a", "701"), restore("b", "702")], ["703", "702"], "{order:?}");
+        table.check().unwrap();
+    }
+}
+
 #[test]
 fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
     let mut table = table(LotSettings::default());

@@ -64,6 +64,12 @@ impl Lot {
         Some((index, self.plan.slots.get(index as usize)?.clone()))
     }
 
+    /// Returns the free slot with the highest number.
+    pub(super) fn last_free(&self) -> Option<(u32, Slot)> {
+        let index = self.held.iter().rposition(Option::is_none)?;
+        Some((u32::try_from(index).ok()?, self.plan.slots.get(index)?.clone()))
+    }
+
     pub(super) fn held(&self, index: u32) -> Option<&CallId> {
         self.held.get(index as usize)?.as_ref()
     }

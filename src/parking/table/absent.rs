@@ -69,8 +69,12 @@ impl Table {
         let lot = self.lot_to_restore(request)?;
         self.open(&lot.domain);
         let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
-        let find = |wanted| tenant.find_slot(&lot, wanted, request.entropy);
-        let (home, index, slot) = find(&request.wanted).or_else(|_| find(&SlotRequest::Auto))?;
+        let own = request.wanted.slot().and_then(|slot| tenant.free_slot(slot));
+        // Others who are yet to be recovered are more likely in the first slots of the lot than in the last.
+        let last =
+            || tenant.lots.get(&lot.name).and_then(|lot| lot.last_free().map(|(index, slot)| (lot, index, slot)));
+        let any = || tenant.find_slot(&lot, &SlotRequest::Auto, request.entropy);
+        let (home, index, slot) = own.or_else(last).map_or_else(any, Ok)?;
         let id = self.calls.next_id(now.before(saved.waited));
         let new = new_call(&home.plan, request, slot, Some(index), id);
         // The fallback of the lot may have been removed.

@@ -121,6 +121,13 @@ impl Table {
 }
 
 impl Tenant {
+    /// Finds a slot if it exists and is free.
+    pub(super) fn free_slot(&self, slot: &Slot) -> Option<(&Lot, u32, Slot)> {
+        let (name, index) = self.slots.get(slot)?;
+        let home = self.lots.get(name).filter(|home| home.held(*index).is_none())?;
+        Some((home, *index, slot.clone()))
+    }
+
     /// Finds the slot for a request. It follows `overflow-lot` from one full lot to the next, each at most once.
     pub(super) fn find_slot(
         &self,
