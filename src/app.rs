@@ -9,7 +9,7 @@ use crate::config::{Config, ConfigError, ConfigHandle};
 use crate::freeswitch::{Binding, Completions, Recoverer, Subclass, Ticker, Ticks, Wakers};
 use crate::moh::SharedMusic;
 use crate::service::{Observer, ParkingService};
-use crate::storage::{ClusterSlots, HistoryObserver, SlotStoreObserver, Storage};
+use crate::storage::{ClusterSlots, HistoryObserver, Storage};
 use crate::web::{Changes, Counts, HttpServer, MetricsObserver, Sources, StreamObserver};
 use crate::{events, presence};
 
@@ -43,7 +43,6 @@ impl App {
         let storage = Arc::new(Storage::new(config.clone()));
         let (changes, counts) = (Changes::default(), Arc::new(Counts::default()));
         let observers: Vec<Box<dyn Observer>> = vec![
-            Box::new(SlotStoreObserver(Arc::clone(&storage))),
             Box::new(events::EventPublisher),
             Box::<presence::Lamps>::default(),
             Box::new(HistoryObserver(Arc::clone(&storage))),

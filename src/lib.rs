@@ -1,30 +1,41 @@
 //! mod_callpark: call parking for FreeSWITCH. No parked caller is ever lost.
 //!
 //! ```text
-//!  FreeSWITCH ──► module ──► applications/ commands/ events/ presence/ web/ ──► service/ ──► parking/
-//!   (C ABI)     load,              entry points                           executes     the rules: pure, no
-//!      ▲        unload                                                    effects      FreeSWITCH, clock or lock
-//!      └──────────── freeswitch/ (safe wrapper) ◄─────────────────────────────┘
-//!                      └─ ffi (bindgen)
+//!             FreeSWITCH (C)
+//!                  │ ABI
+//!    ffi ── freeswitch              safe wrapper; knows nothing of parking but plain types
+//!                  │
+//!    applications  commands  events  presence  web      entry points: parse, call the service, render
+//!                  │
+//!              service ── storage   executes what the rules decide ── the database
+//!               │      │
+//!           parking    moh          pure rules ── shared music on hold
+//!               │
+//!            config                 callpark.conf.xml, checked and immutable
+//!
+//!    app: owns everything above.  module: load and unload; the one static.
 //! ```
+//!
+//! The third column names the rooms that a room may use; `tests/architecture.rs` reads this table and fails when the code differs.
 //!
 //! | room | what is there | may use |
 //! |---|---|---|
-//! | [`parking`] | the rules: slots, lots, calls, outcomes | nothing of ours |
+//! | [`parking`] | the rules: slots, lots, calls, outcomes | |
 //! | [`config`] | `callpark.conf.xml` to a checked, immutable `Config` | `parking` |
-//! | `freeswitch` | safe FreeSWITCH, one file for each thing of it; with `ffi` the only `unsafe` | `ffi`, `parking`'s plain types |
+//! | `ffi` | the bindings, by bindgen | |
+//! | `freeswitch` | safe FreeSWITCH, one file for each thing of it; with `ffi` the only `unsafe` | `ffi`, `parking` |
 //! | `moh` | hold music for many callers at once | `freeswitch` |
 //! | `service` | executes what the rules decide; holds the one lock | `parking`, `config`, `freeswitch`, `moh` |
-//! | `applications` | the dialplan applications | `service` and below |
-//! | `commands` | the `callpark` command | `web` (how it is), `storage`, `service` and below |
-//! | `events` | `callpark::info` | `service` and below |
-//! | `presence` | lamps | `service` and below |
-//! | `storage` | the database: the history of parked calls; which call is in which slot, for the next start and for the other nodes | `service` and below |
-//! | `web` | dashboard, JSON API, metrics | `storage`, `service` and below |
-//! | `app` | owns all of the above while the module is loaded | all but `module` |
-//! | `module` | the exported table, load, unload; the one static by which the core's callbacks come in | all; nobody uses it |
-//! | `manual` | the test that writes and checks the tables in `docs/`, in no build | all; nobody uses it |
-//! | `fuzzing` | entry points for `tests/fuzz`, in no release build | all; nobody uses it |
+//! | `storage` | the database: the history, and the slot store for the next start and for the other nodes | `parking`, `config`, `service`, `freeswitch` |
+//! | `applications` | the dialplan applications | `parking`, `service`, `freeswitch` |
+//! | `events` | `callpark::info` | `parking`, `service`, `freeswitch` |
+//! | `presence` | lamps | `parking`, `service`, `freeswitch` |
+//! | `web` | dashboard, JSON API, metrics | `parking`, `config`, `service`, `freeswitch`, `moh`, `storage` |
+//! | `commands` | the `callpark` command | `parking`, `config`, `service`, `freeswitch`, `moh`, `applications`, `storage`, `web` |
+//! | `app` | owns all of the above while the module is loaded | `parking`, `config`, `service`, `freeswitch`, `moh`, `events`, `presence`, `storage`, `web`, `commands` |
+//! | `module` | the exported table, load and unload; the one static by which the core's callbacks come in | `app`, `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `presence`, `commands` |
+//! | `manual` | the test that writes and checks the tables in `docs/`, in no build | `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `commands`, `web` |
+//! | `fuzzing` | entry points for `tests/fuzz`, in no release build | `app`, `module`, `parking`, `config`, `service`, `freeswitch`, `applications`, `commands`, `storage`, `web` |
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 

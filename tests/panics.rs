@@ -35,6 +35,7 @@ const FENCES: &[(&str, fn())] = &[
     ("ring back", the_ring_back_has_failed),
     ("failed ring back", the_caller_can_still_be_taken),
     ("observer", nobody_is_told_and_nobody_is_lost),
+    ("slot store", nothing_is_saved_and_nobody_is_lost),
     ("http", the_telephone_needs_no_dashboard),
     ("http request", the_request_fails),
     ("http work", the_action_fails),
@@ -410,6 +411,15 @@ fn nobody_is_told_and_nobody_is_lost() {
     let caller = parked(&world);
     taken(&world, &caller);
     assert!(cleared(&world) > 10);
+    close(world);
+}
+
+fn nothing_is_saved_and_nobody_is_lost() {
+    let world = office();
+    plant_panic(&world, "slot store");
+    let caller = parked(&world);
+    taken(&world, &caller);
+    assert!(cleared(&world) >= 3);
     close(world);
 }
 

@@ -5,6 +5,7 @@
 
 mod api;
 mod application;
+mod bridge;
 mod clock;
 mod command;
 mod console;
@@ -24,6 +25,7 @@ mod module;
 mod originate;
 #[cfg(feature = "planted")]
 mod planted;
+mod playback;
 mod recovery;
 mod rtp_writer;
 mod scheduler;
@@ -38,6 +40,7 @@ mod xml;
 
 pub(crate) use api::{api, has_domain, has_user, in_network, module_loaded, send_message};
 pub(crate) use application::{Application, add_application};
+pub(crate) use bridge::Bridged;
 pub(crate) use clock::{cpu_time, epoch_ms, now};
 pub(crate) use command::{Answer, Command, add_command};
 pub(crate) use console::{Completer, Completions, Words};
@@ -49,10 +52,11 @@ pub(crate) use history::Ran;
 pub(crate) use log::{LogLevel, UUID, log_line};
 pub(crate) use module::{FunctionTable, Interfaces, Lifecycle, Status, function_table};
 pub(crate) use originate::{Cancel, Dial, OriginateError, OutgoingCalls, PICKED_UP};
+pub(crate) use playback::{Heard, Listener, PlayToEnd, Played};
 pub(crate) use recovery::Recoverer;
 pub(crate) use rtp_writer::{Encoder, Format, RtpWriter, Sent, Source};
 pub(crate) use scheduler::{OnTick, Ticker, Ticks};
-pub(crate) use session::{Bridged, HangupCause, Heard, Leg, Listener, PlayToEnd, Played, SessionGuard, every_leg};
+pub(crate) use session::{HangupCause, Leg, SessionGuard, every_leg};
 pub(crate) use set_aside::SetAside;
 #[cfg(feature = "fuzzing")]
 pub(crate) use text::inert;

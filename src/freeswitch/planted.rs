@@ -5,9 +5,10 @@
 //! are parted by semicolons.
 
 use std::cell::{Cell, UnsafeCell};
+use std::ffi::CStr;
 use std::hint::black_box;
 
-use super::core;
+use crate::ffi;
 
 thread_local! {
     /// Steps until this thread panics; 0 = it does not. Const and without a destructor, as in `session.rs`.
@@ -29,7 +30,7 @@ impl Drop for Planted {
 
 /// Called behind every fence, with its name.
 pub(super) fn at(fence: &str) -> Planted {
-    let all = core::global("callpark_planted").unwrap_or_default();
+    let all = variable();
     let mut planted = Planted { armed: false };
     for one in all.split(';') {
         let words: Vec<&str> = one.splitn(3, ' ').collect();
@@ -56,6 +57,17 @@ pub(super) fn step() {
             LEFT.set(left - 1);
             assert!(left > 1 || std::thread::panicking(), "planted, at a text for C");
         }
+    }
+}
+
+/// The variable. Asked without a text that goes to C: each of those is a step.
+fn variable() -> String {
+    // SAFETY: a static name; the answer is NULL or a C string from malloc that is ours.
+    unsafe {
+        let value = ffi::switch_core_get_variable_dup(c"callpark_planted".as_ptr());
+        let text = value.as_ref().map_or_else(String::new, |text| CStr::from_ptr(text).to_string_lossy().into_owned());
+        libc::free(value.cast());
+        text
     }
 }
 

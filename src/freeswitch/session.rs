@@ -1,15 +1,12 @@
 //! Legs: FreeSWITCH's sessions and their channels.
 
-use std::cell::Cell;
-use std::ffi::{CStr, CString, c_char, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use super::event::Event;
-use super::guard::fence;
-use super::log::{LogLevel, UUID, log_line};
 use super::text::{from_c, inert, inert_to_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
@@ -75,54 +72,6 @@ impl Drop for SessionGuard {
         // SAFETY: locked in `find` or by originate, on this thread since the type is not Send, and unlocked only here.
         unsafe { ffi::switch_core_session_rwunlock(self.0.session.as_ptr()) };
     }
-}
-
-/// What ends playing: returned from the function that is asked on every frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Heard {
-    GoOn,
-    Stop,
-}
-
-/// Is asked while something is played to a leg.
-pub(crate) trait Listener {
-    /// About fifty times a second.
-    fn frame(&mut self) -> Heard;
-    /// The far end pressed a key.
-    fn key(&mut self, key: char) -> Heard;
-}
-
-/// Hears everything out: keys and frames change nothing.
-pub(crate) struct PlayToEnd;
-
-impl Listener for PlayToEnd {
-    fn frame(&mut self) -> Heard {
-        Heard::GoOn
-    }
-
-    fn key(&mut self, _: char) -> Heard {
-        Heard::GoOn
-    }
-}
-
-/// What came of [`Leg::play_file`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Played {
-    /// It ended by itself.
-    ToItsEnd,
-    /// The listener, or somebody from outside, stopped it.
-    Stopped,
-    /// It could not be played, or the leg is wanted elsewhere.
-    Not,
-}
-
-/// What came of [`Leg::bridge`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Bridged {
-    /// Both heard each other; it is over now.
-    Talked,
-    /// They were never connected.
-    Never,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -303,53 +252,6 @@ impl<'a> Leg<'a> {
         unsafe { ffi::switch_channel_event_set_data(self.channel(), event.as_ptr()) };
     }
 
-    /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or the listener says to stop. False if
-    /// it could not be played.
-    pub(crate) fn play(&self, file: &str, listener: &mut dyn Listener) -> bool {
-        self.play_file(file, listener) != Played::Not
-    }
-
-    /// The same, and how it ended.
-    pub(crate) fn play_file(&self, file: &str, listener: &mut dyn Listener) -> Played {
-        let file = to_c(file);
-        let mut listener = listener;
-        let mut args = asking(&mut listener);
-        // SAFETY: playing is synchronous: `args` and the listener it points to outlive the call, which is what makes
-        // a stack address sound here; the core keeps neither.
-        let status =
-            unsafe { ffi::switch_ivr_play_file(self.session.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
-        match status {
-            HostStatus::SWITCH_STATUS_SUCCESS => Played::ToItsEnd,
-            HostStatus::SWITCH_STATUS_BREAK => Played::Stopped,
-            _ => Played::Not,
-        }
-    }
-
-    /// Says a phrase macro. False if there is none of that name or it could not be played.
-    pub(crate) fn say(&self, phrase: &CStr, data: &str, listener: &mut dyn Listener) -> bool {
-        log_line(
-            LogLevel::Debug,
-            &[(UUID, &self.uuid()), ("phrase", &phrase.to_string_lossy()), ("data", &data)],
-            format_args!("says a phrase"),
-        );
-        // The core fills in variables in it, and in what a macro makes of it, and would run `${system(...)}` (switch_ivr_play_say.c).
-        let data = to_c(&data.replace(['$', '\\'], " "));
-        let mut listener = listener;
-        let mut args = asking(&mut listener);
-        // SAFETY: as in `play`.
-        let status = unsafe {
-            ffi::switch_ivr_phrase_macro_event(
-                self.session.as_ptr(),
-                phrase.as_ptr(),
-                data.as_ptr(),
-                ptr::null_mut(),
-                ptr::null(),
-                &mut args,
-            )
-        };
-        status == HostStatus::SWITCH_STATUS_SUCCESS
-    }
-
     /// Waits, reading and dropping what the leg sends; ends early when the leg is wanted elsewhere.
     pub(crate) fn sleep(&self, time: Duration) {
         let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
@@ -420,136 +322,8 @@ impl<'a> Leg<'a> {
         // SAFETY: the session is kept; the texts live through the call and are copied.
         unsafe { ffi::switch_channel_set_profile_var(self.channel(), field.as_ptr(), value.as_ptr()) };
     }
-
-    /// Connects this leg, whose application is running, with another, and comes back when they part. The core takes the
-    /// other leg out of its own application. `connected` is called once, the moment both can hear each other, and says
-    /// whether that counts.
-    pub(crate) fn bridge(&self, other: &Leg<'_>, connected: &mut dyn FnMut() -> bool) -> Bridged {
-        let mut pending = Pending { connected, asked: false, talked: false };
-        let previous = PENDING.replace(ptr::from_mut(&mut pending).cast::<c_void>());
-        // SAFETY: both sessions are kept through the calls. The hook runs on this thread only, inside the bridge
-        // (switch_ivr_bridge.c sends INDICATE_BRIDGE to the session it was called for), while `pending` is alive.
-        unsafe {
-            self.cross_profiles(other);
-            ffi::switch_core_event_hook_add_receive_message(self.session.as_ptr(), Some(on_message));
-            ffi::switch_ivr_multi_threaded_bridge(
-                self.session.as_ptr(),
-                other.session.as_ptr(),
-                None,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            );
-            ffi::switch_core_event_hook_remove_receive_message(self.session.as_ptr(), Some(on_message));
-        }
-        PENDING.set(previous);
-        if pending.talked { Bridged::Talked } else { Bridged::Never }
-    }
-
-    /// Tells each leg's record who the other was, as an ordinary bridge does.
-    ///
-    /// # Safety
-    /// Both sessions are kept.
-    unsafe fn cross_profiles(&self, other: &Leg<'_>) {
-        // SAFETY: by this function's contract; a clone lives in the memory of the session it is for.
-        unsafe {
-            let (own, theirs) = (
-                ffi::switch_channel_get_caller_profile(self.channel()),
-                ffi::switch_channel_get_caller_profile(other.channel()),
-            );
-            if !own.is_null() && !theirs.is_null() {
-                let for_us = ffi::switch_caller_profile_clone(self.session.as_ptr(), theirs);
-                let for_them = ffi::switch_caller_profile_clone(other.session.as_ptr(), own);
-                ffi::switch_channel_set_originatee_caller_profile(self.channel(), for_us);
-                ffi::switch_channel_set_originator_caller_profile(other.channel(), for_them);
-            }
-        }
-    }
 }
 
 fn opt(text: &Option<CString>) -> *const c_char {
     text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
-}
-
-/// The host's way to ask a listener. Points to the listener's place on the stack, so it is only for calls that are over
-/// before that is. The key callback is always given: without one the core stops at every key (`switch_ivr_play_say.c`).
-fn asking(listener: &mut &mut dyn Listener) -> ffi::switch_input_args_t {
-    let place = ptr::from_mut(listener).cast::<c_void>();
-    ffi::switch_input_args_t {
-        input_callback: Some(on_input),
-        buf: place,
-        read_frame_callback: Some(on_frame),
-        user_data: place,
-        ..Default::default()
-    }
-}
-
-/// # Safety
-/// `place` is what [`asking`] put there, of a call that has not come back.
-unsafe fn ask(name: &str, place: *mut c_void, question: impl FnOnce(&mut dyn Listener) -> Heard) -> HostStatus {
-    let heard = fence(name, Heard::Stop, || {
-        // SAFETY: by this function's contract.
-        let listener = unsafe { &mut *place.cast::<&mut dyn Listener>() };
-        question(*listener)
-    });
-    match heard {
-        Heard::GoOn => HostStatus::SWITCH_STATUS_SUCCESS,
-        Heard::Stop => HostStatus::SWITCH_STATUS_BREAK,
-    }
-}
-
-unsafe extern "C" fn on_frame(
-    _session: *mut ffi::switch_core_session_t,
-    _frame: *mut ffi::switch_frame_t,
-    user_data: *mut c_void,
-) -> HostStatus {
-    // SAFETY: the core calls this from within the very call that `asking` was for.
-    unsafe { ask("listener frame", user_data, |listener| listener.frame()) }
-}
-
-unsafe extern "C" fn on_input(
-    _session: *mut ffi::switch_core_session_t,
-    input: *mut c_void,
-    kind: ffi::switch_input_type_t,
-    buf: *mut c_void,
-    _length: c_uint,
-) -> HostStatus {
-    if kind != ffi::switch_input_type_t::SWITCH_INPUT_TYPE_DTMF {
-        return HostStatus::SWITCH_STATUS_SUCCESS;
-    }
-    // SAFETY: with this kind the core hands a switch_dtmf_t; the rest as in `on_frame`.
-    unsafe {
-        let Some(dtmf) = input.cast::<ffi::switch_dtmf_t>().as_ref() else { return HostStatus::SWITCH_STATUS_SUCCESS };
-        let key = char::from(dtmf.digit.to_ne_bytes()[0]);
-        ask("listener key", buf, |listener| listener.key(key))
-    }
-}
-
-struct Pending<'a> {
-    connected: &'a mut dyn FnMut() -> bool,
-    asked: bool,
-    talked: bool,
-}
-
-thread_local! {
-    /// The bridge that this thread is making. Const and without a destructor, so that it does not keep the module's
-    /// image mapped after it is unloaded.
-    static PENDING: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
-}
-
-unsafe extern "C" fn on_message(
-    _session: *mut ffi::switch_core_session_t,
-    message: *mut ffi::switch_core_session_message_t,
-) -> HostStatus {
-    // SAFETY: the core hands a message that lives through the call.
-    let kind = unsafe { message.as_ref() }.map(|message| message.message_id);
-    if kind == Some(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_BRIDGE) {
-        // SAFETY: not null only while `bridge` on this very thread waits, which keeps what it points to.
-        if let Some(pending) = unsafe { PENDING.get().cast::<Pending<'_>>().as_mut() }.filter(|pending| !pending.asked)
-        {
-            pending.asked = true;
-            // They do hear each other, whatever a bug in there says.
-            pending.talked = fence("bridge message", true, || (pending.connected)());
-        }
-    }
-    HostStatus::SWITCH_STATUS_SUCCESS
 }

@@ -9,7 +9,7 @@ use crate::parking::{
 };
 use crate::service::{filled_in, is_address, is_part_of_address, one_word};
 
-/// Fuzzes what src/fuzzing/application.rs describes.
+/// Reads the data of an application, and the variables that it uses.
 pub fn application(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (parks, retrieves, both) = (park_order(&text), retrieve_order(&text), slot_order(&text));

@@ -11,7 +11,7 @@ use crate::parking::{
 
 const YEAR: Duration = Duration::from_secs(31_536_000);
 
-/// Fuzzes what src/fuzzing/configuration.rs describes.
+/// Reads a configuration file.
 pub fn configuration(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match config::read(&text, Some(&text)) {

@@ -27,7 +27,7 @@ fn loaded() -> Arc<App> {
     Loaded::find().expect("loaded")
 }
 
-/// Fuzzes what src/fuzzing/http.rs describes.
+/// Answers the bytes of a connection.
 pub fn http(request: &[u8]) {
     let answer = answer(request);
     let service = &loaded().service;

@@ -3,7 +3,7 @@
 use super::planted;
 use crate::web::TokenFile;
 
-/// Fuzzes what src/fuzzing/tokens.rs describes.
+/// Reads a file of tokens.
 pub fn tokens(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::names::{LotId, Slot};
+use super::names::{LotId, Slot, SlotRequest};
 use super::settings::{CallOverrides, LotSettings};
-use super::table::SlotRequest;
 
 /// Identifies a parked call. An id is never used twice, and a call that was parked later has a larger one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

@@ -10,16 +10,15 @@ mod calls;
 mod free;
 mod lot;
 mod names;
+mod request;
 mod settings;
 mod table;
 
 pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, Refusal, RemoteState, State};
 pub use lot::LotPlan;
-pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotsError, is_name, parse_slots};
+pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotRequest, SlotsError, is_name, parse_slots};
+pub use request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
 pub use settings::{
     CallOverrides, Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf,
 };
-pub use table::{
-    ChangedSlot, Layout, LeaveReason, LotSelector, LotStatus, LotView, ParkRequest, RemoteCall, RestoreParams,
-    RetrieveTarget, SlotRequest, SlotStatus, Table, TimerAction,
-};
+pub use table::{ChangedSlot, Layout, LotStatus, LotView, RemoteCall, RestoreParams, SlotStatus, Table, TimerAction};

@@ -246,6 +246,26 @@ impl LotName {
     }
 }
 
+/// The slot that a parker asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SlotRequest {
+    /// The next free slot.
+    Auto,
+    /// This slot.
+    Slot(Slot),
+}
+
+impl SlotRequest {
+    /// The slot, if one is named.
+    #[must_use]
+    pub fn slot(&self) -> Option<&Slot> {
+        match self {
+            SlotRequest::Slot(slot) => Some(slot),
+            SlotRequest::Auto => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

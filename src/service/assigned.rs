@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::call_log::{About, log_call};
+use super::call_log::About;
+use super::call_log::log_call;
 use super::{ActionError, ParkingService, entropy};
 use crate::freeswitch::{self, Dial, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, MonotonicTime, Party, Refusal};

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use super::call_log::{About, log_call};
+use super::call_log::About;
+use super::call_log::log_call;
 use super::identity::{Arrival, PARKER, Parker};
 use super::template::{fact, filled_in, one_word};
 use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
 use crate::freeswitch::{Cancel, Dial, HangupCause, Leg};
 use crate::parking::{
-    Call, CallInfo, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall, Slot,
-    SlotOrder, SlotRequest, Table,
+    Call, CallInfo, ChangedSlot, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall,
+    Slot, SlotOrder, SlotRequest, Table,
 };
 
 /// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
@@ -29,6 +30,10 @@ pub(crate) struct RetrieveTicket {
 
 /// The slot store that the nodes of a cluster share. Nothing here takes longer than a caller can wait.
 pub(crate) trait SlotStore: Send + Sync {
+    /// Slots have changed: what is in them now is to be in the store, for the next start and for the other nodes.
+    fn save(&self, service: &ParkingService, slots: &[ChangedSlot]);
+    /// A call has ended, whose leg is to be recovered no more.
+    fn forget_leg(&self, uuid: &str);
     /// Makes a slot this node's for all nodes; or says whose it is.
     fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>>;
     /// Lets whoever shows the `code` at `node` take a call there, once. False if that cannot be said now.

@@ -28,3 +28,29 @@ pub(crate) enum ActionError {
     #[error(transparent)]
     NobodyAnswered(#[from] OriginateError),
 }
+
+/// Why a recall failed. The text is what `callpark_ringback_cause` and `CallPark-Cause` say: a hangup cause where there is one.
+#[derive(Debug, Error)]
+pub(super) enum RecallError {
+    #[error("NO_USER")]
+    NobodyToRing,
+    #[error("UNALLOCATED_NUMBER")]
+    NotAUser,
+    #[error("ORIGINATOR_CANCEL")]
+    CallerGone,
+    /// A colleague has picked up, and is on the way to the slot.
+    #[error("PICKED_OFF")]
+    PickedUp,
+    #[error("VOICEMAIL")]
+    Voicemail,
+    #[error("a bug")]
+    Panicked,
+    #[error(transparent)]
+    NotAnswered(#[from] OriginateError),
+}
+
+impl RecallError {
+    pub(super) fn is_picked_up(&self) -> bool {
+        matches!(self, RecallError::PickedUp | RecallError::NotAnswered(OriginateError::PickedUp(_)))
+    }
+}

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::ParkingService;
-use super::call_log::{About, log_call};
+use super::call_log::About;
+use super::call_log::log_call;
 use crate::freeswitch::Leg;
 use crate::parking::{Call, ParkRequest, Refusal, Slot};
 

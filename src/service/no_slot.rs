@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call_log::{About, log_call};
+use super::call_log::About;
+use super::call_log::log_call;
 use super::leg_commands::LegCommand;
 use super::prompts::phrase_of;
 use super::ring::JOIN;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ParkingService;
 use super::call_log::log_call;
 use crate::freeswitch::Leg;
-use crate::parking::{LeaveReason, State};
+use crate::parking::State;
 
 impl ParkingService {
     /// True if the leg has been looked after to its end; else its application may try once more.
@@ -15,7 +15,7 @@ impl ParkingService {
         self.change(|table, now| table.release_all(&uuid, now));
         let Some(call) = self.call_of(&uuid).filter(|call| call.is_here()) else { return !leg.ready() };
         if matches!(call.state, State::Reserved | State::Expected) {
-            self.change(|table, now| table.left(&uuid, LeaveReason::HungUp, now));
+            self.end_on_the_way(&uuid);
             return !leg.ready();
         }
         log_call!(Error, &call; "call waits on after a panic on its thread, which is a bug in mod_callpark");

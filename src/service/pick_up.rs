@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use super::call_log::log_call;
-use super::ring::RecallError;
+use super::error::RecallError;
 use super::{ParkingService, Retriever};
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, State};

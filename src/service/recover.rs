@@ -3,143 +3,18 @@
 //! `sofia recover` rebuilds a leg with its channel variables and runs its last extension again (`switch_core_sqldb.c`). So all
 //! that a parked call needs to be the same call again is written into a variable of its leg, and saved whenever it changes.
 
-use serde::Serialize;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::call_log::log_call;
-use super::identity::Parker;
-use super::park::{Coming, ParkOrder};
+use super::enter_slot::Coming;
+use super::snapshot::{ParkedCallSnapshot, SNAPSHOT, millis};
 use super::{AppResult, ParkingService};
 use crate::freeswitch::{self, Leg, SessionGuard};
-use crate::parking::{
-    Call, ChangedSlot, LotName, MonotonicTime, ParkRequest, RestoreParams, RingBack, Slot, SlotRequest, State,
-};
+use crate::parking::{Call, ChangedSlot, MonotonicTime, ParkRequest, RestoreParams, State};
 
-/// On a parked leg. There it means that the leg is in its slot; it is taken away with the outcome. So a leg that comes to one
-/// of our applications with it and is in no slot was parked when FreeSWITCH died.
-const SNAPSHOT: &str = "callpark_stay";
 /// A leg that was bridged before it was parked may still name its partner, and would be recovered into that bridge.
 const BONDS: [&str; 2] = ["signal_bond", "originate_signal_bond"];
-/// Of what is written. 0 is what was written before there were versions.
-const VERSION: u32 = 1;
-
-/// A call in its slot, as the variable of its leg has it. Moments are of the wall clock, in milliseconds since 1970: no other clock outlives
-/// the machine.
-///
-/// It may be read by an older or a newer version of this module, after an upgrade or on another node of a cluster. So a field is never
-/// renamed and never changes its type or meaning; a new one has a default; and what cannot be understood, a field or a call from a
-/// future version, costs that field and not the call.
-#[derive(Serialize, PartialEq, Debug, Default)]
-struct ParkedCallSnapshot {
-    version: u32,
-    lot: String,
-    /// Empty: there was none.
-    slot: String,
-    /// The word for why there was none.
-    refused: String,
-    parker: String,
-    label: String,
-    parked_at: i64,
-    timeout_at: Option<i64>,
-    latest_at: Option<i64>,
-    attempt: u32,
-    rings_left: u32,
-    /// How the parker is rung, where the lot does not say so.
-    ringback: Option<String>,
-}
-
-impl ParkedCallSnapshot {
-    fn of(call: &Call, now: MonotonicTime, epoch_ms: i64) -> ParkedCallSnapshot {
-        let info = &call.info;
-        let ringing = call.state == State::RingingBack;
-        let on_the_wall = |moment: MonotonicTime| epoch_ms.saturating_add(millis(moment.since(now)));
-        ParkedCallSnapshot {
-            version: VERSION,
-            lot: info.lot.to_string(),
-            slot: info.slot.to_string(),
-            refused: call.refused.to_owned(),
-            parker: info.parker.to_string(),
-            label: call.label.to_string(),
-            parked_at: info.parked_at_ms,
-            // A ring back that is cut short is made up for at once.
-            timeout_at: if ringing { Some(info.parked_at_ms) } else { call.deadline.map(on_the_wall) },
-            latest_at: call.latest.map(on_the_wall),
-            attempt: call.attempt.saturating_sub(u32::from(ringing)),
-            rings_left: call.rings_left.saturating_add(u32::from(ringing)),
-            ringback: match &info.overrides.ringback {
-                Some(RingBack::DialString(dial)) => Some(dial.clone()),
-                _ => None,
-            },
-        }
-    }
-
-    fn on(leg: &Leg<'_>) -> Option<ParkedCallSnapshot> {
-        let text = leg.var(SNAPSHOT)?;
-        let snapshot = ParkedCallSnapshot::read(&text, freeswitch::epoch_ms());
-        if snapshot.is_none() {
-            log_call!(Error, leg, variable = SNAPSHOT, value = text; "call is not recovered, its snapshot cannot be read");
-        }
-        snapshot
-    }
-
-    /// `None` if it does not name a slot.
-    fn read(text: &str, epoch_ms: i64) -> Option<ParkedCallSnapshot> {
-        let fields: Value = serde_json::from_str(text).ok()?;
-        let word = |name: &str| fields[name].as_str().map(str::to_owned);
-        let count = |name: &str| fields[name].as_u64().and_then(|count| u32::try_from(count).ok());
-        let moment = |name: &str| fields[name].as_i64();
-        Some(ParkedCallSnapshot {
-            version: count("version").unwrap_or(0),
-            lot: word("lot").unwrap_or_default(),
-            slot: word("slot")?,
-            refused: word("refused").unwrap_or_default(),
-            parker: word("parker").unwrap_or_default(),
-            label: word("label").unwrap_or_default(),
-            // Who came back and cannot say since when, waits from now on.
-            parked_at: moment("parked_at").unwrap_or(epoch_ms),
-            timeout_at: moment("timeout_at"),
-            latest_at: moment("latest_at"),
-            attempt: count("attempt").unwrap_or(0),
-            rings_left: count("rings_left").unwrap_or(1),
-            ringback: word("ringback"),
-        })
-    }
-
-    /// What is left of its times. A wall clock that was set back makes no wait longer than the lot ever allowed.
-    fn left(&self, epoch_ms: i64, longest: Duration) -> RestoreParams {
-        let until = |at: i64| duration(at.saturating_sub(epoch_ms)).min(longest);
-        RestoreParams {
-            waited: duration(epoch_ms.saturating_sub(self.parked_at)),
-            left: self.timeout_at.map(until),
-            latest: self.latest_at.map(until),
-            attempt: self.attempt,
-            rings_left: self.rings_left,
-        }
-    }
-
-    fn request(&self, service: &ParkingService, leg: &Leg<'_>) -> Option<ParkRequest> {
-        let wanted = if self.slot.is_empty() { SlotRequest::Auto } else { SlotRequest::Slot(Slot::parse(&self.slot)?) };
-        let order = ParkOrder { wanted, lot: LotName::parse(&self.lot) };
-        let mut request = service.request(leg, &order, Parker::user(self.parker.clone()), None);
-        if let Some(dial) = &self.ringback {
-            request.overrides.ringback = Some(RingBack::DialString(dial.clone()));
-        }
-        Some(ParkRequest { label: self.label.clone(), parked_at_ms: self.parked_at, ..request })
-    }
-}
-
-/// What a snapshot says at a moment: lot, slot, and what is left of its times.
-#[cfg(feature = "fuzzing")]
-pub(crate) fn read_snapshot(
-    text: &str,
-    epoch_ms: i64,
-    longest: Duration,
-) -> Option<(Option<LotName>, Option<Slot>, RestoreParams)> {
-    let snapshot = ParkedCallSnapshot::read(text, epoch_ms)?;
-    Some((LotName::parse(&snapshot.lot), Slot::parse(&snapshot.slot), snapshot.left(epoch_ms, longest)))
-}
 
 impl ParkingService {
     /// A leg that was parked when FreeSWITCH died goes back into its slot, whatever its dialplan says. `None`: it was not.
@@ -251,71 +126,5 @@ pub(super) struct Written(Arc<str>, State, Option<MonotonicTime>, Option<Monoton
 impl Written {
     fn of(call: &Call) -> Written {
         Written(Arc::clone(&call.label), call.state.clone(), call.deadline, call.latest, call.attempt, call.rings_left)
-    }
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn duration(millis: i64) -> Duration {
-    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn snapshot(timeout_at: Option<i64>) -> ParkedCallSnapshot {
-        ParkedCallSnapshot {
-            version: VERSION,
-            lot: "main@a.test".into(),
-            slot: "701".into(),
-            refused: String::new(),
-            parker: "1001@a.test".into(),
-            label: "\"x\" <&>".into(),
-            parked_at: 1_000_000,
-            timeout_at,
-            latest_at: None,
-            attempt: 1,
-            rings_left: 2,
-            ringback: Some("sofia/gateway/x/5".into()),
-        }
-    }
-
-    #[test]
-    fn what_is_left_counts_the_time_that_the_server_was_away() {
-        let hour = Duration::from_secs(3600);
-        let saved = snapshot(Some(1_090_000)).left(1_030_000, hour);
-        assert_eq!((saved.waited.as_secs(), saved.left), (30, Some(Duration::from_secs(60))));
-        assert_eq!(snapshot(Some(1_090_000)).left(1_200_000, hour).left, Some(Duration::ZERO), "overdue");
-        assert_eq!(snapshot(None).left(1_030_000, hour).left, None);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_keeps_nobody_waiting_for_ever() {
-        let saved = snapshot(Some(1_000_090_000)).left(500, Duration::from_secs(90));
-        assert_eq!((saved.waited, saved.left), (Duration::ZERO, Some(Duration::from_secs(90))));
-    }
-
-    #[test]
-    fn a_snapshot_is_read_as_it_was_written() {
-        let written = serde_json::to_string(&snapshot(Some(5))).unwrap();
-        assert_eq!(ParkedCallSnapshot::read(&written, 7).unwrap(), snapshot(Some(5)));
-    }
-
-    #[test]
-    fn a_snapshot_of_another_version_is_read_as_far_as_it_is_understood() {
-        let before = r#"{"lot":"main@a.test","slot":"701","parker":"1001@a.test","label":"","parked_at":1000,"timeout_at":null,
-            "latest_at":9000,"attempt":1,"rings_left":2,"ringback":null}"#;
-        let read = ParkedCallSnapshot::read(before, 7).unwrap();
-        assert_eq!((read.version, &*read.slot, read.latest_at, read.rings_left), (0, "701", Some(9000), 2));
-        let newer =
-            r#"{"version":9,"lot":"main@a.test","slot":"701","timeout_at":{"in":5},"attempt":-1,"mood":[1,{}]}"#;
-        let read = ParkedCallSnapshot::read(newer, 7).unwrap();
-        assert_eq!((read.version, &*read.slot, read.parked_at, read.timeout_at), (9, "701", 7, None));
-        for nothing in ["", "null", "[]", "7", "{}", r#"{"slot":701}"#] {
-            assert_eq!(ParkedCallSnapshot::read(nothing, 7), None, "{nothing}");
-        }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::call_log::log_call;
+use super::dial::displayable;
 use super::leg_commands::LegCommand;
-use super::ring::displayable;
 use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
 use crate::freeswitch::{self, Leg};
 use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State};

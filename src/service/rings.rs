@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
-use super::call_log::{About, log_call};
+use super::call_log::About;
+use super::call_log::log_call;
 use crate::freeswitch::{Cancel, guard};
 
 /// Calls that ring at a time, each with a thread of its own.

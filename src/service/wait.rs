@@ -4,14 +4,16 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::actions::send_if_reachable;
 use super::call_log::log_call;
+use super::dial::displayable;
+use super::ending::Ending;
+use super::enter_slot::Coming;
 use super::hold_music::{Comfort, MUSIC, Music};
 use super::leg_commands::{LegCommand, LegCommands};
-use super::park::{Coming, millis};
-use super::ring::displayable;
-use super::{EventKind, ParkEvent, ParkingService, Retriever, identity, send_if_reachable};
+use super::{ParkingService, Retriever, identity};
 use crate::freeswitch::{self, Bridged, HangupCause, Heard, Leg, Listener, SessionGuard, SetAside};
-use crate::parking::{Call, Ended, LeaveReason, MonotonicTime, Outcome, Party, State};
+use crate::parking::{Call, LeaveReason, MonotonicTime, Outcome, Party, State, Table};
 
 /// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
 /// they are put aside: if that fails, the caller waits on.
@@ -152,13 +154,13 @@ impl ParkingService {
 
     fn connected(&self, leg: &Leg<'_>, other: &Leg<'_>, call: &Call, retriever: &Retriever) {
         // The two may have parted because the caller is parked again: then another call of this leg has a slot.
-        let ended = self.change(|table, now| table.has(call).then(|| table.connected(&call.info.uuid, now)).flatten());
-        let Some(ended) = ended else { return };
+        let connected =
+            |table: &mut Table, now| table.has(call).then(|| table.connected(&call.info.uuid, now)).flatten();
+        let Some(ended) = self.change(connected) else { return };
         self.leg_commands.close(&call.info.uuid);
         Self::forget_stay(leg);
         self.withdraw_hand_over(leg);
         other.set_var("callpark_result", "retrieved");
-        leg.set_var("callpark_retriever", &retriever.user);
         if call.is_unassigned() {
             leg.set_var("callpark_result", Outcome::Returned.word());
         }
@@ -166,7 +168,7 @@ impl ParkingService {
         for name in ["sip_h_Referred-By", "sip_refer_to"] {
             leg.unset_var(name);
         }
-        self.record_outcome(leg, &ended, Some(retriever));
+        self.end_call(&ended, Ending { leg: Some(leg), retriever: Some(retriever), cause: None });
     }
 
     fn on_left_slot(&self, leg: &Leg<'_>, call: &Call) {
@@ -184,24 +186,8 @@ impl ParkingService {
             None => table.left(&call.info.uuid, how, now),
         });
         if let Some(ended) = ended {
-            if let Some(retriever) = &retriever {
-                leg.set_var("callpark_retriever", &retriever.user);
-            }
-            self.record_outcome(leg, &ended, retriever.as_ref());
+            self.end_call(&ended, Ending { leg: Some(leg), retriever: retriever.as_ref(), cause: None });
         }
-    }
-
-    fn record_outcome(&self, leg: &Leg<'_>, ended: &Ended, retriever: Option<&Retriever>) {
-        leg.set_var("callpark_outcome", &ended.outcome.to_string());
-        leg.set_var("callpark_wait_ms", &millis(ended.wait));
-        log_outcome(ended, retriever, None);
-        self.notify(&ParkEvent {
-            call: Some(&ended.call),
-            leg: Some(leg),
-            wait: ended.wait,
-            retriever,
-            ..ParkEvent::of(EventKind::Ended(ended.outcome))
-        });
     }
 }
 
@@ -220,25 +206,6 @@ fn exit(leg: &Leg<'_>, call: &Call) {
     if let Err(why) = send_if_reachable(leg, destination) {
         let to = &destination.extension;
         log_call!(Error, call, destination = to, cause = why; "exit failed, the caller waits on");
-    }
-}
-
-/// Logs the outcome of a call.
-pub(super) fn log_outcome(ended: &Ended, retriever: Option<&Retriever>, cause: Option<&str>) {
-    let phrase = match ended.outcome {
-        Outcome::Retrieved => "retrieved call",
-        Outcome::Returned => "returned call to its parker",
-        Outcome::Fallback => "sent call to the fallback",
-        Outcome::Transferred => "transferred call",
-        Outcome::Abandoned => "abandoned call",
-    };
-    let (call, wait) = (&ended.call, format!("{}s", ended.wait.as_secs()));
-    match (retriever, cause) {
-        (Some(Retriever { user, uuid }), _) => {
-            log_call!(Notice, call, retriever = user, wait = wait, retriever_uuid = uuid; "{phrase}");
-        }
-        (None, Some(cause)) => log_call!(Notice, call, wait = wait, cause = cause; "{phrase}"),
-        (None, None) => log_call!(Notice, call, wait = wait; "{phrase}"),
     }
 }
 

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 pub(crate) use connection::StorageError;
-pub(crate) use observers::{ClusterSlots, HistoryObserver, SlotStoreObserver};
+pub(crate) use observers::{ClusterSlots, HistoryObserver};
 pub(crate) use record::{HistoryFilter, Record};
 pub(crate) use statistics::{Tally, local_time};
 #[cfg(feature = "fuzzing")]

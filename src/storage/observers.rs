@@ -36,16 +36,12 @@ impl Observer for HistoryObserver {
     }
 }
 
-/// Writes the contents of the slots.
-pub(crate) struct SlotStoreObserver(pub(crate) Arc<Storage>);
+/// The slot store that the nodes of a cluster share.
+pub(crate) struct ClusterSlots(pub(crate) Arc<Storage>);
 
-impl Observer for SlotStoreObserver {
-    fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
-        super::recovery_rows::on_event(&self.0.recovery_copies, event);
-    }
-
-    fn on_slots_changed(&self, service: &ParkingService, slots: &[ChangedSlot]) {
-        let SlotStoreObserver(storage) = self;
+impl SlotStore for ClusterSlots {
+    fn save(&self, service: &ParkingService, slots: &[ChangedSlot]) {
+        let ClusterSlots(storage) = self;
         let claim = service.clustered() && storage.slots_answer();
         {
             // The table is read under this lock, so that of two threads the one that reads later writes later.
@@ -61,12 +57,11 @@ impl Observer for SlotStoreObserver {
         }
         storage.wake();
     }
-}
 
-/// The slot store that the nodes of a cluster share.
-pub(crate) struct ClusterSlots(pub(crate) Arc<Storage>);
+    fn forget_leg(&self, uuid: &str) {
+        super::recovery_rows::forget(&self.0.recovery_copies, uuid);
+    }
 
-impl SlotStore for ClusterSlots {
     fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>> {
         self.0.await_claim(call)
     }

@@ -10,8 +10,7 @@ use parking_lot::Mutex;
 
 use super::connection::{Connection, Quoting, StorageError, number};
 use crate::freeswitch;
-use crate::parking::{MonotonicTime, Outcome};
-use crate::service::{EventKind, ParkEvent};
+use crate::parking::MonotonicTime;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS callpark_recovery (kept_by VARCHAR(255) NOT NULL, runtime_uuid VARCHAR(255), \
                       technology VARCHAR(255), profile_name VARCHAR(255), hostname VARCHAR(255), uuid VARCHAR(255), metadata TEXT)";
@@ -74,13 +73,10 @@ pub(super) fn on_tick(copies: &Mutex<Option<RecoveryCopies>>) {
     }
 }
 
-/// Deletes the copy of a leg that was recovered and has ended before the core's new row was seen, so that it is not recovered again. The copy of a
-/// leg that went to a fallback or a transfer is deleted when the core has saved that leg.
-pub(super) fn on_event(copies: &Mutex<Option<RecoveryCopies>>, event: &ParkEvent<'_>) {
-    let EventKind::Ended(Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) = event.what else { return };
+/// Drops the copy of a leg that came back, and is gone before the core's new note of it was seen: it is to be recovered no more.
+pub(super) fn forget(copies: &Mutex<Option<RecoveryCopies>>, uuid: &str) {
     let copies = *copies.lock();
-    if let (Some(RecoveryCopies { quoting, .. }), Some(call)) = (copies, event.call) {
-        let uuid = quoting.text(&call.info.uuid);
-        freeswitch::queue_sql(&format!("DELETE FROM callpark_recovery WHERE uuid = {uuid}"));
+    if let Some(RecoveryCopies { quoting, .. }) = copies {
+        freeswitch::queue_sql(&format!("DELETE FROM callpark_recovery WHERE uuid = {}", quoting.text(uuid)));
     }
 }

@@ -8,11 +8,9 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa::openapi::{RefOr, Schema};
 
-use super::description;
 use super::error::{ApiError, quoted, quoted_name, short};
-use super::routes::{Actor, HttpState};
+use super::state::{Actor, HttpState};
 use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
 use crate::service::{CallRow, ParkingService};
@@ -41,7 +39,7 @@ pub(super) struct Action {
 /// The body of `transfer`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Transfer {
+pub(super) struct Transfer {
     /// The caller continues in the dialplan and context that the lot's fallback names, otherwise in those of the call.
     #[schema(value_type = String, pattern = "^[A-Za-z0-9_.*#+-]{1,64}$")]
     extension: Extension,
@@ -50,7 +48,7 @@ struct Transfer {
 /// The body of `label`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Label<'a> {
+pub(super) struct Label<'a> {
     #[schema(max_length = 200)]
     text: &'a str,
 }
@@ -58,16 +56,9 @@ struct Label<'a> {
 /// The body of `extend`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Extend {
+pub(super) struct Extend {
     #[schema(minimum = 1, maximum = 86400)]
     seconds: u64,
-}
-
-/// The schemas of the bodies.
-pub(super) fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-    description::add::<Transfer>(schemas);
-    description::add::<Label<'static>>(schemas);
-    description::add::<Extend>(schemas);
 }
 
 pub(super) const ACTIONS: &[Action] = &[

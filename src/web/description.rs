@@ -12,7 +12,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::actions::{self, ActionRow};
+use super::actions::{ActionRow, Extend, Label, Transfer};
 use super::changes::StreamItem;
 use super::error::ErrorBody;
 use super::look::{Board, Me};
@@ -97,12 +97,14 @@ pub(crate) fn describe(paths: &[PathRow], actions: &[ActionRow]) -> OpenApi {
     add::<StreamItem<'static>>(&mut schemas);
     add::<Me>(&mut schemas);
     add::<ErrorBody>(&mut schemas);
-    actions::schemas(&mut schemas);
+    add::<Transfer>(&mut schemas);
+    add::<Label<'static>>(&mut schemas);
+    add::<Extend>(&mut schemas);
     let components = ComponentsBuilder::new().security_scheme("token", token).schemas_from_iter(schemas);
     OpenApiBuilder::new().info(info.build()).paths(all.build()).components(Some(components.build())).build()
 }
 
-pub(super) fn add<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+fn add<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((T::name().into_owned(), T::schema()));
     T::schemas(schemas);
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::Array;
 
 use super::error::{ApiError, quoted};
-use super::routes::{HttpState, Viewer};
+use super::state::{HttpState, Viewer};
 use crate::freeswitch::{self, guard};
 use crate::service::{CallRow, LotRow, words};
 use crate::storage::{HistoryFilter, Record, Storage, StorageError, Tally};

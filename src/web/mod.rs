@@ -13,6 +13,7 @@ mod metrics;
 mod page;
 mod routes;
 mod server;
+mod state;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

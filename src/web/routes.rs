@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Method;
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
@@ -18,10 +18,11 @@ use axum::routing::{MethodRouter, get, post};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use super::access::{Rights, Tokens};
+use super::access::Tokens;
 use super::description::{Body, PathRow, Query, describe};
 use super::direct::is_direct;
 use super::error::ApiError;
+use super::state::{HttpState, Viewer};
 use super::{Sources, actions, changes, look, metrics, page};
 use crate::freeswitch::guard;
 
@@ -31,22 +32,9 @@ pub(crate) type Router = axum::Router;
 const BODY: usize = 8 * 1024;
 /// For how long a request may take, with its body; a stream of changes has begun by then.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Guessing tokens is slow.
-const WRONG_TOKEN: Duration = Duration::from_millis(300);
 /// The page runs nothing and loads nothing but its own files.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-#[derive(Clone)]
-pub(super) struct HttpState {
-    pub(super) sources: Sources,
-    tokens: Arc<Tokens>,
-    /// Only this machine can knock.
-    loopback: bool,
-    stopped: watch::Receiver<bool>,
-    /// Of the API, as JSON.
-    description: Bytes,
-}
 
 pub(super) struct ApiPath {
     pub(super) row: PathRow,
@@ -192,45 +180,4 @@ async fn scrape(State(door): State<HttpState>, parts: Parts) -> Response {
         }
     }
     metrics::answer(&door.sources)
-}
-
-impl HttpState {
-    async fn rights(&self, parts: &Parts) -> Result<Rights, ApiError> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = header.and_then(|value| value.split_once(' '));
-        let Some((_, token)) = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")) else {
-            return Err(ApiError::NoToken);
-        };
-        match self.tokens.rights(token.trim()) {
-            Some(rights) => Ok(rights),
-            None => {
-                tokio::time::sleep(WRONG_TOKEN).await;
-                Err(ApiError::UnknownToken)
-            }
-        }
-    }
-}
-
-/// Whoever may look.
-pub(super) struct Viewer(pub(super) Rights);
-
-impl FromRequestParts<HttpState> for Viewer {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Viewer, ApiError> {
-        let rights = door.rights(parts).await?;
-        if rights.view { Ok(Viewer(rights)) } else { Err(ApiError::MayNotView) }
-    }
-}
-
-/// Whoever may act.
-pub(super) struct Actor(pub(super) Rights);
-
-impl FromRequestParts<HttpState> for Actor {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Actor, ApiError> {
-        let rights = door.rights(parts).await?;
-        if rights.act { Ok(Actor(rights)) } else { Err(ApiError::MayNotAct) }
-    }
 }

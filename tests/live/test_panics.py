@@ -176,7 +176,7 @@ def test_two_who_are_connected_by_a_bug_talk_all_the_same(buggy, phones):
     assert buggy.clear() == 1
 
 
-@pytest.mark.parametrize("fence", ["storage", "observer"])
+@pytest.mark.parametrize("fence", ["storage", "observer", "slot store"])
 def test_what_is_written_and_told_is_no_callers_business(buggy, phones, fence):
     buggy.plant(fence)
     caller = parked(buggy, phones)

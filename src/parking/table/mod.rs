@@ -9,6 +9,7 @@ mod layout;
 mod look;
 mod park;
 mod retrieve;
+mod tenant;
 mod timeouts;
 mod unassigned;
 
@@ -23,86 +24,13 @@ pub use layout::Layout;
 pub use look::{LotStatus, SlotStatus};
 pub use timeouts::TimerAction;
 
-use super::call::{Call, CallId, Ended, MonotonicTime, Outcome, Party, Refusal};
+use super::call::{Call, CallId, Ended, MonotonicTime, Outcome, Refusal};
 use super::calls::Calls;
-use super::lot::Lot;
 pub(crate) use super::lot::LotPlan;
-use super::names::{LotId, LotName, Slot, is_name, lowercase};
-use super::settings::{CallOverrides, LotSettings};
-
-/// Selects a lot by its name, or by a slot, in the first of the domains that has it.
-#[derive(Clone, Debug, Default)]
-pub struct LotSelector {
-    /// The lot, if it is named.
-    pub lot: Option<LotName>,
-    /// The domains in which to look if none is named, the most likely first.
-    pub domains: Vec<String>,
-    /// Whether the request belongs to no domain. If none of `domains` has any lot, the only domain that has such a lot is selected.
-    pub any: bool,
-}
-
-/// The slot that a parker asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SlotRequest {
-    /// The next free slot.
-    Auto,
-    /// This slot.
-    Slot(Slot),
-}
-
-impl SlotRequest {
-    /// The slot, if one is named.
-    #[must_use]
-    pub fn slot(&self) -> Option<&Slot> {
-        match self {
-            SlotRequest::Slot(slot) => Some(slot),
-            SlotRequest::Auto => None,
-        }
-    }
-}
-
-/// The parked call that a retriever asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum RetrieveTarget {
-    /// The call in this slot.
-    Slot(Slot),
-    /// The call that has waited longest.
-    Oldest,
-    /// The call that was parked last.
-    Newest,
-}
-
-/// A request to park a leg.
-#[derive(Clone, Debug)]
-pub struct ParkRequest {
-    /// The UUID of the leg.
-    pub uuid: Arc<str>,
-    /// The lot.
-    pub place: LotSelector,
-    /// The slot.
-    pub wanted: SlotRequest,
-    /// The person at the far end of the leg.
-    pub caller: Arc<Party>,
-    /// The user who parks it; empty if that is not known.
-    pub parker: Arc<str>,
-    /// The label; empty for that of the slot.
-    pub label: String,
-    /// The settings that the variables of the leg change.
-    pub overrides: CallOverrides,
-    /// The wall-clock time, in milliseconds since 1970.
-    pub parked_at_ms: i64,
-    /// A random number, for the choice of a random slot.
-    pub entropy: u64,
-}
-
-/// Why a parked leg left its slot without being retrieved.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LeaveReason {
-    /// The caller hung up.
-    HungUp,
-    /// Something moved the leg elsewhere.
-    Moved,
-}
+use super::names::{LotId, Slot, SlotRequest, is_name, lowercase};
+use super::request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
+use super::settings::LotSettings;
+use tenant::Tenant;
 
 /// A lot in a listing.
 #[derive(Clone, Debug)]
@@ -117,17 +45,6 @@ pub struct LotView {
     pub used: usize,
     /// How long the call that was parked first has waited.
     pub longest_wait: Option<Duration>,
-}
-
-/// The lots of one domain.
-#[derive(Debug, Default)]
-struct Tenant {
-    lots: BTreeMap<Arc<str>, Lot>,
-    /// The lot of each slot, and the index of the slot in it.
-    slots: HashMap<Slot, (Arc<str>, u32)>,
-    /// Calls that are not in [`Lot::held`]: in slots that no lot has any more, without a slot, or in a slot that another call occupies because
-    /// two nodes assigned it while they could not reach each other.
-    displaced: HashMap<Slot, Vec<CallId>>,
 }
 
 /// All lots, slots and parked calls.
@@ -398,75 +315,4 @@ impl Table {
 
 fn touched(call: &Call) -> ChangedSlot {
     (call.info.lot.clone(), call.info.slot.clone())
-}
-
-impl Tenant {
-    fn add(&mut self, plan: LotPlan) {
-        self.slots.reserve(plan.slots.len());
-        for (slot, index) in plan.slots.iter().zip(0..) {
-            self.slots.insert(slot.clone(), (Arc::clone(&plan.id.name), index));
-        }
-        self.lots.insert(Arc::clone(&plan.id.name), Lot::new(plan));
-    }
-
-    /// The calls in a slot, in the order in which they came.
-    fn calls_in(&self, slot: &Slot) -> impl Iterator<Item = &CallId> {
-        let home = self.slots.get(slot).and_then(|(name, index)| self.lots.get(name)?.held(*index));
-        home.into_iter().chain(self.displaced.get(slot).into_iter().flatten())
-    }
-
-    /// The call in a slot; the first one if there are two.
-    fn held(&self, slot: &Slot) -> Option<&CallId> {
-        self.calls_in(slot).next()
-    }
-
-    fn in_use(&self) -> bool {
-        !self.displaced.is_empty() || self.lots.values().any(|lot| !lot.waiting.is_empty())
-    }
-
-    fn index_of(&self, lot: &str, slot: &Slot) -> Option<u32> {
-        self.slots.get(slot).filter(|(name, _)| **name == *lot).map(|(_, index)| *index)
-    }
-
-    /// The lot that has the slot of a call now, and the index of the slot in it.
-    fn home(&mut self, call: &Call) -> Option<(&mut Lot, u32)> {
-        let (name, index) = match call.index {
-            Some(index) => (&call.info.lot.name, index),
-            None => self.slots.get(&call.info.slot).map(|(name, index)| (name, *index))?,
-        };
-        Some((self.lots.get_mut(name)?, index))
-    }
-
-    /// Puts a call into its slot, whichever lot has that slot now, even if another call is in it.
-    fn hold(&mut self, call: &Call) {
-        if call.is_unassigned() {
-            return self.displaced.entry(call.info.slot.clone()).or_default().push(call.id);
-        }
-        let id = &call.info.lot;
-        let gone = || LotPlan::without_slots(id.clone(), Arc::clone(&call.info.settings));
-        self.lots.entry(Arc::clone(&id.name)).or_insert_with(|| Lot::new(gone())).waiting.insert(call.id);
-        let holds = self.home(call).is_some_and(|(lot, index)| lot.take(index, call.id));
-        if !holds {
-            self.displaced.entry(call.info.slot.clone()).or_default().push(call.id);
-        }
-    }
-
-    fn free(&mut self, call: &Call) {
-        let slot = &call.info.slot;
-        let next = self.displaced.get(slot).and_then(|calls| calls.first()).copied();
-        let held = self.home(call).is_some_and(|(lot, index)| lot.give_back(index, call.id, next));
-        let found = if held { next } else { Some(call.id) };
-        if let Some((found, calls)) = found.zip(self.displaced.get_mut(slot)) {
-            calls.retain(|id| *id != found);
-            if calls.is_empty() {
-                self.displaced.remove(slot);
-            }
-        }
-        if let Some(lot) = self.lots.get_mut(&call.info.lot.name) {
-            lot.waiting.remove(&call.id);
-            if lot.size() == 0 && lot.waiting.is_empty() {
-                self.lots.remove(&call.info.lot.name);
-            }
-        }
-    }
 }

@@ -1,0 +1,94 @@
+//! Connecting two legs.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr;
+
+use super::guard::fence;
+use super::session::Leg;
+use crate::ffi::{self, switch_status_t as HostStatus};
+
+/// What came of [`Leg::bridge`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bridged {
+    /// Both heard each other; it is over now.
+    Talked,
+    /// They were never connected.
+    Never,
+}
+
+impl Leg<'_> {
+    /// Connects this leg, whose application is running, with another, and comes back when they part. The core takes the
+    /// other leg out of its own application. `connected` is called once, the moment both can hear each other, and says
+    /// whether that counts.
+    pub(crate) fn bridge(&self, other: &Leg<'_>, connected: &mut dyn FnMut() -> bool) -> Bridged {
+        let mut pending = Pending { connected, asked: false, talked: false };
+        let previous = PENDING.replace(ptr::from_mut(&mut pending).cast::<c_void>());
+        // SAFETY: both sessions are kept through the calls. The hook runs on this thread only, inside the bridge
+        // (switch_ivr_bridge.c sends INDICATE_BRIDGE to the session it was called for), while `pending` is alive.
+        unsafe {
+            self.cross_profiles(other);
+            ffi::switch_core_event_hook_add_receive_message(self.as_ptr(), Some(on_message));
+            ffi::switch_ivr_multi_threaded_bridge(
+                self.as_ptr(),
+                other.as_ptr(),
+                None,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            );
+            ffi::switch_core_event_hook_remove_receive_message(self.as_ptr(), Some(on_message));
+        }
+        PENDING.set(previous);
+        if pending.talked { Bridged::Talked } else { Bridged::Never }
+    }
+
+    /// Tells each leg's record who the other was, as an ordinary bridge does.
+    ///
+    /// # Safety
+    /// Both sessions are kept.
+    unsafe fn cross_profiles(&self, other: &Leg<'_>) {
+        // SAFETY: by this function's contract; a clone lives in the memory of the session it is for.
+        unsafe {
+            let (own, theirs) = (
+                ffi::switch_channel_get_caller_profile(self.channel()),
+                ffi::switch_channel_get_caller_profile(other.channel()),
+            );
+            if !own.is_null() && !theirs.is_null() {
+                let for_us = ffi::switch_caller_profile_clone(self.as_ptr(), theirs);
+                let for_them = ffi::switch_caller_profile_clone(other.as_ptr(), own);
+                ffi::switch_channel_set_originatee_caller_profile(self.channel(), for_us);
+                ffi::switch_channel_set_originator_caller_profile(other.channel(), for_them);
+            }
+        }
+    }
+}
+
+struct Pending<'a> {
+    connected: &'a mut dyn FnMut() -> bool,
+    asked: bool,
+    talked: bool,
+}
+
+thread_local! {
+    /// The bridge that this thread is making. Const and without a destructor, so that it does not keep the module's
+    /// image mapped after it is unloaded.
+    static PENDING: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
+}
+
+unsafe extern "C" fn on_message(
+    _session: *mut ffi::switch_core_session_t,
+    message: *mut ffi::switch_core_session_message_t,
+) -> HostStatus {
+    // SAFETY: the core hands a message that lives through the call.
+    let kind = unsafe { message.as_ref() }.map(|message| message.message_id);
+    if kind == Some(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_BRIDGE) {
+        // SAFETY: not null only while `bridge` on this very thread waits, which keeps what it points to.
+        if let Some(pending) = unsafe { PENDING.get().cast::<Pending<'_>>().as_mut() }.filter(|pending| !pending.asked)
+        {
+            pending.asked = true;
+            // They do hear each other, whatever a bug in there says.
+            pending.talked = fence("bridge message", true, || (pending.connected)());
+        }
+    }
+    HostStatus::SWITCH_STATUS_SUCCESS
+}

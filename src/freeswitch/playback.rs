@@ -1,0 +1,151 @@
+//! Playing something to a leg, and asking meanwhile whether to go on.
+
+use std::ffi::{CStr, c_uint, c_void};
+use std::ptr;
+
+use super::guard::fence;
+use super::log::{LogLevel, UUID, log_line};
+use super::session::Leg;
+use super::text::to_c;
+use crate::ffi::{self, switch_status_t as HostStatus};
+
+/// What ends playing: returned from the function that is asked on every frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    GoOn,
+    Stop,
+}
+
+/// Is asked while something is played to a leg.
+pub(crate) trait Listener {
+    /// About fifty times a second.
+    fn frame(&mut self) -> Heard;
+    /// The far end pressed a key.
+    fn key(&mut self, key: char) -> Heard;
+}
+
+/// Hears everything out: keys and frames change nothing.
+pub(crate) struct PlayToEnd;
+
+impl Listener for PlayToEnd {
+    fn frame(&mut self) -> Heard {
+        Heard::GoOn
+    }
+
+    fn key(&mut self, _: char) -> Heard {
+        Heard::GoOn
+    }
+}
+
+/// What came of [`Leg::play_file`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Played {
+    /// It ended by itself.
+    ToItsEnd,
+    /// The listener, or somebody from outside, stopped it.
+    Stopped,
+    /// It could not be played, or the leg is wanted elsewhere.
+    Not,
+}
+
+impl Leg<'_> {
+    /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or the listener says to stop. False if
+    /// it could not be played.
+    pub(crate) fn play(&self, file: &str, listener: &mut dyn Listener) -> bool {
+        self.play_file(file, listener) != Played::Not
+    }
+
+    /// The same, and how it ended.
+    pub(crate) fn play_file(&self, file: &str, listener: &mut dyn Listener) -> Played {
+        let file = to_c(file);
+        let mut listener = listener;
+        let mut args = asking(&mut listener);
+        // SAFETY: playing is synchronous: `args` and the listener it points to outlive the call, which is what makes
+        // a stack address sound here; the core keeps neither.
+        let status = unsafe { ffi::switch_ivr_play_file(self.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
+        match status {
+            HostStatus::SWITCH_STATUS_SUCCESS => Played::ToItsEnd,
+            HostStatus::SWITCH_STATUS_BREAK => Played::Stopped,
+            _ => Played::Not,
+        }
+    }
+
+    /// Says a phrase macro. False if there is none of that name or it could not be played.
+    pub(crate) fn say(&self, phrase: &CStr, data: &str, listener: &mut dyn Listener) -> bool {
+        log_line(
+            LogLevel::Debug,
+            &[(UUID, &self.uuid()), ("phrase", &phrase.to_string_lossy()), ("data", &data)],
+            format_args!("says a phrase"),
+        );
+        // The core fills in variables in it, and in what a macro makes of it, and would run `${system(...)}` (switch_ivr_play_say.c).
+        let data = to_c(&data.replace(['$', '\\'], " "));
+        let mut listener = listener;
+        let mut args = asking(&mut listener);
+        // SAFETY: as in `play`.
+        let status = unsafe {
+            ffi::switch_ivr_phrase_macro_event(
+                self.as_ptr(),
+                phrase.as_ptr(),
+                data.as_ptr(),
+                ptr::null_mut(),
+                ptr::null(),
+                &mut args,
+            )
+        };
+        status == HostStatus::SWITCH_STATUS_SUCCESS
+    }
+}
+
+/// The host's way to ask a listener. Points to the listener's place on the stack, so it is only for calls that are over
+/// before that is. The key callback is always given: without one the core stops at every key (`switch_ivr_play_say.c`).
+fn asking(listener: &mut &mut dyn Listener) -> ffi::switch_input_args_t {
+    let place = ptr::from_mut(listener).cast::<c_void>();
+    ffi::switch_input_args_t {
+        input_callback: Some(on_input),
+        buf: place,
+        read_frame_callback: Some(on_frame),
+        user_data: place,
+        ..Default::default()
+    }
+}
+
+/// # Safety
+/// `place` is what [`asking`] put there, of a call that has not come back.
+unsafe fn ask(name: &str, place: *mut c_void, question: impl FnOnce(&mut dyn Listener) -> Heard) -> HostStatus {
+    let heard = fence(name, Heard::Stop, || {
+        // SAFETY: by this function's contract.
+        let listener = unsafe { &mut *place.cast::<&mut dyn Listener>() };
+        question(*listener)
+    });
+    match heard {
+        Heard::GoOn => HostStatus::SWITCH_STATUS_SUCCESS,
+        Heard::Stop => HostStatus::SWITCH_STATUS_BREAK,
+    }
+}
+
+unsafe extern "C" fn on_frame(
+    _session: *mut ffi::switch_core_session_t,
+    _frame: *mut ffi::switch_frame_t,
+    user_data: *mut c_void,
+) -> HostStatus {
+    // SAFETY: the core calls this from within the very call that `asking` was for.
+    unsafe { ask("listener frame", user_data, |listener| listener.frame()) }
+}
+
+unsafe extern "C" fn on_input(
+    _session: *mut ffi::switch_core_session_t,
+    input: *mut c_void,
+    kind: ffi::switch_input_type_t,
+    buf: *mut c_void,
+    _length: c_uint,
+) -> HostStatus {
+    if kind != ffi::switch_input_type_t::SWITCH_INPUT_TYPE_DTMF {
+        return HostStatus::SWITCH_STATUS_SUCCESS;
+    }
+    // SAFETY: with this kind the core hands a switch_dtmf_t; the rest as in `on_frame`.
+    unsafe {
+        let Some(dtmf) = input.cast::<ffi::switch_dtmf_t>().as_ref() else { return HostStatus::SWITCH_STATUS_SUCCESS };
+        let key = char::from(dtmf.digit.to_ne_bytes()[0]);
+        ask("listener key", buf, |listener| listener.key(key))
+    }
+}

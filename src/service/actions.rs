@@ -1,0 +1,66 @@
+//! What others may do to a parked call, by a command or the HTTP API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ActionError, EventKind, ParkEvent, ParkingService};
+use crate::freeswitch::{self, Leg, SessionGuard};
+use crate::parking::{Call, Destination, Refusal, State};
+
+impl ParkingService {
+    /// Rings back now, not at the time-out.
+    pub(crate) fn ring_back_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
+        let due = self.change(|table, _| table.ring_now(&call.info.uuid))?;
+        self.act(due);
+        Ok(())
+    }
+
+    /// Moves the next time-out.
+    pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
+        let extended = self.change(|table, _| table.extend(&call.info.uuid, more))?;
+        let (leg, wait) = (SessionGuard::find(&call.info.uuid), freeswitch::now().since(extended.parked_at));
+        self.notify(&ParkEvent {
+            call: Some(&extended),
+            leg: leg.as_deref(),
+            wait,
+            ..ParkEvent::of(EventKind::Extend)
+        });
+        Ok(extended)
+    }
+
+    /// Another label, for the team to read.
+    pub(crate) fn label(&self, call: &Call, text: &str) -> Result<(), Refusal> {
+        must_be_here(call)?;
+        let labelled = self.change(|table, _| table.set_label(&call.info.uuid, text));
+        let call = labelled.ok_or_else(|| Refusal::Empty(format!("slot {}", call.info.slot)))?;
+        if let Some(leg) = SessionGuard::find(&call.info.uuid) {
+            leg.set_var("callpark_label", text);
+            let wait = freeswitch::now().since(call.parked_at);
+            self.notify(&ParkEvent { call: Some(&call), leg: Some(&leg), wait, ..ParkEvent::of(EventKind::Label) });
+        }
+        Ok(())
+    }
+
+    /// Sends the parked caller elsewhere.
+    pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), ActionError> {
+        must_be_here(call)?;
+        let leg = SessionGuard::find(&call.info.uuid).ok_or(ActionError::CallerGone)?;
+        send_if_reachable(&leg, to)
+    }
+}
+
+fn must_be_here(call: &Call) -> Result<(), Refusal> {
+    let slot = call.info.slot.clone();
+    match &call.state {
+        State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(slot)),
+        State::OnOtherNode { node, .. } => Err(Refusal::OnOtherNode(slot, Arc::clone(node))),
+        _ => Ok(()),
+    }
+}
+
+/// Sends a leg to a destination that exists.
+pub(super) fn send_if_reachable(leg: &Leg<'_>, to: &Destination) -> Result<(), ActionError> {
+    leg.can_reach(to)?;
+    let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
+    sent.then_some(()).ok_or_else(|| ActionError::TransferRefused(to.extension.clone()))
+}

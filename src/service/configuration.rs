@@ -1,0 +1,93 @@
+//! The configuration in force, and how a new one is taken in.
+
+use std::sync::atomic::Ordering;
+
+use super::{EventKind, ParkEvent, ParkingService};
+use crate::config::{self, Config, ConfigError, ConfigFault};
+use crate::freeswitch;
+use crate::parking::Layout;
+
+impl ParkingService {
+    /// Has the core read its files again, and takes in the configuration. `apply`: also for calls that are parked already.
+    pub(crate) fn reread(&self, apply: bool) -> Result<(), Vec<ConfigError>> {
+        self.own_rereads.fetch_add(1, Ordering::Relaxed);
+        let read = freeswitch::reread().map_err(|why| {
+            self.is_own_reread();
+            vec![ConfigError::of_file(ConfigFault::FilesUnreadable(why.to_string()))]
+        });
+        self.take_in(read.and_then(|()| read_config()), apply)
+    }
+
+    /// Whether a `reloadxml` that was told of is one that this module asked for: then its configuration is taken in already.
+    fn is_own_reread(&self) -> bool {
+        let one_less = |count: u32| count.checked_sub(1);
+        self.own_rereads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    /// The core has read its files again. Whether there is a new configuration.
+    pub(crate) fn files_were_read(&self) -> bool {
+        // What is wrong is told in the log.
+        !self.is_own_reread() && self.take_in(read_config(), false).is_ok()
+    }
+
+    /// A new configuration. A faulty one changes nothing.
+    fn take_in(&self, outcome: Result<Config, Vec<ConfigError>>, apply: bool) -> Result<(), Vec<ConfigError>> {
+        if let Err(faults) = &outcome {
+            for fault in faults {
+                log::error!("{fault}");
+            }
+            log::error!("callpark.conf.xml is faulty: nothing changed");
+        }
+        let cause = outcome.as_ref().err().map(|faults| format!("{} faults", faults.len()));
+        let answer = match outcome {
+            Ok(config) => {
+                let in_use = self.table.lock().domains_in_use();
+                let layout = Layout::new(&config.lots, config.default_lot.as_deref(), &in_use);
+                let before = self.change(|table, now| {
+                    let before = table.replace(layout);
+                    if apply {
+                        table.apply_settings(now);
+                    }
+                    before
+                });
+                drop(before);
+                self.config.replace(config);
+                self.faults.lock().clear();
+                Ok(())
+            }
+            Err(faults) => {
+                (*self.faults.lock()).clone_from(&faults);
+                Err(faults)
+            }
+        };
+        self.notify(&ParkEvent { cause: cause.as_deref(), ..ParkEvent::of(EventKind::Reload) });
+        answer
+    }
+
+    pub(crate) fn faults(&self) -> Vec<ConfigError> {
+        self.faults.lock().clone()
+    }
+
+    pub(crate) fn settings(&self) -> config::Settings {
+        self.config.settings()
+    }
+
+    pub(crate) fn node_name(&self) -> String {
+        self.config.get().node_name.clone().unwrap_or_else(freeswitch::switch_name)
+    }
+}
+
+/// The file as it is now, checked.
+pub(crate) fn read_config() -> Result<Config, Vec<ConfigError>> {
+    let config = match freeswitch::configuration("callpark.conf") {
+        Some(text) => config::read(&text, freeswitch::configuration_file("callpark.conf").as_deref())?,
+        None => return Err(vec![ConfigError::of_file(ConfigFault::NotFound)]),
+    };
+    for lot in config.lots.iter().filter(|lot| lot.slots.iter().any(|slot| slot.as_str().contains('#'))) {
+        log::warn!(
+            "lot {} has slots with #, which phones write as %23 in a transfer: the dialplan must know both, such as ^((?:#|%23)701)$",
+            lot.id
+        );
+    }
+    Ok(config)
+}

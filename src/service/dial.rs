@@ -1,0 +1,141 @@
+//! Whom a recall rings, and what the phone shows.
+
+use super::ParkingService;
+use super::error::RecallError;
+use super::template::{filled_in, is_address, is_part_of_address};
+use crate::freeswitch::{Cancel, Dial, OutgoingCalls, SessionGuard};
+use crate::parking::{LotSettings, Party, RingBack, is_name};
+
+/// What a ringing phone shows, and for how long it rings.
+pub(super) struct Phone<'a> {
+    pub(super) dial: String,
+    pub(super) party: &'a Party,
+    pub(super) prefix: String,
+    pub(super) settings: &'a LotSettings,
+}
+
+impl ParkingService {
+    /// Whom to ring. `${...}` of a configured dial string are the waiting leg's variables, each taken only if it cannot
+    /// change what the dial string says.
+    pub(super) fn dial_string(&self, uuid: &str, ringback: &RingBack, parker: &str) -> Result<String, RecallError> {
+        match ringback {
+            RingBack::Nobody => Err(RecallError::NobodyToRing),
+            RingBack::Parker => dial_user(parker).ok_or(RecallError::NotAUser),
+            RingBack::DialString(dial) => {
+                let leg = SessionGuard::find(uuid).ok_or(RecallError::CallerGone)?;
+                // A dial string that a dialplan has put into a variable; what a phone has put into a header is none.
+                let whole =
+                    |name: &str, value: &str| is_only_a_variable(dial) && !is_of_the_far_end(name) && is_address(value);
+                Ok(filled_in(dial, |name| {
+                    leg.var(name).filter(|value| is_part_of_address(value) || whole(name, value))
+                }))
+            }
+        }
+    }
+}
+
+pub(super) fn call_phone(
+    outgoing: &OutgoingCalls,
+    phone: &Phone<'_>,
+    more: &[(&str, &str)],
+    cancel: &Cancel,
+) -> Result<SessionGuard, RecallError> {
+    let name = displayable(&format!("{}{}", phone.prefix, phone.party.name));
+    // The core takes a name for a number and cuts it after every colon and slash (switch_sanitize_number), so these are not
+    // in what it is told; sofia shows the whole name all the same, by its own variable.
+    let plain = name.replace([':', '/', '@'], " ");
+    let number = &phone.party.number;
+    let mut variables = vec![
+        ("origination_caller_id_name", plain.as_str()),
+        ("origination_caller_id_number", number),
+        ("sip_from_display", &name),
+        // Early media is not an answer.
+        ("ignore_early_media", "true"),
+    ];
+    if phone.party.is_withheld() {
+        variables.push(("origination_privacy", "hide_name:hide_number"));
+    }
+    if phone.settings.ringback_ignore_voicemail {
+        // A phone that forwards (302), most often to a mailbox, has not answered.
+        variables.push(("outbound_redirect_fatal", "true"));
+    }
+    if let Some(alert_info) = &phone.settings.ringback_alert_info {
+        variables.push(("alert_info", alert_info));
+    }
+    variables.extend_from_slice(more);
+    let dial = Dial {
+        to: &phone.dial,
+        caller_name: &plain,
+        caller_number: number,
+        variables: &variables,
+        patience: phone.settings.ringback_timeout,
+    };
+    Ok(outgoing.originate(&dial, cancel)?)
+}
+
+/// A name fit for a SIP header, where the core writes it between quotes as it is.
+pub(super) fn displayable(name: &str) -> String {
+    name.replace(['"', '\\'], "'").replace(char::is_control, " ")
+}
+
+/// `${name}`, and nothing else.
+fn is_only_a_variable(dial: &str) -> bool {
+    dial.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['{', '}']))
+}
+
+/// Whether a variable is one into which an endpoint writes what the far end has sent.
+fn is_of_the_far_end(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        "sip_",
+        "verto_",
+        "rtp_",
+        "switch_r_",
+        "caller_",
+        "destination_number",
+        "callee_",
+        "dialed_",
+        "effective_caller_",
+        "origination_caller_",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
+}
+
+/// `user/1001@example.com` rings every phone that the user has registered. `None` if that is no user: part of a Referred-By
+/// header that somebody wrote must not become a dial string of its own.
+fn dial_user(user: &str) -> Option<String> {
+    let (name, domain) = user.split_once('@')?;
+    (is_part_of_address(name) && is_name(domain)).then(|| format!("user/{user}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_alone_may_be_a_whole_dial_string() {
+        assert!(is_only_a_variable("${my_ring}"));
+        for more in ["loopback/${x}", "${a}${b}", "${x}/default", "$x", "", "${}${}"] {
+            assert!(!is_only_a_variable(more), "{more}");
+        }
+    }
+
+    #[test]
+    fn what_the_far_end_sends_is_no_whole_dial_string() {
+        for theirs in
+            ["sip_h_X-Ring", "SIP_H_x", "sip_from_user", "verto_dvar_x", "caller_id_name", "destination_number"]
+        {
+            assert!(is_of_the_far_end(theirs), "{theirs}");
+        }
+        assert!(!is_of_the_far_end("my_ring") && !is_of_the_far_end("recall_to"));
+    }
+
+    #[test]
+    fn only_a_user_becomes_a_dial_string() {
+        assert_eq!(dial_user("1001@example.com").as_deref(), Some("user/1001@example.com"));
+        for bad in ["", "1001", "10,01@x", "[x=y]1001@x", "1001@x,user/1002", "{a=b}1@x", "a/b@x", "1 1@x", "1001@"] {
+            assert_eq!(dial_user(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How a parked call ends. Whatever ends it, it ends here, once.
+//!
+//! The rules say that a call has ended, and with which outcome ([`Ended`]); each such answer is handed to `end_call`. A call that goes on on
+//! another node has not ended, and neither has one whose slot is given back because another node had it first.
+
+use super::call_log::log_call;
+use super::{EventKind, ParkEvent, ParkingService, Retriever};
+use crate::freeswitch::{Leg, guard};
+use crate::parking::{Ended, LeaveReason, Outcome};
+
+/// What is known of an end beside its outcome.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ending<'a> {
+    /// The parked leg, where it is still there.
+    pub(super) leg: Option<&'a Leg<'a>>,
+    pub(super) retriever: Option<&'a Retriever>,
+    pub(super) cause: Option<&'a str>,
+}
+
+impl ParkingService {
+    /// Carries out what follows from the end of a call: the phone that rings for it stops, its slot is offered to nobody, its leg says the
+    /// outcome, and so do the log and the events.
+    pub(super) fn end_call(&self, ended: &Ended, ending: Ending<'_>) {
+        let uuid = &ended.call.info.uuid;
+        // The leg may be in a slot again by now, or here while another node's call of it has ended.
+        if self.call_of(uuid).is_none() {
+            self.hand_overs.forget(uuid);
+            // The phone that has answered is a part of the conversation.
+            if ended.outcome != Outcome::Returned {
+                self.rings.cancel(uuid);
+            }
+        }
+        if let Some(leg) = ending.leg {
+            leg.set_var("callpark_outcome", &ended.outcome.to_string());
+            leg.set_var("callpark_wait_ms", &ended.wait.as_millis().to_string());
+            if let Some(retriever) = ending.retriever {
+                leg.set_var("callpark_retriever", &retriever.user);
+            }
+        }
+        // Who went on to a fallback or a transfer still waits for somebody: their leg is recovered if FreeSWITCH dies.
+        if matches!(ended.outcome, Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) {
+            guard::fence("slot store", (), || self.slot_store.forget_leg(uuid));
+        }
+        log_outcome(ended, ending.retriever, ending.cause);
+        self.notify(&ParkEvent {
+            call: Some(&ended.call),
+            leg: ending.leg,
+            wait: ended.wait,
+            retriever: ending.retriever,
+            cause: ending.cause,
+            ..ParkEvent::of(EventKind::Ended(ended.outcome))
+        });
+    }
+
+    /// A leg that was on its way to a slot is not there any more, and nobody waits for it. A call that had been parked ends by that.
+    pub(super) fn end_on_the_way(&self, uuid: &str) {
+        if let Some(ended) = self.change(|table, now| table.left(uuid, LeaveReason::HungUp, now)) {
+            self.end_call(&ended, Ending { cause: Some("transfer failed"), ..Ending::default() });
+        }
+    }
+}
+
+/// Logs the outcome of a call.
+fn log_outcome(ended: &Ended, retriever: Option<&Retriever>, cause: Option<&str>) {
+    let phrase = match ended.outcome {
+        Outcome::Retrieved => "retrieved call",
+        Outcome::Returned => "returned call to its parker",
+        Outcome::Fallback => "sent call to the fallback",
+        Outcome::Transferred => "transferred call",
+        Outcome::Abandoned => "abandoned call",
+    };
+    let (call, wait) = (&ended.call, format!("{}s", ended.wait.as_secs()));
+    match (retriever, cause) {
+        (Some(Retriever { user, uuid }), _) => {
+            log_call!(Notice, call, retriever = user, wait = wait, retriever_uuid = uuid; "{phrase}");
+        }
+        (None, Some(cause)) => log_call!(Notice, call, wait = wait, cause = cause; "{phrase}"),
+        (None, None) => log_call!(Notice, call, wait = wait; "{phrase}"),
+    }
+}

@@ -1,0 +1,109 @@
+//! A call comes into its slot.
+
+use std::sync::Arc;
+
+use super::attended_transfer::show_slot;
+use super::call_log::log_call;
+use super::leg_commands::LegCommands;
+use super::ring::RINGBACK_CAUSE;
+use super::{AppResult, EventKind, ParkEvent, ParkingService, identity};
+use crate::freeswitch::{self, Heard, Leg, Listener};
+use crate::parking::Call;
+
+/// How a leg comes into its slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Coming {
+    /// By a transfer, a feature code or a command.
+    Sent,
+    /// Its far end dialled.
+    Dialled,
+    /// It takes the place of a leg that was parked there.
+    Replacing,
+    /// It was there when FreeSWITCH died.
+    Recovered,
+}
+
+impl Coming {
+    fn what(self) -> EventKind {
+        match self {
+            Coming::Sent | Coming::Dialled => EventKind::Park,
+            Coming::Replacing => EventKind::HandOver,
+            Coming::Recovered => EventKind::Recover,
+        }
+    }
+
+    fn log(self, call: &Call) {
+        match self {
+            Coming::Sent | Coming::Dialled => log_call!(Notice, call; "parked call"),
+            Coming::Replacing => log_call!(Info, call; "parked call in place of another leg"),
+            Coming::Recovered => log_call!(Info, call, attempt = call.attempt; "recovered call"),
+        }
+    }
+}
+
+impl ParkingService {
+    /// From here on the call is in its slot. Comes back when it is wanted elsewhere.
+    pub(super) fn enter_slot(self: &Arc<Self>, leg: &Leg<'_>, call: &Call, coming: Coming) -> AppResult {
+        let info = &call.info;
+        let commands = self.leg_commands.open(&info.uuid);
+        describe_on_channel(leg, call);
+        // The label of a slot is not the caller's to keep in the next one.
+        if !call.label.is_empty() && !self.table.lock().is_label_of_slot(call) {
+            leg.set_var("callpark_label", &call.label);
+        }
+        self.offer_hand_over(leg, call);
+        if coming == Coming::Dialled {
+            show_slot(leg, call);
+        }
+        // The core saves a leg as it is answered.
+        let saved = if leg.answered() { None } else { self.write_stay(leg) };
+        let audible = leg.answer_and_anchor_media();
+        let wait = freeswitch::now().since(call.parked_at);
+        self.notify(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
+        // After the event, for which somebody may wait: the core's log has one lock for all, and saving a leg writes all of it, as XML.
+        coming.log(call);
+        if audible {
+            self.save(leg, saved);
+        }
+        if matches!(coming, Coming::Sent | Coming::Dialled) {
+            self.send_notifications(call);
+        }
+        if coming == Coming::Dialled && info.settings.announce && leg.ready() {
+            // Whoever takes the call at once need not hear the slot out.
+            leg.say(c"callpark_announce_slot", info.slot.as_str(), &mut UntilLetter(&commands));
+        }
+        self.wait_loop(leg, call, &commands);
+        AppResult::Parked
+    }
+}
+
+/// Stops what is played as soon as somebody wants the call.
+struct UntilLetter<'a>(&'a LegCommands);
+
+impl Listener for UntilLetter<'_> {
+    fn frame(&mut self) -> Heard {
+        if self.0.has_command() { Heard::Stop } else { Heard::GoOn }
+    }
+
+    fn key(&mut self, _: char) -> Heard {
+        Heard::GoOn
+    }
+}
+
+/// What the parked leg carries, so that it reaches the CDR.
+fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
+    let info = &call.info;
+    leg.make_profile_inert();
+    leg.set_var("callpark_result", "parked");
+    leg.set_var("callpark_lot", &info.lot.name);
+    leg.set_var("callpark_domain", &info.lot.domain);
+    leg.set_var("callpark_slot", info.slot.as_str());
+    leg.set_var("callpark_parked_at", &info.parked_at_ms.to_string());
+    // The core counts a leg's transfers and hangs it up at the seventieth (switch_ivr.c), against loops. Who waited in a slot
+    // is in none.
+    leg.unset_var("max_forwards");
+    for name in ["callpark_outcome", "callpark_retriever", "callpark_wait_ms", RINGBACK_CAUSE] {
+        leg.unset_var(name);
+    }
+    identity::note_parker(leg, &info.parker);
+}

@@ -1,0 +1,82 @@
+//! What others want to see: calls, lots, slots, and how they look.
+
+use std::net::IpAddr;
+
+use super::{LockTimes, ParkingService};
+use crate::freeswitch;
+use crate::parking::{Call, ChangedSlot, LotId, LotName, LotSelector, LotStatus, LotView, Refusal, Slot, SlotStatus};
+
+/// Calls that are copied for a listing while the table is locked, before others get their turn.
+const AT_ONCE: usize = 100;
+
+impl ParkingService {
+    /// Every parked call, by lot and slot; of one lot where one is named.
+    pub(crate) fn calls(&self, lot: Option<&LotName>) -> Result<Vec<Call>, Refusal> {
+        let lot = lot.map(|_| self.lot_named(&understood(lot))).transpose()?;
+        let mut calls: Vec<Call> = Vec::new();
+        loop {
+            let after = calls.last().map(|call| call.id);
+            let piece = self.table.lock().calls_after(after, lot.as_ref(), AT_ONCE);
+            let last = piece.len() < AT_ONCE;
+            calls.extend(piece);
+            if last {
+                break;
+            }
+        }
+        calls.sort_by(|a, b| (&a.info.lot, &a.info.slot).cmp(&(&b.info.lot, &b.info.slot)));
+        Ok(calls)
+    }
+
+    /// How long the table was locked.
+    pub(crate) fn lock_held(&self) -> LockTimes {
+        self.table.times()
+    }
+
+    pub(crate) fn call_count(&self) -> usize {
+        self.table.lock().call_count()
+    }
+
+    pub(crate) fn lots(&self) -> Vec<LotView> {
+        self.table.lock().lots(freeswitch::now())
+    }
+
+    /// How a slot looks now; `None` if the domain has no such slot.
+    pub(crate) fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
+        self.table.lock().look(domain, slot)
+    }
+
+    pub(crate) fn look_of_lot(&self, domain: &str, lot: &str) -> Option<(LotId, LotStatus)> {
+        self.table.lock().look_of_lot(domain, lot)
+    }
+
+    /// Every slot there is, and those of `domain` although nobody has parked there yet.
+    pub(crate) fn every_slot(&self, domain: &str) -> Vec<ChangedSlot> {
+        self.table.lock().every_slot(domain)
+    }
+
+    /// The domain that a phone means by `host`, which may be an address of this server's: then it is the usual one.
+    pub(crate) fn domain_meant(&self, host: &str) -> String {
+        let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let usual = freeswitch::usual_domain().filter(|_| is_address && !self.table.lock().has_domain(host));
+        usual.unwrap_or_else(|| host.to_owned())
+    }
+
+    pub(crate) fn call_in(&self, slot: &Slot, lot: Option<&LotName>) -> Result<Call, Refusal> {
+        self.table.lock().find(&understood(lot), slot)
+    }
+
+    /// The call in a slot of a domain.
+    pub(crate) fn call_at(&self, domain: &str, slot: &Slot) -> Result<Call, Refusal> {
+        self.table.lock().find(&LotSelector { lot: None, domains: vec![domain.to_owned()], any: false }, slot)
+    }
+
+    /// The slots of a lot, with their labels.
+    pub(crate) fn slots_of(&self, lot: &LotId) -> Vec<(Slot, String)> {
+        self.table.lock().slots_of(lot)
+    }
+}
+
+/// What a command means, which has no leg to tell its domain.
+fn understood(lot: Option<&LotName>) -> LotSelector {
+    LotSelector { lot: lot.cloned(), domains: freeswitch::usual_domain().into_iter().collect(), any: true }
+}

@@ -1,0 +1,84 @@
+//! What is asked of the rules for a leg that is to be parked.
+
+use std::sync::Arc;
+
+use super::call_log::log_call;
+use super::identity::{Arrival, Parker};
+use super::park::ParkOrder;
+use super::{ParkingService, entropy, identity};
+use crate::config::{ValueError, parse_bool, parse_destination, parse_ringback, seconds};
+use crate::freeswitch::{self, Leg};
+use crate::parking::{CallOverrides, LotSettings, ParkRequest, RingBack};
+
+impl ParkingService {
+    /// The lot that an order means, `main@example.com`.
+    pub(super) fn lot_of_order(&self, leg: &Leg<'_>, order: &ParkOrder) -> Option<String> {
+        let place = self.place(leg, order.lot.clone(), None);
+        self.table.lock().resolve(&place, order.wanted.slot()).ok().map(|lot| lot.to_string())
+    }
+
+    /// The lot's terms, as the leg's own variables change them.
+    pub(super) fn terms_of(&self, request: &ParkRequest) -> Arc<LotSettings> {
+        let settings = self.table.lock().settings_at(&request.place, request.wanted.slot());
+        request.overrides.apply(&settings)
+    }
+
+    /// What is asked of the rules for a leg that came here itself. A user transfers into a lot of their own domain, whoever the
+    /// caller is.
+    pub(super) fn request_on(&self, leg: &Leg<'_>, order: &ParkOrder, arrival: Arrival, parker: Parker) -> ParkRequest {
+        let theirs = parker.domain.clone().filter(|_| arrival == Arrival::Transferred && parker.is_proven_user());
+        let mut request = self.request(leg, order, parker, None);
+        request.place.domains.splice(0..0, theirs);
+        request
+    }
+
+    /// What is asked of the rules for a leg. `by`: the leg of the conversation from which it is parked.
+    pub(super) fn request(
+        &self,
+        leg: &Leg<'_>,
+        order: &ParkOrder,
+        parker: Parker,
+        by: Option<&Leg<'_>>,
+    ) -> ParkRequest {
+        let mut request = ParkRequest {
+            uuid: leg.uuid().into(),
+            place: self.place(leg, order.lot.clone(), parker.domain),
+            wanted: order.wanted.clone(),
+            caller: identity::party(leg).into(),
+            parker: parker.name.into(),
+            label: leg.var("callpark_label").unwrap_or_default(),
+            overrides: overrides(leg),
+            parked_at_ms: freeswitch::epoch_ms(),
+            entropy: entropy(),
+        };
+        if let Some(by) = by {
+            // The parker's domain counts before that of an outside caller, who may have come in by another tenant's number.
+            request.place.domains.insert(0, self.domain_of(by));
+            request.place.any &= identity::own_domain(by).is_none();
+        }
+        if let Some(way) = parker.way.filter(|_| self.terms_of(&request).ringback == RingBack::Parker) {
+            request.overrides.ringback = Some(RingBack::DialString(way));
+        }
+        request
+    }
+}
+
+/// What the leg's own variables change in the lot's terms. One that will not do is left out and said in the log: a typing
+/// error in a dialplan must not keep a caller from being parked.
+fn overrides(leg: &Leg<'_>) -> CallOverrides {
+    CallOverrides {
+        park_timeout: amended(leg, "callpark_timeout", |value| seconds(value, 0)),
+        ringback: amended(leg, "callpark_ringback", parse_ringback),
+        ringback_timeout: amended(leg, "callpark_ringback_timeout", |value| seconds(value, 1)),
+        fallback: amended(leg, "callpark_fallback", parse_destination),
+        hold_music: leg.var("callpark_hold_music"),
+        announce: amended(leg, "callpark_announce", parse_bool),
+    }
+}
+
+fn amended<T>(leg: &Leg<'_>, name: &str, read: impl Fn(&str) -> Result<T, ValueError>) -> Option<T> {
+    let value = leg.var(name)?;
+    let ignored =
+        |cause| log_call!(Warning, leg, variable = name, value = value, cause = cause; "ignored channel variable");
+    read(&value).map_err(ignored).ok()
+}

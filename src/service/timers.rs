@@ -1,0 +1,114 @@
+//! What is due: recalls, fallbacks, callers who do not come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call_log::log_call;
+use super::ending::Ending;
+use super::leg_commands::LegCommand;
+use super::{EventKind, ParkEvent, ParkingService};
+use crate::freeswitch::{self, SessionGuard, guard};
+use crate::parking::{Call, CallInfo, Ended, MonotonicTime, State, TimerAction};
+
+/// The scheduler comes by once a second; what is due within half of that is due now, so that it is early by as much as it
+/// would be late.
+const EARLY: Duration = Duration::from_millis(500);
+
+impl ParkingService {
+    /// The scheduler's tick: does what is due, without waiting for anything.
+    pub(crate) fn on_tick(self: &Arc<Self>) {
+        let due = self.change(|table, now| table.due(MonotonicTime(now.0 + EARLY)));
+        for due in due {
+            self.act(due);
+        }
+        // Who hangs up on the way to a slot never gets there to say so.
+        let coming = self.table.lock().on_their_way();
+        for uuid in coming.into_iter().filter(|uuid| SessionGuard::find(uuid).is_none()) {
+            self.end_on_the_way(&uuid);
+        }
+        self.leg_commands.hurry_all();
+        self.end_music_of_resumed();
+        self.release_unclaimed();
+        self.each_observer(|observer| observer.on_tick(self));
+    }
+
+    /// A bug that shows here keeps neither that call nor another from what is due next.
+    pub(super) fn act(self: &Arc<Self>, due: TimerAction) {
+        let about = due.clone();
+        let done = guard::fence("due", false, || {
+            self.carry_out(due);
+            true
+        });
+        match about {
+            _ if done => {}
+            TimerAction::RingBack(call) => {
+                drop(self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now)))
+            }
+            TimerAction::Fallback(call) => drop(self.change(|table, now| table.fallback_failed(&call.info.uuid, now))),
+            TimerAction::Lost(_) | TimerAction::Fetch(_) | TimerAction::Lapsed(_) | TimerAction::SlotFree(_) => {}
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, due: TimerAction) {
+        match due {
+            TimerAction::RingBack(call) => self.ring_back(call),
+            TimerAction::Fallback(call) => {
+                let uuid = &call.info.uuid;
+                log_call!(Debug, &call, cause = why_fallback(&call); "fallback is due");
+                self.rings.cancel(uuid);
+                if !self.leg_commands.post(uuid, LegCommand::FallBack) {
+                    log_call!(Error, &call; "fallback failed, the leg of the call takes no commands");
+                    self.change(|table, now| table.fallback_failed(uuid, now));
+                }
+            }
+            TimerAction::Lost(ended) => self.lost(&ended),
+            TimerAction::SlotFree(call) => {
+                log_call!(Debug, &call; "a slot is free for the waiting call");
+                self.leg_commands.post(&call.info.uuid, LegCommand::SlotFree);
+            }
+            TimerAction::Fetch(call) => self.fetch(&call),
+            TimerAction::Lapsed(ended) => self.lapsed(&ended),
+        }
+    }
+
+    /// A leg that was sent to a slot and has not come: a script that ran on it may have sent it elsewhere as its bridge ended.
+    fn fetch(&self, call: &Call) {
+        let CallInfo { uuid, slot, lot, .. } = &*call.info;
+        let Some(leg) = SessionGuard::find(uuid) else { return };
+        let comes = self.call_of(uuid).is_none_or(|call| call.state != State::Reserved);
+        if !comes {
+            log_call!(Warning, call; "call did not come to its slot, it is sent there again");
+            leg.transfer(&format!("callpark_park:{slot} {lot}"), Some("inline"), None);
+        }
+    }
+
+    /// A leg that a slot was kept for never came.
+    fn lapsed(&self, ended: &Ended) {
+        let uuid = &ended.call.info.uuid;
+        self.hand_overs.forget(uuid);
+        if ended.call.was_parked {
+            return self.end_call(ended, Ending { cause: Some("transfer failed"), ..Ending::default() });
+        }
+        log_call!(Warning, &ended.call; "released slot, nobody came to it");
+        if let Some(leg) = SessionGuard::find(uuid).filter(|_| ended.call.fetched) {
+            let (call, leg, cause) = (Some(&ended.call), Some(&*leg), Some("went elsewhere"));
+            self.notify(&ParkEvent { call, leg, wait: ended.wait, cause, ..ParkEvent::of(EventKind::ParkFailed) });
+        }
+    }
+
+    /// A caller whom nobody recovered: that is their outcome, and the slot is free.
+    pub(super) fn lost(&self, ended: &Ended) {
+        self.end_call(ended, Ending { cause: Some("not recovered"), ..Ending::default() });
+    }
+}
+
+/// Why a call goes to its fallback and does not ring its parker.
+fn why_fallback(call: &Call) -> &'static str {
+    if call.latest.is_some_and(|latest| latest <= MonotonicTime(freeswitch::now().0 + EARLY)) {
+        "max-park-time is over"
+    } else if !call.can_ring() {
+        "there is nobody to ring"
+    } else {
+        "no recall is left"
+    }
+}

@@ -1,0 +1,69 @@
+//! What every request is answered from, and whose it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use tokio::sync::watch;
+
+use super::Sources;
+use super::access::{Rights, Tokens};
+use super::error::ApiError;
+
+/// Guessing tokens is slow.
+const WRONG_TOKEN: Duration = Duration::from_millis(300);
+
+#[derive(Clone)]
+pub(super) struct HttpState {
+    pub(super) sources: Sources,
+    pub(super) tokens: Arc<Tokens>,
+    /// Only this machine can knock.
+    pub(super) loopback: bool,
+    pub(super) stopped: watch::Receiver<bool>,
+    /// Of the API, as JSON.
+    pub(super) description: Bytes,
+}
+
+impl HttpState {
+    pub(super) async fn rights(&self, parts: &Parts) -> Result<Rights, ApiError> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = header.and_then(|value| value.split_once(' '));
+        let Some((_, token)) = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")) else {
+            return Err(ApiError::NoToken);
+        };
+        match self.tokens.rights(token.trim()) {
+            Some(rights) => Ok(rights),
+            None => {
+                tokio::time::sleep(WRONG_TOKEN).await;
+                Err(ApiError::UnknownToken)
+            }
+        }
+    }
+}
+
+/// Whoever may look.
+pub(super) struct Viewer(pub(super) Rights);
+
+impl FromRequestParts<HttpState> for Viewer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Viewer, ApiError> {
+        let rights = door.rights(parts).await?;
+        if rights.view { Ok(Viewer(rights)) } else { Err(ApiError::MayNotView) }
+    }
+}
+
+/// Whoever may act.
+pub(super) struct Actor(pub(super) Rights);
+
+impl FromRequestParts<HttpState> for Actor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Actor, ApiError> {
+        let rights = door.rights(parts).await?;
+        if rights.act { Ok(Actor(rights)) } else { Err(ApiError::MayNotAct) }
+    }
+}
