@@ -3,22 +3,22 @@
 //! ```text
 //!             FreeSWITCH (C)
 //!                  │ ABI
-//!    ffi ── freeswitch              safe wrapper; knows nothing of parking but plain types
+//!    ffi ── freeswitch              safe wrapper of FreeSWITCH; of the rules it uses only plain types
 //!                  │
 //!    applications  commands  events  presence  web      entry points: parse, call the service, render
 //!                  │
 //!              service ── storage   executes what the rules decide ── the database
 //!               │      │
-//!           parking    moh          pure rules ── shared music on hold
+//!            config    moh          callpark.conf.xml, checked and immutable ── shared music on hold
 //!               │
-//!            config                 callpark.conf.xml, checked and immutable
+//!           parking                 pure rules
 //!
 //!    app: owns everything above.  module: load and unload; the one static.
 //! ```
 //!
-//! The third column names the rooms that a room may use; `tests/architecture.rs` reads this table and fails when the code differs.
+//! The third column names the parts that a part may use; `tests/architecture.rs` reads this table and fails if the code differs.
 //!
-//! | room | what is there | may use |
+//! | part | what is there | may use |
 //! |---|---|---|
 //! | [`parking`] | the rules: slots, lots, calls, outcomes | |
 //! | [`config`] | `callpark.conf.xml` to a checked, immutable `Config` | `parking` |
@@ -33,7 +33,7 @@
 //! | `web` | dashboard, JSON API, metrics | `parking`, `config`, `service`, `freeswitch`, `moh`, `storage` |
 //! | `commands` | the `callpark` command | `parking`, `config`, `service`, `freeswitch`, `moh`, `applications`, `storage`, `web` |
 //! | `app` | owns all of the above while the module is loaded | `parking`, `config`, `service`, `freeswitch`, `moh`, `events`, `presence`, `storage`, `web`, `commands` |
-//! | `module` | the exported table, load and unload; the one static by which the core's callbacks come in | `app`, `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `presence`, `commands` |
+//! | `module` | the exported table, load and unload; the one static by which FreeSWITCH's callbacks find the `App` | `app`, `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `presence`, `commands` |
 //! | `manual` | the test that writes and checks the tables in `docs/`, in no build | `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `commands`, `web` |
 //! | `fuzzing` | entry points for `tests/fuzz`, in no release build | `app`, `module`, `parking`, `config`, `service`, `freeswitch`, `applications`, `commands`, `storage`, `web` |
 #![deny(unsafe_code)]

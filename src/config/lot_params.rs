@@ -78,19 +78,19 @@ pub const LOT_PARAMS: &[LotParam] = &[
             Ok(())
         },
     ),
-    row("park-timeout", "`90`", "Seconds until the recall. `0`: there is no recall.", |settings, value| {
-        settings.park_timeout = seconds(value, 0)?;
-        Ok(())
-    }),
     row(
-        "ringback",
-        "`parker`",
-        "The party that a recall rings: `parker`, `none`, or a dial string.",
+        "park-timeout",
+        "`90`",
+        "Seconds until the recall, or until the fallback if there is no recall. `0`: there is neither; only `max-park-time` ends the wait.",
         |settings, value| {
-            settings.ringback = parse_ringback(value)?;
+            settings.park_timeout = seconds(value, 0)?;
             Ok(())
         },
     ),
+    row("ringback", "`parker`", "Whom a recall rings: `parker`, `none` or a dial string.", |settings, value| {
+        settings.ringback = parse_ringback(value)?;
+        Ok(())
+    }),
     row("ringback-timeout", "`20`", "Seconds for which one recall rings.", |settings, value| {
         settings.ringback_timeout = seconds(value, 1)?;
         Ok(())

@@ -289,7 +289,7 @@ fn application_exists(name: &str) -> bool {
     }
 }
 
-/// Gives an interface back: what the host's own macro does (UNPROTECT_INTERFACE in `switch_module_interfaces.h`).
+/// Gives an interface back: what FreeSWITCH's own macro does (UNPROTECT_INTERFACE in `switch_module_interfaces.h`).
 ///
 /// # Safety
 /// The four are fields of one interface that the core handed out, and it is given back once.

@@ -1,6 +1,6 @@
 //! Bugs on purpose, in builds with the feature `planted` only: what the fences and the sanitizers must catch.
 //!
-//! The host's variable `callpark_planted` says which, how far in, and behind which fence: `panic 0 callpark_park`. A step is a
+//! FreeSWITCH's variable `callpark_planted` says which, how far in, and behind which fence: `panic 0 callpark_park`. A step is a
 //! text that is handed to C: `panic 7 listener frame` is at the seventh. Several
 //! are parted by semicolons.
 

@@ -96,7 +96,7 @@ impl Leg<'_> {
     }
 }
 
-/// The host's way to ask a listener. Points to the listener's place on the stack, so it is only for calls that are over
+/// FreeSWITCH's way to ask a listener. Points to the listener's place on the stack, so it is only for calls that are over
 /// before that is. The key callback is always given: without one the core stops at every key (`switch_ivr_play_say.c`).
 fn asking(listener: &mut &mut dyn Listener) -> ffi::switch_input_args_t {
     let place = ptr::from_mut(listener).cast::<c_void>();

@@ -10,7 +10,7 @@ use super::event::Event;
 use super::text::{from_c, inert, inert_to_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
-/// A leg of a call, for as long as something keeps its session: an application running on it, or a read lock.
+/// A leg of a call. It is valid while an application runs on it, or while a read lock is held.
 /// Not `Send`: a read lock is given back on the thread that took it. Not `Copy` and not `Clone`: a copy out of a [`SessionGuard`] would
 /// outlast its read lock.
 pub(crate) struct Leg<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct Leg<'a> {
 pub(crate) struct SessionGuard(Leg<'static>);
 
 impl SessionGuard {
-    /// `None` if there is no such leg, or it is going down.
+    /// Returns `None` if there is no such leg, or it is ending.
     pub(crate) fn find(uuid: &str) -> Option<SessionGuard> {
         let uuid = to_c(uuid);
         // SAFETY: the name lives through the call; an answer other than NULL is read-locked for us.
@@ -144,7 +144,7 @@ impl<'a> Leg<'a> {
         unsafe { ffi::switch_channel_set_variable_var_check(self.channel(), name.as_ptr(), value, unchecked) };
     }
 
-    /// Up, and not wanted elsewhere: an application must return when this turns false.
+    /// Whether the leg is up and stays with its application. An application must return when this is false.
     pub(crate) fn ready(&self) -> bool {
         let (check, no_media) = (ffi::switch_bool_t::SWITCH_TRUE, ffi::switch_bool_t::SWITCH_FALSE);
         // SAFETY: the session is kept.
@@ -156,7 +156,7 @@ impl<'a> Leg<'a> {
         unsafe { ffi::switch_channel_get_state(self.channel()).0 >= ffi::switch_channel_state_t::CS_HANGUP.0 }
     }
 
-    /// Answered, and past what the core does with a leg that it called: before that, a transfer would be lost.
+    /// Whether the leg was answered and FreeSWITCH has finished with its originate. An earlier transfer would be lost.
     pub(super) fn is_consuming_media(&self) -> bool {
         // SAFETY: the session is kept.
         unsafe {
@@ -178,8 +178,8 @@ impl<'a> Leg<'a> {
         self.flag(Flag::CF_LEG_HOLDING)
     }
 
-    /// It went down because an attended transfer put another leg in its place. Its phone may hang up before the core does, with an
-    /// ordinary cause; but the core has said by then what it is at (`nua_i_refer` in sofia.c).
+    /// Whether the leg ended because an attended transfer replaced it. The phone may hang up first, with an ordinary cause; the
+    /// variables tell it then (`nua_i_refer` in `sofia.c`).
     pub(crate) fn left_by_attended_transfer(&self) -> bool {
         // SAFETY: the session is kept.
         let cause = unsafe { ffi::switch_channel_get_cause(self.channel()) };
@@ -188,7 +188,7 @@ impl<'a> Leg<'a> {
         self.hung_up() && (cause == ffi::switch_call_cause_t::SWITCH_CAUSE_ATTENDED_TRANSFER || announced())
     }
 
-    /// This server has called it, and it has not answered.
+    /// Whether this server called the leg, and it has not answered.
     pub(crate) fn still_rings(&self) -> bool {
         self.outbound() && !self.answered()
     }
@@ -252,7 +252,7 @@ impl<'a> Leg<'a> {
         unsafe { ffi::switch_channel_event_set_data(self.channel(), event.as_ptr()) };
     }
 
-    /// Waits, reading and dropping what the leg sends; ends early when the leg is wanted elsewhere.
+    /// Waits and discards incoming media. Ends early if [`Leg::ready`] becomes false.
     pub(crate) fn sleep(&self, time: Duration) {
         let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         // SAFETY: the session is kept; without args the core calls nothing of ours.
@@ -271,8 +271,8 @@ impl<'a> Leg<'a> {
         }
     }
 
-    /// Sends the leg to an extension; what runs on it returns, and a partner in a bridge is let go. False if the
-    /// host refused.
+    /// Sends the leg to an extension; what runs on it returns, and a partner in a bridge is let go. Returns
+    /// false if FreeSWITCH refused.
     pub(crate) fn transfer(&self, extension: &str, dialplan: Option<&str>, context: Option<&str>) -> bool {
         let extension = to_c(extension);
         let (dialplan, context) = (dialplan.map(to_c), context.map(to_c));
@@ -283,14 +283,14 @@ impl<'a> Leg<'a> {
         status == HostStatus::SWITCH_STATUS_SUCCESS
     }
 
-    /// What is being recorded on this leg goes on on the other.
+    /// Moves the recordings of this leg to the other.
     pub(crate) fn hand_recordings_to(&self, other: &Leg<'_>) {
         // SAFETY: both sessions are kept.
         unsafe { ffi::switch_ivr_transfer_recordings(self.session.as_ptr(), other.session.as_ptr()) };
     }
 
-    /// Whom this leg's far end is shown, and whom the core's records name as the other side: the core shows a leg's own
-    /// profile to its partner, so the profile is stepped and the partner's identity put in (as uuid_bridge does).
+    /// Sets the party that this leg's far end sees, and the party that the records name. FreeSWITCH shows the profile of a leg to its
+    /// partner, so a new profile is made (as `uuid_bridge` does).
     pub(crate) fn set_caller_ids(&self, shown_to_it: (&str, &str), shown_to_partner: (&str, &str)) {
         // SAFETY: the session is kept; the core copies the profile.
         unsafe { ffi::switch_channel_step_caller_profile(self.channel()) };

@@ -1,4 +1,4 @@
-//! The host's configuration registry.
+//! FreeSWITCH's configuration registry.
 
 use std::path::Path;
 use std::{fs, ptr};

@@ -65,7 +65,8 @@ impl Party {
     }
 }
 
-/// The fields of a parked call that do not change while it waits.
+/// The fields of a parked call that change rarely: only if it gets another slot, or if new settings are applied to it. They are shared by the
+/// copies of a [`Call`].
 #[derive(Clone, Debug)]
 pub struct CallInfo {
     /// The UUID of the parked leg.
@@ -80,7 +81,7 @@ pub struct CallInfo {
     pub parker: Arc<str>,
     /// The wall-clock time of parking, in milliseconds since 1970. It is shown and recorded, and no timer uses it.
     pub parked_at_ms: i64,
-    /// The settings with which it is parked.
+    /// The settings with which it was parked, or which were applied to it since.
     pub settings: Arc<LotSettings>,
     /// The settings that the variables of the call changed.
     pub overrides: CallOverrides,
@@ -230,7 +231,7 @@ impl State {
 pub struct Call {
     /// Identifies the call.
     pub id: CallId,
-    /// What does not change while it waits.
+    /// The fields that change rarely.
     pub info: Arc<CallInfo>,
     /// What is happening to it.
     pub state: State,

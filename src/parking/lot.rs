@@ -34,7 +34,7 @@ pub(super) struct Lot {
     free: FreeSlots,
     /// The call in each slot, by index.
     held: Vec<Option<CallId>>,
-    /// The calls of this lot in the order in which they were parked, because ids only increase.
+    /// The calls of this lot that have a slot, in the order in which they were parked: that is the order of their ids.
     pub(super) waiting: BTreeSet<CallId>,
     last_taken: Option<u32>,
 }

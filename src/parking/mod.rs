@@ -1,4 +1,4 @@
-//! Decides what happens to parked calls: which slot a call gets, who may take it, and what is due when nobody does.
+//! Decides what happens to parked calls: which slot a call gets, which of several retrievers gets the call, and what is due when.
 //!
 //! The rules are pure: they use no FreeSWITCH, clock, lock or thread, and cannot panic. [`Table`] is told what happened and when, and returns
 //! what follows.

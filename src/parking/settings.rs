@@ -137,7 +137,7 @@ pub enum Notify {
     Api(String),
 }
 
-/// The settings of a lot. A call keeps the settings with which it was parked.
+/// The settings of a lot. A call keeps the settings with which it was parked, unless they are applied to it by `callpark reload apply`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LotSettings {
     /// The slot that is chosen where none is named.

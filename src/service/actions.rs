@@ -8,7 +8,7 @@ use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, Destination, Refusal, State};
 
 impl ParkingService {
-    /// Rings back now, not at the time-out.
+    /// Starts the recall now, not at the time-out.
     pub(crate) fn ring_back_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
         let due = self.change(|table, _| table.ring_now(&call.info.uuid))?;
         self.act(due);

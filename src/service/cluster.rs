@@ -85,8 +85,8 @@ impl ParkingService {
         Ok(None)
     }
 
-    /// The same for a leg that is there. Whoever wants the caller from the moment on at which the table says that they are parked can say
-    /// so, also while the other nodes are asked.
+    /// Does the same for a leg that runs this application. Its command queue is opened first, because a retriever may claim the call while
+    /// the other nodes are still asked.
     pub(super) fn take_here(
         &self,
         request: &ParkRequest,

@@ -1,7 +1,7 @@
-//! How a parked call ends. Whatever ends it, it ends here, once.
+//! Ends parked calls. Each end of a call passes through `end_call`, once.
 //!
-//! The rules say that a call has ended, and with which outcome ([`Ended`]); each such answer is handed to `end_call`. A call that goes on on
-//! another node has not ended, and neither has one whose slot is given back because another node had it first.
+//! The rules say that a call has ended, and with which outcome ([`Ended`]). A call that continues on another node has not ended, nor has one
+//! that lost its slot to another node.
 
 use super::call_log::log_call;
 use super::{EventKind, ParkEvent, ParkingService, Retriever};

@@ -42,12 +42,12 @@ impl Coming {
 }
 
 impl ParkingService {
-    /// From here on the call is in its slot. Comes back when it is wanted elsewhere.
+    /// Puts a leg into its slot. Returns when the leg leaves the slot.
     pub(super) fn enter_slot(self: &Arc<Self>, leg: &Leg<'_>, call: &Call, coming: Coming) -> AppResult {
         let info = &call.info;
         let commands = self.leg_commands.open(&info.uuid);
         describe_on_channel(leg, call);
-        // The label of a slot is not the caller's to keep in the next one.
+        // The label of a slot must not follow the caller to another slot.
         if !call.label.is_empty() && !self.table.lock().is_label_of_slot(call) {
             leg.set_var("callpark_label", &call.label);
         }
@@ -60,7 +60,8 @@ impl ParkingService {
         let audible = leg.answer_and_anchor_media();
         let wait = freeswitch::now().since(call.parked_at);
         self.notify(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
-        // After the event, for which somebody may wait: the core's log has one lock for all, and saving a leg writes all of it, as XML.
+        // Logging and saving come after the event, because a program may wait for the event, and both are slow: FreeSWITCH's log
+        // has one lock, and saving writes the whole leg as XML.
         coming.log(call);
         if audible {
             self.save(leg, saved);
@@ -99,8 +100,8 @@ fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
     leg.set_var("callpark_domain", &info.lot.domain);
     leg.set_var("callpark_slot", info.slot.as_str());
     leg.set_var("callpark_parked_at", &info.parked_at_ms.to_string());
-    // The core counts a leg's transfers and hangs it up at the seventieth (switch_ivr.c), against loops. Who waited in a slot
-    // is in none.
+    // FreeSWITCH hangs a leg up at its 70th transfer (`switch_ivr.c`), to end loops. A caller who waited in a slot is in no loop,
+    // so the count starts again.
     leg.unset_var("max_forwards");
     for name in ["callpark_outcome", "callpark_retriever", "callpark_wait_ms", RINGBACK_CAUSE] {
         leg.unset_var(name);

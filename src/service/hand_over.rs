@@ -60,7 +60,8 @@ impl ParkingService {
         self.hand_overs.holder(&secret)
     }
 
-    /// Parks a leg in the slot of the one whose place it takes. True beside the call if that was parked already.
+    /// Parks a leg in the slot of the leg that it replaces. Also returns whether that leg was parked (true) or had only reserved the
+    /// slot.
     pub(super) fn take_over(&self, holder: &str, request: &ParkRequest) -> Result<(Call, bool), Refusal> {
         let was_parked = Cell::new(false);
         let call = self.take_here(request, |table, now| {
@@ -89,8 +90,8 @@ impl ParkingService {
     }
 }
 
-/// While a dialled application runs that has no slot for its leg yet: a transfer that follows does the same for the transferred leg,
-/// whether or not that one's own context has such a number.
+/// Runs a dialled application that has no slot for its leg. If the user transfers a call meanwhile, the transferred leg runs the same
+/// application, whatever its own context contains.
 pub(super) fn following<T>(
     leg: &Leg<'_>,
     application: &str,

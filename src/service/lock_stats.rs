@@ -1,8 +1,7 @@
 //! How long the table's one lock is held: for `callpark status` and the metrics.
 //!
-//! A thread that the system puts off the processor while it has the lock holds it for as long as that takes, and so does one on
-//! a machine that is merely busy. So the longest hold is told twice: as time that others may have waited, and as processor time
-//! that the holder used. The second is what the module's own code is to blame for.
+//! A thread may lose the processor while it holds the lock. So the longest hold is measured twice: by the clock, which is how long
+//! others may have waited, and by processor time, which is what the module itself used.
 
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;

@@ -93,9 +93,9 @@ pub(crate) struct ParkingService {
     intercepts: intercept::Intercepts,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Box<dyn SlotStore>,
-    /// Why the configuration in force is not the file's; empty when it is.
+    /// The errors of the configuration file, if it is not the configuration in force.
     faults: Mutex<Vec<ConfigError>>,
-    /// Times that this module had the core read its files, and that it has not been told of yet.
+    /// The number of re-reads that this module has requested and for which no event has arrived yet.
     own_rereads: AtomicU32,
     pub(crate) since: MonotonicTime,
 }
@@ -142,7 +142,7 @@ impl ParkingService {
         self.rings.end_all();
     }
 
-    /// Lock, decide, unlock; then whoever watches is told which slots look different now.
+    /// Takes the lock, decides, and releases it. Then the observers get the slots that changed.
     #[track_caller]
     fn change<T>(&self, decide: impl FnOnce(&mut Table, MonotonicTime) -> T) -> T {
         let now = freeswitch::now();
@@ -163,7 +163,7 @@ impl ParkingService {
         self.each_observer(|observer| observer.on_event(self, event));
     }
 
-    /// What one of them cannot do, the others do all the same.
+    /// Calls each observer. A panic in one does not affect the others.
     fn each_observer(&self, tell: impl Fn(&dyn Observer)) {
         for observer in &self.observers {
             guard::fence("observer", (), || tell(&**observer));

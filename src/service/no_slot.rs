@@ -13,7 +13,7 @@ use super::{AppResult, EventKind, ParkEvent, ParkingService, Retriever, identity
 use crate::freeswitch::{self, Cancel, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, ParkRequest, State};
 
-/// A parker hears for so long at most why there is no slot.
+/// How long a parker may hear the reason before the call is released.
 const HEARING_WHY: Duration = Duration::from_secs(60);
 /// How often it is looked whether they have.
 const LOOK: Duration = Duration::from_millis(100);
@@ -82,7 +82,7 @@ impl ParkingService {
         let uuid = leg.var(JOIN)?;
         leg.unset_var(JOIN);
         let parker = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
-        // One who heard the reason for too long comes late, and may be lucky.
+        // After `HEARING_WHY` the claim was released; the call is claimed again if nobody else has it.
         let is_theirs = |call: &Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *parker.uuid);
         let call = self.call_of(&uuid).filter(is_theirs);
         let call = call.or_else(|| self.change(|table, _| table.claim_leg(&uuid, &parker.uuid)).ok());

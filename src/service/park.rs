@@ -29,8 +29,8 @@ pub(crate) enum Whose {
 }
 
 impl ParkingService {
-    /// The application: on a leg in a bridge parks the other party, tells this one the slot and lets it go; otherwise
-    /// parks this leg, and comes back when it is wanted elsewhere.
+    /// Runs `callpark_park`. On a leg in a bridge, parks the other party, announces the slot and hangs this leg up. Otherwise
+    /// parks this leg, and returns when it leaves the slot.
     pub(crate) fn park(self: &Arc<Self>, leg: &Leg<'_>, order: &ParkOrder) -> AppResult {
         match leg.partner() {
             Some(partner) => self.park_partner(leg, &partner, order),
@@ -44,14 +44,14 @@ impl ParkingService {
         }
     }
 
-    /// The slot of a leg whose application runs within the one that looks after it in that slot.
+    /// Returns the slot in which a leg waits, if a second application was started on that leg.
     pub(crate) fn slot_it_waits_in(&self, leg: &Leg<'_>) -> Option<Slot> {
         let call = self.call_of(&leg.uuid())?;
         let waits = matches!(call.state, State::Parked | State::RingingBack | State::Retrieving { .. });
         waits.then(|| call.info.slot.clone())
     }
 
-    /// A user who dials a park extension beside another call does not want to be parked: that call is to follow.
+    /// Returns the other call of a user who dials a park extension during it. The user wants to park that call, not this leg.
     fn consultation(&self, leg: &Leg<'_>) -> Option<SessionGuard> {
         let dialled = !identity::was_transferred(leg) && self.call_of(&leg.uuid()).is_none();
         dialled.then(|| self.other_call_of_user(leg)).flatten()
@@ -84,7 +84,7 @@ impl ParkingService {
         }
     }
 
-    /// The slot of the leg whose place this one takes, or, where it has none any more, as ordered.
+    /// Parks a leg in the slot of the leg that it replaces; if that one has no slot any more, as the order says.
     fn park_in_place_of(self: &Arc<Self>, leg: &Leg<'_>, holder: &str, order: &ParkOrder) -> AppResult {
         let request = self.request_on(leg, order, Arrival::Transferred, self.parker_of(leg));
         match self.take_over(holder, &request) {
@@ -97,9 +97,9 @@ impl ParkingService {
         }
     }
 
-    /// There is no slot for a leg. One that was transferred goes back to its parker, or to the fallback, until there is a slot;
-    /// one whose parker is not known goes on in its dialplan, if that has anything for it but to be hung up. A leg that dialled
-    /// is told why.
+    /// Handles a leg for which there is no slot. A transferred leg returns to its parker or goes to the fallback, and meanwhile
+    /// waits for a slot. If its parker is not known and there is no fallback, it continues in its dialplan if an application
+    /// follows there. A leg that dialled hears the reason.
     pub(super) fn without_slot(
         self: &Arc<Self>,
         leg: &Leg<'_>,
@@ -170,8 +170,8 @@ impl ParkingService {
         Ok(self.send_to_slot(&target, order, parker, other.as_deref(), Arrival::Moved)?)
     }
 
-    /// Keeps a slot for a leg and sends the leg there; its own thread does the rest. `parker`'s leg tells the domain
-    /// where the parked one does not.
+    /// Reserves a slot for a leg and sends the leg there. The lot is first looked for in the domain of the leg `by`, then in
+    /// those of the parked leg.
     pub(super) fn send_to_slot(
         &self,
         uuid: &str,

@@ -63,8 +63,8 @@ impl ParkingService {
     }
 }
 
-/// What the leg's own variables change in the lot's terms. One that will not do is left out and said in the log: a typing
-/// error in a dialplan must not keep a caller from being parked.
+/// Returns the settings that the variables of a leg override. An invalid one is ignored and logged, because a typing error in a
+/// dialplan must not prevent parking.
 fn overrides(leg: &Leg<'_>) -> CallOverrides {
     CallOverrides {
         park_timeout: amended(leg, "callpark_timeout", |value| seconds(value, 0)),

@@ -45,8 +45,8 @@ impl ParkingService {
         Some(self.enter_slot(leg, &call, Coming::Recovered))
     }
 
-    /// What the wall clock says that the snapshot was written by. It may be another node's, which goes wrong; how long the caller
-    /// has waited, the slot store knows from a clock that all share.
+    /// The time at which the snapshot is read, by the clock that wrote it. The clock of another node may be wrong, so the waited time
+    /// comes from the slot store, whose clock all nodes share.
     fn clock_of(&self, snapshot: &ParkedCallSnapshot, uuid: &str) -> Option<i64> {
         let waited = freeswitch::now().since(self.call_of(uuid)?.parked_at);
         Some(snapshot.parked_at.saturating_add(millis(waited)))
@@ -59,8 +59,7 @@ impl ParkingService {
         })
     }
 
-    /// Writes onto a parked leg all that a recovery needs, for whenever the core saves the leg. What was written of the call,
-    /// `None` if it is over.
+    /// Writes the snapshot to the leg. Returns the state that was written; `None` if the call has ended.
     pub(super) fn write_stay(&self, leg: &Leg<'_>) -> Option<Written> {
         let call = self.call_of(&leg.uuid())?;
         let snapshot = ParkedCallSnapshot::of(&call, freeswitch::now(), freeswitch::epoch_ms());
@@ -76,8 +75,7 @@ impl ParkingService {
         Some(Written::of(&call))
     }
 
-    /// Has the core save a parked leg, if the call is not as it was `saved` before. Once more if it changes meanwhile: whoever
-    /// changes it may save it first.
+    /// Makes FreeSWITCH save the leg, unless `saved` is the present state. Repeats this if the call changes meanwhile.
     pub(super) fn save(&self, leg: &Leg<'_>, mut saved: Option<Written>) {
         let uuid = leg.uuid();
         while self.call_of(&uuid).is_some_and(|call| saved != Some(Written::of(&call))) {

@@ -12,9 +12,9 @@ use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State}
 /// For how long a retriever's leg waits until the parked call's thread begins to connect it: within 20 ms, unless that leg's media is
 /// being changed at that moment, or something runs on it that cannot be broken off.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// So long a parked call's thread may do something else before that is broken off.
+/// How long the caller's thread may be busy before it is interrupted.
 const BUSY: Duration = Duration::from_millis(100);
-/// Connecting takes no longer: a tone, a re-INVITE, and what the core waits for as it joins two legs.
+/// The maximum time for connecting: a tone, a re-INVITE, and what FreeSWITCH waits for when it bridges two legs.
 const CONNECTING: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl ParkingService {
         }
     }
 
-    /// The retriever, and the call that is theirs now, or why none is. The error: they may not.
+    /// Claims a call. Returns the retriever and the call, or the reason why there is none; an error if the retriever may not retrieve.
     fn claim(
         &self,
         leg: &Leg<'_>,
@@ -121,7 +121,7 @@ impl ParkingService {
         if left { Ok(()) } else { Err(AppResult::LegGone) }
     }
 
-    /// Until the parked call's thread takes this leg over, or gives it back. False: it stays, without the caller.
+    /// Waits until the caller's thread takes this leg over. Returns false if the leg was not connected and remains here.
     pub(super) fn wait_for_caller(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
         let (began, uuid) = (freeswitch::now(), &call.info.uuid);
         let give_up = || {

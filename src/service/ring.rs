@@ -116,7 +116,7 @@ impl ParkingService {
     }
 }
 
-/// A recall that a mailbox answers has failed, where the lot says so.
+/// Hangs up a recall that a mailbox answered, if the lot has `ringback-ignore-voicemail`.
 fn by_a_person(peer: SessionGuard, settings: &LotSettings, cancel: &Cancel) -> Result<SessionGuard, RecallError> {
     if !settings.ringback_ignore_voicemail || voicemail::is_a_person(&peer, cancel) {
         return Ok(peer);

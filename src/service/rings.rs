@@ -1,5 +1,5 @@
-//! Phones that ring: the threads that wait for them, since a call to somebody takes as long as they let it ring. There are never more than
-//! a certain number of them; what is one too many waits for its turn. Shutdown ends and joins them.
+//! The threads that ring phones. A call to a phone takes as long as it rings, so each has a thread of its own; there are at most
+//! [`MAX_RINGING`], and further calls are queued. Shutdown ends and joins them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -76,7 +76,7 @@ struct Job {
 
 impl Job {
     fn run(self) {
-        // Nobody wants it any more: whoever cancelled it has seen to what follows.
+        // The call was cancelled before it began; whoever cancelled it does the rest.
         if self.cancel.cancelled() {
             return;
         }
@@ -158,7 +158,7 @@ impl Rings {
         let threads = std::mem::take(&mut self.work.lock().threads);
         for thread in threads {
             if thread.join().is_err() {
-                log::error!("a ring back thread ended in a panic");
+                log::error!("a recall thread ended in a panic");
             }
         }
     }

@@ -12,8 +12,7 @@ use super::park::ParkOrder;
 use crate::freeswitch::{self, Leg};
 use crate::parking::{Call, LotName, MonotonicTime, ParkRequest, RestoreParams, RingBack, Slot, SlotRequest, State};
 
-/// On a parked leg. There it means that the leg is in its slot; it is taken away with the outcome. So a leg that comes to one
-/// of our applications with it and is in no slot was parked when FreeSWITCH died.
+/// The variable with the snapshot. It is removed when the call ends, so a leg that has it and is in no slot was parked at a crash.
 pub(super) const SNAPSHOT: &str = "callpark_stay";
 /// Of what is written. 0 is what was written before there were versions.
 const VERSION: u32 = 1;
@@ -56,7 +55,7 @@ impl ParkedCallSnapshot {
             parker: info.parker.to_string(),
             label: call.label.to_string(),
             parked_at: info.parked_at_ms,
-            // A ring back that is cut short is made up for at once.
+            // A recall that the crash ended is repeated at once.
             timeout_at: if ringing { Some(info.parked_at_ms) } else { call.deadline.map(on_the_wall) },
             latest_at: call.latest.map(on_the_wall),
             attempt: call.attempt.saturating_sub(u32::from(ringing)),
@@ -90,7 +89,7 @@ impl ParkedCallSnapshot {
             refused: word("refused").unwrap_or_default(),
             parker: word("parker").unwrap_or_default(),
             label: word("label").unwrap_or_default(),
-            // Who came back and cannot say since when, waits from now on.
+            // If the time is missing, the wait begins now.
             parked_at: moment("parked_at").unwrap_or(epoch_ms),
             timeout_at: moment("timeout_at"),
             latest_at: moment("latest_at"),

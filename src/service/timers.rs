@@ -10,18 +10,18 @@ use super::{EventKind, ParkEvent, ParkingService};
 use crate::freeswitch::{self, SessionGuard, guard};
 use crate::parking::{Call, CallInfo, Ended, MonotonicTime, State, TimerAction};
 
-/// The scheduler comes by once a second; what is due within half of that is due now, so that it is early by as much as it
-/// would be late.
+/// The tick comes once a second. Whatever is due within half a second is done now, so that it is on average neither early nor
+/// late.
 const EARLY: Duration = Duration::from_millis(500);
 
 impl ParkingService {
-    /// The scheduler's tick: does what is due, without waiting for anything.
+    /// Does everything that is due, without waiting.
     pub(crate) fn on_tick(self: &Arc<Self>) {
         let due = self.change(|table, now| table.due(MonotonicTime(now.0 + EARLY)));
         for due in due {
             self.act(due);
         }
-        // Who hangs up on the way to a slot never gets there to say so.
+        // A caller who hangs up on the way to a slot never runs the application, so the reservation is ended here.
         let coming = self.table.lock().on_their_way();
         for uuid in coming.into_iter().filter(|uuid| SessionGuard::find(uuid).is_none()) {
             self.end_on_the_way(&uuid);
@@ -32,7 +32,7 @@ impl ParkingService {
         self.each_observer(|observer| observer.on_tick(self));
     }
 
-    /// A bug that shows here keeps neither that call nor another from what is due next.
+    /// Carries an action out. If that panics, the call and all others still get their next time-out.
     pub(super) fn act(self: &Arc<Self>, due: TimerAction) {
         let about = due.clone();
         let done = guard::fence("due", false, || {

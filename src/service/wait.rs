@@ -1,4 +1,4 @@
-//! Looking after a parked call, on its own leg's thread: music, the retriever, the end.
+//! Looks after a parked call on the thread of its leg: plays music, connects the retriever, and ends the call.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const AFTER_BRIDGE: [&CStr; 5] = [
     c"transfer_after_early_bridge",
 ];
 
-/// No more of a tone at retrieval is played: the retriever hears nothing meanwhile.
+/// The longest part of a tone that is played at retrieval, because the retriever hears nothing meanwhile.
 const LONGEST_TONE: Duration = Duration::from_secs(10);
 
 impl ParkingService {
@@ -38,7 +38,7 @@ impl ParkingService {
             match commands.take(leg) {
                 Some(LegCommand::Connect(retriever) | LegCommand::Return(retriever)) => {
                     if self.connect(leg, call, &retriever) {
-                        // The conversation is over; what the dialplan has after parking is for calls that could not be.
+                        // The conversation is over. The applications after `callpark_park` are for calls that could not be parked.
                         if leg.ready() {
                             leg.hang_up(HangupCause::NormalClearing);
                         }
@@ -96,13 +96,13 @@ impl ParkingService {
         talked
     }
 
-    /// Whether the call is this retriever's to have, and the leg there to take it. One that gave up may be doing something else.
+    /// Whether this retriever still has the claim, and its leg can be connected. A leg that gave up may run something else.
     fn is_claimed(&self, call: &Call, retriever: &Retriever, other: &Leg<'_>) -> bool {
         let state = self.call_of(&call.info.uuid).map(|call| call.state);
         other.ready() && matches!(state, Some(State::Retrieving { by, .. }) if *by == *retriever.uuid)
     }
 
-    /// The caller waits on. A retriever is told by their own application; a parker who answered a ring back has none.
+    /// The caller waits on. A retriever is told by their own application; a parker who answered a recall has none.
     fn give_up(&self, call: &Call, retriever: &Retriever, other: Option<&Leg<'_>>) {
         let state = self.change(|table, now| {
             let state = table.find_leg(&call.info.uuid).map(|call| call.state);
@@ -153,7 +153,8 @@ impl ParkingService {
     }
 
     fn connected(&self, leg: &Leg<'_>, other: &Leg<'_>, call: &Call, retriever: &Retriever) {
-        // The two may have parted because the caller is parked again: then another call of this leg has a slot.
+        // If the caller was parked again during the conversation, the leg has another call in the table, which must not be ended
+        // here.
         let connected =
             |table: &mut Table, now| table.has(call).then(|| table.connected(&call.info.uuid, now)).flatten();
         let Some(ended) = self.change(connected) else { return };
@@ -191,7 +192,7 @@ impl ParkingService {
     }
 }
 
-/// Until the leg is hung up, without a sound: whoever was at its other end hears another node's.
+/// Plays nothing until the leg is hung up. Its far end is connected to another node.
 fn rest(leg: &Leg<'_>) {
     ParkingService::forget_stay(leg);
     while leg.ready() {

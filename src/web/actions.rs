@@ -15,7 +15,7 @@ use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
 use crate::service::{CallRow, ParkingService};
 
-/// The page cuts a label there too.
+/// The dashboard has the same limit.
 const MAX_LABEL_CHARS: usize = 200;
 const DAY_SECS: u64 = 86_400;
 
@@ -31,7 +31,7 @@ pub(crate) struct ActionRow {
 
 pub(super) struct Action {
     pub(super) row: ActionRow,
-    /// There is no word for a dialplan, a context, an application or a variable, and a field that is not in this list is refused.
+    /// The fields that the body may have; any other is refused. None of them can name a dialplan, context, application or variable.
     fields: &'static [&'static str],
     run: fn(&Arc<ParkingService>, &Call, &Fields) -> Result<(), ApiError>,
 }
@@ -113,7 +113,7 @@ pub(super) async fn act(
         return Err(ApiError::OtherDomain);
     }
     let body = body?.map(|Json(body)| body);
-    // A destination is looked up in a dialplan that may be on another machine.
+    // Checking a destination may ask a dialplan on another machine, so it must not block the runtime.
     let work = move || {
         guard::fence("http work", Err(ApiError::Panicked), || {
             carry_out(&state.sources.service, &domain, &slot, &action, body)
@@ -139,7 +139,7 @@ fn carry_out(
     };
     (found.run)(service, &call, &Fields::read(body, found.fields)?)?;
     log::info!(action:% = action, slot:% = slot, domain:% = domain; "changed a call by HTTP");
-    // As it is now, or as it was where it has just been sent away.
+    // Shows the call as it is now, or as it was if it has just left.
     let call = service.call_at(domain, &slot).unwrap_or(call);
     Ok(CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms()))
 }
@@ -212,8 +212,6 @@ mod tests {
         Fields::read(Some(serde_json::from_str(json).unwrap()), known)
     }
 
-    /// Before, one of these was: "Failed to deserialize the JSON body into the target type: seconds: invalid type: string "x",
-    /// expected u64 at line 1 column 13".
     #[test]
     fn an_error_names_the_field_the_value_and_what_is_expected() {
         let extend =

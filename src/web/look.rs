@@ -1,4 +1,4 @@
-//! What a token with the right to view gets.
+//! The requests that need the right to view.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::freeswitch::{self, guard};
 use crate::service::{CallRow, LotRow, words};
 use crate::storage::{HistoryFilter, Record, Storage, StorageError, Tally};
 
-/// A lot with more slots is shown by its calls alone.
+/// For a lot with more slots, only its calls are listed.
 const MOST_SLOTS: usize = 500;
 pub(super) const MOST_RECORDS: u32 = 10_000;
 pub(super) const MOST_DAYS: u32 = 400;
@@ -55,9 +55,9 @@ pub(super) async fn calls(
 pub(super) struct Board {
     #[serde(flatten)]
     lot: LotRow,
-    /// Seconds.
+    /// The service level of the module, in seconds.
     service_level: u32,
-    /// Empty for a lot of more than 500.
+    /// The slots; empty if there are more than 500.
     slots: Vec<Place>,
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn lots(State(state): State<HttpState>, Viewer(rights): Viewer)
     Ok(Json(seen.map(board).collect()))
 }
 
-/// What a query may say. Texts, since what is no number is to be named with its value.
+/// The query. The fields are texts, so that an error can name the invalid value.
 #[derive(Deserialize)]
 pub(super) struct Days {
     days: Option<String>,
@@ -119,7 +119,7 @@ fn number(field: &'static str, given: Option<String>, usual: u32, most: u32) -> 
     Ok(given.parse::<u32>().map_err(wrong)?.clamp(1, most))
 }
 
-/// On a thread that may wait for the database.
+/// Runs a query on a thread that may wait for the database.
 async fn from_storage<T: Send + 'static>(
     storage: Arc<Storage>,
     read: impl FnOnce(&Arc<Storage>) -> Result<T, StorageError> + Send + 'static,

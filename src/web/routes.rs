@@ -1,4 +1,4 @@
-//! Which path is what, and what every answer has in common.
+//! The paths of the HTTP server, and what all answers have in common.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use crate::freeswitch::guard;
 
 pub(crate) type Router = axum::Router;
 
-/// Bytes of a request's body, at most.
+/// The maximum size of a request's body, in bytes.
 const BODY: usize = 8 * 1024;
-/// For how long a request may take, with its body; a stream of changes has begun by then.
+/// The maximum time for a request, including its body. A stream counts until it begins.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The page runs nothing and loads nothing but its own files.
+/// The page may run and load only its own files.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -123,13 +123,13 @@ pub(crate) fn router(sources: Sources, tokens: Tokens, loopback: bool, stopped: 
         .with_state(HttpState { sources, tokens: Arc::new(tokens), loopback, stopped, description })
 }
 
-/// Headers of every answer; and no page of another site acts through a browser here.
+/// Adds the headers of every answer, and refuses requests that a page of another site sends through a browser.
 async fn guarded(request: Request, next: Next) -> Response {
     let mut response = if is_foreign(&request) {
         ApiError::OtherSite.into_response()
     } else {
         let late = || ApiError::TooSlow(PATIENCE.as_secs()).into_response();
-        // Elsewhere a panic of a request's would end its connection, and nobody would know.
+        // Otherwise a panic would only close the connection, unnoticed.
         let answer = AssertUnwindSafe(fenced(request, next)).catch_unwind();
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(answer) => answer.unwrap_or_else(|panic| {

@@ -1,4 +1,4 @@
-//! What every request is answered from, and whose it is.
+//! The state that requests use, and the rights of their token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use super::Sources;
 use super::access::{Rights, Tokens};
 use super::error::ApiError;
 
-/// Guessing tokens is slow.
+/// The delay after a wrong token, which makes guessing slow.
 const WRONG_TOKEN: Duration = Duration::from_millis(300);
 
 #[derive(Clone)]
 pub(super) struct HttpState {
     pub(super) sources: Sources,
     pub(super) tokens: Arc<Tokens>,
-    /// Only this machine can knock.
+    /// Whether the server listens only on a loopback address.
     pub(super) loopback: bool,
     pub(super) stopped: watch::Receiver<bool>,
-    /// Of the API, as JSON.
+    /// The description of the API, as JSON.
     pub(super) description: Bytes,
 }
 

@@ -42,8 +42,8 @@ impl Table {
         held.map(|(domain, _)| Arc::clone(domain)).collect()
     }
 
-    /// Replaces the configuration. Calls stay in their slots and keep their settings; a lot or slot that was removed remains until its last call
-    /// ends. Returns the previous layout, so that it can be dropped after the lock is released.
+    /// Replaces the configuration. Calls stay in their slots and keep their settings, unless [`Table::apply_settings`] follows; a lot or slot that
+    /// was removed remains until its last call ends. Returns the previous layout, so that it can be dropped after the lock is released.
     pub fn replace(&mut self, layout: Layout) -> Layout {
         let before = Layout {
             tenants: std::mem::replace(&mut self.tenants, layout.tenants),

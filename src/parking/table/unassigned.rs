@@ -101,6 +101,7 @@ impl Table {
 
     /// Removes a call from the table, to insert it elsewhere.
     fn take_out(&mut self, id: CallId) -> Option<Call> {
+        // The outcome and the time are not used: the call goes on.
         self.end(id, Outcome::Transferred, MonotonicTime::default()).map(|ended| ended.call)
     }
 }
