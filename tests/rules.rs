@@ -535,13 +535,13 @@ fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
     table.park(&request("before", SlotRequest::Slot(slot("702"))), false, at(0)).unwrap();
     park(&mut table, "here");
     table.left("before", LeaveReason::HungUp, at(0));
-    table.elsewhere(&[RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
+    table.replace_remote_calls(&[RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
     table.replace_lots(&[plan("main", DOMAIN, "701-703", LotSettings::default())], None);
     let take = RetrieveTarget::Slot(slot("701"));
     assert_eq!(&*table.claim(&place(DOMAIN), &take, "r").unwrap().info.uuid, "here");
     table.connected("here", at(2)).unwrap();
     assert!(matches!(table.claim(&place(DOMAIN), &take, "r"), Err(Refusal::OnOtherNode(..))));
-    table.elsewhere(&[], at(3));
+    table.replace_remote_calls(&[], at(3));
     assert_eq!(table.look(DOMAIN, &slot("701")).unwrap().1, SlotStatus::Free);
     table.check().unwrap();
 }
@@ -755,7 +755,7 @@ proptest! {
                         .iter()
                         .map(|(n, slot, is)| RemoteCall { is: AFAR[usize::from(*is)], ..absent(&format!("far{n}"), *slot) })
                         .collect();
-                    table.elsewhere(&calls, now);
+                    table.replace_remote_calls(&calls, now);
                     let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.info.uuid.to_string()).collect();
                     prop_assert_eq!(heard, calls.iter().map(|absent| absent.uuid.to_string()).collect::<HashSet<_>>());
                 }

@@ -5,21 +5,21 @@ use super::{CommandError, Handles};
 use crate::applications::{lot_name, park_order, shown, slot_name};
 use crate::config;
 use crate::parking::{Call, Destination, LotName};
-use crate::service::{ParkingService, Whose};
+use crate::service::{ParkingService, TargetLeg};
 
 pub(super) fn park(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (uuid, words) = words.first();
     let uuid = uuid.ok_or(CommandError::Usage)?;
-    let (whose, rest) = match words.rest() {
-        ["-bleg", rest @ ..] => (Whose::Partner, rest),
-        rest => (Whose::ItsOwn, rest),
+    let (target, rest) = match words.rest() {
+        ["-bleg", rest @ ..] => (TargetLeg::Partner, rest),
+        rest => (TargetLeg::ItsOwn, rest),
     };
     if rest.len() > 2 || uuid.starts_with('-') {
         return Err(CommandError::Usage);
     }
     let order = park_order(&rest.join(" "))?;
-    let call = service.park_by_command(uuid, whose, &order)?;
+    let call = service.park_by_command(uuid, target, &order)?;
     Ok(done(&call))
 }
 

@@ -80,7 +80,7 @@ impl Leg<'_> {
     }
 
     /// Drops the applications that were queued for the leg and have not started.
-    pub(crate) fn drop_errands(&self) {
+    pub(crate) fn drop_queued_applications(&self) {
         // SAFETY: the session is kept.
         unsafe { ffi::switch_core_session_flush_private_events(self.as_ptr()) };
     }

@@ -76,7 +76,7 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
     }
     table.due(NOW.after(LONGEST * 2));
     sound(&table);
-    table.elsewhere(&absent, NOW);
+    table.replace_remote_calls(&absent, NOW);
     sound(&table);
     let here = |table: &Table| table.find_leg("here").is_some_and(|call| call.is_here());
     assert!(here(&table), "the caller who is here");
@@ -84,7 +84,7 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
         let _ = table.claim(&LotSelector { lot: None, domains: vec!["a.test".into()], any: false }, &pick, "r");
         sound(&table);
     }
-    table.elsewhere(&[], NOW);
+    table.replace_remote_calls(&[], NOW);
     sound(&table);
     assert!(here(&table), "the caller who is here");
     assert!(table.calls(None).iter().all(|call| call.node().is_none()), "what is told of no more has ended");

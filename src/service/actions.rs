@@ -19,7 +19,7 @@ impl ParkingService {
     pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
         let extended = self.change(|table, _| table.extend(&call.info.uuid, more))?;
         let (leg, wait) = (SessionGuard::find(&call.info.uuid), freeswitch::now().since(extended.parked_at));
-        self.notify(&ParkEvent {
+        self.publish(&ParkEvent {
             call: Some(&extended),
             leg: leg.as_deref(),
             wait,
@@ -36,7 +36,7 @@ impl ParkingService {
         if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var("callpark_label", text);
             let wait = freeswitch::now().since(call.parked_at);
-            self.notify(&ParkEvent { call: Some(&call), leg: Some(&leg), wait, ..ParkEvent::of(EventKind::Label) });
+            self.publish(&ParkEvent { call: Some(&call), leg: Some(&leg), wait, ..ParkEvent::of(EventKind::Label) });
         }
         Ok(())
     }

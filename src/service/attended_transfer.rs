@@ -46,7 +46,7 @@ impl ParkingService {
             }
         };
         let (slot, lot) = (&call.info.slot, &call.info.lot);
-        self.notify(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Reserve) });
+        self.publish(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Reserve) });
         log_call!(Info, &call; "reserved slot for the transfer that follows");
         leg.set_var("callpark_result", "parked");
         leg.set_var("callpark_slot", slot.as_str());
@@ -56,15 +56,15 @@ impl ParkingService {
         if leg.answer_and_anchor_media() && call.info.settings.announce {
             leg.say(c"callpark_announce_slot", slot.as_str(), &mut PlayToEnd);
         }
-        let (mut music, nobody_writes) = (Music::choose(&self.music, leg, &call.info.settings), LegCommands::default());
+        let (mut music, no_commands) = (Music::choose(&self.music, leg, &call.info.settings), LegCommands::default());
         while leg.ready() {
-            music.play(leg, &nobody_writes, None);
+            music.play(leg, &no_commands, None);
         }
         if !self.leaves_slot_to_next(leg) {
             self.withdraw_hand_over(leg);
             log_call!(Info, &call; "released slot, the consultation is over");
             self.change(|table, now| table.left(&request.uuid, LeaveReason::HungUp, now));
-            self.notify(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Release) });
+            self.publish(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Release) });
         }
         AppResult::Parked
     }

@@ -79,7 +79,7 @@ impl ParkingService {
             log_call!(Debug, &call, node = other.node; "another node claimed the slot first");
             self.change(|table, now| {
                 undo(table, now);
-                table.merge_remote_calls(&other, now);
+                table.add_remote_call(&other, now);
             });
         }
         Ok(None)
@@ -110,9 +110,9 @@ impl ParkingService {
         });
     }
 
-    /// The calls of all other nodes.
-    pub(crate) fn merge_remote_calls(&self, calls: &[RemoteCall]) {
-        self.change(|table, now| table.elsewhere(calls, now));
+    /// Replaces the calls of all other nodes.
+    pub(crate) fn replace_remote_calls(&self, calls: &[RemoteCall]) {
+        self.change(|table, now| table.replace_remote_calls(calls, now));
     }
 
     /// A call of this node's is another's: while this one was taken for dead, its caller was recovered there. The leg that is

@@ -12,14 +12,14 @@ impl ParkingService {
     pub(crate) fn reread(&self, apply: bool) -> Result<(), Vec<ConfigError>> {
         self.own_rereads.fetch_add(1, Ordering::Relaxed);
         let read = freeswitch::reread().map_err(|why| {
-            self.is_own_reread();
+            self.take_own_reread();
             vec![ConfigError::of_file(ConfigFault::FilesUnreadable(why.to_string()))]
         });
         self.take_in(read.and_then(|()| read_config()), apply)
     }
 
-    /// Whether a `reloadxml` that was told of is one that this module asked for: then its configuration is taken in already.
-    fn is_own_reread(&self) -> bool {
+    /// Counts one re-read less, if this module has requested one. Returns whether it had: then the configuration is in force already.
+    fn take_own_reread(&self) -> bool {
         let one_less = |count: u32| count.checked_sub(1);
         self.own_rereads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
@@ -27,7 +27,7 @@ impl ParkingService {
     /// The core has read its files again. Whether there is a new configuration.
     pub(crate) fn files_were_read(&self) -> bool {
         // What is wrong is told in the log.
-        !self.is_own_reread() && self.take_in(read_config(), false).is_ok()
+        !self.take_own_reread() && self.take_in(read_config(), false).is_ok()
     }
 
     /// A new configuration. A faulty one changes nothing.
@@ -60,7 +60,7 @@ impl ParkingService {
                 Err(faults)
             }
         };
-        self.notify(&ParkEvent { cause: cause.as_deref(), ..ParkEvent::of(EventKind::Reload) });
+        self.publish(&ParkEvent { cause: cause.as_deref(), ..ParkEvent::of(EventKind::Reload) });
         answer
     }
 

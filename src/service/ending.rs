@@ -42,7 +42,7 @@ impl ParkingService {
             guard::fence("slot store", (), || self.slot_store.forget_leg(uuid));
         }
         log_outcome(ended, ending.retriever, ending.cause);
-        self.notify(&ParkEvent {
+        self.publish(&ParkEvent {
             call: Some(&ended.call),
             leg: ending.leg,
             wait: ended.wait,

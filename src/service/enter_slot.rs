@@ -56,10 +56,10 @@ impl ParkingService {
             show_slot(leg, call);
         }
         // The core saves a leg as it is answered.
-        let saved = if leg.answered() { None } else { self.write_stay(leg) };
+        let saved = if leg.answered() { None } else { self.write_snapshot(leg) };
         let audible = leg.answer_and_anchor_media();
         let wait = freeswitch::now().since(call.parked_at);
-        self.notify(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
+        self.publish(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
         // Logging and saving come after the event, because a program may wait for the event, and both are slow: FreeSWITCH's log
         // has one lock, and saving writes the whole leg as XML.
         coming.log(call);
@@ -71,17 +71,17 @@ impl ParkingService {
         }
         if coming == Coming::Dialled && info.settings.announce && leg.ready() {
             // Whoever takes the call at once need not hear the slot out.
-            leg.say(c"callpark_announce_slot", info.slot.as_str(), &mut UntilLetter(&commands));
+            leg.say(c"callpark_announce_slot", info.slot.as_str(), &mut UntilCommand(&commands));
         }
         self.wait_loop(leg, call, &commands);
         AppResult::Parked
     }
 }
 
-/// Stops what is played as soon as somebody wants the call.
-struct UntilLetter<'a>(&'a LegCommands);
+/// Plays until there is a command for the leg.
+struct UntilCommand<'a>(&'a LegCommands);
 
-impl Listener for UntilLetter<'_> {
+impl Listener for UntilCommand<'_> {
     fn frame(&mut self) -> Heard {
         if self.0.has_command() { Heard::Stop } else { Heard::GoOn }
     }

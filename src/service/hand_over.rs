@@ -53,8 +53,8 @@ impl ParkingService {
         leg.unset_var(DESTINATION);
     }
 
-    /// The leg whose slot this one is to have, if an attended transfer put this one in its place.
-    pub(super) fn replaces(&self, leg: &Leg<'_>) -> Option<String> {
+    /// Returns the leg that this one replaces in an attended transfer, and removes the variable that tells it.
+    pub(super) fn take_replaced_leg(&self, leg: &Leg<'_>) -> Option<String> {
         let secret = leg.var(SECRET)?;
         leg.unset_var(SECRET);
         self.hand_overs.holder(&secret)

@@ -61,7 +61,7 @@ impl ParkingService {
         match self.call_of(&parked) {
             Some(call) => {
                 log_call!(Info, &call, retriever_uuid = uuid; "recall is intercepted");
-                pick_up::send_to_slot(&leg, &format!("{} {}", call.info.slot, call.info.lot));
+                pick_up::send_to_retrieve(&leg, &format!("{} {}", call.info.slot, call.info.lot));
             }
             None => leg.hang_up(HangupCause::LoseRace),
         }

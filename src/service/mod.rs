@@ -66,7 +66,7 @@ pub(crate) use error::ActionError;
 pub(crate) use intercept::{on_core_park, on_execute};
 pub(crate) use last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
-pub(crate) use park::{ParkOrder, Whose};
+pub(crate) use park::{ParkOrder, TargetLeg};
 pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscription};
 pub(crate) use prompts::AppResult;
 pub(crate) use retrieve::RetrieveOrder;
@@ -159,7 +159,8 @@ impl ParkingService {
         answer
     }
 
-    fn notify(&self, event: &ParkEvent<'_>) {
+    /// Gives an event to the observers.
+    fn publish(&self, event: &ParkEvent<'_>) {
         self.each_observer(|observer| observer.on_event(self, event));
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct ParkOrder {
 
 /// Which leg a command means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Whose {
+pub(crate) enum TargetLeg {
     ItsOwn,
     Partner,
 }
@@ -34,7 +34,7 @@ impl ParkingService {
     pub(crate) fn park(self: &Arc<Self>, leg: &Leg<'_>, order: &ParkOrder) -> AppResult {
         match leg.partner() {
             Some(partner) => self.park_partner(leg, &partner, order),
-            None => match self.replaces(leg) {
+            None => match self.take_replaced_leg(leg) {
                 Some(holder) => self.park_in_place_of(leg, &holder, order),
                 None => match self.consultation(leg) {
                     Some(other) => self.consult(leg, other, order),
@@ -109,7 +109,7 @@ impl ParkingService {
     ) -> AppResult {
         let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid" | "denied");
         let has_a_way = || {
-            let settings = self.terms_of(request);
+            let settings = self.settings_for(request);
             settings.ringback.has_somebody(&request.parker) || settings.fallback.is_some()
         };
         if transferred && nowhere && (has_a_way() || !leg.has_next_application()) {
@@ -156,12 +156,19 @@ impl ParkingService {
     }
 
     /// The command: parks a leg, or its partner, wherever it is now.
-    pub(crate) fn park_by_command(&self, uuid: &str, whose: Whose, order: &ParkOrder) -> Result<Call, ActionError> {
+    pub(crate) fn park_by_command(
+        &self,
+        uuid: &str,
+        target: TargetLeg,
+        order: &ParkOrder,
+    ) -> Result<Call, ActionError> {
         let leg = SessionGuard::find(uuid).ok_or_else(|| ActionError::NoSuchChannel(uuid.to_owned()))?;
         let partner = leg.partner();
-        let (target, other) = match whose {
-            Whose::ItsOwn => (uuid.to_owned(), partner),
-            Whose::Partner => (partner.ok_or_else(|| ActionError::NotBridged(uuid.to_owned()))?, Some(uuid.to_owned())),
+        let (target, other) = match target {
+            TargetLeg::ItsOwn => (uuid.to_owned(), partner),
+            TargetLeg::Partner => {
+                (partner.ok_or_else(|| ActionError::NotBridged(uuid.to_owned()))?, Some(uuid.to_owned()))
+            }
         };
         let other = other.and_then(|other| SessionGuard::find(&other));
         let parker = Parker::named_on(&leg).or_else(|| other.as_deref().map(|other| self.parker_on(other)));

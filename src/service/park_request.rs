@@ -17,8 +17,8 @@ impl ParkingService {
         self.table.lock().resolve(&place, order.wanted.slot()).ok().map(|lot| lot.to_string())
     }
 
-    /// The lot's terms, as the leg's own variables change them.
-    pub(super) fn terms_of(&self, request: &ParkRequest) -> Arc<LotSettings> {
+    /// Returns the settings for a request: those of the lot, with the overrides of the leg.
+    pub(super) fn settings_for(&self, request: &ParkRequest) -> Arc<LotSettings> {
         let settings = self.table.lock().settings_at(&request.place, request.wanted.slot());
         request.overrides.apply(&settings)
     }
@@ -56,7 +56,7 @@ impl ParkingService {
             request.place.domains.insert(0, self.domain_of(by));
             request.place.any &= identity::own_domain(by).is_none();
         }
-        if let Some(way) = parker.way.filter(|_| self.terms_of(&request).ringback == RingBack::Parker) {
+        if let Some(way) = parker.way.filter(|_| self.settings_for(&request).ringback == RingBack::Parker) {
             request.overrides.ringback = Some(RingBack::DialString(way));
         }
         request

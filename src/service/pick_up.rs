@@ -40,7 +40,7 @@ pub(super) fn on_the_ringing_leg<'a>(place: &'a str, uuid: &'a str) -> [(&'stati
 pub(super) fn by_who_was_rung(peer: SessionGuard, place: &str) -> Result<SessionGuard, RecallError> {
     if peer.var(freeswitch::PICKED_UP).is_some() {
         log_call!(Info, &*peer, place = place; "recall is picked up");
-        send_to_slot(&peer, place);
+        send_to_retrieve(&peer, place);
         return Err(RecallError::PickedUp);
     }
     for name in REPLACED_BY {
@@ -49,8 +49,8 @@ pub(super) fn by_who_was_rung(peer: SessionGuard, place: &str) -> Result<Session
     Ok(peer)
 }
 
-/// There the colleague is asked whether they may have the caller, as one who dials the slot.
-pub(super) fn send_to_slot(leg: &Leg<'_>, place: &str) {
+/// Sends a leg to the application that retrieves the call, which checks whether this user may retrieve it.
+pub(super) fn send_to_retrieve(leg: &Leg<'_>, place: &str) {
     leg.transfer(&format!("callpark_retrieve:{place}"), Some("inline"), None);
 }
 

@@ -113,7 +113,7 @@ impl ParkingService {
                 AppResult::Refused(Refusal::Full(lot)) => Some(lot),
                 _ => lot,
             };
-            self.notify(&ParkEvent {
+            self.publish(&ParkEvent {
                 leg: Some(leg),
                 lot: refused_lot,
                 slot,

@@ -26,7 +26,7 @@ impl ParkingService {
             return None;
         }
         let request = snapshot.request(self, leg)?;
-        let longest = self.terms_of(&request).longest().max(Duration::from_secs(3600));
+        let longest = self.settings_for(&request).longest().max(Duration::from_secs(3600));
         let saved = snapshot.left(self.clock_of(&snapshot, &leg.uuid()).unwrap_or_else(freeswitch::epoch_ms), longest);
         log_call!(Debug, &request, slot = snapshot.slot, lot = snapshot.lot, waited = format!("{}s", saved.waited.as_secs()),
             left = saved.left.map_or("none".into(), |left| format!("{}s", left.as_secs())), attempts_left = saved.rings_left; "recovers call");
@@ -60,7 +60,7 @@ impl ParkingService {
     }
 
     /// Writes the snapshot to the leg. Returns the state that was written; `None` if the call has ended.
-    pub(super) fn write_stay(&self, leg: &Leg<'_>) -> Option<Written> {
+    pub(super) fn write_snapshot(&self, leg: &Leg<'_>) -> Option<Written> {
         let call = self.call_of(&leg.uuid())?;
         let snapshot = ParkedCallSnapshot::of(&call, freeswitch::now(), freeswitch::epoch_ms());
         match serde_json::to_string(&snapshot) {
@@ -79,12 +79,12 @@ impl ParkingService {
     pub(super) fn save(&self, leg: &Leg<'_>, mut saved: Option<Written>) {
         let uuid = leg.uuid();
         while self.call_of(&uuid).is_some_and(|call| saved != Some(Written::of(&call))) {
-            saved = self.write_stay(leg);
+            saved = self.write_snapshot(leg);
             leg.save_for_recovery();
         }
         if self.call_of(&uuid).is_none() {
             // It ended at this moment, on another thread.
-            Self::forget_stay(leg);
+            Self::remove_snapshot(leg);
         }
     }
 
@@ -112,7 +112,7 @@ impl ParkingService {
     }
 
     /// The leg leaves its slot: what the core saves of it from here on is no parked call's.
-    pub(super) fn forget_stay(leg: &Leg<'_>) {
+    pub(super) fn remove_snapshot(leg: &Leg<'_>) {
         leg.unset_var(SNAPSHOT);
     }
 }

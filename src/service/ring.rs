@@ -21,7 +21,7 @@ impl ParkingService {
         let (service, in_vain) = (Arc::clone(self), Arc::clone(self));
         let (uuid, attempt, failed) = (call.info.uuid.clone(), call.attempt, call.clone());
         if let Some(leg) = SessionGuard::find(&uuid) {
-            self.notify(&ParkEvent {
+            self.publish(&ParkEvent {
                 call: Some(&call),
                 leg: Some(&leg),
                 wait: waited(&call),
@@ -104,7 +104,7 @@ impl ParkingService {
         if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var(RINGBACK_CAUSE, cause);
             let what = ParkEvent::of(EventKind::RingBackFailed);
-            self.notify(&ParkEvent {
+            self.publish(&ParkEvent {
                 call: Some(&call),
                 leg: Some(&leg),
                 wait: waited(&call),

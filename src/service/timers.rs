@@ -92,7 +92,7 @@ impl ParkingService {
         log_call!(Warning, &ended.call; "released slot, nobody came to it");
         if let Some(leg) = SessionGuard::find(uuid).filter(|_| ended.call.fetched) {
             let (call, leg, cause) = (Some(&ended.call), Some(&*leg), Some("went elsewhere"));
-            self.notify(&ParkEvent { call, leg, wait: ended.wait, cause, ..ParkEvent::of(EventKind::ParkFailed) });
+            self.publish(&ParkEvent { call, leg, wait: ended.wait, cause, ..ParkEvent::of(EventKind::ParkFailed) });
         }
     }
 

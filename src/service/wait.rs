@@ -128,7 +128,7 @@ impl ParkingService {
         other.set_caller_ids((&callers, &caller.number), (&takers, &taker.number));
         let mut set_aside = SetAside::take(leg, &AFTER_BRIDGE);
         // The core would run them first.
-        leg.drop_errands();
+        leg.drop_queued_applications();
         let outcome = leg.bridge(other, &mut || {
             // Somebody who hung up in this very moment has not heard the caller.
             if other.hung_up() {
@@ -159,7 +159,7 @@ impl ParkingService {
             |table: &mut Table, now| table.has(call).then(|| table.connected(&call.info.uuid, now)).flatten();
         let Some(ended) = self.change(connected) else { return };
         self.leg_commands.close(&call.info.uuid);
-        Self::forget_stay(leg);
+        Self::remove_snapshot(leg);
         self.withdraw_hand_over(leg);
         other.set_var("callpark_result", "retrieved");
         if call.is_unassigned() {
@@ -174,7 +174,7 @@ impl ParkingService {
 
     fn on_left_slot(&self, leg: &Leg<'_>, call: &Call) {
         self.leg_commands.close(&call.info.uuid);
-        Self::forget_stay(leg);
+        Self::remove_snapshot(leg);
         if self.leaves_slot_to_next(leg) {
             return;
         }
@@ -194,7 +194,7 @@ impl ParkingService {
 
 /// Plays nothing until the leg is hung up. Its far end is connected to another node.
 fn rest(leg: &Leg<'_>) {
-    ParkingService::forget_stay(leg);
+    ParkingService::remove_snapshot(leg);
     while leg.ready() {
         leg.sleep(Duration::from_millis(200));
     }

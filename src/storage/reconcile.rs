@@ -53,7 +53,7 @@ impl Turns {
         for absent in others.iter().filter(|absent| written.contains(&*absent.uuid)) {
             turn.service.relinquish(absent);
         }
-        turn.service.merge_remote_calls(&others);
+        turn.service.replace_remote_calls(&others);
         if turn.compare(&own)? > 0 {
             self.heartbeat.report_shared_name(&turn.node, now);
         }

@@ -162,8 +162,8 @@ fn is_foreign(request: &Request) -> bool {
     request.method() != Method::GET && header(ORIGIN).is_some_and(|origin| !own(origin))
 }
 
-async fn listen(State(door): State<HttpState>, Viewer(rights): Viewer) -> Response {
-    changes::listen(&door.sources.changes, rights, door.stopped)
+async fn listen(State(state): State<HttpState>, Viewer(rights): Viewer) -> Response {
+    changes::listen(&state.sources.changes, rights, state.stopped)
 }
 
 /// The description, which is the same while the module is loaded.
@@ -171,13 +171,13 @@ async fn describe_all(State(state): State<HttpState>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], state.description)
 }
 
-async fn scrape(State(door): State<HttpState>, parts: Parts) -> Response {
-    if !(door.loopback && is_direct(&parts.headers)) {
-        match door.rights(&parts).await {
+async fn scrape(State(state): State<HttpState>, parts: Parts) -> Response {
+    if !(state.loopback && is_direct(&parts.headers)) {
+        match state.rights(&parts).await {
             Ok(rights) if rights.view && rights.domain.is_none() => {}
             Ok(_) => return ApiError::NotAllDomains.into_response(),
             Err(failure) => return failure.into_response(),
         }
     }
-    metrics::answer(&door.sources)
+    metrics::answer(&state.sources)
 }

@@ -50,8 +50,8 @@ pub(super) struct Viewer(pub(super) Rights);
 impl FromRequestParts<HttpState> for Viewer {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Viewer, ApiError> {
-        let rights = door.rights(parts).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Viewer, ApiError> {
+        let rights = state.rights(parts).await?;
         if rights.view { Ok(Viewer(rights)) } else { Err(ApiError::MayNotView) }
     }
 }
@@ -62,8 +62,8 @@ pub(super) struct Actor(pub(super) Rights);
 impl FromRequestParts<HttpState> for Actor {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, door: &HttpState) -> Result<Actor, ApiError> {
-        let rights = door.rights(parts).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Actor, ApiError> {
+        let rights = state.rights(parts).await?;
         if rights.act { Ok(Actor(rights)) } else { Err(ApiError::MayNotAct) }
     }
 }

@@ -125,7 +125,7 @@ impl Table {
     }
 
     /// Replaces the calls of all other nodes. Those that are not in `calls` have ended.
-    pub fn elsewhere(&mut self, calls: &[RemoteCall], now: MonotonicTime) {
+    pub fn replace_remote_calls(&mut self, calls: &[RemoteCall], now: MonotonicTime) {
         let told: HashMap<&str, &RemoteCall> = calls.iter().map(|absent| (&*absent.uuid, absent)).collect();
         let known: Vec<Call> = self.calls.values().filter(|call| call.node().is_some()).cloned().collect();
         for call in known {
@@ -146,7 +146,7 @@ impl Table {
     }
 
     /// Adds one call of another node.
-    pub fn merge_remote_calls(&mut self, absent: &RemoteCall, now: MonotonicTime) {
+    pub fn add_remote_call(&mut self, absent: &RemoteCall, now: MonotonicTime) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
             self.insert(call);
