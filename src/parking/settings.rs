@@ -208,6 +208,15 @@ impl LotSettings {
     pub fn longest(&self) -> Duration {
         self.park_timeout.max(self.max_park_time)
     }
+
+    /// Whether the same users may retrieve, with the same PIN.
+    #[must_use]
+    pub fn same_access(&self, other: &LotSettings) -> bool {
+        self.retrieve_from == other.retrieve_from
+            && self.retrieve_pin == other.retrieve_pin
+            && self.retrieve_groups == other.retrieve_groups
+            && self.retrieve_anonymous == other.retrieve_anonymous
+    }
 }
 
 impl Default for LotSettings {

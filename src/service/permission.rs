@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::identity::{Arrival, Parker};
 use super::{AppResult, ParkingService, collect_digits, template};
 use crate::freeswitch::{self, Leg};
-use crate::parking::{LotId, LotSelector, LotSettings, ParkRequest, Refusal, Slot, UsersOf};
+use crate::parking::{LotId, LotSelector, LotSettings, ParkRequest, Refusal, RetrieveTarget, UsersOf};
 
 const PIN_TRIES: usize = 3;
 
@@ -13,8 +13,9 @@ const PIN_TRIES: usize = 3;
 pub(super) struct Permitted {
     pub(super) lot: LotId,
     /// The user of the leg; empty if it belongs to none.
-    user: String,
-    settings: Arc<LotSettings>,
+    pub(super) user: String,
+    /// The settings of the call for which this was checked.
+    pub(super) settings: Arc<LotSettings>,
 }
 
 impl ParkingService {
@@ -57,17 +58,17 @@ impl ParkingService {
         Ok(())
     }
 
-    /// Returns the user of a leg if the user may retrieve there; empty for a leg that belongs to no user. That a slot is empty is told to everybody.
+    /// Returns the permission of a leg to retrieve the call that it would get now. Everybody may learn that a slot is empty.
     pub(super) fn may_retrieve(
         &self,
         leg: &Leg<'_>,
         place: &LotSelector,
-        slot: Option<&Slot>,
-    ) -> Result<String, AppResult> {
-        let Permitted { settings, user, .. } = self.permitted(leg, place, slot)?;
-        match &settings.retrieve_pin {
+        pick: &RetrieveTarget,
+    ) -> Result<Permitted, AppResult> {
+        let permitted = self.permitted(leg, place, pick)?;
+        match &permitted.settings.retrieve_pin {
             Some(pin) if !asked_pin(leg, pin) => Err(AppResult::Denied("wrong PIN")),
-            _ => Ok(user),
+            _ => Ok(permitted),
         }
     }
 
@@ -76,20 +77,10 @@ impl ParkingService {
         &self,
         leg: &Leg<'_>,
         place: &LotSelector,
-        slot: Option<&Slot>,
+        pick: &RetrieveTarget,
     ) -> Result<Permitted, AppResult> {
-        let (settings, lot) = {
-            let table = self.table.lock();
-            let call = match slot {
-                Some(slot) => table.find(place, slot).map_err(AppResult::Refused)?,
-                None => {
-                    let lot = table.resolve(place, None).map_err(AppResult::Refused)?;
-                    let empty = || AppResult::Refused(Refusal::Empty(format!("lot {lot}")));
-                    table.first_in(&lot).cloned().ok_or_else(empty)?
-                }
-            };
-            (call.info.settings.clone(), call.info.lot.clone())
-        };
+        let call = self.table.lock().find_target(place, pick).map_err(AppResult::Refused)?;
+        let (settings, lot) = (call.info.settings.clone(), call.info.lot.clone());
         let user = self.user_of(leg);
         if user.is_empty() && !settings.retrieve_anonymous && settings.retrieve_pin.is_none() {
             return Err(AppResult::Denied(

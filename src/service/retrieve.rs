@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::call_log::log_call;
 use super::dial::displayable;
 use super::leg_commands::LegCommand;
+use super::permission::Permitted;
 use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
 use crate::freeswitch::{self, Leg};
 use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State};
@@ -99,24 +100,28 @@ impl ParkingService {
             let claimed = self.change(|table, _| table.claim_leg(&call, &uuid));
             return Ok((Retriever { user: self.user_of(leg), uuid }, claimed));
         }
-        let slot = match pick {
-            RetrieveTarget::Slot(slot) => Some(slot),
-            RetrieveTarget::Oldest | RetrieveTarget::Newest => None,
-        };
-        let user = self.may_retrieve(leg, place, slot)?;
-        let claimed = self.change(|table, _| table.claim(place, pick, &uuid));
+        let Permitted { user, settings, .. } = self.may_retrieve(leg, place, pick)?;
+        let claimed = self.change(|table, _| {
+            // Dialling a PIN takes time: the call may be another one by now.
+            let call = table.find_target(place, pick)?;
+            if call.info.settings.same_access(&settings) {
+                table.claim(place, pick, &uuid)
+            } else {
+                Err(Refusal::Gone(call.info.slot.clone()))
+            }
+        });
         Ok((Retriever { user, uuid }, claimed))
     }
 
     /// A leg in a conversation leaves it for a parked call, if there is one that it may have: the core connects no leg that it
     /// still bridges. The application runs again, on the leg alone.
     fn leave_for(&self, leg: &Leg<'_>, place: &LotSelector, pick: &RetrieveTarget) -> Result<(), AppResult> {
-        let (slot, what) = match pick {
-            RetrieveTarget::Slot(slot) => (Some(slot), slot.as_str()),
-            RetrieveTarget::Oldest => (None, "oldest"),
-            RetrieveTarget::Newest => (None, "newest"),
+        let what = match pick {
+            RetrieveTarget::Slot(slot) => slot.as_str(),
+            RetrieveTarget::Oldest => "oldest",
+            RetrieveTarget::Newest => "newest",
         };
-        let lot = self.permitted(leg, place, slot)?.lot;
+        let lot = self.permitted(leg, place, pick)?.lot;
         let left = leg.transfer(&format!("callpark_retrieve:{what} {lot}"), Some("inline"), None);
         if left { Ok(()) } else { Err(AppResult::LegGone) }
     }

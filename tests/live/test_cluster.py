@@ -310,7 +310,7 @@ def test_what_a_parker_holds_counts_on_every_node(cluster, phones_of):
     caller, _ = park_by_transfer(phones_of(first), first, "700")
     assert wait_for(lambda: slots(second), 3)
     second.api(f"bgapi originate {{callpark_parker=1001@{DOMAIN}}}null/x &callpark_park(auto)")
-    assert second.events.wait("denied")["CallPark-Cause"].startswith("the parker holds 1 calls")
+    assert second.events.wait("denied")["CallPark-Cause"].startswith("the parker has 1 calls parked")
     caller.hang_up()
 
 

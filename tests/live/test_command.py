@@ -189,6 +189,29 @@ def test_a_pin_is_asked(switch, phones):
     assert caller.wait_over()
 
 
+def test_the_call_that_is_retrieved_is_the_one_whose_pin_is_asked(switch, phones):
+    """A lot gets a PIN while a caller without one waits in it. Before: for `newest` the PIN of the oldest call was asked, which has none."""
+    def main(*params):
+        more = "".join(f'<param name="{name}" value="{value}"/>' for name, value in params)
+        return f'<lot name="main" domain="*"><param name="slots" value="701-702"/>{more}</lot>'
+
+    assert switch.reload(main()).startswith("+OK")
+    free = phones(says=500).call("do-park-auto")
+    assert wait_for(lambda: len(switch.calls()) == 1)
+    assert switch.reload(main(("retrieve-pin", "42"))).startswith("+OK")
+    guarded = phones(says=600).call("do-park-auto")
+    assert wait_for(lambda: len(switch.calls()) == 2)
+    newest = phones("1002", says=900).call("do-retrieve-newest")
+    assert not newest.audio.hears(600, within=1), "without the PIN"
+    newest.press("42")
+    assert newest.audio.hears(600), "with it"
+    oldest = phones("1003", says=1000).call("do-retrieve-oldest")
+    assert oldest.audio.hears(500), "nothing is asked for a call that was parked without a PIN"
+    for call in (newest, oldest):
+        call.hang_up()
+    assert guarded.wait_over() and free.wait_over()
+
+
 def test_unload_is_refused_while_somebody_is_parked(switch, phones):
     caller = phones(says=600).call("do-park-701")
     wait_for(switch.calls)

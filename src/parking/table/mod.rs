@@ -126,13 +126,6 @@ impl Table {
         self.by_uuid.get(&call.info.uuid) == Some(&call.id)
     }
 
-    /// The call that was parked first of those in a lot.
-    #[must_use]
-    pub fn first_in(&self, lot: &LotId) -> Option<&Call> {
-        let waiting = &self.tenants.get(&lot.domain)?.lots.get(&lot.name)?.waiting;
-        waiting.first().and_then(|id| self.calls.get(id))
-    }
-
     /// All calls, or those of one lot, in no particular order.
     #[must_use]
     pub fn calls(&self, lot: Option<&LotId>) -> Vec<Call> {

@@ -8,13 +8,20 @@ use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, Refusal,
 impl Table {
     /// Claims a call for a retriever. Nobody else gets it until [`Table::connected`] or [`Table::release`].
     pub fn claim(&mut self, place: &LotSelector, pick: &RetrieveTarget, retriever: &str) -> Result<Call, Refusal> {
-        let id = match pick {
-            RetrieveTarget::Slot(slot) => self.call_in(place, slot)?,
-            RetrieveTarget::Oldest | RetrieveTarget::Newest => {
-                self.waiting_in(place, *pick == RetrieveTarget::Newest)?
-            }
-        };
-        self.claim_call(id, retriever)
+        self.claim_call(self.target(place, pick)?, retriever)
+    }
+
+    /// Returns the call that a retriever would claim now.
+    pub fn find_target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<Call, Refusal> {
+        let id = self.target(place, pick)?;
+        self.calls.get(&id).cloned().ok_or_else(|| Refusal::Empty("the slot".into()))
+    }
+
+    fn target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<CallId, Refusal> {
+        match pick {
+            RetrieveTarget::Slot(slot) => self.call_in(place, slot),
+            RetrieveTarget::Oldest | RetrieveTarget::Newest => self.waiting_in(place, *pick == RetrieveTarget::Newest),
+        }
     }
 
     /// Claims the call of a leg.
