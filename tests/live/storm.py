@@ -21,6 +21,7 @@ class Dialog:
     def __init__(self, number, request):
         self.number, self.request = number, request
         self.status, self.remote, self.began, self.answered, self.over = 0, "", 0.0, 0.0, False
+        self.bye, self.cancelled = 0.0, False  # when a BYE was sent last
         self.cseq, self.refer, self.referred = 1, None, []  # the REFER that has no answer yet, and all of them
 
 
@@ -130,13 +131,16 @@ class Storm:
         now = time.monotonic()
         if dialog.answered and not dialog.referred and now - dialog.answered > TALK:
             self._transfer(dialog)
-        if dialog.answered and now - dialog.answered > self.stay and not getattr(dialog, "bye", False):
-            dialog.bye = True
+        if dialog.answered and now - dialog.answered > self.stay and now - dialog.bye > 0.5:
+            # Again until it is answered: on a busy machine datagrams are lost, and the call would stay.
+            dialog.bye = now
             self._send(self._message(dialog, "BYE", dialog.cseq + 1))
-        if now - dialog.began > self.patience:
-            if dialog.status == 0:  # nothing that was a SIP message, or one that still rings
+        if not dialog.answered and now - dialog.began > self.patience:
+            # Nothing that was a SIP message, or one that still rings; it may be answered in this moment.
+            if not dialog.cancelled:
+                dialog.cancelled = True
                 self._send(self._message(dialog, "CANCEL", 1))
-            dialog.over = True
+            dialog.over = now - dialog.began > self.patience + 0.5
 
 
 def quoted(text):

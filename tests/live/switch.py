@@ -174,7 +174,8 @@ class Switch:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
             try:
-                status = self.process.wait(30)
+                # mod_sofia waits for its threads for up to a minute (mod_sofia_shutdown_cleanup); if the clock was stepped, it does for 30 s.
+                status = self.process.wait(75)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 status = self.process.wait()
