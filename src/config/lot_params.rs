@@ -87,7 +87,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
             Ok(())
         },
     ),
-    row("ringback", "`parker`", "Whom a recall rings: `parker`, `none` or a dial string.", |settings, value| {
+    row("ringback", "`parker`", "Who is called back: `parker`, `none` or a dial string.", |settings, value| {
         settings.ringback = parse_ringback(value)?;
         Ok(())
     }),

@@ -136,12 +136,11 @@ impl Tenant {
         entropy: u64,
     ) -> Result<(&Lot, u32, Slot), Refusal> {
         if let SlotRequest::Slot(slot) = wanted {
-            let home = self.slots.get(slot).and_then(|(name, index)| Some((self.lots.get(name)?, *index)));
-            let Some((home, index)) = home else {
+            if let Some(found) = self.free_slot(slot) {
+                return Ok(found);
+            }
+            if !self.slots.contains_key(slot) {
                 return Err(Refusal::NoSuchSlot(format!("{slot} in lot {lot}")));
-            };
-            if home.held(index).is_none() {
-                return Ok((home, index, slot.clone()));
             }
             let takes_next = |lot: &Lot| lot.plan.settings.slot_taken == SlotTaken::Next;
             if !self.lots.get(&lot.name).is_some_and(takes_next) {
