@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from measures import ALL
-from place import Place, Window
+from environment import Environment, Window
 from results import Results, table
 from switch import ROOT, find_prefix
-from ways import WAYS
+from modules import MODULES
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Bench:
 
     def fresh(self, fine_clock=False):
         """One that nobody has called yet."""
-        return Place(self.module, self.prefix, self.settings.music, fine_clock)
+        return Environment(self.module, self.prefix, self.settings.music, fine_clock)
 
     def place(self, fine_clock=False):
         """The one that all share; of those for which FreeSWITCH's clock is to move in steps of 1 ms instead of 20, another."""
@@ -75,7 +75,7 @@ class Bench:
 
     def run(self):
         """Every measure's results, as far as they came."""
-        names = [way.name for way in WAYS]
+        names = [way.name for way in MODULES]
         results = {name: Results(names) for name in self.settings.only}
         with self.running:
             for pair in range(1, self.settings.pairs + 1):
@@ -87,7 +87,7 @@ class Bench:
 
     def _pair(self, pair, name, point, results):
         self.remarks = results.remarks
-        for way in WAYS:
+        for way in MODULES:
             rows = ALL[name].take(self, way, point)
             results.add(way.name, rows)
             told = "; ".join(f"{row.what}{'' if row.of == 'median' else ' (99th)'} {row.figure(values):.3g} {row.unit}" for row, values in rows.items() if values)

@@ -11,11 +11,11 @@ It starts with no parked call, with lot `main` (701-720, 701 labelled "Front des
 import shutil
 
 import pytest
-import real
+import real_freeswitch
 from browser import Page, start_browser, webdriver
-from fake import Fake
+from fake_server import FakeServer
 
-pytest_plugins = ["tries"]  # of the live tests, whose folder `real` has put on the path
+pytest_plugins = ["rerun_report"]  # of the live tests, whose folder `real_freeswitch` has put on the path
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -40,10 +40,10 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="session")
 def freeswitch():
     """The module itself, where FreeSWITCH is installed; else nothing, and a stand-in serves the page."""
-    if not real.there():
+    if not real_freeswitch.there():
         yield None
         return
-    running = real.Real()
+    running = real_freeswitch.RealFreeswitch()
     yield running
     running.stop()
 
@@ -54,7 +54,7 @@ def site(freeswitch, request):
     if freeswitch and not request.node.get_closest_marker("stand_in"):
         yield freeswitch.fresh()
         return
-    fake = Fake()
+    fake = FakeServer()
     yield fake
     fake.down()
 

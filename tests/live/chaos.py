@@ -25,8 +25,8 @@ from conftest import MUSIC
 from disturbances import CLOCK, DATABASE, MEDIA, QUIET, Disturbances
 from phone import DOMAIN, Failed, Phone
 from switch import ROOT, Switch, find_prefix, module_dir, wait_for
-from test_records import BIN, Postgres
-from wallclock import FAKETIME, Clock
+from test_history import BIN, Postgres
+from fake_clock import FAKETIME, Clock
 
 # The core writes what it would recover of a call behind its back; a call younger than this may be unknown to it.
 SETTLED = 2.5

@@ -8,7 +8,7 @@ import pytest
 from phone import Phone
 from switch import ROOT, Switch, find_prefix, wait_for
 
-pytest_plugins = ["tries"]
+pytest_plugins = ["rerun_report"]
 
 MUSIC = 440
 LOTS = f"""
@@ -31,8 +31,8 @@ EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-lis
 
 
 # They load the processor, or hear every packet of a minute: never beside one another.
-LOUD = {"test_chaos", "test_command", "test_load", "test_music", "test_soak"}
-LONG = [*sorted(LOUD), "test_cluster", "test_recover", "test_ringback", "test_records"]
+LOUD = {"test_chaos", "test_command", "test_concurrency", "test_music", "test_soak"}
+LONG = [*sorted(LOUD), "test_cluster", "test_recover", "test_ringback", "test_history"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

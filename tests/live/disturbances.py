@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from phone import Failed
-from wallclock import FAKETIME
+from fake_clock import FAKETIME
 
 DATABASE = ("stop_database", "freeze_database", "lock_tables", "read_only_database")
 MEDIA = ("media_off", "hold", "broadcast", "move_rtp")

@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 from conftest import LOTS, MUSIC
 from hostile import within
 from phone import DOMAIN
-from storm import Refer, Storm, quoted
+from raw_sip import Refer, Storm, quoted
 from switch import wait_for
 from test_injection import LOTS_OF_TENANTS, phones, trap, watched  # noqa: F401  (fixtures)
 from test_web import ALL

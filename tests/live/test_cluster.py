@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from conftest import MUSIC, ROOT
+from parking import park_by_transfer
 from phone import DOMAIN, Failed
 from switch import Switch, find_prefix, free_port, wait_for
-from test_records import postgres  # noqa: F401  (a fixture)
-from test_story import park_by_transfer
+from test_history import postgres  # noqa: F401  (a fixture)
 
 WINDOW = 6
 LOT = f"""

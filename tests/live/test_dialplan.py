@@ -3,8 +3,8 @@
 import pytest
 
 from conftest import LOTS, MUSIC
+from parking import park_by_transfer
 from switch import SHIPPED_DIALPLAN, wait_for
-from test_story import park_by_transfer
 
 SPELLINGS = ["701", "+701", "park+701", "**701", "callpark;orbit=701"]
 

@@ -127,9 +127,9 @@ def test_late(n, tmp_path_factory):
 @pytest.mark.parametrize(("tests", "status"), [(2, 0), (3, 1)])
 def test_a_run_fails_in_which_more_than_two_tests_need_a_second_try(tmp_path, processes, tests, status):
     (tmp_path / "test_late.py").write_text(AT_FIRST.format(tests=tests))
-    words = ["-p", "tries", "-p", "no:cacheprovider", "-n", str(processes), "--reruns", "1", "--tries", str(tmp_path / "tries"), "test_late.py"]
+    words = ["-p", "rerun_report", "-p", "no:cacheprovider", "-n", str(processes), "--reruns", "1", "--reruns-dir", str(tmp_path / "reruns"), "test_late.py"]
     ran = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(HERE)}, capture_output=True, text=True, check=False)
     assert ran.returncode == status and f"{tests} passed, {tests} rerun" in ran.stdout, ran.stdout + ran.stderr
     assert (f"{tests} tests needed a second try" in ran.stdout) == (status == 1)
-    kept = sorted(file for file in (tmp_path / "tries").rglob("report.txt"))
+    kept = sorted(file for file in (tmp_path / "reruns").rglob("report.txt"))
     assert len(kept) == tests and all("late, this once" in file.read_text() and str(file.parents[1]) in ran.stdout for file in kept)

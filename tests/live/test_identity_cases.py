@@ -5,12 +5,9 @@ import time
 import pytest
 
 from conftest import LOTS, MUSIC
+from parking import conversation, extension, lot, park_by_transfer, with_lot
 from phone import DOMAIN
 from switch import SHIPPED_DIALPLAN, wait_for
-from test_complaints import extension
-from test_ringback import lot, with_lot
-from test_story import park_by_transfer
-from test_ways import conversation
 
 
 OUTCOMES = ("retrieve", "return", "fallback", "transfer", "abandon")

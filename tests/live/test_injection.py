@@ -8,7 +8,6 @@ import pytest
 from conftest import LOTS, MUSIC, ROOT
 from hostile import AUDIT, CDR, Trap
 from switch import Switch, find_prefix, free_port, wait_for
-from test_story import park_by_transfer
 from test_web import ALL, Site
 
 SECOND = "second-tenant-0123456789"

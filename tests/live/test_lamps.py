@@ -9,10 +9,9 @@ from xml.etree import ElementTree
 import pytest
 
 from conftest import LOTS
+from parking import lot, park_by_transfer, with_lot
 from phone import DOMAIN, Phone
 from switch import ROOT, EventSocket, Switch, find_prefix, wait_for
-from test_ringback import lot, with_lot
-from test_story import park_by_transfer
 
 ON, OFF, BLINKS = "confirmed", "terminated", "early"
 

@@ -5,11 +5,10 @@ import re
 import pytest
 
 from conftest import LOTS, new_switch
+from parking import lot, park_by_transfer
 from phone import DOMAIN
 from switch import wait_for
 from test_no_slot import full, waiting
-from test_ringback import lot
-from test_story import park_by_transfer
 
 LINE = re.compile(r"^(?P<uuid>[0-9a-f-]{36}) .*?\[(?P<level>[A-Z]+)\] \S+ callpark: (?P<text>.*)$", re.M)
 

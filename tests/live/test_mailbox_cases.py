@@ -2,12 +2,10 @@
 
 import pytest
 
+from parking import extension, lot, park_by_transfer
 from phone import DOMAIN
 from switch import wait_for
-from test_complaints import extension
 from test_identity_cases import MAILBOX
-from test_ringback import lot
-from test_story import park_by_transfer
 
 
 def with_way(switch, number, extensions, *params):

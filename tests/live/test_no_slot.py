@@ -4,10 +4,10 @@
 import pytest
 
 from conftest import MUSIC
+from parking import lot
 from switch import wait_for
-from test_records import history, own  # noqa: F401  (a fixture)
+from test_history import history, own  # noqa: F401  (a fixture)
 from test_recover import die_and_rise, mortal  # noqa: F401  (a fixture)
-from test_ringback import lot
 
 FIRST = """<extension name="first"><condition field="destination_number" expression="^first$">
 <action application="set" data="callpark_timeout=0"/><action application="callpark_park" data="701"/></condition></extension>"""

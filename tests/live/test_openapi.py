@@ -3,13 +3,12 @@
 import pytest
 from jsonschema import Draft202012Validator
 
+from parking import lot, park_by_transfer
 from switch import wait_for
-from test_ringback import lot
-from test_story import park_by_transfer
 from test_web import ACT, ALL, LOOK, OTHER, listen, site  # noqa: F401  (a fixture)
 
 ACTIONS = {"label": {"text": "x"}, "extend": {"seconds": 30}, "ringback": {}, "transfer": {"extension": "tone-1300"}}
-# What needs a module on its way out, or a database that is away: test_records has the second.
+# What needs a module on its way out, or a database that is away: test_history has the second.
 NOT_HERE = "503"
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from conftest import LOTS
+from parking import park_by_transfer
 from switch import wait_for
-from test_story import park_by_transfer
 
 TONES = {"callpark_empty": 1000, "callpark_taken": 1100, "callpark_full": 1150, "callpark_denied": 1250, "callpark_invalid": 1350,
          "callpark_limit": 1450, "callpark_gone": 1550, "callpark_ask_slot": 1850, "callpark_ask_pin": 1950}

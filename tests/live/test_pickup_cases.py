@@ -4,12 +4,10 @@ import time
 
 import pytest
 
+from parking import extension, park_by_transfer, with_lot
 from phone import DOMAIN
 from switch import wait_for
-from test_complaints import extension
 from test_identity_cases import PICK, actions, has_the_caller, recall
-from test_ringback import with_lot
-from test_story import park_by_transfer
 
 
 def with_dialplan(switch, extensions):

@@ -6,20 +6,9 @@ import time
 import pytest
 
 from conftest import MUSIC
+from parking import lot, park_by_transfer, with_lot
 from phone import DOMAIN, Failed
 from switch import wait_for
-from test_story import park_by_transfer
-
-
-def lot(*params, slots="701-703"):
-    rows = {"slots": slots, "hold-music": f"tone_stream://%(1000,0,{MUSIC});loops=-1", "park-timeout": "2",
-            "ringback-timeout": "3", **dict(params)}
-    inside = "".join(f'<param name="{name}" value="{value}"/>' for name, value in rows.items())
-    return f'<lot name="main" domain="*">{inside}</lot>'
-
-
-def with_lot(switch, *params, **more):
-    assert switch.reload(lot(*params, **more)).startswith("+OK")
 
 
 def parked_by(phones, switch, reacts):

@@ -23,7 +23,7 @@ from conftest import ROOT
 from phone import DOMAIN
 from switch import Switch, find_prefix, free_port, wait_for
 from test_cluster import Node, cluster, slots, sql  # noqa: F401  (a fixture)
-from test_records import history, own, postgres  # noqa: F401  (fixtures)
+from test_history import history, own, postgres  # noqa: F401  (fixtures)
 
 LOT = """<lot name="main" domain="*"><param name="slots" value="701-790"/><param name="park-timeout" value="0"/>
   <param name="hold-music" value="silence_stream://-1"/></lot>"""

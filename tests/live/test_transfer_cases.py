@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import LOTS, MUSIC
+from parking import lot, park_by_transfer, with_lot
 from phone import DOMAIN, Failed
 from switch import wait_for
-from test_ringback import lot, with_lot
-from test_story import park_by_transfer
 
 OUTCOMES = {"retrieve", "return", "fallback", "transfer", "abandon"}
 

@@ -13,9 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as plain_families
 
 from conftest import LOTS, MUSIC
+from parking import lot, park_by_transfer
 from switch import free_port, wait_for
-from test_ringback import lot
-from test_story import park_by_transfer
 
 ALL, LOOK, OTHER, ACT = "all-may-0123456789", "look-only-0123456789", "other-domain-0123456789", "act-only-0123456789"
 

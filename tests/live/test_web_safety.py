@@ -7,9 +7,9 @@ import threading
 import time
 
 from conftest import LOTS
+from parking import lot
 from switch import free_port, wait_for
-from test_records import own, postgres  # noqa: F401  (fixtures)
-from test_ringback import lot
+from test_history import own, postgres  # noqa: F401  (fixtures)
 from test_web import ALL, LOOK, OTHER, answers, listen, Site, site  # noqa: F401  (a fixture)
 
 

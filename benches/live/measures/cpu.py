@@ -4,7 +4,7 @@ Two things are told with it. How many packets a second some of the callers were 
 those are fewer, less was needed. And the share of the machine that was idle: where FreeSWITCH and the callers ask for more than
 there is, a figure is smaller than what it would be."""
 
-from place import Window
+from environment import Window
 from results import Row
 
 LISTENERS = 10

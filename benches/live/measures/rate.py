@@ -12,7 +12,7 @@ import time
 import sipp
 from results import Row
 from switch import wait_for
-from watcher import Watcher
+from event_log import EventLog
 
 OFFERED = range(60, 241, 20)  # calls a second
 # What is not taken queues up, and a queue without end would be measured instead.
@@ -42,7 +42,7 @@ def take(bench, way, _):
 def _rate(bench, place, way, offered):
     """Parks a second, and milliseconds of processor time that each takes of FreeSWITCH."""
     switch = place.switch
-    with contextlib.closing(Watcher(switch, way)) as watcher:
+    with contextlib.closing(EventLog(switch, way)) as watcher:
         before = switch.cpu_seconds()
         phones = sipp.phones(switch, f"rate-{time.monotonic_ns()}", way.number("music"), {0.5: 1}, offered, at_once=AT_ONCE)
         try:

@@ -1,6 +1,6 @@
 """What time-outs cost as calls grow: processor time per caller while one is pending for each, and how late they come."""
 
-from place import FILL, Window
+from environment import FILL, Window
 from results import Row
 from switch import wait_for
 

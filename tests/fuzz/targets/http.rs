@@ -1,14 +1,14 @@
 #![no_main]
 
-mod office;
+mod parked_calls;
 
 use std::sync::OnceLock;
 
-use office::Office;
+use parked_calls::ParkedCalls;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    static OFFICE: OnceLock<Office> = OnceLock::new();
-    let office = OFFICE.get_or_init(Office::open);
-    office.fill();
-    office.visit(|| mod_callpark::fuzzing::http(data));
+    static WORLD: OnceLock<ParkedCalls> = OnceLock::new();
+    let calls = WORLD.get_or_init(ParkedCalls::open);
+    calls.fill();
+    calls.visit(|| mod_callpark::fuzzing::http(data));
 });

@@ -165,7 +165,7 @@ impl Core {
     pub(crate) fn wind_up(&self) {
         self.settle();
         let began = Instant::now();
-        while self.kernel.is_at_large() && !self.kernel.report().is_empty() && began.elapsed() < WINDING_UP {
+        while self.kernel.is_real_time() && !self.kernel.report().is_empty() && began.elapsed() < WINDING_UP {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -212,7 +212,7 @@ pub(crate) fn enter(function: &'static str) -> Call {
         eprintln!("{function} was called on a thread that belongs to no simulated world");
         std::process::abort();
     };
-    if core.kernel.is_at_large() {
+    if core.kernel.is_real_time() {
         return Call { core, fails: false };
     }
     core.kernel.enter(me(), function);

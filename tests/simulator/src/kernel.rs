@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::sleep::{is_asleep, is_gone, sleeps_deeply};
+use crate::thread_state::{is_asleep, is_gone, sleeps_deeply};
 
 /// Microseconds since the simulated machine was started.
 pub(crate) type Micros = u64;
@@ -110,7 +110,7 @@ pub(crate) struct Kernel {
     knocking: AtomicUsize,
     driver: Condvar,
     /// When the world began in which threads are at large.
-    at_large: Option<Instant>,
+    real_time: Option<Instant>,
 }
 
 impl Kernel {
@@ -118,15 +118,15 @@ impl Kernel {
         Kernel::taking_turns(None)
     }
 
-    pub(crate) fn at_large() -> Kernel {
+    pub(crate) fn real_time() -> Kernel {
         Kernel::taking_turns(Some(Instant::now()))
     }
 
-    pub(crate) fn is_at_large(&self) -> bool {
-        self.at_large.is_some()
+    pub(crate) fn is_real_time(&self) -> bool {
+        self.real_time.is_some()
     }
 
-    fn taking_turns(at_large: Option<Instant>) -> Kernel {
+    fn taking_turns(real_time: Option<Instant>) -> Kernel {
         let schedule = Schedule {
             now: UPTIME,
             horizon: UPTIME,
@@ -139,7 +139,7 @@ impl Kernel {
             progress: 0,
             dice: None,
         };
-        Kernel { schedule: Mutex::new(schedule), knocking: AtomicUsize::new(0), driver: Condvar::new(), at_large }
+        Kernel { schedule: Mutex::new(schedule), knocking: AtomicUsize::new(0), driver: Condvar::new(), real_time }
     }
 
     /// The schedule, for a simulated thread.
@@ -151,7 +151,7 @@ impl Kernel {
     }
 
     pub(crate) fn now(&self) -> Micros {
-        match self.at_large {
+        match self.real_time {
             Some(began) => UPTIME + crate::core::micros(began.elapsed()),
             None => self.knock().now,
         }
@@ -180,7 +180,7 @@ impl Kernel {
         let mut schedule = self.knock();
         // SAFETY: takes nothing, answers with a number.
         schedule.tasks[me.0].thread = unsafe { libc::gettid() };
-        if !self.is_at_large() {
+        if !self.is_real_time() {
             self.await_turn(&mut schedule, me);
         }
     }
@@ -193,7 +193,7 @@ impl Kernel {
             schedule.horizon = schedule.now;
         }
         schedule.give_up_turn(me);
-        if self.is_at_large() {
+        if self.is_real_time() {
             self.driver.notify_all();
         } else {
             self.dispatch(&mut schedule);
@@ -206,8 +206,8 @@ impl Kernel {
 
     /// Waits until `until`, or until somebody pokes this thread; a poke from before counts. True if poked.
     pub(crate) fn wait(&self, me: TaskId, until: Option<Micros>, why: &'static str) -> bool {
-        if self.is_at_large() {
-            return self.wait_at_large(me, until);
+        if self.is_real_time() {
+            return self.wait_in_real_time(me, until);
         }
         let mut schedule = self.knock();
         if !std::mem::take(&mut schedule.tasks[me.0].poked) {
@@ -240,7 +240,7 @@ impl Kernel {
         }
     }
 
-    fn wait_at_large(&self, me: TaskId, until: Option<Micros>) -> bool {
+    fn wait_in_real_time(&self, me: TaskId, until: Option<Micros>) -> bool {
         let mut schedule = self.schedule.lock();
         let bell = Arc::clone(&schedule.tasks[me.0].bell);
         loop {
@@ -259,7 +259,7 @@ impl Kernel {
     pub(crate) fn poke(&self, task: TaskId) {
         let mut schedule = self.knock();
         schedule.tasks[task.0].poked = true;
-        if self.is_at_large() {
+        if self.is_real_time() {
             schedule.tasks[task.0].bell.notify_one();
             return;
         }
@@ -285,7 +285,7 @@ impl Kernel {
 
     /// Lets everything happen that happens until `until`, and sets the clock to it.
     pub(crate) fn run_to(&self, until: Micros) {
-        if self.is_at_large() {
+        if self.is_real_time() {
             return std::thread::sleep(Duration::from_micros(until.saturating_sub(self.now())));
         }
         let mut schedule = self.schedule.lock();
@@ -299,7 +299,7 @@ impl Kernel {
     pub(crate) fn run_until_over(&self, task: TaskId, limit: Micros) -> bool {
         let mut schedule = self.schedule.lock();
         let is_over = |schedule: &Schedule| schedule.tasks[task.0].doing == Doing::Over;
-        if self.is_at_large() {
+        if self.is_real_time() {
             while !is_over(&schedule) && self.now() < limit {
                 self.driver.wait_for(&mut schedule, Duration::from_millis(100));
             }

@@ -25,13 +25,12 @@
 //! ```
 //!
 //! How it is built: every leg is a thread that runs its dialplan, as in the host; `kernel` lets one thread go on at a time
-//! and steps time when none can. Each of the other files is one thing of the host's, with its C functions; `surface` lists
+//! and steps time when none can. Each of the other files is one thing of the host's, with its C functions; `function_table` lists
 //! them all and proves them against the headers. What it knows of the host was read in FreeSWITCH's source and is kept
 //! honest by running the same scenarios on a real one.
 //!
 //! Not simulated: sound itself, SIP, signal bridges (two legs with bypassed media), presence, databases.
 
-mod air;
 mod api;
 mod apps;
 mod bridge;
@@ -40,22 +39,23 @@ mod console;
 mod core;
 mod database;
 mod dialplan;
+mod dialplan_xml;
 mod event;
 mod fault;
 mod ffi;
-mod host;
+mod function_table;
+mod globals;
 mod kernel;
 mod leg;
 mod log;
+mod media;
 mod module;
 mod originate;
 mod play;
 mod scheduler;
-mod sleep;
-mod surface;
 mod text;
 mod thread;
-mod tree;
+mod thread_state;
 mod world;
 mod xml;
 

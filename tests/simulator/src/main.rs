@@ -1,13 +1,13 @@
 //! A day of an office with the module, without FreeSWITCH: simulated calls, told as they happen.
 
-mod office;
+mod office_day;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use office::Office;
+use office_day::OfficeDay;
 
 const USAGE: &str =
     "simulator <libmod_callpark.so> [--hours <n>] [--speed <n>] [--seed <n>] [--dashboard <address:port>]
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         eprintln!("Ctrl-C will end this at once: {error}");
     }
     println!("These are SIMULATED calls: the module is real, FreeSWITCH, phones and people are not.\n");
-    let mut office = match Office::open(&wish.module, wish.seed, wish.dashboard.as_deref()) {
+    let mut office = match OfficeDay::open(&wish.module, wish.seed, wish.dashboard.as_deref()) {
         Ok(office) => office,
         Err(why) => {
             eprintln!("{} cannot be loaded: {why}", wish.module);

@@ -46,7 +46,7 @@ pub(crate) unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut
             // Past the C library, whose function has this one's name; it sets `errno` as that does.
             return libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int;
         };
-        if !core.kernel.is_at_large() {
+        if !core.kernel.is_real_time() {
             core.kernel.enter(me(), "clock_gettime");
         }
         let now = core.kernel.now();
@@ -66,7 +66,7 @@ pub(crate) unsafe extern "C" fn clock_nanosleep(
     time: *const libc::timespec,
     left: *mut libc::timespec,
 ) -> c_int {
-    let core = own_world().filter(|core| !core.kernel.is_at_large() && flags == 0);
+    let core = own_world().filter(|core| !core.kernel.is_real_time() && flags == 0);
     // SAFETY: by this function's contract.
     unsafe {
         let Some(core) = core else {

@@ -125,12 +125,12 @@ impl World {
 
     /// One in which time is real and threads run as the machine lets them: nothing takes the same course twice, and no faults
     /// are injected.
-    pub fn at_large() -> World {
-        World::of(Kernel::at_large())
+    pub fn real_time() -> World {
+        World::of(Kernel::real_time())
     }
 
     fn of(kernel: Kernel) -> World {
-        crate::surface::keep();
+        crate::function_table::keep();
         let core = Core::new(kernel, BEGINNING);
         core.begin_scheduler();
         core.begin_events();
@@ -261,7 +261,7 @@ impl World {
 
     /// Runs something that calls the host, on this thread. Only where threads are at large.
     pub fn visit<R>(&self, what: impl FnOnce() -> R) -> R {
-        assert!(self.core.kernel.is_at_large(), "threads that take turns let nobody in between");
+        assert!(self.core.kernel.is_real_time(), "threads that take turns let nobody in between");
         self.core.visit(|_| what())
     }
 
@@ -273,7 +273,7 @@ impl World {
     }
 
     fn on_host_thread<R: Send + 'static>(&self, name: &str, what: impl FnOnce(&Arc<Core>) -> R + Send + 'static) -> R {
-        if self.core.kernel.is_at_large() {
+        if self.core.kernel.is_real_time() {
             return self.core.visit(what);
         }
         let result = Arc::new(Mutex::new(None));

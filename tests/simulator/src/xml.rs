@@ -8,9 +8,9 @@ use quick_xml::events::Event as Piece;
 use quick_xml::{Reader, Writer};
 
 use crate::core::enter;
+use crate::dialplan_xml::Tree;
 use crate::ffi;
 use crate::text::{filled_in, from_c, from_malloc};
-use crate::tree::Tree;
 
 #[derive(Default)]
 pub(crate) struct Configurations {

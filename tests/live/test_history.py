@@ -19,9 +19,8 @@ from xml.etree import ElementTree
 import pytest
 
 from conftest import LOTS
+from parking import lot, park_by_transfer
 from switch import ROOT, Switch, find_prefix, free_port, module_dir, wait_for
-from test_ringback import lot
-from test_story import park_by_transfer
 
 OUTCOMES = ["retrieved", "returned", "fallback", "transferred", "abandoned"]
 

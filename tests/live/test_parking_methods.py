@@ -7,9 +7,9 @@ import pytest
 
 from audio import strength
 from conftest import ANYBODY, LOTS, MUSIC
+from parking import conversation, park_by_transfer
 from phone import DOMAIN
 from switch import SHIPPED_DIALPLAN, wait_for
-from test_story import park_by_transfer
 
 
 @pytest.fixture
@@ -27,16 +27,6 @@ def shipped(switch):
       <action application="transfer" data="$1 XML shipped"/></condition></extension>
       </context><context name="shipped">"""
     assert switch.reload(LOTS, extensions=enter + SHIPPED_DIALPLAN.read_text()).startswith("+OK")
-
-
-def conversation(phones, number="1001", says=700, agent=""):
-    """A caller and 1001, talking: caller, 1001's leg."""
-    phone = phones("1001", says=says, agent=agent)
-    phone.on_ring = 0.1
-    caller = phones(says=600, name="Alice").call(number)
-    call = phone.wait_call()
-    assert call.answered.wait(5) and caller.audio.hears(says)
-    return caller, call
 
 
 @pytest.mark.parametrize("to, slot", [("park+main", "701"), ("callpark;orbit=704", "704"), ("**park+705", "705")])

@@ -1,6 +1,6 @@
 """The dashboard's server without a telephone system: the module's HTTP API over calls that exist only here.
 
-`python3 fake.py` serves a busy day on http://127.0.0.1:8181/ (token `view-and-act`), to look at the page.
+`python3 fake_server.py` serves a busy day on http://127.0.0.1:8181/ (token `view-and-act`), to look at the page.
 """
 
 import itertools
@@ -223,7 +223,7 @@ class Server(ThreadingHTTPServer):
         pass  # a line that down() cut
 
 
-class Fake:
+class FakeServer:
     """A server that a test parks calls in, takes down, and brings up again on the same port."""
 
     token, view_token = "view-and-act", "view-only"
@@ -284,7 +284,7 @@ class Fake:
 
 
 if __name__ == "__main__":
-    fake = Fake(port=8181)
+    fake = FakeServer(port=8181)
     fake.busy_day()
     print(f"{fake.url} token: {fake.token}")
     threading.Event().wait()

@@ -8,11 +8,11 @@ const CONFIGURATION: &str = r#"<configuration name="callpark.conf"><settings><pa
     <lots><lot name="main" domain="*"><param name="slots" value="701-705"/><param name="fallback" value="900"/></lot></lots>
     </configuration>"#;
 
-pub(crate) struct Office(World);
+pub(crate) struct ParkedCalls(World);
 
-impl Office {
-    pub(crate) fn open() -> Office {
-        let world = World::at_large();
+impl ParkedCalls {
+    pub(crate) fn open() -> ParkedCalls {
+        let world = World::real_time();
         world.set_global("domain", "a.test");
         world.set_config("callpark.conf", CONFIGURATION);
         // Music is asked for seldom: what is looked at here is text.
@@ -24,7 +24,7 @@ impl Office {
         });
         // SAFETY: the table of the module that is linked in here.
         unsafe { world.load_linked(mod_callpark::fuzzing::table()) }.expect("the module loads");
-        Office(world)
+        ParkedCalls(world)
     }
 
     /// Whoever was sent away by the input before comes back.

@@ -6,10 +6,9 @@ import time
 import pytest
 
 from conftest import ANYBODY, MUSIC
+from parking import lot, park_by_transfer
 from switch import wait_for
 from test_phrases import macro
-from test_ringback import lot
-from test_story import park_by_transfer
 
 REASON = 1150
 FIRST = """<extension name="first"><condition field="destination_number" expression="^first$">

@@ -1,4 +1,4 @@
-//! The simulator can fail: a module that does what it must not do is noticed. The module is `clumsy.c`.
+//! The simulator can fail: a module that does what it must not do is noticed. The module is `faulty_module.c`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ fn build(name: &str, defines: &[&str]) -> PathBuf {
         .arg("-I")
         .arg(root.join("../../freeswitch-headers"))
         .args(defines)
-        .arg(root.join("tests/clumsy.c"))
+        .arg(root.join("tests/faulty_module.c"))
         .status();
-    assert!(done.unwrap().success(), "clumsy.c compiles");
+    assert!(done.unwrap().success(), "faulty_module.c compiles");
     module
 }
 
-fn clumsy() -> &'static Path {
+fn faulty_module() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("clumsy", &[]))
 }
@@ -33,12 +33,12 @@ fn clumsy() -> &'static Path {
 fn world() -> World {
     let world = World::new();
     world.set_global("domain", "example.com");
-    world.set_config("clumsy.conf", "<configuration/>");
+    world.set_config("faulty_module.conf", "<configuration/>");
     world.set_dialplan(|route| {
         let (application, data) = route.extension.split_once(':').unwrap_or((&route.extension, ""));
         Some(vec![("answer".into(), String::new()), (application.into(), data.into())])
     });
-    world.load(clumsy()).unwrap();
+    world.load(faulty_module()).unwrap();
     world
 }
 

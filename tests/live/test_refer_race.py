@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from parking import lot
 from phone import DOMAIN, Failed
 from switch import wait_for
-from test_ringback import lot
 
 TRIES = 30
 

@@ -3,11 +3,10 @@
 import pytest
 
 from conftest import MUSIC
+from parking import lot, park_by_transfer, with_lot
 from phone import DOMAIN
 from proxy import ADDRESS, Proxy
 from switch import wait_for
-from test_ringback import lot, with_lot
-from test_story import park_by_transfer
 
 
 def refused(switch, caller, stranger):

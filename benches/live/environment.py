@@ -10,8 +10,8 @@ from pathlib import Path
 
 import sipp
 from switch import FIRST_RTP, RTP_PORTS, Switch, cpu_seconds, wait_for
-from watcher import Watcher
-from ways import COMMON, LOT, WAYS
+from event_log import EventLog
+from modules import COMMON, LOT, MODULES
 
 HERE = Path(__file__).parent
 MUSIC = """
@@ -24,7 +24,7 @@ FILL = 50  # calls a second
 FIRST_MEDIA = FIRST_RTP + 2 * RTP_PORTS
 
 
-class Place:
+class Environment:
     """One FreeSWITCH, from `with` to its end."""
 
     def __init__(self, module, prefix, music, fine_clock=False):
@@ -35,7 +35,7 @@ class Place:
         _write_music(folder / "bench.wav")
         sounds = {"music": TONE if music == "tone" else "local_stream://bench", "silence": "silence"}
         self.switch.more = MUSIC.replace("@FOLDER@", str(folder))
-        self.switch.configure(LOT, extensions=COMMON + "".join(way.extensions(sounds) for way in WAYS))
+        self.switch.configure(LOT, extensions=COMMON + "".join(way.extensions(sounds) for way in MODULES))
 
     def __enter__(self):
         switch = self.switch
@@ -54,7 +54,7 @@ class Place:
     @contextlib.contextmanager
     def crowd(self, way, number, count, settle):
         """So many callers who are parked, and have been for a while; afterwards nobody is. Gives the one who watches."""
-        watcher, phones = Watcher(self.switch, way), None
+        watcher, phones = EventLog(self.switch, way), None
         try:
             if count:
                 phones = _callers(self.switch, number, count)

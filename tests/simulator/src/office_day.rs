@@ -65,7 +65,7 @@ struct Visit {
     leg: Leg,
 }
 
-pub(crate) struct Office {
+pub(crate) struct OfficeDay {
     world: World,
     dice: fastrand::Rng,
     agenda: BTreeMap<(Duration, usize), Step>,
@@ -87,9 +87,9 @@ fn show_dashboard(address: &str) -> Result<tempfile::NamedTempFile, String> {
     Ok(file)
 }
 
-impl Office {
+impl OfficeDay {
     /// `dashboard`: the address at which the module serves it, with a token that is made and told.
-    pub(crate) fn open(module: &str, seed: u64, dashboard: Option<&str>) -> Result<Office, String> {
+    pub(crate) fn open(module: &str, seed: u64, dashboard: Option<&str>) -> Result<OfficeDay, String> {
         let world = World::new();
         world.set_global("domain", DOMAIN);
         let token_file = dashboard.map(show_dashboard).transpose()?;
@@ -107,7 +107,7 @@ impl Office {
         // Nobody listens to the sound itself.
         world.set_frame(Duration::from_millis(100));
         world.load(module)?;
-        let mut office = Office {
+        let mut office = OfficeDay {
             world,
             dice: fastrand::Rng::with_seed(seed),
             agenda: BTreeMap::new(),

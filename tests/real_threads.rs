@@ -11,7 +11,7 @@ const PARKER: &str = "1001@a.test";
 const LONG: Duration = Duration::from_secs(10);
 
 fn office() -> World {
-    let world = World::at_large();
+    let world = World::real_time();
     world.set_global("domain", "a.test");
     let configuration = r#"<configuration name="callpark.conf"><lots><lot name="main" domain="*">
         <param name="slots" value="701-716"/><param name="park-timeout" value="2"/><param name="ringback-timeout" value="1"/>
@@ -35,7 +35,7 @@ fn caller(world: &World) -> Leg {
 }
 
 #[test]
-fn threads_at_large_lose_nobody() {
+fn real_threads_lose_nobody() {
     let world = office();
     let over = AtomicBool::new(false);
     let doing = |what: &dyn Fn(usize)| {

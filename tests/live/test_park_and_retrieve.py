@@ -6,21 +6,9 @@ import time
 import pytest
 
 from conftest import ANYBODY, MUSIC
+from parking import park_by_transfer
 from phone import DOMAIN, Failed
 from switch import wait_for
-
-
-def park_by_transfer(phones, switch, to="700", caller_says=600, name="Alice"):
-    """An outside caller calls 1001, who answers and transfers them: the caller's leg, as parked."""
-    receptionist = phones("1001", name="Reception")
-    receptionist.on_ring = 0.1
-    caller = phones(says=caller_says, name=name).call("1001")
-    call = receptionist.wait_call()
-    assert call.answered.wait(5)
-    call.refer(to)
-    slot = wait_for(lambda: switch.calls())
-    call.hang_up()
-    return caller, slot[0]
 
 
 def test_the_story(switch, phones):

@@ -5,10 +5,9 @@ import time
 
 import pytest
 
+from parking import lot, park_by_transfer
 from switch import ROOT, Switch, find_prefix, wait_for
-from test_ringback import lot
-from test_story import park_by_transfer
-from wallclock import FAKETIME, Clock
+from fake_clock import FAKETIME, Clock
 
 HOUR = 3600
 

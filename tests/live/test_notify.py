@@ -6,9 +6,8 @@ import time
 import pytest
 
 from conftest import MUSIC
+from parking import lot, park_by_transfer
 from switch import wait_for
-from test_ringback import lot
-from test_story import park_by_transfer
 
 SPOKEN = {"701:": 1010, "702:": 1110, "701:Mr Chen, invoice": 1210}
 PHRASES = '<macro name="callpark_page">' + "".join(

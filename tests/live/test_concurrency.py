@@ -5,9 +5,9 @@ import threading
 import time
 
 from conftest import ANYBODY, LOTS
+from parking import park_by_transfer
 from phone import Failed
 from switch import wait_for
-from test_story import park_by_transfer
 
 LOSERS_GO = """
   <extension name="race"><condition field="destination_number" expression="^race-(.*)$">

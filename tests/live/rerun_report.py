@@ -12,12 +12,12 @@ MAX_SECOND_TRIES = 2
 
 
 def pytest_addoption(parser):
-    folder = Path(__file__).parents[2] / "target/tries"
-    parser.addoption("--tries", default=folder, type=Path, help="where tries that failed leave their logs")
+    folder = Path(__file__).parents[2] / "target/reruns"
+    parser.addoption("--reruns-dir", default=folder, type=Path, help="where tries that failed leave their logs")
 
 
 def _folder(config):
-    return config.getoption("tries") / config.rootpath.name
+    return config.getoption("reruns_dir") / config.rootpath.name
 
 
 def _is_worker(config):

@@ -27,7 +27,7 @@ def there():
     return find_prefix() is not None
 
 
-class Real:
+class RealFreeswitch:
     """See the fixture `site`."""
 
     token, view_token = "view-and-act-0123456789", "view-only-0123456789"

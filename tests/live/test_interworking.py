@@ -9,11 +9,9 @@ import pytest
 
 from audio import PCMA, PCMU
 from conftest import LOTS, MUSIC
+from parking import extension, lot, park_by_transfer, with_lot
 from phone import DOMAIN, Failed
 from switch import ROOT, Switch, find_prefix, module_dir, wait_for
-from test_complaints import extension
-from test_ringback import lot, with_lot
-from test_story import park_by_transfer
 
 SURVEY = 1700
 

@@ -78,7 +78,7 @@ VALET = Way(
     + _set("valet_parking_orbit_dialplan", "XML") + _set("valet_parking_orbit_context", "default"),
     listing="valet_info bench", event="valet_parking::info", action="Action", parked="hold", due="exit", slot="Valet-Extension",
 )
-WAYS = [CALLPARK, VALET]
+MODULES = [CALLPARK, VALET]
 # A desk that transfers, and where a call goes whose time is up.
 COMMON = (
     _extension(r"desk-(\d+)", _set("hangup_after_bridge", "true") + _app("bridge", "sofia/external/desk@127.0.0.1:$1"))

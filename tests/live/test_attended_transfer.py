@@ -6,7 +6,6 @@ import pytest
 
 from conftest import MUSIC
 from switch import wait_for
-from test_story import park_by_transfer
 
 
 @pytest.fixture

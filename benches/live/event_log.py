@@ -16,7 +16,7 @@ class Told:
     at: float
 
 
-class Watcher:
+class EventLog:
     """Listens from when it is made until it is closed."""
 
     def __init__(self, switch, way):

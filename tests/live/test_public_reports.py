@@ -12,16 +12,9 @@ import pytest
 
 from audio import strength
 from conftest import LOTS, MUSIC
+from parking import conversation, extension, lot, park_by_transfer, with_lot
 from phone import DOMAIN
 from switch import wait_for
-from test_ringback import lot, with_lot
-from test_story import park_by_transfer
-from test_ways import conversation
-
-
-def extension(name, *actions):
-    inside = "".join(f'<action application="{application}" data="{data}"/>' for application, data in actions)
-    return f'<extension name="{name}"><condition field="destination_number" expression="^{name}$">{inside}</condition></extension>'
 
 
 # --- FreeSWITCH's mod_valet_parking, and FusionPBX on it
