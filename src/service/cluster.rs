@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::call_log::About;
-use super::call_log::log_call;
+use super::call_log::{About, log_call};
 use super::identity::{Arrival, PARKER, Parker};
 use super::template::{fact, filled_in, one_word};
 use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
@@ -123,7 +122,7 @@ impl ParkingService {
         }
         log_call!(Warning, About::channel(&absent.uuid), slot = absent.slot, lot = absent.lot, node = absent.node; "relinquished call, another node recovered it");
         self.rings.cancel(&absent.uuid);
-        self.leg_commands.post(&absent.uuid, super::leg_commands::LegCommand::Forget);
+        self.leg_commands.post(&absent.uuid, super::wait::leg_commands::LegCommand::Forget);
         self.leg_commands.close(&absent.uuid);
         self.change(|table, now| table.left(&absent.uuid, LeaveReason::Moved, now));
     }

@@ -1,50 +1,43 @@
-//! The parking service: carries out what the rules decide.
+//! The parking service: it executes what the rules decide.
 //!
-//! It holds the one lock, and works in the same order everywhere: lock, decide, unlock, then act. FreeSWITCH is never
-//! called with the lock held. A parked call is looked after by its own leg's thread: that thread plays the music,
-//! connects the retriever, and tells how it ended, so the events of one call are always in order.
+//! The service holds the one lock and works in the same order everywhere: take the lock, ask the rules, release the lock,
+//! then act. It never calls FreeSWITCH while it holds the lock. The thread of a parked leg plays the music to that leg,
+//! connects the retriever and reports the end of the call, so the events of one call are always in order.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | `identity` | how a leg came here, and to which user it belongs |
+//! | `park` | from an application or a command to a call in its slot, or without one; attended transfers |
+//! | `wait` | the loop of a parked leg, its music, and the commands that other threads send it |
+//! | `retrieve` | from an application or a command to two connected legs |
+//! | `recall` | ringing the parker: whom, on which thread, who answered |
+//! | `recovery` | the snapshot of a parked call, and the call that is restored from it |
+//! | `timers`, `ending`, `actions` | what is due; the one end of each call; what others may do to a parked call |
+//! | `cluster` | the slots of other nodes, and tickets |
+//! | `park_event`, `notify`, `prompts`, `call_log` | who is told: observers, `notify`, the ear, the log |
+//! | `listing`, `views` | what others may see |
 
 mod actions;
-mod assigned;
-mod at_slot;
-mod attended_transfer;
 mod call_log;
 mod cluster;
 mod collect_digits;
 mod configuration;
-mod dial;
 mod ending;
-mod enter_slot;
 mod error;
-mod hand_over;
-mod held_talk;
-mod hold_music;
 mod identity;
-mod intercept;
-mod last_dialled;
-mod last_peer;
-mod leg_commands;
 mod listing;
 mod lock_stats;
-mod no_slot;
 mod notify;
-mod panic_recovery;
 mod park;
 mod park_event;
-mod park_request;
 mod permission;
-mod pick_up;
 mod prompts;
-mod recover;
+mod recall;
+mod recovery;
 mod retrieve;
-mod ring;
-mod rings;
-mod snapshot;
-mod talking_legs;
 mod template;
 mod timers;
 mod views;
-mod voicemail;
 mod wait;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -63,18 +56,18 @@ pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use collect_digits::digits as ask_digits;
 pub(crate) use configuration::read_config;
 pub(crate) use error::ActionError;
-pub(crate) use intercept::{on_core_park, on_execute};
-pub(crate) use last_peer::on_answer;
+pub(crate) use identity::last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
+pub(crate) use park::talking_legs::{on_bridge, on_hangup};
 pub(crate) use park::{ParkOrder, TargetLeg};
 pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscription};
 pub(crate) use prompts::AppResult;
+pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
-pub(crate) use talking_legs::{on_bridge, on_hangup};
 pub(crate) use views::{CallRow, LotRow, words};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
-    snapshot::read_snapshot,
+    recovery::snapshot::read_snapshot,
     template::{filled_in, is_address, is_part_of_address, one_word},
 };
 
@@ -83,14 +76,14 @@ pub(crate) struct ParkingService {
     config: ConfigHandle,
     music: Arc<SharedMusic>,
     outgoing: OutgoingCalls,
-    leg_commands: leg_commands::LegCommandQueues,
-    rings: rings::Rings,
-    assigned: assigned::Assigned,
+    leg_commands: wait::leg_commands::LegCommandQueues,
+    rings: recall::ring_threads::Rings,
+    assigned: retrieve::assigned::Assigned,
     pages: notify::Pages,
-    hand_overs: hand_over::HandOvers,
-    talking_legs: talking_legs::TalkingLegs,
-    held_talks: held_talk::HeldTalks,
-    intercepts: intercept::Intercepts,
+    hand_overs: park::hand_over::HandOvers,
+    talking_legs: park::talking_legs::TalkingLegs,
+    held_talks: retrieve::held_talk::HeldTalks,
+    intercepts: recall::intercept::Intercepts,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Box<dyn SlotStore>,
     /// The errors of the configuration file, if it is not the configuration in force.
@@ -116,14 +109,14 @@ impl ParkingService {
             config,
             music,
             outgoing: OutgoingCalls::default(),
-            leg_commands: leg_commands::LegCommandQueues::default(),
-            rings: rings::Rings::default(),
-            assigned: assigned::Assigned::default(),
+            leg_commands: wait::leg_commands::LegCommandQueues::default(),
+            rings: recall::ring_threads::Rings::default(),
+            assigned: retrieve::assigned::Assigned::default(),
             pages: notify::Pages::default(),
-            hand_overs: hand_over::HandOvers::default(),
-            talking_legs: talking_legs::TalkingLegs::default(),
-            held_talks: held_talk::HeldTalks::default(),
-            intercepts: intercept::Intercepts::default(),
+            hand_overs: park::hand_over::HandOvers::default(),
+            talking_legs: park::talking_legs::TalkingLegs::default(),
+            held_talks: retrieve::held_talk::HeldTalks::default(),
+            intercepts: recall::intercept::Intercepts::default(),
             observers,
             slot_store,
             faults: Mutex::new(faults),

@@ -167,7 +167,7 @@ impl ParkingService {
 }
 
 fn call_up(service: &ParkingService, page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, OriginateError> {
-    let name = super::dial::displayable(&format!("Park {} {}", page.slot, page.caller));
+    let name = super::recall::dial::displayable(&format!("Park {} {}", page.slot, page.caller));
     let limit = format!("sched_hangup +{} allotted_timeout", TALK.as_secs());
     let variables = [
         (PAGE, page.dial.as_str()),

@@ -2,8 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::call_log::About;
-use super::call_log::log_call;
+use super::call_log::{About, log_call};
 use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
 use crate::freeswitch::{Leg, PlayToEnd};
 use crate::parking::{LotId, Refusal, Slot};

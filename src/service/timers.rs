@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::call_log::log_call;
 use super::ending::Ending;
-use super::leg_commands::LegCommand;
+use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService};
 use crate::freeswitch::{self, SessionGuard, guard};
 use crate::parking::{Call, CallInfo, Ended, MonotonicTime, State, TimerAction};

@@ -1,8 +1,8 @@
 //! Finds out how a leg came to its extension. This decides whether it is parked or retrieves, and whose permission counts.
 
+use super::last_peer;
 use super::{address, referred_by};
 use crate::freeswitch::{Leg, Ran};
-use crate::service::last_peer;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::service) enum Arrival {

@@ -1,6 +1,7 @@
 //! Identifies the parties of calls by their legs.
 
 mod arrival;
+pub(in crate::service) mod last_peer;
 mod parker;
 mod user;
 

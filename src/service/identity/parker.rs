@@ -1,12 +1,12 @@
 //! Identifies the parker of a call, and how the parker is called back.
 
 use super::arrival::DIVERTED_TO;
+use super::last_peer::LastPeer;
 use super::user::user_in_directory;
 use super::{domain, referred_by};
 use crate::freeswitch::{self, Leg};
 use crate::service::ParkingService;
 use crate::service::call_log::log_call;
-use crate::service::last_peer::LastPeer;
 use crate::service::template::is_address;
 
 /// The parker of a call.

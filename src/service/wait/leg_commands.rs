@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::Retriever;
 use crate::freeswitch::{HangupCause, Leg, SessionGuard, Waker};
+use crate::service::Retriever;
 
 /// A command for the thread of a parked leg.
 #[derive(Clone, Debug)]
-pub(super) enum LegCommand {
+pub(in crate::service) enum LegCommand {
     /// Connect the caller with this leg, which claimed it and whose own application waits.
     Connect(Retriever),
     /// Connect the caller with this leg of the parker, who answered the recall. No application runs on it.
@@ -26,7 +26,7 @@ pub(super) enum LegCommand {
 
 /// The commands for one parked call. A leg that plays its own music looks fifty times a second, so a look costs one atomic read.
 #[derive(Debug, Default)]
-pub(super) struct LegCommands {
+pub(in crate::service) struct LegCommands {
     full: AtomicBool,
     inside: Mutex<Inside>,
     waker: Arc<Waker>,
@@ -52,12 +52,12 @@ impl Inside {
 }
 
 impl LegCommands {
-    pub(super) fn has_command(&self) -> bool {
+    pub(in crate::service) fn has_command(&self) -> bool {
         self.full.load(Ordering::Acquire)
     }
 
     /// Returns the next command. Only the owner, whose leg is `leg`, calls it.
-    pub(super) fn take(&self, leg: &Leg<'_>) -> Option<LegCommand> {
+    pub(in crate::service) fn take(&self, leg: &Leg<'_>) -> Option<LegCommand> {
         let mut inside = self.inside.lock();
         let command = inside.commands.pop_front();
         inside.waits = command.is_none();
@@ -73,7 +73,7 @@ impl LegCommands {
     }
 
     /// Wakes the owner for a command or another reason to look.
-    pub(super) fn waker(&self) -> &Arc<Waker> {
+    pub(in crate::service) fn waker(&self) -> &Arc<Waker> {
         &self.waker
     }
 
@@ -135,16 +135,16 @@ fn is_of(command: &LegCommand, retriever: &str) -> bool {
 
 /// The queues of all parked legs, by the UUID of the leg.
 #[derive(Debug, Default)]
-pub(super) struct LegCommandQueues(Mutex<HashMap<String, Arc<LegCommands>>>);
+pub(in crate::service) struct LegCommandQueues(Mutex<HashMap<String, Arc<LegCommands>>>);
 
 impl LegCommandQueues {
-    pub(super) fn open(&self, uuid: &str) -> Arc<LegCommands> {
+    pub(in crate::service) fn open(&self, uuid: &str) -> Arc<LegCommands> {
         Arc::clone(self.0.lock().entry(uuid.to_owned()).or_default())
     }
 
     /// Closes the queue of a leg. A parker who has just answered the recall is hung up, because no application runs on that leg which would notice; all
     /// others check themselves whether the call still exists.
-    pub(super) fn close(&self, uuid: &str) {
+    pub(in crate::service) fn close(&self, uuid: &str) {
         let commands = self.0.lock().remove(uuid);
         for command in commands.iter().flat_map(|commands| commands.close()) {
             if let LegCommand::Return(parker) = command {
@@ -156,23 +156,23 @@ impl LegCommandQueues {
     }
 
     /// Adds a command for a leg. Returns false if its queue is closed.
-    pub(super) fn post(&self, uuid: &str, command: LegCommand) -> bool {
+    pub(in crate::service) fn post(&self, uuid: &str, command: LegCommand) -> bool {
         self.find(uuid).is_some_and(|commands| commands.put(command))
     }
 
     /// Whether the command to connect this retriever still waits.
-    pub(super) fn holds(&self, uuid: &str, retriever: &str) -> bool {
+    pub(in crate::service) fn holds(&self, uuid: &str, retriever: &str) -> bool {
         self.find(uuid).is_some_and(|commands| commands.holds(retriever))
     }
 
     /// Removes the command to connect this retriever. Returns false if it does not wait any more.
-    pub(super) fn withdraw(&self, uuid: &str, retriever: &str) -> bool {
+    pub(in crate::service) fn withdraw(&self, uuid: &str, retriever: &str) -> bool {
         let leg = SessionGuard::find(uuid);
         self.find(uuid).is_some_and(|commands| commands.withdraw(retriever, leg.as_deref()))
     }
 
     /// Interrupts a leg on which something else runs, such as a broadcast, so that it reads its commands.
-    pub(super) fn hurry(&self, uuid: &str) {
+    pub(in crate::service) fn hurry(&self, uuid: &str) {
         let waiting = self.find(uuid).filter(|commands| commands.has_command());
         if let Some((commands, leg)) = waiting.zip(SessionGuard::find(uuid)) {
             commands.interrupt(&leg);
@@ -180,7 +180,7 @@ impl LegCommandQueues {
     }
 
     /// Does the same for all legs.
-    pub(super) fn hurry_all(&self) {
+    pub(in crate::service) fn hurry_all(&self) {
         let late: Vec<String> = {
             let all = self.0.lock();
             all.iter().filter(|(_, commands)| commands.has_command()).map(|(uuid, _)| uuid.clone()).collect()

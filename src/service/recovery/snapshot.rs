@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::ParkingService;
-use super::call_log::log_call;
-use super::identity::Parker;
-use super::park::ParkOrder;
 use crate::freeswitch::{self, Leg};
 use crate::parking::{Call, LotName, MonotonicTime, ParkRequest, RestoreParams, RingBack, Slot, SlotRequest, State};
+use crate::service::ParkingService;
+use crate::service::call_log::log_call;
+use crate::service::identity::Parker;
+use crate::service::park::ParkOrder;
 
 /// The variable with the snapshot. It is removed when the call ends, so a leg that has it and is in no slot was parked at a crash.
 pub(super) const SNAPSHOT: &str = "callpark_stay";
@@ -26,14 +26,14 @@ const VERSION: u32 = 1;
 #[derive(Serialize, PartialEq, Debug, Default)]
 pub(super) struct ParkedCallSnapshot {
     version: u32,
-    pub(super) lot: String,
+    pub(in crate::service) lot: String,
     /// Empty: there was none.
-    pub(super) slot: String,
+    pub(in crate::service) slot: String,
     /// The word for why there was none.
-    pub(super) refused: String,
+    pub(in crate::service) refused: String,
     parker: String,
     label: String,
-    pub(super) parked_at: i64,
+    pub(in crate::service) parked_at: i64,
     timeout_at: Option<i64>,
     latest_at: Option<i64>,
     attempt: u32,
@@ -43,7 +43,7 @@ pub(super) struct ParkedCallSnapshot {
 }
 
 impl ParkedCallSnapshot {
-    pub(super) fn of(call: &Call, now: MonotonicTime, epoch_ms: i64) -> ParkedCallSnapshot {
+    pub(in crate::service) fn of(call: &Call, now: MonotonicTime, epoch_ms: i64) -> ParkedCallSnapshot {
         let info = &call.info;
         let ringing = call.state == State::RingingBack;
         let on_the_wall = |moment: MonotonicTime| epoch_ms.saturating_add(millis(moment.since(now)));
@@ -67,7 +67,7 @@ impl ParkedCallSnapshot {
         }
     }
 
-    pub(super) fn on(leg: &Leg<'_>) -> Option<ParkedCallSnapshot> {
+    pub(in crate::service) fn on(leg: &Leg<'_>) -> Option<ParkedCallSnapshot> {
         let text = leg.var(SNAPSHOT)?;
         let snapshot = ParkedCallSnapshot::read(&text, freeswitch::epoch_ms());
         if snapshot.is_none() {
@@ -100,7 +100,7 @@ impl ParkedCallSnapshot {
     }
 
     /// What is left of its times. A wall clock that was set back makes no wait longer than the lot ever allowed.
-    pub(super) fn left(&self, epoch_ms: i64, longest: Duration) -> RestoreParams {
+    pub(in crate::service) fn left(&self, epoch_ms: i64, longest: Duration) -> RestoreParams {
         let until = |at: i64| duration(at.saturating_sub(epoch_ms)).min(longest);
         RestoreParams {
             waited: duration(epoch_ms.saturating_sub(self.parked_at)),
@@ -111,7 +111,7 @@ impl ParkedCallSnapshot {
         }
     }
 
-    pub(super) fn request(&self, service: &ParkingService, leg: &Leg<'_>) -> Option<ParkRequest> {
+    pub(in crate::service) fn request(&self, service: &ParkingService, leg: &Leg<'_>) -> Option<ParkRequest> {
         let wanted = if self.slot.is_empty() { SlotRequest::Auto } else { SlotRequest::Slot(Slot::parse(&self.slot)?) };
         let order = ParkOrder { wanted, lot: LotName::parse(&self.lot) };
         let mut request = service.request(leg, &order, Parker::user(self.parker.clone()), None);

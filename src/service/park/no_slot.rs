@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call_log::About;
-use super::call_log::log_call;
-use super::leg_commands::LegCommand;
-use super::prompts::phrase_of;
-use super::ring::JOIN;
-use super::{AppResult, EventKind, ParkEvent, ParkingService, Retriever, identity};
 use crate::freeswitch::{self, Cancel, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, ParkRequest, State};
+use crate::service::call_log::{About, log_call};
+use crate::service::prompts::phrase_of;
+use crate::service::recall::JOIN;
+use crate::service::wait::leg_commands::LegCommand;
+use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, Retriever, identity};
 
 /// How long a parker may hear the reason before the call is released.
 const HEARING_WHY: Duration = Duration::from_secs(60);
@@ -21,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(100);
 impl ParkingService {
     /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone. `refused`: the word for why there is no slot.
     /// `waited`: for how long the caller has been without one already.
-    pub(super) fn wait_for_slot(
+    pub(in crate::service) fn wait_for_slot(
         self: &Arc<Self>,
         leg: &Leg<'_>,
         request: &ParkRequest,
@@ -48,7 +47,7 @@ impl ParkingService {
     }
 
     /// The slot that has come free, if nobody was quicker.
-    pub(super) fn take_free_slot(&self, uuid: &str) -> Option<Call> {
+    pub(in crate::service) fn take_free_slot(&self, uuid: &str) -> Option<Call> {
         let taken =
             self.take_for_all(|table, now| table.assign(uuid, now).ok_or(()), |table, now| table.unassign(uuid, now));
         let taken = taken.ok().flatten();
@@ -61,7 +60,7 @@ impl ParkingService {
 
     /// The parker has answered: is told why there is no slot, on the leg's own thread, and then joined with the caller by the
     /// application that runs there after that.
-    pub(super) fn return_unassigned(self: &Arc<Self>, call: &Call, peer: SessionGuard, cancel: &Cancel) {
+    pub(in crate::service) fn return_unassigned(self: &Arc<Self>, call: &Call, peer: SessionGuard, cancel: &Cancel) {
         let (uuid, parker) = (&call.info.uuid, peer.uuid());
         if !self.change(|table, _| table.ring_answered(uuid, call.attempt, &parker)) {
             return peer.hang_up(HangupCause::LoseRace);

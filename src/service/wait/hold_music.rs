@@ -4,11 +4,11 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call_log::log_call;
 use super::leg_commands::LegCommands;
 use crate::freeswitch::{self, Heard, Leg, Listener, Played, SetAside, Waker};
 use crate::moh::{self, Listened, SharedMusic, WaitControl};
 use crate::parking::{LotSettings, MonotonicTime};
+use crate::service::call_log::log_call;
 
 /// The default music on hold of the core.
 pub(super) const MUSIC: &str = "local_stream://moh";
@@ -53,7 +53,7 @@ impl Choice {
 }
 
 /// The music of a waiting caller: the first of these choices that can be played. Each is tried again.
-pub(super) struct Music<'a> {
+pub(in crate::service) struct Music<'a> {
     shared: &'a SharedMusic,
     choices: Vec<Choice>,
     exit_key: Option<char>,
@@ -63,7 +63,7 @@ pub(super) struct Music<'a> {
 }
 
 impl<'a> Music<'a> {
-    pub(super) fn choose(shared: &'a SharedMusic, leg: &Leg<'_>, settings: &LotSettings) -> Music<'a> {
+    pub(in crate::service) fn choose(shared: &'a SharedMusic, leg: &Leg<'_>, settings: &LotSettings) -> Music<'a> {
         let asked = [settings.hold_music.clone(), leg.hold_music()];
         let mut choices: Vec<String> = asked.into_iter().flatten().collect();
         choices.push(MUSIC.into());
@@ -78,7 +78,7 @@ impl<'a> Music<'a> {
     }
 
     /// Plays until there is a command, the exit key is pressed, a comfort message is due, or the channel is not ready any more.
-    pub(super) fn play(&mut self, leg: &Leg<'_>, commands: &LegCommands, comfort: Option<&Comfort>) {
+    pub(in crate::service) fn play(&mut self, leg: &Leg<'_>, commands: &LegCommands, comfort: Option<&Comfort>) {
         self.play_to(leg, commands, comfort.and_then(Comfort::when));
     }
 
@@ -181,7 +181,7 @@ impl WaitControl for Waiting<'_> {
 }
 
 /// The message that a waiting caller hears at intervals.
-pub(super) struct Comfort {
+pub(in crate::service) struct Comfort {
     file: Option<String>,
     interval: Duration,
     next: MonotonicTime,
@@ -190,7 +190,7 @@ pub(super) struct Comfort {
 }
 
 impl Comfort {
-    pub(super) fn of(settings: &LotSettings) -> Comfort {
+    pub(in crate::service) fn of(settings: &LotSettings) -> Comfort {
         let interval = settings.comfort_interval;
         let file = settings.comfort_file.clone().filter(|_| !interval.is_zero());
         Comfort { file, interval, next: freeswitch::now().after(interval), pressed: false, failed: false }
@@ -200,7 +200,7 @@ impl Comfort {
         self.file.as_ref().map(|_| self.next)
     }
 
-    pub(super) fn due(&self) -> bool {
+    pub(in crate::service) fn due(&self) -> bool {
         self.when().is_some_and(|when| freeswitch::now() >= when)
     }
 
@@ -208,7 +208,7 @@ impl Comfort {
         std::mem::take(&mut self.pressed)
     }
 
-    pub(super) fn play(&mut self, leg: &Leg<'_>, commands: &LegCommands, exit_key: Option<char>) {
+    pub(in crate::service) fn play(&mut self, leg: &Leg<'_>, commands: &LegCommands, exit_key: Option<char>) {
         let Some(file) = &self.file else { return };
         let mut waiting = Waiting { commands, end: None, exit_key, pressed: false };
         let _limits = SetAside::take(leg, &LIMITS);

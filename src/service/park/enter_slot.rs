@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use super::attended_transfer::show_slot;
-use super::call_log::log_call;
-use super::leg_commands::LegCommands;
-use super::ring::RINGBACK_CAUSE;
-use super::{AppResult, EventKind, ParkEvent, ParkingService, identity};
 use crate::freeswitch::{self, Heard, Leg, Listener};
 use crate::parking::Call;
+use crate::service::call_log::log_call;
+use crate::service::recall::RINGBACK_CAUSE;
+use crate::service::wait::leg_commands::LegCommands;
+use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, identity};
 
 /// How a leg comes into its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Coming {
+pub(in crate::service) enum Coming {
     /// By a transfer, a feature code or a command.
     Sent,
     /// Its far end dialled.
@@ -43,7 +43,7 @@ impl Coming {
 
 impl ParkingService {
     /// Puts a leg into its slot. Returns when the leg leaves the slot.
-    pub(super) fn enter_slot(self: &Arc<Self>, leg: &Leg<'_>, call: &Call, coming: Coming) -> AppResult {
+    pub(in crate::service) fn enter_slot(self: &Arc<Self>, leg: &Leg<'_>, call: &Call, coming: Coming) -> AppResult {
         let info = &call.info;
         let commands = self.leg_commands.open(&info.uuid);
         describe_on_channel(leg, call);

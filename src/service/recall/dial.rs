@@ -1,17 +1,17 @@
 //! Whom a recall rings, and what the phone shows.
 
-use super::ParkingService;
-use super::error::RecallError;
-use super::template::{filled_in, is_address, is_part_of_address};
 use crate::freeswitch::{Cancel, Dial, OutgoingCalls, SessionGuard};
 use crate::parking::{LotSettings, Party, RingBack, is_name};
+use crate::service::ParkingService;
+use crate::service::error::RecallError;
+use crate::service::template::{filled_in, is_address, is_part_of_address};
 
 /// What a ringing phone shows, and for how long it rings.
 pub(super) struct Phone<'a> {
-    pub(super) dial: String,
-    pub(super) party: &'a Party,
-    pub(super) prefix: String,
-    pub(super) settings: &'a LotSettings,
+    pub(in crate::service) dial: String,
+    pub(in crate::service) party: &'a Party,
+    pub(in crate::service) prefix: String,
+    pub(in crate::service) settings: &'a LotSettings,
 }
 
 impl ParkingService {
@@ -74,7 +74,7 @@ pub(super) fn call_phone(
 }
 
 /// A name fit for a SIP header, where the core writes it between quotes as it is.
-pub(super) fn displayable(name: &str) -> String {
+pub(in crate::service) fn displayable(name: &str) -> String {
     name.replace(['"', '\\'], "'").replace(char::is_control, " ")
 }
 

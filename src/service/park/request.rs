@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::call_log::log_call;
-use super::identity::{Arrival, Parker};
-use super::park::ParkOrder;
-use super::{ParkingService, entropy, identity};
+use super::ParkOrder;
 use crate::config::{ValueError, parse_bool, parse_destination, parse_ringback, seconds};
 use crate::freeswitch::{self, Leg};
 use crate::parking::{CallOverrides, LotSettings, ParkRequest, RingBack};
+use crate::service::call_log::log_call;
+use crate::service::identity::{Arrival, Parker};
+use crate::service::{ParkingService, entropy, identity};
 
 impl ParkingService {
     /// The lot that an order means, `main@example.com`.
@@ -18,7 +18,7 @@ impl ParkingService {
     }
 
     /// Returns the settings for a request: those of the lot, with the overrides of the leg.
-    pub(super) fn settings_for(&self, request: &ParkRequest) -> Arc<LotSettings> {
+    pub(in crate::service) fn settings_for(&self, request: &ParkRequest) -> Arc<LotSettings> {
         let settings = self.table.lock().settings_at(&request.place, request.wanted.slot());
         request.overrides.apply(&settings)
     }
@@ -33,7 +33,7 @@ impl ParkingService {
     }
 
     /// What is asked of the rules for a leg. `by`: the leg of the conversation from which it is parked.
-    pub(super) fn request(
+    pub(in crate::service) fn request(
         &self,
         leg: &Leg<'_>,
         order: &ParkOrder,

@@ -1,19 +1,23 @@
 //! Looks after a parked call on the thread of its leg: plays music, connects the retriever, and ends the call.
 
+pub(super) mod hold_music;
+pub(super) mod leg_commands;
+mod panic_recovery;
+
 use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::actions::send_if_reachable;
 use super::call_log::log_call;
-use super::dial::displayable;
 use super::ending::Ending;
-use super::enter_slot::Coming;
-use super::hold_music::{Comfort, MUSIC, Music};
-use super::leg_commands::{LegCommand, LegCommands};
+use super::park::enter_slot::Coming;
+use super::recall::dial::displayable;
 use super::{ParkingService, Retriever, identity};
 use crate::freeswitch::{self, Bridged, HangupCause, Heard, Leg, Listener, SessionGuard, SetAside};
 use crate::parking::{Call, LeaveReason, MonotonicTime, Outcome, Party, State, Table};
+use hold_music::{Comfort, MUSIC, Music};
+use leg_commands::{LegCommand, LegCommands};
 
 /// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
 /// they are put aside: if that fails, the caller waits on.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::call_log::log_call;
-use super::{ParkingService, pick_up};
+use super::pick_up;
 use crate::freeswitch::{Binding, EventRef, HangupCause, Kind, OnEvent, SessionGuard, WayIn};
 use crate::parking::State;
+use crate::service::ParkingService;
+use crate::service::call_log::log_call;
 
 /// The variable that makes the core park a leg if the leg with which it is bridged does not answer.
 const PARK_ON_CANCEL: &str = "uuid_bridge_park_on_cancel";
@@ -27,7 +28,7 @@ pub(crate) fn on_core_park<W: WayIn<ParkingService>>() -> Option<Binding> {
 
 /// The UUIDs of parked legs, by the UUID of the leg that intercepts their recall.
 #[derive(Debug, Default)]
-pub(super) struct Intercepts(Mutex<HashMap<String, String>>);
+pub(in crate::service) struct Intercepts(Mutex<HashMap<String, String>>);
 
 impl Intercepts {
     pub(super) fn expect_somebody_for(&self, parked: &str) -> bool {
@@ -35,7 +36,7 @@ impl Intercepts {
     }
 
     /// Forgets a recall, because the phone does not ring any more and its interceptor is on the way to the slot.
-    pub(super) fn forget(&self, parked: &str) {
+    pub(in crate::service) fn forget(&self, parked: &str) {
         self.0.lock().retain(|_, call| call != parked);
     }
 }

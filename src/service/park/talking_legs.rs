@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::ParkingService;
-use super::identity::Claim;
 use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard, WayIn};
+use crate::service::ParkingService;
+use crate::service::identity::Claim;
 
 pub(crate) fn on_bridge<W: WayIn<ParkingService>>() -> Option<Binding> {
     Binding::bind::<Bridge, W>()
@@ -19,7 +19,7 @@ pub(crate) fn on_hangup<W: WayIn<ParkingService>>() -> Option<Binding> {
 
 /// The legs that are or were in a conversation, by the party at their far end.
 #[derive(Debug, Default)]
-pub(super) struct TalkingLegs(Mutex<Legs>);
+pub(in crate::service) struct TalkingLegs(Mutex<Legs>);
 
 #[derive(Debug, Default)]
 struct Legs {

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::ParkingService;
-use super::identity::{Claim, External};
+use super::{Claim, External};
 use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard, WayIn};
+use crate::service::ParkingService;
 
 /// The variable with the user at the other end of the last bridge, as authenticated or called.
 const USER: &str = "callpark_last_user";
@@ -46,11 +46,11 @@ fn answered_by(leg: &Leg<'_>, peer: &str) -> String {
 }
 
 /// When the last conversation of a leg began.
-pub(super) fn talked_at(leg: &Leg<'_>) -> Option<i64> {
+pub(in crate::service) fn talked_at(leg: &Leg<'_>) -> Option<i64> {
     leg.var(TALKED_AT)?.parse().ok()
 }
 
-pub(super) enum LastPeer {
+pub(in crate::service) enum LastPeer {
     User(String),
     Vouched(String),
     External(External),
@@ -60,7 +60,7 @@ pub(super) enum LastPeer {
 
 impl ParkingService {
     /// Returns the party at the other end of the last bridge of a leg; `None` if there was no bridge, or the party is not known any more.
-    pub(super) fn last_peer(&self, leg: &Leg<'_>) -> Option<LastPeer> {
+    pub(in crate::service) fn last_peer(&self, leg: &Leg<'_>) -> Option<LastPeer> {
         // The core tells of a bridge on a thread of its own, and the transfer may be quicker.
         let late = || {
             self.note_peer(leg, &*SessionGuard::find(&leg.var(BRIDGED_TO)?)?);
@@ -70,7 +70,7 @@ impl ParkingService {
     }
 
     /// Notes `peer` on a leg with which it is bridged. This runs on the core's event thread, so it does not ask the directory, which may be slow.
-    pub(super) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
+    pub(in crate::service) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
         let (mut user, mut vouched, mut external) = (None, None, None);
         match self.claim_of(peer) {
             Claim::User(name) => user = Some(name),

@@ -5,8 +5,8 @@
 
 use parking_lot::Mutex;
 
-use super::ParkingService;
 use crate::freeswitch::{Leg, SessionGuard};
+use crate::service::ParkingService;
 
 /// The number of ticks after which the music has started, so that the core ends it by itself.
 const CHECKED_TICKS: u8 = 3;
@@ -19,11 +19,11 @@ struct Held {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct HeldTalks(Mutex<Vec<Held>>);
+pub(in crate::service) struct HeldTalks(Mutex<Vec<Held>>);
 
 impl HeldTalks {
     /// The caller holds, and the retriever is to hear music for as long.
-    pub(super) fn begin(&self, caller: &Leg<'_>, retriever: &Leg<'_>, music: &str) {
+    pub(in crate::service) fn begin(&self, caller: &Leg<'_>, retriever: &Leg<'_>, music: &str) {
         retriever.hear_hold_music(music);
         let held = Held { caller: caller.uuid(), retriever: retriever.uuid(), looks_left: CHECKED_TICKS };
         self.0.lock().push(held);
@@ -44,7 +44,7 @@ impl HeldTalks {
 
 impl ParkingService {
     /// The tick's part.
-    pub(super) fn end_music_of_resumed(&self) {
+    pub(in crate::service) fn end_music_of_resumed(&self) {
         self.held_talks.look();
     }
 }

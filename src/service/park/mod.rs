@@ -1,15 +1,23 @@
 //! Parking: this leg, or the one it talks to.
 
+mod at_slot;
+mod attended_transfer;
+pub(super) mod enter_slot;
+pub(super) mod hand_over;
+mod no_slot;
+mod request;
+pub(super) mod talking_legs;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::enter_slot::Coming;
-use super::hand_over::following;
 use super::identity::{Arrival, Parker};
 use super::{ActionError, AppResult, ParkingService, identity};
 use crate::config::parse_bool;
 use crate::freeswitch::{self, HangupCause, Leg, PlayToEnd, SessionGuard};
 use crate::parking::{Call, LotName, ParkRequest, Refusal, Slot, SlotRequest, State};
+use enter_slot::Coming;
+use hand_over::following;
 
 /// For how long a caller who is sent to a slot may take to leave the bridge.
 const LEAVING: Duration = Duration::from_millis(300);

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::ParkingService;
-use super::call_log::log_call;
 use crate::freeswitch::Leg;
 use crate::parking::State;
+use crate::service::ParkingService;
+use crate::service::call_log::log_call;
 
 impl ParkingService {
     /// True if the leg has been looked after to its end; else its application may try once more.

@@ -3,15 +3,17 @@
 //! `sofia recover` rebuilds a leg with its channel variables and runs its last extension again (`switch_core_sqldb.c`). So all
 //! that a parked call needs to be the same call again is written into a variable of its leg, and saved whenever it changes.
 
+pub(super) mod snapshot;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::call_log::log_call;
-use super::enter_slot::Coming;
-use super::snapshot::{ParkedCallSnapshot, SNAPSHOT, millis};
+use super::park::enter_slot::Coming;
 use super::{AppResult, ParkingService};
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, ChangedSlot, MonotonicTime, ParkRequest, RestoreParams, State};
+use snapshot::{ParkedCallSnapshot, SNAPSHOT, millis};
 
 /// A leg that was bridged before it was parked may still name its partner, and would be recovered into that bridge.
 const BONDS: [&str; 2] = ["signal_bond", "originate_signal_bond"];

@@ -7,15 +7,14 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
-use super::call_log::About;
-use super::call_log::log_call;
 use crate::freeswitch::{Cancel, guard};
+use crate::service::call_log::{About, log_call};
 
 /// Calls that ring at a time, each with a thread of its own.
 const MAX_RINGING: usize = 200;
 
 #[derive(Debug, Default)]
-pub(super) struct Rings {
+pub(in crate::service) struct Rings {
     /// By the waiting leg's UUID; also those that wait for their turn.
     ringing: Mutex<HashMap<String, Arc<Cancel>>>,
     work: Arc<Mutex<Work>>,
@@ -92,7 +91,7 @@ impl Job {
 
 impl Rings {
     /// From here on a phone rings for this leg. One that rang for it before stops.
-    pub(super) fn begin(&self, uuid: &str) -> Arc<Cancel> {
+    pub(in crate::service) fn begin(&self, uuid: &str) -> Arc<Cancel> {
         let cancel = Arc::new(Cancel::default());
         if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
             before.cancel();
@@ -101,7 +100,7 @@ impl Rings {
     }
 
     /// Runs `ring` on another thread, and `failed` if it panics. False if the system has no thread to give.
-    pub(super) fn spawn(
+    pub(in crate::service) fn spawn(
         &self,
         uuid: &str,
         ring: impl FnOnce(&Cancel) + Send + 'static,
@@ -137,13 +136,13 @@ impl Rings {
     }
 
     /// Stops the phone that rings for this leg, if one does.
-    pub(super) fn cancel(&self, uuid: &str) {
+    pub(in crate::service) fn cancel(&self, uuid: &str) {
         if let Some(cancel) = self.ringing.lock().remove(uuid) {
             cancel.cancel();
         }
     }
 
-    pub(super) fn over(&self, uuid: &str, cancel: &Cancel) {
+    pub(in crate::service) fn over(&self, uuid: &str, cancel: &Cancel) {
         let mut ringing = self.ringing.lock();
         if ringing.get(uuid).is_some_and(|current| std::ptr::eq(&**current, cancel)) {
             ringing.remove(uuid);
@@ -151,7 +150,7 @@ impl Rings {
     }
 
     /// Shutdown: nothing rings, and no thread of ours runs, when this comes back.
-    pub(super) fn end_all(&self) {
+    pub(in crate::service) fn end_all(&self) {
         for cancel in self.ringing.lock().drain().map(|(_, cancel)| cancel) {
             cancel.cancel();
         }

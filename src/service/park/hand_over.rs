@@ -10,11 +10,10 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use super::ParkingService;
-use super::call_log::About;
-use super::call_log::log_call;
 use crate::freeswitch::Leg;
 use crate::parking::{Call, ParkRequest, Refusal, Slot};
+use crate::service::ParkingService;
+use crate::service::call_log::{About, log_call};
 
 /// On the leg that takes a slot over: the secret of the one that had it.
 const SECRET: &str = "callpark_hand_over";
@@ -23,14 +22,14 @@ const DESTINATION: &str = "inline_destination";
 
 /// The secrets of the legs in slots, by UUID.
 #[derive(Debug, Default)]
-pub(super) struct HandOvers(Mutex<HashMap<String, String>>);
+pub(in crate::service) struct HandOvers(Mutex<HashMap<String, String>>);
 
 impl HandOvers {
     fn holder(&self, secret: &str) -> Option<String> {
         self.0.lock().iter().find(|(_, of)| *of == secret).map(|(uuid, _)| uuid.clone())
     }
 
-    pub(super) fn forget(&self, uuid: &str) {
+    pub(in crate::service) fn forget(&self, uuid: &str) {
         self.0.lock().remove(uuid);
     }
 }
@@ -38,7 +37,7 @@ impl HandOvers {
 impl ParkingService {
     /// Says on a leg that whoever takes its place has its slot.
     pub(super) fn offer_hand_over(&self, leg: &Leg<'_>, call: &Call) {
-        let Some(secret) = super::cluster::secret() else { return };
+        let Some(secret) = crate::service::cluster::secret() else { return };
         let (slot, lot) = (&call.info.slot, &call.info.lot);
         let set = format!("{SECRET}={secret},callpark_park:{slot} {lot}");
         self.hand_overs.0.lock().insert(leg.uuid(), secret);
@@ -48,7 +47,7 @@ impl ParkingService {
     }
 
     /// The leg leaves its slot.
-    pub(super) fn withdraw_hand_over(&self, leg: &Leg<'_>) {
+    pub(in crate::service) fn withdraw_hand_over(&self, leg: &Leg<'_>) {
         self.hand_overs.forget(&leg.uuid());
         leg.unset_var(DESTINATION);
     }
@@ -62,7 +61,7 @@ impl ParkingService {
 
     /// Parks a leg in the slot of the leg that it replaces. Also returns whether that leg was parked (true) or had only reserved the
     /// slot.
-    pub(super) fn take_over(&self, holder: &str, request: &ParkRequest) -> Result<(Call, bool), Refusal> {
+    pub(in crate::service) fn take_over(&self, holder: &str, request: &ParkRequest) -> Result<(Call, bool), Refusal> {
         let was_parked = Cell::new(false);
         let call = self.take_here(request, |table, now| {
             was_parked.set(table.find_leg(holder).is_some_and(|call| call.was_parked));
@@ -77,7 +76,7 @@ impl ParkingService {
     }
 
     /// A leg that goes because another one is put in its place: its slot waits for that one. False if it goes for another reason.
-    pub(super) fn leaves_slot_to_next(&self, leg: &Leg<'_>) -> bool {
+    pub(in crate::service) fn leaves_slot_to_next(&self, leg: &Leg<'_>) -> bool {
         if !leg.left_by_attended_transfer() {
             return false;
         }

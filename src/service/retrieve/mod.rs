@@ -1,11 +1,14 @@
 //! Retrieving: a leg asks for a parked call and is connected with it.
 
+pub(super) mod assigned;
+pub(super) mod held_talk;
+
 use std::time::Duration;
 
 use super::call_log::log_call;
-use super::dial::displayable;
-use super::leg_commands::LegCommand;
 use super::permission::Permitted;
+use super::recall::dial::displayable;
+use super::wait::leg_commands::LegCommand;
 use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
 use crate::freeswitch::{self, Leg};
 use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State};

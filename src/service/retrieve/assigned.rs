@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::call_log::About;
-use super::call_log::log_call;
-use super::{ActionError, ParkingService, entropy};
 use crate::freeswitch::{self, Dial, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, MonotonicTime, Party, Refusal};
+use crate::service::call_log::{About, log_call};
+use crate::service::{ActionError, ParkingService, entropy};
 
 /// For how long a leg may take to come to the parked call.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
@@ -20,11 +19,11 @@ const RING: Duration = Duration::from_secs(60);
 
 /// Parked calls by the UUID of the leg that each is given to, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Assigned(Mutex<HashMap<String, (Arc<str>, MonotonicTime)>>);
+pub(in crate::service) struct Assigned(Mutex<HashMap<String, (Arc<str>, MonotonicTime)>>);
 
 impl Assigned {
     /// The parked call's UUID, once.
-    pub(super) fn take(&self, leg: &str) -> Option<Arc<str>> {
+    pub(in crate::service) fn take(&self, leg: &str) -> Option<Arc<str>> {
         self.0.lock().remove(leg).map(|(call, _)| call)
     }
 
@@ -104,7 +103,7 @@ impl ParkingService {
     }
 
     /// Calls whose retrievers never came wait on.
-    pub(super) fn release_unclaimed(&self) {
+    pub(in crate::service) fn release_unclaimed(&self) {
         for (leg, call) in self.assigned.overdue(freeswitch::now()) {
             if self.change(|table, now| table.release(&call, &leg, now)) {
                 log_call!(Warning, About::channel(&call), retriever_uuid = leg; "retriever did not come, the caller waits on");

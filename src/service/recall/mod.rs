@@ -1,15 +1,22 @@
 //! Ringing the parker.
 
+pub(super) mod dial;
+pub(super) mod intercept;
+mod last_dialled;
+mod pick_up;
+pub(super) mod ring_threads;
+mod voicemail;
+
 use std::sync::Arc;
 
 use super::call_log::log_call;
-use super::dial::{Phone, call_phone};
 use super::error::RecallError;
-use super::last_dialled::LastDialled;
-use super::leg_commands::LegCommand;
-use super::{EventKind, ParkEvent, ParkingService, Retriever, pick_up, voicemail};
+use super::wait::leg_commands::LegCommand;
+use super::{EventKind, ParkEvent, ParkingService, Retriever};
 use crate::freeswitch::{self, Cancel, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, LotSettings};
+use dial::{Phone, call_phone};
+use last_dialled::LastDialled;
 
 /// On a parker's leg: the caller without a slot whom it is to be joined with.
 pub(super) const JOIN: &str = "callpark_join";

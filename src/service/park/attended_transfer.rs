@@ -2,14 +2,14 @@
 //!
 //! The slot is reserved as long as the parker's consulting leg exists, and passes to the caller's leg (`hand_over.rs`).
 
-use super::call_log::log_call;
 use super::hand_over::following;
-use super::hold_music::Music;
-use super::identity::{Arrival, Parker};
-use super::leg_commands::LegCommands;
-use super::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};
 use crate::freeswitch::{Leg, PlayToEnd, SessionGuard};
 use crate::parking::{Call, LeaveReason};
+use crate::service::call_log::log_call;
+use crate::service::identity::{Arrival, Parker};
+use crate::service::wait::hold_music::Music;
+use crate::service::wait::leg_commands::LegCommands;
+use crate::service::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};
 
 impl ParkingService {
     /// Returns the other call of this leg's user, if there is one. Then the leg is a consultation. A leg of another system, all of whose users are one

@@ -1,9 +1,9 @@
 //! Stores a recall as the last call to a user, where the pick-up codes of the vanilla dialplan look for it: in mod_hash, by the number of the user, by
 //! the user's `callgroup`, and for the whole domain.
 
-use super::template::is_part_of_address;
 use crate::freeswitch;
 use crate::parking::is_name;
+use crate::service::template::is_part_of_address;
 
 /// Keys with the UUID of a parked leg, for as long as a phone rings for it. A later call to the same user takes a key over.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct LastDialled {
 
 impl LastDialled {
     /// Notes that the users in a dial string ring for the parked leg `uuid`.
-    pub(super) fn note(dial: &str, uuid: &str) -> LastDialled {
+    pub(in crate::service) fn note(dial: &str, uuid: &str) -> LastDialled {
         let keys: Vec<String> =
             if freeswitch::module_loaded("mod_hash") { users(dial).flat_map(keys).collect() } else { vec![] };
         for key in &keys {

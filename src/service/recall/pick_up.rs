@@ -12,11 +12,11 @@
 
 use std::time::Duration;
 
-use super::call_log::log_call;
-use super::error::RecallError;
-use super::{ParkingService, Retriever};
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, State};
+use crate::service::call_log::log_call;
+use crate::service::error::RecallError;
+use crate::service::{ParkingService, Retriever};
 
 /// On a leg: what whoever takes its place is to do.
 const REPLACED_BY: [&str; 2] = ["current_application", "current_application_data"];
@@ -77,7 +77,7 @@ fn intercepts(leg: &Leg<'_>) -> bool {
 
 impl ParkingService {
     /// Whether a recall ended because a colleague picks it up, who then claims the call.
-    pub(super) fn is_picked_up(&self, call: &Call, failure: &RecallError) -> bool {
+    pub(in crate::service) fn is_picked_up(&self, call: &Call, failure: &RecallError) -> bool {
         let rings = || {
             let now = self.call_of(&call.info.uuid);
             now.is_some_and(|now| now.state == State::RingingBack && now.attempt == call.attempt)
@@ -91,7 +91,7 @@ impl ParkingService {
     }
 
     /// Who took a parked leg out of its slot by `intercept`.
-    pub(super) fn intercepted_by(&self, leg: &Leg<'_>) -> Option<Retriever> {
+    pub(in crate::service) fn intercepted_by(&self, leg: &Leg<'_>) -> Option<Retriever> {
         let other = interceptor(leg)?;
         other.set_var("callpark_result", "retrieved");
         Some(Retriever { user: self.user_of(&other), uuid: other.uuid() })

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::hand_over::following;
-use super::{AppResult, ParkOrder, ParkingService, RetrieveOrder, identity};
 use crate::freeswitch::Leg;
 use crate::parking::{Refusal, RetrieveTarget, SlotRequest};
+use crate::service::{AppResult, ParkOrder, ParkingService, RetrieveOrder, identity};
 
 impl ParkingService {
     /// The application for one extension that parks and retrieves: a leg that a transfer brought is parked, and so is the
