@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::commands::Handles;
+use crate::commands::CommandContext;
 use crate::config::{Config, ConfigError, ConfigHandle};
 use crate::freeswitch::{Binding, Completions, Recoverer, Subclass, Ticker, Ticks, Wakers};
 use crate::moh::SharedMusic;
 use crate::service::{Observer, ParkingService};
 use crate::storage::{ClusterSlots, HistoryObserver, Storage};
-use crate::web::{Changes, Counts, HttpServer, MetricsObserver, Sources, StreamObserver};
+use crate::web::{Counters, HttpServer, MetricsObserver, Sources, StreamClients, StreamObserver};
 use crate::{events, presence};
 
 /// The registrations with the core. They are dropped from top to bottom, in the reverse order of their registration.
@@ -31,17 +31,17 @@ pub(crate) struct App {
     pub(crate) storage: Arc<Storage>,
     pub(crate) service: Arc<ParkingService>,
     pub(crate) http: Arc<HttpServer>,
-    pub(crate) handles: Arc<Handles>,
+    pub(crate) command_context: Arc<CommandContext>,
     registered: Mutex<Option<Registered>>,
 }
 
 impl App {
-    /// Nothing of it runs yet. `faults`: what was wrong with the file, if `config` is the emergency one.
-    pub(crate) fn new(config: Config, faults: Vec<ConfigError>, wakers: Wakers) -> App {
+    /// Nothing of it runs yet. `errors`: what was wrong with the file, if `config` is the emergency one.
+    pub(crate) fn new(config: Config, errors: Vec<ConfigError>, wakers: Wakers) -> App {
         let (wakers, config) = (Arc::new(wakers), ConfigHandle::new(config));
         let music = Arc::new(SharedMusic::new(Arc::clone(&wakers)));
         let storage = Arc::new(Storage::new(config.clone()));
-        let (changes, counts) = (Changes::default(), Arc::new(Counts::default()));
+        let (changes, counts) = (StreamClients::default(), Arc::new(Counters::default()));
         let observers: Vec<Box<dyn Observer>> = vec![
             Box::new(events::EventPublisher),
             Box::<presence::Lamps>::default(),
@@ -50,7 +50,7 @@ impl App {
             Box::new(MetricsObserver(Arc::clone(&counts))),
         ];
         let slot_store = Box::new(ClusterSlots(Arc::clone(&storage)));
-        let service = Arc::new(ParkingService::new(config, faults, Arc::clone(&music), observers, slot_store));
+        let service = Arc::new(ParkingService::new(config, errors, Arc::clone(&music), observers, slot_store));
         let http = Arc::new(HttpServer::new(Sources {
             service: Arc::clone(&service),
             storage: Arc::clone(&storage),
@@ -58,13 +58,22 @@ impl App {
             changes,
             counts,
         }));
-        let handles = Arc::new(Handles {
+        let command_context = Arc::new(CommandContext {
             service: Arc::clone(&service),
             storage: Arc::clone(&storage),
             music: Arc::clone(&music),
             http: Arc::clone(&http),
         });
-        App { ticks: Ticks::default(), wakers, music, storage, service, http, handles, registered: Mutex::default() }
+        App {
+            ticks: Ticks::default(),
+            wakers,
+            music,
+            storage,
+            service,
+            http,
+            command_context,
+            registered: Mutex::default(),
+        }
     }
 
     /// Takes over what was registered with the core, for which this works.

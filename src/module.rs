@@ -6,11 +6,11 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::app::{App, Registered};
-use crate::commands::Handles;
+use crate::commands::CommandContext;
 use crate::config::{Config, ConfigError};
 use crate::freeswitch::{
-    Binding, EventRef, FunctionTable, Interfaces, Kind, Lifecycle, OnEvent, OnTick, Recoverer, Status, Ticker, Ticks,
-    Wakers, WayIn, function_table,
+    Binding, CoreEvent, EventRef, FunctionTable, Interfaces, Lifecycle, LoadStatus, OnEvent, OnTick, Recoverer,
+    StateLookup, Ticker, Ticks, Wakers, function_table,
 };
 use crate::service::{self, ParkingService};
 use crate::{applications, commands, config, events, freeswitch, presence};
@@ -32,25 +32,25 @@ fn part<T>(of: impl FnOnce(&App) -> &Arc<T>) -> Option<Arc<T>> {
     APP.read().as_deref().map(|app| Arc::clone(of(app)))
 }
 
-impl WayIn<App> for Loaded {
+impl StateLookup<App> for Loaded {
     fn find() -> Option<Arc<App>> {
         APP.read().clone()
     }
 }
 
-impl WayIn<ParkingService> for Loaded {
+impl StateLookup<ParkingService> for Loaded {
     fn find() -> Option<Arc<ParkingService>> {
         part(|app| &app.service)
     }
 }
 
-impl WayIn<Handles> for Loaded {
-    fn find() -> Option<Arc<Handles>> {
-        part(|app| &app.handles)
+impl StateLookup<CommandContext> for Loaded {
+    fn find() -> Option<Arc<CommandContext>> {
+        part(|app| &app.command_context)
     }
 }
 
-impl WayIn<Wakers> for Loaded {
+impl StateLookup<Wakers> for Loaded {
     fn find() -> Option<Arc<Wakers>> {
         part(|app| &app.wakers)
     }
@@ -61,19 +61,19 @@ struct Module;
 impl Lifecycle for Module {
     const NAME: &'static CStr = c"mod_callpark";
 
-    fn load(interfaces: &mut Interfaces<'_>) -> Status {
+    fn load(interfaces: &mut Interfaces<'_>) -> LoadStatus {
         // What an unload left that could not do its work: the core keeps the code then, and it comes to life again.
         Self::shutdown();
         let Some(subclass) = events::reserve() else {
             log::error!("another module has the events {}; not loaded", events::INFO.to_string_lossy());
-            return Status::Failed;
+            return LoadStatus::Failed;
         };
         if !(applications::add_all::<Loaded>(interfaces) && commands::add::<Loaded>(interfaces)) {
             log::error!("FreeSWITCH has no memory for the interfaces; not loaded");
-            return Status::Failed;
+            return LoadStatus::Failed;
         }
-        let (config, faults) = configuration();
-        let app = Arc::new(App::new(config, faults, Wakers::new::<Loaded>()));
+        let (config, errors) = configuration();
+        let app = Arc::new(App::new(config, errors, Wakers::new::<Loaded>()));
         *APP.write() = Some(Arc::clone(&app));
         app.storage.load(&app.service);
         let completions = commands::completions::<Loaded>();
@@ -86,62 +86,62 @@ impl Lifecycle for Module {
             service::on_hangup::<Loaded>(),
             service::on_execute::<Loaded>(),
             service::on_core_park::<Loaded>(),
-            freeswitch::on_tap::<Loaded>(),
+            freeswitch::on_media_bug::<Loaded>(),
         ];
         let Some(bindings) = bindings.into_iter().collect() else {
             log::error!("FreeSWITCH refused to tell of its events; not loaded");
             Self::shutdown();
-            return Status::Failed;
+            return LoadStatus::Failed;
         };
         app.service.note_conversations();
-        app.service.tell_all_lamps();
-        presence::warn_of_rival();
+        app.service.publish_all_lamps();
+        presence::warn_about_valet_parking();
         app.http.apply();
         let ticker = Ticker::start::<EverySecond, Loaded>();
         app.keep(Registered { ticker, recoverer: Recoverer::register(), bindings, completions, events: subclass });
-        Status::Done
+        LoadStatus::Done
     }
 
-    fn shutdown() -> Status {
+    fn shutdown() -> LoadStatus {
         // After this, no callback finds the module, even if the rest panics.
         let app = APP.write().take();
-        if app.is_none_or(|app| app.end()) { Status::Done } else { Status::NoUnload }
+        if app.is_none_or(|app| app.end()) { LoadStatus::Done } else { LoadStatus::NoUnload }
     }
 }
 
 /// The configuration of the file, or the emergency configuration and the errors in the file, so that callers get a slot in any case.
 fn configuration() -> (Config, Vec<ConfigError>) {
-    let (config, faults) = match service::read_config() {
+    let (config, errors) = match service::read_config() {
         Ok(config) => (config, Vec::new()),
-        Err(faults) => (config::emergency(), faults),
+        Err(errors) => (config::emergency(), errors),
     };
-    for fault in &faults {
-        log::error!("{fault}");
+    for error in &errors {
+        log::error!("{error}");
     }
-    if !faults.is_empty() {
+    if !errors.is_empty() {
         log::error!("running with the lot main of slots 701-720 in every domain until callpark.conf.xml is mended");
     }
-    (config, faults)
+    (config, errors)
 }
 
 struct OnReloadXml;
 
 impl OnEvent for OnReloadXml {
-    type Of = App;
-    const KIND: Kind = Kind::ReloadXml;
+    type Context = App;
+    const EVENT: CoreEvent = CoreEvent::ReloadXml;
 
-    fn happened(app: &Arc<App>, _: &EventRef<'_>) {
-        if app.service.files_were_read() {
+    fn on_event(app: &Arc<App>, _: &EventRef<'_>) {
+        if app.service.on_xml_reloaded() {
             app.http.apply();
         }
-        presence::warn_of_rival();
+        presence::warn_about_valet_parking();
     }
 }
 
 struct EverySecond;
 
 impl OnTick for EverySecond {
-    type Of = App;
+    type Context = App;
 
     fn ticks(app: &App) -> &Ticks {
         &app.ticks

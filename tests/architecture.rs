@@ -241,7 +241,7 @@ fn one_static_holds_what_is_loaded() {
     assert_eq!(statics(text), ["A", "B"], "the test can fail");
 }
 
-/// What is loaded is found at the entry points alone, by way of `freeswitch::WayIn`, and only `module.rs` knows where.
+/// What is loaded is found at the entry points alone, by way of `freeswitch::StateLookup`, and only `module.rs` knows where.
 #[test]
 fn nobody_else_looks_for_what_is_loaded() {
     for path in sources(Path::new("src")) {
@@ -266,6 +266,54 @@ fn every_dependency_says_why_it_is_there() {
             assert!(line.contains('#'), "no reason given: {line}");
         }
     }
+}
+
+/// The names of the types that a source declares.
+fn type_names(text: &str) -> Vec<String> {
+    let name = |line: &str| -> Option<String> {
+        let visible = line.trim_start().strip_prefix("pub").unwrap_or(line.trim_start());
+        let item = match visible.strip_prefix('(') {
+            Some(rest) => rest.split_once(')')?.1.trim_start(),
+            None => visible.trim_start(),
+        };
+        // An indented alias belongs to a trait.
+        let keywords = if line.starts_with(' ') {
+            &["struct ", "enum ", "trait "][..]
+        } else {
+            &["struct ", "enum ", "trait ", "type "]
+        };
+        let rest = keywords.iter().find_map(|keyword| item.strip_prefix(keyword))?;
+        Some(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+    };
+    text.lines().filter_map(name).collect()
+}
+
+/// The names that more than one of the files declares, with these files.
+fn shared_names(files: &[(String, Vec<String>)]) -> Vec<String> {
+    let mut declared: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (path, names) in files {
+        names.iter().for_each(|name| declared.entry(name).or_default().push(path));
+    }
+    let shared = declared.into_iter().filter(|(_, paths)| paths.len() > 1);
+    shared.map(|(name, paths)| format!("{name}: {}", paths.join(", "))).collect()
+}
+
+/// A reader who finds a name in two places takes it for one thing. Before: 26 names stood for two to four types each.
+#[test]
+fn no_two_types_have_one_name() {
+    let source = |path: PathBuf| (path.display().to_string(), type_names(&fs::read_to_string(&path).unwrap()));
+    let files: Vec<_> = sources(Path::new("src")).into_iter().map(source).collect();
+    assert_eq!(shared_names(&files), Vec::<String>::new());
+    let text = "pub(in crate::a) struct A<T>;
+    enum B {
+type C = u8;
+impl X for A {
+    type Context = B;
+// struct D
+pub trait E {";
+    assert_eq!(type_names(text), ["A", "B", "C", "E"], "the test can fail");
+    let two = [("x".to_owned(), vec!["A".to_owned()]), ("y".to_owned(), vec!["A".to_owned(), "B".to_owned()])];
+    assert_eq!(shared_names(&two), ["A: x, y"], "the test can fail");
 }
 
 #[test]

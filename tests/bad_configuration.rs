@@ -1,8 +1,8 @@
-//! Tests a thousand hostile values in `callpark.conf.xml`: each is used within its limits, or an error names the place, the value and the reason.
+//! Tests a thousand hostile values in `callpark.conf.xml`: each is used within its limits, or an error names the section, the value and the reason.
 
 use std::time::Duration;
 
-use mod_callpark::config::{ConfigFault, LOT_PARAMS, Place, SETTINGS, read};
+use mod_callpark::config::{ConfigErrorKind, ConfigSection, LOT_PARAMS, SETTINGS, read};
 use mod_callpark::parking::LotId;
 
 const PIECES: &[&str] = &[
@@ -99,13 +99,14 @@ fn every_hostile_value_is_bounded_or_named_with_its_reason() {
                     assert!(lot.settings.ringback_attempts <= 1000 && lot.slots.len() == 20, "{name}={value:?}");
                 }
             }
-            Err(faults) => {
+            Err(errors) => {
                 refused += 1;
-                for fault in faults {
-                    let told = fault.to_string();
+                for error in errors {
+                    let told = error.to_string();
                     assert!(told.starts_with("callpark.conf.xml: "), "{told}");
-                    let place = if of_lot { Place::Lot(LotId::new("main", "*")) } else { Place::Settings };
-                    assert!(fault.place == place && fault.key == name, "{name}={value:?}: {told}");
+                    let section =
+                        if of_lot { ConfigSection::Lot(LotId::new("main", "*")) } else { ConfigSection::Settings };
+                    assert!(error.section == section && error.key == name, "{name}={value:?}: {told}");
                     let secret = name.contains("pin") || name.contains("dsn");
                     assert!(!(secret && told.contains("s3cr3t")), "a secret is told: {told}");
                 }
@@ -122,15 +123,15 @@ fn a_name_that_there_is_not_is_told_with_those_there_are() {
         let name = entropy.value();
         let param = format!(r#"<param name="{}" value="1"/>"#, escaped(&name));
         for (text, known) in [(file("", &param), "slots"), (file(&param, ""), "db-dsn")] {
-            let faults = read(&text, None).unwrap_err();
-            let fault = &faults[0].fault;
-            assert!(*fault == ConfigFault::NoName || fault.to_string().contains(known), "{name:?}: {fault}");
+            let errors = read(&text, None).unwrap_err();
+            let error = &errors[0].kind;
+            assert!(*error == ConfigErrorKind::NoName || error.to_string().contains(known), "{name:?}: {error}");
         }
     }
 }
 
 #[test]
-fn a_file_that_is_cut_or_garbled_is_one_fault_and_no_panic() {
+fn a_file_that_is_cut_or_garbled_is_one_error_and_no_panic() {
     let good = file(r#"<param name="default-lot" value="main"/>"#, r#"<slot number="701" label="x"/>"#);
     assert!(read(&good, None).is_ok());
     let mut entropy = Dice(3);
@@ -141,8 +142,8 @@ fn a_file_that_is_cut_or_garbled_is_one_fault_and_no_panic() {
             1 => bytes[entropy.below(good.len())] = u8::try_from(entropy.below(128)).unwrap(),
             _ => drop(bytes.splice(entropy.below(good.len()).., entropy.value().into_bytes())),
         }
-        if let Err(faults) = read(&String::from_utf8_lossy(&bytes), None) {
-            assert!(faults.iter().all(|fault| fault.to_string().starts_with("callpark.conf.xml: ")));
+        if let Err(errors) = read(&String::from_utf8_lossy(&bytes), None) {
+            assert!(errors.iter().all(|error| error.to_string().starts_with("callpark.conf.xml: ")));
         }
     }
 }

@@ -32,8 +32,8 @@ const FENCES: &[(&str, fn())] = &[
     ("storage worker", the_worker_is_started_again),
     ("storage reader", the_history_is_read_later),
     ("history query", half_a_query_is_none),
-    ("ring back", the_ring_back_has_failed),
-    ("failed ring back", the_caller_can_still_be_taken),
+    ("recall", the_recall_has_failed),
+    ("failed recall", the_caller_can_still_be_taken),
     ("observer", nobody_is_told_and_nobody_is_lost),
     ("slot store", nothing_is_saved_and_nobody_is_lost),
     ("http", the_telephone_needs_no_dashboard),
@@ -48,7 +48,7 @@ const FENCES: &[(&str, fn())] = &[
 const ONLY_LIVE: &[&str] = &["music", "signal", "recovered leg"];
 /// Fences behind others: what is done after a panic, or when a thread starts.
 const ONLY_HERE: &[&str] =
-    &["after a bug", "failed ring back", "undone load", "storage worker", "storage reader", "timers"];
+    &["after a bug", "failed recall", "undone load", "storage worker", "storage reader", "timers"];
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -265,10 +265,7 @@ fn what_is_due_comes_again() {
     assert!(is_parked(&world) && hears(&caller, "moh"), "{}", world.command("callpark list"));
     assert!(cleared(&world) >= 1);
     world.advance(seconds(35));
-    assert!(
-        world.leg_to(PARKER).is_some_and(|parker| parker.talks_to(&caller)),
-        "neither ring back nor fallback worked"
-    );
+    assert!(world.leg_to(PARKER).is_some_and(|parker| parker.talks_to(&caller)), "neither recall nor fallback worked");
     close(world);
 }
 
@@ -383,10 +380,10 @@ fn half_a_query_is_none() {
     close(world);
 }
 
-fn the_ring_back_has_failed() {
+fn the_recall_has_failed() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "ring back");
+    plant_panic(&world, "recall");
     world.advance(seconds(31));
     assert!(cleared(&world) >= 1);
     world.advance(seconds(1));
@@ -397,7 +394,7 @@ fn the_ring_back_has_failed() {
 fn the_caller_can_still_be_taken() {
     let world = office();
     let caller = parked(&world);
-    plant(&world, "panic 0 ring back;panic 0 failed ring back");
+    plant(&world, "panic 0 recall;panic 0 failed recall");
     world.advance(seconds(31));
     assert!(cleared(&world) >= 2);
     assert!(hears(&caller, "moh"));
@@ -596,7 +593,7 @@ fn nobody_is_lost_whichever_step_of_retrieving_panics() {
 
 #[test]
 fn nobody_is_lost_whichever_step_of_ringing_back_panics() {
-    at_each_step("ring back");
+    at_each_step("recall");
     at_each_step("due");
     at_each_step("tick");
 }

@@ -217,7 +217,7 @@ fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
     park(&mut table, "other");
     table.park(&ParkRequest { parker: "".into(), ..request("dialler", SlotRequest::Auto) }, false, at(1)).unwrap();
     table.set_label("dialler", "Mr Chen");
-    assert!(table.expect("dialler", at(5)));
+    assert!(table.expect_replacement("dialler", at(5)));
     assert!(
         table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r").is_err(),
         "nobody is there at this moment"
@@ -230,7 +230,7 @@ fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
         "it waits since then, and may wait as long from now on"
     );
     assert_eq!(call.info.parker, request("caller", SlotRequest::Auto).parker, "of the dialler nothing was known");
-    assert!(table.left("dialler", LeaveReason::HungUp, at(7)).is_none() && !table.expect("dialler", at(7)));
+    assert!(table.left("dialler", LeaveReason::HungUp, at(7)).is_none() && !table.expect_replacement("dialler", at(7)));
     assert_eq!(table.left("caller", LeaveReason::HungUp, at(8)).unwrap().outcome, Outcome::Abandoned);
     table.check().unwrap();
 }
@@ -239,7 +239,7 @@ fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
 fn a_parked_call_whose_next_leg_never_comes_has_an_outcome() {
     let mut table = table(LotSettings::default());
     park(&mut table, "a");
-    assert!(table.expect("a", at(5)));
+    assert!(table.expect_replacement("a", at(5)));
     assert!(table.due(at(14)).is_empty());
     assert!(
         matches!(table.due(at(15)).as_slice(), [TimerAction::Lapsed(ended)] if ended.call.was_parked && ended.outcome == Outcome::Abandoned)
@@ -408,12 +408,12 @@ fn a_slot_that_moved_to_another_lot_is_still_taken() {
 #[test]
 fn a_consultation_keeps_its_slot_for_the_call_that_follows() {
     let mut table = table(LotSettings { park_limit_per_user: 1, ..LotSettings::default() });
-    let kept = table.keep(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
+    let kept = table.reserve_for_consultation(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
     assert_eq!((kept.info.slot.as_str(), kept.state, kept.deadline), ("701", State::Reserved, None));
     assert!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_err(), "nobody is there yet");
     // The parker's leg ends when the transfer begins, and the caller arrives a moment later.
-    table.expect("consulting", at(5));
-    assert!(table.on_their_way().is_empty(), "the leg that is gone is not looked for");
+    table.expect_replacement("consulting", at(5));
+    assert!(table.reserved_legs().is_empty(), "the leg that is gone is not looked for");
     let call = table.take_over("consulting", &request("caller", SlotRequest::Auto), at(6)).unwrap();
     assert_eq!((call.info.slot.as_str(), call.state, call.parked_at), ("701", State::Parked, at(6)));
     table.check().unwrap();
@@ -422,14 +422,14 @@ fn a_consultation_keeps_its_slot_for_the_call_that_follows() {
 #[test]
 fn a_consultation_that_is_given_up_frees_its_slot() {
     let mut table = table(LotSettings::default());
-    table.keep(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
+    table.reserve_for_consultation(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
     assert!(
         table.left("consulting", LeaveReason::HungUp, at(1)).is_none(),
         "nobody was parked, so there is no outcome"
     );
     assert_eq!(table.call_count(), 0);
-    table.keep(&request("again", SlotRequest::Auto), at(2)).unwrap();
-    table.expect("again", at(3));
+    table.reserve_for_consultation(&request("again", SlotRequest::Auto), at(2)).unwrap();
+    table.expect_replacement("again", at(3));
     assert!(
         matches!(table.due(at(20)).as_slice(), [TimerAction::Lapsed(ended)] if !ended.call.was_parked),
         "the caller never came"
@@ -445,11 +445,11 @@ fn a_consultation_that_is_given_up_frees_its_slot() {
 /// The lamps, updated only for the slots that the table reports as changed.
 fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), SlotStatus>) -> Result<(), TestCaseError> {
     for (lot, slot) in table.touched() {
-        let look = table.look(&lot.domain, &slot).map_or(SlotStatus::Free, |(_, look)| look);
+        let look = table.slot_status(&lot.domain, &slot).map_or(SlotStatus::Free, |(_, look)| look);
         shown.insert((lot.domain.to_string(), slot), look);
     }
     for ((domain, slot), before) in shown.iter() {
-        let now = table.look(domain, slot).map_or(SlotStatus::Free, |(_, look)| look);
+        let now = table.slot_status(domain, slot).map_or(SlotStatus::Free, |(_, look)| look);
         prop_assert_eq!(before, &now, "the lamp of {}@{} is not told", slot, domain);
     }
     Ok(())
@@ -458,7 +458,7 @@ fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), SlotStatus>) -> 
 #[test]
 fn a_recovered_caller_goes_on_where_they_were() {
     let mut table = table(LotSettings::default());
-    table.miss(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
+    table.reserve_for_recovery(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
     assert!(matches!(
         table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r"),
         Err(Refusal::AwaitingRecovery(_))
@@ -521,11 +521,11 @@ fn a_recovered_caller_whose_slot_is_taken_leaves_the_slots_of_others_alone() {
 #[test]
 fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
     let mut table = table(LotSettings::default());
-    table.miss(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
+    table.reserve_for_recovery(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
     assert!(table.due(at(59)).is_empty());
     let due = table.due(at(60));
     assert!(matches!(due.as_slice(), [TimerAction::Lost(ended)] if ended.outcome == Outcome::Abandoned));
-    assert_eq!(table.look(DOMAIN, &slot("702")).unwrap().1, SlotStatus::Free);
+    assert_eq!(table.slot_status(DOMAIN, &slot("702")).unwrap().1, SlotStatus::Free);
     table.check().unwrap();
 }
 
@@ -542,7 +542,7 @@ fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
     table.connected("here", at(2)).unwrap();
     assert!(matches!(table.claim(&place(DOMAIN), &take, "r"), Err(Refusal::OnOtherNode(..))));
     table.replace_remote_calls(&[], at(3));
-    assert_eq!(table.look(DOMAIN, &slot("701")).unwrap().1, SlotStatus::Free);
+    assert_eq!(table.slot_status(DOMAIN, &slot("701")).unwrap().1, SlotStatus::Free);
     table.check().unwrap();
 }
 
@@ -733,12 +733,12 @@ proptest! {
                     let _ = table.extend(&name(leg), Duration::from_secs(30));
                 }
                 Step::Keep(leg) => {
-                    if let Ok(call) = table.keep(&request(&name(leg), SlotRequest::Auto), now) {
+                    if let Ok(call) = table.reserve_for_consultation(&request(&name(leg), SlotRequest::Auto), now) {
                         prop_assert_eq!(call.deadline, None, "kept for as long as its leg lives");
                         prop_assert!(waiting.insert(name(leg), true).is_none());
                     }
                 }
-                Step::Expect(leg) => prop_assert_eq!(table.expect(&name(leg), now), waiting.contains_key(&name(leg))),
+                Step::Expect(leg) => prop_assert_eq!(table.expect_replacement(&name(leg), now), waiting.contains_key(&name(leg))),
                 Step::TakeOver { kept_by, leg } => {
                     let held = table.find_leg(&name(kept_by)).filter(Call::is_here);
                     let order = request(&name(leg), SlotRequest::Auto);
@@ -759,7 +759,7 @@ proptest! {
                     let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.info.uuid.to_string()).collect();
                     prop_assert_eq!(heard, calls.iter().map(|absent| absent.uuid.to_string()).collect::<HashSet<_>>());
                 }
-                Step::Miss { leg, slot } => table.miss(&absent(&name(leg), slot), now.after(Duration::from_secs(60)), now),
+                Step::Miss { leg, slot } => table.reserve_for_recovery(&absent(&name(leg), slot), now.after(Duration::from_secs(60)), now),
                 Step::Restore { leg, slot: n, left } => {
                     let order = request(&name(leg), SlotRequest::Slot(slot(&(n + 1).to_string())));
                     let left = Duration::from_secs(left.into());

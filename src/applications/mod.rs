@@ -1,24 +1,28 @@
 //! The dialplan applications: each parses its arguments and calls the parking service.
 
+mod arguments;
 mod park;
 mod retrieve;
 mod slot;
-mod words;
 
+pub(crate) use arguments::{ArgumentError, parse_lot_name, parse_park_order, parse_slot, quote_argument};
 #[cfg(feature = "fuzzing")]
-pub(crate) use words::{Asked, retrieve_order, slot_order};
-pub(crate) use words::{WordsError, lot_name, park_order, shown, slot_name};
+pub(crate) use arguments::{RetrieveArgument, parse_retrieve_order, parse_slot_order};
 
 use std::sync::Arc;
 
-use crate::freeswitch::{Interfaces, Leg, WayIn, add_application};
+use crate::freeswitch::{Interfaces, Leg, StateLookup, add_application};
 use crate::service::{AppResult, ParkingService, log_call};
 
 /// Registers all applications. Returns false if FreeSWITCH refused one.
-pub(crate) fn add_all<W: WayIn<ParkingService>>(interfaces: &mut Interfaces<'_>) -> bool {
-    [add_application::<park::Park, W>, add_application::<retrieve::Retrieve, W>, add_application::<slot::AtSlot, W>]
-        .iter()
-        .all(|add| add(interfaces))
+pub(crate) fn add_all<W: StateLookup<ParkingService>>(interfaces: &mut Interfaces<'_>) -> bool {
+    [
+        add_application::<park::Park, W>,
+        add_application::<retrieve::Retrieve, W>,
+        add_application::<slot::ParkOrRetrieve, W>,
+    ]
+    .iter()
+    .all(|add| add(interfaces))
 }
 
 /// Runs an application's body with the service; without one (the module is on its way out) the leg goes on in its
@@ -31,7 +35,7 @@ fn serve(
     match service {
         Some(service) => {
             // `uuid_broadcast`, or a key that is bound to an application, can run one on a leg that waits in its slot.
-            if let Some(slot) = service.slot_it_waits_in(&leg) {
+            if let Some(slot) = service.slot_of_waiting_leg(&leg) {
                 return log_call!(Warning, &leg, slot = slot; "leg waits in its slot, it runs no application beside that");
             }
             if service.resume(&leg).is_none() {
@@ -45,6 +49,6 @@ fn serve(
     }
 }
 
-fn after_bug(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
-    service.is_none_or(|service| service.after_bug(&leg))
+fn after_panic(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
+    service.is_none_or(|service| service.after_panic(&leg))
 }

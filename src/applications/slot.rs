@@ -3,28 +3,28 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use super::{serve, words};
+use super::{arguments, serve};
 use crate::freeswitch::{Application, Leg};
 use crate::service::ParkingService;
 
-pub(crate) struct AtSlot;
+pub(crate) struct ParkOrRetrieve;
 
-impl Application for AtSlot {
-    type Of = ParkingService;
+impl Application for ParkOrRetrieve {
+    type Context = ParkingService;
     const NAME: &'static CStr = c"callpark_slot";
-    const SHORT: &'static CStr =
+    const SHORT_DESCRIPTION: &'static CStr =
         c"Park a call that is transferred to a slot, or retrieve the call from a slot that is dialled";
-    const LONG: &'static CStr = c"One extension for both: a leg that was transferred is parked, and a leg that dialled is connected with the call parked there.";
+    const LONG_DESCRIPTION: &'static CStr = c"One extension for both: a leg that was transferred is parked, and a leg that dialled is connected with the call parked there.";
     const SYNTAX: &'static CStr = c"<slot> [<lot>[@<domain>]]";
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
-        serve(service, leg, |service, leg| match words::slot_order(data) {
-            Ok((park, retrieve)) => service.at_slot(leg, &park, &retrieve),
+        serve(service, leg, |service, leg| match arguments::parse_slot_order(data) {
+            Ok((park, retrieve)) => service.park_or_retrieve(leg, &park, &retrieve),
             Err(why) => service.invalid_park(leg, "callpark_slot", &why),
         });
     }
 
-    fn after_bug(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
-        super::after_bug(service, leg)
+    fn after_panic(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
+        super::after_panic(service, leg)
     }
 }

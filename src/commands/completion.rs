@@ -4,40 +4,40 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use super::VERBS;
-use crate::freeswitch::{Completer, Words};
+use crate::freeswitch::Completer;
 use crate::service::ParkingService;
 
 /// The occupied slots.
-pub(super) struct Slots;
+pub(super) struct SlotCompleter;
 
-impl Completer for Slots {
-    type Of = ParkingService;
+impl Completer for SlotCompleter {
+    type Context = ParkingService;
     const NAME: &'static CStr = c"::callpark::slots";
 
-    fn words(service: &Arc<ParkingService>) -> Words {
+    fn candidates(service: &Arc<ParkingService>) -> Vec<String> {
         let calls = service.calls(None).unwrap_or_default();
-        Words(calls.iter().filter(|call| !call.is_unassigned()).map(|call| call.info.slot.to_string()).collect())
+        calls.iter().filter(|call| !call.is_unassigned()).map(|call| call.info.slot.to_string()).collect()
     }
 }
 
-pub(super) struct Lots;
+pub(super) struct LotCompleter;
 
-impl Completer for Lots {
-    type Of = ParkingService;
+impl Completer for LotCompleter {
+    type Context = ParkingService;
     const NAME: &'static CStr = c"::callpark::lots";
 
-    fn words(service: &Arc<ParkingService>) -> Words {
-        Words(service.lots().iter().map(|lot| lot.id.to_string()).collect())
+    fn candidates(service: &Arc<ParkingService>) -> Vec<String> {
+        service.lots().iter().map(|lot| lot.id.to_string()).collect()
     }
 }
 
-pub(super) struct Verbs;
+pub(super) struct VerbCompleter;
 
-impl Completer for Verbs {
-    type Of = ParkingService;
+impl Completer for VerbCompleter {
+    type Context = ParkingService;
     const NAME: &'static CStr = c"::callpark::verbs";
 
-    fn words(_: &Arc<ParkingService>) -> Words {
-        Words(VERBS.iter().map(|verb| verb.name.to_owned()).collect())
+    fn candidates(_: &Arc<ParkingService>) -> Vec<String> {
+        VERBS.iter().map(|verb| verb.name.to_owned()).collect()
     }
 }

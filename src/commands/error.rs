@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::listing;
-use super::parse::MAX_LENGTH;
-use crate::applications::WordsError;
+use super::parse::MAX_COMMAND_BYTES;
+use crate::applications::ArgumentError;
 use crate::config::{ConfigError, ValueError};
 use crate::parking::{Refusal, Slot};
 use crate::service::ActionError;
@@ -18,10 +18,10 @@ pub(super) enum CommandError {
     /// An argument is not a number from 1 to `most`. The answer is the syntax and the range.
     #[error(" (got {given}, expected a whole number from 1 to {most})")]
     Number { given: String, most: usize },
-    #[error("the command is too long: got {0} bytes, expected at most {MAX_LENGTH}")]
+    #[error("the command is too long: got {0} bytes, expected at most {MAX_COMMAND_BYTES}")]
     TooLong(usize),
     #[error(transparent)]
-    Words(#[from] WordsError),
+    Arguments(#[from] ArgumentError),
     /// An argument, quoted, and what is wrong with it.
     #[error("{given}: {why}")]
     Value { given: String, why: ValueError },
@@ -72,7 +72,7 @@ mod tests {
             number.answer(usage),
             "-USAGE: callpark stats [<days>] (got \"0\", expected a whole number from 1 to 7)\n"
         );
-        let words = CommandError::from(WordsError::TooMany { got: 3, most: 2 });
+        let words = CommandError::from(ArgumentError::TooMany { got: 3, most: 2 });
         assert_eq!(words.answer(usage), "-ERR too many arguments: got 3, expected at most 2\n");
     }
 }

@@ -6,13 +6,13 @@ use std::iter::repeat_n;
 use serde::Serialize;
 
 use super::CommandError;
-use super::parse::Format;
+use super::parse::OutputFormat;
 use crate::freeswitch;
 use crate::parking::Call;
 use crate::service::{CallRow, LotRow};
 
 /// A row of a listing.
-pub(super) trait Row: Serialize {
+pub(super) trait ListingRow: Serialize {
     /// The XML elements of one row and of all rows.
     const ELEMENTS: (&'static str, &'static str);
     const FIELDS: &'static [&'static str];
@@ -20,7 +20,7 @@ pub(super) trait Row: Serialize {
     fn cells(&self) -> Vec<String>;
 }
 
-impl Row for CallRow {
+impl ListingRow for CallRow {
     const ELEMENTS: (&'static str, &'static str) = ("call", "calls");
     const FIELDS: &'static [&'static str] = &[
         "lot",
@@ -48,7 +48,7 @@ impl Row for CallRow {
     }
 }
 
-impl Row for LotRow {
+impl ListingRow for LotRow {
     const ELEMENTS: (&'static str, &'static str) = ("lot", "lots");
     const FIELDS: &'static [&'static str] = &["lot", "domain", "size", "used", "free", "longest_wait_ms"];
     const COLUMNS: &'static [&'static str] = &["lot", "size", "used", "free", "longest wait"];
@@ -60,22 +60,22 @@ impl Row for LotRow {
 }
 
 /// Neither JSON, XML nor CSV fails for rows of texts and numbers; each has an error of its own all the same.
-type Written = Result<String, Box<dyn Error>>;
+type FormatResult = Result<String, Box<dyn Error>>;
 
-pub(super) fn all<R: Row>(rows: &[R], format: Format) -> Result<String, CommandError> {
-    Ok(written(rows, format)?)
+pub(super) fn all<R: ListingRow>(rows: &[R], format: OutputFormat) -> Result<String, CommandError> {
+    Ok(format_rows(rows, format)?)
 }
 
-fn written<R: Row>(rows: &[R], format: Format) -> Written {
+fn format_rows<R: ListingRow>(rows: &[R], format: OutputFormat) -> FormatResult {
     match format {
-        Format::Table => Ok(table(rows)),
-        Format::Json => json(rows),
-        Format::Xml => {
+        OutputFormat::Table => Ok(table(rows)),
+        OutputFormat::Json => json(rows),
+        OutputFormat::Xml => {
             let (one, all) = R::ELEMENTS;
-            let rows: Written = rows.iter().map(|row| xml(one, row)).collect();
+            let rows: FormatResult = rows.iter().map(|row| xml(one, row)).collect();
             Ok(format!("<{all}>{}</{all}>\n", rows?))
         }
-        Format::Csv => {
+        OutputFormat::Csv => {
             let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
             csv.write_record(R::FIELDS)?;
             for row in rows {
@@ -87,21 +87,21 @@ fn written<R: Row>(rows: &[R], format: Format) -> Written {
     }
 }
 
-pub(super) fn one<R: Row>(row: &R, format: Format) -> Result<String, CommandError> {
+pub(super) fn one<R: ListingRow>(row: &R, format: OutputFormat) -> Result<String, CommandError> {
     match format {
-        Format::Csv => Err(CommandError::Usage),
-        Format::Table => Ok(fields(row)?),
-        Format::Json => Ok(json(row)?),
-        Format::Xml => Ok(xml(R::ELEMENTS.0, row)? + "\n"),
+        OutputFormat::Csv => Err(CommandError::Usage),
+        OutputFormat::Table => Ok(fields(row)?),
+        OutputFormat::Json => Ok(json(row)?),
+        OutputFormat::Xml => Ok(xml(R::ELEMENTS.0, row)? + "\n"),
     }
 }
 
-fn json<T: Serialize + ?Sized>(value: &T) -> Written {
+fn json<T: Serialize + ?Sized>(value: &T) -> FormatResult {
     Ok(serde_json::to_string(value)? + "\n")
 }
 
 /// Each field on a line of its own.
-fn fields<R: Row>(row: &R) -> Written {
+fn fields<R: ListingRow>(row: &R) -> FormatResult {
     let values = serde_json::to_value(row)?;
     let line = |name: &&str| format!("{name:<14} {}\n", printable(&plain(&values[*name])));
     Ok(R::FIELDS.iter().map(line).collect())
@@ -117,14 +117,14 @@ fn plain(value: &serde_json::Value) -> String {
     }
 }
 
-fn xml<R: Serialize>(element: &str, row: &R) -> Written {
+fn xml<R: Serialize>(element: &str, row: &R) -> FormatResult {
     let text = quick_xml::se::to_string_with_root(element, row)?;
     // XML cannot represent these characters, not even escaped.
     let unwritable = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
     Ok(text.replace(unwritable, "\u{fffd}"))
 }
 
-fn table<R: Row>(rows: &[R]) -> String {
+fn table<R: ListingRow>(rows: &[R]) -> String {
     let mut lines = vec![R::COLUMNS.iter().map(ToString::to_string).collect::<Vec<_>>()];
     lines.extend(rows.iter().map(|row| row.cells().iter().map(|cell| printable(cell)).collect()));
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
@@ -199,19 +199,19 @@ mod tests {
 
     #[test]
     fn a_name_arrives_exactly_as_it_was_in_every_format() {
-        let json: serde_json::Value = serde_json::from_str(&all(&[row()], Format::Json).ok().unwrap()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&all(&[row()], OutputFormat::Json).ok().unwrap()).unwrap();
         assert_eq!(json[0]["caller_name"], NAME);
         assert_eq!(json[0]["wait_ms"], 61_000);
 
         #[derive(serde::Deserialize)]
-        struct Calls {
+        struct XmlCalls {
             call: Vec<std::collections::HashMap<String, String>>,
         }
-        let xml: Calls = quick_xml::de::from_str(&all(&[row()], Format::Xml).ok().unwrap()).unwrap();
+        let xml: XmlCalls = quick_xml::de::from_str(&all(&[row()], OutputFormat::Xml).ok().unwrap()).unwrap();
         assert_eq!(xml.call[0]["caller_name"], NAME);
         assert_eq!(xml.call[0]["label"], "x\u{fffd}[2J");
 
-        let csv = all(&[row()], Format::Csv).ok().unwrap();
+        let csv = all(&[row()], OutputFormat::Csv).ok().unwrap();
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         assert_eq!(reader.headers().unwrap(), CallRow::FIELDS.to_vec());
         assert_eq!(&reader.records().next().unwrap().unwrap()[7], NAME);
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_table_cannot_write_on_the_terminal() {
-        let table = all(&[row()], Format::Table).ok().unwrap();
+        let table = all(&[row()], OutputFormat::Table).ok().unwrap();
         assert!(!table.contains('\u{1b}') && table.lines().count() == 2, "{table}");
         assert!(table.contains("1:01"));
     }

@@ -1,27 +1,27 @@
 //! The command `callpark` for fs_cli, the event socket and scripts. Parsing, usage, help and completion come from one table of verbs.
 
-mod act;
+mod actions;
 mod completion;
 mod error;
 mod listing;
-mod look;
 mod parse;
-mod past;
+mod report;
+mod show;
 
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use crate::freeswitch::{Answer, Command, Completions, Interfaces, WayIn, add_command};
+use crate::freeswitch::{Command, CommandOutput, Completions, Interfaces, StateLookup, add_command};
 use crate::moh::SharedMusic;
 use crate::service::ParkingService;
 use crate::storage::Storage;
 use crate::web::HttpServer;
 
 use error::CommandError;
-use parse::Words;
+use parse::Arguments;
 
 /// What the verbs work with.
-pub(crate) struct Handles {
+pub(crate) struct CommandContext {
     pub(crate) service: Arc<ParkingService>,
     pub(crate) storage: Arc<Storage>,
     pub(crate) music: Arc<SharedMusic>,
@@ -39,7 +39,7 @@ struct Verb {
     answers: &'static str,
     /// The completions after the verb. `::callpark::slots` and `::callpark::lots` stand for the present slots and lots.
     completes: &'static [&'static str],
-    run: fn(&Handles, Words<'_>) -> Result<String, CommandError>,
+    run: fn(&CommandContext, Arguments<'_>) -> Result<String, CommandError>,
 }
 
 const FORMATS: &[&str] =
@@ -52,7 +52,7 @@ const VERBS: &[Verb] = &[
         does: "Lists the parked calls.",
         answers: "One row for each call; a table, or an array in JSON.",
         completes: FORMATS,
-        run: look::list,
+        run: show::list,
     },
     Verb {
         name: "show",
@@ -60,7 +60,7 @@ const VERBS: &[Verb] = &[
         does: "Shows one parked call in full.",
         answers: "Each field of the call on a line of its own, or one object in JSON.",
         completes: &["::callpark::slots as json", "::callpark::slots as xml"],
-        run: look::show,
+        run: show::show,
     },
     Verb {
         name: "lots",
@@ -68,7 +68,7 @@ const VERBS: &[Verb] = &[
         does: "Lists the lots.",
         answers: "One row for each lot: its size, the slots that are occupied and free, and the longest wait.",
         completes: &["as json", "as xml", "as csv"],
-        run: look::lots,
+        run: show::lots,
     },
     Verb {
         name: "park",
@@ -76,7 +76,7 @@ const VERBS: &[Verb] = &[
         does: "Parks a leg, or with `-bleg` the leg that it is bridged to.",
         answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::console::list_uuid auto", "::console::list_uuid -bleg auto"],
-        run: act::park,
+        run: actions::park,
     },
     Verb {
         name: "retrieve",
@@ -84,7 +84,7 @@ const VERBS: &[Verb] = &[
         does: "Connects a leg, or the party that answers a dial string, to a parked call.",
         answers: "`+OK <slot> <uuid>` with the UUID of the parked leg.",
         completes: &["::callpark::slots ::console::list_uuid"],
-        run: act::retrieve,
+        run: actions::retrieve,
     },
     Verb {
         name: "ringback",
@@ -92,7 +92,7 @@ const VERBS: &[Verb] = &[
         does: "Starts the recall at once.",
         answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
-        run: act::ringback,
+        run: actions::ringback,
     },
     Verb {
         name: "transfer",
@@ -100,7 +100,7 @@ const VERBS: &[Verb] = &[
         does: "Sends the caller to an extension.",
         answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
-        run: act::transfer,
+        run: actions::transfer,
     },
     Verb {
         name: "label",
@@ -108,7 +108,7 @@ const VERBS: &[Verb] = &[
         does: "Sets the label of a call. The text `\"\"` removes it. The slot may be written as `<slot>@<domain>`.",
         answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
-        run: act::label,
+        run: actions::label,
     },
     Verb {
         name: "extend",
@@ -116,7 +116,7 @@ const VERBS: &[Verb] = &[
         does: "Postpones the time-out of a call. The slot may be written as `<slot>@<domain>`.",
         answers: "`+OK <slot> <lot>@<domain>`.",
         completes: &["::callpark::slots"],
-        run: act::extend,
+        run: actions::extend,
     },
     Verb {
         name: "stats",
@@ -124,7 +124,7 @@ const VERBS: &[Verb] = &[
         does: "Counts calls for each lot and day. Without a number, it counts those of today.",
         answers: "One row for each lot and day.",
         completes: FORMATS,
-        run: past::stats,
+        run: report::stats,
     },
     Verb {
         name: "history",
@@ -132,7 +132,7 @@ const VERBS: &[Verb] = &[
         does: "Lists calls that are no longer parked, the newest first. Without a number, it lists 20.",
         answers: "One row for each call.",
         completes: FORMATS,
-        run: past::history,
+        run: report::history,
     },
     Verb {
         name: "reload",
@@ -140,7 +140,7 @@ const VERBS: &[Verb] = &[
         does: "Reads callpark.conf.xml again. A faulty file changes nothing. With `apply`, parked calls get the new settings too.",
         answers: "`+OK`.",
         completes: &["apply"],
-        run: act::reload,
+        run: actions::reload,
     },
     Verb {
         name: "status",
@@ -148,7 +148,7 @@ const VERBS: &[Verb] = &[
         does: "Shows the state of the module.",
         answers: "One line for each value.",
         completes: &[],
-        run: look::status,
+        run: show::status,
     },
     Verb {
         name: "version",
@@ -156,7 +156,7 @@ const VERBS: &[Verb] = &[
         does: "Shows the version of the module.",
         answers: "One line.",
         completes: &[],
-        run: look::version,
+        run: show::version,
     },
     Verb {
         name: "help",
@@ -171,30 +171,30 @@ const VERBS: &[Verb] = &[
 pub(crate) struct Callpark;
 
 impl Command for Callpark {
-    type Of = Handles;
+    type Context = CommandContext;
     const NAME: &'static CStr = c"callpark";
     const DESCRIPTION: &'static CStr = c"Call parking: list, park, retrieve";
     const SYNTAX: &'static CStr =
         c"list|show|lots|park|retrieve|ringback|transfer|label|extend|stats|history|reload|status|version|help";
 
-    fn run(handles: Option<Arc<Handles>>, line: &str) -> Answer {
-        Answer(match handles {
+    fn run(handles: Option<Arc<CommandContext>>, line: &str) -> CommandOutput {
+        CommandOutput(match handles {
             Some(handles) => answer(&handles, line),
             None => "-ERR mod_callpark is not loaded\n".into(),
         })
     }
 }
 
-pub(crate) fn add<W: WayIn<Handles>>(interfaces: &mut Interfaces<'_>) -> bool {
+pub(crate) fn add<W: StateLookup<CommandContext>>(interfaces: &mut Interfaces<'_>) -> bool {
     add_command::<Callpark, W>(interfaces)
 }
 
 /// Registers the tab completion of all verbs.
-pub(crate) fn completions<W: WayIn<ParkingService>>() -> Completions {
+pub(crate) fn completions<W: StateLookup<ParkingService>>() -> Completions {
     let mut completions = Completions::new("callpark");
-    completions.add_completer::<completion::Slots, W>();
-    completions.add_completer::<completion::Lots, W>();
-    completions.add_completer::<completion::Verbs, W>();
+    completions.add_completer::<completion::SlotCompleter, W>();
+    completions.add_completer::<completion::LotCompleter, W>();
+    completions.add_completer::<completion::VerbCompleter, W>();
     for verb in VERBS {
         completions.add_line(verb.name);
         for words in verb.completes {
@@ -204,8 +204,8 @@ pub(crate) fn completions<W: WayIn<ParkingService>>() -> Completions {
     completions
 }
 
-fn answer(handles: &Handles, line: &str) -> String {
-    let words = match Words::split(line) {
+fn answer(handles: &CommandContext, line: &str) -> String {
+    let words = match Arguments::split(line) {
         Ok(words) => words,
         Err(error) => return error.answer(""),
     };
@@ -221,7 +221,7 @@ fn usage(verb: &Verb) -> String {
     format!("callpark {} {}", verb.name, verb.syntax).trim_end().to_owned()
 }
 
-fn help(_: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+fn help(_: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let line = |verb: &Verb| format!("{:<58} {}\n", usage(verb), verb.does.replace('`', ""));
     match words.rest() {
         [] => Ok(VERBS.iter().map(line).collect()),

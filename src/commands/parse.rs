@@ -1,10 +1,10 @@
 //! Splits a command line into arguments.
 
 /// The maximum length of a command line, in bytes.
-pub(super) const MAX_LENGTH: usize = 4096;
+pub(super) const MAX_COMMAND_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Format {
+pub(super) enum OutputFormat {
     Table,
     Json,
     Xml,
@@ -13,17 +13,17 @@ pub(super) enum Format {
 
 /// The arguments of a command.
 #[derive(Debug)]
-pub(super) struct Words<'a>(Vec<&'a str>);
+pub(super) struct Arguments<'a>(Vec<&'a str>);
 
-impl<'a> Words<'a> {
-    pub(super) fn split(line: &'a str) -> Result<Words<'a>, super::CommandError> {
-        if line.len() > MAX_LENGTH {
+impl<'a> Arguments<'a> {
+    pub(super) fn split(line: &'a str) -> Result<Arguments<'a>, super::CommandError> {
+        if line.len() > MAX_COMMAND_BYTES {
             return Err(super::CommandError::TooLong(line.len()));
         }
-        Ok(Words(line.split_ascii_whitespace().collect()))
+        Ok(Arguments(line.split_ascii_whitespace().collect()))
     }
 
-    pub(super) fn first(mut self) -> (Option<&'a str>, Words<'a>) {
+    pub(super) fn first(mut self) -> (Option<&'a str>, Arguments<'a>) {
         let first = (!self.0.is_empty()).then(|| self.0.remove(0));
         (first, self)
     }
@@ -33,13 +33,13 @@ impl<'a> Words<'a> {
     }
 
     /// Removes `as json`, `as xml` or `as csv` from the end. It is an error if another word follows `as`.
-    pub(super) fn format(mut self) -> Result<(Format, Words<'a>), super::CommandError> {
+    pub(super) fn format(mut self) -> Result<(OutputFormat, Arguments<'a>), super::CommandError> {
         let format = match self.0.as_slice() {
-            [.., "as", "json"] => Format::Json,
-            [.., "as", "xml"] => Format::Xml,
-            [.., "as", "csv"] => Format::Csv,
+            [.., "as", "json"] => OutputFormat::Json,
+            [.., "as", "xml"] => OutputFormat::Xml,
+            [.., "as", "csv"] => OutputFormat::Csv,
             [.., "as", _] | [.., "as"] => return Err(super::CommandError::Usage),
-            _ => return Ok((Format::Table, self)),
+            _ => return Ok((OutputFormat::Table, self)),
         };
         self.0.truncate(self.0.len() - 2);
         Ok((format, self))

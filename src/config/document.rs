@@ -1,9 +1,9 @@
 //! The configuration as it is written, before anything is checked: elements, and on which line of the file each is.
 
-use super::error::{ConfigError, ConfigFault, Place, is_secret};
+use super::error::{ConfigError, ConfigErrorKind, ConfigSection, is_secret};
 
 /// Elements below this depth have no meaning: `<configuration>`, `<lots>`, `<lot>`, `<param>`, and one in that.
-const DEEPEST: usize = 4;
+const MAX_ELEMENT_DEPTH: usize = 4;
 
 /// An element with what is in it.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Element {
     }
 
     fn of(node: roxmltree::Node<'_, '_>, depth: usize) -> Element {
-        let elements = node.children().filter(|child| child.is_element() && depth < DEEPEST);
+        let elements = node.children().filter(|child| child.is_element() && depth < MAX_ELEMENT_DEPTH);
         Element {
             name: node.tag_name().name().to_owned(),
             attributes: node.attributes().map(|one| (one.name().to_owned(), one.value().to_owned())).collect(),
@@ -62,49 +62,49 @@ impl Element {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A fault of this element.
+    /// Returns an error of this element.
     pub(super) fn error(
         &self,
-        place: &Place,
+        section: &ConfigSection,
         key: &str,
         value: Option<&str>,
-        fault: impl Into<ConfigFault>,
+        kind: impl Into<ConfigErrorKind>,
     ) -> ConfigError {
         let value = value.map(|value| if is_secret(key) && !value.is_empty() { "***" } else { value }.to_owned());
-        ConfigError { line: self.line, place: place.clone(), key: key.to_owned(), value, fault: fault.into() }
+        ConfigError { line: self.line, section: section.clone(), key: key.to_owned(), value, kind: kind.into() }
     }
 
-    /// A fault of the `<param>` in this element that has this name, or of the element where none has.
+    /// Returns an error of the `<param>` in this element that has this name, or of the element where none has.
     pub(super) fn param_error(
         &self,
-        place: &Place,
+        section: &ConfigSection,
         key: &str,
         value: Option<&str>,
-        fault: impl Into<ConfigFault>,
+        kind: impl Into<ConfigErrorKind>,
     ) -> ConfigError {
         let param = self.children.iter().rfind(|child| child.key() == ("param", key));
-        param.unwrap_or(self).error(place, key, value, fault)
+        param.unwrap_or(self).error(section, key, value, kind)
     }
 
     /// What the element may not have in it.
-    pub(super) fn strangers(
+    pub(super) fn reject_unknown(
         &self,
-        place: &Place,
+        section: &ConfigSection,
         attributes: &[&str],
         elements: &[&str],
         errors: &mut Vec<ConfigError>,
     ) {
         let secret = self.attribute("name").is_some_and(is_secret);
         for (name, value) in self.attributes.iter().filter(|(name, _)| !attributes.contains(&name.as_str())) {
-            let fault = ConfigFault::UnknownAttribute { element: self.name.clone(), expected: listed(attributes) };
-            errors.push(self.error(place, name, Some(if secret { "***" } else { value }), fault));
+            let kind = ConfigErrorKind::UnknownAttribute { element: self.name.clone(), expected: listed(attributes) };
+            errors.push(self.error(section, name, Some(if secret { "***" } else { value }), kind));
         }
         for child in self.children.iter().filter(|child| !elements.contains(&child.name.as_str())) {
-            let fault = ConfigFault::UnknownElement { parent: self.name.clone(), expected: listed(elements) };
-            errors.push(child.error(place, &format!("<{}>", child.name), None, fault));
+            let kind = ConfigErrorKind::UnknownElement { parent: self.name.clone(), expected: listed(elements) };
+            errors.push(child.error(section, &format!("<{}>", child.name), None, kind));
         }
         if self.has_text {
-            errors.push(self.error(place, "", None, ConfigFault::Text(self.name.clone())));
+            errors.push(self.error(section, "", None, ConfigErrorKind::Text(self.name.clone())));
         }
     }
 }

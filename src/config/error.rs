@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::parking::{LotId, Slot, SlotsError};
 
 /// The file that errors name.
-const FILE: &str = "callpark.conf.xml";
+const FILE_NAME: &str = "callpark.conf.xml";
 
 /// One error in the configuration: where it is, and what it is.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -15,18 +15,18 @@ pub struct ConfigError {
     /// Of the file, if the configuration comes from one that can be read.
     pub line: Option<u32>,
     /// The part of the file.
-    pub place: Place,
-    /// The parameter, attribute or element; empty for the place as a whole.
+    pub section: ConfigSection,
+    /// The parameter, attribute or element; empty for the section as a whole.
     pub key: String,
     /// `***` for a secret.
     pub value: Option<String>,
     /// What is wrong.
-    pub fault: ConfigFault,
+    pub kind: ConfigErrorKind,
 }
 
 /// A part of the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum ConfigSection {
     /// The file as a whole.
     File,
     /// `<settings>`.
@@ -38,7 +38,7 @@ pub enum Place {
 /// What is wrong, and what is expected instead.
 #[allow(missing_docs, reason = "each variant has its text beside it")]
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum ConfigFault {
+pub enum ConfigErrorKind {
     #[error("FreeSWITCH has no configuration of this name, expected one in autoload_configs")]
     NotFound,
     #[error("FreeSWITCH cannot read its files: {0}")]
@@ -115,8 +115,8 @@ pub enum ValueError {
 
 impl ConfigError {
     /// Of the file as a whole.
-    pub(crate) fn of_file(fault: ConfigFault) -> ConfigError {
-        ConfigError { line: None, place: Place::File, key: String::new(), value: None, fault }
+    pub(crate) fn of_file(kind: ConfigErrorKind) -> ConfigError {
+        ConfigError { line: None, section: ConfigSection::File, key: String::new(), value: None, kind }
     }
 }
 
@@ -126,27 +126,27 @@ pub(super) fn is_secret(key: &str) -> bool {
     ["pin", "dsn", "secret", "password"].iter().any(|word| key.contains(word))
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File => Ok(()),
-            Place::Settings => f.write_str("settings: "),
-            Place::Lot(id) => write!(f, "lot {id}: "),
+            ConfigSection::File => Ok(()),
+            ConfigSection::Settings => f.write_str("settings: "),
+            ConfigSection::Lot(id) => write!(f, "lot {id}: "),
         }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConfigError { line, place, key, value, fault } = self;
+        let ConfigError { line, section, key, value, kind } = self;
         match line {
-            Some(line) => write!(f, "{FILE}, line {line}: {place}")?,
-            None => write!(f, "{FILE}: {place}")?,
+            Some(line) => write!(f, "{FILE_NAME}, line {line}: {section}")?,
+            None => write!(f, "{FILE_NAME}: {section}")?,
         }
         match value {
-            Some(value) => write!(f, "{key}=\"{value}\": {fault}"),
-            None if key.is_empty() => write!(f, "{fault}"),
-            None => write!(f, "{key}: {fault}"),
+            Some(value) => write!(f, "{key}=\"{value}\": {kind}"),
+            None if key.is_empty() => write!(f, "{kind}"),
+            None => write!(f, "{key}: {kind}"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::Element;
-use super::error::{ConfigError, ConfigFault, Place};
+use super::error::{ConfigError, ConfigErrorKind, ConfigSection};
 use super::{lot_params, params};
 use crate::parking::{LotId, LotPlan, LotSettings, Slot, is_name, parse_slots};
 
@@ -12,53 +12,58 @@ pub(super) fn read(element: &Element, errors: &mut Vec<ConfigError>) -> LotPlan 
     let (name, domain) =
         (element.attribute("name").unwrap_or_default(), element.attribute("domain").unwrap_or_default());
     let id = LotId::new(name, domain);
-    let place = Place::Lot(id.clone());
-    element.strangers(&place, &["name", "domain"], &["param", "slot"], errors);
-    let mut wrong = |key: &str, value: &str, fault| errors.push(element.error(&place, key, Some(value), fault));
+    let section = ConfigSection::Lot(id.clone());
+    element.reject_unknown(&section, &["name", "domain"], &["param", "slot"], errors);
+    let mut wrong = |key: &str, value: &str, kind| errors.push(element.error(&section, key, Some(value), kind));
     if !is_name(name) {
-        wrong("name", name, ConfigFault::LotName);
+        wrong("name", name, ConfigErrorKind::LotName);
     }
     if Slot::parse(name).is_some() {
-        wrong("name", name, ConfigFault::LotNameIsSlot);
+        wrong("name", name, ConfigErrorKind::LotNameIsSlot);
     }
     if domain != "*" && !is_name(domain) {
-        wrong("domain", domain, ConfigFault::Domain);
+        wrong("domain", domain, ConfigErrorKind::Domain);
     }
     let mut settings = LotSettings::default();
     let mut slots = None;
-    let given = params(&place, element, errors);
+    let given = params(&section, element, errors);
     for (param, name, value) in &given {
         let done = match *name {
             "slots" => {
-                parse_slots(value).map(|found| slots = Some(found)).map_err(|why| ConfigFault::Value(why.into()))
+                parse_slots(value).map(|found| slots = Some(found)).map_err(|why| ConfigErrorKind::Value(why.into()))
             }
             _ => lot_params::set(name, value, &mut settings),
         };
-        errors.extend(done.err().map(|fault| param.error(&place, name, Some(value), fault)));
+        errors.extend(done.err().map(|kind| param.error(&section, name, Some(value), kind)));
     }
     if !given.iter().any(|(_, name, _)| *name == "slots") {
-        errors.push(element.error(&place, "slots", None, ConfigFault::NoSlots));
+        errors.push(element.error(&section, "slots", None, ConfigErrorKind::NoSlots));
     }
-    contradictions(&place, element, &settings, &given, errors);
+    contradictions(&section, element, &settings, &given, errors);
     let slots = slots.unwrap_or_default();
-    let labels = labels(&place, element, &slots, errors);
+    let labels = labels(&section, element, &slots, errors);
     LotPlan { id, slots: slots.into(), labels: labels.into(), settings: settings.into() }
 }
 
-fn labels(place: &Place, lot: &Element, slots: &[Slot], errors: &mut Vec<ConfigError>) -> BTreeMap<Slot, String> {
+fn labels(
+    section: &ConfigSection,
+    lot: &Element,
+    slots: &[Slot],
+    errors: &mut Vec<ConfigError>,
+) -> BTreeMap<Slot, String> {
     let mut labels = BTreeMap::new();
     for element in lot.children.iter().filter(|child| child.is("slot")) {
-        element.strangers(place, &["number", "label"], &[], errors);
+        element.reject_unknown(section, &["number", "label"], &[], errors);
         let number = element.attribute("number").unwrap_or_default();
         match Slot::parse(number).filter(|slot| slots.binary_search(slot).is_ok()) {
             Some(slot) => {
                 let label = element.attribute("label").unwrap_or_default().to_owned();
                 if labels.insert(slot, label).is_some() {
-                    errors.push(element.error(place, "slot number", Some(number), ConfigFault::Repeated));
+                    errors.push(element.error(section, "slot number", Some(number), ConfigErrorKind::Repeated));
                 }
             }
             None if slots.is_empty() => {} // Reported already.
-            None => errors.push(element.error(place, "slot number", Some(number), ConfigFault::NotItsSlot)),
+            None => errors.push(element.error(section, "slot number", Some(number), ConfigErrorKind::NotItsSlot)),
         }
     }
     labels
@@ -66,7 +71,7 @@ fn labels(place: &Place, lot: &Element, slots: &[Slot], errors: &mut Vec<ConfigE
 
 /// Parameters that have no effect without another.
 fn contradictions(
-    place: &Place,
+    section: &ConfigSection,
     element: &Element,
     settings: &LotSettings,
     given: &[(&Element, &str, &str)],
@@ -75,7 +80,7 @@ fn contradictions(
     let mut needs = |key: &'static str, other: &'static str, is_missing: bool| {
         if is_missing {
             let value = given.iter().rfind(|(_, name, _)| *name == key).map(|(_, _, value)| *value);
-            errors.push(element.param_error(place, key, value, ConfigFault::Needs(other)));
+            errors.push(element.param_error(section, key, value, ConfigErrorKind::Needs(other)));
         }
     };
     needs("max-park-time", "fallback", !settings.max_park_time.is_zero() && settings.fallback.is_none());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::{ConfigFault, ValueError};
+use super::error::{ConfigErrorKind, ValueError};
 use crate::parking::{Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf, is_name};
 
 /// One parameter of a lot.
@@ -276,13 +276,13 @@ const REPLACED: &[(&str, &str)] = &[(
 )];
 
 /// Applies one parameter. The error says why the name or the value is wrong.
-pub(super) fn set(name: &str, value: &str, settings: &mut LotSettings) -> Result<(), ConfigFault> {
+pub(super) fn set(name: &str, value: &str, settings: &mut LotSettings) -> Result<(), ConfigErrorKind> {
     if let Some((_, instead)) = REPLACED.iter().find(|(old, _)| *old == name) {
-        return Err(ConfigFault::Replaced(instead));
+        return Err(ConfigErrorKind::Replaced(instead));
     }
     let Some(param) = LOT_PARAMS.iter().find(|param| param.name == name) else {
         let known = LOT_PARAMS.iter().map(|param| param.name).collect::<Vec<_>>().join(", ");
-        return Err(ConfigFault::UnknownParam { of: "lot parameter", known: format!("slots, {known}") });
+        return Err(ConfigErrorKind::UnknownParam { of: "lot parameter", known: format!("slots, {known}") });
     };
     Ok((param.set)(settings, value)?)
 }

@@ -1,26 +1,26 @@
 //! Reads `callpark.conf.xml` into a checked, immutable [`Config`], or returns all errors in it.
 
+mod cross_checks;
 mod document;
 mod error;
 mod handle;
 mod lot;
 mod lot_params;
 mod settings;
-mod together;
 
 use std::sync::Arc;
 
 use crate::parking::{LotId, LotPlan, LotSettings, parse_slots};
 use document::Element;
 
-pub use error::{ConfigError, ConfigFault, Place, ValueError};
+pub use cross_checks::is_node_name;
+pub use error::{ConfigError, ConfigErrorKind, ConfigSection, ValueError};
 pub(crate) use handle::ConfigHandle;
 pub use lot_params::LOT_PARAMS;
 #[cfg(test)]
 pub(crate) use lot_params::SLOTS_MEANING;
 pub(crate) use lot_params::{parse_bool, parse_destination, parse_ringback, seconds};
 pub use settings::SETTINGS;
-pub use together::is_node_name;
 
 /// A checked configuration.
 #[derive(Debug, Default, Clone)]
@@ -93,7 +93,7 @@ pub enum Privacy {
 pub fn read(text: &str, file: Option<&str>) -> Result<Config, Vec<ConfigError>> {
     match Element::parse(text, file) {
         Ok(root) => check(&root),
-        Err(error) => Err(vec![ConfigError::of_file(ConfigFault::NotXml(error))]),
+        Err(error) => Err(vec![ConfigError::of_file(ConfigErrorKind::NotXml(error))]),
     }
 }
 
@@ -113,7 +113,7 @@ pub fn emergency() -> Config {
 
 fn check(root: &Element) -> Result<Config, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    root.strangers(&Place::File, &["name", "description"], &["settings", "lots"], &mut errors);
+    root.reject_unknown(&ConfigSection::File, &["name", "description"], &["settings", "lots"], &mut errors);
     let mut config = Config::default();
     let settings = only_child(root, "settings", &mut errors);
     if let Some(settings) = settings {
@@ -121,14 +121,14 @@ fn check(root: &Element) -> Result<Config, Vec<ConfigError>> {
     }
     let lots = only_child(root, "lots", &mut errors);
     if let Some(lots) = lots {
-        lots.strangers(&Place::File, &[], &["lot"], &mut errors);
+        lots.reject_unknown(&ConfigSection::File, &[], &["lot"], &mut errors);
     }
     let elements = lots.into_iter().flat_map(|lots| &lots.children).filter(|child| child.is("lot"));
     let lots: Vec<(LotPlan, &Element)> = elements.map(|element| (lot::read(element, &mut errors), element)).collect();
     if lots.is_empty() {
-        errors.push(ConfigError::of_file(ConfigFault::NoLots));
+        errors.push(ConfigError::of_file(ConfigErrorKind::NoLots));
     }
-    together::check(&config, settings, &lots, &mut errors);
+    cross_checks::check(&config, settings, &lots, &mut errors);
     config.lots = lots.into_iter().map(|(plan, _)| plan).collect();
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
@@ -137,26 +137,28 @@ fn check(root: &Element) -> Result<Config, Vec<ConfigError>> {
 fn only_child<'a>(root: &'a Element, name: &str, errors: &mut Vec<ConfigError>) -> Option<&'a Element> {
     let mut found = root.children.iter().filter(|child| child.is(name));
     let first = found.next();
-    errors.extend(found.map(|more| more.error(&Place::File, &format!("<{name}>"), None, ConfigFault::Repeated)));
+    errors.extend(
+        found.map(|more| more.error(&ConfigSection::File, &format!("<{name}>"), None, ConfigErrorKind::Repeated)),
+    );
     first
 }
 
 /// Returns the `<param>` elements with their names and values. A parameter without a value, or given twice, is an error.
 fn params<'a>(
-    place: &Place,
+    section: &ConfigSection,
     element: &'a Element,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<(&'a Element, &'a str, &'a str)> {
     let mut given: Vec<(&Element, &str, &str)> = Vec::new();
     for param in element.children.iter().filter(|child| child.is("param")) {
-        param.strangers(place, &["name", "value"], &[], errors);
+        param.reject_unknown(section, &["name", "value"], &[], errors);
         let (name, value) = (param.attribute("name").unwrap_or_default(), param.attribute("value"));
         match value {
-            _ if name.is_empty() => errors.push(param.error(place, "param", value, ConfigFault::NoName)),
-            None => errors.push(param.error(place, name, None, ConfigFault::NoValue)),
+            _ if name.is_empty() => errors.push(param.error(section, "param", value, ConfigErrorKind::NoName)),
+            None => errors.push(param.error(section, name, None, ConfigErrorKind::NoValue)),
             Some(value) => {
                 if given.iter().any(|(_, before, _)| *before == name) {
-                    errors.push(param.error(place, name, Some(value), ConfigFault::Repeated));
+                    errors.push(param.error(section, name, Some(value), ConfigErrorKind::Repeated));
                 }
                 given.push((param, name, value));
             }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::document::Element;
-use super::error::{ConfigError, ConfigFault, Place, ValueError};
+use super::error::{ConfigError, ConfigErrorKind, ConfigSection, ValueError};
 use super::lot_params::{number, parse_bool};
 use super::{Config, Privacy, params};
 use crate::parking::is_name;
@@ -164,16 +164,16 @@ fn is_network(text: &str) -> bool {
 }
 
 pub(super) fn read(element: &Element, config: &mut Config, errors: &mut Vec<ConfigError>) {
-    element.strangers(&Place::Settings, &[], &["param"], errors);
-    for (param, name, value) in params(&Place::Settings, element, errors) {
+    element.reject_unknown(&ConfigSection::Settings, &[], &["param"], errors);
+    for (param, name, value) in params(&ConfigSection::Settings, element, errors) {
         let value = value.trim();
         let done = match SETTINGS.iter().find(|setting| setting.name == name) {
-            Some(setting) => (setting.apply)(config, value).map_err(ConfigFault::from),
+            Some(setting) => (setting.apply)(config, value).map_err(ConfigErrorKind::from),
             None => {
                 let known = SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>().join(", ");
-                Err(ConfigFault::UnknownParam { of: "setting", known })
+                Err(ConfigErrorKind::UnknownParam { of: "setting", known })
             }
         };
-        errors.extend(done.err().map(|fault| param.error(&Place::Settings, name, Some(value), fault)));
+        errors.extend(done.err().map(|kind| param.error(&ConfigSection::Settings, name, Some(value), kind)));
     }
 }

@@ -22,7 +22,7 @@ fn lot(params: &str) -> String {
 }
 
 fn errors(text: &str) -> String {
-    read(text, None).unwrap_err().iter().map(|fault| format!("{fault}\n")).collect()
+    read(text, None).unwrap_err().iter().map(|error| format!("{error}\n")).collect()
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_good_file_is_read_whole() {
 }
 
 #[test]
-fn every_fault_is_reported_with_file_lot_key_and_value() {
+fn every_error_is_reported_with_file_lot_key_and_value() {
     let all = errors(
         r#"<configuration name="callpark.conf"><settings><param name="colour" value="red"/></settings><lots>
         <lot name="main" domain="a.b"><param name="slots" value="70x"/><param name="park-timeout" value="-1"/></lot>
@@ -79,7 +79,7 @@ fn what_is_left_out_is_said_of_the_lot_that_lacks_it() {
 }
 
 #[test]
-fn contradictions_and_collisions_are_faults() {
+fn contradictions_and_collisions_are_errors() {
     for (text, part) in [
         (
             lot(r#"<param name="slots" value="1-2"/><param name="max-park-time" value="60"/>"#),
@@ -141,9 +141,9 @@ fn what_is_not_known_is_named_with_its_lot_and_line() {
     assert_eq!(errors.len(), 7, "{errors:#?}");
 }
 
-/// Before, a lot with another fault was left out of what is checked of all lots together.
+/// Before, a lot with another error was left out of what is checked of all lots together.
 #[test]
-fn a_fault_hides_no_other() {
+fn an_error_hides_no_other() {
     let told = errors(
         r#"<configuration><settings><param name="default-lot" value="nowhere"/></settings><lots>
         <lot name="main" domain="a.b"><param name="slots" value="701"/><param name="park-timeout" value="x"/>
@@ -282,8 +282,8 @@ fn the_emergency_lot_is_usable() {
 }
 
 #[test]
-fn a_secret_is_in_no_fault() {
-    let faults = |params: &str| {
+fn a_secret_is_in_no_error() {
+    let errors = |params: &str| {
         let text = format!(
             r#"<configuration name="callpark.conf"><settings><param name="db-dsnx" value="pgsql://x password=s3cr3t"/></settings>
                <lots><lot name="main" domain="*"><param name="slots" value="701"/>{params}</lot></lots></configuration>"#
@@ -296,14 +296,14 @@ fn a_secret_is_in_no_fault() {
         r#"<param name="retrieve-pin" value="12"/><param name="retrieve-pin" value="s3cr3t"/>"#,
         r#"<param name="retrieve-pin" vlaue="s3cr3t"/>"#,
     ] {
-        let faults = faults(wrong);
+        let errors = errors(wrong);
         assert_eq!(
-            faults.len(),
+            errors.len(),
             if wrong.contains("value=\"12\"") || wrong.contains("vlaue") { 3 } else { 2 },
-            "{faults:?}"
+            "{errors:?}"
         );
-        assert!(faults.iter().all(|fault| !fault.contains("s3cr3t")), "{faults:?}");
-        assert!(faults.iter().any(|fault| !fault.contains("dsn") && fault.contains("=\"***\"")), "{faults:?}");
+        assert!(errors.iter().all(|error| !error.contains("s3cr3t")), "{errors:?}");
+        assert!(errors.iter().any(|error| !error.contains("dsn") && error.contains("=\"***\"")), "{errors:?}");
     }
 }
 
@@ -328,7 +328,7 @@ fn the_defaults_of_the_manual_are_those_that_hold() {
         if let Some(default) = written(setting.default) {
             let param = format!(r#"<settings><param name="{}" value="{default}"/></settings>"#, setting.name);
             let text = GOOD.replace(r#"<settings><param name="default-lot" value="main"/></settings>"#, &param);
-            let with_default = read(&text, None).unwrap_or_else(|faults| panic!("{}: {faults:?}", setting.name));
+            let with_default = read(&text, None).unwrap_or_else(|errors| panic!("{}: {errors:?}", setting.name));
             assert_eq!(with_default.settings, Settings::default(), "{}", setting.name);
             checked += 1;
         }

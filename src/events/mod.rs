@@ -30,7 +30,7 @@ pub(crate) struct EventPublisher;
 
 impl Observer for EventPublisher {
     fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
-        let Some(mut message) = Event::custom(INFO).filter(|_| !event.what.only_looks()) else { return };
+        let Some(mut message) = Event::custom(INFO).filter(|_| !event.what.is_display_only()) else { return };
         message.set(ACTION, event.what.action());
         if let Some(call) = event.call {
             let info = &call.info;

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use super::stream::collect;
+use super::output_stream::collect;
 use super::text::{inert_to_c, to_c};
 use crate::ffi::{self, switch_bool_t as Bool};
 use crate::parking::is_name;

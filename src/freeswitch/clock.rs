@@ -6,12 +6,12 @@ use crate::ffi;
 use crate::parking::MonotonicTime;
 
 /// Added to the monotonic clock, which starts with the machine, because a recovered caller may have been parked before that.
-const BEFORE: Duration = Duration::from_secs(366 * 86_400);
+const CLOCK_OFFSET: Duration = Duration::from_secs(366 * 86_400);
 
 /// The time on the system's monotonic clock, by which all waits are measured. The core's own function returns the wall clock if
 /// `enable-monotonic-timing` in `switch.conf.xml` is false.
 pub(crate) fn now() -> MonotonicTime {
-    MonotonicTime(read_clock(libc::CLOCK_MONOTONIC_RAW) + BEFORE)
+    MonotonicTime(read_clock(libc::CLOCK_MONOTONIC_RAW) + CLOCK_OFFSET)
 }
 
 /// The wall-clock time in milliseconds since 1970, for people and for the history.

@@ -4,27 +4,27 @@ use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 
 use super::guard::fence;
-use super::module::Interfaces;
+use super::module_table::Interfaces;
+use super::state_lookup::StateLookup;
 use super::text::from_c;
-use super::way_in::WayIn;
 use crate::ffi;
 
 /// An API command of the core.
 pub(crate) trait Command {
     /// What it works with.
-    type Of;
+    type Context;
     const NAME: &'static CStr;
     const DESCRIPTION: &'static CStr;
     const SYNTAX: &'static CStr;
 
     /// Runs a command line, which does not contain the name of the command. `of` is `None` while the module is being unloaded.
-    fn run(of: Option<Arc<Self::Of>>, line: &str) -> Answer;
+    fn run(of: Option<Arc<Self::Context>>, line: &str) -> CommandOutput;
 }
 
 /// The complete output of a command.
-pub(crate) struct Answer(pub(crate) String);
+pub(crate) struct CommandOutput(pub(crate) String);
 
-pub(crate) fn add_command<C: Command, W: WayIn<C::Of>>(interfaces: &mut Interfaces<'_>) -> bool {
+pub(crate) fn add_command<C: Command, W: StateLookup<C::Context>>(interfaces: &mut Interfaces<'_>) -> bool {
     let kind = ffi::switch_module_interface_name_t::SWITCH_API_INTERFACE;
     let Some(entry) = interfaces.add::<ffi::switch_api_interface_t>(kind) else { return false };
     entry.interface_name = C::NAME.as_ptr();
@@ -34,13 +34,13 @@ pub(crate) fn add_command<C: Command, W: WayIn<C::Of>>(interfaces: &mut Interfac
     true
 }
 
-unsafe extern "C" fn trampoline<C: Command, W: WayIn<C::Of>>(
+unsafe extern "C" fn trampoline<C: Command, W: StateLookup<C::Context>>(
     line: *const c_char,
     _session: *mut ffi::switch_core_session_t,
     stream: *mut ffi::switch_stream_handle_t,
 ) -> ffi::switch_status_t {
-    let broken = || Answer("-ERR internal error, see the log\n".into());
-    let Answer(text) = fence(C::NAME.to_str().unwrap_or("command"), None, || {
+    let broken = || CommandOutput("-ERR internal error, see the log\n".into());
+    let CommandOutput(text) = fence(C::NAME.to_str().unwrap_or("command"), None, || {
         // SAFETY: NULL or a C string that lives through the call (switch_api_execute).
         let line = unsafe { from_c(line) };
         Some(C::run(W::find(), line.as_deref().unwrap_or("").trim()))

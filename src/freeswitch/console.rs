@@ -5,21 +5,19 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::guard::fence;
+use super::state_lookup::StateLookup;
 use super::text::to_c;
-use super::way_in::WayIn;
 use crate::ffi;
 
 /// Completes a word with present values, such as the occupied slots.
 pub(crate) trait Completer {
     /// What it works with.
-    type Of;
+    type Context;
     /// The name in completion lines: `::callpark::slots`.
     const NAME: &'static CStr;
 
-    fn words(of: &Arc<Self::Of>) -> Words;
+    fn candidates(of: &Arc<Self::Context>) -> Vec<String>;
 }
-
-pub(crate) struct Words(pub(crate) Vec<String>);
 
 /// The completion lines of the module. Dropping this removes them.
 pub(crate) struct Completions {
@@ -33,7 +31,7 @@ impl Completions {
         Completions { command, functions: Vec::new() }
     }
 
-    pub(crate) fn add_completer<C: Completer, W: WayIn<C::Of>>(&mut self) {
+    pub(crate) fn add_completer<C: Completer, W: StateLookup<C::Context>>(&mut self) {
         // SAFETY: the name is static; the function is code of this module, which is unregistered before it goes.
         unsafe { ffi::switch_console_add_complete_func(C::NAME.as_ptr(), Some(trampoline::<C, W>)) };
         self.functions.push(C::NAME);
@@ -61,12 +59,12 @@ fn set_complete(line: &str) {
     unsafe { ffi::switch_console_set_complete(line.as_ptr()) };
 }
 
-unsafe extern "C" fn trampoline<C: Completer, W: WayIn<C::Of>>(
+unsafe extern "C" fn trampoline<C: Completer, W: StateLookup<C::Context>>(
     _line: *const c_char,
     _word: *const c_char,
     matches: *mut *mut ffi::switch_console_callback_match_t,
 ) -> ffi::switch_status_t {
-    let found = fence("completion", Vec::new(), || W::find().map_or_else(Vec::new, |of| C::words(&of).0));
+    let found = fence("completion", Vec::new(), || W::find().map_or_else(Vec::new, |of| C::candidates(&of)));
     if found.is_empty() {
         return ffi::switch_status_t::SWITCH_STATUS_FALSE;
     }

@@ -6,14 +6,14 @@ use std::ptr;
 use thiserror::Error;
 
 use super::event::Event;
-use super::extension::{Caller, Node, Seen, Target, look};
+use super::extension::{CallerFields, HuntResult, HuntTarget, XmlElement, hunt};
 use super::session::Leg;
 use super::text::{from_c, take_c, to_c};
 use crate::ffi;
 use crate::parking::Destination;
 
 /// The commands that conditions of a dialplan may call by `${...}` here, because they change nothing.
-const HARMLESS: [&str; 20] = [
+const READ_ONLY_COMMANDS: [&str; 20] = [
     "acl",
     "cond",
     "domain_exists",
@@ -37,7 +37,7 @@ const HARMLESS: [&str; 20] = [
 ];
 
 /// The attributes of a condition that name a time.
-const TIMES: [&str; 12] = [
+const TIME_ATTRIBUTES: [&str; 12] = [
     "year",
     "yday",
     "mon",
@@ -76,8 +76,8 @@ impl Leg<'_> {
         let context = context.unwrap_or_else(|| "default".to_owned());
         let mut unknown = false;
         for dialplan in dialplans.split(',').map(str::trim) {
-            match self.seen_in(Target { extension: &destination.extension, context: &context, dialplan }) {
-                Seen::Applications(applications) => {
+            match self.hunt_in(HuntTarget { extension: &destination.extension, context: &context, dialplan }) {
+                HuntResult::Applications(applications) => {
                     return match applications.iter().find(|name| !application_exists(name)) {
                         Some(application) => Err(UnreachableError::NoApplication {
                             extension: destination.extension.clone(),
@@ -86,8 +86,8 @@ impl Leg<'_> {
                         None => Ok(()),
                     };
                 }
-                Seen::Nothing => {}
-                Seen::Unknown => unknown = true,
+                HuntResult::Nothing => {}
+                HuntResult::Unknown => unknown = true,
             }
         }
         if unknown {
@@ -96,20 +96,20 @@ impl Leg<'_> {
         Err(UnreachableError::NoExtension { extension: destination.extension.clone(), context, dialplans })
     }
 
-    fn seen_in(&self, target: Target<'_>) -> Seen {
+    fn hunt_in(&self, target: HuntTarget<'_>) -> HuntResult {
         match target.dialplan.to_ascii_lowercase().as_str() {
-            "xml" => self.seen_in_xml(target),
-            "inline" => Seen::Applications(inline(target.extension)),
+            "xml" => self.hunt_in_xml(target),
+            "inline" => HuntResult::Applications(inline(target.extension)),
             // Other dialplans cannot be asked without executing them.
             other => {
                 let name = other.split_once(':').map_or(target.dialplan, |(name, _)| &target.dialplan[..name.len()]);
-                if dialplan_exists(name) { Seen::Unknown } else { Seen::Nothing }
+                if dialplan_exists(name) { HuntResult::Unknown } else { HuntResult::Nothing }
             }
         }
     }
 
-    fn seen_in_xml(&self, target: Target<'_>) -> Seen {
-        let Some(mut params) = Event::plain() else { return Seen::Unknown };
+    fn hunt_in_xml(&self, target: HuntTarget<'_>) -> HuntResult {
+        let Some(mut params) = Event::plain() else { return HuntResult::Unknown };
         self.describe(&mut params);
         let field = |name: &str| self.var(name).unwrap_or_default();
         // These are the parameters of a dialplan request (dialplan_xml_locate in mod_dialplan_xml.c).
@@ -129,7 +129,7 @@ impl Leg<'_> {
         }
         let (mut root, mut section) = (ptr::null_mut(), ptr::null_mut());
         let (section_name, clone) = (c"dialplan", ffi::switch_bool_t::SWITCH_FALSE);
-        let times = Times {
+        let times = TimeZone {
             offset: self.var("tod_tz_offset").and_then(|offset| offset.parse().ok()),
             zone: self.var("timezone"),
         };
@@ -154,18 +154,18 @@ impl Leg<'_> {
             contexts
         };
         let contexts = contexts.unwrap_or_default();
-        contexts.context(target.context).map_or(Seen::Nothing, |context| look(context, target, self))
+        contexts.context(target.context).map_or(HuntResult::Nothing, |context| hunt(context, target, self))
     }
 }
 
-impl Caller for Leg<'_> {
+impl CallerFields for Leg<'_> {
     fn field(&self, name: &str) -> String {
         self.profile(name).unwrap_or_default()
     }
 
     fn expand(&self, text: &str) -> String {
         let Some(mut allowed) = Event::plain() else { return text.to_owned() };
-        for name in HARMLESS {
+        for name in READ_ONLY_COMMANDS {
             allowed.set(name, "allow");
         }
         let text_c = to_c(text);
@@ -185,7 +185,7 @@ impl Caller for Leg<'_> {
 }
 
 /// The time zone for the conditions of a dialplan.
-struct Times {
+struct TimeZone {
     offset: Option<i32>,
     zone: Option<String>,
 }
@@ -194,16 +194,16 @@ struct Times {
 ///
 /// # Safety
 /// The tree stays as it is.
-unsafe fn contexts(section: &ffi::switch_xml, name: &str, times: &Times) -> Node {
-    let mut all = Node::default();
+unsafe fn contexts(section: &ffi::switch_xml, name: &str, times: &TimeZone) -> XmlElement {
+    let mut all = XmlElement::default();
     // SAFETY: by this function's contract; each `ordered` is NULL or the next element.
     unsafe {
         let mut next = section.child.as_ref();
         while let Some(element) = next {
-            let shallow = Node {
+            let shallow = XmlElement {
                 name: from_c(element.name).unwrap_or_default(),
                 attributes: attributes(element),
-                ..Node::default()
+                ..XmlElement::default()
             };
             let meant = |is: &str| is.eq_ignore_ascii_case(name) || is.eq_ignore_ascii_case("global");
             if shallow.name == "context" && shallow.attribute("name").is_some_and(meant) {
@@ -217,12 +217,12 @@ unsafe fn contexts(section: &ffi::switch_xml, name: &str, times: &Times) -> Node
 
 /// # Safety
 /// The tree stays as it is.
-unsafe fn copied(element: &ffi::switch_xml, times: &Times) -> Node {
+unsafe fn copied(element: &ffi::switch_xml, times: &TimeZone) -> XmlElement {
     // SAFETY: by this function's contract: each pointer is NULL or another element of the tree, each text a C string of it. The core reads
     // the element and the clock, and may set the offset, which is ours.
     unsafe {
         let attributes = attributes(element);
-        let says_time = attributes.iter().any(|(name, _)| TIMES.contains(&name.as_str()));
+        let says_time = attributes.iter().any(|(name, _)| TIME_ATTRIBUTES.contains(&name.as_str()));
         let is_time = says_time.then(|| {
             let (mut offset, zone) = (times.offset.unwrap_or_default(), times.zone.as_deref().map(to_c));
             let offset = if times.offset.is_some() { ptr::from_mut(&mut offset) } else { ptr::null_mut() };
@@ -235,7 +235,7 @@ unsafe fn copied(element: &ffi::switch_xml, times: &Times) -> Node {
             children.push(copied(child, times));
             next = child.ordered.as_ref();
         }
-        Node {
+        XmlElement {
             name: from_c(element.name).unwrap_or_default(),
             attributes,
             text: from_c(element.txt).unwrap_or_default().trim().to_owned(),

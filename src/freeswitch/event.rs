@@ -6,8 +6,8 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::guard::fence;
+use super::state_lookup::StateLookup;
 use super::text::{from_c, inert_to_c, to_c};
-use super::way_in::WayIn;
 use crate::ffi::{self, switch_event_types_t as Type};
 
 /// An event that is not fired yet. Dropping it destroys it.
@@ -110,7 +110,7 @@ const OWNER: &CStr = c"mod_callpark";
 
 /// The events of FreeSWITCH that the module receives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum CoreEvent {
     /// `reloadxml` was executed.
     ReloadXml,
     /// A phone has subscribed and asks for the present state.
@@ -145,9 +145,9 @@ impl EventRef<'_> {
 /// Handles an event. It runs on the core's event thread and must not wait.
 pub(crate) trait OnEvent {
     /// What it works with.
-    type Of;
-    const KIND: Kind;
-    fn happened(of: &Arc<Self::Of>, event: &EventRef<'_>);
+    type Context;
+    const EVENT: CoreEvent;
+    fn on_event(of: &Arc<Self::Context>, event: &EventRef<'_>);
 }
 
 /// A subscription to one kind of event, until this is dropped.
@@ -159,17 +159,17 @@ unsafe impl Send for Binding {}
 unsafe impl Sync for Binding {}
 
 impl Binding {
-    pub(crate) fn bind<E: OnEvent, W: WayIn<E::Of>>() -> Option<Binding> {
-        let (kind, subclass) = match E::KIND {
-            Kind::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
-            Kind::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
-            Kind::Answer => (Type::SWITCH_EVENT_CHANNEL_ANSWER, ptr::null()),
-            Kind::Bridge => (Type::SWITCH_EVENT_CHANNEL_BRIDGE, ptr::null()),
-            Kind::Hangup => (Type::SWITCH_EVENT_CHANNEL_HANGUP_COMPLETE, ptr::null()),
-            Kind::Execute => (Type::SWITCH_EVENT_CHANNEL_EXECUTE, ptr::null()),
-            Kind::CorePark => (Type::SWITCH_EVENT_CHANNEL_PARK, ptr::null()),
-            Kind::MediaBug => (Type::SWITCH_EVENT_MEDIA_BUG_START, ptr::null()),
-            Kind::Custom(subclass) => (Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr()),
+    pub(crate) fn bind<E: OnEvent, W: StateLookup<E::Context>>() -> Option<Binding> {
+        let (kind, subclass) = match E::EVENT {
+            CoreEvent::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
+            CoreEvent::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
+            CoreEvent::Answer => (Type::SWITCH_EVENT_CHANNEL_ANSWER, ptr::null()),
+            CoreEvent::Bridge => (Type::SWITCH_EVENT_CHANNEL_BRIDGE, ptr::null()),
+            CoreEvent::Hangup => (Type::SWITCH_EVENT_CHANNEL_HANGUP_COMPLETE, ptr::null()),
+            CoreEvent::Execute => (Type::SWITCH_EVENT_CHANNEL_EXECUTE, ptr::null()),
+            CoreEvent::CorePark => (Type::SWITCH_EVENT_CHANNEL_PARK, ptr::null()),
+            CoreEvent::MediaBug => (Type::SWITCH_EVENT_MEDIA_BUG_START, ptr::null()),
+            CoreEvent::Custom(subclass) => (Type::SWITCH_EVENT_CUSTOM, subclass.as_ptr()),
         };
         let mut node = ptr::null_mut();
         // SAFETY: the callback is code of this module, unbound before it goes; `node` is ours to be set.
@@ -194,10 +194,10 @@ impl Drop for Binding {
     }
 }
 
-unsafe extern "C" fn on_event<E: OnEvent, W: WayIn<E::Of>>(event: *mut ffi::switch_event_t) {
+unsafe extern "C" fn on_event<E: OnEvent, W: StateLookup<E::Context>>(event: *mut ffi::switch_event_t) {
     fence("event", (), || {
         if let (Some(event), Some(of)) = (NonNull::new(event), W::find()) {
-            E::happened(&of, &EventRef(event, PhantomData));
+            E::on_event(&of, &EventRef(event, PhantomData));
         }
     });
 }

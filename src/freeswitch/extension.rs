@@ -10,26 +10,26 @@ use fancy_regex::{Captures, Regex};
 
 /// An element of the dialplan.
 #[derive(Debug, Default)]
-pub(super) struct Node {
+pub(super) struct XmlElement {
     pub(super) name: String,
     pub(super) attributes: Vec<(String, String)>,
     pub(super) text: String,
-    pub(super) children: Vec<Node>,
+    pub(super) children: Vec<XmlElement>,
     /// Whether it is the time that the element says; `None` if it says none.
     pub(super) is_time: Option<bool>,
 }
 
-impl Node {
+impl XmlElement {
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Node> {
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a XmlElement> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
     /// The context of that name, or the one that stands for those that are not there.
-    pub(super) fn context(&self, name: &str) -> Option<&Node> {
+    pub(super) fn context(&self, name: &str) -> Option<&XmlElement> {
         let named = |name: &str| {
             self.all("context")
                 .find(|context| context.attribute("name").is_some_and(|is| is.eq_ignore_ascii_case(name)))
@@ -49,7 +49,7 @@ impl Node {
 }
 
 /// Who is to be sent there, for what conditions ask.
-pub(super) trait Caller {
+pub(super) trait CallerFields {
     /// A field of the caller profile.
     fn field(&self, name: &str) -> String;
     /// Text with its `${...}` filled in.
@@ -58,7 +58,7 @@ pub(super) trait Caller {
 
 /// Where the caller would be sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Target<'a> {
+pub(super) struct HuntTarget<'a> {
     pub(super) extension: &'a str,
     pub(super) context: &'a str,
     pub(super) dialplan: &'a str,
@@ -66,7 +66,7 @@ pub(super) struct Target<'a> {
 
 /// What was seen there.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) enum Seen {
+pub(super) enum HuntResult {
     /// The applications in their order, inline ones among them.
     Applications(Vec<String>),
     Nothing,
@@ -75,7 +75,7 @@ pub(super) enum Seen {
 }
 
 /// Applications that leave a caller where they are: a dialplan that has no others for an extension has nothing for it.
-const PASSIVE: [&str; 15] = [
+const PASSIVE_APPLICATIONS: [&str; 15] = [
     "set",
     "unset",
     "multiset",
@@ -94,22 +94,22 @@ const PASSIVE: [&str; 15] = [
 ];
 
 /// Conditions within conditions, as many as the core follows.
-const DEEPEST: u32 = 100;
+const MAX_NESTED_CONDITIONS: u32 = 100;
 
-pub(super) fn look(context: &Node, target: Target<'_>, caller: &dyn Caller) -> Seen {
+pub(super) fn hunt(context: &XmlElement, target: HuntTarget<'_>, caller: &dyn CallerFields) -> HuntResult {
     let known = [("destination_number", target.extension), ("context", target.context), ("dialplan", target.dialplan)];
     let set = known.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let mut look = SlotStatus { caller, set, applications: Vec::new(), acts: false, undecided: false };
-    look.context(context, target.extension);
-    match look {
-        SlotStatus { acts: true, applications, .. } => Seen::Applications(applications),
-        SlotStatus { undecided: true, .. } => Seen::Unknown,
-        _ => Seen::Nothing,
+    let mut hunt = ExtensionHunt { caller, set, applications: Vec::new(), acts: false, undecided: false };
+    hunt.follow_context(context, target.extension);
+    match hunt {
+        ExtensionHunt { acts: true, applications, .. } => HuntResult::Applications(applications),
+        ExtensionHunt { undecided: true, .. } => HuntResult::Unknown,
+        _ => HuntResult::Nothing,
     }
 }
 
-struct SlotStatus<'a> {
-    caller: &'a dyn Caller,
+struct ExtensionHunt<'a> {
+    caller: &'a dyn CallerFields,
     /// What the way there would have set, by name.
     set: HashMap<String, String>,
     applications: Vec<String>,
@@ -121,7 +121,7 @@ struct SlotStatus<'a> {
 
 /// How a condition turned out.
 #[derive(Default)]
-struct Outcome<'a> {
+struct ConditionResult<'a> {
     /// Its actions are run, not its anti-actions.
     met: bool,
     /// What the next step goes on with, where the condition decides it.
@@ -130,9 +130,9 @@ struct Outcome<'a> {
     captures: Option<Captures<'a>>,
 }
 
-impl SlotStatus<'_> {
-    fn context(&mut self, context: &Node, extension: &str) {
-        let extensions: Vec<&Node> = context.all("extension").collect();
+impl ExtensionHunt<'_> {
+    fn follow_context(&mut self, context: &XmlElement, extension: &str) {
+        let extensions: Vec<&XmlElement> = context.all("extension").collect();
         let named = || {
             extensions
                 .iter()
@@ -141,22 +141,22 @@ impl SlotStatus<'_> {
         let hunts = ["true", "yes", "on", "1"].contains(&self.caller.expand("${auto_hunt}").as_str());
         let first = if hunts { named().unwrap_or(0) } else { 0 };
         for node in extensions.into_iter().skip(first) {
-            if self.conditions(node, 0) && !node.is("continue") {
+            if self.follow_conditions(node, 0) && !node.is("continue") {
                 break;
             }
         }
     }
 
     /// The conditions of an extension, or those within a condition. True if the last one says so.
-    fn conditions(&mut self, node: &Node, depth: u32) -> bool {
+    fn follow_conditions(&mut self, node: &XmlElement, depth: u32) -> bool {
         let mut proceed = false;
         for condition in node.all("condition") {
-            let field = self.subject(condition);
-            let outcome = self.outcome(condition, field.as_deref());
+            let field = self.condition_subject(condition);
+            let outcome = self.evaluate(condition, field.as_deref());
             proceed = outcome.proceed.unwrap_or(proceed);
             let met = outcome.met;
             for action in condition.all(if met { "action" } else { "anti-action" }) {
-                self.action(action, outcome.captures.as_ref());
+                self.note_action(action, outcome.captures.as_ref());
                 proceed |= !met;
             }
             let stops = match condition.attribute("break").map(str::to_lowercase).as_deref() {
@@ -168,8 +168,8 @@ impl SlotStatus<'_> {
             if stops {
                 break;
             }
-            if proceed && depth < DEEPEST && condition.all("condition").next().is_some() {
-                proceed = self.conditions(condition, depth + 1);
+            if proceed && depth < MAX_NESTED_CONDITIONS && condition.all("condition").next().is_some() {
+                proceed = self.follow_conditions(condition, depth + 1);
                 if !proceed && condition.attribute("break") != Some("never") {
                     break;
                 }
@@ -179,7 +179,7 @@ impl SlotStatus<'_> {
     }
 
     /// What a condition looks at.
-    fn subject(&self, node: &Node) -> Option<String> {
+    fn condition_subject(&self, node: &XmlElement) -> Option<String> {
         let field = node.attribute("field")?;
         Some(match self.set.get(field) {
             Some(value) if !field.contains('$') => value.clone(),
@@ -188,25 +188,27 @@ impl SlotStatus<'_> {
         })
     }
 
-    fn outcome<'b>(&mut self, condition: &Node, subject: Option<&'b str>) -> Outcome<'b> {
+    fn evaluate<'b>(&mut self, condition: &XmlElement, subject: Option<&'b str>) -> ConditionResult<'b> {
         let (by_time, met_by_time) = (condition.is_time, condition.is_time == Some(true));
         if let Some(rule) = condition.attribute("regex") {
-            return self.outcome_of_all(condition, &rule.to_lowercase());
+            return self.evaluate_regexes(condition, &rule.to_lowercase());
         }
         match subject {
             Some(subject) => {
                 let captures = self.matches(condition.expression(), subject);
-                Outcome { met: met_by_time || captures.is_some(), proceed: Some(captures.is_some()), captures }
+                ConditionResult { met: met_by_time || captures.is_some(), proceed: Some(captures.is_some()), captures }
             }
-            None => Outcome { met: by_time.unwrap_or(true), proceed: Some(by_time.unwrap_or(true)), captures: None },
+            None => {
+                ConditionResult { met: by_time.unwrap_or(true), proceed: Some(by_time.unwrap_or(true)), captures: None }
+            }
         }
     }
 
     /// A condition made of several, `regex="any"`, `all` or `xor`.
-    fn outcome_of_all<'b>(&mut self, condition: &Node, rule: &str) -> Outcome<'b> {
+    fn evaluate_regexes<'b>(&mut self, condition: &XmlElement, rule: &str) -> ConditionResult<'b> {
         let (mut passed, mut failed, mut proceed) = (0, 0, None);
         for one in condition.all("regex") {
-            let passes = match self.subject(one) {
+            let passes = match self.condition_subject(one) {
                 Some(subject) => self.matches(one.expression(), &subject).is_some(),
                 None => one.is_time.unwrap_or(true),
             };
@@ -230,7 +232,7 @@ impl SlotStatus<'_> {
             "all" => failed == 0,
             _ => passed > 0,
         };
-        Outcome { met: met || condition.is_time == Some(true), proceed, captures: None }
+        ConditionResult { met: met || condition.is_time == Some(true), proceed, captures: None }
     }
 
     /// As the core writes them: `^7\d\d$`, or `/^abc$/i`.
@@ -249,32 +251,32 @@ impl SlotStatus<'_> {
         found.flatten()
     }
 
-    fn action(&mut self, action: &Node, captures: Option<&Captures<'_>>) {
+    fn note_action(&mut self, action: &XmlElement, captures: Option<&Captures<'_>>) {
         let application = action.attribute("application").unwrap_or_default();
         self.applications.push(application.to_owned());
         if !action.is("inline") {
-            self.acts |= !PASSIVE.contains(&application);
+            self.acts |= !PASSIVE_APPLICATIONS.contains(&application);
             return;
         }
         let data = if action.text.is_empty() { action.attribute("data").unwrap_or_default() } else { &action.text };
         let data = self.expand(&substituted(data, captures));
         match application {
-            "set" | "set_profile_var" => self.note(&data),
-            "export" => self.note(data.strip_prefix("nolocal:").map_or(&*data, |_| "")),
+            "set" | "set_profile_var" => self.note_variable(&data),
+            "export" => self.note_variable(data.strip_prefix("nolocal:").map_or(&*data, |_| "")),
             "multiset" => {
                 let (rest, separator) =
                     match data.strip_prefix("^^").and_then(|rest| Some((rest, rest.chars().next()?))) {
                         Some((rest, separator)) => (&rest[separator.len_utf8()..], separator),
                         None => (&*data, ' '),
                     };
-                rest.split(separator).for_each(|pair| self.note(pair));
+                rest.split(separator).for_each(|pair| self.note_variable(pair));
             }
             "unset" => drop(self.set.insert(data, String::new())),
             _ => {}
         }
     }
 
-    fn note(&mut self, pair: &str) {
+    fn note_variable(&mut self, pair: &str) {
         if let Some((name, value)) = pair.split_once('=') {
             self.set.insert(name.trim().to_owned(), value.to_owned());
         }

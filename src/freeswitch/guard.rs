@@ -22,27 +22,27 @@ pub(crate) fn fence<T>(name: &str, instead: T, f: impl FnOnce() -> T) -> T {
     match catch_unwind(AssertUnwindSafe(fenced)) {
         Ok(value) => value,
         Err(panic) => {
-            note(name, &*panic);
+            log_panic(name, &*panic);
             instead
         }
     }
 }
 
-/// Marks a place where a panic is caught by other means than [`fence`]; see [`note`].
-pub(crate) fn passed(_name: &str) {
+/// Marks a place where a panic is caught by other means than [`fence`]; see [`log_panic`].
+pub(crate) fn mark(_name: &str) {
     #[cfg(feature = "planted")]
     drop(super::planted::at(_name));
 }
 
 /// Counts and logs a panic that was caught while `name` was running.
-pub(crate) fn note(name: &str, panic: &(dyn Any + Send)) {
+pub(crate) fn log_panic(name: &str, panic: &(dyn Any + Send)) {
     CAUGHT.fetch_add(1, Ordering::Relaxed);
-    let words = words(panic);
+    let message = panic_message(panic);
     // The log call could panic too, and nothing may leave here but a value.
-    let _ = catch_unwind(|| log::error!("bug in mod_callpark: {name} panicked: {words}"));
+    let _ = catch_unwind(|| log::error!("bug in mod_callpark: {name} panicked: {message}"));
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (_, Some(text)) => text,

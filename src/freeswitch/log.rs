@@ -19,10 +19,10 @@ pub(crate) const UUID: &str = "uuid";
 /// The target of a record that is logged as a NOTICE, a level that the `log` crate does not have.
 const NOTICE: &str = "mod_callpark::notice";
 /// Characters of a phrase, and of one value, that are written; more could come from a stranger.
-const MAX_PHRASE: usize = 1000;
-const MAX_VALUE: usize = 200;
+const MAX_PHRASE_CHARS: usize = 1000;
+const MAX_VALUE_CHARS: usize = 200;
 /// Bytes of a line. mod_logfile cuts a line off at 2,048, line break included, its own prefix and the UUID counted.
-const MAX_LINE: usize = 1800;
+const MAX_LINE_BYTES: usize = 1800;
 
 /// The levels of a log line, as FreeSWITCH has them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,15 +49,15 @@ pub(crate) fn log_line(level: LogLevel, keys: &[(&str, &dyn Display)], phrase: f
         LogLevel::Info => (log::Level::Info, "mod_callpark"),
         LogLevel::Debug => (log::Level::Debug, "mod_callpark"),
     };
-    let (keys, from) = (Keys(keys), Location::caller());
+    let (keys, from) = (KeyValues(keys), Location::caller());
     let mut record = log::Record::builder();
     record.level(level).target(target).file(Some(from.file())).line(Some(from.line()));
     log::logger().log(&record.key_values(&keys).args(phrase).build());
 }
 
-struct Keys<'a>(&'a [(&'a str, &'a dyn Display)]);
+struct KeyValues<'a>(&'a [(&'a str, &'a dyn Display)]);
 
-impl kv::Source for Keys<'_> {
+impl kv::Source for KeyValues<'_> {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         self.0
             .iter()
@@ -151,8 +151,8 @@ fn text_of(record: &log::Record<'_>) -> String {
     // Writing to a string cannot fail, nor does a source of this module.
     let _ = record.key_values().visit(&mut pairs);
     let mut text = pairs.0;
-    if text.len() > MAX_LINE {
-        let end = (0..=MAX_LINE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    if text.len() > MAX_LINE_BYTES {
+        let end = (0..=MAX_LINE_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }
@@ -162,7 +162,7 @@ fn text_of(record: &log::Record<'_>) -> String {
 /// A phrase without anything that a terminal would obey. It may hold an error text of a database or of the operating system.
 fn in_one_line(phrase: &str) -> String {
     let mut line = String::new();
-    for c in phrase.trim_end().chars().take(MAX_PHRASE) {
+    for c in phrase.trim_end().chars().take(MAX_PHRASE_CHARS) {
         match c {
             '\n' | '\r' | '\t' => line.push(' '),
             '"' | '\'' => line.push(c),
@@ -175,10 +175,10 @@ fn in_one_line(phrase: &str) -> String {
 /// A value as it stands behind its key: in quotes, with escapes, if it could be taken for anything else than one word.
 fn quoted(value: &str) -> String {
     let mut written = String::new();
-    for c in value.chars().take(MAX_VALUE) {
+    for c in value.chars().take(MAX_VALUE_CHARS) {
         push_escaped(&mut written, c);
     }
-    if value.chars().nth(MAX_VALUE).is_some() {
+    if value.chars().nth(MAX_VALUE_CHARS).is_some() {
         written.push('…');
     }
     let is_one_word = !written.is_empty() && !written.contains([' ', '=', '\\']);
@@ -227,7 +227,7 @@ mod tests {
         ] {
             assert_eq!(quoted(value), written);
         }
-        assert_eq!(quoted(&"x".repeat(100_000)).chars().count(), MAX_VALUE + 1);
+        assert_eq!(quoted(&"x".repeat(100_000)).chars().count(), MAX_VALUE_CHARS + 1);
     }
 
     #[test]
@@ -235,13 +235,13 @@ mod tests {
         assert_eq!(in_one_line("it's \"odd\"\n"), "it's \"odd\"");
         assert_eq!(in_one_line("a\nb\tc\u{1b}[2Jd\u{0}"), "a b c\\u{1b}[2Jd\\u{0}");
         assert_eq!(in_one_line("a\\nb"), "a\\u{5c}nb");
-        assert_eq!(in_one_line(&"x".repeat(5000)).len(), MAX_PHRASE);
+        assert_eq!(in_one_line(&"x".repeat(5000)).len(), MAX_PHRASE_CHARS);
     }
 
     #[test]
     fn keys_follow_the_phrase_in_their_order() {
         let keys: [(&str, &dyn Display); 3] = [("slot", &"701"), (UUID, &"7e57"), ("caller", &"a b")];
-        let keys = Keys(&keys);
+        let keys = KeyValues(&keys);
         let record = log::Record::builder().args(format_args!("parked call")).key_values(&keys).build();
         assert_eq!(text_of(&record), "parked call slot=701 caller=\"a b\"");
     }

@@ -12,24 +12,24 @@ impl Leg<'_> {
             unsafe { ffi::switch_channel_perform_answer(self.channel(), FILE.as_ptr(), c"answer".as_ptr(), 0) };
         }
         if self.flag(Flag::CF_PROXY_MEDIA) {
-            self.leave_proxied_media();
+            self.stop_proxying_media();
         }
         if self.flag(Flag::CF_PROXY_MODE) {
-            self.fetch_media();
+            self.anchor_bypassed_media();
         }
         self.take_off_hold();
         self.ready()
     }
 
     /// Brings bypassed media back to this server, by a re-INVITE.
-    fn fetch_media(&self) {
+    fn anchor_bypassed_media(&self) {
         let uuid = to_c(&self.uuid());
         // SAFETY: the UUID lives through the call.
         unsafe { ffi::switch_ivr_media(uuid.as_ptr(), ffi::switch_media_flag_enum_t::SMF_NONE.0) };
     }
 
     /// Turns proxied media (`proxy_media`) into bypassed media, because the core can bring only the latter back during a call.
-    fn leave_proxied_media(&self) {
+    fn stop_proxying_media(&self) {
         let (audio, flag) =
             (ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO, ffi::switch_rtp_flag_t::SWITCH_RTP_FLAG_PROXY_MEDIA);
         // SAFETY: the session is kept.
@@ -46,13 +46,13 @@ impl Leg<'_> {
         if self.flag(Flag::CF_HOLD) {
             // SAFETY: the session is kept.
             unsafe { ffi::switch_ivr_unhold(self.as_ptr()) };
-        } else if self.was_told_to_listen() {
-            self.tell(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_UNHOLD);
+        } else if self.remote_sends_nothing() {
+            self.send_indication(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_UNHOLD);
         }
     }
 
     /// Whether the far end has agreed to send nothing: all that remains of a forwarded hold after the bridge.
-    fn was_told_to_listen(&self) -> bool {
+    fn remote_sends_nothing(&self) -> bool {
         let flow = self.var("remote_audio_media_flow");
         !self.flag(Flag::CF_PROTO_HOLD) && matches!(flow.as_deref(), Some("recvonly" | "inactive"))
     }
@@ -97,9 +97,9 @@ impl Leg<'_> {
     }
 
     /// Whether RTP still learns the address from which the far end sends (`rtp-auto-adjust`).
-    pub(crate) fn seeks_address(&self) -> bool {
+    pub(crate) fn is_learning_address(&self) -> bool {
         // SAFETY: the session is kept.
-        unsafe { seeks_address(self.as_ptr()) }
+        unsafe { is_learning_address(self.as_ptr()) }
     }
 
     /// Plays `music` to this leg while the other leg of its bridge holds. The core ends it when the other leg resumes.
@@ -122,11 +122,11 @@ impl Leg<'_> {
     }
 }
 
-/// Does what [`Leg::seeks_address`] does, for a thread that has no [`Leg`]. The core counts only packets that are read.
+/// Does what [`Leg::is_learning_address`] does, for a thread that has no [`Leg`]. The core counts only packets that are read.
 ///
 /// # Safety
 /// `session` is kept.
-pub(super) unsafe fn seeks_address(session: *mut ffi::switch_core_session_t) -> bool {
+pub(super) unsafe fn is_learning_address(session: *mut ffi::switch_core_session_t) -> bool {
     let (audio, flag) =
         (ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO, ffi::switch_rtp_flag_t::SWITCH_RTP_FLAG_AUTOADJ);
     // SAFETY: by this function's contract. An RTP session lives in the memory of the session, also after it has ended; what is read is

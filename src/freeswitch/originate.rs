@@ -10,24 +10,23 @@ use thiserror::Error;
 
 use super::clock::now;
 use super::event::Event;
+use super::scheduler::TICK_TOLERANCE;
 use super::session::SessionGuard;
 use super::text::{from_c, inert_to_c, to_c};
 use crate::ffi::{self, switch_call_cause_t as Cause};
 use crate::parking::MonotonicTime;
 
-/// Calls whose time ends within half of the tick's period are ended now, so that they end early as often as late.
-const EARLY: Duration = Duration::from_millis(500);
 /// Added to the core's own limit, which follows the wall clock, so that no usual step of that clock ends a call early.
-const CORE_MARGIN: Duration = Duration::from_secs(86_400);
+const CORE_TIMEOUT_MARGIN: Duration = Duration::from_secs(86_400);
 
 /// The variable with the UUID of the ringing leg whose place a leg has taken (`pickup`).
 pub(crate) const PICKED_UP: &str = "picked_up_uuid";
 
 /// Ends a call that still rings, from another thread. The core checks it while the call rings (`cancel_cause`).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cancel(Arc<AtomicU32>);
+pub(crate) struct CancelToken(Arc<AtomicU32>);
 
-impl Cancel {
+impl CancelToken {
     pub(crate) fn cancel(&self) {
         self.0.store(Cause::SWITCH_CAUSE_LOSE_RACE.0, Ordering::Release);
     }
@@ -45,19 +44,19 @@ impl Cancel {
 
 /// The calls that ring, and until when each may.
 #[derive(Debug, Default)]
-pub(crate) struct OutgoingCalls(Mutex<Vec<(MonotonicTime, Cancel)>>);
+pub(crate) struct OutgoingCalls(Mutex<Vec<(MonotonicTime, CancelToken)>>);
 
 impl OutgoingCalls {
     /// Ends the calls that have rung for long enough. It is called once a second.
     pub(crate) fn end_overdue(&self) {
-        let soon = now().after(EARLY);
+        let soon = now().after(TICK_TOLERANCE);
         for (_, cancel) in self.0.lock().iter().filter(|(until, _)| *until <= soon) {
             cancel.time_out();
         }
     }
 
-    fn begin<'a>(&'a self, patience: Duration, cancel: &'a Cancel) -> Ringing<'a> {
-        self.0.lock().push((now().after(patience), cancel.clone()));
+    fn begin<'a>(&'a self, ring_timeout: Duration, cancel: &'a CancelToken) -> Ringing<'a> {
+        self.0.lock().push((now().after(ring_timeout), cancel.clone()));
         Ringing { all: self, cancel }
     }
 }
@@ -65,7 +64,7 @@ impl OutgoingCalls {
 /// Keeps a call in the list of those that ring, until this is dropped.
 struct Ringing<'a> {
     all: &'a OutgoingCalls,
-    cancel: &'a Cancel,
+    cancel: &'a CancelToken,
 }
 
 impl Drop for Ringing<'_> {
@@ -84,7 +83,7 @@ pub(crate) struct Dial<'a> {
     /// The channel variables of the new leg. They are passed as an event and never written into the dial string.
     pub(crate) variables: &'a [(&'a str, &'a str)],
     /// How long it rings.
-    pub(crate) patience: Duration,
+    pub(crate) ring_timeout: Duration,
 }
 
 /// Why nobody answered. The text names the hangup cause, as that of FreeSWITCH's own `originate` does.
@@ -112,17 +111,17 @@ impl OriginateError {
 
 impl OutgoingCalls {
     /// Calls, and waits until the call is answered, refused, timed out or cancelled.
-    pub(crate) fn originate(&self, dial: &Dial<'_>, cancel: &Cancel) -> Result<SessionGuard, OriginateError> {
+    pub(crate) fn originate(&self, dial: &Dial<'_>, cancel: &CancelToken) -> Result<SessionGuard, OriginateError> {
         let (to, name, number) = (to_c(dial.to), inert_to_c(dial.caller_name), inert_to_c(dial.caller_number));
         let mut variables = Event::plain().ok_or(OriginateError::NoMemory)?;
         for (name, value) in dial.variables {
             variables.set(name, value);
         }
-        let patience = dial.patience.max(Duration::from_secs(1));
-        let limit = u32::try_from((patience + CORE_MARGIN).as_secs()).unwrap_or(u32::MAX);
+        let ring_timeout = dial.ring_timeout.max(Duration::from_secs(1));
+        let limit = u32::try_from((ring_timeout + CORE_TIMEOUT_MARGIN).as_secs()).unwrap_or(u32::MAX);
         // `user/` obeys this variable and ignores the time-out of the call (mod_dptools).
         variables.set("leg_timeout", &limit.to_string());
-        let _ringing = self.begin(patience, cancel);
+        let _ringing = self.begin(ring_timeout, cancel);
         let mut answered = ptr::null_mut();
         let mut cause = Cause::SWITCH_CAUSE_NONE;
         // SAFETY: the texts and the event live through the call, which is synchronous and copies what it keeps. The cancel

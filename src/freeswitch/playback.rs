@@ -1,6 +1,7 @@
 //! Playing something to a leg, and asking meanwhile whether to go on.
 
 use std::ffi::{CStr, c_uint, c_void};
+use std::ops::ControlFlow;
 use std::ptr;
 
 use super::guard::fence;
@@ -9,69 +10,62 @@ use super::session::Leg;
 use super::text::to_c;
 use crate::ffi::{self, switch_status_t as HostStatus};
 
-/// What ends playing: returned from the function that is asked on every frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Heard {
-    GoOn,
-    Stop,
-}
-
 /// Is asked while something is played to a leg.
-pub(crate) trait Listener {
+pub(crate) trait PlaybackControl {
     /// About fifty times a second.
-    fn frame(&mut self) -> Heard;
+    fn frame(&mut self) -> ControlFlow<()>;
     /// The far end pressed a key.
-    fn key(&mut self, key: char) -> Heard;
+    fn key(&mut self, key: char) -> ControlFlow<()>;
 }
 
 /// Hears everything out: keys and frames change nothing.
 pub(crate) struct PlayToEnd;
 
-impl Listener for PlayToEnd {
-    fn frame(&mut self) -> Heard {
-        Heard::GoOn
+impl PlaybackControl for PlayToEnd {
+    fn frame(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 
-    fn key(&mut self, _: char) -> Heard {
-        Heard::GoOn
+    fn key(&mut self, _: char) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 }
 
 /// What came of [`Leg::play_file`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Played {
+pub(crate) enum PlayResult {
     /// It ended by itself.
-    ToItsEnd,
-    /// The listener, or somebody from outside, stopped it.
+    Finished,
+    /// The control, or somebody from outside, stopped it.
     Stopped,
     /// It could not be played, or the leg is wanted elsewhere.
-    Not,
+    Failed,
 }
 
 impl Leg<'_> {
-    /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or the listener says to stop. False if
+    /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or the control says to stop. False if
     /// it could not be played.
-    pub(crate) fn play(&self, file: &str, listener: &mut dyn Listener) -> bool {
-        self.play_file(file, listener) != Played::Not
+    pub(crate) fn play(&self, file: &str, control: &mut dyn PlaybackControl) -> bool {
+        self.play_file(file, control) != PlayResult::Failed
     }
 
     /// The same, and how it ended.
-    pub(crate) fn play_file(&self, file: &str, listener: &mut dyn Listener) -> Played {
+    pub(crate) fn play_file(&self, file: &str, control: &mut dyn PlaybackControl) -> PlayResult {
         let file = to_c(file);
-        let mut listener = listener;
-        let mut args = asking(&mut listener);
-        // SAFETY: playing is synchronous: `args` and the listener it points to outlive the call, which is what makes
+        let mut control = control;
+        let mut args = input_args(&mut control);
+        // SAFETY: playing is synchronous: `args` and the control it points to outlive the call, which is what makes
         // a stack address sound here; the core keeps neither.
         let status = unsafe { ffi::switch_ivr_play_file(self.as_ptr(), ptr::null_mut(), file.as_ptr(), &mut args) };
         match status {
-            HostStatus::SWITCH_STATUS_SUCCESS => Played::ToItsEnd,
-            HostStatus::SWITCH_STATUS_BREAK => Played::Stopped,
-            _ => Played::Not,
+            HostStatus::SWITCH_STATUS_SUCCESS => PlayResult::Finished,
+            HostStatus::SWITCH_STATUS_BREAK => PlayResult::Stopped,
+            _ => PlayResult::Failed,
         }
     }
 
     /// Says a phrase macro. False if there is none of that name or it could not be played.
-    pub(crate) fn say(&self, phrase: &CStr, data: &str, listener: &mut dyn Listener) -> bool {
+    pub(crate) fn say(&self, phrase: &CStr, data: &str, control: &mut dyn PlaybackControl) -> bool {
         log_line(
             LogLevel::Debug,
             &[(UUID, &self.uuid()), ("phrase", &phrase.to_string_lossy()), ("data", &data)],
@@ -79,8 +73,8 @@ impl Leg<'_> {
         );
         // The core fills in variables in it, and in what a macro makes of it, and would run `${system(...)}` (switch_ivr_play_say.c).
         let data = to_c(&data.replace(['$', '\\'], " "));
-        let mut listener = listener;
-        let mut args = asking(&mut listener);
+        let mut control = control;
+        let mut args = input_args(&mut control);
         // SAFETY: as in `play`.
         let status = unsafe {
             ffi::switch_ivr_phrase_macro_event(
@@ -96,10 +90,10 @@ impl Leg<'_> {
     }
 }
 
-/// FreeSWITCH's way to ask a listener. Points to the listener's place on the stack, so it is only for calls that are over
+/// FreeSWITCH's way to ask a control. Points to the control's place on the stack, so it is only for calls that are over
 /// before that is. The key callback is always given: without one the core stops at every key (`switch_ivr_play_say.c`).
-fn asking(listener: &mut &mut dyn Listener) -> ffi::switch_input_args_t {
-    let place = ptr::from_mut(listener).cast::<c_void>();
+fn input_args(control: &mut &mut dyn PlaybackControl) -> ffi::switch_input_args_t {
+    let place = ptr::from_mut(control).cast::<c_void>();
     ffi::switch_input_args_t {
         input_callback: Some(on_input),
         buf: place,
@@ -110,16 +104,20 @@ fn asking(listener: &mut &mut dyn Listener) -> ffi::switch_input_args_t {
 }
 
 /// # Safety
-/// `place` is what [`asking`] put there, of a call that has not come back.
-unsafe fn ask(name: &str, place: *mut c_void, question: impl FnOnce(&mut dyn Listener) -> Heard) -> HostStatus {
-    let heard = fence(name, Heard::Stop, || {
+/// `place` is what [`input_args`] put there, of a call that has not come back.
+unsafe fn call_control(
+    name: &str,
+    place: *mut c_void,
+    call: impl FnOnce(&mut dyn PlaybackControl) -> ControlFlow<()>,
+) -> HostStatus {
+    let flow = fence(name, ControlFlow::Break(()), || {
         // SAFETY: by this function's contract.
-        let listener = unsafe { &mut *place.cast::<&mut dyn Listener>() };
-        question(*listener)
+        let control = unsafe { &mut *place.cast::<&mut dyn PlaybackControl>() };
+        call(*control)
     });
-    match heard {
-        Heard::GoOn => HostStatus::SWITCH_STATUS_SUCCESS,
-        Heard::Stop => HostStatus::SWITCH_STATUS_BREAK,
+    match flow {
+        ControlFlow::Continue(()) => HostStatus::SWITCH_STATUS_SUCCESS,
+        ControlFlow::Break(()) => HostStatus::SWITCH_STATUS_BREAK,
     }
 }
 
@@ -128,8 +126,8 @@ unsafe extern "C" fn on_frame(
     _frame: *mut ffi::switch_frame_t,
     user_data: *mut c_void,
 ) -> HostStatus {
-    // SAFETY: the core calls this from within the very call that `asking` was for.
-    unsafe { ask("listener frame", user_data, |listener| listener.frame()) }
+    // SAFETY: the core calls this from within the very call that `input_args` was for.
+    unsafe { call_control("listener frame", user_data, |control| control.frame()) }
 }
 
 unsafe extern "C" fn on_input(
@@ -146,6 +144,6 @@ unsafe extern "C" fn on_input(
     unsafe {
         let Some(dtmf) = input.cast::<ffi::switch_dtmf_t>().as_ref() else { return HostStatus::SWITCH_STATUS_SUCCESS };
         let key = char::from(dtmf.digit.to_ne_bytes()[0]);
-        ask("listener key", buf, |listener| listener.key(key))
+        call_control("listener key", buf, |control| control.key(key))
     }
 }

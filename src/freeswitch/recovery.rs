@@ -8,7 +8,7 @@ use super::session::Leg;
 use crate::ffi;
 
 /// The variable with the tag of the far end, which does not change during the dialog.
-const FAR_TAG: &str = "callpark_far_tag";
+const REMOTE_TAG: &str = "callpark_far_tag";
 /// The variable that names the callback which the core calls for a recovered leg after that of the endpoint.
 const RECOVERER: &str = "secondary_recovery_module";
 const NAME: &CStr = c"mod_callpark";
@@ -27,12 +27,12 @@ impl Leg<'_> {
     /// sets that flag and never removes it (`sofia_recover_callback` in `sofia_glue.c`). So after a re-INVITE from each side they are exchanged
     /// wrongly, and the far end answers 481.
     pub(crate) fn note_dialog(&self) {
-        if self.var(FAR_TAG).is_some() || self.var(RECOVERER).is_some() {
+        if self.var(REMOTE_TAG).is_some() || self.var(RECOVERER).is_some() {
             return;
         }
         let header = if self.sent_last_invite() { "sip_full_to" } else { "sip_full_from" };
         if let Some(tag) = self.var(header).as_deref().and_then(tag) {
-            self.set_var(FAR_TAG, tag);
+            self.set_var(REMOTE_TAG, tag);
             self.set_var(RECOVERER, &NAME.to_string_lossy());
         }
     }
@@ -49,8 +49,8 @@ impl Leg<'_> {
     }
 
     /// Sets From and To of the re-INVITE that recovers the leg.
-    fn right_dialog(&self) {
-        let Some(far) = self.var(FAR_TAG) else { return };
+    fn set_recovery_dialog(&self) {
+        let Some(far) = self.var(REMOTE_TAG) else { return };
         let (Some(from), Some(to)) = (self.var("sip_full_from"), self.var("sip_full_to")) else { return };
         let (ours, theirs) = match (tag(&from), tag(&to)) {
             (Some(from_tag), _) if from_tag == far => (to, from),
@@ -94,7 +94,7 @@ unsafe extern "C" fn on_recovered(session: *mut ffi::switch_core_session_t) -> c
     fence("recovered leg", (), || {
         // SAFETY: the core has just made the session, and runs it only after this returns.
         if let Some(leg) = unsafe { Leg::running(session) } {
-            leg.right_dialog();
+            leg.set_recovery_dialog();
         }
     });
     1

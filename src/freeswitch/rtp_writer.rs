@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::media::seeks_address;
+use super::media::is_learning_address;
 use super::session::{FILE, Leg};
 use super::text::{from_c, to_c};
 use super::waker::{WakeGuard, Waker, Wakers};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 /// The maximum length of a packet and of a decoded frame (SWITCH_RECOMMENDED_BUFFER_SIZE in `switch_types.h`).
-const BUFFER_SIZE: usize = 8192;
+const MAX_PACKET_BYTES: usize = 8192;
 
 /// What legs must have in common to get the same packets.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Format {
+pub(crate) struct AudioFormat {
     codec: String,
     fmtp: Option<String>,
     /// Samples per second. The rate of the codec's RTP clock (`clock`) differs for G.722 (RFC 3551, 4.5.2).
@@ -34,7 +34,7 @@ pub(crate) struct Format {
     packet: Duration,
 }
 
-impl Format {
+impl AudioFormat {
     /// The duration of one packet.
     pub(crate) fn packet(&self) -> Duration {
         self.packet
@@ -57,25 +57,25 @@ impl Format {
 
 /// Memory for the core's file handle, whose fields are opaque here. It is more than any release needs.
 #[repr(C, align(16))]
-struct FileHandle([u8; FILE_HANDLE_SIZE]);
+struct FileHandle([u8; FILE_HANDLE_BYTES]);
 
-pub(crate) const FILE_HANDLE_SIZE: usize = 4096;
+pub(crate) const FILE_HANDLE_BYTES: usize = 4096;
 
-const _: () = assert!(size_of::<ffi::switch_file_handle_t>() <= FILE_HANDLE_SIZE);
+const _: () = assert!(size_of::<ffi::switch_file_handle_t>() <= FILE_HANDLE_BYTES);
 
 /// An open file or stream from which audio is read.
-pub(crate) struct Source {
+pub(crate) struct AudioSource {
     handle: Box<FileHandle>,
-    format: Format,
+    format: AudioFormat,
 }
 
 // SAFETY: a file handle belongs to no thread; the core requires that one thread at a time uses it, as `&mut` does.
-unsafe impl Send for Source {}
+unsafe impl Send for AudioSource {}
 
-impl Source {
+impl AudioSource {
     /// Opens a file or stream. Returns `None` if there is none of that name, or it cannot be played.
-    pub(crate) fn open(name: &str, format: &Format) -> Option<Source> {
-        let mut handle = Box::new(FileHandle([0; FILE_HANDLE_SIZE]));
+    pub(crate) fn open(name: &str, format: &AudioFormat) -> Option<AudioSource> {
+        let mut handle = Box::new(FileHandle([0; FILE_HANDLE_BYTES]));
         let name = to_c(name);
         let flags = ffi::switch_file_flag_enum_t::SWITCH_FILE_FLAG_READ.0
             | ffi::switch_file_flag_enum_t::SWITCH_FILE_DATA_SHORT.0;
@@ -93,7 +93,7 @@ impl Source {
                 ptr::null_mut(),
             )
         };
-        (status == HostStatus::SWITCH_STATUS_SUCCESS).then(|| Source { handle, format: format.clone() })
+        (status == HostStatus::SWITCH_STATUS_SUCCESS).then(|| AudioSource { handle, format: format.clone() })
     }
 
     /// Reads the audio of one packet, and fills it with silence. Returns false at the end.
@@ -115,7 +115,7 @@ impl Source {
     }
 }
 
-impl Drop for Source {
+impl Drop for AudioSource {
     fn drop(&mut self) {
         // SAFETY: opened in `open`, closed only here.
         unsafe { ffi::switch_core_file_close(ptr::from_mut(&mut *self.handle).cast()) };
@@ -126,20 +126,20 @@ impl Drop for Source {
 pub(crate) struct Encoder {
     /// It is on the heap because codecs may keep its address.
     codec: Box<ffi::switch_codec_t>,
-    format: Format,
+    format: AudioFormat,
     sound: Vec<i16>,
     data: Vec<u8>,
     length: usize,
 }
 
-// SAFETY: as for `Source`.
+// SAFETY: as for `AudioSource`.
 unsafe impl Send for Encoder {}
 
 impl Encoder {
     /// Makes an encoder. Returns `None` if the codec cannot encode.
-    pub(crate) fn new(format: &Format) -> Option<Encoder> {
+    pub(crate) fn new(format: &AudioFormat) -> Option<Encoder> {
         let samples = format.samples() * format.channels as usize;
-        if samples == 0 || samples * size_of::<i16>() > BUFFER_SIZE {
+        if samples == 0 || samples * size_of::<i16>() > MAX_PACKET_BYTES {
             return None;
         }
         let (name, fmtp) = (to_c(&format.codec), format.fmtp.as_deref().map(to_c));
@@ -164,17 +164,17 @@ impl Encoder {
             codec,
             format: format.clone(),
             sound: vec![0; samples],
-            data: vec![0; BUFFER_SIZE],
+            data: vec![0; MAX_PACKET_BYTES],
             length: 0,
         })
     }
 
     /// Encodes the next packet from `source`. Returns false at its end.
-    pub(crate) fn encode(&mut self, source: &mut Source) -> bool {
+    pub(crate) fn encode(&mut self, source: &mut AudioSource) -> bool {
         if !source.read(&mut self.sound) {
             return false;
         }
-        let (mut length, mut rate, mut flag) = (BUFFER_SIZE as u32, self.format.rate, 0);
+        let (mut length, mut rate, mut flag) = (MAX_PACKET_BYTES as u32, self.format.rate, 0);
         // SAFETY: the codec was made by `new`; both buffers are as long as is said.
         let status = unsafe {
             ffi::switch_core_codec_encode(
@@ -195,7 +195,7 @@ impl Encoder {
             HostStatus::SWITCH_STATUS_NOOP => self.copy_sound(),
             _ => 0,
         };
-        self.length > 0 && self.length <= BUFFER_SIZE
+        self.length > 0 && self.length <= MAX_PACKET_BYTES
     }
 
     fn copy_sound(&mut self) -> usize {
@@ -213,7 +213,7 @@ impl Drop for Encoder {
 
 /// The result of sending a packet to one leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Sent {
+pub(crate) enum SendResult {
     Yes,
     /// The leg does not share any more.
     Gone,
@@ -224,14 +224,14 @@ pub(crate) enum Sent {
 /// Sends packets to one leg.
 pub(crate) struct RtpWriter {
     /// The leg, while it shares. It is locked during a send.
-    target: Mutex<Option<Target>>,
+    target: Mutex<Option<RtpTarget>>,
     served: AtomicBool,
     /// Whether the thread was woken because the address of the far end is to be learned.
     address_unknown: AtomicBool,
     waker: Arc<Waker>,
 }
 
-struct Target {
+struct RtpTarget {
     session: NonNull<ffi::switch_core_session_t>,
     /// The codec of the leg at the start, which is only compared.
     implementation: *const ffi::switch_codec_implementation_t,
@@ -239,13 +239,13 @@ struct Target {
 
 // SAFETY: the core lets any thread write to a session that is kept, as each leg of a bridge does to the other; that it is kept
 // is `Leg::share_media`'s to see to.
-unsafe impl Send for Target {}
+unsafe impl Send for RtpTarget {}
 
 impl RtpWriter {
     /// Sends the last packet of the encoder to the leg. The core sends without waiting.
-    pub(crate) fn send(&self, encoder: &mut Encoder, timestamp: u32) -> Sent {
+    pub(crate) fn send(&self, encoder: &mut Encoder, timestamp: u32) -> SendResult {
         let target = self.target.lock();
-        let Some(target) = target.as_ref() else { return Sent::Gone };
+        let Some(target) = target.as_ref() else { return SendResult::Gone };
         let session = target.session.as_ptr();
         // SAFETY: the session is kept while it is the target, and the target is locked. The frame and what it points to live
         // through the call; the core copies what it sends and leaves the data alone.
@@ -254,14 +254,14 @@ impl RtpWriter {
             let channel = ffi::switch_core_session_get_channel(session);
             let same = codec.as_ref().is_some_and(|codec| ptr::eq(codec.implementation, target.implementation));
             if !same || ffi::switch_channel_test_flag(channel, Flag::CF_PROXY_MODE) != 0 {
-                return Sent::Misfit;
+                return SendResult::Misfit;
             }
             let length = u32::try_from(encoder.length).unwrap_or(0);
             let mut frame = ffi::switch_frame_t {
                 codec,
                 data: encoder.data.as_mut_ptr().cast(),
                 datalen: length,
-                buflen: BUFFER_SIZE as u32,
+                buflen: MAX_PACKET_BYTES as u32,
                 samples: encoder.format.samples() as u32,
                 rate: encoder.format.rate,
                 channels: encoder.format.channels,
@@ -282,7 +282,7 @@ impl RtpWriter {
             );
             self.watch_address(session);
         }
-        Sent::Yes
+        SendResult::Yes
     }
 
     /// Wakes the thread of the leg when a re-INVITE makes the core learn the address of the far end again, for which that thread must read.
@@ -291,7 +291,7 @@ impl RtpWriter {
     /// `session` is kept.
     unsafe fn watch_address(&self, session: *mut ffi::switch_core_session_t) {
         // SAFETY: by this function's contract.
-        let seeks = unsafe { seeks_address(session) };
+        let seeks = unsafe { is_learning_address(session) };
         if seeks != self.address_unknown.load(Ordering::Relaxed) {
             self.address_unknown.store(seeks, Ordering::Relaxed);
             if seeks {
@@ -323,7 +323,7 @@ impl Drop for EndSharing<'_> {
 impl Leg<'_> {
     /// The format in which another thread can send to this leg. Returns `None` if the leg must play for itself: it has no RTP, video, bypassed or
     /// proxied media, or a codec that cannot encode.
-    pub(crate) fn format(&self) -> Option<Format> {
+    pub(crate) fn format(&self) -> Option<AudioFormat> {
         // SAFETY: the session is kept.
         let without_rtp = unsafe { ffi::switch_core_session_get_media_handle(self.as_ptr()).is_null() };
         let unfit = [Flag::CF_PROXY_MODE, Flag::CF_PROXY_MEDIA, Flag::CF_VIDEO];
@@ -337,7 +337,7 @@ impl Leg<'_> {
             if codec.flags & ffi::switch_codec_flag_enum_t::SWITCH_CODEC_FLAG_PASSTHROUGH.0 != 0 {
                 return None;
             }
-            Some(Format {
+            Some(AudioFormat {
                 codec: from_c(implementation.iananame)?,
                 fmtp: from_c(codec.fmtp_in),
                 rate: implementation.actual_samples_per_second,
@@ -359,8 +359,10 @@ impl Leg<'_> {
     ) -> T {
         // SAFETY: as in `format`.
         let codec = unsafe { ffi::switch_core_session_get_write_codec(self.as_ptr()).as_ref() };
-        let target = NonNull::new(self.as_ptr())
-            .map(|session| Target { session, implementation: codec.map_or(ptr::null(), |codec| codec.implementation) });
+        let target = NonNull::new(self.as_ptr()).map(|session| RtpTarget {
+            session,
+            implementation: codec.map_or(ptr::null(), |codec| codec.implementation),
+        });
         let writer = Arc::new(RtpWriter {
             target: Mutex::new(target),
             served: AtomicBool::new(true),

@@ -15,23 +15,25 @@ use parking_lot::Mutex;
 use super::clock::{epoch_ms, now};
 use super::guard::fence;
 use super::in_progress::{self, InProgress};
-use super::way_in::WayIn;
+use super::state_lookup::StateLookup;
 use super::worker::Worker;
 use crate::ffi;
 use crate::parking::MonotonicTime;
 
 /// From one tick to the next.
-const PERIOD: Duration = Duration::from_secs(1);
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
+/// What is due within half of the interval is done at a tick, so that on average it is neither early nor late.
+pub(crate) const TICK_TOLERANCE: Duration = Duration::from_millis(500);
 /// A trigger that comes sooner than this after a tick does nothing: the other trigger was first.
-const MIN_PERIOD: Duration = Duration::from_millis(900);
+const MIN_TICK_INTERVAL: Duration = Duration::from_millis(900);
 /// How often the thread checks whether the module is being unloaded.
 const UNLOAD_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What is done on every tick. It may run on the scheduler's own thread, which all modules share: it must not wait.
 pub(crate) trait OnTick {
-    type Of;
-    fn ticks(of: &Self::Of) -> &Ticks;
-    fn tick(of: &Self::Of);
+    type Context;
+    fn ticks(of: &Self::Context) -> &Ticks;
+    fn tick(of: &Self::Context);
 }
 
 /// When the last tick began. Locked while one runs, so that there are never two at a time.
@@ -46,7 +48,7 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    pub(crate) fn start<T: OnTick, W: WayIn<T::Of>>() -> Ticker {
+    pub(crate) fn start<T: OnTick, W: StateLookup<T::Context>>() -> Ticker {
         let unloading = Arc::new(AtomicBool::new(false));
         let worker = start_thread::<T, W>(Arc::clone(&unloading))
             .inspect_err(|error| log::error!("no thread for the timers, which now follow the wall clock: {error}"))
@@ -82,9 +84,9 @@ impl Drop for Ticker {
     }
 }
 
-fn start_thread<T: OnTick, W: WayIn<T::Of>>(unloading: Arc<AtomicBool>) -> io::Result<Worker> {
+fn start_thread<T: OnTick, W: StateLookup<T::Context>>(unloading: Arc<AtomicBool>) -> io::Result<Worker> {
     Worker::start("timers", move || {
-        let mut due = now().after(PERIOD);
+        let mut due = now().after(TICK_INTERVAL);
         while !unloading.load(Ordering::Acquire) {
             let left = due.since(now());
             if !left.is_zero() {
@@ -93,17 +95,17 @@ fn start_thread<T: OnTick, W: WayIn<T::Of>>(unloading: Arc<AtomicBool>) -> io::R
             }
             fence("tick", (), tick_once::<T, W>);
             // A thread that was late, in a machine that was suspended for example, does not catch up.
-            due = due.after(PERIOD).max(now());
+            due = due.after(TICK_INTERVAL).max(now());
         }
     })
 }
 
 /// Ticks, unless there is or just was a tick.
-fn tick_once<T: OnTick, W: WayIn<T::Of>>() {
+fn tick_once<T: OnTick, W: StateLookup<T::Context>>() {
     let Some(of) = W::find() else { return };
     let Some(mut last) = T::ticks(&of).0.try_lock() else { return };
     let now = now();
-    if last.is_none_or(|last| now.since(last) >= MIN_PERIOD) {
+    if last.is_none_or(|last| now.since(last) >= MIN_TICK_INTERVAL) {
         *last = Some(now);
         T::tick(&of);
     }
@@ -114,7 +116,7 @@ fn next_second() -> i64 {
     epoch_ms() / 1000 + 1
 }
 
-unsafe extern "C" fn on_task<T: OnTick, W: WayIn<T::Of>>(task: *mut ffi::switch_scheduler_task_t) {
+unsafe extern "C" fn on_task<T: OnTick, W: StateLookup<T::Context>>(task: *mut ffi::switch_scheduler_task_t) {
     let _in_progress = InProgress::begin();
     fence("tick", (), tick_once::<T, W>);
     // SAFETY: the scheduler hands its task, which lives through the call; a later run time arms it again.

@@ -43,7 +43,7 @@ impl SessionGuard {
 }
 
 /// The UUIDs of all legs there are at this moment.
-pub(crate) fn every_leg() -> Vec<String> {
+pub(crate) fn all_legs() -> Vec<String> {
     let mut uuids = Vec::new();
     // SAFETY: the list is ours to read and to free; each node is NULL or the next of it, with a C string of the list's own.
     unsafe {
@@ -222,7 +222,7 @@ impl<'a> Leg<'a> {
     }
 
     /// Hands the leg's endpoint a message without contents.
-    pub(super) fn tell(&self, what: ffi::switch_core_session_message_types_t) {
+    pub(super) fn send_indication(&self, what: ffi::switch_core_session_message_types_t) {
         let mut message = ffi::switch_core_session_message_t {
             message_id: what,
             from: FILE.as_ptr().cast_mut(),
@@ -234,7 +234,7 @@ impl<'a> Leg<'a> {
                 self.as_ptr(),
                 &mut message,
                 FILE.as_ptr(),
-                c"tell".as_ptr(),
+                c"send_indication".as_ptr(),
                 0,
             );
         }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::event::{Binding, EventRef, Kind, OnEvent};
+use super::event::{Binding, CoreEvent, EventRef, OnEvent};
 use super::guard::fence;
 use super::session::Leg;
+use super::state_lookup::StateLookup;
 use super::text::from_c;
-use super::way_in::WayIn;
 use crate::ffi::{self, switch_status_t as HostStatus};
 
 /// Wakes one sleeping thread.
@@ -50,7 +50,7 @@ pub(crate) struct Wakers {
 
 impl Wakers {
     /// `W` finds these same ones.
-    pub(crate) fn new<W: WayIn<Wakers>>() -> Wakers {
+    pub(crate) fn new<W: StateLookup<Wakers>>() -> Wakers {
         Wakers { by_uuid: Mutex::default(), hook: on_signal::<W> }
     }
 
@@ -90,7 +90,7 @@ impl Drop for WakeGuard<'_> {
 }
 
 /// Runs on the thread that does something to the leg.
-unsafe extern "C" fn on_signal<W: WayIn<Wakers>>(
+unsafe extern "C" fn on_signal<W: StateLookup<Wakers>>(
     session: *mut ffi::switch_core_session_t,
     _signal: c_int,
 ) -> HostStatus {
@@ -105,17 +105,17 @@ unsafe extern "C" fn on_signal<W: WayIn<Wakers>>(
 }
 
 /// Wakes a leg when a media bug is added to it, which the core does not signal.
-pub(crate) fn on_tap<W: WayIn<Wakers>>() -> Option<Binding> {
-    Binding::bind::<MediaBug, W>()
+pub(crate) fn on_media_bug<W: StateLookup<Wakers>>() -> Option<Binding> {
+    Binding::bind::<OnMediaBug, W>()
 }
 
-struct MediaBug;
+struct OnMediaBug;
 
-impl OnEvent for MediaBug {
-    type Of = Wakers;
-    const KIND: Kind = Kind::MediaBug;
+impl OnEvent for OnMediaBug {
+    type Context = Wakers;
+    const EVENT: CoreEvent = CoreEvent::MediaBug;
 
-    fn happened(wakers: &Arc<Wakers>, event: &EventRef<'_>) {
+    fn on_event(wakers: &Arc<Wakers>, event: &EventRef<'_>) {
         if let Some(uuid) = event.get("Unique-ID") {
             wakers.wake(&uuid);
         }

@@ -16,23 +16,23 @@ use super::guard::fence;
 pub(crate) struct Worker {
     name: &'static str,
     thread: JoinHandle<()>,
-    over: Arc<Over>,
+    over: Arc<ThreadEnd>,
 }
 
 #[derive(Debug, Default)]
-struct Over {
+struct ThreadEnd {
     is: Mutex<bool>,
     waker: Condvar,
 }
 
 impl Worker {
     pub(crate) fn start(name: &'static str, body: impl FnOnce() + Send + 'static) -> io::Result<Worker> {
-        let over = Arc::new(Over::default());
-        let told = Arc::clone(&over);
+        let over = Arc::new(ThreadEnd::default());
+        let end = Arc::clone(&over);
         let body = move || {
             fence(name, (), body);
-            *told.is.lock() = true;
-            told.waker.notify_all();
+            *end.is.lock() = true;
+            end.waker.notify_all();
         };
         let thread = std::thread::Builder::new().name(format!("callpark-{name}")).spawn(body)?;
         Ok(Worker { name, thread, over })

@@ -43,7 +43,7 @@ pub(crate) fn configuration_file(name: &str) -> Option<String> {
 pub(crate) struct XmlError(String);
 
 /// Has the core read its XML files again, and tell everybody so. If they are faulty, the old ones stay.
-pub(crate) fn reread() -> Result<(), XmlError> {
+pub(crate) fn reload_xml() -> Result<(), XmlError> {
     let mut why = ptr::null();
     // SAFETY: `why` is ours to be set; the text is in a buffer of the core's own that stays (switch_xml.c).
     unsafe {

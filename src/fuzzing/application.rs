@@ -1,18 +1,18 @@
 //! Arguments of applications, and the variables that they read.
 
 use super::{planted, readable};
-use crate::applications::{Asked, park_order, retrieve_order, slot_order};
+use crate::applications::{RetrieveArgument, parse_park_order, parse_retrieve_order, parse_slot_order};
 use crate::config::{parse_bool, parse_ringback, seconds};
 use crate::freeswitch::inert;
 use crate::parking::{
     Destination, Extension, LotName, LotSettings, MAX_SLOT_LENGTH, RetrieveTarget, Slot, SlotRequest, is_name,
 };
-use crate::service::{filled_in, is_address, is_part_of_address, one_word};
+use crate::service::{fill_in, is_address, is_part_of_address, percent_encoded};
 
 /// Reads the data of an application, and the variables that it uses.
 pub fn application(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let (parks, retrieves, both) = (park_order(&text), retrieve_order(&text), slot_order(&text));
+    let (parks, retrieves, both) = (parse_park_order(&text), parse_retrieve_order(&text), parse_slot_order(&text));
     for why in [parks.as_ref().err(), retrieves.as_ref().err(), both.as_ref().err()].into_iter().flatten() {
         readable(&why.to_string());
     }
@@ -21,10 +21,10 @@ pub fn application(data: &[u8]) {
             SlotRequest::Auto => "auto".to_owned(),
             SlotRequest::Slot(slot) => dialable(slot).to_string(),
         };
-        let again = park_order(&format!("{place} {}", named(order.lot.as_ref()))).expect("its own words");
+        let again = parse_park_order(&format!("{place} {}", named(order.lot.as_ref()))).expect("its own words");
         assert_eq!((&order.wanted, &order.lot), (&again.wanted, &again.lot));
     }
-    if let Ok((Asked::RetrieveTarget(RetrieveTarget::Slot(slot)), lot)) = &retrieves {
+    if let Ok((RetrieveArgument::Target(RetrieveTarget::Slot(slot)), lot)) = &retrieves {
         dialable(slot);
         // Whoever can take a call from a slot can also park one there, and one extension can do both.
         let (park, retrieve) = both.as_ref().expect("a slot");
@@ -61,10 +61,10 @@ fn variables(text: &str) {
         assert_eq!(Destination::parse(&words.join(" ")), Some(to.clone()));
     }
     // A value stays one thing, whatever an administrator's text is around it.
-    let word = one_word(text);
+    let word = percent_encoded(text);
     assert!(word.bytes().all(|c| c.is_ascii_alphanumeric() || b".-_+*@%".contains(&c)), "{word:?}");
-    assert_eq!(filled_in("<${x}>", |_| Some(text.to_owned())), format!("<{text}>"));
-    let _ = filled_in(text, |name| Some(name.to_owned()));
+    assert_eq!(fill_in("<${x}>", |_| Some(text.to_owned())), format!("<{text}>"));
+    let _ = fill_in(text, |name| Some(name.to_owned()));
     // What FreeSWITCH gets of it holds nothing that it would expand, whatever is cut off or put behind it.
     let inert = inert(text);
     assert!(!inert.contains('$') && inert.chars().count() == text.chars().count(), "{inert:?}");

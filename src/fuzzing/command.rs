@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::planted;
 use crate::commands::Callpark;
-use crate::freeswitch::{Answer, Command, WayIn};
+use crate::freeswitch::{Command, CommandOutput, StateLookup};
 use crate::module::Loaded;
 use crate::service::ParkingService;
 
@@ -13,7 +13,7 @@ pub fn command(text: &str) {
     for line in text.split('\n').take(8) {
         // As C would hand it over.
         let line = line.split('\0').next().unwrap_or_default().trim();
-        let Answer(answer) = Callpark::run(Loaded::find(), line);
+        let CommandOutput(answer) = Callpark::run(Loaded::find(), line);
         look_at(line, &answer);
         let service: Arc<ParkingService> = Loaded::find().expect("loaded");
         if let Err(why) = service.check() {

@@ -15,10 +15,10 @@ const YEAR: Duration = Duration::from_secs(31_536_000);
 pub fn configuration(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match config::read(&text, Some(&text)) {
-        Err(faults) => {
-            assert!(!faults.is_empty());
-            for fault in &faults {
-                assert!(fault.to_string().starts_with("callpark.conf.xml"), "{fault:?}");
+        Err(errors) => {
+            assert!(!errors.is_empty());
+            for error in &errors {
+                assert!(error.to_string().starts_with("callpark.conf.xml"), "{error:?}");
             }
         }
         Ok(config) => accepted(&config),

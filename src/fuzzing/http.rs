@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::planted;
 use crate::app::App;
-use crate::freeswitch::WayIn;
+use crate::freeswitch::StateLookup;
 use crate::module::Loaded;
 use crate::web::{TokenFile, router};
 

@@ -63,7 +63,7 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
     let _ = table.park(&request("here", SlotRequest::Auto), false, NOW);
     for call in &absent {
         assert!(!call.uuid.is_empty());
-        table.miss(call, NOW.after(LONGEST), NOW);
+        table.reserve_for_recovery(call, NOW.after(LONGEST), NOW);
         sound(&table);
     }
     let again = absent.first().map(|call| request(&call.uuid, SlotRequest::Slot(call.slot.clone())));

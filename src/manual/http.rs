@@ -4,24 +4,24 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Table, code, words};
+use super::{DocTable, code, wire_names};
 use crate::web::{self, ActionRow, PathRow};
 
-pub(super) fn tables() -> Vec<Table> {
-    let paths = web::PATHS.map(|row| {
+pub(super) fn tables() -> Vec<DocTable> {
+    let paths = web::PATH_ROWS.map(|row| {
         let right = if row.right == "none" { row.right.into() } else { code(row.right) };
         vec![code(&format!("{} {}", row.method, row.path)), right, row.answers.into()]
     });
-    let actions = web::ACTIONS.map(|row| {
+    let actions = web::ACTION_ROWS.map(|row| {
         let body = row.request.map_or_else(|| "empty".into(), |(_, example)| code(example));
         vec![code(row.name), body, row.does.into()]
     });
     let metrics =
         web::metrics().into_iter().map(|[name, kind, labels, meaning]| vec![code(&name), kind, labels, meaning]);
     vec![
-        Table { name: "http-paths", columns: &["path", "right", "answers"], rows: paths.to_vec() },
-        Table { name: "http-actions", columns: &["action", "body", "does"], rows: actions.to_vec() },
-        Table { name: "metrics", columns: &["metric", "type", "labels", "meaning"], rows: metrics.collect() },
+        DocTable { name: "http-paths", columns: &["path", "right", "answers"], rows: paths.to_vec() },
+        DocTable { name: "http-actions", columns: &["action", "body", "does"], rows: actions.to_vec() },
+        DocTable { name: "metrics", columns: &["metric", "type", "labels", "meaning"], rows: metrics.collect() },
     ]
 }
 
@@ -38,9 +38,9 @@ fn listed(pointer: &str) -> BTreeSet<String> {
 fn the_description_has_the_paths_methods_and_rights_of_the_routes() {
     let expanded = |path: &str| -> Vec<String> {
         let of_action = |row: ActionRow| path.replace("{action}", row.name);
-        if path.contains("{action}") { web::ACTIONS.map(of_action).to_vec() } else { vec![path.to_owned()] }
+        if path.contains("{action}") { web::ACTION_ROWS.map(of_action).to_vec() } else { vec![path.to_owned()] }
     };
-    let routes: BTreeSet<_> = web::PATHS
+    let routes: BTreeSet<_> = web::PATH_ROWS
         .into_iter()
         .flat_map(|PathRow { method, path, right, .. }| {
             // A program on the server itself needs no token for the metrics, so the description does not require one.
@@ -60,9 +60,9 @@ fn the_description_has_the_paths_methods_and_rights_of_the_routes() {
 
 #[test]
 fn the_description_has_the_words_of_the_source() {
-    assert_eq!(listed("/components/schemas/Call/properties/state/enum"), words::states());
-    assert_eq!(listed("/components/schemas/Record/properties/outcome/enum"), words::outcomes());
-    assert_eq!(listed("/components/schemas/Change/properties/action/enum"), words::actions());
+    assert_eq!(listed("/components/schemas/Call/properties/state/enum"), wire_names::states());
+    assert_eq!(listed("/components/schemas/Record/properties/outcome/enum"), wire_names::outcomes());
+    assert_eq!(listed("/components/schemas/Change/properties/action/enum"), wire_names::actions());
 }
 
 /// Each `$ref` in a value.

@@ -5,7 +5,7 @@
 
 mod http;
 mod source;
-mod words;
+mod wire_names;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,13 +18,13 @@ const BEGIN_CLOSE: &str = " -->\n";
 const END: &str = "<!-- end -->";
 
 /// A table in Markdown.
-struct Table {
+struct DocTable {
     name: &'static str,
     columns: &'static [&'static str],
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl DocTable {
     fn text(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let columns: Vec<String> = self.columns.iter().map(ToString::to_string).collect();
@@ -38,35 +38,35 @@ fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
-fn settings() -> Table {
+fn settings() -> DocTable {
     let rows = config::SETTINGS.iter().map(|row| vec![code(row.name), row.default.into(), row.meaning.into()]);
-    Table { name: "settings", columns: &["setting", "default", "meaning"], rows: rows.collect() }
+    DocTable { name: "settings", columns: &["setting", "default", "meaning"], rows: rows.collect() }
 }
 
-fn lot_parameters() -> Table {
+fn lot_parameters() -> DocTable {
     let slots = vec![code("slots"), "required".into(), config::SLOTS_MEANING.into()];
     let others = config::LOT_PARAMS.iter().map(|row| vec![code(row.name), row.default.into(), row.meaning.into()]);
     let rows = std::iter::once(slots).chain(others).collect();
-    Table { name: "lot-parameters", columns: &["parameter", "default", "meaning"], rows }
+    DocTable { name: "lot-parameters", columns: &["parameter", "default", "meaning"], rows }
 }
 
-fn commands() -> Table {
+fn commands() -> DocTable {
     let row = |[name, syntax, does, answers]: [&str; 4]| {
         vec![code(format!("callpark {name} {syntax}").trim()), does.into(), answers.into()]
     };
     let rows = commands::MANUAL.map(row).to_vec();
-    Table { name: "commands", columns: &["command", "does", "answers if it succeeds"], rows }
+    DocTable { name: "commands", columns: &["command", "does", "answers if it succeeds"], rows }
 }
 
-fn tables() -> Vec<Table> {
+fn tables() -> Vec<DocTable> {
     let mut tables = vec![settings(), lot_parameters(), commands()];
-    tables.extend(words::tables());
+    tables.extend(wire_names::tables());
     tables.extend(http::tables());
     tables
 }
 
 /// The document with each of its tables as it must be, and the names of these tables.
-fn rewritten(document: &str, tables: &[Table]) -> Result<(String, Vec<String>), String> {
+fn rewritten(document: &str, tables: &[DocTable]) -> Result<(String, Vec<String>), String> {
     let mut pieces = document.split(BEGIN);
     let mut text = pieces.next().unwrap_or_default().to_owned();
     let mut names = Vec::new();
@@ -109,7 +109,7 @@ fn the_documents_have_the_tables_of_the_source() {
 #[test]
 fn a_table_that_differs_is_rewritten_and_the_prose_stays() {
     let row = vec![vec!["`a`".to_owned(), "x|y".to_owned()]];
-    let tables = [Table { name: "t", columns: &["name", "is"], rows: row }];
+    let tables = [DocTable { name: "t", columns: &["name", "is"], rows: row }];
     let (text, names) = rewritten("Before.\n\n<!-- table: t -->\nold\n<!-- end -->\n\nAfter.\n", &tables).unwrap();
     let table = "| name | is |\n|---|---|\n| `a` | x\\|y |\n";
     assert_eq!(text, format!("Before.\n\n<!-- table: t -->\n\n{table}\n<!-- end -->\n\nAfter.\n"));

@@ -43,11 +43,11 @@ pub(crate) trait WaitControl {
 
 /// The result of [`SharedMusic::listen`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Listened {
+pub(crate) enum ListenResult {
     /// The leg heard the music, and has a reason to stop.
     Heard,
     /// This music cannot be shared, or not with this leg, which must play for itself.
-    Cannot,
+    NotShareable,
 }
 
 /// Whether this music can be shared. Then it has no beginning and no end.
@@ -66,30 +66,30 @@ impl SharedMusic {
     }
 
     /// Plays music to a leg, on its own thread, until `control` has a reason to stop or the channel is not ready any more.
-    pub(crate) fn listen(&self, leg: &Leg<'_>, music: &str, control: &mut dyn WaitControl) -> Listened {
-        let format = leg.format().filter(|_| can_be_shared(music) && !leg.is_tapped());
-        let Some(format) = format else { return Listened::Cannot };
+    pub(crate) fn listen(&self, leg: &Leg<'_>, music: &str, control: &mut dyn WaitControl) -> ListenResult {
+        let format = leg.format().filter(|_| can_be_shared(music) && !leg.has_media_bug());
+        let Some(format) = format else { return ListenResult::NotShareable };
         let waker = Arc::clone(control.waker());
         let heard = leg.share_media(&self.wakers, &waker, |writer| {
             if !self.senders.subscribe(music, &format, writer) {
                 return false;
             }
-            let always = control.wants_keys() || leg.listens_closely();
+            let always = control.wants_keys() || leg.needs_each_packet();
             // Each packet is read if the far end sends nothing, because the core counts the missing ones, or if its address is still to be learned.
             let (mut closely, mut received) = (always, leg.received());
             while leg.ready() && writer.is_served() {
                 // This is checked before the first sleep, because what happened before the waker was registered does not wake the thread.
                 if std::iter::from_fn(|| leg.next_key()).any(|key| control.key(key))
-                    || leg.has_errand()
-                    || leg.is_tapped()
+                    || leg.has_pending_work()
+                    || leg.has_media_bug()
                 {
                     break;
                 }
-                closely |= leg.seeks_address() || leg.has_jitter_buffer();
+                closely |= leg.is_learning_address() || leg.has_jitter_buffer();
                 if control.sleep(if closely { Duration::ZERO } else { READ_INTERVAL }) {
                     break;
                 }
-                closely |= leg.seeks_address();
+                closely |= leg.is_learning_address();
                 if !closely {
                     leg.drop_input();
                 }
@@ -102,13 +102,13 @@ impl SharedMusic {
             // A leg that is dropped with an unchanged format must play for itself: the music has ended, or the leg was too slow.
             writer.is_served() || leg.format().as_ref() != Some(&format)
         });
-        if heard && leg.has_errand() {
+        if heard && leg.has_pending_work() {
             leg.sleep(Duration::from_millis(20));
         }
-        if heard { Listened::Heard } else { Listened::Cannot }
+        if heard { ListenResult::Heard } else { ListenResult::NotShareable }
     }
 
-    /// MusicCounts a leg that plays for itself while `play` runs.
+    /// Counts a leg that plays for itself while `play` runs.
     pub(crate) fn alone<T>(&self, play: impl FnOnce() -> T) -> T {
         struct One<'a>(&'a AtomicUsize);
         impl Drop for One<'_> {
@@ -121,9 +121,9 @@ impl SharedMusic {
         play()
     }
 
-    pub(crate) fn counts(&self) -> MusicCounts {
+    pub(crate) fn counts(&self) -> MusicCounters {
         let alone = self.alone.load(Ordering::Relaxed);
-        let mut counts = MusicCounts { shared: 0, streams: 0, threads: 0, alone, late: 0 };
+        let mut counts = MusicCounters { shared: 0, streams: 0, threads: 0, alone, late: 0 };
         self.senders.count(&mut counts);
         counts
     }
@@ -131,7 +131,7 @@ impl SharedMusic {
 
 /// How music is played at present.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct MusicCounts {
+pub(crate) struct MusicCounters {
     /// The number of legs that share music.
     pub(crate) shared: usize,
     /// The number of streams that they hear.

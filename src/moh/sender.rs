@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::MusicCounts;
+use super::MusicCounters;
 use super::stream::{MohStream, StreamKey};
-use crate::freeswitch::{Format, RtpWriter, Worker};
+use crate::freeswitch::{AudioFormat, RtpWriter, Worker};
 
 /// The number of listeners of one thread, which keep it busy for a few milliseconds of each packet.
 const MAX_LISTENERS: usize = 250;
@@ -75,7 +75,7 @@ impl MohSenders {
     }
 
     /// Sends music to `writer` from the next packet on. Returns false if the music cannot be played.
-    pub(super) fn subscribe(&self, music: &str, format: &Format, writer: &Arc<RtpWriter>) -> bool {
+    pub(super) fn subscribe(&self, music: &str, format: &AudioFormat, writer: &Arc<RtpWriter>) -> bool {
         let key = StreamKey { music: music.to_owned(), format: format.clone() };
         // The stream is opened on the caller's own thread and without a lock, because that may take a while.
         let joined = self.join(&key, None, writer).and_then(|joined| match joined {
@@ -129,7 +129,7 @@ impl MohSenders {
         Ok(true)
     }
 
-    pub(super) fn count(&self, counts: &mut MusicCounts) {
+    pub(super) fn count(&self, counts: &mut MusicCounters) {
         counts.late = self.late.load(Ordering::Relaxed);
         for Running { sender, .. } in self.running.lock().iter().flatten() {
             counts.threads += 1;
@@ -197,7 +197,7 @@ impl MohSender {
         self.update_listeners(streams, due)
     }
 
-    /// MusicCounts a late packet, and skips what cannot be caught up with.
+    /// Counts a late packet, and skips what cannot be caught up with.
     fn catch_up(&self, streams: &mut [MohStream], due: &mut Instant) {
         let behind = due.elapsed();
         if behind > self.packet {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::freeswitch::{Encoder, Format, RtpWriter, Sent, Source};
+use crate::freeswitch::{AudioFormat, AudioSource, Encoder, RtpWriter, SendResult};
 
 /// Sending a packet takes microseconds. A leg that takes longer, several times in a row, is dropped and plays for itself.
 const SLOW_SEND: Duration = Duration::from_millis(5);
@@ -13,7 +13,7 @@ const MAX_SLOW_SENDS: u32 = 5;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct StreamKey {
     pub(super) music: String,
-    pub(super) format: Format,
+    pub(super) format: AudioFormat,
 }
 
 struct Listener {
@@ -23,7 +23,7 @@ struct Listener {
 
 pub(super) struct MohStream {
     pub(super) key: StreamKey,
-    source: Source,
+    source: AudioSource,
     encoder: Encoder,
     timestamp: u32,
     listeners: Vec<Listener>,
@@ -32,7 +32,7 @@ pub(super) struct MohStream {
 impl MohStream {
     /// Opens a stream. Returns `None` if there is no such music, or not in this format.
     pub(super) fn open(key: &StreamKey) -> Option<MohStream> {
-        let source = Source::open(&key.music, &key.format)?;
+        let source = AudioSource::open(&key.music, &key.format)?;
         let encoder = Encoder::new(&key.format)?;
         Some(MohStream { key: key.clone(), source, encoder, timestamp: key.format.step(), listeners: Vec::new() })
     }
@@ -63,7 +63,7 @@ impl MohStream {
             let ended = Instant::now();
             listener.slow = if ended - began > SLOW_SEND { listener.slow + 1 } else { 0 };
             began = ended;
-            let stays = sent == Sent::Yes && listener.slow < MAX_SLOW_SENDS;
+            let stays = sent == SendResult::Yes && listener.slow < MAX_SLOW_SENDS;
             if !stays {
                 listener.writer.forget();
             }
@@ -74,7 +74,7 @@ impl MohStream {
 
     /// Starts the music again at its end.
     fn rewind(&mut self) -> bool {
-        let again = Source::open(&self.key.music, &self.key.format);
+        let again = AudioSource::open(&self.key.music, &self.key.format);
         again.is_some_and(|source| {
             self.source = source;
             self.encoder.encode(&mut self.source)

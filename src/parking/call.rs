@@ -14,9 +14,9 @@ use super::settings::{CallOverrides, LotSettings};
 pub struct CallId {
     pub(super) parked_at: MonotonicTime,
     /// A counter that orders calls that were parked at the same moment.
-    pub(super) turn: u32,
+    pub(super) sequence: u32,
     /// The index at which the table stores the call.
-    pub(super) seat: u32,
+    pub(super) entry: u32,
 }
 
 /// A point in time on a monotonic clock, as the time since an arbitrary start.

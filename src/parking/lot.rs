@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::call::CallId;
-use super::free::FreeSlots;
+use super::free_slots::FreeSlots;
 use super::names::{LotId, Slot};
 use super::settings::{LotSettings, SlotOrder};
 

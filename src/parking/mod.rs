@@ -7,7 +7,7 @@
 
 mod call;
 mod calls;
-mod free;
+mod free_slots;
 mod lot;
 mod names;
 mod request;

@@ -7,18 +7,18 @@
 
 use std::collections::HashMap;
 
-use super::lamp::Name;
+use super::lamp::LampName;
 use crate::parking::MonotonicTime;
 
 /// Spellings of one lamp's domain, beside the usual one: all lower case, as written in a URI, and as written in a name.
-const MAX_PER_LAMP: usize = 3;
+const MAX_SPELLINGS_PER_LAMP: usize = 3;
 /// Lamps with such spellings.
 const MAX_LAMPS: usize = 10_000;
 
 #[derive(Default)]
 pub(super) struct Spellings {
     /// The spellings of each lamp; the one that was learned last is at the end.
-    of: HashMap<Name, Vec<Spelling>>,
+    of: HashMap<LampName, Vec<Spelling>>,
 }
 
 struct Spelling {
@@ -30,7 +30,7 @@ struct Spelling {
 
 impl Spellings {
     /// Learns the spelling `host` of a subscription to `name`, which ends at `until`.
-    pub(super) fn learn(&mut self, name: &Name, host: &str, until: MonotonicTime, now: MonotonicTime) {
+    pub(super) fn learn(&mut self, name: &LampName, host: &str, until: MonotonicTime, now: MonotonicTime) {
         if host == &*name.domain || !host.eq_ignore_ascii_case(&name.domain) {
             return;
         }
@@ -40,7 +40,7 @@ impl Spellings {
         let known = self.of.entry(name.clone()).or_default();
         known.retain(|spelling| spelling.until > now);
         let before = known.iter().position(|spelling| spelling.host == host).map(|at| known.remove(at).until);
-        if known.len() >= MAX_PER_LAMP {
+        if known.len() >= MAX_SPELLINGS_PER_LAMP {
             known.remove(0);
         }
         let until = before.map_or(until, |before| before.max(until));
@@ -48,7 +48,7 @@ impl Spellings {
     }
 
     /// The other spellings of the domain of a lamp.
-    pub(super) fn of(&self, name: &Name, now: MonotonicTime) -> Vec<String> {
+    pub(super) fn of(&self, name: &LampName, now: MonotonicTime) -> Vec<String> {
         let known = self.of.get(name).into_iter().flatten();
         known.filter(|spelling| spelling.until > now).map(|spelling| spelling.host.clone()).collect()
     }
@@ -71,8 +71,8 @@ mod tests {
     use super::*;
     use crate::parking::Slot;
 
-    fn name(slot: u32) -> Name {
-        Name::of_slot(&"example.com".into(), &Slot::parse(&slot.to_string()).unwrap())
+    fn name(slot: u32) -> LampName {
+        LampName::of_slot(&"example.com".into(), &Slot::parse(&slot.to_string()).unwrap())
     }
 
     fn at(seconds: u64) -> MonotonicTime {
@@ -101,7 +101,7 @@ mod tests {
             spellings.learn(&name(701), "EXAMPLE.COM", at(n + 300), at(n));
         }
         let known = spellings.of(&name(701), at(50));
-        assert_eq!(known.len(), MAX_PER_LAMP);
+        assert_eq!(known.len(), MAX_SPELLINGS_PER_LAMP);
         assert!(known.contains(&"EXAMPLE.COM".to_owned()));
     }
 

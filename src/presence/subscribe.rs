@@ -3,44 +3,44 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::freeswitch::{Binding, EventRef, Kind, OnEvent, WayIn, module_loaded};
+use crate::freeswitch::{Binding, CoreEvent, EventRef, OnEvent, StateLookup, module_loaded};
 use crate::service::{ParkingService, Subscription};
 
 /// A module that answers every subscription to `park+<name>`, also for lots that it does not have.
-const RIVAL: &str = "mod_valet_parking";
+const VALET_PARKING: &str = "mod_valet_parking";
 /// The duration of a subscription that names none: the default of the dialog event package (RFC 4235).
 const DEFAULT_EXPIRY: Duration = Duration::from_secs(3600);
 
-pub(crate) fn on_probe<W: WayIn<ParkingService>>() -> Option<Binding> {
-    Binding::bind::<Probe, W>()
+pub(crate) fn on_probe<W: StateLookup<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<OnProbe, W>()
 }
 
-pub(crate) fn on_profile<W: WayIn<ParkingService>>() -> Option<Binding> {
-    Binding::bind::<Profile, W>()
+pub(crate) fn on_profile<W: StateLookup<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<OnProfileStart, W>()
 }
 
 /// Logs a warning if mod_valet_parking is loaded, because both modules answer every subscription and contradict each other.
-pub(crate) fn warn_of_rival() {
-    if rival_is_loaded() {
+pub(crate) fn warn_about_valet_parking() {
+    if is_valet_parking_loaded() {
         log::warn!(
-            "{RIVAL} is loaded too and answers every subscription to park+<slot> with \"free\": lamps of taken \
+            "{VALET_PARKING} is loaded too and answers every subscription to park+<slot> with \"free\": lamps of taken \
              slots will go out; take it out of modules.conf.xml and restart FreeSWITCH"
         );
     }
 }
 
-pub(super) fn rival_is_loaded() -> bool {
-    module_loaded(RIVAL)
+pub(super) fn is_valet_parking_loaded() -> bool {
+    module_loaded(VALET_PARKING)
 }
 
 /// A phone has subscribed, or renewed its subscription.
-struct Probe;
+struct OnProbe;
 
-impl OnEvent for Probe {
-    type Of = ParkingService;
-    const KIND: Kind = Kind::PresenceProbe;
+impl OnEvent for OnProbe {
+    type Context = ParkingService;
+    const EVENT: CoreEvent = CoreEvent::PresenceProbe;
 
-    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
+    fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let Some(to) = event.get("to") else { return };
         let Some((lamp, host)) = to.strip_prefix("park+").and_then(|to| to.split_once('@')) else { return };
         let expires = event.get("expires").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
@@ -58,13 +58,13 @@ impl OnEvent for Probe {
 }
 
 /// A SIP profile has started, which may have subscriptions from before a restart.
-struct Profile;
+struct OnProfileStart;
 
-impl OnEvent for Profile {
-    type Of = ParkingService;
-    const KIND: Kind = Kind::Custom(c"sofia::profile_start");
+impl OnEvent for OnProfileStart {
+    type Context = ParkingService;
+    const EVENT: CoreEvent = CoreEvent::Custom(c"sofia::profile_start");
 
-    fn happened(service: &Arc<ParkingService>, _: &EventRef<'_>) {
-        service.tell_all_lamps();
+    fn on_event(service: &Arc<ParkingService>, _: &EventRef<'_>) {
+        service.publish_all_lamps();
     }
 }

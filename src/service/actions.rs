@@ -9,9 +9,9 @@ use crate::parking::{Call, Destination, Refusal, State};
 
 impl ParkingService {
     /// Starts the recall now, not at the time-out.
-    pub(crate) fn ring_back_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
+    pub(crate) fn recall_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
         let due = self.change(|table, _| table.ring_now(&call.info.uuid))?;
-        self.act(due);
+        self.execute(due);
         Ok(())
     }
 

@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use super::call_log::{About, log_call};
-use super::identity::{Arrival, PARKER, Parker};
-use super::template::{fact, filled_in, one_word};
+use super::identity::{Arrival, PARKER_VARIABLE, Parker};
+use super::template::{call_field, fill_in, percent_encoded};
 use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
-use crate::freeswitch::{Cancel, Dial, HangupCause, Leg};
+use crate::freeswitch::{CancelToken, Dial, HangupCause, Leg};
 use crate::parking::{
     Call, CallInfo, ChangedSlot, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall,
     Slot, SlotOrder, SlotRequest, Table,
 };
 
 /// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
-const TRIES: usize = 100;
+const MAX_CLAIM_TRIES: usize = 100;
 /// On the way to another node, which is to answer at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+const NODE_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable by which mod_sofia sends a header, and by which it shows one that came.
-const TICKET: &str = "sip_h_X-CallPark-Ticket";
+const TICKET_VARIABLE: &str = "sip_h_X-CallPark-Ticket";
 
 /// The one-time right to retrieve a call from another node: the call's UUID and the retriever's name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,7 +72,7 @@ impl ParkingService {
         decide: impl Fn(&mut Table, MonotonicTime) -> Result<Call, E>,
         undo: impl Fn(&mut Table, MonotonicTime),
     ) -> Result<Option<Call>, E> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_CLAIM_TRIES {
             let call = self.change(&decide)?;
             let Err(other) = self.slot_store.claim(&call) else { return Ok(Some(call)) };
             log_call!(Debug, &call, node = other.node; "another node claimed the slot first");
@@ -101,10 +101,10 @@ impl ParkingService {
     }
 
     /// Calls that this node had when it died: their slots are kept for a while.
-    pub(crate) fn expect_back(&self, calls: &[RemoteCall], window: Duration) {
+    pub(crate) fn reserve_for_recovery(&self, calls: &[RemoteCall], window: Duration) {
         self.change(|table, now| {
             for absent in calls {
-                table.miss(absent, now.after(window), now);
+                table.reserve_for_recovery(absent, now.after(window), now);
             }
         });
     }
@@ -128,13 +128,19 @@ impl ParkingService {
     }
 
     /// A caller whose node died, and whom nobody recovered.
-    pub(crate) fn lost_afar(&self, absent: &RemoteCall) {
+    pub(crate) fn end_lost_remote_call(&self, absent: &RemoteCall) {
         let call = self.change(|table, now| table.absent_call(absent, now));
-        self.lost(&Ended { call, outcome: Outcome::Abandoned, wait: absent.waited });
+        self.end_unrecovered(&Ended { call, outcome: Outcome::Abandoned, wait: absent.waited });
     }
 
     /// Connects a leg with a call on another node: that node is called, with a ticket that it will know.
-    pub(super) fn retrieve_afar(&self, leg: &Leg<'_>, call: &Call, node: &str, retriever: &Retriever) -> AppResult {
+    pub(super) fn retrieve_from_node(
+        &self,
+        leg: &Leg<'_>,
+        call: &Call,
+        node: &str,
+        retriever: &Retriever,
+    ) -> AppResult {
         let gone = || AppResult::Refused(Refusal::Gone(call.info.slot.clone()));
         let out_of_reach = || AppResult::Refused(Refusal::OnOtherNode(call.info.slot.clone(), node.into()));
         let dial = self.settings().cluster_dial;
@@ -147,26 +153,26 @@ impl ParkingService {
             log_call!(Error, call, node = node; "call cannot be retrieved from its node, cluster-dial is not set");
             return out_of_reach();
         }
-        let Some(code) = secret() else { return out_of_reach() };
+        let Some(code) = random_secret() else { return out_of_reach() };
         let ticket = RetrieveTicket { uuid: call.info.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.slot_store.issue(&code, node, ticket) {
             log_call!(Error, call, node = node; "call cannot be retrieved from its node, the slot store does not answer");
             return out_of_reach();
         }
-        let to = filled_in(&dial, |name| match name {
+        let to = fill_in(&dial, |name| match name {
             "node" => Some(node.to_owned()),
             "ticket" => Some(code.clone()),
-            _ => fact(call, name).map(|value| one_word(&value)),
+            _ => call_field(call, name).map(|value| percent_encoded(&value)),
         });
-        let taker = identity::party(leg);
+        let retriever_party = identity::party(leg);
         let dial = Dial {
             to: &to,
-            caller_name: &taker.name,
-            caller_number: &taker.number,
-            variables: &[(TICKET, &code)],
-            patience: PATIENCE,
+            caller_name: &retriever_party.name,
+            caller_number: &retriever_party.number,
+            variables: &[(TICKET_VARIABLE, &code)],
+            ring_timeout: NODE_ANSWER_TIMEOUT,
         };
-        let peer = match self.outgoing.originate(&dial, &Cancel::default()) {
+        let peer = match self.outgoing.originate(&dial, &CancelToken::default()) {
             Ok(peer) => peer,
             Err(cause) => {
                 log_call!(Error, call, node = node, cause = cause; "node of the call could not be called");
@@ -175,10 +181,10 @@ impl ParkingService {
         };
         leg.set_var("callpark_result", "retrieved");
         // A bridge with a leg that is gone would hang up on the caller.
-        let talked = leg.ready() && self.bridge(leg, &peer, &taker, &call.info.caller, &mut || {});
+        let talked = leg.ready() && self.bridge(leg, &peer, &retriever_party, &call.info.caller, &mut || {});
         if !talked {
             if !peer.hung_up() {
-                self.keep_waiting(&peer, call);
+                self.park_caller_left_behind(&peer, call);
             }
             return gone();
         }
@@ -189,9 +195,9 @@ impl ParkingService {
     }
 
     /// Whoever wanted the caller is gone meanwhile, and the caller has left the slot for them: behind `peer`, they wait on here.
-    fn keep_waiting(&self, peer: &Leg<'_>, call: &Call) {
+    fn park_caller_left_behind(&self, peer: &Leg<'_>, call: &Call) {
         let CallInfo { uuid, lot, slot, parker, .. } = &*call.info;
-        self.change(|table, now| table.gone_afar(uuid, now));
+        self.change(|table, now| table.remove_remote_call(uuid, now));
         peer.set_var("callpark_label", &call.label);
         let id = lot;
         let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
@@ -206,21 +212,21 @@ impl ParkingService {
             Err(refusal) => {
                 log_call!(Error, call, cause = refusal; "caller from another node has no slot here, the retriever is gone");
                 // What is done for whoever is transferred where there is no slot: the parker rings, then the fallback.
-                peer.set_var(PARKER, &call.info.parker);
+                peer.set_var(PARKER_VARIABLE, &call.info.parker);
                 peer.set_var(LEFT_BEHIND, "true");
                 peer.transfer(&format!("callpark_park:{slot} {id}"), Some("inline"), None);
             }
         }
     }
 
-    pub(super) fn brings_ticket(&self, leg: &Leg<'_>) -> bool {
-        self.clustered() && leg.var(TICKET).is_some()
+    pub(super) fn has_ticket(&self, leg: &Leg<'_>) -> bool {
+        self.clustered() && leg.var(TICKET_VARIABLE).is_some()
     }
 
     /// The ticket that a leg from another node brings; `None` if it brings none.
     pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<RetrieveTicket, AppResult>> {
-        let code = leg.var(TICKET).filter(|_| self.clustered())?;
-        leg.unset_var(TICKET);
+        let code = leg.var(TICKET_VARIABLE).filter(|_| self.clustered())?;
+        leg.unset_var(TICKET_VARIABLE);
         Some(self.slot_store.redeem(&code).ok_or(AppResult::Denied("its ticket is good for nothing")))
     }
 }
@@ -238,7 +244,7 @@ fn why_slot(wanted: &SlotRequest, call: &Call) -> &'static str {
 }
 
 /// 128 bits that nobody can foresee; `None` if the system has none to give.
-pub(super) fn secret() -> Option<String> {
+pub(super) fn random_secret() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -1,30 +1,36 @@
 //! Asks a leg for digits.
 
 use std::ffi::CStr;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::freeswitch::{self, Heard, Leg, Listener};
+use crate::freeswitch::{self, Leg, PlaybackControl};
 use crate::parking::MonotonicTime;
 
 /// How long each key is waited for.
 const KEY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The silence that the leg hears while keys are collected.
-const QUIET: &str = "silence_stream://30000";
+const SILENCE: &str = "silence_stream://30000";
 
 /// Says `phrase` and collects keys until `#`, `most` keys, or the time-out. The first key ends the phrase. Keys are also collected if the phrase
 /// cannot be said. Returns `None` if there was no key.
-pub(crate) fn digits(leg: &Leg<'_>, phrase: &CStr, most: usize) -> Option<String> {
-    let mut keys =
-        Keys { typed: String::new(), most, complete: false, prompting: true, until: MonotonicTime::default() };
+pub(crate) fn collect_digits(leg: &Leg<'_>, phrase: &CStr, most: usize) -> Option<String> {
+    let mut keys = DigitCollector {
+        typed: String::new(),
+        most,
+        complete: false,
+        prompting: true,
+        until: MonotonicTime::default(),
+    };
     leg.say(phrase, "", &mut keys);
     keys.prompting = false;
     keys.until = freeswitch::now().after(KEY_TIMEOUT);
-    while !keys.complete && leg.ready() && freeswitch::now() < keys.until && leg.play(QUIET, &mut keys) {}
+    while !keys.complete && leg.ready() && freeswitch::now() < keys.until && leg.play(SILENCE, &mut keys) {}
     Some(keys.typed).filter(|typed| !typed.is_empty())
 }
 
-struct Keys {
+struct DigitCollector {
     typed: String,
     most: usize,
     complete: bool,
@@ -32,12 +38,16 @@ struct Keys {
     until: MonotonicTime,
 }
 
-impl Listener for Keys {
-    fn frame(&mut self) -> Heard {
-        if !self.prompting && freeswitch::now() >= self.until { Heard::Stop } else { Heard::GoOn }
+impl PlaybackControl for DigitCollector {
+    fn frame(&mut self) -> ControlFlow<()> {
+        if !self.prompting && freeswitch::now() >= self.until {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
-    fn key(&mut self, key: char) -> Heard {
+    fn key(&mut self, key: char) -> ControlFlow<()> {
         self.until = freeswitch::now().after(KEY_TIMEOUT);
         if key == '#' {
             self.complete = true;
@@ -45,6 +55,6 @@ impl Listener for Keys {
             self.typed.push(key);
             self.complete = self.typed.len() >= self.most;
         }
-        if self.complete || self.prompting { Heard::Stop } else { Heard::GoOn }
+        if self.complete || self.prompting { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

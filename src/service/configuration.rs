@@ -3,42 +3,42 @@
 use std::sync::atomic::Ordering;
 
 use super::{EventKind, ParkEvent, ParkingService};
-use crate::config::{self, Config, ConfigError, ConfigFault};
+use crate::config::{self, Config, ConfigError, ConfigErrorKind};
 use crate::freeswitch;
 use crate::parking::Layout;
 
 impl ParkingService {
     /// Has the core read its files again, and takes in the configuration. `apply`: also for calls that are parked already.
-    pub(crate) fn reread(&self, apply: bool) -> Result<(), Vec<ConfigError>> {
-        self.own_rereads.fetch_add(1, Ordering::Relaxed);
-        let read = freeswitch::reread().map_err(|why| {
-            self.take_own_reread();
-            vec![ConfigError::of_file(ConfigFault::FilesUnreadable(why.to_string()))]
+    pub(crate) fn reload(&self, apply: bool) -> Result<(), Vec<ConfigError>> {
+        self.own_reloads.fetch_add(1, Ordering::Relaxed);
+        let read = freeswitch::reload_xml().map_err(|why| {
+            self.take_own_reload();
+            vec![ConfigError::of_file(ConfigErrorKind::FilesUnreadable(why.to_string()))]
         });
-        self.take_in(read.and_then(|()| read_config()), apply)
+        self.apply_config(read.and_then(|()| read_config()), apply)
     }
 
     /// Counts one re-read less, if this module has requested one. Returns whether it had: then the configuration is in force already.
-    fn take_own_reread(&self) -> bool {
+    fn take_own_reload(&self) -> bool {
         let one_less = |count: u32| count.checked_sub(1);
-        self.own_rereads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+        self.own_reloads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
     /// The core has read its files again. Whether there is a new configuration.
-    pub(crate) fn files_were_read(&self) -> bool {
+    pub(crate) fn on_xml_reloaded(&self) -> bool {
         // What is wrong is told in the log.
-        !self.take_own_reread() && self.take_in(read_config(), false).is_ok()
+        !self.take_own_reload() && self.apply_config(read_config(), false).is_ok()
     }
 
     /// A new configuration. A faulty one changes nothing.
-    fn take_in(&self, outcome: Result<Config, Vec<ConfigError>>, apply: bool) -> Result<(), Vec<ConfigError>> {
-        if let Err(faults) = &outcome {
-            for fault in faults {
-                log::error!("{fault}");
+    fn apply_config(&self, outcome: Result<Config, Vec<ConfigError>>, apply: bool) -> Result<(), Vec<ConfigError>> {
+        if let Err(errors) = &outcome {
+            for error in errors {
+                log::error!("{error}");
             }
             log::error!("callpark.conf.xml is faulty: nothing changed");
         }
-        let cause = outcome.as_ref().err().map(|faults| format!("{} faults", faults.len()));
+        let cause = outcome.as_ref().err().map(|errors| format!("{} errors", errors.len()));
         let answer = match outcome {
             Ok(config) => {
                 let in_use = self.table.lock().domains_in_use();
@@ -52,20 +52,20 @@ impl ParkingService {
                 });
                 drop(before);
                 self.config.replace(config);
-                self.faults.lock().clear();
+                self.config_errors.lock().clear();
                 Ok(())
             }
-            Err(faults) => {
-                (*self.faults.lock()).clone_from(&faults);
-                Err(faults)
+            Err(errors) => {
+                (*self.config_errors.lock()).clone_from(&errors);
+                Err(errors)
             }
         };
         self.publish(&ParkEvent { cause: cause.as_deref(), ..ParkEvent::of(EventKind::Reload) });
         answer
     }
 
-    pub(crate) fn faults(&self) -> Vec<ConfigError> {
-        self.faults.lock().clone()
+    pub(crate) fn config_errors(&self) -> Vec<ConfigError> {
+        self.config_errors.lock().clone()
     }
 
     pub(crate) fn settings(&self) -> config::Settings {
@@ -81,7 +81,7 @@ impl ParkingService {
 pub(crate) fn read_config() -> Result<Config, Vec<ConfigError>> {
     let config = match freeswitch::configuration("callpark.conf") {
         Some(text) => config::read(&text, freeswitch::configuration_file("callpark.conf").as_deref())?,
-        None => return Err(vec![ConfigError::of_file(ConfigFault::NotFound)]),
+        None => return Err(vec![ConfigError::of_file(ConfigErrorKind::NotFound)]),
     };
     for lot in config.lots.iter().filter(|lot| lot.slots.iter().any(|slot| slot.as_str().contains('#'))) {
         log::warn!(

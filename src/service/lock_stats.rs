@@ -13,13 +13,13 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::freeswitch;
 
 /// Upper ends of the histogram's buckets in microseconds; what took longer is in one more.
-const ENDS: [u64; 6] = [1, 4, 16, 64, 256, 1000];
+const BUCKET_ENDS_US: [u64; 6] = [1, 4, 16, 64, 256, 1000];
 
 /// A lock that knows how long it was held.
 #[derive(Debug)]
 pub(super) struct TimedMutex<T> {
     inner: Mutex<T>,
-    buckets: [AtomicU64; ENDS.len() + 1],
+    buckets: [AtomicU64; BUCKET_ENDS_US.len() + 1],
     total_ns: AtomicU64,
     longest_ns: AtomicU64,
     longest_work_ns: AtomicU64,
@@ -28,12 +28,12 @@ pub(super) struct TimedMutex<T> {
 }
 
 /// The lock, held. Dropped from top to bottom: given back first, noted then.
-pub(super) struct Hold<'a, T> {
+pub(super) struct TimedGuard<'a, T> {
     guard: MutexGuard<'a, T>,
-    note: Note<'a, T>,
+    note: TimingNote<'a, T>,
 }
 
-struct Note<'a, T> {
+struct TimingNote<'a, T> {
     watched: &'a TimedMutex<T>,
     work_before: Duration,
     since: Instant,
@@ -66,17 +66,17 @@ impl<T> TimedMutex<T> {
     }
 
     #[track_caller]
-    pub(super) fn lock(&self) -> Hold<'_, T> {
+    pub(super) fn lock(&self) -> TimedGuard<'_, T> {
         let place = Location::caller();
         // A system call, so not while others wait.
         let work_before = freeswitch::cpu_time();
         let guard = self.inner.lock();
-        let note = Note { watched: self, work_before, since: Instant::now(), held: Duration::ZERO, place };
-        Hold { guard, note }
+        let note = TimingNote { watched: self, work_before, since: Instant::now(), held: Duration::ZERO, place };
+        TimedGuard { guard, note }
     }
 
     pub(super) fn times(&self) -> LockTimes {
-        let ends = ENDS.iter().map(|end| Some(Duration::from_micros(*end))).chain([None]);
+        let ends = BUCKET_ENDS_US.iter().map(|end| Some(Duration::from_micros(*end))).chain([None]);
         let counts = self.buckets.iter().map(|count| count.load(Ordering::Relaxed));
         let read = |ns: &AtomicU64| Duration::from_nanos(ns.load(Ordering::Relaxed));
         LockTimes {
@@ -91,7 +91,7 @@ impl<T> TimedMutex<T> {
     /// `work` is asked only for what took so long that the answer can matter.
     fn note(&self, held: Duration, place: &'static Location<'static>, work: impl FnOnce() -> Duration) {
         let ns = nanos(held);
-        let bucket = ENDS.iter().position(|end| ns < end * 1000).unwrap_or(ENDS.len());
+        let bucket = BUCKET_ENDS_US.iter().position(|end| ns < end * 1000).unwrap_or(BUCKET_ENDS_US.len());
         if let Some(count) = self.buckets.get(bucket) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -106,7 +106,7 @@ impl<T> TimedMutex<T> {
     }
 }
 
-impl<T> Deref for Hold<'_, T> {
+impl<T> Deref for TimedGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -114,19 +114,19 @@ impl<T> Deref for Hold<'_, T> {
     }
 }
 
-impl<T> DerefMut for Hold<'_, T> {
+impl<T> DerefMut for TimedGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.guard
     }
 }
 
-impl<T> Drop for Hold<'_, T> {
+impl<T> Drop for TimedGuard<'_, T> {
     fn drop(&mut self) {
         self.note.held = self.note.since.elapsed();
     }
 }
 
-impl<T> Drop for Note<'_, T> {
+impl<T> Drop for TimingNote<'_, T> {
     fn drop(&mut self) {
         // From before the lock was asked for until after it was given back: rather too much than too little.
         self.watched.note(self.held, self.place, || freeswitch::cpu_time().saturating_sub(self.work_before));

@@ -25,13 +25,13 @@ mod configuration;
 mod ending;
 mod error;
 mod identity;
-mod listing;
 mod lock_stats;
 mod notify;
 mod park;
 mod park_event;
 mod permission;
 mod prompts;
+mod queries;
 mod recall;
 mod recovery;
 mod retrieve;
@@ -53,7 +53,7 @@ use crate::parking::{Call, LotId, LotSelector, MonotonicTime, Refusal, Table};
 
 pub(crate) use call_log::{About, log_call};
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
-pub(crate) use collect_digits::digits as ask_digits;
+pub(crate) use collect_digits::collect_digits;
 pub(crate) use configuration::read_config;
 pub(crate) use error::ActionError;
 pub(crate) use identity::last_peer::on_answer;
@@ -64,11 +64,11 @@ pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscript
 pub(crate) use prompts::AppResult;
 pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
-pub(crate) use views::{CallRow, LotRow, words};
+pub(crate) use views::{CallRow, LotRow, text_enum};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
     recovery::snapshot::read_snapshot,
-    template::{filled_in, is_address, is_part_of_address, one_word},
+    template::{fill_in, is_address, is_part_of_address, percent_encoded},
 };
 
 pub(crate) struct ParkingService {
@@ -82,22 +82,22 @@ pub(crate) struct ParkingService {
     pages: notify::Pages,
     hand_overs: park::hand_over::HandOvers,
     talking_legs: park::talking_legs::TalkingLegs,
-    held_talks: retrieve::held_talk::HeldTalks,
+    held_conversations: retrieve::held_conversations::HeldConversations,
     intercepts: recall::intercept::Intercepts,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Box<dyn SlotStore>,
     /// The errors of the configuration file, if it is not the configuration in force.
-    faults: Mutex<Vec<ConfigError>>,
+    config_errors: Mutex<Vec<ConfigError>>,
     /// The number of re-reads that this module has requested and for which no event has arrived yet.
-    own_rereads: AtomicU32,
-    pub(crate) since: MonotonicTime,
+    own_reloads: AtomicU32,
+    pub(crate) loaded_at: MonotonicTime,
 }
 
 impl ParkingService {
-    /// `faults`: what was wrong with the file, if `config` is the emergency one.
+    /// `errors`: what was wrong with the file, if `config` is the emergency one.
     pub(crate) fn new(
         config: ConfigHandle,
-        faults: Vec<ConfigError>,
+        errors: Vec<ConfigError>,
         music: Arc<SharedMusic>,
         observers: Vec<Box<dyn Observer>>,
         slot_store: Box<dyn SlotStore>,
@@ -115,13 +115,13 @@ impl ParkingService {
             pages: notify::Pages::default(),
             hand_overs: park::hand_over::HandOvers::default(),
             talking_legs: park::talking_legs::TalkingLegs::default(),
-            held_talks: retrieve::held_talk::HeldTalks::default(),
+            held_conversations: retrieve::held_conversations::HeldConversations::default(),
             intercepts: recall::intercept::Intercepts::default(),
             observers,
             slot_store,
-            faults: Mutex::new(faults),
-            own_rereads: AtomicU32::new(0),
-            since: freeswitch::now(),
+            config_errors: Mutex::new(errors),
+            own_reloads: AtomicU32::new(0),
+            loaded_at: freeswitch::now(),
         }
     }
 
@@ -176,8 +176,8 @@ impl ParkingService {
     }
 
     /// Has every lamp told as it is now.
-    pub(crate) fn tell_all_lamps(&self) {
-        self.each_observer(|observer| observer.tell_all_lamps(self));
+    pub(crate) fn publish_all_lamps(&self) {
+        self.each_observer(|observer| observer.publish_all_lamps(self));
     }
 
     fn call_of(&self, uuid: &str) -> Option<Call> {

@@ -9,26 +9,26 @@ use parking_lot::Mutex;
 
 use super::ParkingService;
 use super::call_log::log_call;
-use super::template::{fact, filled_in, is_address, is_part_of_address, one_word};
-use crate::freeswitch::{self, Cancel, Dial, HangupCause, Leg, OriginateError, PlayToEnd};
+use super::template::{call_field, fill_in, is_address, is_part_of_address, percent_encoded};
+use crate::freeswitch::{self, CancelToken, Dial, HangupCause, Leg, OriginateError, PlayToEnd};
 use crate::parking::{Call, MonotonicTime, Notify};
 
 /// How long a page may ring; phones that answer by themselves need no second of it.
-const RING: Duration = Duration::from_secs(15);
+const PAGE_RING_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long it may talk, enforced by the core.
-const TALK: Duration = Duration::from_secs(30);
+const MAX_PAGE_DURATION: Duration = Duration::from_secs(30);
 /// Pages that wait for the same phones.
-const MAX_WAITING: usize = 10;
+const MAX_WAITING_PAGES: usize = 10;
 
 /// On a paged leg: whose turn ends with it.
-const PAGE: &str = "callpark_page";
+const PAGE_VARIABLE: &str = "callpark_page";
 
 /// Pages under way, one for each dial string; others for the same one wait.
 #[derive(Debug, Default)]
-pub(super) struct Pages(Mutex<HashMap<String, Line>>);
+pub(super) struct Pages(Mutex<HashMap<String, PageQueue>>);
 
 #[derive(Debug)]
-struct Line {
+struct PageQueue {
     since: MonotonicTime,
     waiting: VecDeque<Page>,
 }
@@ -42,7 +42,7 @@ struct Page {
 }
 
 /// When a page begins.
-enum Begin {
+enum PageStart {
     Now,
     /// After those that wait for the same phones.
     Later,
@@ -52,24 +52,24 @@ enum Begin {
 
 impl Pages {
     /// Says whether a page begins now. One that never came to its end delays the next no longer than it could last.
-    fn begin(&self, page: &Page) -> Begin {
+    fn begin(&self, page: &Page) -> PageStart {
         let now = freeswitch::now();
         let mut lines = self.0.lock();
         match lines.get_mut(&page.dial) {
-            Some(line) if now.since(line.since) < RING + TALK + RING => {
-                if line.waiting.len() >= MAX_WAITING {
-                    return Begin::Never;
+            Some(line) if now.since(line.since) < PAGE_RING_TIMEOUT + MAX_PAGE_DURATION + PAGE_RING_TIMEOUT => {
+                if line.waiting.len() >= MAX_WAITING_PAGES {
+                    return PageStart::Never;
                 }
                 line.waiting.push_back(page.clone());
-                Begin::Later
+                PageStart::Later
             }
             Some(line) => {
                 line.since = now;
-                Begin::Now
+                PageStart::Now
             }
             None => {
-                lines.insert(page.dial.clone(), Line { since: now, waiting: VecDeque::new() });
-                Begin::Now
+                lines.insert(page.dial.clone(), PageQueue { since: now, waiting: VecDeque::new() });
+                PageStart::Now
             }
         }
     }
@@ -94,12 +94,12 @@ impl ParkingService {
             match notify {
                 Notify::Message(user) => message(call, user),
                 Notify::Page(dial) => {
-                    let dial = filled_in(dial, |name| fact(call, name).filter(|value| is_part_of_address(value)));
+                    let dial = fill_in(dial, |name| call_field(call, name).filter(|value| is_part_of_address(value)));
                     let (slot, label) = (call.info.slot.to_string(), call.label.to_string());
                     self.page(Page { dial, slot, label, caller: call.info.caller.name.clone() });
                 }
                 Notify::Api(line) => {
-                    let line = filled_in(line, |name| fact(call, name).map(|value| one_word(&value)));
+                    let line = fill_in(line, |name| call_field(call, name).map(|value| percent_encoded(&value)));
                     // On a thread of the core's: a command that takes its time holds up nobody.
                     let answer = freeswitch::api("bgapi", &line);
                     if !answer.starts_with("+OK") {
@@ -112,10 +112,10 @@ impl ParkingService {
 
     fn page(self: &Arc<Self>, page: Page) {
         match self.pages.begin(&page) {
-            Begin::Now => self.start(page),
-            Begin::Later => {}
-            Begin::Never => {
-                log::warn!(slot:% = page.slot, dial:% = page.dial, waiting = MAX_WAITING; "page was dropped, too many wait for the same phones");
+            PageStart::Now => self.start(page),
+            PageStart::Later => {}
+            PageStart::Never => {
+                log::warn!(slot:% = page.slot, dial:% = page.dial, waiting = MAX_WAITING_PAGES; "page was dropped, too many wait for the same phones");
             }
         }
     }
@@ -124,9 +124,9 @@ impl ParkingService {
         let service = Arc::clone(self);
         let key = format!("page {}", page.dial);
         let key_of = key.clone();
-        let (in_vain, dial) = (Arc::clone(&service), page.dial.clone());
-        let call = move |cancel: &Cancel| {
-            let answered = call_up(&service, &page, cancel);
+        let (on_failure, dial) = (Arc::clone(&service), page.dial.clone());
+        let call = move |cancel: &CancelToken| {
+            let answered = dial_page(&service, &page, cancel);
             service.rings.over(&key, cancel);
             let speaks = match answered {
                 Ok(peer) => {
@@ -142,35 +142,39 @@ impl ParkingService {
                 }
             };
             if !speaks && !cancel.cancelled() {
-                service.page_over(&page.dial);
+                service.end_page(&page.dial);
             }
         };
-        self.rings.spawn(&key_of, call, move || in_vain.page_over(&dial));
+        self.rings.spawn(&key_of, call, move || on_failure.end_page(&dial));
     }
 
-    fn page_over(self: &Arc<Self>, dial: &str) {
+    fn end_page(self: &Arc<Self>, dial: &str) {
         if let Some(next) = self.pages.end(dial) {
             self.start(next);
         }
     }
 
     /// The application on a paged leg: says the slot and hangs up. False if the leg was not called for that.
-    pub(crate) fn speak(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
-        let Some(dial) = leg.var(PAGE) else { return false };
+    pub(crate) fn announce_page(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
+        let Some(dial) = leg.var(PAGE_VARIABLE) else { return false };
         let label = leg.var("callpark_label").unwrap_or_default();
         let slot = leg.var("callpark_slot").unwrap_or_default();
         leg.say(c"callpark_page", &format!("{slot}:{label}"), &mut PlayToEnd);
         leg.hang_up(HangupCause::NormalClearing);
-        self.page_over(&dial);
+        self.end_page(&dial);
         true
     }
 }
 
-fn call_up(service: &ParkingService, page: &Page, cancel: &Cancel) -> Result<freeswitch::SessionGuard, OriginateError> {
+fn dial_page(
+    service: &ParkingService,
+    page: &Page,
+    cancel: &CancelToken,
+) -> Result<freeswitch::SessionGuard, OriginateError> {
     let name = super::recall::dial::displayable(&format!("Park {} {}", page.slot, page.caller));
-    let limit = format!("sched_hangup +{} allotted_timeout", TALK.as_secs());
+    let limit = format!("sched_hangup +{} allotted_timeout", MAX_PAGE_DURATION.as_secs());
     let variables = [
-        (PAGE, page.dial.as_str()),
+        (PAGE_VARIABLE, page.dial.as_str()),
         ("callpark_slot", &page.slot),
         ("callpark_label", &page.label),
         // mod_sofia writes the Call-Info that makes phones answer by themselves.
@@ -178,15 +182,20 @@ fn call_up(service: &ParkingService, page: &Page, cancel: &Cancel) -> Result<fre
         ("ignore_early_media", "true"),
         ("execute_on_answer", &limit),
     ];
-    let dial =
-        Dial { to: &page.dial, caller_name: &name, caller_number: &page.slot, variables: &variables, patience: RING };
+    let dial = Dial {
+        to: &page.dial,
+        caller_name: &name,
+        caller_number: &page.slot,
+        variables: &variables,
+        ring_timeout: PAGE_RING_TIMEOUT,
+    };
     service.outgoing.originate(&dial, cancel)
 }
 
 /// A SIP MESSAGE from the slot itself, so that an answer to it can be dialled.
 fn message(call: &Call, user: &str) {
     let info = &call.info;
-    let user = if user == "parker" { info.parker.to_string() } else { filled_in(user, |name| fact(call, name)) };
+    let user = if user == "parker" { info.parker.to_string() } else { fill_in(user, |name| call_field(call, name)) };
     let user = if user.contains('@') || user.is_empty() { user } else { format!("{user}@{}", info.lot.domain) };
     if !is_address(&user) {
         log_call!(Info, call, user = user; "message of notify has no recipient");

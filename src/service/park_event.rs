@@ -59,7 +59,7 @@ impl EventKind {
     }
 
     /// Whether it concerns only displays of slots, and is no event of a call.
-    pub(crate) fn only_looks(self) -> bool {
+    pub(crate) fn is_display_only(self) -> bool {
         matches!(self, EventKind::Reserve | EventKind::Release | EventKind::HandOver)
     }
 }
@@ -127,5 +127,5 @@ pub(crate) trait Observer: Send + Sync {
     fn subscribed(&self, _service: &ParkingService, _subscription: &Subscription) {}
 
     /// All lamps must be published, because phones may show the state before a restart.
-    fn tell_all_lamps(&self, _service: &ParkingService) {}
+    fn publish_all_lamps(&self, _service: &ParkingService) {}
 }

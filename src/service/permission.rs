@@ -67,7 +67,7 @@ impl ParkingService {
     ) -> Result<Permitted, AppResult> {
         let permitted = self.permitted(leg, place, pick)?;
         match &permitted.settings.retrieve_pin {
-            Some(pin) if !asked_pin(leg, pin) => Err(AppResult::Denied("wrong PIN")),
+            Some(pin) if !ask_pin(leg, pin) => Err(AppResult::Denied("wrong PIN")),
             _ => Ok(permitted),
         }
     }
@@ -107,12 +107,15 @@ fn in_one_of(user: &str, groups: &[String]) -> bool {
         && groups.iter().any(|group| freeswitch::api("in_group", &format!("{user},{group}")).trim() == "true")
 }
 
-fn asked_pin(leg: &Leg<'_>, pin: &str) -> bool {
-    let right = || collect_digits::digits(leg, c"callpark_ask_pin", pin.len()).is_some_and(|typed| same(&typed, pin));
+fn ask_pin(leg: &Leg<'_>, pin: &str) -> bool {
+    let right = || {
+        collect_digits::collect_digits(leg, c"callpark_ask_pin", pin.len())
+            .is_some_and(|typed| equal_in_constant_time(&typed, pin))
+    };
     leg.answer_and_anchor_media() && (0..PIN_TRIES).any(|_| leg.ready() && right())
 }
 
 /// Compares in constant time.
-fn same(given: &str, pin: &str) -> bool {
+fn equal_in_constant_time(given: &str, pin: &str) -> bool {
     given.len() == pin.len() && given.bytes().zip(pin.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

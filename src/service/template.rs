@@ -4,7 +4,7 @@
 use crate::parking::Call;
 
 /// Replaces `${name}` by its value, and by nothing if there is none.
-pub(crate) fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+pub(crate) fn fill_in(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -21,7 +21,7 @@ pub(crate) fn filled_in(text: &str, value: impl Fn(&str) -> Option<String>) -> S
 }
 
 /// Returns a field of a call by its name in `notify`.
-pub(super) fn fact(call: &Call, name: &str) -> Option<String> {
+pub(super) fn call_field(call: &Call, name: &str) -> Option<String> {
     let info = &call.info;
     Some(match name {
         "slot" => info.slot.to_string(),
@@ -49,7 +49,7 @@ pub(crate) fn is_part_of_address(text: &str) -> bool {
 }
 
 /// Text as one word of a command, in a URL, in quotes or not: percent-encoded, but for what is no more than itself everywhere.
-pub(crate) fn one_word(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let mut word = String::new();
     for byte in text.bytes() {
         match byte {
@@ -67,8 +67,8 @@ mod tests {
     #[test]
     fn variables_are_filled_in_and_missing_ones_vanish() {
         let value = |name: &str| (name == "a").then(|| "1001".to_owned());
-        assert_eq!(filled_in("user/${a}@x:${b}", value), "user/1001@x:");
-        assert_eq!(filled_in("user/${a", value), "user/");
+        assert_eq!(fill_in("user/${a}@x:${b}", value), "user/1001@x:");
+        assert_eq!(fill_in("user/${a", value), "user/");
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_name_stays_one_word() {
-        assert_eq!(one_word("A&T ${x};'|\n\u{e9}"), "A%26T%20%24%7Bx%7D%3B%27%7C%0A%C3%A9");
-        assert_eq!(one_word("*5901+49@a.b"), "*5901+49@a.b");
+        assert_eq!(percent_encoded("A&T ${x};'|\n\u{e9}"), "A%26T%20%24%7Bx%7D%3B%27%7C%0A%C3%A9");
+        assert_eq!(percent_encoded("*5901+49@a.b"), "*5901+49@a.b");
     }
 }

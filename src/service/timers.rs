@@ -1,42 +1,37 @@
 //! What is due: recalls, fallbacks, callers who do not come.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::call_log::log_call;
 use super::ending::Ending;
 use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService};
-use crate::freeswitch::{self, SessionGuard, guard};
+use crate::freeswitch::{self, SessionGuard, TICK_TOLERANCE, guard};
 use crate::parking::{Call, CallInfo, Ended, MonotonicTime, State, TimerAction};
-
-/// The tick comes once a second. Whatever is due within half a second is done now, so that it is on average neither early nor
-/// late.
-const EARLY: Duration = Duration::from_millis(500);
 
 impl ParkingService {
     /// Does everything that is due, without waiting.
     pub(crate) fn on_tick(self: &Arc<Self>) {
-        let due = self.change(|table, now| table.due(MonotonicTime(now.0 + EARLY)));
+        let due = self.change(|table, now| table.due(MonotonicTime(now.0 + TICK_TOLERANCE)));
         for due in due {
-            self.act(due);
+            self.execute(due);
         }
         // A caller who hangs up on the way to a slot never runs the application, so the reservation is ended here.
-        let coming = self.table.lock().on_their_way();
+        let coming = self.table.lock().reserved_legs();
         for uuid in coming.into_iter().filter(|uuid| SessionGuard::find(uuid).is_none()) {
             self.end_on_the_way(&uuid);
         }
-        self.leg_commands.hurry_all();
+        self.leg_commands.interrupt_all_waiting();
         self.end_music_of_resumed();
         self.release_unclaimed();
         self.each_observer(|observer| observer.on_tick(self));
     }
 
     /// Carries an action out. If that panics, the call and all others still get their next time-out.
-    pub(super) fn act(self: &Arc<Self>, due: TimerAction) {
+    pub(super) fn execute(self: &Arc<Self>, due: TimerAction) {
         let about = due.clone();
         let done = guard::fence("due", false, || {
-            self.carry_out(due);
+            self.execute_action(due);
             true
         });
         match about {
@@ -49,9 +44,9 @@ impl ParkingService {
         }
     }
 
-    fn carry_out(self: &Arc<Self>, due: TimerAction) {
+    fn execute_action(self: &Arc<Self>, due: TimerAction) {
         match due {
-            TimerAction::RingBack(call) => self.ring_back(call),
+            TimerAction::RingBack(call) => self.start_recall(call),
             TimerAction::Fallback(call) => {
                 let uuid = &call.info.uuid;
                 log_call!(Debug, &call, cause = why_fallback(&call); "fallback is due");
@@ -61,18 +56,18 @@ impl ParkingService {
                     self.change(|table, now| table.fallback_failed(uuid, now));
                 }
             }
-            TimerAction::Lost(ended) => self.lost(&ended),
+            TimerAction::Lost(ended) => self.end_unrecovered(&ended),
             TimerAction::SlotFree(call) => {
                 log_call!(Debug, &call; "a slot is free for the waiting call");
                 self.leg_commands.post(&call.info.uuid, LegCommand::SlotFree);
             }
-            TimerAction::Fetch(call) => self.fetch(&call),
-            TimerAction::Lapsed(ended) => self.lapsed(&ended),
+            TimerAction::Fetch(call) => self.send_to_slot_again(&call),
+            TimerAction::Lapsed(ended) => self.end_lapsed_reservation(&ended),
         }
     }
 
     /// A leg that was sent to a slot and has not come: a script that ran on it may have sent it elsewhere as its bridge ended.
-    fn fetch(&self, call: &Call) {
+    fn send_to_slot_again(&self, call: &Call) {
         let CallInfo { uuid, slot, lot, .. } = &*call.info;
         let Some(leg) = SessionGuard::find(uuid) else { return };
         let comes = self.call_of(uuid).is_none_or(|call| call.state != State::Reserved);
@@ -83,7 +78,7 @@ impl ParkingService {
     }
 
     /// A leg that a slot was kept for never came.
-    fn lapsed(&self, ended: &Ended) {
+    fn end_lapsed_reservation(&self, ended: &Ended) {
         let uuid = &ended.call.info.uuid;
         self.hand_overs.forget(uuid);
         if ended.call.was_parked {
@@ -97,14 +92,14 @@ impl ParkingService {
     }
 
     /// A caller whom nobody recovered: that is their outcome, and the slot is free.
-    pub(super) fn lost(&self, ended: &Ended) {
+    pub(super) fn end_unrecovered(&self, ended: &Ended) {
         self.end_call(ended, Ending { cause: Some("not recovered"), ..Ending::default() });
     }
 }
 
 /// Why a call goes to its fallback and does not ring its parker.
 fn why_fallback(call: &Call) -> &'static str {
-    if call.latest.is_some_and(|latest| latest <= MonotonicTime(freeswitch::now().0 + EARLY)) {
+    if call.latest.is_some_and(|latest| latest <= MonotonicTime(freeswitch::now().0 + TICK_TOLERANCE)) {
         "max-park-time is over"
     } else if !call.can_ring() {
         "there is nobody to ring"

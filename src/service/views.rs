@@ -82,10 +82,10 @@ impl From<&LotView> for LotRow {
 }
 
 fn states() -> Object {
-    words(&["reserved", "parked", "ringing-back", "retrieving", "waiting-for-slot"])
+    text_enum(&["reserved", "parked", "ringing-back", "retrieving", "waiting-for-slot"])
 }
 
 /// The schema of a text that is one of these.
-pub(crate) fn words(words: &[&str]) -> Object {
+pub(crate) fn text_enum(words: &[&str]) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).build()
 }

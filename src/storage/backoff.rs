@@ -7,10 +7,10 @@ use crate::parking::MonotonicTime;
 
 /// The first and the longest delay between two tries while the database is away. The delay doubles each time. (The core's drivers leak some memory
 /// at each connection that fails.)
-const FIRST_RETRY: Duration = Duration::from_secs(2);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(2);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 /// The longest delay if the database answers but accepts no rows.
-const LAST_RETRY_REFUSED: Duration = Duration::from_secs(5);
+const MAX_REFUSED_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// When something that failed is tried again.
 #[derive(Debug, Default)]
@@ -25,8 +25,8 @@ impl Backoff {
     }
 
     pub(super) fn failed(&mut self, now: MonotonicTime, why: &StorageError) {
-        let last = if why.is_away() { LAST_RETRY } else { LAST_RETRY_REFUSED };
-        self.wait = (self.wait * 2).clamp(FIRST_RETRY, last);
+        let last = if why.is_away() { MAX_RETRY_DELAY } else { MAX_REFUSED_RETRY_DELAY };
+        self.wait = (self.wait * 2).clamp(FIRST_RETRY_DELAY, last);
         self.next = now.after(self.wait);
     }
 

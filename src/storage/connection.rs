@@ -9,16 +9,16 @@ use crate::freeswitch::{Database, DatabaseError, DatabaseKind};
 
 /// A statement that fails after this time counts as one without an answer, whatever the error says. (The core tries a locked SQLite file for 30 s,
 /// and mod_pgsql waits 10 s for an answer.)
-const NO_ANSWER: Duration = Duration::from_secs(5);
+const NO_ANSWER_TIME: Duration = Duration::from_secs(5);
 /// The time-outs for PostgreSQL. A statement that waits for a lock ends before this node's heartbeat is late; any other, before mod_pgsql gives up
 /// and must cancel it.
-const TIMEOUTS: &str =
+const SET_TIMEOUTS: &str =
     "SELECT set_config('lock_timeout', '500', false), set_config('statement_timeout', '8000', false)";
 /// Separates this module's connections from others to the same database, because they are pooled by their DSN and the time-outs are this
 /// module's.
-const OWN_POOL: &str = "application_name=mod_callpark ";
+const POOL_PREFIX: &str = "application_name=mod_callpark ";
 
-pub(crate) type Row = [Option<String>];
+pub(crate) type DbRow = [Option<String>];
 
 /// Why an operation on the storage failed.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -127,7 +127,7 @@ impl Connection {
             Dialect::Other => connection.quoting = asked_quoting(&connection.database)?,
         }
         if matches!(pooled, Cow::Owned(_)) {
-            connection.query(TIMEOUTS, &mut |_| {})?;
+            connection.query(SET_TIMEOUTS, &mut |_| {})?;
         }
         Ok(connection)
     }
@@ -173,7 +173,7 @@ impl Connection {
     }
 
     /// Calls `row` for each row of the answer.
-    pub(super) fn query(&self, sql: &str, row: &mut dyn FnMut(&Row)) -> Result<(), StorageError> {
+    pub(super) fn query(&self, sql: &str, row: &mut dyn FnMut(&DbRow)) -> Result<(), StorageError> {
         let began = Instant::now();
         self.database.query(sql, row).map_err(|why| self.classify(why, began))
     }
@@ -205,7 +205,7 @@ impl Connection {
     }
 
     fn classify(&self, why: DatabaseError, began: Instant) -> StorageError {
-        if began.elapsed() > NO_ANSWER || self.database.query("SELECT 1", &mut |_| {}).is_err() {
+        if began.elapsed() > NO_ANSWER_TIME || self.database.query("SELECT 1", &mut |_| {}).is_err() {
             StorageError::Away(why)
         } else {
             StorageError::Refused(why)
@@ -229,7 +229,7 @@ fn is_postgres(dsn: &str) -> bool {
 fn pooled_dsn(dsn: &str) -> Cow<'_, str> {
     match dsn.strip_prefix("pgsql://") {
         // A URI within the URI has another form.
-        Some(words) if words.contains('=') && !words.contains("://") => format!("pgsql://{OWN_POOL}{words}").into(),
+        Some(words) if words.contains('=') && !words.contains("://") => format!("pgsql://{POOL_PREFIX}{words}").into(),
         _ => dsn.into(),
     }
 }
@@ -237,23 +237,23 @@ fn pooled_dsn(dsn: &str) -> Cow<'_, str> {
 /// Asks whether a backslash is an escape. It asks on each connection, because that is a setting of the connection.
 fn asked_quoting(database: &Database) -> Result<Quoting, StorageError> {
     let mut two_are_one = false;
-    let asked = database.query(r"SELECT '\\'", &mut |row| two_are_one = word(row, 0) == r"\");
+    let asked = database.query(r"SELECT '\\'", &mut |row| two_are_one = text_at(row, 0) == r"\");
     asked.map_err(StorageError::Away)?;
     Ok(if two_are_one { Quoting::Escaping } else { Quoting::Plain })
 }
 
 /// Cuts a text to the width of its column in bytes, because not every database counts characters.
-pub(super) fn cut(value: &str, bytes: usize) -> &str {
+pub(super) fn truncated(value: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(value.len())).rev().find(|at| value.is_char_boundary(*at));
     &value[..end.unwrap_or(0)]
 }
 
-pub(crate) fn word(row: &Row, at: usize) -> String {
+pub(crate) fn text_at(row: &DbRow, at: usize) -> String {
     row.get(at).cloned().flatten().unwrap_or_default()
 }
 
-pub(crate) fn number(row: &Row, at: usize) -> i64 {
-    word(row, at).parse().unwrap_or(0)
+pub(crate) fn number_at(row: &DbRow, at: usize) -> i64 {
+    text_at(row, at).parse().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -270,10 +270,10 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_between_characters() {
-        assert_eq!(cut("Jürgen", 2), "J");
-        assert_eq!(cut("Jürgen", 3), "Jü");
-        assert_eq!(cut("x", 10), "x");
-        assert_eq!(cut("ü", 0), "");
+        assert_eq!(truncated("Jürgen", 2), "J");
+        assert_eq!(truncated("Jürgen", 3), "Jü");
+        assert_eq!(truncated("x", 10), "x");
+        assert_eq!(truncated("ü", 0), "");
     }
 
     #[test]

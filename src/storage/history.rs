@@ -3,27 +3,27 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Row, StorageError, cut, number, unless_away, word};
+use super::connection::{Connection, DbRow, StorageError, number_at, text_at, truncated, unless_away};
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 use super::schema::{RECORD_COLUMNS, width};
 
 /// The number of rows of a failed batch that find no room before the database counts as one that cannot be written.
-const PROBES: usize = 3;
+const MAX_ROWS_WITHOUT_ROOM: usize = 3;
 /// How long the rows of such a batch are tried one by one, so that the heartbeat is not late.
-const SINGLY: Duration = Duration::from_secs(1);
+const MAX_SINGLE_WRITES_TIME: Duration = Duration::from_secs(1);
 
 /// The result of writing a batch of rows.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct BatchResult {
     /// The rows in the database: a query has returned their keys.
     pub(super) written: HashSet<RecordKey>,
-    /// The rows that the database refused, although it accepted a stand-in of each, and why.
+    /// The rows that the database refused, although it accepted a probe row for each, and why.
     pub(super) refused: HashMap<RecordKey, String>,
     /// Why the other rows are not in the database.
     pub(super) why: String,
 }
 
-impl Outcome {
+impl BatchResult {
     pub(super) fn is_settled(&self, key: &RecordKey) -> bool {
         self.written.contains(key) || self.refused.contains_key(key)
     }
@@ -31,63 +31,63 @@ impl Outcome {
 
 /// Writes a batch and reads its keys back. Rows that are neither written nor refused must be tried again. `attempt` counts the tries, each of which
 /// starts with other rows if none can be written.
-pub(super) fn write(connection: &Connection, records: &[Record], attempt: usize) -> Result<Outcome, StorageError> {
+pub(super) fn write(connection: &Connection, records: &[Record], attempt: usize) -> Result<BatchResult, StorageError> {
     let together = unless_away(insert(connection, records))?;
-    let mut outcome = Outcome { written: keys(connection, records)?, ..Outcome::default() };
+    let mut outcome = BatchResult { written: keys(connection, records)?, ..BatchResult::default() };
     let missing: Vec<&Record> = records.iter().filter(|record| !outcome.written.contains(&record.key())).collect();
     if missing.is_empty() {
         return Ok(outcome);
     }
     outcome.why = reason(together);
-    let until = Instant::now() + SINGLY;
-    let from = attempt.saturating_mul(PROBES) % missing.len();
+    let until = Instant::now() + MAX_SINGLE_WRITES_TIME;
+    let from = attempt.saturating_mul(MAX_ROWS_WITHOUT_ROOM) % missing.len();
     let mut without_room = 0;
     for record in missing.iter().cycle().skip(from).take(missing.len()) {
         match write_alone(connection, record)? {
-            Alone::Written => drop(outcome.written.insert(record.key())),
-            Alone::Refused(why) => drop(outcome.refused.insert(record.key(), why)),
-            Alone::NoRoom(why) => {
+            SingleWrite::Written => drop(outcome.written.insert(record.key())),
+            SingleWrite::Refused(why) => drop(outcome.refused.insert(record.key(), why)),
+            SingleWrite::NoRoom(why) => {
                 outcome.why = why;
                 without_room += 1;
             }
         }
-        if without_room == PROBES || Instant::now() >= until {
+        if without_room == MAX_ROWS_WITHOUT_ROOM || Instant::now() >= until {
             break;
         }
     }
     Ok(outcome)
 }
 
-enum Alone {
+enum SingleWrite {
     Written,
     /// The database accepts no row of this size now.
     NoRoom(String),
-    /// The database accepts a stand-in, but not the row.
+    /// The database accepts a probe row, but not the row.
     Refused(String),
 }
 
-/// Tries a row twice, with a stand-in after each try, because space may have been freed or used in between.
-fn write_alone(connection: &Connection, record: &Record) -> Result<Alone, StorageError> {
+/// Tries a row twice, with a probe row after each try, because space may have been freed or used in between.
+fn write_alone(connection: &Connection, record: &Record) -> Result<SingleWrite, StorageError> {
     let row = std::slice::from_ref(record);
     let mut why = String::new();
     for _ in 0..2 {
         let refused = unless_away(insert(connection, row))?;
         if !keys(connection, row)?.is_empty() {
-            return Ok(Alone::Written);
+            return Ok(SingleWrite::Written);
         }
         why = reason(refused);
-        if !takes_stand_in(connection, record)? {
-            return Ok(Alone::NoRoom(why));
+        if !accepts_probe_row(connection, record)? {
+            return Ok(SingleWrite::NoRoom(why));
         }
     }
-    Ok(Alone::Refused(why))
+    Ok(SingleWrite::Refused(why))
 }
 
-/// See [`super::stand_in`].
-fn takes_stand_in(connection: &Connection, record: &Record) -> Result<bool, StorageError> {
-    let stand_in = record.stand_in();
-    let (uuid, parked_at) = (connection.text(&stand_in.uuid), stand_in.parked_at);
-    let insert = insert_sql(connection, &[stand_in]);
+/// See [`super::probe_row`].
+fn accepts_probe_row(connection: &Connection, record: &Record) -> Result<bool, StorageError> {
+    let probe = record.probe_row();
+    let (uuid, parked_at) = (connection.text(&probe.uuid), probe.parked_at);
+    let insert = insert_sql(connection, &[probe]);
     let delete = format!("DELETE FROM callpark_records WHERE uuid = {uuid} AND parked_at = {parked_at}");
     Ok(unless_away(connection.execute_together(&[insert, delete]))?.is_none())
 }
@@ -110,7 +110,7 @@ fn keys(connection: &Connection, records: &[Record]) -> Result<HashSet<RecordKey
     let uuids: Vec<String> = records.iter().map(|record| connection.text(&record.uuid)).collect();
     let mut found = HashSet::new();
     let sql = format!("SELECT uuid, parked_at FROM callpark_records WHERE uuid IN ({})", uuids.join(", "));
-    connection.query(&sql, &mut |row| found.extend([(word(row, 0), number(row, 1))]))?;
+    connection.query(&sql, &mut |row| found.extend([(text_at(row, 0), number_at(row, 1))]))?;
     found.retain(|key| records.iter().any(|record| record.uuid == key.0 && record.parked_at == key.1));
     Ok(found)
 }
@@ -121,7 +121,7 @@ pub(super) fn take_back(connection: &Connection, (uuid, parked_at): &RecordKey) 
     unless_away(connection.execute(&format!("DELETE FROM callpark_records WHERE {this}")))?;
     let mut count = 0;
     let sql = format!("SELECT COUNT(*) FROM callpark_records WHERE {this}");
-    connection.query(&sql, &mut |row| count = number(row, 0))?;
+    connection.query(&sql, &mut |row| count = number_at(row, 0))?;
     Ok(count == 0)
 }
 
@@ -151,7 +151,7 @@ fn refused_there(connection: &Connection, refused: &[RefusedCall]) -> Result<Has
         format!("SELECT refused_at, lot, domain FROM callpark_refused WHERE refused_at IN ({})", times.join(", "));
     let mut found = HashSet::new();
     connection.query(&sql, &mut |row| {
-        found.insert(RefusedCall { at: number(row, 0), lot: word(row, 1), domain: word(row, 2) });
+        found.insert(RefusedCall { at: number_at(row, 0), lot: text_at(row, 1), domain: text_at(row, 2) });
     })?;
     found.retain(|row| refused.contains(row));
     Ok(found)
@@ -192,36 +192,36 @@ fn values(connection: &Connection, record: &Record) -> String {
     format!(
         "({}, {parked_at}, {wait_ms}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
         text(&record.uuid),
-        text(cut(&record.lot, width::KEY)),
-        text(cut(&record.domain, width::KEY)),
+        text(truncated(&record.lot, width::KEY)),
+        text(truncated(&record.domain, width::KEY)),
         text(&record.slot),
-        text(cut(&record.caller_name, width::NAME)),
-        text(cut(&record.caller_number, width::NUMBER)),
-        text(cut(&record.parker, width::USER)),
-        text(cut(&record.retriever, width::USER)),
-        text(cut(&record.label, width::LABEL)),
+        text(truncated(&record.caller_name, width::NAME)),
+        text(truncated(&record.caller_number, width::NUMBER)),
+        text(truncated(&record.parker, width::USER)),
+        text(truncated(&record.retriever, width::USER)),
+        text(truncated(&record.label, width::LABEL)),
         text(&record.outcome),
         record.attempts.min(i64::from(i32::MAX)),
-        text(cut(&record.node, width::KEY)),
+        text(truncated(&record.node, width::KEY)),
     )
 }
 
 /// Parses a row, which somebody else may have changed.
-pub(crate) fn read(row: &Row) -> Record {
+pub(crate) fn read(row: &DbRow) -> Record {
     Record {
-        uuid: word(row, 0),
-        parked_at: number(row, 1),
-        wait_ms: number(row, 2),
-        lot: word(row, 3),
-        domain: word(row, 4),
-        slot: word(row, 5),
-        caller_name: word(row, 6),
-        caller_number: word(row, 7),
-        parker: word(row, 8),
-        retriever: word(row, 9),
-        label: word(row, 10),
-        outcome: word(row, 11),
-        attempts: number(row, 12),
-        node: word(row, 13),
+        uuid: text_at(row, 0),
+        parked_at: number_at(row, 1),
+        wait_ms: number_at(row, 2),
+        lot: text_at(row, 3),
+        domain: text_at(row, 4),
+        slot: text_at(row, 5),
+        caller_name: text_at(row, 6),
+        caller_number: text_at(row, 7),
+        parker: text_at(row, 8),
+        retriever: text_at(row, 9),
+        label: text_at(row, 10),
+        outcome: text_at(row, 11),
+        attempts: number_at(row, 12),
+        node: text_at(row, 13),
     }
 }

@@ -8,13 +8,15 @@
 
 mod backoff;
 mod connection;
+mod cycle;
 mod history;
 mod history_queue;
-mod history_turn;
+mod history_writer;
 mod nodes;
 mod observers;
 mod pending_history;
 mod pending_slots;
+mod probe_row;
 mod reader;
 mod reconcile;
 mod record;
@@ -22,10 +24,8 @@ mod recovery_rows;
 mod schema;
 mod slot_row;
 mod slots;
-mod stand_in;
 mod statistics;
 mod tickets;
-mod turn;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -50,21 +50,21 @@ use crate::parking::{Call, RemoteCall};
 use crate::service::ParkingService;
 use backoff::Backoff;
 use pending_history::PendingHistory;
-use pending_slots::{Order, PendingWrites, SyncState};
+use pending_slots::{PendingWrites, SyncState, TicketRequest};
 use reader::Reader;
 use recovery_rows::RecoveryCopies;
-use worker::Turns;
+use worker::WorkerState;
 
 /// How long a caller waits for the database before this node decides alone.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long loading waits to learn which slots must be reserved.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a retriever of a call on another node waits. mod_pgsql checks once a second whether its server is back.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(3);
+const TICKET_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the database is tried for a caller who waits.
-const ORDER_TRIES: u32 = 12;
+const MAX_TICKET_TRIES: u32 = 12;
 /// How long shutdown waits for the last writes.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(8);
+const WORKER_CLOSE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Ticks, each about a second, between two comparisons of the slots with the table, and two looks for old rows.
 const COMPARE_TICKS: u32 = 5;
 const FORGET_TICKS: u32 = 600;
@@ -81,7 +81,7 @@ pub(crate) struct Storage {
     signal: Mutex<Signal>,
     work: Condvar,
     worker: Mutex<Option<Worker>>,
-    turns: Mutex<Turns>,
+    worker_state: Mutex<WorkerState>,
     reader: Reader,
     backoff: Mutex<Backoff>,
     /// The slot store does not answer, or takes no writes.
@@ -112,7 +112,7 @@ impl Storage {
             signal: Mutex::default(),
             work: Condvar::new(),
             worker: Mutex::default(),
-            turns: Mutex::default(),
+            worker_state: Mutex::default(),
             reader: Reader::default(),
             backoff: Mutex::default(),
             slots_away: AtomicBool::new(false),
@@ -186,7 +186,7 @@ impl Storage {
         self.work.notify_one();
     }
 
-    /// Whether this is the last turn.
+    /// Whether this is the last cycle.
     fn wait_for_work(&self) -> bool {
         let mut signal = self.signal.lock();
         while !(signal.work || signal.closing) {
@@ -201,7 +201,7 @@ impl Storage {
         self.signal.lock().closing = true;
         self.work.notify_one();
         let worker = self.worker.lock().take();
-        let written = worker.is_none_or(|worker| worker.join_within(CLOSE_TIMEOUT));
+        let written = worker.is_none_or(|worker| worker.join_within(WORKER_CLOSE_TIMEOUT));
         if !written {
             log::error!(records = self.backlog(); "the database does not answer, records of the history are lost");
         } else if self.backlog() > 0 {
@@ -248,17 +248,17 @@ impl Storage {
 
     /// Executes a request for which a caller waits. A database that was away is tried at once and not only when it is due, and tried again, because one
     /// that has come back refuses the first statement over an old connection.
-    fn order<T>(&self, order: impl Fn(mpsc::SyncSender<T>) -> Order) -> Option<T> {
-        let until = Instant::now() + ORDER_TIMEOUT;
-        for _ in 0..ORDER_TRIES {
+    fn request_ticket<T>(&self, request: impl Fn(mpsc::SyncSender<T>) -> TicketRequest) -> Option<T> {
+        let until = Instant::now() + TICKET_TIMEOUT;
+        for _ in 0..MAX_TICKET_TRIES {
             let (done, answer) = mpsc::sync_channel(1);
-            self.writes.lock().push_order(order(done));
+            self.writes.lock().push_ticket_request(request(done));
             self.backoff.lock().try_now();
             self.wake();
             match answer.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(answer) => return Some(answer),
                 Err(mpsc::RecvTimeoutError::Timeout) => return None,
-                Err(mpsc::RecvTimeoutError::Disconnected) => std::thread::sleep(ORDER_TIMEOUT / ORDER_TRIES),
+                Err(mpsc::RecvTimeoutError::Disconnected) => std::thread::sleep(TICKET_TIMEOUT / MAX_TICKET_TRIES),
             }
         }
         None
@@ -278,7 +278,7 @@ impl Storage {
     fn slots_fail(&self, why: &StorageError) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         let mut writes = self.writes.lock();
-        writes.drop_orders();
+        writes.drop_ticket_requests();
         let is_new = !self.slots_away.swap(true, Ordering::Relaxed);
         drop(writes);
         self.answered.notify_all();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::record::{Record, RefusedCall};
 use super::schema::width;
 use super::slot_row::SlotRow;
-use super::{Order, Storage, connection};
+use super::{Storage, TicketRequest, connection};
 use crate::freeswitch;
 use crate::parking::{Call, ChangedSlot, RemoteCall};
 use crate::service::{EventKind, Observer, ParkEvent, ParkingService, RetrieveTicket, SlotStore};
@@ -28,8 +28,8 @@ impl Observer for HistoryObserver {
             }
             (EventKind::Full, _, Some(lot)) => storage.note_refused(RefusedCall {
                 at: freeswitch::epoch_ms(),
-                lot: connection::cut(&lot.name, width::KEY).to_owned(),
-                domain: connection::cut(&lot.domain, width::KEY).to_owned(),
+                lot: connection::truncated(&lot.name, width::KEY).to_owned(),
+                domain: connection::truncated(&lot.domain, width::KEY).to_owned(),
             }),
             _ => {}
         }
@@ -67,12 +67,13 @@ impl SlotStore for ClusterSlots {
     }
 
     fn issue(&self, code: &str, node: &str, ticket: RetrieveTicket) -> bool {
-        let order = |done| Order::Issue { code: code.into(), node: node.into(), ticket: ticket.clone(), done };
-        self.0.order(order).unwrap_or(false)
+        let request =
+            |done| TicketRequest::Issue { code: code.into(), node: node.into(), ticket: ticket.clone(), done };
+        self.0.request_ticket(request).unwrap_or(false)
     }
 
     fn redeem(&self, code: &str) -> Option<RetrieveTicket> {
-        let order = |done| Order::Redeem { code: code.into(), done };
-        self.0.order(order).flatten()
+        let request = |done| TicketRequest::Redeem { code: code.into(), done };
+        self.0.request_ticket(request).flatten()
     }
 }

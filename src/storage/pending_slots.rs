@@ -4,12 +4,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 
-use super::slot_row::{Place, SlotRow};
+use super::slot_row::{SlotKey, SlotRow};
 use crate::parking::RemoteCall;
 use crate::service::RetrieveTicket;
 
 /// The maximum number of callers who wait for a ticket.
-const MAX_ORDERS: usize = 1_000;
+const MAX_TICKET_REQUESTS: usize = 1_000;
 /// How often the database may refuse a row before the row is set aside.
 pub(super) const MAX_REFUSALS: u8 = 3;
 /// The number of ended calls that are remembered, so that a row of theirs that appears again is not taken for another node's.
@@ -42,15 +42,15 @@ pub(super) struct PendingRow {
 
 /// The row that must be in a slot (`None` for no row), and the calls that were in it before.
 #[derive(Clone, Debug)]
-pub(super) struct Change {
-    pub(super) place: Place,
+pub(super) struct SlotChange {
+    pub(super) place: SlotKey,
     pub(super) wanted: Option<PendingRow>,
     pub(super) left: Vec<String>,
 }
 
 /// A request for which a caller waits for a short time.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum TicketRequest {
     Issue { code: String, node: String, ticket: RetrieveTicket, done: SyncSender<bool> },
     Redeem { code: String, done: SyncSender<Option<RetrieveTicket>> },
 }
@@ -58,13 +58,13 @@ pub(super) enum Order {
 /// The rows of this node's calls that must be in the slot store, and those that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct PendingWrites {
-    pub(super) wanted: HashMap<Place, PendingRow>,
-    changed: BTreeSet<Place>,
+    pub(super) wanted: HashMap<SlotKey, PendingRow>,
+    changed: BTreeSet<SlotKey>,
     /// The calls that have left a slot, until their rows are known to be deleted.
-    left: HashMap<Place, Vec<String>>,
+    left: HashMap<SlotKey, Vec<String>>,
     ended: HashSet<String>,
     ended_in_order: VecDeque<String>,
-    orders: VecDeque<Order>,
+    orders: VecDeque<TicketRequest>,
     /// Whether the rows of the previous run have been read.
     pub(super) loaded_previous: bool,
 }
@@ -74,42 +74,42 @@ impl PendingWrites {
         self.changed.is_empty() && self.orders.is_empty()
     }
 
-    pub(super) fn push_order(&mut self, order: Order) {
-        if self.orders.len() < MAX_ORDERS {
+    pub(super) fn push_ticket_request(&mut self, order: TicketRequest) {
+        if self.orders.len() < MAX_TICKET_REQUESTS {
             self.orders.push_back(order);
         }
     }
 
-    pub(super) fn pop_order(&mut self) -> Option<Order> {
+    pub(super) fn pop_ticket_request(&mut self) -> Option<TicketRequest> {
         self.orders.pop_front()
     }
 
     /// A caller who waits is told when the other end of the channel is dropped.
-    pub(super) fn drop_orders(&mut self) {
+    pub(super) fn drop_ticket_requests(&mut self) {
         self.orders.clear();
     }
 
     /// Returns some of the rows that must be written, which then count as written.
-    pub(super) fn take_changes(&mut self, most: usize) -> Vec<Change> {
+    pub(super) fn take_changes(&mut self, most: usize) -> Vec<SlotChange> {
         let taken = std::iter::from_fn(|| self.changed.pop_first()).take(most);
         taken
             .map(|place| {
                 let (wanted, left) = (self.wanted.get(&place).cloned(), self.left.get(&place).cloned());
-                Change { place, wanted, left: left.unwrap_or_default() }
+                SlotChange { place, wanted, left: left.unwrap_or_default() }
             })
             .collect()
     }
 
-    pub(super) fn put_back(&mut self, places: impl IntoIterator<Item = Place>) {
+    pub(super) fn put_back(&mut self, places: impl IntoIterator<Item = SlotKey>) {
         self.changed.extend(places);
     }
 
-    pub(super) fn is_changed(&self, place: &Place) -> bool {
+    pub(super) fn is_changed(&self, place: &SlotKey) -> bool {
         self.changed.contains(place)
     }
 
     /// Sets the row of a slot. With `claim`, the database is asked first which node has the slot.
-    pub(super) fn note(&mut self, place: Place, now: Option<SlotRow>, claim: bool) {
+    pub(super) fn note(&mut self, place: SlotKey, now: Option<SlotRow>, claim: bool) {
         let before = self.wanted.get(&place);
         let state = match (&now, before) {
             (None, None) => return,
@@ -153,7 +153,7 @@ impl PendingWrites {
     }
 
     /// Forgets calls that have left a slot, because their rows are deleted.
-    pub(super) fn are_gone(&mut self, place: &Place, gone: &[String]) {
+    pub(super) fn are_gone(&mut self, place: &SlotKey, gone: &[String]) {
         if let Some(left) = self.left.get_mut(place) {
             left.retain(|uuid| !gone.contains(uuid));
             if left.is_empty() {
@@ -163,7 +163,7 @@ impl PendingWrites {
     }
 
     /// The database said how that row stands; unless there is another by now.
-    pub(super) fn set_state(&mut self, place: &Place, uuid: &str, state: SyncState) {
+    pub(super) fn set_state(&mut self, place: &SlotKey, uuid: &str, state: SyncState) {
         if let Some(wanted) = self.wanted.get_mut(place).filter(|wanted| wanted.row.uuid == uuid) {
             wanted.state = state;
         }
@@ -171,7 +171,7 @@ impl PendingWrites {
 
     /// What the database answered to the question whose a slot is. Where nobody waited for so long, the call is in the slot in
     /// any case, and is still to be inserted beside the other.
-    pub(super) fn answered(&mut self, place: &Place, uuid: &str, state: SyncState) {
+    pub(super) fn answered(&mut self, place: &SlotKey, uuid: &str, state: SyncState) {
         let waits = |wanted: &PendingRow| wanted.row.uuid == uuid && matches!(wanted.state, SyncState::Claiming);
         if matches!(state, SyncState::Written) || self.wanted.get(place).is_some_and(waits) {
             self.set_state(place, uuid, state);
@@ -179,13 +179,13 @@ impl PendingWrites {
     }
 
     /// Writes a row again that the database does not have any more.
-    pub(super) fn write_again(&mut self, place: &Place, uuid: &str, state: SyncState) {
+    pub(super) fn write_again(&mut self, place: &SlotKey, uuid: &str, state: SyncState) {
         self.set_state(place, uuid, state);
         self.changed.insert(place.clone());
     }
 
     /// Counts a refusal of a row by the database, and returns the number.
-    pub(super) fn count_refusal(&mut self, place: &Place, uuid: &str) -> u8 {
+    pub(super) fn count_refusal(&mut self, place: &SlotKey, uuid: &str) -> u8 {
         let Some(wanted) = self.wanted.get_mut(place).filter(|wanted| wanted.row.uuid == uuid) else { return 0 };
         wanted.refusals = wanted.refusals.saturating_add(1);
         match wanted.state {

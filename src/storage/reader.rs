@@ -13,31 +13,31 @@ use crate::freeswitch::{self, Worker, guard};
 use crate::parking::MonotonicTime;
 
 /// The maximum number of requests that wait. Others are refused.
-const MAX_WAITING: usize = 16;
+const MAX_WAITING_QUERIES: usize = 16;
 /// How long a request waits for its answer.
-const TIMEOUT: Duration = Duration::from_secs(12);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long shutdown waits for a query.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const READER_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long statistics are cached.
 const CACHE_TIME: Duration = Duration::from_secs(3);
 /// The maximum number of cached statistics.
 const MAX_CACHED: usize = 64;
 
-type Job = Box<dyn FnOnce() + Send>;
+type QueryJob = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 pub(super) struct Reader {
-    thread: Mutex<Option<(SyncSender<Job>, Worker)>>,
+    thread: Mutex<Option<(SyncSender<QueryJob>, Worker)>>,
     cache: Mutex<Vec<Cached>>,
 }
 
 struct Cached {
     asked: (u32, HistoryFilter),
-    answer: Answer,
+    answer: CachedAnswer,
 }
 
 /// A cached answer, for which requests wait until it is known.
-type Answer = Arc<Mutex<Option<(MonotonicTime, Vec<Tally>)>>>;
+type CachedAnswer = Arc<Mutex<Option<(MonotonicTime, Vec<Tally>)>>>;
 
 impl Reader {
     /// The answer of a query, or why it failed.
@@ -54,21 +54,21 @@ impl Reader {
             let _ = done.try_send(guard::fence("history query", bug, read));
         };
         self.send(Box::new(job))?;
-        match answer.recv_timeout(TIMEOUT) {
+        match answer.recv_timeout(QUERY_TIMEOUT) {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => Err(StorageError::NoAnswer),
             Err(RecvTimeoutError::Disconnected) => Err(StorageError::Closed),
         }
     }
 
-    fn send(&self, job: Job) -> Result<(), StorageError> {
+    fn send(&self, job: QueryJob) -> Result<(), StorageError> {
         let mut thread = self.thread.lock();
         // A thread that a bug has ended is replaced.
         if let Some((_, over)) = thread.take_if(|(_, worker)| worker.is_over()) {
             over.join();
         }
         if thread.is_none() {
-            let (jobs, to_do) = mpsc::sync_channel::<Job>(MAX_WAITING);
+            let (jobs, to_do) = mpsc::sync_channel::<QueryJob>(MAX_WAITING_QUERIES);
             let body = move || to_do.into_iter().for_each(|job| job());
             let worker =
                 Worker::start("storage reader", body).map_err(|error| StorageError::NoThread(error.to_string()))?;
@@ -89,7 +89,7 @@ impl Reader {
         read: impl FnOnce() -> Result<Vec<Tally>, StorageError>,
     ) -> Result<Vec<Tally>, StorageError> {
         let answer = self.cache_entry((days, filter));
-        let mut answer = answer.try_lock_for(TIMEOUT).ok_or(StorageError::NoAnswer)?;
+        let mut answer = answer.try_lock_for(QUERY_TIMEOUT).ok_or(StorageError::NoAnswer)?;
         if let Some((at, tallies)) = &*answer {
             if freeswitch::now().since(*at) < CACHE_TIME {
                 return Ok(tallies.clone());
@@ -100,7 +100,7 @@ impl Reader {
         Ok(tallies)
     }
 
-    fn cache_entry(&self, asked: (u32, HistoryFilter)) -> Answer {
+    fn cache_entry(&self, asked: (u32, HistoryFilter)) -> CachedAnswer {
         let mut cache = self.cache.lock();
         if let Some(found) = cache.iter().find(|cached| cached.asked == asked) {
             return Arc::clone(&found.answer);
@@ -108,7 +108,7 @@ impl Reader {
         if cache.len() >= MAX_CACHED {
             cache.remove(0);
         }
-        let answer = Answer::default();
+        let answer = CachedAnswer::default();
         cache.push(Cached { asked, answer: Arc::clone(&answer) });
         answer
     }
@@ -117,6 +117,6 @@ impl Reader {
     pub(super) fn close(&self) -> bool {
         let Some((jobs, worker)) = self.thread.lock().take() else { return true };
         drop(jobs);
-        worker.join_within(CLOSE_TIMEOUT)
+        worker.join_within(READER_CLOSE_TIMEOUT)
     }
 }

@@ -5,67 +5,70 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::connection::{StorageError, unless_away};
+use super::cycle::Cycle;
 use super::history;
 use super::nodes::{self, HEARTBEAT_INTERVAL};
 use super::pending_slots::{PendingRow, PendingWrites, SyncState};
 use super::schema::SLOT_COLUMNS;
-use super::slot_row::{self, Place, SlotRow};
-use super::turn::Turn;
-use super::worker::Turns;
+use super::slot_row::{self, SlotKey, SlotRow};
+use super::worker::WorkerState;
 use crate::freeswitch;
 use crate::parking::{RemoteCall, RemoteState};
 
 /// How often the slots are compared with the table, if there is no cluster.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 
-impl Turns {
+impl WorkerState {
     /// What the table has: of this node's calls, and in a cluster, of the others'.
-    pub(super) fn look(&mut self, turn: &mut Turn<'_>) -> Result<(), StorageError> {
-        let clustered = turn.settings.cluster;
-        self.next_look = freeswitch::now().after(if clustered { HEARTBEAT_INTERVAL / 2 } else { COMPARE_INTERVAL });
-        if !clustered && !turn.storage.has_calls() {
+    pub(super) fn compare_with_table(&mut self, cycle: &mut Cycle<'_>) -> Result<(), StorageError> {
+        let clustered = cycle.settings.cluster;
+        self.next_comparison =
+            freeswitch::now().after(if clustered { HEARTBEAT_INTERVAL / 2 } else { COMPARE_INTERVAL });
+        if !clustered && !cycle.storage.has_calls() {
             return Ok(());
         }
-        let looked = match clustered {
-            true => self.look_at_all(turn),
-            false => turn.own_rows("").and_then(|own| turn.compare(&own)).map(drop),
+        let compared = match clustered {
+            true => self.compare_all_nodes(cycle),
+            false => cycle.own_rows("").and_then(|own| cycle.compare(&own)).map(drop),
         };
-        unless_away(looked).map(drop)
+        unless_away(compared).map(drop)
     }
 
-    fn look_at_all(&mut self, turn: &mut Turn<'_>) -> Result<(), StorageError> {
-        let clock = nodes::clock(&turn.connection)?;
+    fn compare_all_nodes(&mut self, cycle: &mut Cycle<'_>) -> Result<(), StorageError> {
+        let clock = nodes::clock(&cycle.connection)?;
         self.ahead = clock - slot_row::monotonic_ms();
-        turn.ahead = self.ahead;
-        let beats = nodes::beats(&turn.connection)?;
+        cycle.ahead = self.ahead;
+        let beats = nodes::beats(&cycle.connection)?;
         let now = freeswitch::now();
-        self.watch.look(&beats, now);
-        for (dead, beat) in self.watch.gone(turn.window(), now).into_iter().filter(|(dead, _)| *dead != turn.node) {
-            turn.reap_dead_node(&dead, beat, clock)?;
+        self.monitor.update(&beats, now);
+        for (dead, beat) in
+            self.monitor.dead_nodes(cycle.window(), now).into_iter().filter(|(dead, _)| *dead != cycle.node)
+        {
+            cycle.reap_dead_node(&dead, beat, clock)?;
         }
         let (own, mut others): (Vec<RemoteCall>, Vec<RemoteCall>) =
-            turn.rows("", clock)?.into_iter().partition(|absent| *absent.node == *turn.node);
-        for absent in others.iter_mut().filter(|absent| self.watch.silent(&absent.node, now)) {
+            cycle.rows("", clock)?.into_iter().partition(|absent| *absent.node == *cycle.node);
+        for absent in others.iter_mut().filter(|absent| self.monitor.is_silent(&absent.node, now)) {
             absent.is = RemoteState::Reserved;
         }
         // A call that this node is just taking over still belongs to another node in the table.
-        let written = turn.storage.writes.lock().written();
+        let written = cycle.storage.writes.lock().written();
         for absent in others.iter().filter(|absent| written.contains(&*absent.uuid)) {
-            turn.service.relinquish(absent);
+            cycle.service.relinquish(absent);
         }
-        turn.service.replace_remote_calls(&others);
-        if turn.compare(&own)? > 0 {
-            self.heartbeat.report_shared_name(&turn.node, now);
+        cycle.service.replace_remote_calls(&others);
+        if cycle.compare(&own)? > 0 {
+            self.heartbeat.report_shared_name(&cycle.node, now);
         }
-        if turn.storage.is_urgent() {
-            // Missing rows are written in the next turn, which follows at once.
-            turn.storage.wake();
+        if cycle.storage.is_urgent() {
+            // Missing rows are written in the next cycle, which follows at once.
+            cycle.storage.wake();
         }
         Ok(())
     }
 }
 
-impl Turn<'_> {
+impl Cycle<'_> {
     /// Reads the calls that this node had when it died, once at the start, and reserves their slots.
     pub(super) fn load_previous_calls(&self) -> Result<(), StorageError> {
         let node = self.connection.text(&self.node);
@@ -87,7 +90,7 @@ impl Turn<'_> {
                 "{} slots are kept for {seconds} s for callers who were parked when FreeSWITCH died",
                 left.len()
             );
-            self.service.expect_back(&left, window);
+            self.service.reserve_for_recovery(&left, window);
         }
         self.storage.writes.lock().loaded_previous = true;
         self.storage.answered.notify_all();
@@ -124,7 +127,7 @@ impl Turn<'_> {
             log::warn!("node {node} is dead, and nobody recovered {} of its callers", lost.len());
         }
         for absent in &lost {
-            self.service.lost_afar(absent);
+            self.service.end_lost_remote_call(absent);
         }
         Ok(())
     }
@@ -146,7 +149,7 @@ struct Differences {
     /// This node needs the row, and had written it.
     vanished: Vec<SlotRow>,
     /// This node had written the row, and does not need it any more.
-    stale: Vec<(Place, String)>,
+    stale: Vec<(SlotKey, String)>,
     /// This node never wrote the row.
     foreign: usize,
 }
@@ -155,7 +158,7 @@ fn differences(writes: &mut PendingWrites, own: &[RemoteCall]) -> Differences {
     let in_it: HashSet<(&str, &str, &str)> =
         own.iter().map(|absent| (&*absent.lot.domain, absent.slot.key(), &*absent.uuid)).collect();
     let is_written = |wanted: &PendingRow| matches!(wanted.state, SyncState::Written);
-    let vanished: Vec<(Place, SlotRow)> = writes
+    let vanished: Vec<(SlotKey, SlotRow)> = writes
         .wanted
         .iter()
         .filter(|(place, wanted)| is_written(wanted) && !writes.is_changed(place))

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
-use super::stand_in;
+use super::probe_row;
 use crate::config::Privacy;
 use crate::parking::{Call, Outcome};
 use crate::service::{self, ParkEvent};
@@ -32,7 +32,7 @@ pub(crate) struct Record {
 
 fn outcomes() -> Object {
     use Outcome::{Abandoned, Fallback, Retrieved, Returned, Transferred};
-    service::words(&[Retrieved, Returned, Fallback, Transferred, Abandoned].map(Outcome::word))
+    service::text_enum(&[Retrieved, Returned, Fallback, Transferred, Abandoned].map(Outcome::word))
 }
 
 /// What identifies a row: the leg's UUID, and when it was parked.
@@ -92,9 +92,9 @@ impl Record {
         (self.uuid.clone(), self.parked_at)
     }
 
-    /// See [`stand_in`].
-    pub(super) fn stand_in(&self) -> Record {
-        let like = |text: &str| stand_in::filler(text.len());
+    /// See [`probe_row`].
+    pub(super) fn probe_row(&self) -> Record {
+        let like = |text: &str| probe_row::filler(text.len());
         Record {
             lot: like(&self.lot),
             domain: like(&self.domain),
@@ -106,7 +106,7 @@ impl Record {
             label: like(&self.label),
             outcome: like(&self.outcome),
             node: like(&self.node),
-            uuid: stand_in::other(&self.uuid),
+            uuid: probe_row::other(&self.uuid),
             ..*self
         }
     }

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::connection::{Connection, Quoting, StorageError, number};
+use super::connection::{Connection, Quoting, StorageError, number_at};
 use crate::freeswitch;
 use crate::parking::MonotonicTime;
 
-const CREATE: &str = "CREATE TABLE IF NOT EXISTS callpark_recovery (kept_by VARCHAR(255) NOT NULL, runtime_uuid VARCHAR(255), \
+const CREATE_COPIES: &str = "CREATE TABLE IF NOT EXISTS callpark_recovery (kept_by VARCHAR(255) NOT NULL, runtime_uuid VARCHAR(255), \
                       technology VARCHAR(255), profile_name VARCHAR(255), hostname VARCHAR(255), uuid VARCHAR(255), metadata TEXT)";
 /// The columns of the core's table `recovery`.
-const COLUMNS: &str = "runtime_uuid, technology, profile_name, hostname, uuid, metadata";
+const RECOVERY_COLUMNS: &str = "runtime_uuid, technology, profile_name, hostname, uuid, metadata";
 
 /// The copies that this run has made.
 #[derive(Clone, Copy)]
@@ -41,20 +41,20 @@ pub(super) fn keep(copies: &Mutex<Option<RecoveryCopies>>, window: Duration) {
 
 fn keep_in(connection: &Connection, window: Duration) -> Result<Option<RecoveryCopies>, StorageError> {
     let (run, host) = (connection.text(&freeswitch::run_uuid()), connection.text(&freeswitch::switch_name()));
-    connection.execute(CREATE)?;
+    connection.execute(CREATE_COPIES)?;
     connection.execute(&format!(
-        "INSERT INTO recovery ({COLUMNS}) SELECT {COLUMNS} FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run} AND NOT \
+        "INSERT INTO recovery ({RECOVERY_COLUMNS}) SELECT {RECOVERY_COLUMNS} FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run} AND NOT \
          EXISTS (SELECT 1 FROM recovery WHERE recovery.uuid = callpark_recovery.uuid)"
     ))?;
     connection.execute(&format!("DELETE FROM callpark_recovery WHERE hostname = {host} AND kept_by <> {run}"))?;
     connection.execute(&format!(
-        "INSERT INTO callpark_recovery (kept_by, {COLUMNS}) SELECT {run}, {COLUMNS} FROM recovery WHERE hostname = {host} AND \
+        "INSERT INTO callpark_recovery (kept_by, {RECOVERY_COLUMNS}) SELECT {run}, {RECOVERY_COLUMNS} FROM recovery WHERE hostname = {host} AND \
          runtime_uuid <> {run} AND metadata LIKE '%callpark_stay%' AND NOT EXISTS (SELECT 1 FROM callpark_recovery WHERE \
          callpark_recovery.uuid = recovery.uuid)"
     ))?;
     let mut count = 0;
     let kept = format!("SELECT COUNT(*) FROM callpark_recovery WHERE kept_by = {run}");
-    connection.query(&kept, &mut |row| count = number(row, 0))?;
+    connection.query(&kept, &mut |row| count = number_at(row, 0))?;
     let copies = || RecoveryCopies { until: freeswitch::now().after(window), quoting: connection.quoting() };
     Ok((count > 0).then(copies))
 }

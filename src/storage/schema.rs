@@ -3,7 +3,7 @@
 //! Several versions of this module may use one database at a time, while the nodes of a cluster are upgraded one after the other. So tables are only
 //! extended, by columns with defaults; each statement names its columns; and the check is whether these exist, not a version number.
 
-use super::connection::{Connection, Dialect, StorageError, number, word};
+use super::connection::{Connection, Dialect, StorageError, number_at, text_at};
 
 /// The width of a column in bytes. A UUID of FreeSWITCH has at most 256 characters, if it is a SIP Call-ID.
 pub(super) mod width {
@@ -17,9 +17,9 @@ pub(super) mod width {
 
 /// The version of the schema. Earlier versions of the module refuse a database of a higher version, so it increases only for a change with which they
 /// could not work.
-const VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 2;
 
-struct Table {
+struct DbTable {
     name: &'static str,
     columns: &'static str,
     create: &'static [&'static str],
@@ -30,13 +30,13 @@ pub(super) const RECORD_COLUMNS: &str = "uuid, parked_at, wait_ms, lot, domain, 
 pub(super) const SLOT_COLUMNS: &str = "domain, slot, uuid, node, lot, state, parked_at, since, due, caller_name, caller_number, \
                                        parker, label, attempt";
 
-const TABLES: [Table; 6] = [
-    Table {
+const DB_TABLES: [DbTable; 6] = [
+    DbTable {
         name: "callpark_schema",
         columns: "version",
         create: &["CREATE TABLE IF NOT EXISTS callpark_schema (version INTEGER NOT NULL)"],
     },
-    Table {
+    DbTable {
         name: "callpark_records",
         columns: RECORD_COLUMNS,
         create: &[
@@ -48,7 +48,7 @@ const TABLES: [Table; 6] = [
             "CREATE INDEX IF NOT EXISTS callpark_records_at ON callpark_records (parked_at)",
         ],
     },
-    Table {
+    DbTable {
         name: "callpark_refused",
         columns: "refused_at, lot, domain",
         create: &[
@@ -57,7 +57,7 @@ const TABLES: [Table; 6] = [
             "CREATE INDEX IF NOT EXISTS callpark_refused_at ON callpark_refused (refused_at)",
         ],
     },
-    Table {
+    DbTable {
         // The occupied slots. `turn` is 0 unless two nodes assigned a slot while they could not reach each other.
         name: "callpark_calls",
         columns: SLOT_COLUMNS,
@@ -71,14 +71,14 @@ const TABLES: [Table; 6] = [
             "CREATE INDEX IF NOT EXISTS callpark_calls_node ON callpark_calls (node)",
         ],
     },
-    Table {
+    DbTable {
         name: "callpark_nodes",
         columns: "node, beat",
         create: &[
             "CREATE TABLE IF NOT EXISTS callpark_nodes (node VARCHAR(255) NOT NULL PRIMARY KEY, beat BIGINT NOT NULL)",
         ],
     },
-    Table {
+    DbTable {
         name: "callpark_tickets",
         columns: "ticket, node, uuid, retriever, expires",
         create: &["CREATE TABLE IF NOT EXISTS callpark_tickets (ticket VARCHAR(64) NOT NULL PRIMARY KEY, \
@@ -88,18 +88,18 @@ const TABLES: [Table; 6] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Prepared {
-    AsTheyWere,
+pub(super) enum TablesState {
+    Unchanged,
     /// A table was missing and has been created.
-    Made,
+    Created,
 }
 
 /// Creates what is missing, and checks that everything that is used exists. The version is written only then.
-pub(super) fn prepare(connection: &Connection) -> Result<Prepared, StorageError> {
+pub(super) fn prepare(connection: &Connection) -> Result<TablesState, StorageError> {
     let mut failed = None;
     let there = all_exist(connection)?;
     if there != Some(true) {
-        for statement in TABLES.iter().flat_map(|table| table.create) {
+        for statement in DB_TABLES.iter().flat_map(|table| table.create) {
             match connection.execute(statement) {
                 Err(why) if why.is_away() => return Err(why),
                 // Another node may create the same table at the same time. The check below decides.
@@ -107,7 +107,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<Prepared, StorageError>
             }
         }
     }
-    for table in &TABLES {
+    for table in &DB_TABLES {
         let columns = format!("SELECT {} FROM {} WHERE 1 = 0", table.columns, table.name);
         if let Err(why) = connection.query(&columns, &mut |_| {}) {
             let why = failed.unwrap_or(why);
@@ -116,13 +116,13 @@ pub(super) fn prepare(connection: &Connection) -> Result<Prepared, StorageError>
     }
     widen(connection)?;
     note_version(connection)?;
-    Ok(if there == Some(false) { Prepared::Made } else { Prepared::AsTheyWere })
+    Ok(if there == Some(false) { TablesState::Created } else { TablesState::Unchanged })
 }
 
 /// Whether no table is missing. Returns `None` if this database cannot tell; then they are created.
 fn all_exist(connection: &Connection) -> Result<Option<bool>, StorageError> {
     let mut count = 0;
-    let names: Vec<String> = TABLES.iter().map(|table| connection.text(table.name)).collect();
+    let names: Vec<String> = DB_TABLES.iter().map(|table| connection.text(table.name)).collect();
     let sql = match connection.dialect() {
         Dialect::Sqlite => {
             format!("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN ({})", names.join(", "))
@@ -134,8 +134,8 @@ fn all_exist(connection: &Connection) -> Result<Option<bool>, StorageError> {
         }
         Dialect::Other => return Ok(None),
     };
-    connection.query(&sql, &mut |row| count = number(row, 0))?;
-    Ok(Some(count == TABLES.len() as i64))
+    connection.query(&sql, &mut |row| count = number_at(row, 0))?;
+    Ok(Some(count == DB_TABLES.len() as i64))
 }
 
 /// Widens the columns for UUIDs, which earlier versions made one character too short. (SQLite ignores widths.)
@@ -146,7 +146,7 @@ fn widen(connection: &Connection) -> Result<(), StorageError> {
     let mut narrow = Vec::new();
     let sql = "SELECT attrelid::regclass FROM pg_attribute WHERE attname = 'uuid' AND atttypmod BETWEEN 5 AND 259 AND attrelid IN \
                (to_regclass('callpark_records'), to_regclass('callpark_calls'), to_regclass('callpark_tickets'))";
-    connection.query(sql, &mut |row| narrow.push(word(row, 0)))?;
+    connection.query(sql, &mut |row| narrow.push(text_at(row, 0)))?;
     for table in narrow {
         match connection.execute(&format!("ALTER TABLE {table} ALTER COLUMN uuid TYPE VARCHAR(256)")) {
             Err(why) if why.is_away() => return Err(why),
@@ -161,14 +161,14 @@ fn widen(connection: &Connection) -> Result<(), StorageError> {
 
 fn note_version(connection: &Connection) -> Result<(), StorageError> {
     let mut version = 0;
-    connection.query("SELECT MAX(version) FROM callpark_schema", &mut |row| version = number(row, 0))?;
-    if version > VERSION {
+    connection.query("SELECT MAX(version) FROM callpark_schema", &mut |row| version = number_at(row, 0))?;
+    if version > SCHEMA_VERSION {
         log::info!(
             "the tables are of version {version}, made by a newer mod_callpark; this one uses what it knows of them"
         );
     }
-    if version < VERSION {
-        match connection.execute(&format!("INSERT INTO callpark_schema (version) VALUES ({VERSION})")) {
+    if version < SCHEMA_VERSION {
+        match connection.execute(&format!("INSERT INTO callpark_schema (version) VALUES ({SCHEMA_VERSION})")) {
             Err(why) if why.is_away() => return Err(why),
             // The database is read-only now. The version is written later.
             _ => {}

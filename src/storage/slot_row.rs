@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::connection::{Connection, Row, cut, number, word};
+use super::connection::{Connection, DbRow, number_at, text_at, truncated};
+use super::probe_row;
 use super::schema::width;
-use super::stand_in;
 use crate::freeswitch;
 use crate::parking::{Call, LotId, MonotonicTime, Party, RemoteCall, RemoteState, Slot};
 
 /// Where a call is parked: domain and slot.
-pub(super) type Place = (String, String);
+pub(super) type SlotKey = (String, String);
 
 /// Times are those of this node's monotonic clock, in milliseconds. The table has times of the clock that all nodes share.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,13 +47,13 @@ impl SlotRow {
         }
     }
 
-    /// See [`stand_in`].
-    pub(super) fn stand_in(&self) -> SlotRow {
-        let like = |text: &str| stand_in::filler(text.len());
+    /// See [`probe_row`].
+    pub(super) fn probe_row(&self) -> SlotRow {
+        let like = |text: &str| probe_row::filler(text.len());
         SlotRow {
-            domain: stand_in::plain(&self.domain),
-            slot: stand_in::plain(&self.slot),
-            uuid: stand_in::other(&self.uuid),
+            domain: probe_row::plain(&self.domain),
+            slot: probe_row::plain(&self.slot),
+            uuid: probe_row::other(&self.uuid),
             lot: like(&self.lot),
             caller: Party { name: like(&self.caller.name), number: like(&self.caller.number) },
             parker: like(&self.parker),
@@ -76,10 +76,10 @@ impl SlotRow {
             text(lot),
             text(state),
             since.saturating_add(ahead),
-            text(cut(&caller.name, width::NAME)),
-            text(cut(&caller.number, width::NUMBER)),
-            text(cut(parker, width::USER)),
-            text(cut(label, width::LABEL)),
+            text(truncated(&caller.name, width::NAME)),
+            text(truncated(&caller.number, width::NUMBER)),
+            text(truncated(parker, width::USER)),
+            text(truncated(label, width::LABEL)),
         )
     }
 
@@ -90,7 +90,7 @@ impl SlotRow {
             "state = {}, since = {}, due = {due}, label = {}, attempt = {}",
             connection.text(self.state),
             self.since.saturating_add(ahead),
-            connection.text(cut(&self.label, width::LABEL)),
+            connection.text(truncated(&self.label, width::LABEL)),
             self.attempt
         )
     }
@@ -106,22 +106,22 @@ fn ms(moment: MonotonicTime) -> i64 {
 }
 
 /// Parses a row. Returns `None` if this module did not write it. `clock` is the time on the shared clock, in milliseconds since 1970.
-pub(crate) fn read(row: &Row, clock: i64) -> Option<RemoteCall> {
+pub(crate) fn read(row: &DbRow, clock: i64) -> Option<RemoteCall> {
     let since = |at: i64| Duration::from_millis(u64::try_from(at).unwrap_or(0));
-    let due = number(row, 8);
+    let due = number_at(row, 8);
     Some(RemoteCall {
-        lot: LotId::new(&word(row, 4), &word(row, 0)),
-        slot: Slot::from_key(&word(row, 1))?,
-        uuid: Some(word(row, 2)).filter(|uuid| !uuid.is_empty())?.into(),
-        node: word(row, 3).into(),
-        is: RemoteState::named(&word(row, 5)),
-        parked_at_ms: number(row, 6),
-        waited: since(clock.saturating_sub(number(row, 7))),
+        lot: LotId::new(&text_at(row, 4), &text_at(row, 0)),
+        slot: Slot::from_key(&text_at(row, 1))?,
+        uuid: Some(text_at(row, 2)).filter(|uuid| !uuid.is_empty())?.into(),
+        node: text_at(row, 3).into(),
+        is: RemoteState::named(&text_at(row, 5)),
+        parked_at_ms: number_at(row, 6),
+        waited: since(clock.saturating_sub(number_at(row, 7))),
         left: (due > 0).then(|| since(due.saturating_sub(clock))),
-        caller: Party { name: word(row, 9), number: word(row, 10) }.into(),
-        parker: word(row, 11).into(),
-        label: word(row, 12).into(),
-        attempt: u32::try_from(number(row, 13)).unwrap_or(0),
+        caller: Party { name: text_at(row, 9), number: text_at(row, 10) }.into(),
+        parker: text_at(row, 11).into(),
+        label: text_at(row, 12).into(),
+        attempt: u32::try_from(number_at(row, 13)).unwrap_or(0),
     })
 }
 

@@ -6,84 +6,85 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::connection::{StorageError, unless_away, word};
-use super::pending_slots::{Change, MAX_REFUSALS, PendingRow, SyncState};
+use super::connection::{StorageError, text_at, unless_away};
+use super::cycle::Cycle;
+use super::pending_slots::{MAX_REFUSALS, PendingRow, SlotChange, SyncState};
 use super::schema::SLOT_COLUMNS;
-use super::slot_row::{Place, SlotRow};
-use super::turn::Turn;
+use super::slot_row::{SlotKey, SlotRow};
 use crate::parking::RemoteCall;
 
 /// The number of changes that are written together.
-const BATCH: usize = 100;
-/// How long the changes of a failed batch are tried one by one before the rest waits for the next turn, so that the heartbeat is not late.
+const MAX_SLOT_BATCH: usize = 100;
+/// How long the changes of a failed batch are tried one by one before the rest waits for the next cycle, so that the heartbeat is not late.
 const MAX_SINGLE_WRITES: Duration = Duration::from_secs(1);
 
 /// Differences between the database and what this node knew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum Found {
+pub(super) enum Conflict {
     #[default]
-    Nothing,
+    None,
     /// The slot was free for this node.
-    Taken,
+    SlotTaken,
 }
 
 /// The results of the changes so far.
 #[derive(Default)]
-struct Pass {
-    found: Found,
+struct WriteProgress {
+    found: Conflict,
     written: usize,
     /// The changes that must be tried again.
-    later: Vec<Place>,
+    later: Vec<SlotKey>,
     /// The reason, if the database accepts no rows.
-    held_up: Option<StorageError>,
+    obstacle: Option<StorageError>,
 }
 
-impl Turn<'_> {
+impl Cycle<'_> {
     /// Writes what has changed. The error is that of a row that must be tried again.
-    pub(super) fn write_changes(&self) -> Result<Found, StorageError> {
-        let mut pass = Pass::default();
+    pub(super) fn write_changes(&self) -> Result<Conflict, StorageError> {
+        let mut progress = WriteProgress::default();
         let done = loop {
-            let changes = self.storage.writes.lock().take_changes(BATCH);
+            let changes = self.storage.writes.lock().take_changes(MAX_SLOT_BATCH);
             if changes.is_empty() {
                 break Ok(());
             }
-            let before = pass.written;
-            if let Err(why) = self.write_batch(&changes, &mut pass) {
+            let before = progress.written;
+            if let Err(why) = self.write_batch(&changes, &mut progress) {
                 self.storage.writes.lock().put_back(changes.into_iter().map(|change| change.place));
                 break Err(why);
             }
-            if pass.held_up.is_some() && pass.written == before {
+            if progress.obstacle.is_some() && progress.written == before {
                 break Ok(());
             }
         };
-        // The obstacle, such as a lock, may be gone in the next turn.
-        self.storage.writes.lock().put_back(pass.later);
-        done.and(pass.held_up.map_or(Ok(pass.found), Err))
+        // The obstacle, such as a lock, may be gone in the next cycle.
+        self.storage.writes.lock().put_back(progress.later);
+        done.and(progress.obstacle.map_or(Ok(progress.found), Err))
     }
 
-    fn write_batch(&self, changes: &[Change], pass: &mut Pass) -> Result<(), StorageError> {
-        let is_claim =
-            |change: &&Change| change.wanted.as_ref().is_some_and(|wanted| matches!(wanted.state, SyncState::Claiming));
-        let (claims, info): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(is_claim);
+    fn write_batch(&self, changes: &[SlotChange], progress: &mut WriteProgress) -> Result<(), StorageError> {
+        let is_claim = |change: &&SlotChange| {
+            change.wanted.as_ref().is_some_and(|wanted| matches!(wanted.state, SyncState::Claiming))
+        };
+        let (claims, info): (Vec<&SlotChange>, Vec<&SlotChange>) = changes.iter().partition(is_claim);
         // A caller waits for these.
         for change in claims {
             let Some(PendingRow { row, .. }) = &change.wanted else { continue };
-            let state = self.claim(change, row, pass)?;
+            let state = self.claim(change, row, progress)?;
             if matches!(state, SyncState::Lost(_)) {
-                pass.found = Found::Taken;
+                progress.found = Conflict::SlotTaken;
             }
             let mut writes = self.storage.writes.lock();
             writes.answered(&change.place, &row.uuid, state);
             writes.are_gone(&change.place, &change.left);
             drop(writes);
             self.storage.answered.notify_all();
-            pass.written += 1;
+            progress.written += 1;
         }
-        self.write_facts(&info, pass)
+        self.write_together(&info, progress)
     }
 
     /// Writes all changes together. If that fails, it writes them one by one, so that a refused row does not delay the others.
-    fn write_facts(&self, info: &[&Change], pass: &mut Pass) -> Result<(), StorageError> {
+    fn write_together(&self, info: &[&SlotChange], progress: &mut WriteProgress) -> Result<(), StorageError> {
         if info.is_empty() {
             return Ok(());
         }
@@ -91,52 +92,53 @@ impl Turn<'_> {
         let failed = unless_away(self.connection.execute_together(&statements))?;
         let missing = self.unwritten(info, failed.is_some())?;
         for change in info.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
-            self.is_written(change, pass)?;
+            self.is_written(change, progress)?;
         }
         let until = Instant::now() + MAX_SINGLE_WRITES;
         for change in missing {
             match Instant::now() < until {
-                true => self.write_alone(change, pass)?,
-                false => pass.later.push(change.place.clone()),
+                true => self.write_alone(change, progress)?,
+                false => progress.later.push(change.place.clone()),
             }
         }
         Ok(())
     }
 
-    fn write_alone(&self, change: &Change, pass: &mut Pass) -> Result<(), StorageError> {
+    fn write_alone(&self, change: &SlotChange, progress: &mut WriteProgress) -> Result<(), StorageError> {
         let failed = unless_away(self.connection.execute_together(&self.statements(change)))?;
         if self.unwritten(&[change], failed.is_some())?.is_empty() {
-            return self.is_written(change, pass);
+            return self.is_written(change, progress);
         }
         let why = failed.unwrap_or(StorageError::RowsNotKept);
         let takes_others = match &change.wanted {
-            Some(PendingRow { row, .. }) => self.takes_stand_in(row)?,
+            Some(PendingRow { row, .. }) => self.accepts_probe_row(row)?,
             None => self.connection.can_write(),
         };
         if takes_others {
-            self.refused(change, &why, pass);
+            self.refused(change, &why, progress);
         } else {
-            pass.later.push(change.place.clone());
-            pass.held_up = Some(why);
+            progress.later.push(change.place.clone());
+            progress.obstacle = Some(why);
         }
         Ok(())
     }
 
-    /// See [`super::stand_in`].
-    fn takes_stand_in(&self, row: &SlotRow) -> Result<bool, StorageError> {
-        let stand_in = row.stand_in();
-        let here = self.at(&(stand_in.domain.clone(), stand_in.slot.clone()));
+    /// See [`super::probe_row`].
+    fn accepts_probe_row(&self, row: &SlotRow) -> Result<bool, StorageError> {
+        let probe = row.probe_row();
+        let here = self.at(&(probe.domain.clone(), probe.slot.clone()));
         let delete =
-            format!("DELETE FROM callpark_calls WHERE {here} AND uuid = {}", self.connection.text(&stand_in.uuid));
-        let statements = [self.insert(&stand_in, &here, ""), delete];
+            format!("DELETE FROM callpark_calls WHERE {here} AND uuid = {}", self.connection.text(&probe.uuid));
+        let statements = [self.insert(&probe, &here, ""), delete];
         Ok(unless_away(self.connection.execute_together(&statements))?.is_none())
     }
 
     /// Returns the changes that the database does not have. With `failed`, their transaction failed, so a row that exists is unchanged.
-    fn unwritten<'c>(&self, info: &[&'c Change], failed: bool) -> Result<Vec<&'c Change>, StorageError> {
+    fn unwritten<'c>(&self, info: &[&'c SlotChange], failed: bool) -> Result<Vec<&'c SlotChange>, StorageError> {
         let there = self.own_rows_at(info)?;
-        let is_there = |place: &Place, uuid: &str| there.contains(&(place.0.clone(), place.1.clone(), uuid.to_owned()));
-        let written = |change: &&&Change| {
+        let is_there =
+            |place: &SlotKey, uuid: &str| there.contains(&(place.0.clone(), place.1.clone(), uuid.to_owned()));
+        let written = |change: &&&SlotChange| {
             let wanted = change.wanted.as_ref();
             let is_update = |wanted: &PendingRow| matches!(wanted.state, SyncState::Written);
             let is_kept =
@@ -148,9 +150,9 @@ impl Turn<'_> {
     }
 
     /// Reads domain, slot and UUID of this node's rows in these slots.
-    fn own_rows_at(&self, changes: &[&Change]) -> Result<HashSet<(String, String, String)>, StorageError> {
+    fn own_rows_at(&self, changes: &[&SlotChange]) -> Result<HashSet<(String, String, String)>, StorageError> {
         let mut slots: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for Change { place: (domain, slot), .. } in changes {
+        for SlotChange { place: (domain, slot), .. } in changes {
             slots.entry(domain).or_default().push(self.connection.text(slot));
         }
         let mut found = HashSet::new();
@@ -160,13 +162,14 @@ impl Turn<'_> {
                 "SELECT domain, slot, uuid FROM callpark_calls WHERE node = {node} AND domain = {domain} AND slot IN ({})",
                 slots.join(", ")
             );
-            self.connection.query(&sql, &mut |row| found.extend([(word(row, 0), word(row, 1), word(row, 2))]))?;
+            self.connection
+                .query(&sql, &mut |row| found.extend([(text_at(row, 0), text_at(row, 1), text_at(row, 2))]))?;
         }
         Ok(found)
     }
 
-    fn is_written(&self, change: &Change, pass: &mut Pass) -> Result<(), StorageError> {
-        pass.written += 1;
+    fn is_written(&self, change: &SlotChange, progress: &mut WriteProgress) -> Result<(), StorageError> {
+        progress.written += 1;
         if let Some(PendingRow { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
             if self.service.clustered() {
                 self.report_double(&change.place, &row.uuid)?;
@@ -183,13 +186,13 @@ impl Turn<'_> {
     }
 
     /// Counts that the database refused a row. After some tries the row is set aside.
-    fn refused(&self, change: &Change, why: &StorageError, pass: &mut Pass) {
+    fn refused(&self, change: &SlotChange, why: &StorageError, progress: &mut WriteProgress) {
         let Some(PendingRow { row, .. }) = &change.wanted else {
             // A row that is still in the table is found by the comparison.
             return;
         };
         match self.storage.writes.lock().count_refusal(&change.place, &row.uuid) {
-            too_few if too_few < MAX_REFUSALS => return pass.later.push(change.place.clone()),
+            too_few if too_few < MAX_REFUSALS => return progress.later.push(change.place.clone()),
             MAX_REFUSALS => {}
             // It was reported before.
             _ => return,
@@ -204,7 +207,7 @@ impl Turn<'_> {
     }
 
     /// Makes the statements that write the row of a slot of this node. They may be executed twice.
-    fn statements(&self, Change { place, wanted, left }: &Change) -> Vec<String> {
+    fn statements(&self, SlotChange { place, wanted, left }: &SlotChange) -> Vec<String> {
         let (here, node) = (self.at(place), self.connection.text(&self.node));
         let left: Vec<String> = left.iter().map(|uuid| self.connection.text(uuid)).collect();
         let mut statements = Vec::new();
@@ -238,14 +241,19 @@ impl Turn<'_> {
     }
 
     /// Asks the database whether a slot belongs to this node.
-    fn claim(&self, change: &Change, row: &SlotRow, pass: &mut Pass) -> Result<SyncState, StorageError> {
+    fn claim(
+        &self,
+        change: &SlotChange,
+        row: &SlotRow,
+        progress: &mut WriteProgress,
+    ) -> Result<SyncState, StorageError> {
         let (here, node, uuid) =
             (self.at(&change.place), self.connection.text(&self.node), self.connection.text(&row.uuid));
         let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
         let changes = row.changes(&self.connection, self.ahead);
         let values = row.values(&self.connection, &self.node, self.ahead);
         // This deletes the row of a call of this node that was in the slot and has ended.
-        let mut statements = self.statements(&Change { wanted: None, ..change.clone() });
+        let mut statements = self.statements(&SlotChange { wanted: None, ..change.clone() });
         // A caller who was recovered from another node keeps the slot.
         statements.push(format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"));
         statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
@@ -256,18 +264,18 @@ impl Turn<'_> {
         match (is_ours, there.into_iter().next(), refused) {
             (true, ..) => Ok(SyncState::Written),
             (false, Some(other), _) => Ok(SyncState::Lost(Box::new(other))),
-            (false, None, Some(why)) if !self.takes_stand_in(row)? => Err(why),
+            (false, None, Some(why)) if !self.accepts_probe_row(row)? => Err(why),
             // No node has the slot, or a row that no node wrote is in it. The row is written beside that one.
             (false, None, why) => {
                 self.storage.writes.lock().answered(&change.place, &row.uuid, SyncState::New);
-                self.refused(change, &why.unwrap_or(StorageError::RowsNotKept), pass);
+                self.refused(change, &why.unwrap_or(StorageError::RowsNotKept), progress);
                 Ok(SyncState::New)
             }
         }
     }
 
     /// Logs that two nodes assigned one slot while they could not reach each other. Both callers wait on.
-    fn report_double(&self, place: &Place, uuid: &str) -> Result<(), StorageError> {
+    fn report_double(&self, place: &SlotKey, uuid: &str) -> Result<(), StorageError> {
         for other in self.rows(&format!("WHERE {}", self.at(place)), 0)?.iter().filter(|other| *other.uuid != *uuid) {
             let (slot, here) = (&place.1, &self.node);
             log::error!(
@@ -281,7 +289,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    pub(super) fn at(&self, (domain, slot): &Place) -> String {
+    pub(super) fn at(&self, (domain, slot): &SlotKey) -> String {
         format!("domain = {} AND slot = {}", self.connection.text(domain), self.connection.text(slot))
     }
 }

@@ -7,13 +7,13 @@ use chrono::{DateTime, Days, Local, NaiveDate, TimeZone, Timelike};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::connection::{Connection, Row, StorageError, number, word};
+use super::connection::{Connection, DbRow, StorageError, number_at, text_at};
 use super::history::condition;
 use super::record::HistoryFilter;
 
 /// The upper ends, in seconds, of the classes in which waits are counted. The last class has none.
-const CLASSES: [i64; 6] = [10, 30, 60, 120, 300, 600];
-const OUTCOMES: [&str; 5] = ["retrieved", "returned", "fallback", "transferred", "abandoned"];
+const WAIT_CLASS_ENDS_SECS: [i64; 6] = [10, 30, 60, 120, 300, 600];
+const OUTCOME_COLUMNS: [&str; 5] = ["retrieved", "returned", "fallback", "transferred", "abandoned"];
 /// Local hours begin at multiples of this time in all time zones.
 const QUARTER_HOUR_MS: i64 = 900_000;
 
@@ -46,7 +46,7 @@ pub(crate) struct Tally {
     pub(crate) by_hour: [u64; 24],
     /// The numbers of calls that waited up to 10, 30, 60, 120, 300 and 600 seconds, and longer.
     #[schema(value_type = Vec<u64>, min_items = 7, max_items = 7)]
-    pub(crate) waits: [u64; CLASSES.len() + 1],
+    pub(crate) waits: [u64; WAIT_CLASS_ENDS_SECS.len() + 1],
 }
 
 /// Returns a tally for each lot and each of the last `days` days, the newest day first.
@@ -96,8 +96,8 @@ fn tallies_of_day(
         let tally = read(row, &name, service_level);
         tallies.insert((tally.domain.clone(), tally.lot.clone()), tally);
     })?;
-    let mut of = |row: &Row, count: &mut dyn FnMut(&mut Tally)| {
-        let (domain, lot) = (word(row, 0), word(row, 1));
+    let mut of = |row: &DbRow, count: &mut dyn FnMut(&mut Tally)| {
+        let (domain, lot) = (text_at(row, 0), text_at(row, 1));
         let new =
             || Tally { lot: lot.clone(), domain: domain.clone(), day: name.clone(), service_level, ..Tally::default() };
         count(tallies.entry((domain.clone(), lot.clone())).or_insert_with(new));
@@ -109,7 +109,7 @@ fn tallies_of_day(
     );
     connection.query(&sql, &mut |row| {
         of(row, &mut |tally| {
-            if let Some(count) = tally.by_hour.get_mut(local(number(row, 2)).hour() as usize) {
+            if let Some(count) = tally.by_hour.get_mut(local(number_at(row, 2)).hour() as usize) {
                 *count += unsigned(row, 3);
             }
         });
@@ -130,7 +130,7 @@ fn tallies_of_day(
 /// Counts the calls, outcomes and waits of each lot. The median and the 95th percentile are nearest-rank percentiles.
 fn counts_sql(meant: &str, service_level: u32) -> String {
     let count = |what: String| format!("SUM(CASE WHEN {what} THEN 1 ELSE 0 END)");
-    let outcomes = OUTCOMES.map(|outcome| count(format!("outcome = '{outcome}'"))).join(", ");
+    let outcomes = OUTCOME_COLUMNS.map(|outcome| count(format!("outcome = '{outcome}'"))).join(", ");
     let rank = |percent: i64| {
         format!(
             "MAX(CASE WHEN place * 100 >= many * {percent} AND (place - 1) * 100 < many * {percent} THEN wait_ms END)"
@@ -138,7 +138,7 @@ fn counts_sql(meant: &str, service_level: u32) -> String {
     };
     let in_time =
         count(format!("outcome IN ('retrieved', 'returned') AND wait_ms <= {}", i64::from(service_level) * 1000));
-    let classes = CLASSES.map(|end| count(format!("wait_ms <= {}", end * 1000))).join(", ");
+    let classes = WAIT_CLASS_ENDS_SECS.map(|end| count(format!("wait_ms <= {}", end * 1000))).join(", ");
     format!(
         "SELECT domain, lot, COUNT(*), {outcomes}, SUM(wait_ms * 1.0), {}, {}, MAX(wait_ms), {in_time}, {classes} FROM (SELECT domain, \
          lot, outcome, wait_ms, ROW_NUMBER() OVER (PARTITION BY domain, lot ORDER BY wait_ms) AS place, COUNT(*) OVER (PARTITION BY \
@@ -149,22 +149,23 @@ fn counts_sql(meant: &str, service_level: u32) -> String {
 }
 
 /// A row of that query.
-pub(crate) fn read(row: &Row, day: &str, service_level: u32) -> Tally {
+pub(crate) fn read(row: &DbRow, day: &str, service_level: u32) -> Tally {
     let parked = unsigned(row, 2);
     let [retrieved, returned, fallback, transferred, abandoned] = [3, 4, 5, 6, 7].map(|at| unsigned(row, at));
-    let sum: f64 = word(row, 8).parse().unwrap_or(0.0);
-    let mut waits = [0; CLASSES.len() + 1];
+    let sum: f64 = text_at(row, 8).parse().unwrap_or(0.0);
+    let mut waits = [0; WAIT_CLASS_ENDS_SECS.len() + 1];
     let mut below = 0;
     for (class, wait) in waits.iter_mut().enumerate() {
         // Each count includes those of the previous classes. The last class has the rest.
-        let up_to = if class < CLASSES.len() { unsigned(row, 13 + class).clamp(below, parked) } else { parked };
+        let up_to =
+            if class < WAIT_CLASS_ENDS_SECS.len() { unsigned(row, 13 + class).clamp(below, parked) } else { parked };
         *wait = up_to - below;
         below = up_to;
     }
     let share = |part: u64| (part.min(parked) as f64) / (parked as f64);
     Tally {
-        lot: word(row, 1),
-        domain: word(row, 0),
+        lot: text_at(row, 1),
+        domain: text_at(row, 0),
         day: day.to_owned(),
         parked,
         retrieved,
@@ -174,9 +175,9 @@ pub(crate) fn read(row: &Row, day: &str, service_level: u32) -> Tally {
         abandoned,
         // `as` saturates at the limits of an i64.
         wait_mean_ms: if parked > 0 { (sum / parked as f64).floor() as i64 } else { 0 },
-        wait_median_ms: number(row, 9),
-        wait_p95_ms: number(row, 10),
-        wait_longest_ms: number(row, 11),
+        wait_median_ms: number_at(row, 9),
+        wait_p95_ms: number_at(row, 10),
+        wait_longest_ms: number_at(row, 11),
         in_time: (parked > 0).then(|| share(unsigned(row, 12))),
         service_level,
         waits,
@@ -184,8 +185,8 @@ pub(crate) fn read(row: &Row, day: &str, service_level: u32) -> Tally {
     }
 }
 
-fn unsigned(row: &Row, at: usize) -> u64 {
-    u64::try_from(number(row, at)).unwrap_or(0)
+fn unsigned(row: &DbRow, at: usize) -> u64 {
+    u64::try_from(number_at(row, at)).unwrap_or(0)
 }
 
 fn local(ms: i64) -> DateTime<Local> {

@@ -1,22 +1,27 @@
 //! Issues and redeems tickets: the one-time right to retrieve a call from another node.
 
-use super::connection::{Connection, StorageError, cut, number, word};
-use super::pending_slots::Order;
+use super::connection::{Connection, StorageError, number_at, text_at, truncated};
+use super::pending_slots::TicketRequest;
 use super::schema::width;
 use crate::service::RetrieveTicket;
 
 /// How long a ticket can be redeemed.
-const VALID_MS: i64 = 30_000;
+const TICKET_LIFETIME_MS: i64 = 30_000;
 
 /// Executes a request for which a caller waits. `clock` is the time of the database, in milliseconds since 1970.
-pub(super) fn execute(connection: &Connection, order: Order, own_node: &str, clock: i64) -> Result<(), StorageError> {
-    match order {
-        Order::Issue { code, node, ticket, done } => {
+pub(super) fn execute(
+    connection: &Connection,
+    request: TicketRequest,
+    own_node: &str,
+    clock: i64,
+) -> Result<(), StorageError> {
+    match request {
+        TicketRequest::Issue { code, node, ticket, done } => {
             let issued = issue(connection, &code, &node, &ticket, clock)?;
             // The caller may have given up.
             let _ = done.try_send(issued);
         }
-        Order::Redeem { code, done } => {
+        TicketRequest::Redeem { code, done } => {
             let _ = done.try_send(redeem(connection, &code, own_node, clock)?);
         }
     }
@@ -32,14 +37,15 @@ fn issue(
 ) -> Result<bool, StorageError> {
     let text = |value: &str| connection.text(value);
     let (code, node, uuid) = (text(code), text(node), text(&ticket.uuid));
-    let (retriever, expires) = (text(cut(&ticket.retriever, width::USER)), clock.saturating_add(VALID_MS));
+    let (retriever, expires) =
+        (text(truncated(&ticket.retriever, width::USER)), clock.saturating_add(TICKET_LIFETIME_MS));
     connection.execute(&format!("DELETE FROM callpark_tickets WHERE expires < {clock}"))?;
     connection.execute(&format!(
         "INSERT INTO callpark_tickets (ticket, node, uuid, retriever, expires) VALUES ({code}, {node}, {uuid}, {retriever}, {expires})"
     ))?;
     let mut count = 0;
     let sql = format!("SELECT COUNT(*) FROM callpark_tickets WHERE ticket = {code}");
-    connection.query(&sql, &mut |row| count = number(row, 0))?;
+    connection.query(&sql, &mut |row| count = number_at(row, 0))?;
     Ok(count == 1)
 }
 
@@ -60,7 +66,7 @@ fn redeem(
 }
 
 /// Parses a row. Returns `None` if it names no call.
-pub(crate) fn read(row: &super::connection::Row) -> Option<RetrieveTicket> {
-    let uuid = Some(word(row, 0)).filter(|uuid| !uuid.is_empty())?;
-    Some(RetrieveTicket { uuid, retriever: word(row, 1) })
+pub(crate) fn read(row: &super::connection::DbRow) -> Option<RetrieveTicket> {
+    let uuid = Some(text_at(row, 0)).filter(|uuid| !uuid.is_empty())?;
+    Some(RetrieveTicket { uuid, retriever: text_at(row, 1) })
 }

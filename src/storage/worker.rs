@@ -1,4 +1,4 @@
-//! The thread that writes to the database. In each turn it does what is due, the most urgent first: the heartbeat, which does not depend on any write,
+//! The thread that writes to the database. In each cycle it does what is due, the most urgent first: the heartbeat, which does not depend on any write,
 //! the requests of callers who wait, the slots, and the history.
 
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::Storage;
 use super::backoff::Backoff;
 use super::connection::{Connection, StorageError, unless_away};
-use super::history_turn::HistoryTurns;
-use super::nodes::{self, Heartbeat, Watch};
+use super::cycle::Cycle;
+use super::history_writer::HistoryWriter;
+use super::nodes::{self, Heartbeat, NodeMonitor};
 use super::recovery_rows;
-use super::schema::{self, Prepared};
+use super::schema::{self, TablesState};
 use super::slot_row;
-use super::slots::Found;
+use super::slots::Conflict;
 use super::tickets;
-use super::turn::Turn;
 use crate::freeswitch::{self, guard};
 use crate::parking::MonotonicTime;
 use crate::service::{self, ParkingService};
@@ -22,36 +22,36 @@ use crate::service::{self, ParkingService};
 /// How long a change may wait for others, because a transaction of SQLite creates and removes files, and costs the same for one change as for many.
 const MAX_BATCH_DELAY: Duration = Duration::from_millis(50);
 /// How often rows that the database refused are tried again.
-const RETRY_REFUSED: Duration = Duration::from_secs(15);
+const REFUSED_ROWS_RETRY_INTERVAL: Duration = Duration::from_secs(15);
 
-/// The state of the database between turns.
+/// The state of the database between cycles.
 #[derive(Default)]
-pub(super) struct Turns {
+pub(super) struct WorkerState {
     /// The database that was used last.
     dsn: Option<String>,
     /// Whether its tables were checked.
-    tables_are_good: bool,
+    tables_are_checked: bool,
     tables: Backoff,
     /// Whether it has refused something since it was opened.
     was_refused: bool,
     recovery_rows_kept: bool,
     pub(super) heartbeat: Heartbeat,
-    pub(super) watch: Watch,
+    pub(super) monitor: NodeMonitor,
     /// By how many milliseconds the clock of the rows is ahead of the monotonic one. In a cluster it is the clock of the database, otherwise the wall
     /// clock.
     pub(super) ahead: i64,
-    pub(super) next_look: MonotonicTime,
+    pub(super) next_comparison: MonotonicTime,
     next_retry_refused: MonotonicTime,
     slots: Backoff,
-    history: HistoryTurns,
+    history: HistoryWriter,
 }
 
 impl Storage {
     /// Runs the thread.
     pub(super) fn work(&self, service: &Arc<ParkingService>) {
-        let mut turns = self.turns.lock();
-        if !turns.recovery_rows_kept {
-            turns.recovery_rows_kept = true;
+        let mut worker_state = self.worker_state.lock();
+        if !worker_state.recovery_rows_kept {
+            worker_state.recovery_rows_kept = true;
             let window = self.config.get().settings.recover_window;
             recovery_rows::keep(&self.recovery_copies, Duration::from_secs(window.into()));
         }
@@ -66,8 +66,9 @@ impl Storage {
                 return;
             }
             if closing || self.backoff.lock().is_due(freeswitch::now()) {
-                let turn = guard::fence("storage", Err(StorageError::Panicked), || turns.take(self, service, closing));
-                self.finish_turn(turn);
+                let cycle =
+                    guard::fence("storage", Err(StorageError::Panicked), || worker_state.run(self, service, closing));
+                self.finish_cycle(cycle);
             }
             if closing {
                 return;
@@ -75,8 +76,8 @@ impl Storage {
         }
     }
 
-    fn finish_turn(&self, turn: Result<(), StorageError>) {
-        match turn {
+    fn finish_cycle(&self, cycle: Result<(), StorageError>) {
+        match cycle {
             Ok(()) => self.backoff.lock().succeeded(),
             Err(why) => {
                 self.backoff.lock().failed(freeswitch::now(), &why);
@@ -89,41 +90,41 @@ impl Storage {
     }
 }
 
-impl Turns {
-    fn take(&mut self, storage: &Storage, service: &Arc<ParkingService>, closing: bool) -> Result<(), StorageError> {
-        let mut turn = self.begin(storage, service, closing)?;
-        let (clustered, now) = (turn.settings.cluster, freeswitch::now());
+impl WorkerState {
+    fn run(&mut self, storage: &Storage, service: &Arc<ParkingService>, closing: bool) -> Result<(), StorageError> {
+        let mut cycle = self.begin(storage, service, closing)?;
+        let (clustered, now) = (cycle.settings.cluster, freeswitch::now());
         if !storage.writes.lock().loaded_previous {
-            if clustered && self.heartbeat.is_anothers(&turn.connection, &turn.node)? {
+            if clustered && self.heartbeat.is_name_in_use(&cycle.connection, &cycle.node)? {
                 storage.writes.lock().loaded_previous = true;
             } else {
-                turn.load_previous_calls()?;
+                cycle.load_previous_calls()?;
             }
         }
-        let due = now >= self.next_look;
+        let due = now >= self.next_comparison;
         if clustered && due {
             // A database that refuses the heartbeat accepts no other write either, but can be read.
-            unless_away(self.heartbeat.beat(&turn.connection, &turn.node, service::entropy(), now))?;
+            unless_away(self.heartbeat.beat(&cycle.connection, &cycle.node, service::entropy(), now))?;
         }
-        self.slots_and_orders(&turn)?;
-        if due || (clustered && freeswitch::now() >= self.next_look) {
-            self.look(&mut turn)?;
+        self.write_slots_and_tickets(&cycle)?;
+        if due || (clustered && freeswitch::now() >= self.next_comparison) {
+            self.compare_with_table(&mut cycle)?;
         }
-        if self.history.write(&turn, self.next_look)?.is_some() {
-            self.note_refusal();
+        if self.history.write(&cycle, self.next_comparison)?.is_some() {
+            self.on_refusal();
         }
-        self.history.forget(&turn)?;
-        self.dsn = Some(turn.settings.db_dsn);
+        self.history.forget(&cycle)?;
+        self.dsn = Some(cycle.settings.db_dsn);
         Ok(())
     }
 
-    /// Opens the database, and checks it as a new one until a turn has succeeded.
+    /// Opens the database, and checks it as a new one until a cycle has succeeded.
     fn begin<'a>(
         &mut self,
         storage: &'a Storage,
         service: &'a Arc<ParkingService>,
         closing: bool,
-    ) -> Result<Turn<'a>, StorageError> {
+    ) -> Result<Cycle<'a>, StorageError> {
         let (settings, node) = (service.settings(), service.node_name());
         let connection = match std::mem::take(&mut self.was_refused) {
             true => Connection::open_again(&settings.db_dsn)?,
@@ -132,12 +133,12 @@ impl Turns {
         let is_new = self.dsn.take().as_ref() != Some(&settings.db_dsn);
         if is_new {
             schema::prepare(&connection).inspect_err(|why| self.was_refused = !why.is_away())?;
-            self.tables_are_good = true;
-        } else if !self.tables_are_good && self.tables.is_due(freeswitch::now()) {
-            self.mend_tables(&connection)?;
+            self.tables_are_checked = true;
+        } else if !self.tables_are_checked && self.tables.is_due(freeswitch::now()) {
+            self.repair_tables(&connection)?;
         }
         if is_new {
-            self.next_look = MonotonicTime::default();
+            self.next_comparison = MonotonicTime::default();
             storage.writes.lock().write_all_again();
         }
         if !settings.cluster {
@@ -145,16 +146,16 @@ impl Turns {
         } else if is_new {
             self.ahead = nodes::clock(&connection)? - slot_row::monotonic_ms();
         }
-        Ok(Turn { connection, storage, service, settings, node, ahead: self.ahead, closing })
+        Ok(Cycle { connection, storage, service, settings, node, ahead: self.ahead, closing })
     }
 
     /// Sends the heartbeat first, because a locked table must not delay it.
-    fn mend_tables(&mut self, connection: &Connection) -> Result<(), StorageError> {
+    fn repair_tables(&mut self, connection: &Connection) -> Result<(), StorageError> {
         match schema::prepare(connection) {
             Ok(prepared) => {
                 self.tables.succeeded();
-                self.tables_are_good = true;
-                if prepared == Prepared::Made {
+                self.tables_are_checked = true;
+                if prepared == TablesState::Created {
                     // The rows that waited for them are written now.
                     self.slots.try_now();
                     self.history.backoff.try_now();
@@ -170,28 +171,28 @@ impl Turns {
     }
 
     /// Checks the tables again, because the database answers but accepts no rows: they may be missing, or the file may have been read-only.
-    fn note_refusal(&mut self) {
-        self.tables_are_good = false;
+    fn on_refusal(&mut self) {
+        self.tables_are_checked = false;
         self.was_refused = true;
     }
 
-    fn slots_and_orders(&mut self, turn: &Turn<'_>) -> Result<(), StorageError> {
-        let storage = turn.storage;
+    fn write_slots_and_tickets(&mut self, cycle: &Cycle<'_>) -> Result<(), StorageError> {
+        let storage = cycle.storage;
         let now = freeswitch::now();
         if now >= self.next_retry_refused {
-            self.next_retry_refused = now.after(RETRY_REFUSED);
+            self.next_retry_refused = now.after(REFUSED_ROWS_RETRY_INTERVAL);
             storage.writes.lock().retry_set_aside();
         }
-        let carry_out_orders = || {
+        let execute_ticket_requests = || {
             loop {
-                let order = storage.writes.lock().pop_order();
+                let order = storage.writes.lock().pop_ticket_request();
                 let Some(order) = order else { return Ok(()) };
-                tickets::execute(&turn.connection, order, &turn.node, turn.clock())?;
+                tickets::execute(&cycle.connection, order, &cycle.node, cycle.clock())?;
             }
         };
-        let done = unless_away(carry_out_orders()).and_then(|_| match turn.closing || self.slots.is_due(now) {
-            true => turn.write_changes(),
-            false => Ok(Found::Nothing),
+        let done = unless_away(execute_ticket_requests()).and_then(|_| match cycle.closing || self.slots.is_due(now) {
+            true => cycle.write_changes(),
+            false => Ok(Conflict::None),
         });
         match done {
             Ok(found) => {
@@ -199,16 +200,16 @@ impl Turns {
                     self.slots.succeeded();
                     storage.slots_succeed();
                 }
-                if found == Found::Taken {
+                if found == Conflict::SlotTaken {
                     // This node knows too little of the others.
-                    self.next_look = MonotonicTime::default();
+                    self.next_comparison = MonotonicTime::default();
                 }
                 Ok(())
             }
             Err(why) if why.is_away() => Err(why),
             Err(why) => {
                 self.slots.failed(now, &why);
-                self.note_refusal();
+                self.on_refusal();
                 storage.slots_fail(&why);
                 Ok(())
             }

@@ -17,7 +17,7 @@ use crate::service::{CallRow, ParkingService};
 
 /// The dashboard has the same limit.
 const MAX_LABEL_CHARS: usize = 200;
-const DAY_SECS: u64 = 86_400;
+const MAX_EXTEND_SECS: u64 = 86_400;
 
 /// One action on a parked call, for the manual and for the description of the API.
 #[derive(Clone, Copy)]
@@ -65,7 +65,7 @@ pub(super) const ACTIONS: &[Action] = &[
     Action {
         row: ActionRow { name: "ringback", does: "Starts the recall at once.", request: None },
         fields: &[],
-        run: |service, call, _| Ok(service.ring_back_now(call)?),
+        run: |service, call, _| Ok(service.recall_now(call)?),
     },
     Action {
         row: ActionRow {
@@ -109,7 +109,7 @@ pub(super) async fn act(
     body: Result<Option<Json<Value>>, JsonRejection>,
 ) -> Result<Json<CallRow>, ApiError> {
     let Path((domain, slot, action)) = path?;
-    if !rights.see(&domain) {
+    if !rights.may_see(&domain) {
         return Err(ApiError::OtherDomain);
     }
     let body = body?.map(|Json(body)| body);
@@ -199,7 +199,7 @@ impl Fields {
         const EXPECTED: &str = "a whole number from 1 to 86400";
         let number = self.get("seconds", EXPECTED, Value::as_number)?;
         let out_of_range = || ApiError::OutOfRange { field: "seconds", value: number.to_string(), expected: EXPECTED };
-        let seconds = number.as_u64().filter(|seconds| (1..=DAY_SECS).contains(seconds));
+        let seconds = number.as_u64().filter(|seconds| (1..=MAX_EXTEND_SECS).contains(seconds));
         seconds.map(|seconds| Extend { seconds }).ok_or_else(out_of_range)
     }
 }

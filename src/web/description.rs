@@ -13,9 +13,9 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::actions::{ActionRow, Extend, Label, Transfer};
-use super::changes::StreamItem;
 use super::error::ErrorBody;
-use super::look::{Board, Me};
+use super::event_stream::StreamEventData;
+use super::queries::{LotWithSlots, Me};
 use crate::service::CallRow;
 use crate::storage::{Record, Tally};
 
@@ -28,13 +28,13 @@ pub(crate) struct PathRow {
     pub(crate) right: &'static str,
     /// A text in Markdown.
     pub(crate) answers: &'static str,
-    pub(super) body: Body,
-    pub(super) query: Option<Query>,
+    pub(super) body: AnswerBody,
+    pub(super) query: Option<NumberParam>,
 }
 
 /// What an answer contains.
 #[derive(Clone, Copy)]
-pub(super) enum Body {
+pub(super) enum AnswerBody {
     /// An object, by the name of its schema.
     Object(&'static str),
     List(&'static str),
@@ -46,7 +46,7 @@ pub(super) enum Body {
 
 /// A number in the query, from 1 on.
 #[derive(Clone, Copy)]
-pub(super) struct Query {
+pub(super) struct NumberParam {
     pub(super) name: &'static str,
     pub(super) default: u32,
     pub(super) most: u32,
@@ -82,19 +82,19 @@ pub(crate) fn describe(paths: &[PathRow], actions: &[ActionRow]) -> OpenApi {
         if row.path.contains("{action}") {
             for action in actions {
                 let path = row.path.replace("{action}", action.name);
-                all = all.path(path, PathItem::new(method(row), act(row, action)));
+                all = all.path(path, PathItem::new(method(row), action_operation(row, action)));
             }
         } else {
-            all = all.path(row.path, PathItem::new(method(row), look(row)));
+            all = all.path(row.path, PathItem::new(method(row), query_operation(row)));
         }
     }
     let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let mut schemas = Vec::new();
     add::<CallRow>(&mut schemas);
-    add::<Board>(&mut schemas);
+    add::<LotWithSlots>(&mut schemas);
     add::<Tally>(&mut schemas);
     add::<Record>(&mut schemas);
-    add::<StreamItem<'static>>(&mut schemas);
+    add::<StreamEventData<'static>>(&mut schemas);
     add::<Me>(&mut schemas);
     add::<ErrorBody>(&mut schemas);
     add::<Transfer>(&mut schemas);
@@ -113,7 +113,7 @@ fn method(row: &PathRow) -> HttpMethod {
     if row.method == "POST" { HttpMethod::Post } else { HttpMethod::Get }
 }
 
-fn look(row: &PathRow) -> Operation {
+fn query_operation(row: &PathRow) -> Operation {
     let errors = match row.query {
         Some(_) => OF_QUERIES,
         None if row.right == "none" => &[],
@@ -121,14 +121,14 @@ fn look(row: &PathRow) -> Operation {
     };
     // A program on the server itself needs no token for the metrics.
     let secured = row.right != "none" && row.path != "/metrics";
-    let parameters = row.query.map(|Query { name, default, most }| {
+    let parameters = row.query.map(|NumberParam { name, default, most }| {
         let number = whole_number().minimum(Some(1)).maximum(Some(most)).default(Some(default.into()));
         ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).schema(Some(number)).build()
     });
     operation(row.answers, answer(row, row.answers), errors, secured).parameters(parameters.map(|one| [one])).build()
 }
 
-fn act(row: &PathRow, action: &ActionRow) -> Operation {
+fn action_operation(row: &PathRow, action: &ActionRow) -> Operation {
     let operation = operation(action.does, answer(row, "The new state of the call."), OF_ACTIONS, true)
         .parameters(Some([in_path("domain", None), in_path("slot", Some("Percent-encoded: `*5901` is `%2A5901`."))]));
     let Some((schema, example)) = action.request else { return operation.build() };
@@ -153,10 +153,10 @@ fn operation(summary: &str, answer: Response, errors: &[u16], secured: bool) -> 
 
 fn answer(row: &PathRow, description: &str) -> Response {
     match row.body {
-        Body::Object(schema) => json(description, Ref::from_schema_name(schema)),
-        Body::Any => json(description, ObjectBuilder::new().schema_type(Type::Object)),
-        Body::List(schema) => json(description, ArrayBuilder::new().items(Ref::from_schema_name(schema))),
-        Body::Text(media_type) => {
+        AnswerBody::Object(schema) => json(description, Ref::from_schema_name(schema)),
+        AnswerBody::Any => json(description, ObjectBuilder::new().schema_type(Type::Object)),
+        AnswerBody::List(schema) => json(description, ArrayBuilder::new().items(Ref::from_schema_name(schema))),
+        AnswerBody::Text(media_type) => {
             let text = ContentBuilder::new().schema(Some(String::schema())).build();
             ResponseBuilder::new().description(without_links(description)).content(media_type, text).build()
         }

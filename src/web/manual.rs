@@ -6,7 +6,7 @@ use super::routes;
 
 pub(crate) use super::metrics::manual as metrics;
 
-pub(crate) const PATHS: [PathRow; routes::PATHS.len()] = {
+pub(crate) const PATH_ROWS: [PathRow; routes::PATHS.len()] = {
     let mut rows = [routes::PATHS[0].row; routes::PATHS.len()];
     let mut n = 0;
     while n < rows.len() {
@@ -16,7 +16,7 @@ pub(crate) const PATHS: [PathRow; routes::PATHS.len()] = {
     rows
 };
 
-pub(crate) const ACTIONS: [ActionRow; actions::ACTIONS.len()] = {
+pub(crate) const ACTION_ROWS: [ActionRow; actions::ACTIONS.len()] = {
     let mut rows = [actions::ACTIONS[0].row; actions::ACTIONS.len()];
     let mut n = 0;
     while n < rows.len() {
@@ -28,5 +28,5 @@ pub(crate) const ACTIONS: [ActionRow; actions::ACTIONS.len()] = {
 
 /// The description of the API, as it is served.
 pub(crate) fn description() -> serde_json::Value {
-    serde_json::to_value(describe(&PATHS, &ACTIONS)).unwrap()
+    serde_json::to_value(describe(&PATH_ROWS, &ACTION_ROWS)).unwrap()
 }

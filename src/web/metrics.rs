@@ -22,56 +22,56 @@ use crate::parking::{LotId, LotView, Outcome};
 use crate::service::{EventKind, LockTimes, Observer, ParkEvent, ParkingService};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct Lot {
+struct LotLabels {
     lot: String,
     domain: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct Played {
+struct PlayerLabels {
     how: &'static str,
 }
 
-impl From<&LotId> for Lot {
-    fn from(id: &LotId) -> Lot {
-        Lot { lot: id.name.to_string(), domain: id.domain.to_string() }
+impl From<&LotId> for LotLabels {
+    fn from(id: &LotId) -> LotLabels {
+        LotLabels { lot: id.name.to_string(), domain: id.domain.to_string() }
     }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct LotOutcome {
+struct OutcomeLabels {
     lot: String,
     domain: String,
     outcome: &'static str,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct LotReason {
+struct RefusalLabels {
     lot: String,
     domain: String,
     reason: &'static str,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct LotResult {
+struct RecallLabels {
     lot: String,
     domain: String,
     result: &'static str,
 }
 
 /// The counters, which start when the module is loaded.
-pub(crate) struct Counts {
-    parked: Family<Lot, Counter>,
-    recovered: Family<Lot, Counter>,
-    ended: Family<LotOutcome, Counter>,
-    refused: Family<LotReason, Counter>,
-    ring_backs: Family<LotResult, Counter>,
-    waits: Family<Lot, Histogram>,
+pub(crate) struct Counters {
+    parked: Family<LotLabels, Counter>,
+    recovered: Family<LotLabels, Counter>,
+    ended: Family<OutcomeLabels, Counter>,
+    refused: Family<RefusalLabels, Counter>,
+    ring_backs: Family<RecallLabels, Counter>,
+    waits: Family<LotLabels, Histogram>,
 }
 
-impl Default for Counts {
-    fn default() -> Counts {
-        Counts {
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters {
             parked: Family::default(),
             recovered: Family::default(),
             ended: Family::default(),
@@ -86,7 +86,7 @@ impl Default for Counts {
 
 /// The gauges, at the time of a request.
 #[derive(Default)]
-struct Now {
+struct Gauges {
     lots: Vec<LotView>,
     /// The numbers of callers who hear shared music, and music of their own.
     listeners: (usize, usize),
@@ -101,10 +101,10 @@ struct Now {
     held: LockTimes,
 }
 
-impl Now {
-    fn read(sources: &Sources) -> Now {
+impl Gauges {
+    fn read(sources: &Sources) -> Gauges {
         let (music, storage) = (sources.music.counts(), &sources.storage);
-        Now {
+        Gauges {
             lots: sources.service.lots(),
             listeners: (music.shared, music.alone),
             packets_late: music.late,
@@ -125,15 +125,15 @@ fn whole(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
 
-pub(crate) struct MetricsObserver(pub(crate) Arc<Counts>);
+pub(crate) struct MetricsObserver(pub(crate) Arc<Counters>);
 
 impl Observer for MetricsObserver {
     fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
         let Some(id) = event.call.map(|call| &call.info.lot).or(event.lot) else { return };
         let (lot, domain) = (id.name.to_string(), id.domain.to_string());
         let MetricsObserver(counts) = self;
-        let ring_back = |result| LotResult { lot: lot.clone(), domain: domain.clone(), result };
-        let refusal = |reason| LotReason { lot: lot.clone(), domain: domain.clone(), reason };
+        let ring_back = |result| RecallLabels { lot: lot.clone(), domain: domain.clone(), result };
+        let refusal = |reason| RefusalLabels { lot: lot.clone(), domain: domain.clone(), reason };
         match event.what {
             EventKind::Park => {
                 counts.parked.get_or_create(&id.into()).inc();
@@ -147,7 +147,7 @@ impl Observer for MetricsObserver {
                     counts.ring_backs.get_or_create(&ring_back("answered")).inc();
                 }
                 let outcome = outcome.word();
-                counts.ended.get_or_create(&LotOutcome { lot, domain, outcome }).inc();
+                counts.ended.get_or_create(&OutcomeLabels { lot, domain, outcome }).inc();
             }
             EventKind::Full => {
                 counts.refused.get_or_create(&refusal("full")).inc();
@@ -176,11 +176,11 @@ impl Observer for MetricsObserver {
 
 /// Writes the histogram of the lock in the format of the library.
 #[derive(Debug)]
-struct Held(LockTimes);
+struct LockHistogram(LockTimes);
 
-impl Collector for Held {
+impl Collector for LockHistogram {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let Held(times) = self;
+        let LockHistogram(times) = self;
         let help = "Times for which the slot table was locked.";
         let mut metric = encoder.encode_descriptor("lock_held", help, Some(&Unit::Seconds), MetricType::Histogram)?;
         let ends = times.buckets.iter().map(|(end, count)| (end.map_or(f64::MAX, |end| end.as_secs_f64()), *count));
@@ -189,7 +189,7 @@ impl Collector for Held {
 }
 
 pub(super) fn answer(sources: &Sources) -> Response {
-    match text(&sources.counts, Now::read(sources)) {
+    match text(&sources.counts, Gauges::read(sources)) {
         Some(text) => {
             ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
         }
@@ -197,7 +197,7 @@ pub(super) fn answer(sources: &Sources) -> Response {
     }
 }
 
-fn text(counts: &Counts, now: Now) -> Option<String> {
+fn text(counts: &Counters, now: Gauges) -> Option<String> {
     let mut registry = Registry::with_prefix("freeswitch_callpark");
     registry.register("parked", "Calls that were parked", counts.parked.clone());
     registry.register("recovered", "Parked calls that came back after a crash", counts.recovered.clone());
@@ -210,7 +210,8 @@ fn text(counts: &Counts, now: Now) -> Option<String> {
     registry.register("ring_backs", "Recalls, by result: started, answered, failed", counts.ring_backs.clone());
     registry.register_with_unit("wait", "Time from parking to the outcome", Unit::Seconds, counts.waits.clone());
 
-    let (calls, slots, oldest) = <(Family<Lot, Gauge>, Family<Lot, Gauge>, Family<Lot, Gauge>)>::default();
+    let (calls, slots, oldest) =
+        <(Family<LotLabels, Gauge>, Family<LotLabels, Gauge>, Family<LotLabels, Gauge>)>::default();
     for view in now.lots.iter().filter(|view| &*view.id.domain != "*") {
         calls.get_or_create(&(&view.id).into()).set(whole(view.used));
         slots.get_or_create(&(&view.id).into()).set(whole(view.size));
@@ -225,9 +226,9 @@ fn text(counts: &Counts, now: Now) -> Option<String> {
         oldest,
     );
 
-    let listeners = Family::<Played, Gauge>::default();
+    let listeners = Family::<PlayerLabels, Gauge>::default();
     for (how, legs) in [("shared", now.listeners.0), ("alone", now.listeners.1)] {
-        listeners.get_or_create(&Played { how }).set(whole(legs));
+        listeners.get_or_create(&PlayerLabels { how }).set(whole(legs));
     }
     registry.register(
         "music_listeners",
@@ -278,7 +279,7 @@ fn text(counts: &Counts, now: Now) -> Option<String> {
         gauge.set(time.as_secs_f64());
         registry.register_with_unit(name, help, Unit::Seconds, gauge);
     }
-    registry.register_collector(Box::new(Held(held)));
+    registry.register_collector(Box::new(LockHistogram(held)));
 
     let mut text = String::new();
     encode(&mut text, &registry).ok()?;
@@ -288,18 +289,18 @@ fn text(counts: &Counts, now: Now) -> Option<String> {
 /// The rows of the manual: name, type, labels and meaning of each metric, as a scrape shows them.
 #[cfg(test)]
 pub(crate) fn manual() -> Vec<[String; 4]> {
-    let counts = Counts::default();
+    let counts = Counters::default();
     let id = LotId::new("main", "example.com");
     let (lot, domain) = (id.name.to_string(), id.domain.to_string());
     drop(counts.parked.get_or_create(&(&id).into()));
     drop(counts.recovered.get_or_create(&(&id).into()));
     drop(counts.waits.get_or_create(&(&id).into()));
-    drop(counts.ended.get_or_create(&LotOutcome { lot: lot.clone(), domain: domain.clone(), outcome: "" }));
-    drop(counts.refused.get_or_create(&LotReason { lot: lot.clone(), domain: domain.clone(), reason: "" }));
-    drop(counts.ring_backs.get_or_create(&LotResult { lot, domain, result: "" }));
+    drop(counts.ended.get_or_create(&OutcomeLabels { lot: lot.clone(), domain: domain.clone(), outcome: "" }));
+    drop(counts.refused.get_or_create(&RefusalLabels { lot: lot.clone(), domain: domain.clone(), reason: "" }));
+    drop(counts.ring_backs.get_or_create(&RecallLabels { lot, domain, result: "" }));
     let view = LotView { id, size: 1, free: 1, used: 0, longest_wait: None };
     let held = LockTimes { buckets: vec![(None, 0)], ..LockTimes::default() };
-    let text = text(&counts, Now { lots: vec![view], held, ..Now::default() }).unwrap();
+    let text = text(&counts, Gauges { lots: vec![view], held, ..Gauges::default() }).unwrap();
 
     let of = |kind: &str, name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("# {kind} {name} ")).map(str::to_owned));

@@ -2,15 +2,15 @@
 
 mod access;
 mod actions;
-mod changes;
 mod description;
 mod direct;
 mod error;
-mod look;
+mod event_stream;
 #[cfg(test)]
 mod manual;
 mod metrics;
 mod page;
+mod queries;
 mod routes;
 mod server;
 mod state;
@@ -22,8 +22,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use thiserror::Error;
 
-pub(crate) use changes::{Changes, StreamObserver};
-pub(crate) use metrics::{Counts, MetricsObserver};
+pub(crate) use event_stream::{StreamClients, StreamObserver};
+pub(crate) use metrics::{Counters, MetricsObserver};
 
 use crate::config::Settings;
 use crate::freeswitch;
@@ -33,7 +33,7 @@ use crate::service::ParkingService;
 use crate::storage::Storage;
 use access::{TokenFileError, Tokens};
 #[cfg(test)]
-pub(crate) use manual::{ACTIONS, PATHS, description, metrics};
+pub(crate) use manual::{ACTION_ROWS, PATH_ROWS, description, metrics};
 use server::Server;
 #[cfg(feature = "fuzzing")]
 pub(crate) use {access::Tokens as TokenFile, routes::router};
@@ -41,8 +41,8 @@ pub(crate) use {access::Tokens as TokenFile, routes::router};
 pub(crate) use {actions::ActionRow, description::PathRow};
 
 /// Seconds until a server that could not be started is tried again, at first and at most.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+const FIRST_START_RETRY_DELAY: Duration = Duration::from_secs(1);
+const MAX_START_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -50,18 +50,18 @@ pub(crate) struct Sources {
     pub(crate) service: Arc<ParkingService>,
     pub(crate) storage: Arc<Storage>,
     pub(crate) music: Arc<SharedMusic>,
-    pub(crate) changes: Changes,
-    pub(crate) counts: Arc<Counts>,
+    pub(crate) changes: StreamClients,
+    pub(crate) counts: Arc<Counters>,
 }
 
 /// The HTTP server, as the configuration wants it: it runs, is tried again, or is off.
 pub(crate) struct HttpServer {
     sources: Sources,
-    state: Mutex<State>,
+    state: Mutex<ServerState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ServerState {
     /// The server that runs, with what it runs on.
     running: Option<(HttpSettings, Server)>,
     /// The configuration wants one, and it could not be started.
@@ -141,7 +141,7 @@ impl HttpServer {
     }
 }
 
-impl State {
+impl ServerState {
     /// `before`: the try that this is one more of. Then only what is new is said.
     fn apply(&mut self, sources: &Sources, before: Option<Retry>) {
         self.retry = None;
@@ -166,7 +166,9 @@ impl State {
             }
             Ok(None) => {}
             Err(why) => {
-                let pause = before.as_ref().map_or(FIRST_RETRY, |before| (before.pause * 2).min(LAST_RETRY));
+                let pause = before
+                    .as_ref()
+                    .map_or(FIRST_START_RETRY_DELAY, |before| (before.pause * 2).min(MAX_START_RETRY_DELAY));
                 if before.is_none_or(|before| before.why != why) {
                     let listen = &settings.http_listen;
                     log::error!("http-listen {listen}: {why}; no dashboard, API and metrics until that is mended");

@@ -19,21 +19,21 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::access::Tokens;
-use super::description::{Body, PathRow, Query, describe};
+use super::description::{AnswerBody, NumberParam, PathRow, describe};
 use super::direct::is_direct;
 use super::error::ApiError;
 use super::state::{HttpState, Viewer};
-use super::{Sources, actions, changes, look, metrics, page};
+use super::{Sources, actions, event_stream, metrics, page, queries};
 use crate::freeswitch::guard;
 
 pub(crate) type Router = axum::Router;
 
 /// The maximum size of a request's body, in bytes.
-const BODY: usize = 8 * 1024;
+const MAX_BODY_BYTES: usize = 8 * 1024;
 /// The maximum time for a request, including its body. A stream counts until it begins.
-const PATIENCE: Duration = Duration::from_secs(15);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// The page may run and load only its own files.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(super) struct ApiPath {
@@ -41,10 +41,10 @@ pub(super) struct ApiPath {
     serve: fn() -> MethodRouter<HttpState>,
 }
 
-const fn looks(
+const fn query_path(
     path: &'static str,
     right: &'static str,
-    body: Body,
+    body: AnswerBody,
     answers: &'static str,
     serve: fn() -> MethodRouter<HttpState>,
 ) -> ApiPath {
@@ -53,35 +53,35 @@ const fn looks(
 
 impl ApiPath {
     const fn with(mut self, name: &'static str, default: u32, most: u32) -> ApiPath {
-        self.row.query = Some(Query { name, default, most });
+        self.row.query = Some(NumberParam { name, default, most });
         self
     }
 }
 
 pub(super) const PATHS: &[ApiPath] = &[
-    looks("/api/v1/me", "view", Body::Object("Me"), "The rights and the domain of the token.", || get(look::me)),
-    looks("/api/v1/calls", "view", Body::List("Call"), "The parked calls.", || get(look::calls)),
-    looks("/api/v1/lots", "view", Body::List("Lot"), "The lots and their slots.", || get(look::lots)),
-    looks(
+    query_path("/api/v1/me", "view", AnswerBody::Object("Me"), "The rights and the domain of the token.", || get(queries::me)),
+    query_path("/api/v1/calls", "view", AnswerBody::List("Call"), "The parked calls.", || get(queries::calls)),
+    query_path("/api/v1/lots", "view", AnswerBody::List("Lot"), "The lots and their slots.", || get(queries::lots)),
+    query_path(
         "/api/v1/stats",
         "view",
-        Body::List("Tally"),
+        AnswerBody::List("Tally"),
         "Counts for each lot and day. `?days=7`: the number of days; 1 without it, 400 at most.",
-        || get(look::stats),
+        || get(queries::stats),
     )
-    .with("days", 1, look::MOST_DAYS),
-    looks(
+    .with("days", 1, queries::MAX_HTTP_DAYS),
+    query_path(
         "/api/v1/history",
         "view",
-        Body::List("Record"),
+        AnswerBody::List("Record"),
         "The calls that are no longer parked, the newest first. `?count=100`: the number of calls; 50 without it, 10000 at most.",
-        || get(look::history),
+        || get(queries::history),
     )
-    .with("count", 50, look::MOST_RECORDS),
-    looks(
+    .with("count", 50, queries::MAX_HTTP_RECORDS),
+    query_path(
         "/api/v1/events",
         "view",
-        Body::Text("text/event-stream"),
+        AnswerBody::Text("text/event-stream"),
         "Server-sent events: an event `change` for each [action](events.md#events), until the connection is closed.",
         || get(listen),
     ),
@@ -91,19 +91,19 @@ pub(super) const PATHS: &[ApiPath] = &[
             path: "/api/v1/calls/{domain}/{slot}/{action}",
             right: "act",
             answers: "Carries out one of the actions below, and answers the new state of the call.",
-            body: Body::Object("Call"),
+            body: AnswerBody::Object("Call"),
             query: None,
         },
         serve: || post(actions::act),
     },
-    looks("/api/v1/openapi.json", "none", Body::Any, "The description of the API, as OpenAPI.", || {
+    query_path("/api/v1/openapi.json", "none", AnswerBody::Any, "The description of the API, as OpenAPI.", || {
         get(describe_all)
     }),
-    looks("/healthz", "none", Body::Text("text/plain"), "`ok`.", || get(async || "ok")),
-    looks(
+    query_path("/healthz", "none", AnswerBody::Text("text/plain"), "`ok`.", || get(async || "ok")),
+    query_path(
         "/metrics",
         "view",
-        Body::Text("application/openmetrics-text"),
+        AnswerBody::Text("application/openmetrics-text"),
         "The metrics, in the OpenMetrics format. They need a token for all domains; a program on the server itself needs none.",
         || get(scrape),
     ),
@@ -118,7 +118,7 @@ pub(crate) fn router(sources: Sources, tokens: Tokens, loopback: bool, stopped: 
     paths
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
         .fallback(async || ApiError::NoSuchPath)
-        .layer(DefaultBodyLimit::max(BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(guarded))
         .with_state(HttpState { sources, tokens: Arc::new(tokens), loopback, stopped, description })
 }
@@ -128,12 +128,12 @@ async fn guarded(request: Request, next: Next) -> Response {
     let mut response = if is_foreign(&request) {
         ApiError::OtherSite.into_response()
     } else {
-        let late = || ApiError::TooSlow(PATIENCE.as_secs()).into_response();
+        let late = || ApiError::TooSlow(REQUEST_TIMEOUT.as_secs()).into_response();
         // Otherwise a panic would only close the connection, unnoticed.
         let answer = AssertUnwindSafe(fenced(request, next)).catch_unwind();
-        match tokio::time::timeout(PATIENCE, answer).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
             Ok(answer) => answer.unwrap_or_else(|panic| {
-                guard::note("http request", &*panic);
+                guard::log_panic("http request", &*panic);
                 ApiError::Panicked.into_response()
             }),
             Err(_) => late(),
@@ -141,7 +141,7 @@ async fn guarded(request: Request, next: Next) -> Response {
     };
     let headers = response.headers_mut();
     for (name, value) in [
-        (CONTENT_SECURITY_POLICY, POLICY),
+        (CONTENT_SECURITY_POLICY, PAGE_POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
@@ -152,7 +152,7 @@ async fn guarded(request: Request, next: Next) -> Response {
 }
 
 async fn fenced(request: Request, next: Next) -> Response {
-    guard::passed("http request");
+    guard::mark("http request");
     next.run(request).await
 }
 
@@ -163,7 +163,7 @@ fn is_foreign(request: &Request) -> bool {
 }
 
 async fn listen(State(state): State<HttpState>, Viewer(rights): Viewer) -> Response {
-    changes::listen(&state.sources.changes, rights, state.stopped)
+    event_stream::listen(&state.sources.changes, rights, state.stopped)
 }
 
 /// The description, which is the same while the module is loaded.

@@ -14,7 +14,7 @@ use super::access::{Rights, Tokens};
 use super::error::ApiError;
 
 /// The delay after a wrong token, which makes guessing slow.
-const WRONG_TOKEN: Duration = Duration::from_millis(300);
+const WRONG_TOKEN_DELAY: Duration = Duration::from_millis(300);
 
 #[derive(Clone)]
 pub(super) struct HttpState {
@@ -37,7 +37,7 @@ impl HttpState {
         match self.tokens.rights(token.trim()) {
             Some(rights) => Ok(rights),
             None => {
-                tokio::time::sleep(WRONG_TOKEN).await;
+                tokio::time::sleep(WRONG_TOKEN_DELAY).await;
                 Err(ApiError::UnknownToken)
             }
         }

@@ -86,8 +86,8 @@ def write_notes(path, samples):
 
 
 def played(switch):
-    """What `callpark status` says of music: sharing, programmes, threads, alone."""
-    said = re.search(r"^music +(\d+) share (\d+) programmes of (\d+) threads \(\d+ packets late\), (\d+) play alone", switch.api("callpark status"), re.M)
+    """What `callpark status` says of music: sharing, streams, threads, alone."""
+    said = re.search(r"^music +(\d+) share (\d+) streams on (\d+) threads \(\d+ packets late\), (\d+) play alone", switch.api("callpark status"), re.M)
     return tuple(map(int, said.groups()))
 
 
@@ -102,8 +102,8 @@ def park(phones, to="main", **more):
 def test_callers_share_one_programme(switch, phones):
     calls = [park(phones)[0] for _ in range(3)]
     assert all(call.audio.hears(MUSIC) for call in calls)
-    shared, programmes, threads, alone = played(switch)
-    assert (shared, programmes, alone) == (3, 1, 0) and threads >= 1
+    shared, streams, threads, alone = played(switch)
+    assert (shared, streams, alone) == (3, 1, 0) and threads >= 1
     quiet, _ = park(phones, "quiet")
     assert wait_for(lambda: played(switch)[:2] == (4, 2))
     assert wait_for(lambda: len(quiet.audio.samples(0.3)) > 0.2 * RATE) and not quiet.audio.hears_sound(0.5), "silence is sent, and is silent"

@@ -138,7 +138,7 @@ def test_a_reload_that_is_told_of_passes_by(buggy, phones):
     taken(buggy, phones, caller)
 
 
-@pytest.mark.parametrize("fence", ["tick", "due", "ring back"])
+@pytest.mark.parametrize("fence", ["tick", "due", "recall"])
 def test_a_time_out_comes_later(buggy, phones, fence):
     assert buggy.switch.reload(LOT, *buggy.switch.written[1:2]).startswith("+OK")
     try:

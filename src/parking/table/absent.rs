@@ -117,7 +117,7 @@ impl Table {
     }
 
     /// Reserves the slot of a call that this node had when it died, unless it is recovered already.
-    pub fn miss(&mut self, absent: &RemoteCall, until: MonotonicTime, now: MonotonicTime) {
+    pub fn reserve_for_recovery(&mut self, absent: &RemoteCall, until: MonotonicTime, now: MonotonicTime) {
         if !self.by_uuid.contains_key(&absent.uuid) {
             let call = self.absent_call(absent, now);
             self.insert(Call { state: State::AwaitingRecovery, deadline: Some(until), ..call });
@@ -154,7 +154,7 @@ impl Table {
     }
 
     /// Removes a call of another node that was retrieved there just now, before that node says so.
-    pub fn gone_afar(&mut self, uuid: &str, now: MonotonicTime) {
+    pub fn remove_remote_call(&mut self, uuid: &str, now: MonotonicTime) {
         let remote =
             self.by_uuid.get(uuid).copied().filter(|id| self.calls.get(id).is_some_and(|call| call.node().is_some()));
         if let Some(id) = remote {

@@ -6,9 +6,9 @@
 mod absent;
 mod check;
 mod layout;
-mod look;
 mod park;
 mod retrieve;
+mod status;
 mod tenant;
 mod timeouts;
 mod unassigned;
@@ -21,11 +21,11 @@ use foldhash::HashMap;
 
 pub use absent::{RemoteCall, RestoreParams};
 pub use layout::Layout;
-pub use look::{LotStatus, SlotStatus};
+pub use status::{LotStatus, SlotStatus};
 pub use timeouts::TimerAction;
 
 use super::call::{Call, CallId, Ended, MonotonicTime, Outcome, Refusal};
-use super::calls::Calls;
+use super::calls::CallSlab;
 pub(crate) use super::lot::LotPlan;
 use super::names::{LotId, Slot, SlotRequest, is_name, lowercase};
 use super::request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
@@ -54,7 +54,7 @@ pub struct Table {
     /// The lots of domain `*`, of which each domain gets copies when it first uses one.
     templates: Vec<LotPlan>,
     default_lot: Option<String>,
-    calls: Calls,
+    calls: CallSlab,
     by_uuid: HashMap<Arc<str>, CallId>,
     /// The calls without a slot.
     unassigned: BTreeSet<CallId>,

@@ -37,7 +37,7 @@ impl Table {
     }
 
     /// Reserves a slot for as long as the leg of `request` lives, for the call that will be transferred there.
-    pub fn keep(&mut self, request: &ParkRequest, now: MonotonicTime) -> Result<Call, Refusal> {
+    pub fn reserve_for_consultation(&mut self, request: &ParkRequest, now: MonotonicTime) -> Result<Call, Refusal> {
         let call = self.park(request, true, now)?;
         self.set_deadline(call.id, None);
         Ok(Call { deadline: None, ..call })
@@ -45,7 +45,7 @@ impl Table {
 
     /// Keeps the slot of a leg that an attended transfer replaces by another one, which is on its way. Returns false if the leg has no slot, or the
     /// other one has arrived.
-    pub fn expect(&mut self, holder: &str, now: MonotonicTime) -> bool {
+    pub fn expect_replacement(&mut self, holder: &str, now: MonotonicTime) -> bool {
         let Some(id) = self.call_here(holder).map(|call| call.id) else { return false };
         self.update(id, |call| call.state = State::Expected);
         self.set_deadline(id, Some(now.after(RESERVATION)));
@@ -90,7 +90,7 @@ impl Table {
 
     /// The legs for which slots are reserved. Only FreeSWITCH knows whether they still exist.
     #[must_use]
-    pub fn on_their_way(&self) -> Vec<String> {
+    pub fn reserved_legs(&self) -> Vec<String> {
         let coming = self.calls.values().filter(|call| call.state == State::Reserved);
         coming.map(|call| call.info.uuid.to_string()).collect()
     }

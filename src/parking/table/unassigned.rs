@@ -26,7 +26,7 @@ impl Table {
         let plan = self.plan_without_slot(request);
         let id = self.calls.next_id(now.before(waited));
         // One half of the number distinguishes it from other calls of this table, the other from those of other nodes.
-        let number = (request.entropy << 32) | u64::from(id.turn);
+        let number = (request.entropy << 32) | u64::from(id.sequence);
         let mut call = new_call(&plan, request, Slot::unassigned(number), None, id);
         call.number = number;
         call.start_waiting(now);
@@ -91,7 +91,7 @@ impl Table {
     fn slot_for(&self, call: &Call) -> Option<(LotPlan, u32, Slot)> {
         let wanted = call.wants.as_ref().filter(|_| call.is_unassigned() && call.state == State::Parked)?;
         let tenant = self.tenants.get(&call.info.lot.domain)?;
-        let entropy = u64::from(call.id.turn).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let entropy = u64::from(call.id.sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let (home, index, slot) = tenant.find_slot(&call.info.lot, wanted, entropy).ok()?;
         let limit = home.plan.settings.park_limit_per_user;
         // This call is one of those that the parker has parked.

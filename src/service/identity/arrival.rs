@@ -2,7 +2,7 @@
 
 use super::last_peer;
 use super::{address, referred_by};
-use crate::freeswitch::{Leg, Ran};
+use crate::freeswitch::{Leg, RanApplication};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::service) enum Arrival {
@@ -53,26 +53,26 @@ fn referred_to_here(leg: &Leg<'_>) -> bool {
 /// The variable with the extension to which mod_sofia sent a calling leg because the called phone diverted it (302).
 pub(super) const DIVERTED_TO: &str = "sip_redirected_to";
 /// The applications in which the caller chooses by keys.
-const MENUS: [&str; 3] = ["ivr", "play_and_get_digits", "read"];
+const MENU_APPLICATIONS: [&str; 3] = ["ivr", "play_and_get_digits", "read"];
 /// The applications that can send their own leg elsewhere.
-const MOVERS: [&str; 6] = ["transfer", "lua", "javascript", "perl", "python", "python3"];
+const MOVING_APPLICATIONS: [&str; 6] = ["transfer", "lua", "javascript", "perl", "python", "python3"];
 /// The maximum difference of the clocks of caller profiles and applications, in microseconds.
-const MAX_CLOCK_DIFFERENCE: i64 = 100_000;
+const MAX_CLOCK_DIFFERENCE_US: i64 = 100_000;
 
 /// Whether the caller was in a menu after the last conversation.
-fn chose_since(before: &[Ran], talked_at: Option<i64>) -> bool {
+fn chose_since(before: &[RanApplication], talked_at: Option<i64>) -> bool {
     let since = talked_at.unwrap_or(i64::MAX);
-    before.iter().any(|ran| ran.at > since && MENUS.contains(&ran.name.as_str()))
+    before.iter().any(|ran| ran.at > since && MENU_APPLICATIONS.contains(&ran.name.as_str()))
 }
 
 /// Whether an extension is executed on a leg that was in a menu and was not moved.
-fn executes_choice(before: &[Ran]) -> bool {
-    let menu = before.iter().position(|ran| MENUS.contains(&ran.name.as_str()));
+fn executes_choice(before: &[RanApplication]) -> bool {
+    let menu = before.iter().position(|ran| MENU_APPLICATIONS.contains(&ran.name.as_str()));
     menu.is_some_and(|menu| before[menu..].iter().any(|ran| ran.name == "execute_extension"))
 }
 
 /// When the leg was sent to its extension, in microseconds, if it was answered before.
-fn moved_after_answer(leg: &Leg<'_>, before: &[Ran]) -> Option<i64> {
+fn moved_after_answer(leg: &Leg<'_>, before: &[RanApplication]) -> Option<i64> {
     let time = |field: &str| leg.profile(field).and_then(|time| time.parse::<i64>().ok()).filter(|time| *time > 0);
     leg.var("transfer_source")?;
     // Each transfer gives a leg a new caller profile.
@@ -80,7 +80,7 @@ fn moved_after_answer(leg: &Leg<'_>, before: &[Ran]) -> Option<i64> {
     let after = match time("answered_time") {
         None => leg.answered(),
         // Too close to say by the clock.
-        Some(answered) if answered.abs_diff(moved) <= MAX_CLOCK_DIFFERENCE.unsigned_abs() => {
+        Some(answered) if answered.abs_diff(moved) <= MAX_CLOCK_DIFFERENCE_US.unsigned_abs() => {
             answered_before_moving(before)
         }
         Some(answered) => answered < moved,
@@ -88,29 +88,29 @@ fn moved_after_answer(leg: &Leg<'_>, before: &[Ran]) -> Option<i64> {
     after.then_some(moved)
 }
 
-fn answered_before_moving(before: &[Ran]) -> bool {
+fn answered_before_moving(before: &[RanApplication]) -> bool {
     let moved = last_mover(before).unwrap_or(before.len());
     before[..moved].iter().any(|ran| ran.name == "answer")
 }
 
 /// Whether an application of the leg's own dialplan moved it. The applications after that one belong to the new extension.
-fn moved_itself(before: &[Ran], moved: i64) -> bool {
+fn moved_itself(before: &[RanApplication], moved: i64) -> bool {
     let Some(last) = last_mover(before) else { return false };
     let (mover, then) = (&before[last], &before[last + 1..]);
-    let at_that_moment = |ran: &Ran| ran.at >= moved.saturating_sub(MAX_CLOCK_DIFFERENCE);
+    let at_that_moment = |ran: &RanApplication| ran.at >= moved.saturating_sub(MAX_CLOCK_DIFFERENCE_US);
     (mover.name != "transfer" || at_that_moment(mover)) && then.iter().all(at_that_moment)
 }
 
-fn last_mover(before: &[Ran]) -> Option<usize> {
-    before.iter().rposition(|ran| MOVERS.contains(&ran.name.as_str()))
+fn last_mover(before: &[RanApplication]) -> Option<usize> {
+    before.iter().rposition(|ran| MOVING_APPLICATIONS.contains(&ran.name.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ran(names: &[(&str, i64)]) -> Vec<Ran> {
-        names.iter().map(|(name, at)| Ran { name: (*name).into(), at: *at }).collect()
+    fn ran(names: &[(&str, i64)]) -> Vec<RanApplication> {
+        names.iter().map(|(name, at)| RanApplication { name: (*name).into(), at: *at }).collect()
     }
 
     #[test]

@@ -3,21 +3,21 @@
 
 use std::sync::Arc;
 
-use super::{Claim, External};
-use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard, WayIn};
+use super::{External, UserClaim};
+use crate::freeswitch::{self, Binding, CoreEvent, EventRef, Leg, OnEvent, SessionGuard, StateLookup};
 use crate::service::ParkingService;
 
 /// The variable with the user at the other end of the last bridge, as authenticated or called.
-const USER: &str = "callpark_last_user";
+const LAST_USER: &str = "callpark_last_user";
 /// The variable with that user as a trusted proxy says, which is not looked up in the directory yet.
-const VOUCHED: &str = "callpark_last_vouched";
+const LAST_VOUCHED_USER: &str = "callpark_last_vouched";
 /// The variables with the dial string and the names of a party who is no user of this server.
-const WAY: &str = "callpark_last_way";
-const NAMES: &str = "callpark_last_names";
+const LAST_DIAL_STRING: &str = "callpark_last_way";
+const LAST_NAMES: &str = "callpark_last_names";
 /// The variable with the UUID of the other leg.
-const PEER: &str = "callpark_last_peer";
+const LAST_PEER_UUID: &str = "callpark_last_peer";
 /// The variable with the start of that bridge, in microseconds since 1970.
-const TALKED_AT: &str = "callpark_last_talk";
+const LAST_TALK_AT: &str = "callpark_last_talk";
 
 /// The leg that answered this one's call, and whom this one had been bridged with until then. A phone may transfer its caller before the two
 /// are bridged, and then they never are.
@@ -30,14 +30,14 @@ const BRIDGED_TO: &str = "last_bridge_to";
 fn noted(leg: &Leg<'_>) -> Option<LastPeer> {
     let bridged = |peer: &String| leg.var(BRIDGED_TO).as_ref() == Some(peer);
     let answered = |peer: &String| leg.var(ANSWERED_BY) == Some(answered_by(leg, peer));
-    leg.var(PEER).filter(|peer| bridged(peer) || answered(peer))?;
-    if let Some(user) = leg.var(USER) {
+    leg.var(LAST_PEER_UUID).filter(|peer| bridged(peer) || answered(peer))?;
+    if let Some(user) = leg.var(LAST_USER) {
         return Some(LastPeer::User(user));
     }
-    if let Some(vouched) = leg.var(VOUCHED) {
+    if let Some(vouched) = leg.var(LAST_VOUCHED_USER) {
         return Some(LastPeer::Vouched(vouched));
     }
-    let external = || Some(External { way: leg.var(WAY)?, names: leg.var(NAMES)? });
+    let external = || Some(External { dial_string: leg.var(LAST_DIAL_STRING)?, names: leg.var(LAST_NAMES)? });
     Some(external().map_or(LastPeer::Unknown, LastPeer::External))
 }
 
@@ -47,7 +47,7 @@ fn answered_by(leg: &Leg<'_>, peer: &str) -> String {
 
 /// When the last conversation of a leg began.
 pub(in crate::service) fn talked_at(leg: &Leg<'_>) -> Option<i64> {
-    leg.var(TALKED_AT)?.parse().ok()
+    leg.var(LAST_TALK_AT)?.parse().ok()
 }
 
 pub(in crate::service) enum LastPeer {
@@ -73,33 +73,35 @@ impl ParkingService {
     pub(in crate::service) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
         let (mut user, mut vouched, mut external) = (None, None, None);
         match self.claim_of(peer) {
-            Claim::User(name) => user = Some(name),
-            Claim::Vouched(claimed) => vouched = Some(claimed),
-            Claim::Nobody => external = External::of(peer),
+            UserClaim::User(name) => user = Some(name),
+            UserClaim::Vouched(claimed) => vouched = Some(claimed),
+            UserClaim::Nobody => external = External::of(peer),
         }
-        let (way, names) = external.map(|external| (external.way, external.names)).unzip();
-        for (name, value) in [(USER, user), (VOUCHED, vouched), (WAY, way), (NAMES, names)] {
+        let (dial_string, names) = external.map(|external| (external.dial_string, external.names)).unzip();
+        for (name, value) in
+            [(LAST_USER, user), (LAST_VOUCHED_USER, vouched), (LAST_DIAL_STRING, dial_string), (LAST_NAMES, names)]
+        {
             match value {
                 Some(value) => leg.set_var(name, &value),
                 None => leg.unset_var(name),
             }
         }
-        leg.set_var(PEER, &peer.uuid());
-        leg.set_var(TALKED_AT, &freeswitch::epoch_ms().saturating_mul(1000).to_string());
+        leg.set_var(LAST_PEER_UUID, &peer.uuid());
+        leg.set_var(LAST_TALK_AT, &freeswitch::epoch_ms().saturating_mul(1000).to_string());
     }
 }
 
-pub(crate) fn on_answer<W: WayIn<ParkingService>>() -> Option<Binding> {
-    Binding::bind::<Answer, W>()
+pub(crate) fn on_answer<W: StateLookup<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<OnAnswer, W>()
 }
 
-struct Answer;
+struct OnAnswer;
 
-impl OnEvent for Answer {
-    type Of = ParkingService;
-    const KIND: Kind = Kind::Answer;
+impl OnEvent for OnAnswer {
+    type Context = ParkingService;
+    const EVENT: CoreEvent = CoreEvent::Answer;
 
-    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
+    fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
         let Some(caller) = leg("variable_originating_leg_uuid") else { return };
         // Another phone of a group may be too late.

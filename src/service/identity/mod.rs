@@ -10,8 +10,8 @@ use crate::freeswitch::{self, Leg};
 use crate::parking::{LotName, LotSelector, Party};
 
 pub(super) use arrival::Arrival;
-pub(super) use parker::{External, PARKER, Parker, note_parker};
-pub(super) use user::Claim;
+pub(super) use parker::{External, PARKER_VARIABLE, Parker, note_parker};
+pub(super) use user::UserClaim;
 
 /// The name that the core gives to a party without one (`switch_ivr_originate.c`).
 const NAME_OF_NAMELESS: &str = "Outbound Call";

@@ -15,7 +15,7 @@ pub(in crate::service) struct Parker {
     /// The name (`1001@example.com`); empty if it is not known.
     pub(in crate::service) name: String,
     /// The dial string of a parker who is no user of this server.
-    pub(in crate::service) way: Option<String>,
+    pub(in crate::service) dial_string: Option<String>,
     /// The domain in whose lots the parker parks.
     pub(in crate::service) domain: Option<String>,
     /// Whether the dialplan named the parker.
@@ -35,7 +35,7 @@ impl Parker {
 
     /// Whether the parker is a user of this server whose leg has proved it.
     pub(in crate::service) fn is_proven_user(&self) -> bool {
-        !self.name.is_empty() && self.way.is_none() && !self.named
+        !self.name.is_empty() && self.dial_string.is_none() && !self.named
     }
 }
 
@@ -43,7 +43,7 @@ impl Parker {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::service) struct External {
     /// The dial string.
-    pub(in crate::service) way: String,
+    pub(in crate::service) dial_string: String,
     /// The number, the domain of the leg, and the host of the number: `1001 example.com pbx.elsewhere.test`.
     pub(in crate::service) names: String,
 }
@@ -60,12 +60,12 @@ impl External {
             let uri = host.as_ref().zip(port).map(|(host, port)| format!("{number}@{host}:{port}"));
             (number, host, leg.var("sip_gateway"), uri)
         };
-        let way = match gateway {
+        let dial_string = match gateway {
             Some(gateway) => format!("sofia/gateway/{gateway}/{number}"),
             None => format!("sofia/{}/sip:{}", profile()?, uri?),
         };
         let names = format!("{number} {} {}", domain(leg), host.unwrap_or_default());
-        is_address(&way).then_some(External { way, names })
+        is_address(&dial_string).then_some(External { dial_string, names })
     }
 
     /// Names the parker `number@domain`, or `number@host` if the former is a user.
@@ -77,7 +77,7 @@ impl External {
         Parker {
             name: format!("{number}@{place}"),
             domain: Some(domain.to_owned()),
-            way: Some(self.way.clone()),
+            dial_string: Some(self.dial_string.clone()),
             named: false,
         }
     }
@@ -148,17 +148,17 @@ fn called_user(leg: &Leg<'_>) -> Option<String> {
 }
 
 /// The variable with the parker, for the CDR, and the one that says that the module has set it and not the dialplan.
-pub(in crate::service) const PARKER: &str = "callpark_parker";
-const PARKER_NOTED: &str = "callpark_parker_noted";
+pub(in crate::service) const PARKER_VARIABLE: &str = "callpark_parker";
+const PARKER_NOTED_VARIABLE: &str = "callpark_parker_noted";
 
 /// Returns the parker that the dialplan names, in the leg's own domain if it names none.
 fn named_parker(leg: &Leg<'_>) -> Option<String> {
-    let named = leg.var(PARKER).filter(|parker| leg.var(PARKER_NOTED).as_ref() != Some(parker))?;
+    let named = leg.var(PARKER_VARIABLE).filter(|parker| leg.var(PARKER_NOTED_VARIABLE).as_ref() != Some(parker))?;
     Some(if named.contains('@') { named } else { format!("{named}@{}", domain(leg)) })
 }
 
 pub(in crate::service) fn note_parker(leg: &Leg<'_>, parker: &str) {
-    for name in [PARKER, PARKER_NOTED] {
+    for name in [PARKER_VARIABLE, PARKER_NOTED_VARIABLE] {
         if parker.is_empty() { leg.unset_var(name) } else { leg.set_var(name, parker) }
     }
 }

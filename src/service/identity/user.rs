@@ -6,12 +6,12 @@ use crate::service::ParkingService;
 use crate::service::template::is_address;
 
 /// The variable with the user of a leg from a trusted proxy, or [`NOBODY`], so that the directory is asked once for each leg.
-const VOUCHED: &str = "callpark_proxy_user";
+const PROXY_USER: &str = "callpark_proxy_user";
 const NOBODY: &str = "-";
 
 /// The user that a leg names, before the directory is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::service) enum Claim {
+pub(in crate::service) enum UserClaim {
     /// A user (`1001@example.com`) who has authenticated or was called by this server.
     User(String),
     /// A user (`1001@example.com`) whom a trusted proxy names, and who may not be in the directory.
@@ -23,23 +23,23 @@ impl ParkingService {
     /// Returns the user of a leg (`1001@example.com`); empty if it belongs to none. It may ask the directory.
     pub(in crate::service) fn user_of(&self, leg: &Leg<'_>) -> String {
         match self.claim_of(leg) {
-            Claim::User(user) => user,
-            Claim::Vouched(claimed) => vouched_user(leg, &claimed).unwrap_or_default(),
-            Claim::Nobody => String::new(),
+            UserClaim::User(user) => user,
+            UserClaim::Vouched(claimed) => vouched_user(leg, &claimed).unwrap_or_default(),
+            UserClaim::Nobody => String::new(),
         }
     }
 
     /// Returns the user that a leg names, without asking the directory.
-    pub(in crate::service) fn claim_of(&self, leg: &Leg<'_>) -> Claim {
+    pub(in crate::service) fn claim_of(&self, leg: &Leg<'_>) -> UserClaim {
         if is_verto(leg) {
-            return verto_user(leg).map_or(Claim::Nobody, Claim::User);
+            return verto_user(leg).map_or(UserClaim::Nobody, UserClaim::User);
         }
         if let Some(user) = sip_user(leg) {
-            return Claim::User(user);
+            return UserClaim::User(user);
         }
-        match self.trusts(leg).then(|| said_by_proxy(leg)).flatten() {
-            Some(claimed) => Claim::Vouched(claimed),
-            None => Claim::Nobody,
+        match self.trusts(leg).then(|| proxy_user(leg)).flatten() {
+            Some(claimed) => UserClaim::Vouched(claimed),
+            None => UserClaim::Nobody,
         }
     }
 
@@ -90,7 +90,7 @@ fn verto_user(leg: &Leg<'_>) -> Option<String> {
 }
 
 /// Returns the user that a proxy names: the one in P-Asserted-Identity, otherwise in From; the one in To for a leg to the proxy.
-fn said_by_proxy(leg: &Leg<'_>) -> Option<String> {
+fn proxy_user(leg: &Leg<'_>) -> Option<String> {
     let at = |user: &str, host: &str| Some(format!("{}@{}", leg.var(user)?, leg.var(host).unwrap_or_default()));
     if leg.outbound() {
         return at("sip_to_user", "sip_to_host");
@@ -106,9 +106,9 @@ fn said_by_proxy(leg: &Leg<'_>) -> Option<String> {
 }
 
 fn vouched_user(leg: &Leg<'_>, claimed: &str) -> Option<String> {
-    let known = leg.var(VOUCHED).unwrap_or_else(|| {
+    let known = leg.var(PROXY_USER).unwrap_or_else(|| {
         let user = user_in_directory(leg, claimed).unwrap_or_else(|| NOBODY.into());
-        leg.set_var(VOUCHED, &user);
+        leg.set_var(PROXY_USER, &user);
         user
     });
     Some(known).filter(|user| user != NOBODY)

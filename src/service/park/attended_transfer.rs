@@ -2,7 +2,7 @@
 //!
 //! The slot is reserved as long as the parker's consulting leg exists, and passes to the caller's leg (`hand_over.rs`).
 
-use super::hand_over::following;
+use super::hand_over::with_transfer_target;
 use crate::freeswitch::{Leg, PlayToEnd, SessionGuard};
 use crate::parking::{Call, LeaveReason};
 use crate::service::call_log::log_call;
@@ -37,12 +37,16 @@ impl ParkingService {
         }
         drop(other);
         let allowed = self.may_park(leg, &request, Arrival::of(leg), &parker);
-        let call = match allowed.and_then(|()| self.take(&request, |table, now| table.keep(&request, now))) {
+        let call = match allowed
+            .and_then(|()| self.take(&request, |table, now| table.reserve_for_consultation(&request, now)))
+        {
             Ok(call) => call,
             Err(refusal) => {
                 let verdict = self.refuse_to_park(leg, &request, refusal);
                 let (slot, lot) = (order.wanted.slot(), self.lot_of_order(leg, order));
-                return following(leg, "callpark_park", slot, lot.as_deref(), || self.explain(leg, verdict, slot));
+                return with_transfer_target(leg, "callpark_park", slot, lot.as_deref(), || {
+                    self.explain(leg, verdict, slot)
+                });
             }
         };
         let (slot, lot) = (&call.info.slot, &call.info.lot);

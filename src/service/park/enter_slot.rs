@@ -1,9 +1,10 @@
 //! A call comes into its slot.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::attended_transfer::show_slot;
-use crate::freeswitch::{self, Heard, Leg, Listener};
+use crate::freeswitch::{self, Leg, PlaybackControl};
 use crate::parking::Call;
 use crate::service::call_log::log_call;
 use crate::service::recall::RINGBACK_CAUSE;
@@ -81,13 +82,13 @@ impl ParkingService {
 /// Plays until there is a command for the leg.
 struct UntilCommand<'a>(&'a LegCommands);
 
-impl Listener for UntilCommand<'_> {
-    fn frame(&mut self) -> Heard {
-        if self.0.has_command() { Heard::Stop } else { Heard::GoOn }
+impl PlaybackControl for UntilCommand<'_> {
+    fn frame(&mut self) -> ControlFlow<()> {
+        if self.0.has_command() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn key(&mut self, _: char) -> Heard {
-        Heard::GoOn
+    fn key(&mut self, _: char) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 }
 

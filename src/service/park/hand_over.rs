@@ -16,9 +16,9 @@ use crate::service::ParkingService;
 use crate::service::call_log::{About, log_call};
 
 /// On the leg that takes a slot over: the secret of the one that had it.
-const SECRET: &str = "callpark_hand_over";
+const SECRET_VARIABLE: &str = "callpark_hand_over";
 /// Where the core looks for what the next leg is to do.
-const DESTINATION: &str = "inline_destination";
+const DESTINATION_VARIABLE: &str = "inline_destination";
 
 /// The secrets of the legs in slots, by UUID.
 #[derive(Debug, Default)]
@@ -37,11 +37,11 @@ impl HandOvers {
 impl ParkingService {
     /// Says on a leg that whoever takes its place has its slot.
     pub(super) fn offer_hand_over(&self, leg: &Leg<'_>, call: &Call) {
-        let Some(secret) = crate::service::cluster::secret() else { return };
+        let Some(secret) = crate::service::cluster::random_secret() else { return };
         let (slot, lot) = (&call.info.slot, &call.info.lot);
-        let set = format!("{SECRET}={secret},callpark_park:{slot} {lot}");
+        let set = format!("{SECRET_VARIABLE}={secret},callpark_park:{slot} {lot}");
         self.hand_overs.0.lock().insert(leg.uuid(), secret);
-        leg.set_var(DESTINATION, &format!("set:{set}"));
+        leg.set_var(DESTINATION_VARIABLE, &format!("set:{set}"));
         leg.set_var("current_application", "set");
         leg.set_var("current_application_data", &set);
     }
@@ -49,13 +49,13 @@ impl ParkingService {
     /// The leg leaves its slot.
     pub(in crate::service) fn withdraw_hand_over(&self, leg: &Leg<'_>) {
         self.hand_overs.forget(&leg.uuid());
-        leg.unset_var(DESTINATION);
+        leg.unset_var(DESTINATION_VARIABLE);
     }
 
     /// Returns the leg that this one replaces in an attended transfer, and removes the variable that tells it.
     pub(super) fn take_replaced_leg(&self, leg: &Leg<'_>) -> Option<String> {
-        let secret = leg.var(SECRET)?;
-        leg.unset_var(SECRET);
+        let secret = leg.var(SECRET_VARIABLE)?;
+        leg.unset_var(SECRET_VARIABLE);
         self.hand_overs.holder(&secret)
     }
 
@@ -82,7 +82,7 @@ impl ParkingService {
         }
         let uuid = leg.uuid();
         self.rings.cancel(&uuid);
-        if self.change(|table, now| table.expect(&uuid, now)) {
+        if self.change(|table, now| table.expect_replacement(&uuid, now)) {
             log_call!(Info, About::channel(&uuid); "reserved slot for the leg that takes the place of this one");
         }
         true
@@ -91,7 +91,7 @@ impl ParkingService {
 
 /// Runs a dialled application that has no slot for its leg. If the user transfers a call meanwhile, the transferred leg runs the same
 /// application, whatever its own context contains.
-pub(super) fn following<T>(
+pub(super) fn with_transfer_target<T>(
     leg: &Leg<'_>,
     application: &str,
     slot: Option<&Slot>,
@@ -99,8 +99,8 @@ pub(super) fn following<T>(
     run: impl FnOnce() -> T,
 ) -> T {
     let slot = slot.map_or("auto", Slot::as_str);
-    leg.set_var(DESTINATION, format!("{application}:{slot} {}", lot.unwrap_or("")).trim_end());
+    leg.set_var(DESTINATION_VARIABLE, format!("{application}:{slot} {}", lot.unwrap_or("")).trim_end());
     let answer = run();
-    leg.unset_var(DESTINATION);
+    leg.unset_var(DESTINATION_VARIABLE);
     answer
 }

@@ -1,10 +1,10 @@
 //! Parking: this leg, or the one it talks to.
 
-mod at_slot;
 mod attended_transfer;
 pub(super) mod enter_slot;
 pub(super) mod hand_over;
 mod no_slot;
+mod park_or_retrieve;
 mod request;
 pub(super) mod talking_legs;
 
@@ -17,10 +17,10 @@ use crate::config::parse_bool;
 use crate::freeswitch::{self, HangupCause, Leg, PlayToEnd, SessionGuard};
 use crate::parking::{Call, LotName, ParkRequest, Refusal, Slot, SlotRequest, State};
 use enter_slot::Coming;
-use hand_over::following;
+use hand_over::with_transfer_target;
 
 /// For how long a caller who is sent to a slot may take to leave the bridge.
-const LEAVING: Duration = Duration::from_millis(300);
+const BRIDGE_EXIT_TIME: Duration = Duration::from_millis(300);
 
 /// What an application or a command asks for.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct ParkOrder {
 /// Which leg a command means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TargetLeg {
-    ItsOwn,
+    Own,
     Partner,
 }
 
@@ -53,7 +53,7 @@ impl ParkingService {
     }
 
     /// Returns the slot in which a leg waits, if a second application was started on that leg.
-    pub(crate) fn slot_it_waits_in(&self, leg: &Leg<'_>) -> Option<Slot> {
+    pub(crate) fn slot_of_waiting_leg(&self, leg: &Leg<'_>) -> Option<Slot> {
         let call = self.call_of(&leg.uuid())?;
         let waits = matches!(call.state, State::Parked | State::RingingBack | State::Retrieving { .. });
         waits.then(|| call.info.slot.clone())
@@ -87,7 +87,11 @@ impl ParkingService {
                 let verdict = self.refuse_to_park(leg, &request, refusal);
                 let (slot, lot) = (order.wanted.slot(), self.lot_of_order(leg, order));
                 let explain = || self.without_slot(leg, &request, verdict, !dialled);
-                if dialled { following(leg, "callpark_park", slot, lot.as_deref(), explain) } else { explain() }
+                if dialled {
+                    with_transfer_target(leg, "callpark_park", slot, lot.as_deref(), explain)
+                } else {
+                    explain()
+                }
             }
         }
     }
@@ -144,7 +148,7 @@ impl ParkingService {
                 freeswitch::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.info.slot));
                 // The bridge that the caller leaves breaks off whatever is being played to this leg as it ends
                 // (audio_bridge_thread in switch_ivr_bridge.c), about 0.1 s from now.
-                leg.sleep(LEAVING);
+                leg.sleep(BRIDGE_EXIT_TIME);
                 if let Some(tone) = call.info.settings.park_tone.as_deref().filter(|_| leg.ready()) {
                     leg.play(tone, &mut PlayToEnd);
                 }
@@ -173,7 +177,7 @@ impl ParkingService {
         let leg = SessionGuard::find(uuid).ok_or_else(|| ActionError::NoSuchChannel(uuid.to_owned()))?;
         let partner = leg.partner();
         let (target, other) = match target {
-            TargetLeg::ItsOwn => (uuid.to_owned(), partner),
+            TargetLeg::Own => (uuid.to_owned(), partner),
             TargetLeg::Partner => {
                 (partner.ok_or_else(|| ActionError::NotBridged(uuid.to_owned()))?, Some(uuid.to_owned()))
             }

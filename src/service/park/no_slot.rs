@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::freeswitch::{self, Cancel, HangupCause, Leg, SessionGuard};
+use crate::freeswitch::{self, CancelToken, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, ParkRequest, State};
 use crate::service::call_log::{About, log_call};
 use crate::service::prompts::phrase_of;
@@ -13,9 +13,9 @@ use crate::service::wait::leg_commands::LegCommand;
 use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, Retriever, identity};
 
 /// How long a parker may hear the reason before the call is released.
-const HEARING_WHY: Duration = Duration::from_secs(60);
+const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often it is looked whether they have.
-const LOOK: Duration = Duration::from_millis(100);
+const EXPLANATION_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl ParkingService {
     /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone. `refused`: the word for why there is no slot.
@@ -60,7 +60,12 @@ impl ParkingService {
 
     /// The parker has answered: is told why there is no slot, on the leg's own thread, and then joined with the caller by the
     /// application that runs there after that.
-    pub(in crate::service) fn return_unassigned(self: &Arc<Self>, call: &Call, peer: SessionGuard, cancel: &Cancel) {
+    pub(in crate::service) fn return_unassigned(
+        self: &Arc<Self>,
+        call: &Call,
+        peer: SessionGuard,
+        cancel: &CancelToken,
+    ) {
         let (uuid, parker) = (&call.info.uuid, peer.uuid());
         if !self.change(|table, _| table.ring_answered(uuid, call.attempt, &parker)) {
             return peer.hang_up(HangupCause::LoseRace);
@@ -69,7 +74,7 @@ impl ParkingService {
         let said = phrase.to_string_lossy();
         let told = peer.transfer(&format!("phrase:{said},callpark_retrieve:join"), Some("inline"), None);
         drop(peer);
-        if !(told && hears_why(&parker, cancel)) {
+        if !(told && wait_for_explanation(&parker, cancel)) {
             log_call!(Info, call; "parker hung up before the call was returned");
             self.change(|table, now| table.release(uuid, &parker, now));
             self.on_tick();
@@ -81,7 +86,7 @@ impl ParkingService {
         let uuid = leg.var(JOIN)?;
         leg.unset_var(JOIN);
         let parker = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
-        // After `HEARING_WHY` the claim was released; the call is claimed again if nobody else has it.
+        // After `EXPLANATION_TIMEOUT` the claim was released; the call is claimed again if nobody else has it.
         let is_theirs = |call: &Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *parker.uuid);
         let call = self.call_of(&uuid).filter(is_theirs);
         let call = call.or_else(|| self.change(|table, _| table.claim_leg(&uuid, &parker.uuid)).ok());
@@ -96,13 +101,13 @@ impl ParkingService {
 
 /// Waits until a parker who answered for a caller without a slot has heard why. False for one who hung up before, or was sent elsewhere:
 /// such a leg never comes to the application that would join them.
-fn hears_why(parker: &str, cancel: &Cancel) -> bool {
-    let until = freeswitch::now().after(HEARING_WHY);
+fn wait_for_explanation(parker: &str, cancel: &CancelToken) -> bool {
+    let until = freeswitch::now().after(EXPLANATION_TIMEOUT);
     while freeswitch::now() < until && !cancel.cancelled() {
         match SessionGuard::find(parker) {
             Some(leg) if leg.hung_up() => return false,
             Some(leg) if leg.var(JOIN).is_none() => return true,
-            Some(_) => std::thread::sleep(LOOK),
+            Some(_) => std::thread::sleep(EXPLANATION_CHECK_INTERVAL),
             None => return false,
         }
     }

@@ -56,8 +56,8 @@ impl ParkingService {
             request.place.domains.insert(0, self.domain_of(by));
             request.place.any &= identity::own_domain(by).is_none();
         }
-        if let Some(way) = parker.way.filter(|_| self.settings_for(&request).ringback == RingBack::Parker) {
-            request.overrides.ringback = Some(RingBack::DialString(way));
+        if let Some(dial) = parker.dial_string.filter(|_| self.settings_for(&request).ringback == RingBack::Parker) {
+            request.overrides.ringback = Some(RingBack::DialString(dial));
         }
         request
     }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::freeswitch::{self, Binding, EventRef, Kind, Leg, OnEvent, SessionGuard, WayIn};
+use crate::freeswitch::{self, Binding, CoreEvent, EventRef, Leg, OnEvent, SessionGuard, StateLookup};
 use crate::service::ParkingService;
-use crate::service::identity::Claim;
+use crate::service::identity::UserClaim;
 
-pub(crate) fn on_bridge<W: WayIn<ParkingService>>() -> Option<Binding> {
-    Binding::bind::<Bridge, W>()
+pub(crate) fn on_bridge<W: StateLookup<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<OnBridge, W>()
 }
 
-pub(crate) fn on_hangup<W: WayIn<ParkingService>>() -> Option<Binding> {
-    Binding::bind::<Hangup, W>()
+pub(crate) fn on_hangup<W: StateLookup<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<OnHangup, W>()
 }
 
 /// The legs that are or were in a conversation, by the party at their far end.
@@ -68,7 +68,7 @@ impl Legs {
 impl ParkingService {
     /// Adds the conversations that exist when the module is loaded.
     pub(crate) fn note_conversations(&self) {
-        for leg in freeswitch::every_leg()
+        for leg in freeswitch::all_legs()
             .iter()
             .filter_map(|uuid| SessionGuard::find(uuid))
             .filter(|leg| leg.partner().is_some())
@@ -84,7 +84,7 @@ impl ParkingService {
     /// Returns another leg of a user that is in a conversation, among all legs, because the event of a bridge may come late.
     pub(super) fn other_call_among_all(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
         let uuid = leg.uuid();
-        let others = freeswitch::every_leg()
+        let others = freeswitch::all_legs()
             .into_iter()
             .filter(|other| *other != uuid)
             .filter_map(|other| SessionGuard::find(&other));
@@ -96,8 +96,8 @@ impl ParkingService {
     /// Returns the user of a leg, if it is reliable or a trusted proxy names the user.
     fn claimed_user(&self, leg: &Leg<'_>) -> Option<String> {
         match self.claim_of(leg) {
-            Claim::User(user) | Claim::Vouched(user) => Some(user),
-            Claim::Nobody => None,
+            UserClaim::User(user) | UserClaim::Vouched(user) => Some(user),
+            UserClaim::Nobody => None,
         }
     }
 }
@@ -108,13 +108,13 @@ fn claimed(leg: &Leg<'_>) -> Option<String> {
     user.map(|user| format!("?{user}"))
 }
 
-struct Bridge;
+struct OnBridge;
 
-impl OnEvent for Bridge {
-    type Of = ParkingService;
-    const KIND: Kind = Kind::Bridge;
+impl OnEvent for OnBridge {
+    type Context = ParkingService;
+    const EVENT: CoreEvent = CoreEvent::Bridge;
 
-    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
+    fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
         if let (Some(one), Some(other)) = (leg("Bridge-A-Unique-ID"), leg("Bridge-B-Unique-ID")) {
             service.note_peer(&one, &other);
@@ -125,13 +125,13 @@ impl OnEvent for Bridge {
     }
 }
 
-struct Hangup;
+struct OnHangup;
 
-impl OnEvent for Hangup {
-    type Of = ParkingService;
-    const KIND: Kind = Kind::Hangup;
+impl OnEvent for OnHangup {
+    type Context = ParkingService;
+    const EVENT: CoreEvent = CoreEvent::Hangup;
 
-    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
+    fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         if let Some(uuid) = event.get("Unique-ID") {
             service.talking_legs.0.lock().forget(&uuid);
         }

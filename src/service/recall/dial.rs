@@ -1,10 +1,10 @@
 //! Whom a recall rings, and what the phone shows.
 
-use crate::freeswitch::{Cancel, Dial, OutgoingCalls, SessionGuard};
+use crate::freeswitch::{CancelToken, Dial, OutgoingCalls, SessionGuard};
 use crate::parking::{LotSettings, Party, RingBack, is_name};
 use crate::service::ParkingService;
 use crate::service::error::RecallError;
-use crate::service::template::{filled_in, is_address, is_part_of_address};
+use crate::service::template::{fill_in, is_address, is_part_of_address};
 
 /// What a ringing phone shows, and for how long it rings.
 pub(super) struct Phone<'a> {
@@ -26,9 +26,7 @@ impl ParkingService {
                 // A dial string that a dialplan has put into a variable; what a phone has put into a header is none.
                 let whole =
                     |name: &str, value: &str| is_only_a_variable(dial) && !is_of_the_far_end(name) && is_address(value);
-                Ok(filled_in(dial, |name| {
-                    leg.var(name).filter(|value| is_part_of_address(value) || whole(name, value))
-                }))
+                Ok(fill_in(dial, |name| leg.var(name).filter(|value| is_part_of_address(value) || whole(name, value))))
             }
         }
     }
@@ -38,7 +36,7 @@ pub(super) fn call_phone(
     outgoing: &OutgoingCalls,
     phone: &Phone<'_>,
     more: &[(&str, &str)],
-    cancel: &Cancel,
+    cancel: &CancelToken,
 ) -> Result<SessionGuard, RecallError> {
     let name = displayable(&format!("{}{}", phone.prefix, phone.party.name));
     // The core takes a name for a number and cuts it after every colon and slash (switch_sanitize_number), so these are not
@@ -68,7 +66,7 @@ pub(super) fn call_phone(
         caller_name: &plain,
         caller_number: number,
         variables: &variables,
-        patience: phone.settings.ringback_timeout,
+        ring_timeout: phone.settings.ringback_timeout,
     };
     Ok(outgoing.originate(&dial, cancel)?)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::pick_up;
-use crate::freeswitch::{Binding, EventRef, HangupCause, Kind, OnEvent, SessionGuard, WayIn};
+use crate::freeswitch::{Binding, CoreEvent, EventRef, HangupCause, OnEvent, SessionGuard, StateLookup};
 use crate::parking::State;
 use crate::service::ParkingService;
 use crate::service::call_log::log_call;
@@ -18,12 +18,12 @@ use crate::service::call_log::log_call;
 /// The variable that makes the core park a leg if the leg with which it is bridged does not answer.
 const PARK_ON_CANCEL: &str = "uuid_bridge_park_on_cancel";
 
-pub(crate) fn on_execute<W: WayIn<ParkingService>>() -> Option<Binding> {
-    Binding::bind::<Execute, W>()
+pub(crate) fn on_execute<W: StateLookup<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<OnExecute, W>()
 }
 
-pub(crate) fn on_core_park<W: WayIn<ParkingService>>() -> Option<Binding> {
-    Binding::bind::<CorePark, W>()
+pub(crate) fn on_core_park<W: StateLookup<ParkingService>>() -> Option<Binding> {
+    Binding::bind::<OnCorePark, W>()
 }
 
 /// The UUIDs of parked legs, by the UUID of the leg that intercepts their recall.
@@ -69,13 +69,13 @@ impl ParkingService {
     }
 }
 
-struct Execute;
+struct OnExecute;
 
-impl OnEvent for Execute {
-    type Of = ParkingService;
-    const KIND: Kind = Kind::Execute;
+impl OnEvent for OnExecute {
+    type Context = ParkingService;
+    const EVENT: CoreEvent = CoreEvent::Execute;
 
-    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
+    fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         if event.get("Application").as_deref() != Some(pick_up::INTERCEPT) {
             return;
         }
@@ -85,13 +85,13 @@ impl OnEvent for Execute {
     }
 }
 
-struct CorePark;
+struct OnCorePark;
 
-impl OnEvent for CorePark {
-    type Of = ParkingService;
-    const KIND: Kind = Kind::CorePark;
+impl OnEvent for OnCorePark {
+    type Context = ParkingService;
+    const EVENT: CoreEvent = CoreEvent::CorePark;
 
-    fn happened(service: &Arc<ParkingService>, event: &EventRef<'_>) {
+    fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         if let Some(uuid) = event.get("Unique-ID") {
             service.fetch_interceptor(&uuid);
         }

@@ -13,7 +13,7 @@ use super::call_log::log_call;
 use super::error::RecallError;
 use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
-use crate::freeswitch::{self, Cancel, HangupCause, Leg, SessionGuard};
+use crate::freeswitch::{self, CancelToken, HangupCause, Leg, SessionGuard};
 use crate::parking::{Call, LotSettings};
 use dial::{Phone, call_phone};
 use last_dialled::LastDialled;
@@ -24,8 +24,8 @@ pub(super) const JOIN: &str = "callpark_join";
 pub(super) const RINGBACK_CAUSE: &str = "callpark_ringback_cause";
 
 impl ParkingService {
-    pub(super) fn ring_back(self: &Arc<Self>, call: Call) {
-        let (service, in_vain) = (Arc::clone(self), Arc::clone(self));
+    pub(super) fn start_recall(self: &Arc<Self>, call: Call) {
+        let (service, on_failure) = (Arc::clone(self), Arc::clone(self));
         let (uuid, attempt, failed) = (call.info.uuid.clone(), call.attempt, call.clone());
         if let Some(leg) = SessionGuard::find(&uuid) {
             self.publish(&ParkEvent {
@@ -36,14 +36,14 @@ impl ParkingService {
             });
         }
         log_call!(Info, &call, attempt = attempt, attempts_left = call.rings_left; "started recall");
-        let ring = move |cancel: &Cancel| service.ring_for(&call, cancel);
-        let spawned = self.rings.spawn(&uuid, ring, move || in_vain.unanswered(&failed, &RecallError::Panicked));
+        let ring = move |cancel: &CancelToken| service.ring_for(&call, cancel);
+        let spawned = self.rings.spawn(&uuid, ring, move || on_failure.recall_failed(&failed, &RecallError::Panicked));
         if !spawned {
             self.change(|table, now| table.ring_failed(&uuid, attempt, now));
         }
     }
 
-    fn ring_for(self: &Arc<Self>, call: &Call, cancel: &Cancel) {
+    fn ring_for(self: &Arc<Self>, call: &Call, cancel: &CancelToken) {
         if call.is_unassigned() {
             return self.ring_for_unassigned(call, cancel);
         }
@@ -54,24 +54,24 @@ impl ParkingService {
         let answered = self.dial_string(&info.uuid, &info.settings.ringback, &info.parker).and_then(|dial| {
             let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings };
             let mut variables = vec![("callpark_slot", info.slot.as_str()), ("callpark_lot", &*info.lot.name)];
-            variables.extend(pick_up::on_the_ringing_leg(&place, &info.uuid));
+            variables.extend(pick_up::ringing_leg_variables(&place, &info.uuid));
             let _noted = LastDialled::note(&phone.dial, &info.uuid);
             call_phone(&self.outgoing, &phone, &variables, cancel)
         });
-        let answered = answered.and_then(|peer| pick_up::by_who_was_rung(peer, &place));
-        let answered = answered.and_then(|peer| by_a_person(peer, &info.settings, cancel));
+        let answered = answered.and_then(|peer| pick_up::unless_picked_up(peer, &place));
+        let answered = answered.and_then(|peer| unless_voicemail(peer, &info.settings, cancel));
         self.rings.over(&info.uuid, cancel);
         match answered {
-            Ok(peer) => self.deliver(call, &peer),
+            Ok(peer) => self.return_to_parker(call, &peer),
             Err(_) if cancel.cancelled() => {}
             Err(failure) if self.is_picked_up(call, &failure) => {}
-            Err(failure) => self.unanswered(call, &failure),
+            Err(failure) => self.recall_failed(call, &failure),
         }
         self.intercepts.forget(&info.uuid);
     }
 
     /// The same for a caller who has no slot: the parker is shown and told why.
-    fn ring_for_unassigned(self: &Arc<Self>, call: &Call, cancel: &Cancel) {
+    fn ring_for_unassigned(self: &Arc<Self>, call: &Call, cancel: &CancelToken) {
         let info = &call.info;
         let answered = self.dial_string(&info.uuid, &info.settings.ringback, &info.parker).and_then(|dial| {
             let prefix = format!("{}: ", call.refused);
@@ -79,17 +79,17 @@ impl ParkingService {
             let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings };
             call_phone(&self.outgoing, &phone, &[(JOIN, &info.uuid)], cancel)
         });
-        let answered = answered.and_then(|peer| by_a_person(peer, &info.settings, cancel));
+        let answered = answered.and_then(|peer| unless_voicemail(peer, &info.settings, cancel));
         match answered {
             Ok(peer) => self.return_unassigned(call, peer, cancel),
             Err(_) if cancel.cancelled() => {}
-            Err(failure) => self.unanswered(call, &failure),
+            Err(failure) => self.recall_failed(call, &failure),
         }
         self.rings.over(&info.uuid, cancel);
     }
 
     /// The parker answered: the caller is theirs if nobody was quicker.
-    fn deliver(&self, call: &Call, peer: &Leg<'_>) {
+    fn return_to_parker(&self, call: &Call, peer: &Leg<'_>) {
         let uuid = &call.info.uuid;
         let by = Retriever { user: call.info.parker.to_string(), uuid: peer.uuid() };
         let theirs = self.change(|table, _| table.ring_answered(uuid, call.attempt, &by.uuid));
@@ -103,7 +103,7 @@ impl ParkingService {
         }
     }
 
-    fn unanswered(self: &Arc<Self>, call: &Call, failure: &RecallError) {
+    fn recall_failed(self: &Arc<Self>, call: &Call, failure: &RecallError) {
         let failed = self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now));
         let Some(call) = failed else { return };
         let cause = &failure.to_string();
@@ -124,7 +124,11 @@ impl ParkingService {
 }
 
 /// Hangs up a recall that a mailbox answered, if the lot has `ringback-ignore-voicemail`.
-fn by_a_person(peer: SessionGuard, settings: &LotSettings, cancel: &Cancel) -> Result<SessionGuard, RecallError> {
+fn unless_voicemail(
+    peer: SessionGuard,
+    settings: &LotSettings,
+    cancel: &CancelToken,
+) -> Result<SessionGuard, RecallError> {
     if !settings.ringback_ignore_voicemail || voicemail::is_a_person(&peer, cancel) {
         return Ok(peer);
     }

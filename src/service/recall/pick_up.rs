@@ -24,20 +24,20 @@ pub(super) const INTERCEPT: &str = "intercept";
 /// On a ringing leg: the parked leg that it rings for.
 pub(super) const PARKED: &str = "call_uuid";
 /// So long after it has moved a leg the core has noted by whom.
-const NOTED_WITHIN: Duration = Duration::from_millis(100);
-const LOOK: Duration = Duration::from_millis(5);
+const NOTE_TIMEOUT: Duration = Duration::from_millis(100);
+const NOTE_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// Whoever picks up needs so long at most to claim the call.
-const PICKING_UP: Duration = Duration::from_secs(2);
+const PICK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Variables of a leg that rings for the parked call of the leg `uuid` in `place` (slot and lot).
-pub(super) fn on_the_ringing_leg<'a>(place: &'a str, uuid: &'a str) -> [(&'static str, &'a str); 3] {
+pub(super) fn ringing_leg_variables<'a>(place: &'a str, uuid: &'a str) -> [(&'static str, &'a str); 3] {
     let [application, data] = REPLACED_BY;
     // The ringing leg is a part of the caller's call, as one that the caller's own leg had called would be.
     [(application, "callpark_retrieve"), (data, place), (PARKED, uuid)]
 }
 
 /// The leg that answered, unless that is a colleague's who has picked up: then the colleague is on the way to the slot.
-pub(super) fn by_who_was_rung(peer: SessionGuard, place: &str) -> Result<SessionGuard, RecallError> {
+pub(super) fn unless_picked_up(peer: SessionGuard, place: &str) -> Result<SessionGuard, RecallError> {
     if peer.var(freeswitch::PICKED_UP).is_some() {
         log_call!(Info, &*peer, place = place; "recall is picked up");
         send_to_retrieve(&peer, place);
@@ -60,12 +60,14 @@ fn interceptor(leg: &Leg<'_>) -> Option<SessionGuard> {
         let moved = leg.var("transfer_source")?;
         SessionGuard::find(moved.rsplit_once(":uuid_br:")?.1).filter(|other| intercepts(other))
     };
-    let until = freeswitch::now().after(NOTED_WITHIN);
+    let until = freeswitch::now().after(NOTE_TIMEOUT);
     loop {
         // Who is sent to an extension, by this module for one, is not intercepted.
         let elsewhere = leg.is_being_routed();
         match noted().filter(|_| !elsewhere) {
-            None if !elsewhere && !leg.hung_up() && freeswitch::now() < until => std::thread::sleep(LOOK),
+            None if !elsewhere && !leg.hung_up() && freeswitch::now() < until => {
+                std::thread::sleep(NOTE_CHECK_INTERVAL)
+            }
             found => return found,
         }
     }
@@ -83,7 +85,7 @@ impl ParkingService {
             now.is_some_and(|now| now.state == State::RingingBack && now.attempt == call.attempt)
         };
         let comes = failure.is_picked_up() || self.intercepts.expect_somebody_for(&call.info.uuid);
-        let until = freeswitch::now().after(PICKING_UP);
+        let until = freeswitch::now().after(PICK_UP_TIMEOUT);
         while comes && rings() && freeswitch::now() < until {
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
-use crate::freeswitch::{Cancel, guard};
+use crate::freeswitch::{CancelToken, guard};
 use crate::service::call_log::{About, log_call};
 
 /// Calls that ring at a time, each with a thread of its own.
@@ -16,25 +16,25 @@ const MAX_RINGING: usize = 200;
 #[derive(Debug, Default)]
 pub(in crate::service) struct Rings {
     /// By the waiting leg's UUID; also those that wait for their turn.
-    ringing: Mutex<HashMap<String, Arc<Cancel>>>,
-    work: Arc<Mutex<Work>>,
+    ringing: Mutex<HashMap<String, Arc<CancelToken>>>,
+    work: Arc<Mutex<RingQueue>>,
 }
 
 #[derive(Default)]
-struct Work {
+struct RingQueue {
     running: usize,
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<RingJob>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl std::fmt::Debug for Work {
+impl std::fmt::Debug for RingQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} running, {} waiting", self.running, self.waiting.len())
     }
 }
 
 /// What became of a job.
-enum Start {
+enum StartResult {
     Runs,
     /// As many as are allowed run already.
     Waits,
@@ -44,11 +44,11 @@ enum Start {
     Never(std::io::Error),
 }
 
-impl Work {
-    fn start(&mut self, all: &Arc<Mutex<Work>>, job: Job) -> Start {
+impl RingQueue {
+    fn start(&mut self, all: &Arc<Mutex<RingQueue>>, job: RingJob) -> StartResult {
         self.waiting.push_back(job);
         if self.running >= MAX_RINGING {
-            return Start::Waits;
+            return StartResult::Waits;
         }
         let all = Arc::clone(all);
         match std::thread::Builder::new().name("callpark-ring".to_owned()).spawn(move || run_all(&all)) {
@@ -56,43 +56,43 @@ impl Work {
                 self.running += 1;
                 self.threads.retain(|thread| !thread.is_finished());
                 self.threads.push(thread);
-                Start::Runs
+                StartResult::Runs
             }
-            Err(error) if self.running > 0 => Start::WaitsForThread(error),
+            Err(error) if self.running > 0 => StartResult::WaitsForThread(error),
             Err(error) => {
                 self.waiting.pop_back();
-                Start::Never(error)
+                StartResult::Never(error)
             }
         }
     }
 }
 
-struct Job {
-    cancel: Arc<Cancel>,
-    ring: Box<dyn FnOnce(&Cancel) + Send>,
+struct RingJob {
+    cancel: Arc<CancelToken>,
+    ring: Box<dyn FnOnce(&CancelToken) + Send>,
     failed: Box<dyn FnOnce() + Send>,
 }
 
-impl Job {
+impl RingJob {
     fn run(self) {
         // The call was cancelled before it began; whoever cancelled it does the rest.
         if self.cancel.cancelled() {
             return;
         }
-        let done = guard::fence("ring back", false, || {
+        let done = guard::fence("recall", false, || {
             (self.ring)(&self.cancel);
             true
         });
         if !done {
-            guard::fence("failed ring back", (), self.failed);
+            guard::fence("failed recall", (), self.failed);
         }
     }
 }
 
 impl Rings {
     /// From here on a phone rings for this leg. One that rang for it before stops.
-    pub(in crate::service) fn begin(&self, uuid: &str) -> Arc<Cancel> {
-        let cancel = Arc::new(Cancel::default());
+    pub(in crate::service) fn begin(&self, uuid: &str) -> Arc<CancelToken> {
+        let cancel = Arc::new(CancelToken::default());
         if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
             before.cancel();
         }
@@ -103,10 +103,10 @@ impl Rings {
     pub(in crate::service) fn spawn(
         &self,
         uuid: &str,
-        ring: impl FnOnce(&Cancel) + Send + 'static,
+        ring: impl FnOnce(&CancelToken) + Send + 'static,
         failed: impl FnOnce() + Send + 'static,
     ) -> bool {
-        let job = Job { cancel: self.begin(uuid), ring: Box::new(ring), failed: Box::new(failed) };
+        let job = RingJob { cancel: self.begin(uuid), ring: Box::new(ring), failed: Box::new(failed) };
         let started = self.start(uuid, job);
         if !started {
             self.ringing.lock().remove(uuid);
@@ -114,21 +114,21 @@ impl Rings {
         started
     }
 
-    fn start(&self, uuid: &str, job: Job) -> bool {
+    fn start(&self, uuid: &str, job: RingJob) -> bool {
         let about = About::channel(uuid);
         // Nothing is logged while the lock is held.
         let start = self.work.lock().start(&self.work, job);
         match start {
-            Start::Runs => true,
-            Start::Waits => {
+            StartResult::Runs => true,
+            StartResult::Waits => {
                 log_call!(Warning, about, ringing = MAX_RINGING; "call to a phone waits for its turn");
                 true
             }
-            Start::WaitsForThread(error) => {
+            StartResult::WaitsForThread(error) => {
                 log_call!(Warning, about, cause = error; "call to a phone waits for its turn, there is no thread");
                 true
             }
-            Start::Never(error) => {
+            StartResult::Never(error) => {
                 log_call!(Error, about, cause = error; "phone cannot be called, there is no thread");
                 false
             }
@@ -142,7 +142,7 @@ impl Rings {
         }
     }
 
-    pub(in crate::service) fn over(&self, uuid: &str, cancel: &Cancel) {
+    pub(in crate::service) fn over(&self, uuid: &str, cancel: &CancelToken) {
         let mut ringing = self.ringing.lock();
         if ringing.get(uuid).is_some_and(|current| std::ptr::eq(&**current, cancel)) {
             ringing.remove(uuid);
@@ -164,7 +164,7 @@ impl Rings {
 }
 
 /// One thread: a call after the other, until none waits.
-fn run_all(work: &Mutex<Work>) {
+fn run_all(work: &Mutex<RingQueue>) {
     loop {
         let job = {
             let mut work = work.lock();
@@ -204,7 +204,7 @@ mod tests {
         let closed = gate.lock();
         for n in 0..MAX_RINGING + 50 {
             let (gate, now, most, done) = (Arc::clone(&gate), Arc::clone(&now), Arc::clone(&most), Arc::clone(&done));
-            let ring = move |_: &Cancel| {
+            let ring = move |_: &CancelToken| {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 drop(gate.lock());
                 now.fetch_sub(1, Ordering::SeqCst);

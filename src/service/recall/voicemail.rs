@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use crate::freeswitch::{self, Cancel, Leg, SessionGuard};
+use crate::freeswitch::{self, CancelToken, Leg, SessionGuard};
 
 /// How long a dialplan that has answered may take until it is clear what it does.
-const MAX_UNCLEAR: Duration = Duration::from_secs(4);
-const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+const ANSWERER_CHECK_TIMEOUT: Duration = Duration::from_secs(4);
+const ANSWERER_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Watches what this server itself does at the other end of a leg that was answered. A dialplan behind `loopback/` answers before it
 /// runs `voicemail`, and so may one that is reached by SIP; where it rings somebody instead, that one is connected as they answer.
-pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &Cancel) -> bool {
+pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &CancelToken) -> bool {
     let Some(mut far) = far_end(peer) else { return true };
-    let until = freeswitch::now().after(MAX_UNCLEAR);
+    let until = freeswitch::now().after(ANSWERER_CHECK_TIMEOUT);
     while freeswitch::now() < until && !cancel.cancelled() {
         if peer.hung_up() || far.hung_up() || runs_voicemail(&far) {
             return false;
@@ -23,7 +23,7 @@ pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &Cancel) -> bool {
                 None => return true,
             }
         }
-        std::thread::sleep(CHECK_INTERVAL);
+        std::thread::sleep(ANSWERER_CHECK_INTERVAL);
     }
     true
 }
@@ -38,7 +38,7 @@ fn far_end(leg: &Leg<'_>) -> Option<SessionGuard> {
 /// A proxy on the way keeps the Call-ID. The core finds no leg by it, so all of them are asked: once for a recall that is answered.
 fn came_in_by(call_id: &str) -> Option<SessionGuard> {
     let comes = |leg: &SessionGuard| !leg.outbound() && leg.var("sip_call_id").as_deref() == Some(call_id);
-    freeswitch::every_leg().iter().filter_map(|uuid| SessionGuard::find(uuid)).find(comes)
+    freeswitch::all_legs().iter().filter_map(|uuid| SessionGuard::find(uuid)).find(comes)
 }
 
 /// Whether an application is a voicemail, or runs a script of that name.

@@ -16,7 +16,7 @@ use crate::parking::{Call, ChangedSlot, MonotonicTime, ParkRequest, RestoreParam
 use snapshot::{ParkedCallSnapshot, SNAPSHOT, millis};
 
 /// A leg that was bridged before it was parked may still name its partner, and would be recovered into that bridge.
-const BONDS: [&str; 2] = ["signal_bond", "originate_signal_bond"];
+const BOND_VARIABLES: [&str; 2] = ["signal_bond", "originate_signal_bond"];
 
 impl ParkingService {
     /// A leg that was parked when FreeSWITCH died goes back into its slot, whatever its dialplan says. `None`: it was not.
@@ -62,7 +62,7 @@ impl ParkingService {
     }
 
     /// Writes the snapshot to the leg. Returns the state that was written; `None` if the call has ended.
-    pub(super) fn write_snapshot(&self, leg: &Leg<'_>) -> Option<Written> {
+    pub(super) fn write_snapshot(&self, leg: &Leg<'_>) -> Option<SavedState> {
         let call = self.call_of(&leg.uuid())?;
         let snapshot = ParkedCallSnapshot::of(&call, freeswitch::now(), freeswitch::epoch_ms());
         match serde_json::to_string(&snapshot) {
@@ -70,17 +70,17 @@ impl ParkingService {
             Ok(text) => leg.set_var(SNAPSHOT, &text.replace('$', "\\u0024")),
             Err(error) => log_call!(Error, &call, cause = error; "snapshot of the call cannot be written"),
         }
-        for bond in BONDS.iter().filter(|_| leg.partner().is_none()) {
+        for bond in BOND_VARIABLES.iter().filter(|_| leg.partner().is_none()) {
             leg.unset_var(bond);
         }
         leg.note_dialog();
-        Some(Written::of(&call))
+        Some(SavedState::of(&call))
     }
 
     /// Makes FreeSWITCH save the leg, unless `saved` is the present state. Repeats this if the call changes meanwhile.
-    pub(super) fn save(&self, leg: &Leg<'_>, mut saved: Option<Written>) {
+    pub(super) fn save(&self, leg: &Leg<'_>, mut saved: Option<SavedState>) {
         let uuid = leg.uuid();
-        while self.call_of(&uuid).is_some_and(|call| saved != Some(Written::of(&call))) {
+        while self.call_of(&uuid).is_some_and(|call| saved != Some(SavedState::of(&call))) {
             saved = self.write_snapshot(leg);
             leg.save_for_recovery();
         }
@@ -107,8 +107,8 @@ impl ParkingService {
     /// A caller and a retriever are being joined: as a conversation, they would be recovered into it. The core names a bridged
     /// leg's partner only after it has saved the leg (`switch_ivr_bridge.c`), and then looks for that name.
     pub(super) fn save_joined(leg: &Leg<'_>, other: &Leg<'_>) {
-        leg.set_var(BONDS[0], &other.uuid());
-        other.set_var(BONDS[0], &leg.uuid());
+        leg.set_var(BOND_VARIABLES[0], &other.uuid());
+        other.set_var(BOND_VARIABLES[0], &leg.uuid());
         other.save_for_recovery();
         leg.save_for_recovery();
     }
@@ -121,10 +121,17 @@ impl ParkingService {
 
 /// What may change of a call while it is parked.
 #[derive(PartialEq)]
-pub(super) struct Written(Arc<str>, State, Option<MonotonicTime>, Option<MonotonicTime>, u32, u32);
+pub(super) struct SavedState(Arc<str>, State, Option<MonotonicTime>, Option<MonotonicTime>, u32, u32);
 
-impl Written {
-    fn of(call: &Call) -> Written {
-        Written(Arc::clone(&call.label), call.state.clone(), call.deadline, call.latest, call.attempt, call.rings_left)
+impl SavedState {
+    fn of(call: &Call) -> SavedState {
+        SavedState(
+            Arc::clone(&call.label),
+            call.state.clone(),
+            call.deadline,
+            call.latest,
+            call.attempt,
+            call.rings_left,
+        )
     }
 }

@@ -15,7 +15,7 @@ use crate::service::park::ParkOrder;
 /// The variable with the snapshot. It is removed when the call ends, so a leg that has it and is in no slot was parked at a crash.
 pub(super) const SNAPSHOT: &str = "callpark_stay";
 /// Of what is written. 0 is what was written before there were versions.
-const VERSION: u32 = 1;
+const SNAPSHOT_VERSION: u32 = 1;
 
 /// A call in its slot, as the variable of its leg has it. Moments are of the wall clock, in milliseconds since 1970: no other clock outlives
 /// the machine.
@@ -48,7 +48,7 @@ impl ParkedCallSnapshot {
         let ringing = call.state == State::RingingBack;
         let on_the_wall = |moment: MonotonicTime| epoch_ms.saturating_add(millis(moment.since(now)));
         ParkedCallSnapshot {
-            version: VERSION,
+            version: SNAPSHOT_VERSION,
             lot: info.lot.to_string(),
             slot: info.slot.to_string(),
             refused: call.refused.to_owned(),
@@ -147,7 +147,7 @@ mod tests {
 
     fn snapshot(timeout_at: Option<i64>) -> ParkedCallSnapshot {
         ParkedCallSnapshot {
-            version: VERSION,
+            version: SNAPSHOT_VERSION,
             lot: "main@a.test".into(),
             slot: "701".into(),
             refused: String::new(),

@@ -13,9 +13,9 @@ use crate::service::call_log::{About, log_call};
 use crate::service::{ActionError, ParkingService, entropy};
 
 /// For how long a leg may take to come to the parked call.
-const ON_ITS_WAY: Duration = Duration::from_secs(10);
+const RETRIEVER_ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// For how long a dialled party may let it ring.
-const RING: Duration = Duration::from_secs(60);
+const DIAL_RING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Parked calls by the UUID of the leg that each is given to, and since when.
 #[derive(Debug, Default)]
@@ -29,8 +29,9 @@ impl Assigned {
 
     fn overdue(&self, now: MonotonicTime) -> Vec<(String, Arc<str>)> {
         let mut legs = self.0.lock();
-        let late =
-            |leg: &str, since: MonotonicTime| now.since(since) >= ON_ITS_WAY || SessionGuard::find(leg).is_none();
+        let late = |leg: &str, since: MonotonicTime| {
+            now.since(since) >= RETRIEVER_ARRIVAL_TIMEOUT || SessionGuard::find(leg).is_none()
+        };
         let gone: Vec<String> =
             legs.iter().filter(|(leg, (_, since))| late(leg, *since)).map(|(leg, _)| leg.clone()).collect();
         gone.into_iter().filter_map(|leg| legs.remove(&leg).map(|(call, _)| (leg, call))).collect()
@@ -38,13 +39,13 @@ impl Assigned {
 }
 
 /// A parked call that is kept for a party who is being dialled. Waits on when this is dropped, unless it was given to a leg.
-struct Held<'a> {
+struct ClaimGuard<'a> {
     service: &'a ParkingService,
     call: &'a str,
     holder: String,
 }
 
-impl Drop for Held<'_> {
+impl Drop for ClaimGuard<'_> {
     fn drop(&mut self) {
         self.service.change(|table, now| table.release(self.call, &self.holder, now));
     }
@@ -71,18 +72,24 @@ impl ParkingService {
     /// The command: calls a dial string, and whoever answers gets the parked call, which is kept for them meanwhile.
     pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), ActionError> {
         let uuid = &*call.info.uuid;
-        let held = Held { service: self, call: uuid, holder: format!("dialling {:016x}", entropy()) };
-        match self.change(|table, _| table.claim_leg(uuid, &held.holder)) {
+        let claim = ClaimGuard { service: self, call: uuid, holder: format!("dialling {:016x}", entropy()) };
+        match self.change(|table, _| table.claim_leg(uuid, &claim.holder)) {
             Ok(_) | Err(Refusal::OnOtherNode(..)) => {}
             Err(refusal) => return Err(refusal.into()),
         }
         let Party { name, number } = &*call.info.caller;
-        let dial = Dial { to: dial, caller_name: name, caller_number: number, variables: &[], patience: RING };
+        let dial = Dial {
+            to: dial,
+            caller_name: name,
+            caller_number: number,
+            variables: &[],
+            ring_timeout: DIAL_RING_TIMEOUT,
+        };
         let cancel = self.rings.begin(uuid);
         let answered = self.outgoing.originate(&dial, &cancel);
         self.rings.over(uuid, &cancel);
         let leg = answered?;
-        if self.change(|table, _| table.hand_claim(uuid, &held.holder, &leg.uuid())) || !call.is_here() {
+        if self.change(|table, _| table.hand_claim(uuid, &claim.holder, &leg.uuid())) || !call.is_here() {
             return self.send_to_caller(&leg, call);
         }
         leg.hang_up(HangupCause::LoseRace);

@@ -1,7 +1,7 @@
 //! Retrieving: a leg asks for a parked call and is connected with it.
 
 pub(super) mod assigned;
-pub(super) mod held_talk;
+pub(super) mod held_conversations;
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State}
 
 /// For how long a retriever's leg waits until the parked call's thread begins to connect it: within 20 ms, unless that leg's media is
 /// being changed at that moment, or something runs on it that cannot be broken off.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the caller's thread may be busy before it is interrupted.
-const BUSY: Duration = Duration::from_millis(100);
+const INTERRUPT_AFTER: Duration = Duration::from_millis(100);
 /// The maximum time for connecting: a tone, a re-INVITE, and what FreeSWITCH waits for when it bridges two legs.
-const CONNECTING: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
 pub(crate) struct RetrieveOrder {
@@ -42,7 +42,7 @@ impl ParkingService {
             self.explain(leg, verdict, slot)
         };
         if leg.partner().is_some() {
-            return match self.leave_for(leg, &place, &order.pick) {
+            return match self.leave_conversation_for(leg, &place, &order.pick) {
                 Ok(()) => AppResult::Retrieved,
                 Err(verdict) => refuse(verdict),
             };
@@ -57,7 +57,7 @@ impl ParkingService {
                 let Ok(call) = self.table.lock().find(&place, &slot) else {
                     return refuse(AppResult::Refused(Refusal::Gone(slot)));
                 };
-                let verdict = self.retrieve_afar(leg, &call, &node, &retriever);
+                let verdict = self.retrieve_from_node(leg, &call, &node, &retriever);
                 return if matches!(verdict, AppResult::Retrieved) { verdict } else { refuse(verdict) };
             }
             Err(refusal) => return refuse(AppResult::Refused(refusal)),
@@ -118,7 +118,12 @@ impl ParkingService {
 
     /// A leg in a conversation leaves it for a parked call, if there is one that it may have: the core connects no leg that it
     /// still bridges. The application runs again, on the leg alone.
-    fn leave_for(&self, leg: &Leg<'_>, place: &LotSelector, pick: &RetrieveTarget) -> Result<(), AppResult> {
+    fn leave_conversation_for(
+        &self,
+        leg: &Leg<'_>,
+        place: &LotSelector,
+        pick: &RetrieveTarget,
+    ) -> Result<(), AppResult> {
         let what = match pick {
             RetrieveTarget::Slot(slot) => slot.as_str(),
             RetrieveTarget::Oldest => "oldest",
@@ -152,15 +157,16 @@ impl ParkingService {
                 // connected.
                 return !leg.ready();
             }
-            let (waited, begun) = (freeswitch::now().since(began), !self.leg_commands.holds(uuid, &retriever.uuid));
-            if waited > if begun { CONNECTING } else { PATIENCE } {
+            let (waited, begun) =
+                (freeswitch::now().since(began), !self.leg_commands.has_connect_command(uuid, &retriever.uuid));
+            if waited > if begun { CONNECT_TIMEOUT } else { CONNECT_START_TIMEOUT } {
                 give_up();
                 let (retriever, uuid) = (&retriever.user, &retriever.uuid);
                 log_call!(Warning, call, retriever = retriever, retriever_uuid = uuid; "call was not connected in time");
                 return false;
             }
-            if !begun && waited > BUSY {
-                self.leg_commands.hurry(uuid);
+            if !begun && waited > INTERRUPT_AFTER {
+                self.leg_commands.interrupt_if_waiting(uuid);
             }
             leg.sleep(Duration::from_millis(20));
         }

@@ -1,19 +1,20 @@
 //! Plays music on hold and the comfort message to a waiting caller.
 
 use std::ffi::CStr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::leg_commands::LegCommands;
-use crate::freeswitch::{self, Heard, Leg, Listener, Played, SetAside, Waker};
-use crate::moh::{self, Listened, SharedMusic, WaitControl};
+use crate::freeswitch::{self, Leg, PlayResult, PlaybackControl, SuspendedVariables, Waker};
+use crate::moh::{self, ListenResult, SharedMusic, WaitControl};
 use crate::parking::{LotSettings, MonotonicTime};
 use crate::service::call_log::log_call;
 
 /// The default music on hold of the core.
-pub(super) const MUSIC: &str = "local_stream://moh";
+pub(super) const DEFAULT_MUSIC: &str = "local_stream://moh";
 /// Two short tones at intervals, which need no file, if no music can be played.
-const LAST_RESORT: &str = "tone_stream://%(180,120,523.25);%(260,5500,659.25);loops=-1";
+const LAST_RESORT_TONES: &str = "tone_stream://%(180,120,523.25);%(260,5500,659.25);loops=-1";
 
 /// The first and the longest delay after which music that could not be played is tried again. The delay doubles each time.
 const RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
@@ -22,13 +23,14 @@ const MIN_PLAY_TIME: Duration = Duration::from_millis(250);
 /// How long a leg may be without media before a re-INVITE asks for it again.
 const MAX_WITHOUT_MEDIA: Duration = Duration::from_secs(2);
 /// How often a leg that has no media, or to which nothing can be played, is checked.
-const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+const MEDIA_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Channel variables that would make the core's player end the music early, or not ask whether to stop.
-const LIMITS: [&CStr; 3] = [c"playback_timeout_sec", c"playback_timeout_sec_cumulative", c"timer_name"];
+const PLAYBACK_LIMIT_VARIABLES: [&CStr; 3] =
+    [c"playback_timeout_sec", c"playback_timeout_sec_cumulative", c"timer_name"];
 
 /// A music that may be played.
-struct Choice {
+struct MusicChoice {
     music: String,
     /// When it is tried again, if it could not be played.
     not_before: MonotonicTime,
@@ -36,14 +38,14 @@ struct Choice {
     pause: Duration,
 }
 
-impl Choice {
-    fn new(music: String) -> Choice {
+impl MusicChoice {
+    fn new(music: String) -> MusicChoice {
         // `silence` means no music, and is not a file.
         let music = if music == "silence" { "silence_stream://-1".into() } else { music };
-        Choice { music, not_before: MonotonicTime::default(), pause: RETRY_DELAYS[0] }
+        MusicChoice { music, not_before: MonotonicTime::default(), pause: RETRY_DELAYS[0] }
     }
 
-    fn put_off(&mut self, leg: &Leg<'_>) {
+    fn postpone(&mut self, leg: &Leg<'_>) {
         if self.pause == RETRY_DELAYS[0] {
             log_call!(Warning, leg, music = self.music; "hold music cannot be played, the next choice is tried");
         }
@@ -55,7 +57,7 @@ impl Choice {
 /// The music of a waiting caller: the first of these choices that can be played. Each is tried again.
 pub(in crate::service) struct Music<'a> {
     shared: &'a SharedMusic,
-    choices: Vec<Choice>,
+    choices: Vec<MusicChoice>,
     exit_key: Option<char>,
     pressed: bool,
     /// When media is asked for again, if there is none.
@@ -66,10 +68,10 @@ impl<'a> Music<'a> {
     pub(in crate::service) fn choose(shared: &'a SharedMusic, leg: &Leg<'_>, settings: &LotSettings) -> Music<'a> {
         let asked = [settings.hold_music.clone(), leg.hold_music()];
         let mut choices: Vec<String> = asked.into_iter().flatten().collect();
-        choices.push(MUSIC.into());
-        choices.push(LAST_RESORT.into());
+        choices.push(DEFAULT_MUSIC.into());
+        choices.push(LAST_RESORT_TONES.into());
         choices.dedup();
-        let choices = choices.into_iter().map(Choice::new).collect();
+        let choices = choices.into_iter().map(MusicChoice::new).collect();
         Music { shared, choices, exit_key: settings.exit_key, pressed: false, fetch_at: None }
     }
 
@@ -91,20 +93,20 @@ impl<'a> Music<'a> {
         let last = self.choices.len().saturating_sub(1);
         let at = self.choices.iter().position(|choice| choice.not_before <= began).unwrap_or(last);
         let better = self.choices.iter().take(at).map(|choice| choice.not_before).min();
-        let Some(choice) = self.choices.get_mut(at) else { return leg.sleep(CHECK_INTERVAL) };
+        let Some(choice) = self.choices.get_mut(at) else { return leg.sleep(MEDIA_CHECK_INTERVAL) };
         // A better choice is tried again, if that does not interrupt what is heard now.
         let end = end.into_iter().chain(better.filter(|_| moh::can_be_shared(&choice.music))).min();
         let mut waiting = Waiting { commands, end, exit_key: self.exit_key, pressed: false };
         let played = play_shared_or_alone(self.shared, leg, &choice.music, &mut waiting);
         self.pressed = waiting.pressed;
-        let too_short = played == Played::ToItsEnd && freeswitch::now().since(began) < MIN_PLAY_TIME;
+        let too_short = played == PlayResult::Finished && freeswitch::now().since(began) < MIN_PLAY_TIME;
         if self.pressed || commands.has_command() || !leg.ready() || !leg.has_media() {
             return;
         }
-        if played == Played::Not || too_short {
-            choice.put_off(leg);
+        if played == PlayResult::Failed || too_short {
+            choice.postpone(leg);
             if at == last {
-                leg.sleep(CHECK_INTERVAL);
+                leg.sleep(MEDIA_CHECK_INTERVAL);
             }
         } else {
             choice.pause = RETRY_DELAYS[0];
@@ -119,16 +121,16 @@ impl<'a> Music<'a> {
             leg.answer_and_anchor_media();
             self.fetch_at = Some(freeswitch::now().after(MAX_WITHOUT_MEDIA));
         }
-        leg.sleep(CHECK_INTERVAL);
+        leg.sleep(MEDIA_CHECK_INTERVAL);
     }
 }
 
 /// Plays to one leg, together with others if possible.
-fn play_shared_or_alone(shared: &SharedMusic, leg: &Leg<'_>, music: &str, waiting: &mut Waiting<'_>) -> Played {
-    if shared.listen(leg, music, waiting) == Listened::Heard {
-        return Played::Stopped;
+fn play_shared_or_alone(shared: &SharedMusic, leg: &Leg<'_>, music: &str, waiting: &mut Waiting<'_>) -> PlayResult {
+    if shared.listen(leg, music, waiting) == ListenResult::Heard {
+        return PlayResult::Stopped;
     }
-    let _limits = SetAside::take(leg, &LIMITS);
+    let _limits = SuspendedVariables::take(leg, &PLAYBACK_LIMIT_VARIABLES);
     shared.alone(|| leg.play_file(music, waiting))
 }
 
@@ -146,14 +148,14 @@ impl Waiting<'_> {
     }
 }
 
-impl Listener for Waiting<'_> {
-    fn frame(&mut self) -> Heard {
-        if self.is_over() { Heard::Stop } else { Heard::GoOn }
+impl PlaybackControl for Waiting<'_> {
+    fn frame(&mut self) -> ControlFlow<()> {
+        if self.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn key(&mut self, key: char) -> Heard {
+    fn key(&mut self, key: char) -> ControlFlow<()> {
         self.pressed = self.exit_key == Some(key);
-        if self.pressed { Heard::Stop } else { Heard::GoOn }
+        if self.pressed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -176,7 +178,7 @@ impl WaitControl for Waiting<'_> {
     }
 
     fn key(&mut self, key: char) -> bool {
-        Listener::key(self, key) == Heard::Stop
+        PlaybackControl::key(self, key) == ControlFlow::Break(())
     }
 }
 
@@ -211,7 +213,7 @@ impl Comfort {
     pub(in crate::service) fn play(&mut self, leg: &Leg<'_>, commands: &LegCommands, exit_key: Option<char>) {
         let Some(file) = &self.file else { return };
         let mut waiting = Waiting { commands, end: None, exit_key, pressed: false };
-        let _limits = SetAside::take(leg, &LIMITS);
+        let _limits = SuspendedVariables::take(leg, &PLAYBACK_LIMIT_VARIABLES);
         let played = leg.play(file, &mut waiting);
         if !played && leg.ready() && leg.has_media() && !commands.has_command() && !self.failed {
             log_call!(Warning, leg, file = file; "comfort message cannot be played");

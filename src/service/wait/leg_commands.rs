@@ -28,12 +28,12 @@ pub(in crate::service) enum LegCommand {
 #[derive(Debug, Default)]
 pub(in crate::service) struct LegCommands {
     full: AtomicBool,
-    inside: Mutex<Inside>,
+    queue: Mutex<CommandQueue>,
     waker: Arc<Waker>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct CommandQueue {
     commands: VecDeque<LegCommand>,
     /// Whether the owner waits for commands, and may be interrupted. It does not before it has asked for the first command, and while it executes one.
     waits: bool,
@@ -43,7 +43,7 @@ struct Inside {
     closed: bool,
 }
 
-impl Inside {
+impl CommandQueue {
     fn resume(&mut self, leg: &Leg<'_>) {
         if std::mem::take(&mut self.interrupted) {
             leg.resume();
@@ -58,18 +58,18 @@ impl LegCommands {
 
     /// Returns the next command. Only the owner, whose leg is `leg`, calls it.
     pub(in crate::service) fn take(&self, leg: &Leg<'_>) -> Option<LegCommand> {
-        let mut inside = self.inside.lock();
-        let command = inside.commands.pop_front();
-        inside.waits = command.is_none();
-        inside.resume(leg);
-        self.full.store(!inside.commands.is_empty(), Ordering::Release);
+        let mut queue = self.queue.lock();
+        let command = queue.commands.pop_front();
+        queue.waits = command.is_none();
+        queue.resume(leg);
+        self.full.store(!queue.commands.is_empty(), Ordering::Release);
         command
     }
 
     /// Whether the owner's leg has hung up or was moved elsewhere, and was not only interrupted for a command.
-    pub(super) fn has_lost(&self, leg: &Leg<'_>) -> bool {
-        let inside = self.inside.lock();
-        !inside.interrupted && !leg.ready()
+    pub(super) fn is_lost(&self, leg: &Leg<'_>) -> bool {
+        let queue = self.queue.lock();
+        !queue.interrupted && !leg.ready()
     }
 
     /// Wakes the owner for a command or another reason to look.
@@ -78,53 +78,53 @@ impl LegCommands {
     }
 
     /// Adds a command. Returns false if the queue is closed.
-    fn put(&self, command: LegCommand) -> bool {
-        let mut inside = self.inside.lock();
-        if inside.closed {
+    fn push(&self, command: LegCommand) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.closed {
             return false;
         }
         let is_known = |known: &LegCommand| matches!((known, &command), (LegCommand::SlotFree, LegCommand::SlotFree));
-        if inside.commands.iter().any(is_known) {
+        if queue.commands.iter().any(is_known) {
             return true;
         }
-        inside.commands.push_back(command);
+        queue.commands.push_back(command);
         self.full.store(true, Ordering::Release);
-        drop(inside);
+        drop(queue);
         self.waker.wake();
         true
     }
 
-    fn holds(&self, retriever: &str) -> bool {
-        self.inside.lock().commands.iter().any(|command| is_of(command, retriever))
+    fn has_connect_command(&self, retriever: &str) -> bool {
+        self.queue.lock().commands.iter().any(|command| is_of(command, retriever))
     }
 
     /// Interrupts the owner's leg if a command waits.
     fn interrupt(&self, leg: &Leg<'_>) {
-        let mut inside = self.inside.lock();
-        if inside.waits && !inside.commands.is_empty() {
-            inside.interrupted = true;
+        let mut queue = self.queue.lock();
+        if queue.waits && !queue.commands.is_empty() {
+            queue.interrupted = true;
             leg.interrupt();
         }
     }
 
     fn withdraw(&self, retriever: &str, leg: Option<&Leg<'_>>) -> bool {
-        let mut inside = self.inside.lock();
-        let before = inside.commands.len();
-        inside.commands.retain(|command| !is_of(command, retriever));
-        if let Some(leg) = leg.filter(|_| inside.commands.is_empty()) {
-            inside.resume(leg);
+        let mut queue = self.queue.lock();
+        let before = queue.commands.len();
+        queue.commands.retain(|command| !is_of(command, retriever));
+        if let Some(leg) = leg.filter(|_| queue.commands.is_empty()) {
+            queue.resume(leg);
         }
-        self.full.store(!inside.commands.is_empty(), Ordering::Release);
-        inside.commands.len() < before
+        self.full.store(!queue.commands.is_empty(), Ordering::Release);
+        queue.commands.len() < before
     }
 
     /// Answers with the legs that wait to be connected and will not be. What else was asked for stays.
     fn close(&self) -> VecDeque<LegCommand> {
-        let mut inside = self.inside.lock();
-        inside.closed = true;
+        let mut queue = self.queue.lock();
+        queue.closed = true;
         let asks = |command: &LegCommand| matches!(command, LegCommand::Connect(_) | LegCommand::Return(_));
-        let (asking, others) = std::mem::take(&mut inside.commands).into_iter().partition(asks);
-        inside.commands = others;
+        let (asking, others) = std::mem::take(&mut queue.commands).into_iter().partition(asks);
+        queue.commands = others;
         asking
     }
 }
@@ -157,12 +157,12 @@ impl LegCommandQueues {
 
     /// Adds a command for a leg. Returns false if its queue is closed.
     pub(in crate::service) fn post(&self, uuid: &str, command: LegCommand) -> bool {
-        self.find(uuid).is_some_and(|commands| commands.put(command))
+        self.find(uuid).is_some_and(|commands| commands.push(command))
     }
 
     /// Whether the command to connect this retriever still waits.
-    pub(in crate::service) fn holds(&self, uuid: &str, retriever: &str) -> bool {
-        self.find(uuid).is_some_and(|commands| commands.holds(retriever))
+    pub(in crate::service) fn has_connect_command(&self, uuid: &str, retriever: &str) -> bool {
+        self.find(uuid).is_some_and(|commands| commands.has_connect_command(retriever))
     }
 
     /// Removes the command to connect this retriever. Returns false if it does not wait any more.
@@ -172,7 +172,7 @@ impl LegCommandQueues {
     }
 
     /// Interrupts a leg on which something else runs, such as a broadcast, so that it reads its commands.
-    pub(in crate::service) fn hurry(&self, uuid: &str) {
+    pub(in crate::service) fn interrupt_if_waiting(&self, uuid: &str) {
         let waiting = self.find(uuid).filter(|commands| commands.has_command());
         if let Some((commands, leg)) = waiting.zip(SessionGuard::find(uuid)) {
             commands.interrupt(&leg);
@@ -180,13 +180,13 @@ impl LegCommandQueues {
     }
 
     /// Does the same for all legs.
-    pub(in crate::service) fn hurry_all(&self) {
+    pub(in crate::service) fn interrupt_all_waiting(&self) {
         let late: Vec<String> = {
             let all = self.0.lock();
             all.iter().filter(|(_, commands)| commands.has_command()).map(|(uuid, _)| uuid.clone()).collect()
         };
         for uuid in late {
-            self.hurry(&uuid);
+            self.interrupt_if_waiting(&uuid);
         }
     }
 
@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn a_request_is_answered_for_or_refused_as_the_call_ends() {
         let commands = LegCommands::default();
-        assert!(commands.put(LegCommand::Forget) && commands.put(LegCommand::Return(leg("parker"))));
-        assert!(commands.put(LegCommand::Connect(leg("retriever"))));
+        assert!(commands.push(LegCommand::Forget) && commands.push(LegCommand::Return(leg("parker"))));
+        assert!(commands.push(LegCommand::Connect(leg("retriever"))));
         let left: Vec<String> = commands
             .close()
             .into_iter()
@@ -218,7 +218,7 @@ mod tests {
             })
             .collect();
         assert_eq!(left, ["parker", "retriever"]);
-        assert!(!commands.put(LegCommand::Return(leg("too late"))), "nobody would take it");
+        assert!(!commands.push(LegCommand::Return(leg("too late"))), "nobody would take it");
         assert!(commands.has_command(), "the owner still learns that it is to forget the call");
     }
 }

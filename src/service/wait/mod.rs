@@ -5,6 +5,7 @@ pub(super) mod leg_commands;
 mod panic_recovery;
 
 use std::ffi::CStr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,14 @@ use super::ending::Ending;
 use super::park::enter_slot::Coming;
 use super::recall::dial::displayable;
 use super::{ParkingService, Retriever, identity};
-use crate::freeswitch::{self, Bridged, HangupCause, Heard, Leg, Listener, SessionGuard, SetAside};
+use crate::freeswitch::{self, Bridged, HangupCause, Leg, PlaybackControl, SessionGuard, SuspendedVariables};
 use crate::parking::{Call, LeaveReason, MonotonicTime, Outcome, Party, State, Table};
-use hold_music::{Comfort, MUSIC, Music};
+use hold_music::{Comfort, DEFAULT_MUSIC, Music};
 use leg_commands::{LegCommand, LegCommands};
 
 /// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
 /// they are put aside: if that fails, the caller waits on.
-const AFTER_BRIDGE: [&CStr; 5] = [
+const AFTER_BRIDGE_VARIABLES: [&CStr; 5] = [
     c"hangup_after_bridge",
     c"park_after_bridge",
     c"park_after_early_bridge",
@@ -30,7 +31,7 @@ const AFTER_BRIDGE: [&CStr; 5] = [
 ];
 
 /// The longest part of a tone that is played at retrieval, because the retriever hears nothing meanwhile.
-const LONGEST_TONE: Duration = Duration::from_secs(10);
+const MAX_RETRIEVE_TONE: Duration = Duration::from_secs(10);
 
 impl ParkingService {
     /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone.
@@ -50,18 +51,18 @@ impl ParkingService {
                     }
                 }
                 Some(LegCommand::FallBack) => self.fall_back(leg, call),
-                Some(LegCommand::Forget) => return rest(leg),
+                Some(LegCommand::Forget) => return idle_until_hangup(leg),
                 Some(LegCommand::SlotFree) => {
                     if let Some(call) = self.take_free_slot(&call.info.uuid) {
                         return drop(self.enter_slot(leg, &call, Coming::Sent));
                     }
                 }
-                None if commands.has_lost(leg) => return self.on_left_slot(leg, call),
+                None if commands.is_lost(leg) => return self.on_left_slot(leg, call),
                 None if comfort.due() => comfort.play(leg, commands, settings.exit_key),
                 None => music.play(leg, commands, Some(&comfort)),
             }
             if music.key_pressed() || comfort.key_pressed() {
-                exit(leg, call);
+                leave_by_exit_key(leg, call);
             }
         }
     }
@@ -76,15 +77,15 @@ impl ParkingService {
             None => false,
             Some(other) => {
                 if let Some(tone) = &call.info.settings.retrieve_tone {
-                    leg.play(tone, &mut AtMost(freeswitch::now().after(LONGEST_TONE), other));
+                    leg.play(tone, &mut UntilDeadline(freeswitch::now().after(MAX_RETRIEVE_TONE), other));
                 }
-                let taker = identity::party(other);
+                let retriever_party = identity::party(other);
                 self.is_claimed(call, retriever, other)
-                    && self.bridge(leg, other, &call.info.caller, &taker, &mut || {
+                    && self.bridge(leg, other, &call.info.caller, &retriever_party, &mut || {
                         self.connected(leg, other, call, retriever);
                         if leg.holding() {
                             let music = leg.hold_music().or_else(|| call.info.settings.hold_music.clone());
-                            self.held_talks.begin(leg, other, music.as_deref().unwrap_or(MUSIC));
+                            self.held_conversations.begin(leg, other, music.as_deref().unwrap_or(DEFAULT_MUSIC));
                         }
                     })
             }
@@ -125,12 +126,12 @@ impl ParkingService {
         leg: &Leg<'_>,
         other: &Leg<'_>,
         caller: &Party,
-        taker: &Party,
+        retriever_party: &Party,
         connected: &mut dyn FnMut(),
     ) -> bool {
-        let (callers, takers) = (displayable(&caller.name), displayable(&taker.name));
-        other.set_caller_ids((&callers, &caller.number), (&takers, &taker.number));
-        let mut set_aside = SetAside::take(leg, &AFTER_BRIDGE);
+        let (caller_name, retriever_name) = (displayable(&caller.name), displayable(&retriever_party.name));
+        other.set_caller_ids((&caller_name, &caller.number), (&retriever_name, &retriever_party.number));
+        let mut set_aside = SuspendedVariables::take(leg, &AFTER_BRIDGE_VARIABLES);
         // The core would run them first.
         leg.drop_queued_applications();
         let outcome = leg.bridge(other, &mut || {
@@ -197,7 +198,7 @@ impl ParkingService {
 }
 
 /// Plays nothing until the leg is hung up. Its far end is connected to another node.
-fn rest(leg: &Leg<'_>) {
+fn idle_until_hangup(leg: &Leg<'_>) {
     ParkingService::remove_snapshot(leg);
     while leg.ready() {
         leg.sleep(Duration::from_millis(200));
@@ -205,7 +206,7 @@ fn rest(leg: &Leg<'_>) {
 }
 
 /// The exit key: the caller leaves the slot for where the lot says, if that is there.
-fn exit(leg: &Leg<'_>, call: &Call) {
+fn leave_by_exit_key(leg: &Leg<'_>, call: &Call) {
     let Some(destination) = &call.info.settings.exit_destination else { return };
     log_call!(Debug, call, destination = destination.extension; "caller pressed the exit key");
     if let Err(why) = send_if_reachable(leg, destination) {
@@ -215,14 +216,14 @@ fn exit(leg: &Leg<'_>, call: &Call) {
 }
 
 /// Plays until a moment, or the leg that waits for the end is gone.
-struct AtMost<'a>(MonotonicTime, &'a Leg<'a>);
+struct UntilDeadline<'a>(MonotonicTime, &'a Leg<'a>);
 
-impl Listener for AtMost<'_> {
-    fn frame(&mut self) -> Heard {
-        if freeswitch::now() >= self.0 || !self.1.ready() { Heard::Stop } else { Heard::GoOn }
+impl PlaybackControl for UntilDeadline<'_> {
+    fn frame(&mut self) -> ControlFlow<()> {
+        if freeswitch::now() >= self.0 || !self.1.ready() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn key(&mut self, _: char) -> Heard {
-        Heard::GoOn
+    fn key(&mut self, _: char) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 }

@@ -10,7 +10,7 @@ use crate::service::call_log::log_call;
 
 impl ParkingService {
     /// True if the leg has been looked after to its end; else its application may try once more.
-    pub(crate) fn after_bug(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
+    pub(crate) fn after_panic(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
         let uuid = leg.uuid();
         self.change(|table, now| table.release_all(&uuid, now));
         let Some(call) = self.call_of(&uuid).filter(|call| call.is_here()) else { return !leg.ready() };

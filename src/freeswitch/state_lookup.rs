@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 /// Finds the `T` of the loaded module. The owner of the module's state implements it.
-pub(crate) trait WayIn<T>: 'static {
+pub(crate) trait StateLookup<T>: 'static {
     /// Returns `None` before load and after unload.
     fn find() -> Option<Arc<T>>;
 }

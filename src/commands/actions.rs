@@ -1,32 +1,32 @@
 //! The verbs that change something.
 
-use super::parse::Words;
-use super::{CommandError, Handles};
-use crate::applications::{lot_name, park_order, shown, slot_name};
+use super::parse::Arguments;
+use super::{CommandContext, CommandError};
+use crate::applications::{parse_lot_name, parse_park_order, parse_slot, quote_argument};
 use crate::config;
 use crate::parking::{Call, Destination, LotName};
 use crate::service::{ParkingService, TargetLeg};
 
-pub(super) fn park(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn park(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (uuid, words) = words.first();
     let uuid = uuid.ok_or(CommandError::Usage)?;
     let (target, rest) = match words.rest() {
         ["-bleg", rest @ ..] => (TargetLeg::Partner, rest),
-        rest => (TargetLeg::ItsOwn, rest),
+        rest => (TargetLeg::Own, rest),
     };
     if rest.len() > 2 || uuid.starts_with('-') {
         return Err(CommandError::Usage);
     }
-    let order = park_order(&rest.join(" "))?;
+    let order = parse_park_order(&rest.join(" "))?;
     let call = service.park_by_command(uuid, target, &order)?;
     Ok(done(&call))
 }
 
-pub(super) fn retrieve(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn retrieve(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (slot, words) = words.first();
-    let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
+    let slot = parse_slot(slot.ok_or(CommandError::Usage)?)?;
     // A dial string may contain spaces, so the last word is the lot only if there is a lot of that name with the slot.
     let lot = match words.rest() {
         [] => return Err(CommandError::Usage),
@@ -44,7 +44,7 @@ pub(super) fn retrieve(handles: &Handles, words: Words<'_>) -> Result<String, Co
         let uuid = match target.split_once(' ') {
             None => target.as_str(),
             Some((_, lot)) => {
-                return Err(CommandError::NotInLot { slot, lot: lot_name(lot)?.name });
+                return Err(CommandError::NotInLot { slot, lot: parse_lot_name(lot)?.name });
             }
         };
         service.retrieve_by_leg(&call, uuid)?;
@@ -52,27 +52,29 @@ pub(super) fn retrieve(handles: &Handles, words: Words<'_>) -> Result<String, Co
     Ok(format!("+OK {} {}\n", call.info.slot, call.info.uuid))
 }
 
-pub(super) fn ringback(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn ringback(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (call, rest) = parked(service, words)?;
     if !rest.is_empty() {
         return Err(CommandError::Usage);
     }
-    service.ring_back_now(&call)?;
+    service.recall_now(&call)?;
     Ok(done(&call))
 }
 
-pub(super) fn transfer(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn transfer(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (slot, words) = words.first();
-    let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
+    let slot = parse_slot(slot.ok_or(CommandError::Usage)?)?;
     let words = words.rest();
     // A fourth word is the lot. With fewer words, the last one is the lot if it names a domain, or if it follows the extension and names a lot
     // that has the slot.
     let is_lot = |word: &str| LotName::parse(word).is_some_and(|lot| service.call_in(&slot, Some(&lot)).is_ok());
     let (to, lot) = match words {
-        [to @ .., lot] if words.len() == 4 || (words.len() > 1 && lot.contains('@')) => (to, Some(lot_name(lot)?)),
-        [to @ .., lot] if words.len() == 2 && is_lot(lot) => (to, Some(lot_name(lot)?)),
+        [to @ .., lot] if words.len() == 4 || (words.len() > 1 && lot.contains('@')) => {
+            (to, Some(parse_lot_name(lot)?))
+        }
+        [to @ .., lot] if words.len() == 2 && is_lot(lot) => (to, Some(parse_lot_name(lot)?)),
         to => (to, None),
     };
     let to = Destination::parse(&to.join(" ")).ok_or(CommandError::Usage)?;
@@ -81,7 +83,7 @@ pub(super) fn transfer(handles: &Handles, words: Words<'_>) -> Result<String, Co
     Ok(done(&call))
 }
 
-pub(super) fn label(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn label(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (slot, text) = words.first();
     let text = match text.rest() {
@@ -95,11 +97,12 @@ pub(super) fn label(handles: &Handles, words: Words<'_>) -> Result<String, Comma
     Ok(done(&call))
 }
 
-pub(super) fn extend(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn extend(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (slot, words) = words.first();
     let [seconds] = words.rest() else { return Err(CommandError::Usage) };
-    let more = config::seconds(seconds, 1).map_err(|why| CommandError::Value { given: shown(seconds), why })?;
+    let more =
+        config::seconds(seconds, 1).map_err(|why| CommandError::Value { given: quote_argument(seconds), why })?;
     let call = one_call(service, slot)?;
     Ok(done(&service.extend(&call, more)?))
 }
@@ -108,17 +111,17 @@ pub(super) fn extend(handles: &Handles, words: Words<'_>) -> Result<String, Comm
 fn one_call(service: &ParkingService, slot: Option<&str>) -> Result<Call, CommandError> {
     let slot = slot.ok_or(CommandError::Usage)?;
     Ok(match slot.split_once('@') {
-        Some((slot, domain)) => service.call_at(domain, &slot_name(slot)?)?,
-        None => service.call_in(&slot_name(slot)?, None)?,
+        Some((slot, domain)) => service.call_at(domain, &parse_slot(slot)?)?,
+        None => service.call_in(&parse_slot(slot)?, None)?,
     })
 }
 
 /// Finds the call of `<slot> [<lot>]`, and returns it with the remaining arguments.
-fn parked<'a>(service: &ParkingService, words: Words<'a>) -> Result<(Call, Vec<&'a str>), CommandError> {
+fn parked<'a>(service: &ParkingService, words: Arguments<'a>) -> Result<(Call, Vec<&'a str>), CommandError> {
     let (slot, words) = words.first();
-    let slot = slot_name(slot.ok_or(CommandError::Usage)?)?;
+    let slot = parse_slot(slot.ok_or(CommandError::Usage)?)?;
     let (lot, rest) = words.first();
-    let lot = lot.map(lot_name).transpose()?;
+    let lot = lot.map(parse_lot_name).transpose()?;
     Ok((service.call_in(&slot, lot.as_ref())?, rest.rest().to_vec()))
 }
 
@@ -126,14 +129,14 @@ fn done(call: &Call) -> String {
     format!("+OK {} {}\n", call.info.slot, call.info.lot)
 }
 
-pub(super) fn reload(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn reload(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let apply = match words.rest() {
         [] => false,
         ["apply"] => true,
         _ => return Err(CommandError::Usage),
     };
-    service.reread(apply).map_err(CommandError::Config)?;
+    service.reload(apply).map_err(CommandError::Config)?;
     handles.http.apply();
     Ok("+OK\n".into())
 }

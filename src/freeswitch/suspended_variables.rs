@@ -8,15 +8,15 @@ use crate::ffi;
 
 /// Channel variables that are removed from a leg until this is dropped. They are restored byte for byte, because text that a dialplan has set
 /// needs no neutralising.
-pub(crate) struct SetAside<'a> {
+pub(crate) struct SuspendedVariables<'a> {
     leg: &'a Leg<'a>,
     values: Vec<(&'static CStr, CString)>,
 }
 
-impl<'a> SetAside<'a> {
-    pub(crate) fn take(leg: &'a Leg<'a>, names: &[&'static CStr]) -> SetAside<'a> {
+impl<'a> SuspendedVariables<'a> {
+    pub(crate) fn take(leg: &'a Leg<'a>, names: &[&'static CStr]) -> SuspendedVariables<'a> {
         let values = names.iter().filter_map(|name| value(leg, name).map(|value| (*name, value))).collect();
-        let set_aside = SetAside { leg, values };
+        let set_aside = SuspendedVariables { leg, values };
         for (name, _) in &set_aside.values {
             put(leg, name, ptr::null());
         }
@@ -31,7 +31,7 @@ impl<'a> SetAside<'a> {
     }
 }
 
-impl Drop for SetAside<'_> {
+impl Drop for SuspendedVariables<'_> {
     fn drop(&mut self) {
         self.give_back();
     }

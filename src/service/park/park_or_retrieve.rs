@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use super::hand_over::following;
+use super::hand_over::with_transfer_target;
 use crate::freeswitch::Leg;
 use crate::parking::{Refusal, RetrieveTarget, SlotRequest};
 use crate::service::{AppResult, ParkOrder, ParkingService, RetrieveOrder, identity};
@@ -12,14 +12,19 @@ impl ParkingService {
     /// The application for one extension that parks and retrieves: a leg that a transfer brought is parked, and so is the
     /// other party of one that is in a conversation; one that dialled retrieves, and is never parked itself, but an empty slot
     /// is kept for the call that its user holds.
-    pub(crate) fn at_slot(self: &Arc<Self>, leg: &Leg<'_>, park: &ParkOrder, retrieve: &RetrieveOrder) -> AppResult {
-        if self.brings_ticket(leg) {
+    pub(crate) fn park_or_retrieve(
+        self: &Arc<Self>,
+        leg: &Leg<'_>,
+        park: &ParkOrder,
+        retrieve: &RetrieveOrder,
+    ) -> AppResult {
+        if self.has_ticket(leg) {
             return self.retrieve(leg, retrieve);
         }
         if leg.partner().is_some() || identity::was_transferred(leg) {
             return self.park(leg, park);
         }
-        if !self.is_empty(leg, retrieve) {
+        if !self.is_slot_empty(leg, retrieve) {
             return self.retrieve(leg, retrieve);
         }
         match self.other_call(leg) {
@@ -27,12 +32,12 @@ impl ParkingService {
             None => {
                 let lot = self.lot_of_order(leg, park);
                 let slot = park.wanted.slot();
-                following(leg, "callpark_slot", slot, lot.as_deref(), || self.retrieve(leg, retrieve))
+                with_transfer_target(leg, "callpark_slot", slot, lot.as_deref(), || self.retrieve(leg, retrieve))
             }
         }
     }
 
-    fn is_empty(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> bool {
+    fn is_slot_empty(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> bool {
         let place = self.place(leg, order.lot.clone(), None);
         let RetrieveTarget::Slot(slot) = &order.pick else { return false };
         matches!(self.table.lock().find(&place, slot), Err(Refusal::Empty(_)))

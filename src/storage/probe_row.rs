@@ -1,7 +1,7 @@
-//! Stand-in rows, which show whether the database refuses a certain row or accepts no row at present.
+//! Probe rows, which show whether the database refuses a certain row or accepts no row at present.
 //!
 //! That other rows of a batch were written proves nothing: on a full disk one row may fit into a page, and the next may not. So a row counts as refused
-//! only if the database accepts a stand-in: a row of the same size, for the same pages, with harmless texts. It is inserted and deleted in one
+//! only if the database accepts a probe row: a row of the same size, for the same pages, with harmless texts. It is inserted and deleted in one
 //! transaction, so that nobody sees it.
 
 /// Returns a harmless text of `length` bytes. It does not repeat, because PostgreSQL compresses long texts, and this one must not need less space

@@ -14,43 +14,43 @@ use utoipa::openapi::Object;
 
 use super::access::Rights;
 use crate::freeswitch;
-use crate::service::{CallRow, EventKind, Observer, ParkEvent, ParkingService, words};
+use crate::service::{CallRow, EventKind, Observer, ParkEvent, ParkingService, text_enum};
 
 /// How many changes a slow client may be behind. A client that is further behind is told to read everything again.
-const BEHIND: usize = 256;
+const MAX_EVENTS_BEHIND: usize = 256;
 /// How often a comment is sent, so that clients and proxies keep the connection.
-const PING: Duration = Duration::from_secs(10);
+const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
-struct Change {
-    concerns: Concerns,
+struct StreamEvent {
+    audience: Audience,
     /// The event in the form in which it is sent.
     text: Bytes,
 }
 
 /// The tokens that get a change.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Concerns {
+enum Audience {
     Everybody,
     Domain(String),
     /// A refusal in an unknown domain, which no single tenant may see.
     AllDomainsOnly,
 }
 
-impl Concerns {
-    fn of(what: EventKind, domain: Option<&str>) -> Concerns {
+impl Audience {
+    fn of(what: EventKind, domain: Option<&str>) -> Audience {
         match (what, domain) {
-            (EventKind::Reload, _) => Concerns::Everybody,
-            (_, Some(domain)) => Concerns::Domain(domain.to_owned()),
-            (_, None) => Concerns::AllDomainsOnly,
+            (EventKind::Reload, _) => Audience::Everybody,
+            (_, Some(domain)) => Audience::Domain(domain.to_owned()),
+            (_, None) => Audience::AllDomainsOnly,
         }
     }
 
     fn allow(&self, rights: &Rights) -> bool {
         match self {
-            Concerns::Everybody => true,
-            Concerns::Domain(domain) => rights.see(domain),
-            Concerns::AllDomainsOnly => rights.domain.is_none(),
+            Audience::Everybody => true,
+            Audience::Domain(domain) => rights.may_see(domain),
+            Audience::AllDomainsOnly => rights.domain.is_none(),
         }
     }
 }
@@ -58,8 +58,8 @@ impl Concerns {
 /// What the event `change` of the stream contains.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Change)]
-pub(super) struct StreamItem<'a> {
-    #[schema(schema_with = actions)]
+pub(super) struct StreamEventData<'a> {
+    #[schema(schema_with = action_names)]
     action: &'a str,
     /// Milliseconds since 1970.
     at: i64,
@@ -69,8 +69,8 @@ pub(super) struct StreamItem<'a> {
     call: Option<CallRow>,
 }
 
-fn actions() -> Object {
-    words(&[
+fn action_names() -> Object {
+    text_enum(&[
         "park",
         "recover",
         "retrieve",
@@ -95,20 +95,20 @@ fn actions() -> Object {
 
 /// The connected clients.
 #[derive(Clone, Debug)]
-pub(crate) struct Changes(broadcast::Sender<Change>);
+pub(crate) struct StreamClients(broadcast::Sender<StreamEvent>);
 
-impl Default for Changes {
-    fn default() -> Changes {
-        Changes(broadcast::Sender::new(BEHIND))
+impl Default for StreamClients {
+    fn default() -> StreamClients {
+        StreamClients(broadcast::Sender::new(MAX_EVENTS_BEHIND))
     }
 }
 
 /// Sends a change to the clients. It costs nothing if there are none.
-pub(crate) struct StreamObserver(pub(crate) Changes);
+pub(crate) struct StreamObserver(pub(crate) StreamClients);
 
 impl Observer for StreamObserver {
     fn on_event(&self, service: &ParkingService, event: &ParkEvent<'_>) {
-        let StreamObserver(Changes(listeners)) = self;
+        let StreamObserver(StreamClients(listeners)) = self;
         if listeners.receiver_count() == 0 {
             return;
         }
@@ -117,7 +117,7 @@ impl Observer for StreamObserver {
         let lot = event.call.map(|call| &call.info.lot).or(event.lot);
         let slot = event.call.map(|call| &call.info.slot).or(event.slot);
         let domain = lot.map(|lot| &*lot.domain);
-        let told = StreamItem {
+        let told = StreamEventData {
             action: event.what.action(),
             at: freeswitch::epoch_ms(),
             lot: lot.map_or("", |lot| &lot.name),
@@ -128,13 +128,13 @@ impl Observer for StreamObserver {
         if let Ok(json) = serde_json::to_string(&told) {
             let text = Bytes::from(format!("event: change\ndata: {json}\n\n"));
             // The last client has disconnected.
-            let _ = listeners.send(Change { concerns: Concerns::of(event.what, domain), text });
+            let _ = listeners.send(StreamEvent { audience: Audience::of(event.what, domain), text });
         }
     }
 }
 
 /// The stream for one client, until it disconnects or the server stops.
-pub(super) fn listen(changes: &Changes, rights: Rights, stopped: watch::Receiver<bool>) -> Response {
+pub(super) fn listen(changes: &StreamClients, rights: Rights, stopped: watch::Receiver<bool>) -> Response {
     let changes = changes.0.subscribe();
     let first = Some(Bytes::from_static(b": ping\n\n"));
     let pieces = stream::unfold((changes, stopped, rights, first), |(mut changes, mut stopped, rights, first)| async {
@@ -144,11 +144,11 @@ pub(super) fn listen(changes: &Changes, rights: Rights, stopped: watch::Receiver
         loop {
             let change = tokio::select! {
                 change = changes.recv() => change,
-                () = tokio::time::sleep(PING) => return Some((Ok(Bytes::from_static(b": ping\n\n")), (changes, stopped, rights, None))),
+                () = tokio::time::sleep(PING_INTERVAL) => return Some((Ok(Bytes::from_static(b": ping\n\n")), (changes, stopped, rights, None))),
                 _ = stopped.changed() => return None,
             };
             match change {
-                Ok(change) if change.concerns.allow(&rights) => {
+                Ok(change) if change.audience.allow(&rights) => {
                     return Some((Ok(change.text), (changes, stopped, rights, None)));
                 }
                 Ok(_) => {}
@@ -181,8 +181,8 @@ mod tests {
             (EventKind::Park, Some("A.test"), true),
             (EventKind::Reload, None, true),
         ] {
-            let concerns = Concerns::of(what, domain);
-            assert_eq!((concerns.allow(&tenant), concerns.allow(&all)), (told, true), "{what:?} {domain:?}");
+            let audience = Audience::of(what, domain);
+            assert_eq!((audience.allow(&tenant), audience.allow(&all)), (told, true), "{what:?} {domain:?}");
         }
     }
 }

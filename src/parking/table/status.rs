@@ -38,7 +38,7 @@ pub struct LotStatus {
 impl Table {
     /// The state of a slot, and its lot. Returns `None` if the domain has no such slot.
     #[must_use]
-    pub fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
+    pub fn slot_status(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
         let lot = self.lot_in(domain, None, Some(slot))?;
         let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held(slot));
         let look = match held.and_then(|id| self.calls.get(id)) {
@@ -59,7 +59,7 @@ impl Table {
 
     /// The state of a lot. Returns `None` if the domain has no such lot.
     #[must_use]
-    pub fn look_of_lot(&self, domain: &str, name: &str) -> Option<(LotId, LotStatus)> {
+    pub fn lot_status(&self, domain: &str, name: &str) -> Option<(LotId, LotStatus)> {
         let id = self.lot_in(domain, Some(name), None)?;
         let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
         let template = || self.templates.iter().find(|plan| plan.id.name == id.name);

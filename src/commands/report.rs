@@ -1,48 +1,48 @@
 //! The verbs that read the history.
 
-use super::listing::{Row, all, clock};
-use super::parse::Words;
-use super::{CommandError, Handles};
-use crate::applications::{lot_name, shown};
+use super::listing::{ListingRow, all, clock};
+use super::parse::Arguments;
+use super::{CommandContext, CommandError};
+use crate::applications::{parse_lot_name, quote_argument};
 use crate::freeswitch::usual_domain;
 use crate::parking::LotName;
 use crate::service::ParkingService;
 use crate::storage::{self, HistoryFilter, Record, Tally};
 
-const DEFAULT_COUNT: usize = 20;
+const DEFAULT_RECORDS: usize = 20;
 /// The maximum number of history rows in one answer.
-const MAX_COUNT: usize = 100_000;
+const MAX_RECORDS: usize = 100_000;
 const MAX_DAYS: usize = 36_500;
 
-pub(super) fn history(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn history(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (format, words) = words.format()?;
-    let (count, lot) = number_and_lot(&words, DEFAULT_COUNT, MAX_COUNT)?;
+    let (count, lot) = number_and_lot(&words, DEFAULT_RECORDS, MAX_RECORDS)?;
     let records = handles.storage.records(0, filter(lot.as_ref()), count)?;
-    known(service, lot.as_ref(), records.is_empty())?;
+    check_lot(service, lot.as_ref(), records.is_empty())?;
     all(&records, format)
 }
 
-pub(super) fn stats(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn stats(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (format, words) = words.format()?;
     let (days, lot) = number_and_lot(&words, 1, MAX_DAYS)?;
     let tallies = handles.storage.tallies(u32::try_from(days).unwrap_or(1), filter(lot.as_ref()))?;
-    known(service, lot.as_ref(), tallies.is_empty())?;
+    check_lot(service, lot.as_ref(), tallies.is_empty())?;
     all(&tallies, format)
 }
 
 /// Parses `[<number>] [<lot>]`, where the number is from 1 to `most`.
-fn number_and_lot(words: &Words<'_>, usual: usize, most: usize) -> Result<(usize, Option<LotName>), CommandError> {
+fn number_and_lot(words: &Arguments<'_>, usual: usize, most: usize) -> Result<(usize, Option<LotName>), CommandError> {
     let number = |word: &str| {
         let number = word.parse::<usize>().ok().filter(|number| (1..=most).contains(number));
-        number.ok_or_else(|| CommandError::Number { given: shown(word), most })
+        number.ok_or_else(|| CommandError::Number { given: quote_argument(word), most })
     };
     match words.rest() {
         [] => Ok((usual, None)),
         [word] if is_numeric(word) => Ok((number(word)?, None)),
-        [lot] => Ok((usual, Some(lot_name(lot)?))),
-        [count, lot] => Ok((number(count)?, Some(lot_name(lot)?))),
+        [lot] => Ok((usual, Some(parse_lot_name(lot)?))),
+        [count, lot] => Ok((number(count)?, Some(parse_lot_name(lot)?))),
         _ => Err(CommandError::Usage),
     }
 }
@@ -54,7 +54,7 @@ fn is_numeric(word: &str) -> bool {
 }
 
 /// Refuses a lot that does not exist. A lot that is no longer in the configuration may still have a history.
-fn known(service: &ParkingService, lot: Option<&LotName>, no_history: bool) -> Result<(), CommandError> {
+fn check_lot(service: &ParkingService, lot: Option<&LotName>, no_history: bool) -> Result<(), CommandError> {
     if no_history && lot.is_some() {
         service.calls(lot)?;
     }
@@ -68,7 +68,7 @@ fn filter(lot: Option<&LotName>) -> HistoryFilter {
     })
 }
 
-impl Row for Record {
+impl ListingRow for Record {
     const ELEMENTS: (&'static str, &'static str) = ("record", "history");
     const FIELDS: &'static [&'static str] = &[
         "lot",
@@ -104,7 +104,7 @@ impl Row for Record {
     }
 }
 
-impl Row for Tally {
+impl ListingRow for Tally {
     const ELEMENTS: (&'static str, &'static str) = ("lot", "stats");
     const FIELDS: &'static [&'static str] = &[
         "lot",

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::lamp::{Lamp, Name};
+use super::lamp::{Lamp, LampName};
 use crate::freeswitch::Event;
 use crate::parking::{LampState, Party};
 use crate::service::Subscription;
@@ -15,19 +15,19 @@ pub(super) struct PresencePublisher {
 
 impl PresencePublisher {
     /// Sends a state to all phones that have subscribed to a lamp. `spellings` are other spellings of its domain.
-    pub(super) fn everybody(&self, name: &Name, lamp: &Lamp, spellings: &[String]) {
-        self.tell_at(&name.domain, name.user(), lamp, None);
+    pub(super) fn send_to_all(&self, name: &LampName, lamp: &Lamp, spellings: &[String]) {
+        self.send(&name.domain, name.user(), lamp, None);
         for host in spellings {
-            self.tell_at(host, name.user(), lamp, None);
+            self.send(host, name.user(), lamp, None);
         }
     }
 
     /// Sends a state to one phone.
-    pub(super) fn subscriber(&self, name: &Name, lamp: &Lamp, subscription: &Subscription) {
-        self.tell_at(&subscription.host, name.user(), lamp, subscription.call_id.as_deref());
+    pub(super) fn send_to_subscriber(&self, name: &LampName, lamp: &Lamp, subscription: &Subscription) {
+        self.send(&subscription.host, name.user(), lamp, subscription.call_id.as_deref());
     }
 
-    fn tell_at(&self, host: &str, what: &str, lamp: &Lamp, call_id: Option<&str>) {
+    fn send(&self, host: &str, what: &str, lamp: &Lamp, call_id: Option<&str>) {
         let Some(mut event) = Event::presence() else { return };
         event.set("proto", "park");
         event.set("from", &format!("{what}@{host}"));
@@ -48,9 +48,9 @@ impl PresencePublisher {
                 event.set("answer-state", "terminated");
                 event.set("presence-call-direction", "inbound");
             }
-            Lamp::Lit { state, says, caller, login } => {
+            Lamp::Lit { state, note, caller, login } => {
                 event.set("login", login);
-                event.set("force-status", says);
+                event.set("force-status", note);
                 event.set("rpid", "active");
                 event.set("channel-state", "CS_ROUTING");
                 event.set("answer-state", if *state == LampState::Early { "early" } else { "confirmed" });

@@ -1,4 +1,4 @@
-//! The data of one turn of the worker.
+//! The data of one cycle of the worker.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::slot_row;
 use crate::config::Settings;
 use crate::service::ParkingService;
 
-pub(super) struct Turn<'a> {
+pub(super) struct Cycle<'a> {
     pub(super) connection: Connection,
     pub(super) storage: &'a Storage,
     pub(super) service: &'a ParkingService,
@@ -16,11 +16,11 @@ pub(super) struct Turn<'a> {
     pub(super) node: String,
     /// By how many milliseconds the clock of the rows is ahead of this node's monotonic clock.
     pub(super) ahead: i64,
-    /// Whether it is the last turn.
+    /// Whether it is the last cycle.
     pub(super) closing: bool,
 }
 
-impl Turn<'_> {
+impl Cycle<'_> {
     /// The time on the clock of the rows, in milliseconds since 1970.
     pub(super) fn clock(&self) -> i64 {
         slot_row::monotonic_ms() + self.ahead

@@ -4,31 +4,36 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Config;
 use super::document::Element;
-use super::error::{ConfigError, ConfigFault, Place};
+use super::error::{ConfigError, ConfigErrorKind, ConfigSection};
 use crate::parking::{LotId, LotPlan, Slot, is_name};
 
-type Lots<'a> = [(LotPlan, &'a Element)];
+type LotElements<'a> = [(LotPlan, &'a Element)];
 
-pub(super) fn check(config: &Config, settings: Option<&Element>, lots: &Lots<'_>, errors: &mut Vec<ConfigError>) {
+pub(super) fn check(
+    config: &Config,
+    settings: Option<&Element>,
+    lots: &LotElements<'_>,
+    errors: &mut Vec<ConfigError>,
+) {
     names_are_unique(lots, errors);
     slots_are_unique(lots, errors);
     overflow_lots_exist(lots, errors);
-    let mut of_settings = |key: &str, value: &str, fault| {
-        let element = settings.map(|settings| settings.param_error(&Place::Settings, key, Some(value), fault));
+    let mut of_settings = |key: &str, value: &str, kind| {
+        let element = settings.map(|settings| settings.param_error(&ConfigSection::Settings, key, Some(value), kind));
         errors.extend(element);
     };
     let dsn = &config.settings.db_dsn;
     if config.settings.cluster && !["pgsql://", "postgres://", "postgresql://"].iter().any(|kind| dsn.starts_with(kind))
     {
         let kind = dsn.split_once("://").map_or("a file, or ODBC", |(kind, _)| kind);
-        of_settings("cluster", "true", ConfigFault::ClusterDatabase(kind.to_owned()));
+        of_settings("cluster", "true", ConfigErrorKind::ClusterDatabase(kind.to_owned()));
     }
     if let Some(name) = config.node_name.as_ref().filter(|name| config.settings.cluster && !is_node_name(name)) {
-        of_settings("node-name", name, ConfigFault::NodeName);
+        of_settings("node-name", name, ConfigErrorKind::NodeName);
     }
     if let Some(default) = &config.default_lot {
         if !lots.iter().any(|(lot, _)| *lot.id.name == **default) {
-            of_settings("default-lot", default, ConfigFault::NoDefaultLot);
+            of_settings("default-lot", default, ConfigErrorKind::NoDefaultLot);
         }
     }
 }
@@ -40,34 +45,34 @@ pub fn is_node_name(name: &str) -> bool {
     (1..=255).contains(&name.len()) && name.chars().all(allowed)
 }
 
-fn names_are_unique(lots: &Lots<'_>, errors: &mut Vec<ConfigError>) {
+fn names_are_unique(lots: &LotElements<'_>, errors: &mut Vec<ConfigError>) {
     let mut known: HashSet<&LotId> = HashSet::new();
     for (lot, element) in lots.iter().filter(|(lot, _)| is_name(&lot.id.name)) {
         if !known.insert(&lot.id) {
-            let place = Place::Lot(lot.id.clone());
-            errors.push(element.error(&place, "name", Some(&lot.id.name), ConfigFault::SameLot));
+            let section = ConfigSection::Lot(lot.id.clone());
+            errors.push(element.error(&section, "name", Some(&lot.id.name), ConfigErrorKind::SameLot));
         }
     }
 }
 
-fn overflow_lots_exist(lots: &Lots<'_>, errors: &mut Vec<ConfigError>) {
+fn overflow_lots_exist(lots: &LotElements<'_>, errors: &mut Vec<ConfigError>) {
     for (lot, element) in lots {
         let Some(next) = &lot.settings.overflow_lot else { continue };
         let is_known = lots.iter().any(|(other, _)| {
             *other.id.name == **next && (other.id.domain == lot.id.domain || &*other.id.domain == "*")
         });
-        let fault = match is_known {
-            false => ConfigFault::NoSuchLot,
-            true if *lot.id.name == **next => ConfigFault::OverflowIntoItself,
+        let kind = match is_known {
+            false => ConfigErrorKind::NoSuchLot,
+            true if *lot.id.name == **next => ConfigErrorKind::OverflowIntoItself,
             true => continue,
         };
-        errors.push(element.param_error(&Place::Lot(lot.id.clone()), "overflow-lot", Some(next), fault));
+        errors.push(element.param_error(&ConfigSection::Lot(lot.id.clone()), "overflow-lot", Some(next), kind));
     }
 }
 
 /// No two lots of a domain may have the same slot, because a slot identifies its lot. A template counts in every domain that has no lot of its
 /// name.
-fn slots_are_unique(lots: &Lots<'_>, errors: &mut Vec<ConfigError>) {
+fn slots_are_unique(lots: &LotElements<'_>, errors: &mut Vec<ConfigError>) {
     let domains: BTreeSet<_> = lots.iter().map(|(lot, _)| &lot.id.domain).collect();
     for domain in domains {
         let own: Vec<_> = lots.iter().filter(|(lot, _)| lot.id.domain == *domain).collect();
@@ -79,9 +84,9 @@ fn slots_are_unique(lots: &Lots<'_>, errors: &mut Vec<ConfigError>) {
             for slot in lot.slots.iter() {
                 match owners.insert(slot, &lot.id) {
                     Some(owner) if *owner != lot.id => {
-                        let fault = ConfigFault::SlotOfOtherLot { slot: slot.clone(), owner: owner.clone() };
-                        let place = Place::Lot(lot.id.clone());
-                        errors.push(element.param_error(&place, "slots", Some(slot.as_str()), fault));
+                        let kind = ConfigErrorKind::SlotOfOtherLot { slot: slot.clone(), owner: owner.clone() };
+                        let section = ConfigSection::Lot(lot.id.clone());
+                        errors.push(element.param_error(&section, "slots", Some(slot.as_str()), kind));
                         break;
                     }
                     _ => {}

@@ -6,7 +6,7 @@ use crate::ffi;
 
 /// An application that ran on a leg.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Ran {
+pub(crate) struct RanApplication {
     pub(crate) name: String,
     /// When it started, in microseconds of the core's clock.
     pub(crate) at: i64,
@@ -28,13 +28,13 @@ impl Leg<'_> {
     }
 
     /// The applications that ran on this leg, in order. The last one is running.
-    pub(crate) fn applications(&self) -> Vec<Ran> {
+    pub(crate) fn applications(&self) -> Vec<RanApplication> {
         let mut ran = Vec::new();
         // SAFETY: the session is kept. The list lives in the session's memory; the core only ever adds to its end.
         unsafe {
             let mut next = ffi::switch_core_session_get_app_log(self.as_ptr()).as_ref();
             while let Some(entry) = next {
-                ran.push(Ran { name: from_c(entry.app).unwrap_or_default(), at: entry.stamp });
+                ran.push(RanApplication { name: from_c(entry.app).unwrap_or_default(), at: entry.stamp });
                 next = entry.next.as_ref();
             }
         }

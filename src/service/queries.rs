@@ -7,17 +7,17 @@ use crate::freeswitch;
 use crate::parking::{Call, ChangedSlot, LotId, LotName, LotSelector, LotStatus, LotView, Refusal, Slot, SlotStatus};
 
 /// Calls that are copied for a listing while the table is locked, before others get their turn.
-const AT_ONCE: usize = 100;
+const CALLS_PER_LOCK: usize = 100;
 
 impl ParkingService {
     /// Every parked call, by lot and slot; of one lot where one is named.
     pub(crate) fn calls(&self, lot: Option<&LotName>) -> Result<Vec<Call>, Refusal> {
-        let lot = lot.map(|_| self.lot_named(&understood(lot))).transpose()?;
+        let lot = lot.map(|_| self.lot_named(&selector_without_leg(lot))).transpose()?;
         let mut calls: Vec<Call> = Vec::new();
         loop {
             let after = calls.last().map(|call| call.id);
-            let piece = self.table.lock().calls_after(after, lot.as_ref(), AT_ONCE);
-            let last = piece.len() < AT_ONCE;
+            let piece = self.table.lock().calls_after(after, lot.as_ref(), CALLS_PER_LOCK);
+            let last = piece.len() < CALLS_PER_LOCK;
             calls.extend(piece);
             if last {
                 break;
@@ -41,12 +41,12 @@ impl ParkingService {
     }
 
     /// How a slot looks now; `None` if the domain has no such slot.
-    pub(crate) fn look(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
-        self.table.lock().look(domain, slot)
+    pub(crate) fn slot_status(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
+        self.table.lock().slot_status(domain, slot)
     }
 
-    pub(crate) fn look_of_lot(&self, domain: &str, lot: &str) -> Option<(LotId, LotStatus)> {
-        self.table.lock().look_of_lot(domain, lot)
+    pub(crate) fn lot_status(&self, domain: &str, lot: &str) -> Option<(LotId, LotStatus)> {
+        self.table.lock().lot_status(domain, lot)
     }
 
     /// Every slot there is, and those of `domain` although nobody has parked there yet.
@@ -55,14 +55,14 @@ impl ParkingService {
     }
 
     /// The domain that a phone means by `host`, which may be an address of this server's: then it is the usual one.
-    pub(crate) fn domain_meant(&self, host: &str) -> String {
+    pub(crate) fn domain_of_host(&self, host: &str) -> String {
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
         let usual = freeswitch::usual_domain().filter(|_| is_address && !self.table.lock().has_domain(host));
         usual.unwrap_or_else(|| host.to_owned())
     }
 
     pub(crate) fn call_in(&self, slot: &Slot, lot: Option<&LotName>) -> Result<Call, Refusal> {
-        self.table.lock().find(&understood(lot), slot)
+        self.table.lock().find(&selector_without_leg(lot), slot)
     }
 
     /// The call in a slot of a domain.
@@ -77,6 +77,6 @@ impl ParkingService {
 }
 
 /// What a command means, which has no leg to tell its domain.
-fn understood(lot: Option<&LotName>) -> LotSelector {
+fn selector_without_leg(lot: Option<&LotName>) -> LotSelector {
     LotSelector { lot: lot.cloned(), domains: freeswitch::usual_domain().into_iter().collect(), any: true }
 }

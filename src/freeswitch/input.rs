@@ -3,15 +3,15 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use super::output_stream::collect;
 use super::session::Leg;
-use super::stream::collect;
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 impl Leg<'_> {
     /// Makes the next read drop everything that the far end has sent since the last one, except keys. The core does this at once when its read buffer
     /// is flushed (`do_flush` in switch_rtp.c).
     pub(crate) fn drop_input(&self) {
-        self.tell(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC);
+        self.send_indication(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC);
     }
 
     /// Waits for the next packet from the far end, for about the duration of one, and drops it. The core counts the missing packets
@@ -51,7 +51,7 @@ impl Leg<'_> {
 
     /// Delivers queued messages to the leg (such as display updates). Returns whether there is something that its thread must do itself, for which
     /// it must leave the shared music.
-    pub(crate) fn has_errand(&self) -> bool {
+    pub(crate) fn has_pending_work(&self) -> bool {
         // SAFETY: the session is kept, and this is its own thread.
         unsafe {
             ffi::switch_ivr_parse_all_messages(self.as_ptr());
@@ -60,7 +60,7 @@ impl Leg<'_> {
     }
 
     /// Whether each packet from the far end must be read when it comes, because of STUN or because heartbeats are counted in packets.
-    pub(crate) fn listens_closely(&self) -> bool {
+    pub(crate) fn needs_each_packet(&self) -> bool {
         self.flag(Flag::CF_ICE) || self.var("enable_heartbeat_events").is_some()
     }
 
@@ -75,7 +75,7 @@ impl Leg<'_> {
     }
 
     /// Whether the leg has a media bug (a recording or an eavesdropper), which must see each packet.
-    pub(crate) fn is_tapped(&self) -> bool {
+    pub(crate) fn has_media_bug(&self) -> bool {
         // The core can only list media bugs. Each waiting leg asks often, and mostly there are none; a block of 1,024 bytes or more would make
         // glibc consolidate its heap each time.
         collect(200, |stream| {

@@ -12,13 +12,13 @@ use utoipa::openapi::Array;
 use super::error::{ApiError, quoted};
 use super::state::{HttpState, Viewer};
 use crate::freeswitch::{self, guard};
-use crate::service::{CallRow, LotRow, words};
+use crate::service::{CallRow, LotRow, text_enum};
 use crate::storage::{HistoryFilter, Record, Storage, StorageError, Tally};
 
 /// For a lot with more slots, only its calls are listed.
-const MOST_SLOTS: usize = 500;
-pub(super) const MOST_RECORDS: u32 = 10_000;
-pub(super) const MOST_DAYS: u32 = 400;
+const MAX_LISTED_SLOTS: usize = 500;
+pub(super) const MAX_HTTP_RECORDS: u32 = 10_000;
+pub(super) const MAX_HTTP_DAYS: u32 = 400;
 
 /// What the token may do.
 #[derive(Serialize, ToSchema)]
@@ -29,7 +29,7 @@ pub(super) struct Me {
 }
 
 fn rights() -> Array {
-    Array::new(words(&["view", "act"]))
+    Array::new(text_enum(&["view", "act"]))
 }
 
 pub(super) async fn me(Viewer(rights): Viewer) -> Json<Me> {
@@ -45,38 +45,41 @@ pub(super) async fn calls(
     let service = &state.sources.service;
     let (node, now, epoch) = (service.node_name(), freeswitch::now(), freeswitch::epoch_ms());
     let calls = service.calls(None)?;
-    let seen = calls.iter().filter(|call| rights.see(&call.info.lot.domain));
+    let seen = calls.iter().filter(|call| rights.may_see(&call.info.lot.domain));
     Ok(Json(seen.map(|call| CallRow::new(call, &node, now, epoch)).collect()))
 }
 
 /// A lot and its slots.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Lot)]
-pub(super) struct Board {
+pub(super) struct LotWithSlots {
     #[serde(flatten)]
     lot: LotRow,
     /// The service level of the module, in seconds.
     service_level: u32,
     /// The slots; empty if there are more than 500.
-    slots: Vec<Place>,
+    slots: Vec<LabelledSlot>,
 }
 
 /// A slot and its label.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Slot)]
-struct Place {
+struct LabelledSlot {
     slot: String,
     label: String,
 }
 
-pub(super) async fn lots(State(state): State<HttpState>, Viewer(rights): Viewer) -> Result<Json<Vec<Board>>, ApiError> {
+pub(super) async fn lots(
+    State(state): State<HttpState>,
+    Viewer(rights): Viewer,
+) -> Result<Json<Vec<LotWithSlots>>, ApiError> {
     let service = &state.sources.service;
     let service_level = service.settings().service_level;
-    let seen = service.lots().into_iter().filter(|lot| rights.see(&lot.id.domain));
+    let seen = service.lots().into_iter().filter(|lot| rights.may_see(&lot.id.domain));
     let board = |view: crate::parking::LotView| {
-        let slots = if view.size > MOST_SLOTS { Vec::new() } else { service.slots_of(&view.id) };
-        let place = |(slot, label): (crate::parking::Slot, String)| Place { slot: slot.to_string(), label };
-        Board { lot: LotRow::from(&view), service_level, slots: slots.into_iter().map(place).collect() }
+        let slots = if view.size > MAX_LISTED_SLOTS { Vec::new() } else { service.slots_of(&view.id) };
+        let place = |(slot, label): (crate::parking::Slot, String)| LabelledSlot { slot: slot.to_string(), label };
+        LotWithSlots { lot: LotRow::from(&view), service_level, slots: slots.into_iter().map(place).collect() }
     };
     Ok(Json(seen.map(board).collect()))
 }
@@ -92,7 +95,7 @@ pub(super) async fn stats(
     Viewer(rights): Viewer,
     asked: Result<Query<Days>, QueryRejection>,
 ) -> Result<Json<Vec<Tally>>, ApiError> {
-    let days = number("days", asked?.0.days, 1, MOST_DAYS)?;
+    let days = number("days", asked?.0.days, 1, MAX_HTTP_DAYS)?;
     let filter = HistoryFilter { domain: rights.domain, lot: None };
     from_storage(state.sources.storage, move |storage| storage.recent_tallies(days, filter)).await
 }
@@ -107,7 +110,7 @@ pub(super) async fn history(
     Viewer(rights): Viewer,
     asked: Result<Query<Count>, QueryRejection>,
 ) -> Result<Json<Vec<Record>>, ApiError> {
-    let count = usize::try_from(number("count", asked?.0.count, 50, MOST_RECORDS)?).unwrap_or_default();
+    let count = usize::try_from(number("count", asked?.0.count, 50, MAX_HTTP_RECORDS)?).unwrap_or_default();
     let filter = HistoryFilter { domain: rights.domain, lot: None };
     from_storage(state.sources.storage, move |storage| storage.records(0, filter, count)).await
 }

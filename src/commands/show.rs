@@ -3,41 +3,41 @@
 use std::time::Duration;
 
 use super::listing::{all, call_rows, one};
-use super::parse::Words;
-use super::{CommandError, Handles};
-use crate::applications::{lot_name, slot_name};
+use super::parse::Arguments;
+use super::{CommandContext, CommandError};
+use crate::applications::{parse_lot_name, parse_slot};
 use crate::freeswitch::{self, guard, memory};
 use crate::moh;
 use crate::service::{LockTimes, LotRow};
 
-pub(super) fn list(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn list(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (format, words) = words.format()?;
     let lot = match words.rest() {
         [] => None,
-        [lot] => Some(lot_name(lot)?),
+        [lot] => Some(parse_lot_name(lot)?),
         _ => return Err(CommandError::Usage),
     };
     let calls = service.calls(lot.as_ref())?;
     all(&call_rows(&calls, &service.node_name()), format)
 }
 
-pub(super) fn show(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn show(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (format, words) = words.format()?;
     let (slot, lot) = match words.rest() {
         [slot] => (slot, None),
-        [slot, lot] => (slot, Some(lot_name(lot)?)),
+        [slot, lot] => (slot, Some(parse_lot_name(lot)?)),
         _ => return Err(CommandError::Usage),
     };
-    let call = service.call_in(&slot_name(slot)?, lot.as_ref())?;
+    let call = service.call_in(&parse_slot(slot)?, lot.as_ref())?;
     match call_rows(&[call], &service.node_name()).first() {
         Some(row) => one(row, format),
         None => Err(CommandError::Usage),
     }
 }
 
-pub(super) fn lots(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn lots(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     let (format, words) = words.format()?;
     if !words.rest().is_empty() {
@@ -47,17 +47,17 @@ pub(super) fn lots(handles: &Handles, words: Words<'_>) -> Result<String, Comman
     all(&rows, format)
 }
 
-pub(super) fn status(handles: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn status(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
     if !words.rest().is_empty() {
         return Err(CommandError::Usage);
     }
-    let up = freeswitch::now().since(service.since).as_secs();
-    let faults = service.faults();
-    let config = if faults.is_empty() {
+    let up = freeswitch::now().since(service.loaded_at).as_secs();
+    let errors = service.config_errors();
+    let config = if errors.is_empty() {
         "as in callpark.conf.xml".into()
     } else {
-        format!("callpark.conf.xml has {} faults, not in force", faults.len())
+        format!("callpark.conf.xml has {} errors, not in force", errors.len())
     };
     let storage = &handles.storage;
     let lock = service.lock_held();
@@ -81,15 +81,15 @@ pub(super) fn status(handles: &Handles, words: Words<'_>) -> Result<String, Comm
     ] {
         text.push_str(&format!("{name:<16} {value}\n"));
     }
-    for fault in faults {
-        text.push_str(&format!("{:<16} {fault}\n", ""));
+    for error in errors {
+        text.push_str(&format!("{:<16} {error}\n", ""));
     }
     Ok(text)
 }
 
-fn music_played(counts: &moh::MusicCounts) -> String {
-    let moh::MusicCounts { shared, streams, threads, alone, late } = counts;
-    format!("{shared} share {streams} programmes of {threads} threads ({late} packets late), {alone} play alone")
+fn music_played(counts: &moh::MusicCounters) -> String {
+    let moh::MusicCounters { shared, streams, threads, alone, late } = counts;
+    format!("{shared} share {streams} streams on {threads} threads ({late} packets late), {alone} play alone")
 }
 
 /// Formats how long the table was locked.
@@ -114,7 +114,7 @@ fn lock_histogram(times: &LockTimes) -> String {
     times.buckets.iter().map(bucket).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn version(_: &Handles, words: Words<'_>) -> Result<String, CommandError> {
+pub(super) fn version(_: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     if words.rest().is_empty() { Ok(version_line()) } else { Err(CommandError::Usage) }
 }
 

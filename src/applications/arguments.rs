@@ -8,12 +8,12 @@ use crate::parking::{LotName, MAX_SLOT_LENGTH, RetrieveTarget, Slot, SlotRequest
 use crate::service::{ParkOrder, RetrieveOrder};
 
 /// The maximum length of the arguments, in bytes: more than a slot, a lot and a domain need.
-const MAX_LENGTH: usize = 600;
+const MAX_ARGUMENT_BYTES: usize = 600;
 
-/// Why arguments are invalid. Values are quoted by [`shown`].
+/// Why arguments are invalid. Values are quoted by [`quote_argument`].
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub(crate) enum WordsError {
-    #[error("the arguments are too long: got {0} bytes, expected at most {MAX_LENGTH}")]
+pub(crate) enum ArgumentError {
+    #[error("the arguments are too long: got {0} bytes, expected at most {MAX_ARGUMENT_BYTES}")]
     TooLong(usize),
     #[error("too many arguments: got {got}, expected at most {most}")]
     TooMany { got: usize, most: usize },
@@ -34,7 +34,7 @@ pub(crate) enum WordsError {
 }
 
 /// Parses `[<slot>|auto] [<lot>[@<domain>]]`.
-pub(crate) fn park_order(data: &str) -> Result<ParkOrder, WordsError> {
+pub(crate) fn parse_park_order(data: &str) -> Result<ParkOrder, ArgumentError> {
     let words = split(data, 2)?;
     let order = |wanted, lot| Ok(ParkOrder { wanted, lot });
     match words.as_slice() {
@@ -42,51 +42,51 @@ pub(crate) fn park_order(data: &str) -> Result<ParkOrder, WordsError> {
         [place] => match (wanted(place), LotName::parse(place)) {
             (Some(wanted), _) => order(wanted, None),
             (None, Some(lot)) => order(SlotRequest::Auto, Some(lot)),
-            (None, None) => Err(WordsError::NotAPlaceOrLot(shown(place))),
+            (None, None) => Err(ArgumentError::NotAPlaceOrLot(quote_argument(place))),
         },
-        [place, lot, ..] => match (wanted(place), lot_name(lot)?) {
+        [place, lot, ..] => match (wanted(place), parse_lot_name(lot)?) {
             (Some(wanted), lot) => order(wanted, Some(lot)),
-            (None, _) => Err(WordsError::NotAPlace(shown(place))),
+            (None, _) => Err(ArgumentError::NotAPlace(quote_argument(place))),
         },
     }
 }
 
 /// What the first argument of `callpark_retrieve` says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Asked {
-    RetrieveTarget(RetrieveTarget),
+pub(crate) enum RetrieveArgument {
+    Target(RetrieveTarget),
     /// The user is asked for the slot.
     Ask,
 }
 
 /// Parses `<slot>|oldest|newest|ask [<lot>[@<domain>]]`.
-pub(crate) fn retrieve_order(data: &str) -> Result<(Asked, Option<LotName>), WordsError> {
+pub(crate) fn parse_retrieve_order(data: &str) -> Result<(RetrieveArgument, Option<LotName>), ArgumentError> {
     let words = split(data, 2)?;
     let (first, lot) = match words.as_slice() {
-        [] => return Err(WordsError::NoSlot("a slot, oldest, newest or ask, and optionally a lot")),
+        [] => return Err(ArgumentError::NoSlot("a slot, oldest, newest or ask, and optionally a lot")),
         [first] => (first, None),
-        [first, lot, ..] => (first, Some(lot_name(lot)?)),
+        [first, lot, ..] => (first, Some(parse_lot_name(lot)?)),
     };
     let asked = match *first {
-        "oldest" => Asked::RetrieveTarget(RetrieveTarget::Oldest),
-        "newest" => Asked::RetrieveTarget(RetrieveTarget::Newest),
-        "ask" => Asked::Ask,
-        slot => Asked::RetrieveTarget(RetrieveTarget::Slot(
-            dialled(slot).ok_or_else(|| WordsError::NotATarget(shown(slot)))?,
+        "oldest" => RetrieveArgument::Target(RetrieveTarget::Oldest),
+        "newest" => RetrieveArgument::Target(RetrieveTarget::Newest),
+        "ask" => RetrieveArgument::Ask,
+        slot => RetrieveArgument::Target(RetrieveTarget::Slot(
+            dialled(slot).ok_or_else(|| ArgumentError::NotATarget(quote_argument(slot)))?,
         )),
     };
     Ok((asked, lot))
 }
 
 /// Parses `<slot> [<lot>[@<domain>]]`.
-pub(crate) fn slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), WordsError> {
+pub(crate) fn parse_slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder), ArgumentError> {
     let words = split(data, 2)?;
     let (slot, lot) = match words.as_slice() {
-        [] => return Err(WordsError::NoSlot("a slot, and optionally a lot")),
+        [] => return Err(ArgumentError::NoSlot("a slot, and optionally a lot")),
         [slot] => (slot, None),
-        [slot, lot, ..] => (slot, Some(lot_name(lot)?)),
+        [slot, lot, ..] => (slot, Some(parse_lot_name(lot)?)),
     };
-    let slot = dialled(slot).ok_or_else(|| WordsError::NotASlot(shown(slot)))?;
+    let slot = dialled(slot).ok_or_else(|| ArgumentError::NotASlot(quote_argument(slot)))?;
     let park = ParkOrder { wanted: SlotRequest::Slot(slot.clone()), lot: lot.clone() };
     Ok((park, RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }))
 }
@@ -105,24 +105,24 @@ fn dialled(word: &str) -> Option<Slot> {
     Slot::parse(&plain)
 }
 
-pub(crate) fn slot_name(word: &str) -> Result<Slot, WordsError> {
-    Slot::parse(word).ok_or_else(|| WordsError::NotASlot(shown(word)))
+pub(crate) fn parse_slot(word: &str) -> Result<Slot, ArgumentError> {
+    Slot::parse(word).ok_or_else(|| ArgumentError::NotASlot(quote_argument(word)))
 }
 
-pub(crate) fn lot_name(word: &str) -> Result<LotName, WordsError> {
-    LotName::parse(word).ok_or_else(|| WordsError::NotALot(shown(word)))
+pub(crate) fn parse_lot_name(word: &str) -> Result<LotName, ArgumentError> {
+    LotName::parse(word).ok_or_else(|| ArgumentError::NotALot(quote_argument(word)))
 }
 
-fn split(data: &str, most: usize) -> Result<Vec<&str>, WordsError> {
-    if data.len() > MAX_LENGTH {
-        return Err(WordsError::TooLong(data.len()));
+fn split(data: &str, most: usize) -> Result<Vec<&str>, ArgumentError> {
+    if data.len() > MAX_ARGUMENT_BYTES {
+        return Err(ArgumentError::TooLong(data.len()));
     }
     let words: Vec<&str> = data.split_ascii_whitespace().collect();
-    if words.len() > most { Err(WordsError::TooMany { got: words.len(), most }) } else { Ok(words) }
+    if words.len() > most { Err(ArgumentError::TooMany { got: words.len(), most }) } else { Ok(words) }
 }
 
 /// Quotes an argument for an error text: control characters are escaped, and a long text is cut.
-pub(crate) fn shown(word: &str) -> String {
+pub(crate) fn quote_argument(word: &str) -> String {
     let short: String = word.chars().take(60).collect();
     let dots = if short.len() < word.len() { "..." } else { "" };
     format!("{short:?}{dots}")
@@ -146,7 +146,7 @@ mod tests {
             ("auto main", SlotRequest::Auto, lot("main")),
             ("main@a.b", SlotRequest::Auto, lot("main@a.b")),
         ] {
-            let order = park_order(data).unwrap();
+            let order = parse_park_order(data).unwrap();
             assert_eq!((order.wanted, order.lot), (wanted, name), "{data}");
         }
     }
@@ -157,11 +157,11 @@ mod tests {
         for data in
             ["701 main more", "%24701", "701%", "%n%s main", "${slot}", "7'01", "\"701\"", "\u{fffd}", "701 <x>", &long]
         {
-            let error = park_order(data).unwrap_err().to_string();
+            let error = parse_park_order(data).unwrap_err().to_string();
             assert!(error.len() < 200, "{error}");
-            assert!(retrieve_order(data).is_err() && slot_order(data).is_err(), "{data}");
+            assert!(parse_retrieve_order(data).is_err() && parse_slot_order(data).is_err(), "{data}");
         }
-        assert!(retrieve_order("").is_err() && slot_order("").is_err());
-        assert_eq!(retrieve_order("ask main").unwrap().0, Asked::Ask);
+        assert!(parse_retrieve_order("").is_err() && parse_slot_order("").is_err());
+        assert_eq!(parse_retrieve_order("ask main").unwrap().0, RetrieveArgument::Ask);
     }
 }

@@ -6,13 +6,13 @@ use super::settings::SlotOrder;
 
 #[derive(Debug)]
 pub(super) enum FreeSlots {
-    ByNumber(Numbers),
+    ByNumber(NumberSet),
     /// The slot that has been free for longest is first.
-    ByIdleTime(Queue),
-    /// In no order, for a random choice. `place[index]` is the position of a slot in `bag`, if it is free.
-    Bag {
-        bag: Vec<u32>,
-        place: Vec<usize>,
+    ByIdleTime(IndexQueue),
+    /// In no order, for a random choice. `positions[index]` is the position of a slot in `slots`, if it is free.
+    Unordered {
+        slots: Vec<u32>,
+        positions: Vec<usize>,
     },
 }
 
@@ -20,9 +20,11 @@ impl FreeSlots {
     pub(super) fn all(count: usize, order: SlotOrder) -> FreeSlots {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         match order {
-            SlotOrder::First | SlotOrder::Next => FreeSlots::ByNumber(Numbers::up_to(count)),
-            SlotOrder::LongestFree => FreeSlots::ByIdleTime(Queue::up_to(count)),
-            SlotOrder::Random => FreeSlots::Bag { bag: (0..count).collect(), place: (0..count as usize).collect() },
+            SlotOrder::First | SlotOrder::Next => FreeSlots::ByNumber(NumberSet::up_to(count)),
+            SlotOrder::LongestFree => FreeSlots::ByIdleTime(IndexQueue::up_to(count)),
+            SlotOrder::Random => {
+                FreeSlots::Unordered { slots: (0..count).collect(), positions: (0..count as usize).collect() }
+            }
         }
     }
 
@@ -30,7 +32,7 @@ impl FreeSlots {
         match self {
             FreeSlots::ByNumber(free) => free.count,
             FreeSlots::ByIdleTime(queue) => queue.count,
-            FreeSlots::Bag { bag, .. } => bag.len(),
+            FreeSlots::Unordered { slots, .. } => slots.len(),
         }
     }
 
@@ -39,9 +41,9 @@ impl FreeSlots {
         match self {
             FreeSlots::ByNumber(free) => free.first_from(from).or_else(|| free.first_from(0)),
             FreeSlots::ByIdleTime(queue) => queue.first(),
-            FreeSlots::Bag { bag, .. } => {
-                let pick = entropy.checked_rem(bag.len() as u64)?;
-                bag.get(usize::try_from(pick).ok()?).copied()
+            FreeSlots::Unordered { slots, .. } => {
+                let pick = entropy.checked_rem(slots.len() as u64)?;
+                slots.get(usize::try_from(pick).ok()?).copied()
             }
         }
     }
@@ -51,11 +53,13 @@ impl FreeSlots {
         match self {
             FreeSlots::ByNumber(free) => free.set(index, false),
             FreeSlots::ByIdleTime(queue) => queue.take(index),
-            FreeSlots::Bag { bag, place } => {
+            FreeSlots::Unordered { slots, positions } => {
                 let at = index as usize;
-                let Some(here) = place.get(at).copied().filter(|here| bag.get(*here) == Some(&index)) else { return };
-                bag.swap_remove(here);
-                if let Some(moved) = bag.get(here).and_then(|moved| place.get_mut(*moved as usize)) {
+                let Some(here) = positions.get(at).copied().filter(|here| slots.get(*here) == Some(&index)) else {
+                    return;
+                };
+                slots.swap_remove(here);
+                if let Some(moved) = slots.get(here).and_then(|moved| positions.get_mut(*moved as usize)) {
                     *moved = here;
                 }
             }
@@ -67,10 +71,10 @@ impl FreeSlots {
         match self {
             FreeSlots::ByNumber(free) => free.set(index, true),
             FreeSlots::ByIdleTime(queue) => queue.put_last(index),
-            FreeSlots::Bag { bag, place } => {
-                if let Some(here) = place.get_mut(index as usize).filter(|here| bag.get(**here) != Some(&index)) {
-                    *here = bag.len();
-                    bag.push(index);
+            FreeSlots::Unordered { slots, positions } => {
+                if let Some(here) = positions.get_mut(index as usize).filter(|here| slots.get(**here) != Some(&index)) {
+                    *here = slots.len();
+                    slots.push(index);
                 }
             }
         }
@@ -80,17 +84,17 @@ impl FreeSlots {
 /// A set of numbers: one bit for each number, and one for each 64 of those bits that are not all 0. The lowest of 100,000 numbers is
 /// found in at most 25 steps.
 #[derive(Debug)]
-pub(super) struct Numbers {
+pub(super) struct NumberSet {
     bits: Vec<u64>,
     any: Vec<u64>,
     size: u32,
     count: usize,
 }
 
-impl Numbers {
-    fn up_to(size: u32) -> Numbers {
+impl NumberSet {
+    fn up_to(size: u32) -> NumberSet {
         let words = size.div_ceil(64) as usize;
-        let mut numbers = Numbers { bits: vec![0; words], any: vec![0; words.div_ceil(64)], size, count: 0 };
+        let mut numbers = NumberSet { bits: vec![0; words], any: vec![0; words.div_ceil(64)], size, count: 0 };
         (0..size).for_each(|number| numbers.set(number, true));
         numbers
     }
@@ -134,7 +138,7 @@ fn set_bit(word: &mut u64, bit: u32, to: bool) {
 /// A queue of indexes from which any one can be removed: a circular list in which each index knows its neighbours. An index that is not in
 /// the queue is its own neighbour. The last element is no index, but the gap between the end and the beginning.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct IndexQueue {
     ring: Vec<Neighbours>,
     count: usize,
 }
@@ -145,10 +149,10 @@ struct Neighbours {
     after: u32,
 }
 
-impl Queue {
-    fn up_to(size: u32) -> Queue {
+impl IndexQueue {
+    fn up_to(size: u32) -> IndexQueue {
         let alone = |at| Neighbours { before: at, after: at };
-        let mut queue = Queue { ring: (0..=size).map(alone).collect(), count: 0 };
+        let mut queue = IndexQueue { ring: (0..=size).map(alone).collect(), count: 0 };
         (0..size).for_each(|index| queue.put_last(index));
         queue
     }

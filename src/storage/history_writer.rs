@@ -1,23 +1,23 @@
-//! The part of a turn that writes the history and deletes old rows.
+//! The part of a cycle that writes the history and deletes old rows.
 
 use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::connection::{StorageError, unless_away};
+use super::cycle::Cycle;
 use super::history;
-use super::turn::Turn;
 use crate::freeswitch;
 use crate::parking::MonotonicTime;
 
 /// The number of history rows in one statement.
-const BATCH: usize = 200;
+const MAX_HISTORY_BATCH: usize = 200;
 /// How often old rows are deleted.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 86_400_000;
 
-/// The state of the history between turns.
+/// The state of the history between cycles.
 #[derive(Default)]
-pub(super) struct HistoryTurns {
+pub(super) struct HistoryWriter {
     pub(super) backoff: Backoff,
     attempt: usize,
     refused_again: bool,
@@ -29,20 +29,20 @@ enum Progress {
     Done,
 }
 
-impl HistoryTurns {
-    /// Writes rows. A row leaves the queue when the database has it, or refuses it and accepts a stand-in. Returns why rows must be tried again. At
+impl HistoryWriter {
+    /// Writes rows. A row leaves the queue when the database has it, or refuses it and accepts a probe row. Returns why rows must be tried again. At
     /// `until` this node's heartbeat is due.
     pub(super) fn write(
         &mut self,
-        turn: &Turn<'_>,
+        cycle: &Cycle<'_>,
         until: MonotonicTime,
     ) -> Result<Option<StorageError>, StorageError> {
-        let storage = turn.storage;
-        if storage.backlog() == 0 || !(turn.closing || self.backoff.is_due(freeswitch::now())) {
+        let storage = cycle.storage;
+        if storage.backlog() == 0 || !(cycle.closing || self.backoff.is_due(freeswitch::now())) {
             return Ok(None);
         }
         loop {
-            match self.write_batch(turn) {
+            match self.write_batch(cycle) {
                 Ok(Progress::Done) => {
                     self.backoff.succeeded();
                     self.attempt = 0;
@@ -59,18 +59,18 @@ impl HistoryTurns {
                 }
             }
             if storage.is_urgent() || freeswitch::now() >= until {
-                // A caller waits for a slot, or the heartbeat is due. The remaining rows are written in the next turn.
+                // A caller waits for a slot, or the heartbeat is due. The remaining rows are written in the next cycle.
                 storage.wake();
                 return Ok(None);
             }
         }
     }
 
-    fn write_batch(&mut self, turn: &Turn<'_>) -> Result<Progress, StorageError> {
-        let (storage, connection) = (turn.storage, &turn.connection);
+    fn write_batch(&mut self, cycle: &Cycle<'_>) -> Result<Progress, StorageError> {
+        let (storage, connection) = (cycle.storage, &cycle.connection);
         let (take_back, records, refused) = {
             let history = storage.history.lock();
-            (history.next_take_back(), history.next_records(BATCH), history.next_refused(BATCH))
+            (history.next_take_back(), history.next_records(MAX_HISTORY_BATCH), history.next_refused(MAX_HISTORY_BATCH))
         };
         if take_back.is_none() && records.is_empty() && refused.is_empty() {
             return Ok(Progress::Done);
@@ -83,7 +83,7 @@ impl HistoryTurns {
         }
         if !records.is_empty() {
             let outcome = history::write(connection, &records, self.attempt)?;
-            storage.history.lock().remove_records(BATCH, |key| outcome.is_settled(key));
+            storage.history.lock().remove_records(MAX_HISTORY_BATCH, |key| outcome.is_settled(key));
             for record in &records {
                 let Some(why) = outcome.refused.get(&record.key()) else { continue };
                 storage.count_dropped();
@@ -112,10 +112,10 @@ impl HistoryTurns {
     }
 
     /// Deletes old rows from time to time.
-    pub(super) fn forget(&mut self, turn: &Turn<'_>) -> Result<(), StorageError> {
+    pub(super) fn forget(&mut self, cycle: &Cycle<'_>) -> Result<(), StorageError> {
         if freeswitch::now() >= self.next_forget {
-            let before = freeswitch::epoch_ms() - i64::from(turn.settings.record_days) * DAY_MS;
-            unless_away(history::forget(&turn.connection, before))?;
+            let before = freeswitch::epoch_ms() - i64::from(cycle.settings.record_days) * DAY_MS;
+            unless_away(history::forget(&cycle.connection, before))?;
             self.next_forget = freeswitch::now().after(CLEANUP_INTERVAL);
         }
         Ok(())

@@ -9,7 +9,7 @@ pub(crate) use crate::ffi::switch_loadable_module_function_table as FunctionTabl
 
 /// The result of a load or a shutdown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Status {
+pub(crate) enum LoadStatus {
     Done,
     Failed,
     /// Only for a shutdown: the code must stay loaded, because a thread still runs in it.
@@ -20,8 +20,8 @@ pub(crate) enum Status {
 pub(crate) trait Lifecycle {
     const NAME: &'static std::ffi::CStr;
 
-    fn load(interfaces: &mut Interfaces<'_>) -> Status;
-    fn shutdown() -> Status;
+    fn load(interfaces: &mut Interfaces<'_>) -> LoadStatus;
+    fn shutdown() -> LoadStatus;
 }
 
 /// Returns the table for `L`, which the exported static holds for FreeSWITCH's loader (`switch_loadable_module.c`).
@@ -59,7 +59,7 @@ unsafe extern "C" fn load<L: Lifecycle>(
         // SAFETY: the loader hands a pool and a place for the interface; both outlive the call.
         let made = unsafe { ffi::switch_loadable_module_create_module_interface(pool, L::NAME.as_ptr()) };
         if made.is_null() {
-            return Some(Status::Failed);
+            return Some(LoadStatus::Failed);
         }
         // SAFETY: as above.
         unsafe { *module = made };
@@ -67,20 +67,20 @@ unsafe extern "C" fn load<L: Lifecycle>(
     });
     // The code of a module that could not be loaded is unloaded, so nothing may still run in it.
     let undo = || {
-        fence("undone load", Status::NoUnload, L::shutdown);
-        Status::Failed
+        fence("undone load", LoadStatus::NoUnload, L::shutdown);
+        LoadStatus::Failed
     };
     to_host(status.unwrap_or_else(undo))
 }
 
 unsafe extern "C" fn shutdown<L: Lifecycle>() -> ffi::switch_status_t {
-    to_host(fence("shutdown", Status::NoUnload, L::shutdown))
+    to_host(fence("shutdown", LoadStatus::NoUnload, L::shutdown))
 }
 
-fn to_host(status: Status) -> ffi::switch_status_t {
+fn to_host(status: LoadStatus) -> ffi::switch_status_t {
     match status {
-        Status::Done => ffi::switch_status_t::SWITCH_STATUS_SUCCESS,
-        Status::Failed => ffi::switch_status_t::SWITCH_STATUS_GENERR,
-        Status::NoUnload => ffi::switch_status_t::SWITCH_STATUS_NOUNLOAD,
+        LoadStatus::Done => ffi::switch_status_t::SWITCH_STATUS_SUCCESS,
+        LoadStatus::Failed => ffi::switch_status_t::SWITCH_STATUS_GENERR,
+        LoadStatus::NoUnload => ffi::switch_status_t::SWITCH_STATUS_NOUNLOAD,
     }
 }

@@ -9,34 +9,34 @@ use crate::freeswitch::{Leg, SessionGuard};
 use crate::service::ParkingService;
 
 /// The number of ticks after which the music has started, so that the core ends it by itself.
-const CHECKED_TICKS: u8 = 3;
+const MAX_CHECKS: u8 = 3;
 
 #[derive(Debug)]
-struct Held {
+struct HeldConversation {
     caller: String,
     retriever: String,
-    looks_left: u8,
+    checks_left: u8,
 }
 
 #[derive(Debug, Default)]
-pub(in crate::service) struct HeldTalks(Mutex<Vec<Held>>);
+pub(in crate::service) struct HeldConversations(Mutex<Vec<HeldConversation>>);
 
-impl HeldTalks {
+impl HeldConversations {
     /// The caller holds, and the retriever is to hear music for as long.
     pub(in crate::service) fn begin(&self, caller: &Leg<'_>, retriever: &Leg<'_>, music: &str) {
         retriever.hear_hold_music(music);
-        let held = Held { caller: caller.uuid(), retriever: retriever.uuid(), looks_left: CHECKED_TICKS };
+        let held = HeldConversation { caller: caller.uuid(), retriever: retriever.uuid(), checks_left: MAX_CHECKS };
         self.0.lock().push(held);
     }
 
-    fn look(&self) {
+    fn check(&self) {
         let mut talks = std::mem::take(&mut *self.0.lock());
         talks.retain_mut(|talk| {
             let legs = SessionGuard::find(&talk.caller).zip(SessionGuard::find(&talk.retriever));
             let Some((caller, retriever)) = legs else { return false };
             let over = !caller.holding() && retriever.stop_broadcast();
-            talk.looks_left = talk.looks_left.saturating_sub(1);
-            !over && talk.looks_left > 0
+            talk.checks_left = talk.checks_left.saturating_sub(1);
+            !over && talk.checks_left > 0
         });
         self.0.lock().append(&mut talks);
     }
@@ -45,6 +45,6 @@ impl HeldTalks {
 impl ParkingService {
     /// The tick's part.
     pub(in crate::service) fn end_music_of_resumed(&self) {
-        self.held_talks.look();
+        self.held_conversations.check();
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::source::{literals, words};
-use super::{Table, code};
+use super::{DocTable, code};
 
 /// Actions of `callpark::info`: when the event is sent, and what it carries beside the headers of the call.
 pub(super) const EVENTS: &[(&str, &str, &str)] = &[
@@ -153,19 +153,19 @@ const INTERNAL: &[&str] = &[
     "callpark_stay",
 ];
 
-fn pairs(name: &'static str, columns: &'static [&'static str], rows: &[(&str, &str)]) -> Table {
+fn pairs(name: &'static str, columns: &'static [&'static str], rows: &[(&str, &str)]) -> DocTable {
     let rows = rows.iter().map(|(word, meaning)| vec![code(word), (*meaning).to_owned()]);
-    Table { name, columns, rows: rows.collect() }
+    DocTable { name, columns, rows: rows.collect() }
 }
 
-pub(super) fn tables() -> Vec<Table> {
+pub(super) fn tables() -> Vec<DocTable> {
     let events = EVENTS.iter().map(|(action, when, carries)| {
         let carries = if carries.is_empty() { String::new() } else { format!("{carries}.") };
         vec![code(action), (*when).to_owned(), carries]
     });
     let columns = &["action", "when", "more headers (each begins with `CallPark-`)"];
     vec![
-        Table { name: "events", columns, rows: events.collect() },
+        DocTable { name: "events", columns, rows: events.collect() },
         pairs("stream-only", &["action", "when"], STREAM_ONLY),
         pairs("event-headers", &["header", "meaning"], HEADERS),
         pairs("states", &["state", "meaning"], STATES),
@@ -214,9 +214,9 @@ fn the_manual_has_each_variable_of_the_source() {
     assert_eq!(&documented | &internal, literals(Path::new("src/service"), "callpark_"));
 }
 
-/// Which actions are events is decided by `only_looks`, with the same names.
+/// Which actions are events is decided by `is_display_only`, with the same names.
 #[test]
-fn what_only_looks_is_in_the_stream_alone() {
+fn what_is_display_only_is_in_the_stream_alone() {
     use crate::service::EventKind;
     for what in [
         EventKind::Reserve,
@@ -228,6 +228,6 @@ fn what_only_looks_is_in_the_stream_alone() {
         EventKind::Reload,
     ] {
         let stream_only = STREAM_ONLY.iter().any(|(action, _)| *action == what.action());
-        assert_eq!(what.only_looks(), stream_only, "{what:?}");
+        assert_eq!(what.is_display_only(), stream_only, "{what:?}");
     }
 }
