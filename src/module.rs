@@ -65,11 +65,11 @@ impl Lifecycle for Module {
         // What an unload left that could not do its work: the core keeps the code then, and it comes to life again.
         Self::shutdown();
         let Some(subclass) = events::reserve() else {
-            log::error!("another module has the events {}; not loaded", events::INFO.to_string_lossy());
+            log::error!(event:% = events::INFO.to_string_lossy(); "module is not loaded, another module has its event");
             return LoadStatus::Failed;
         };
         if !(applications::add_all::<Loaded>(interfaces) && commands::add::<Loaded>(interfaces)) {
-            log::error!("FreeSWITCH has no memory for the interfaces; not loaded");
+            log::error!("module is not loaded, FreeSWITCH has no memory for its interfaces");
             return LoadStatus::Failed;
         }
         let (config, errors) = configuration();
@@ -89,7 +89,7 @@ impl Lifecycle for Module {
             freeswitch::on_media_bug::<Loaded>(),
         ];
         let Some(bindings) = bindings.into_iter().collect() else {
-            log::error!("FreeSWITCH refused to tell of its events; not loaded");
+            log::error!("module is not loaded, FreeSWITCH refused to bind its event handlers");
             Self::shutdown();
             return LoadStatus::Failed;
         };
@@ -115,11 +115,9 @@ fn configuration() -> (Config, Vec<ConfigError>) {
         Ok(config) => (config, Vec::new()),
         Err(errors) => (config::emergency(), errors),
     };
-    for error in &errors {
-        log::error!("{error}");
-    }
+    service::log_config_errors(&errors);
     if !errors.is_empty() {
-        log::error!("running with the lot main of slots 701-720 in every domain until callpark.conf.xml is mended");
+        log::error!(lot = "main@*", slots = "701-720"; "running with an emergency lot in every domain until callpark.conf.xml is corrected");
     }
     (config, errors)
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::parking::{LotId, Slot, SlotsError};
 
 /// The file that errors name.
-const FILE_NAME: &str = "callpark.conf.xml";
+pub(crate) const FILE_NAME: &str = "callpark.conf.xml";
 
 /// One error in the configuration: where it is, and what it is.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]

@@ -39,7 +39,7 @@ pub(crate) fn log_panic(name: &str, panic: &(dyn Any + Send)) {
     CAUGHT.fetch_add(1, Ordering::Relaxed);
     let message = panic_message(panic);
     // The log call could panic too, and nothing may leave here but a value.
-    let _ = catch_unwind(|| log::error!("bug in mod_callpark: {name} panicked: {message}"));
+    let _ = catch_unwind(|| log::error!(fence = name, cause = message; "bug in mod_callpark, a panic was caught"));
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {

@@ -16,11 +16,15 @@ use crate::ffi::{self, switch_log_level_t as HostLevel, switch_text_channel_t as
 
 /// The key that names the channel of a line. It is not written as text.
 pub(crate) const UUID: &str = "uuid";
+/// The key of a reason or an error text.
+const CAUSE: &str = "cause";
 /// The target of a record that is logged as a NOTICE, a level that the `log` crate does not have.
 const NOTICE: &str = "mod_callpark::notice";
 /// Characters of a phrase, and of one value, that are written; more could come from a stranger.
 const MAX_PHRASE_CHARS: usize = 1000;
 const MAX_VALUE_CHARS: usize = 200;
+/// The same for the value of [`CAUSE`], which may list what was expected.
+const MAX_CAUSE_CHARS: usize = 600;
 /// Bytes of a line. mod_logfile cuts a line off at 2,048, line break included, its own prefix and the UUID counted.
 const MAX_LINE_BYTES: usize = 1800;
 
@@ -142,7 +146,8 @@ fn text_of(record: &log::Record<'_>) -> String {
     impl<'kvs> VisitSource<'kvs> for Pairs {
         fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
             if key.as_str() != UUID {
-                write!(self.0, " {key}={}", quoted(&value.to_string()))?;
+                let most = if key.as_str() == CAUSE { MAX_CAUSE_CHARS } else { MAX_VALUE_CHARS };
+                write!(self.0, " {key}={}", quoted(&value.to_string(), most))?;
             }
             Ok(())
         }
@@ -172,13 +177,13 @@ fn in_one_line(phrase: &str) -> String {
     line
 }
 
-/// A value as it stands behind its key: in quotes, with escapes, if it could be taken for anything else than one word.
-fn quoted(value: &str) -> String {
+/// Returns a value as it stands behind its key: at most `most` characters, in quotes and with escapes if it is not one word.
+fn quoted(value: &str, most: usize) -> String {
     let mut written = String::new();
-    for c in value.chars().take(MAX_VALUE_CHARS) {
+    for c in value.chars().take(most) {
         push_escaped(&mut written, c);
     }
-    if value.chars().nth(MAX_VALUE_CHARS).is_some() {
+    if value.chars().nth(most).is_some() {
         written.push('…');
     }
     let is_one_word = !written.is_empty() && !written.contains([' ', '=', '\\']);
@@ -211,7 +216,7 @@ mod tests {
     #[test]
     fn a_value_is_one_word_or_stands_in_quotes() {
         for plain in ["701", "*5901", "main@example.com", "+4930123", "12s", "Müller", "a/b;c,d", "O'Neil"] {
-            assert_eq!(quoted(plain), plain);
+            assert_eq!(quoted(plain, MAX_VALUE_CHARS), plain);
         }
         for (value, written) in [
             ("", r#""""#),
@@ -225,9 +230,9 @@ mod tests {
             ("\u{202e}txet", r#""\u{202e}txet""#),
             ("\u{2028}line", r#""\u{2028}line""#),
         ] {
-            assert_eq!(quoted(value), written);
+            assert_eq!(quoted(value, MAX_VALUE_CHARS), written);
         }
-        assert_eq!(quoted(&"x".repeat(100_000)).chars().count(), MAX_VALUE_CHARS + 1);
+        assert_eq!(quoted(&"x".repeat(100_000), MAX_VALUE_CHARS).chars().count(), MAX_VALUE_CHARS + 1);
     }
 
     #[test]

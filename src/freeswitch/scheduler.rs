@@ -51,7 +51,7 @@ impl Ticker {
     pub(crate) fn start<T: OnTick, W: StateLookup<T::Context>>() -> Ticker {
         let unloading = Arc::new(AtomicBool::new(false));
         let worker = start_thread::<T, W>(Arc::clone(&unloading))
-            .inspect_err(|error| log::error!("no thread for the timers, which now follow the wall clock: {error}"))
+            .inspect_err(|error| log::error!(cause:% = error; "timers follow the wall clock, there is no thread"))
             .ok();
         let (at, no_flags) = (next_second(), 0);
         // SAFETY: the names are static and copied; the callback is code of this module, which deletes the task and waits for

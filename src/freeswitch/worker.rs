@@ -61,7 +61,7 @@ impl Worker {
 
     pub(crate) fn join(self) {
         if self.thread.join().is_err() {
-            log::error!("the thread {} ended in a panic", self.name);
+            log::error!(thread = self.name; "thread ended in a panic");
         }
     }
 }

@@ -23,8 +23,7 @@ pub(crate) fn on_profile<W: StateLookup<ParkingService>>() -> Option<Binding> {
 pub(crate) fn warn_about_valet_parking() {
     if is_valet_parking_loaded() {
         log::warn!(
-            "{VALET_PARKING} is loaded too and answers every subscription to park+<slot> with \"free\": lamps of taken \
-             slots will go out; take it out of modules.conf.xml and restart FreeSWITCH"
+            "mod_valet_parking answers every subscription to park+<slot>, so lamps of occupied slots go out; remove it from modules.conf.xml and restart FreeSWITCH"
         );
     }
 }

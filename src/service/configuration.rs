@@ -1,10 +1,11 @@
 //! The configuration in force, and how a new one is taken in.
 
+use std::fmt::Display;
 use std::sync::atomic::Ordering;
 
 use super::{EventKind, ParkEvent, ParkingService};
-use crate::config::{self, Config, ConfigError, ConfigErrorKind};
-use crate::freeswitch;
+use crate::config::{self, Config, ConfigError, ConfigErrorKind, ConfigSection};
+use crate::freeswitch::{self, LogLevel, log_line};
 use crate::parking::Layout;
 
 impl ParkingService {
@@ -33,10 +34,8 @@ impl ParkingService {
     /// A new configuration. A faulty one changes nothing.
     fn apply_config(&self, outcome: Result<Config, Vec<ConfigError>>, apply: bool) -> Result<(), Vec<ConfigError>> {
         if let Err(errors) = &outcome {
-            for error in errors {
-                log::error!("{error}");
-            }
-            log::error!("callpark.conf.xml is faulty: nothing changed");
+            log_config_errors(errors);
+            log::error!(errors = errors.len(); "configuration has errors, nothing changed");
         }
         let cause = outcome.as_ref().err().map(|errors| format!("{} errors", errors.len()));
         let answer = match outcome {
@@ -85,9 +84,28 @@ pub(crate) fn read_config() -> Result<Config, Vec<ConfigError>> {
     };
     for lot in config.lots.iter().filter(|lot| lot.slots.iter().any(|slot| slot.as_str().contains('#'))) {
         log::warn!(
-            "lot {} has slots with #, which phones write as %23 in a transfer: the dialplan must know both, such as ^((?:#|%23)701)$",
-            lot.id
+            lot:% = lot.id, written = "%23", example = "^((?:#|%23)701)$";
+            "phones write # of a slot in another form in a transfer, so the dialplan must accept both"
         );
     }
     Ok(config)
+}
+
+/// Logs a line for each error of the configuration.
+pub(crate) fn log_config_errors(errors: &[ConfigError]) {
+    for ConfigError { line, section, key, value, kind } in errors {
+        let mut keys: Vec<(&str, &dyn Display)> = vec![("file", &config::FILE_NAME)];
+        keys.extend(line.as_ref().map(|line| ("line", line as &dyn Display)));
+        match section {
+            ConfigSection::File => {}
+            ConfigSection::Settings => keys.push(("section", &"settings")),
+            ConfigSection::Lot(id) => keys.push(("lot", id)),
+        }
+        if !key.is_empty() {
+            keys.push(("key", key));
+        }
+        keys.extend(value.as_ref().map(|value| ("value", value as &dyn Display)));
+        keys.push(("cause", kind));
+        log_line(LogLevel::Error, &keys, format_args!("configuration error"));
+    }
 }

@@ -54,7 +54,7 @@ use crate::parking::{Call, LotId, LotSelector, MonotonicTime, Refusal, Table};
 pub(crate) use call_log::{About, log_call};
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use collect_digits::collect_digits;
-pub(crate) use configuration::read_config;
+pub(crate) use configuration::{log_config_errors, read_config};
 pub(crate) use error::ActionError;
 pub(crate) use identity::last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;

@@ -11,7 +11,7 @@ use super::ParkingService;
 use super::call_log::log_call;
 use super::template::{call_field, fill_in, is_address, is_part_of_address, percent_encoded};
 use crate::freeswitch::{self, CancelToken, Dial, HangupCause, Leg, OriginateError, PlayToEnd};
-use crate::parking::{Call, MonotonicTime, Notify};
+use crate::parking::{Call, CallInfo, MonotonicTime, Notify};
 
 /// How long a page may ring; phones that answer by themselves need no second of it.
 const PAGE_RING_TIMEOUT: Duration = Duration::from_secs(15);
@@ -20,7 +20,7 @@ const MAX_PAGE_DURATION: Duration = Duration::from_secs(30);
 /// Pages that wait for the same phones.
 const MAX_WAITING_PAGES: usize = 10;
 
-/// On a paged leg: whose turn ends with it.
+/// The variable of a paged leg with the dial string whose page ends with the leg.
 const PAGE_VARIABLE: &str = "callpark_page";
 
 /// Pages under way, one for each dial string; others for the same one wait.
@@ -36,9 +36,8 @@ struct PageQueue {
 #[derive(Clone, Debug)]
 struct Page {
     dial: String,
-    slot: String,
-    label: String,
-    caller: String,
+    info: Arc<CallInfo>,
+    label: Arc<str>,
 }
 
 /// When a page begins.
@@ -95,8 +94,7 @@ impl ParkingService {
                 Notify::Message(user) => message(call, user),
                 Notify::Page(dial) => {
                     let dial = fill_in(dial, |name| call_field(call, name).filter(|value| is_part_of_address(value)));
-                    let (slot, label) = (call.info.slot.to_string(), call.label.to_string());
-                    self.page(Page { dial, slot, label, caller: call.info.caller.name.clone() });
+                    self.page(Page { dial, info: Arc::clone(&call.info), label: Arc::clone(&call.label) });
                 }
                 Notify::Api(line) => {
                     let line = fill_in(line, |name| call_field(call, name).map(|value| percent_encoded(&value)));
@@ -115,7 +113,7 @@ impl ParkingService {
             PageStart::Now => self.start(page),
             PageStart::Later => {}
             PageStart::Never => {
-                log::warn!(slot:% = page.slot, dial:% = page.dial, waiting = MAX_WAITING_PAGES; "page was dropped, too many wait for the same phones");
+                log_call!(Warning, &*page.info, dial = page.dial, waiting = MAX_WAITING_PAGES; "page was dropped, too many wait for the same phones");
             }
         }
     }
@@ -137,7 +135,7 @@ impl ParkingService {
                     speaks
                 }
                 Err(cause) => {
-                    log::warn!(slot:% = page.slot, dial:% = page.dial, cause:% = cause; "page failed");
+                    log_call!(Warning, &*page.info, dial = page.dial, cause = cause; "page failed");
                     false
                 }
             };
@@ -171,11 +169,11 @@ fn dial_page(
     page: &Page,
     cancel: &CancelToken,
 ) -> Result<freeswitch::SessionGuard, OriginateError> {
-    let name = super::recall::dial::displayable(&format!("Park {} {}", page.slot, page.caller));
+    let name = super::recall::dial::displayable(&format!("Park {} {}", page.info.slot, page.info.caller.name));
     let limit = format!("sched_hangup +{} allotted_timeout", MAX_PAGE_DURATION.as_secs());
     let variables = [
         (PAGE_VARIABLE, page.dial.as_str()),
-        ("callpark_slot", &page.slot),
+        ("callpark_slot", page.info.slot.as_str()),
         ("callpark_label", &page.label),
         // mod_sofia writes the Call-Info that makes phones answer by themselves.
         ("sip_auto_answer", "true"),
@@ -185,7 +183,7 @@ fn dial_page(
     let dial = Dial {
         to: &page.dial,
         caller_name: &name,
-        caller_number: &page.slot,
+        caller_number: page.info.slot.as_str(),
         variables: &variables,
         ring_timeout: PAGE_RING_TIMEOUT,
     };

@@ -32,7 +32,7 @@ impl Storage {
         if !push(&mut self.history.lock()) {
             // This is logged once for a hundred rows, so that the log does not overflow too.
             if self.dropped.fetch_add(1, Ordering::Relaxed) % 100 == 0 {
-                log::error!(waiting = MAX_HISTORY; "too many records wait for the database: newer ones are dropped");
+                log::error!(waiting = MAX_HISTORY; "too many records wait for the database, newer ones are dropped");
             }
         }
         self.wake();

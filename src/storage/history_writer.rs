@@ -88,12 +88,9 @@ impl HistoryWriter {
                 let Some(why) = outcome.refused.get(&record.key()) else { continue };
                 storage.count_dropped();
                 log::error!(
-                    "the database refuses the record of {}: {why}; lot={}@{} slot={} outcome={}",
-                    record.uuid,
-                    record.lot,
-                    record.domain,
-                    record.slot,
-                    record.outcome
+                    uuid:% = record.uuid, slot:% = record.slot, lot:% = format_args!("{}@{}", record.lot, record.domain),
+                    outcome:% = record.outcome, cause:% = why;
+                    "database refuses the record of a call"
                 );
             }
             if outcome.written.is_empty() && outcome.refused.is_empty() {

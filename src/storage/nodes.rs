@@ -79,9 +79,7 @@ impl Heartbeat {
     pub(super) fn report_shared_name(&mut self, node: &str, now: MonotonicTime) {
         if self.reported.is_none_or(|last| now.since(last) >= NAME_REPORT_INTERVAL) {
             self.reported = Some(now);
-            log::error!(
-                "another FreeSWITCH calls itself {node} in this cluster: node-name must differ; neither deletes what is not its own"
-            );
+            log::error!(node:% = node; "another FreeSWITCH has the node-name of this one; neither deletes rows of the other");
         }
     }
 }

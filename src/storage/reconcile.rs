@@ -85,10 +85,9 @@ impl Cycle<'_> {
         }
         let window = self.window();
         if !left.is_empty() {
-            let seconds = window.as_secs();
             log::warn!(
-                "{} slots are kept for {seconds} s for callers who were parked when FreeSWITCH died",
-                left.len()
+                slots = left.len(), window:% = format_args!("{}s", window.as_secs());
+                "slots are reserved for callers who were parked when FreeSWITCH died"
             );
             self.service.reserve_for_recovery(&left, window);
         }
@@ -107,7 +106,7 @@ impl Cycle<'_> {
             self.connection.execute(&format!("DELETE FROM callpark_calls WHERE node = {node} AND {row}"))?;
         }
         if !vanished.is_empty() {
-            log::warn!("{} calls of this node had been given up by another: they are not lost", vanished.len());
+            log::warn!(calls = vanished.len(); "calls of this node had been given up by another node, they are not lost");
         }
         for row in vanished.iter().filter(|_| self.service.clustered()) {
             history::take_back(&self.connection, &(row.uuid.clone(), row.parked_at))?;
@@ -124,7 +123,7 @@ impl Cycle<'_> {
         self.connection.query(&sql, &mut |row| lost.extend(slot_row::read(row, clock)))?;
         self.connection.execute(&format!("DELETE FROM callpark_nodes WHERE node = {name} AND beat = {beat}"))?;
         if !lost.is_empty() {
-            log::warn!("node {node} is dead, and nobody recovered {} of its callers", lost.len());
+            log::warn!(node:% = node, calls = lost.len(); "node is dead, and nobody recovered its callers");
         }
         for absent in &lost {
             self.service.end_lost_remote_call(absent);

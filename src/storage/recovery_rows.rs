@@ -33,7 +33,8 @@ pub(super) fn keep(copies: &Mutex<Option<RecoveryCopies>>, window: Duration) {
         Ok(made) => *copies.lock() = made,
         Err(why) => {
             log::error!(
-                "the core's recovery rows of parked calls: {why}; who is being recovered is lost if FreeSWITCH dies then"
+                cause:% = why;
+                "recovery rows of the core cannot be copied; a caller is lost if FreeSWITCH dies during the recovery"
             );
         }
     }

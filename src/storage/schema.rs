@@ -150,8 +150,9 @@ fn widen(connection: &Connection) -> Result<(), StorageError> {
     for table in narrow {
         match connection.execute(&format!("ALTER TABLE {table} ALTER COLUMN uuid TYPE VARCHAR(256)")) {
             Err(why) if why.is_away() => return Err(why),
-            Err(_) => log::warn!(
-                "{table}.uuid cannot be widened to VARCHAR(256): a call whose UUID is longer is refused there"
+            Err(why) => log::warn!(
+                table:% = table, cause:% = why;
+                "column uuid cannot be widened, so the row of a call with a longer UUID is refused"
             ),
             Ok(()) => {}
         }
@@ -163,9 +164,7 @@ fn note_version(connection: &Connection) -> Result<(), StorageError> {
     let mut version = 0;
     connection.query("SELECT MAX(version) FROM callpark_schema", &mut |row| version = number_at(row, 0))?;
     if version > SCHEMA_VERSION {
-        log::info!(
-            "the tables are of version {version}, made by a newer mod_callpark; this one uses what it knows of them"
-        );
+        log::info!(version = version; "tables were created by a newer mod_callpark");
     }
     if version < SCHEMA_VERSION {
         match connection.execute(&format!("INSERT INTO callpark_schema (version) VALUES ({SCHEMA_VERSION})")) {

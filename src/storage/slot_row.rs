@@ -47,6 +47,15 @@ impl SlotRow {
         }
     }
 
+    /// The lot as it is written in the log.
+    pub(super) fn lot(&self) -> String {
+        format!("{}@{}", self.lot, self.domain)
+    }
+
+    pub(super) fn caller_number(&self) -> &str {
+        &self.caller.number
+    }
+
     /// See [`probe_row`].
     pub(super) fn probe_row(&self) -> SlotRow {
         let like = |text: &str| probe_row::filler(text.len());

@@ -199,10 +199,8 @@ impl Cycle<'_> {
         }
         self.storage.count_refused_row();
         log::error!(
-            "the slot store refuses the row of {} in {} of {}: {why}; the call waits on, and is not kept if FreeSWITCH dies",
-            row.uuid,
-            row.slot,
-            row.domain
+            uuid:% = row.uuid, slot:% = row.slot, lot:% = row.lot(), caller:% = row.caller_number(), cause:% = why;
+            "slot store refuses the row of a call; the call waits on, but its slot is lost if FreeSWITCH dies"
         );
     }
 
@@ -277,13 +275,9 @@ impl Cycle<'_> {
     /// Logs that two nodes assigned one slot while they could not reach each other. Both callers wait on.
     fn report_double(&self, place: &SlotKey, uuid: &str) -> Result<(), StorageError> {
         for other in self.rows(&format!("WHERE {}", self.at(place)), 0)?.iter().filter(|other| *other.uuid != *uuid) {
-            let (slot, here) = (&place.1, &self.node);
             log::error!(
-                "slot {slot}@{} was given away twice, here ({here}) to {uuid} and on {} to {}: each waits on where \
-                 it is, and is listed",
-                place.0,
-                other.node,
-                other.uuid
+                uuid:% = uuid, slot:% = other.slot, lot:% = other.lot, node:% = self.node, other_node:% = other.node, other_uuid:% = other.uuid;
+                "slot was assigned twice, both callers wait on"
             );
         }
         Ok(())

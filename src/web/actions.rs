@@ -13,7 +13,7 @@ use super::error::{ApiError, quoted, quoted_name, short};
 use super::state::{Actor, HttpState};
 use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
-use crate::service::{CallRow, ParkingService};
+use crate::service::{CallRow, ParkingService, log_call};
 
 /// The dashboard has the same limit.
 const MAX_LABEL_CHARS: usize = 200;
@@ -138,7 +138,7 @@ fn carry_out(
         return Err(ApiError::NoSuchAction(names.join(", ")));
     };
     (found.run)(service, &call, &Fields::read(body, found.fields)?)?;
-    log::info!(action:% = action, slot:% = slot, domain:% = domain; "changed a call by HTTP");
+    log_call!(Info, &call, action = action; "changed call by HTTP");
     // Shows the call as it is now, or as it was if it has just left.
     let call = service.call_at(domain, &slot).unwrap_or(call);
     Ok(CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms()))

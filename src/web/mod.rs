@@ -161,7 +161,7 @@ impl ServerState {
         };
         match http_settings.and_then(|http_settings| http_settings.map(start).transpose()) {
             Ok(Some((http_settings, new))) => {
-                log::info!("dashboard, API and metrics on http://{}", new.address());
+                log::info!(address:% = new.address(); "HTTP server is started");
                 self.running = Some((http_settings, new));
             }
             Ok(None) => {}
@@ -171,7 +171,7 @@ impl ServerState {
                     .map_or(FIRST_START_RETRY_DELAY, |before| (before.pause * 2).min(MAX_START_RETRY_DELAY));
                 if before.is_none_or(|before| before.why != why) {
                     let listen = &settings.http_listen;
-                    log::error!("http-listen {listen}: {why}; no dashboard, API and metrics until that is mended");
+                    log::error!(http_listen:% = listen, cause:% = why; "HTTP server cannot be started, it is tried again");
                 }
                 self.retry = Some(Retry { at: freeswitch::now().after(pause), pause, why });
             }

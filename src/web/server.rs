@@ -78,7 +78,7 @@ impl Server {
     pub(super) fn stop(self) -> bool {
         let _ = self.stop.send(true);
         let ended = self.thread.join().unwrap_or_else(|_| {
-            log::error!("the thread of the dashboard ended in a panic");
+            log::error!(thread = "http"; "thread ended in a panic");
             false
         });
         if !ended {
@@ -92,7 +92,7 @@ impl Server {
 async fn serve(listener: std::net::TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(why) => return log::error!("http-listen: {why}"),
+        Err(why) => return log::error!(cause:% = why; "HTTP server cannot accept connections"),
     };
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -107,7 +107,7 @@ async fn serve(listener: std::net::TcpListener, router: Router, mut stopped: wat
         };
         // A client that does not read counts as one that has disappeared.
         if let Err(why) = SockRef::from(&stream).set_tcp_user_timeout(Some(READ_TIMEOUT)) {
-            log::warn!("http-listen: no limit on slow readers: {why}");
+            log::warn!(cause:% = why; "HTTP connection has no limit for a slow reader");
         }
         let Ok(permit) = Arc::clone(&free).try_acquire_owned() else { continue };
         let service = TowerToHyperService::new(router.clone());

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from phone import Phone
-from switch import ROOT, Switch, find_prefix, wait_for
+from switch import ROOT, Switch, find_prefix, malformed_lines, wait_for
 
 pytest_plugins = ["rerun_report"]
 
@@ -26,7 +26,7 @@ LOTS = f"""
 ANYBODY = LOTS.replace('<param name="slots"', '<param name="retrieve-anonymous" value="true"/><param name="slots"')
 USUAL = (LOTS, "", None, "")  # what `Switch.configure` was told
 # What the log may say although all is well: prompts that are not installed, and refusals that tests provoke.
-EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:http-listen|fallback failed|exit failed|callpark\.conf\.xml|running with)|Invalid file format \[local_stream\]|Invalid Application|sofia_contact|USER_NOT_REGISTERED|Cannot Blind Transfer 1 Legged"
+EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:HTTP server cannot be started|fallback failed|exit failed|configuration error|configuration has errors|running with)|Invalid file format \[local_stream\]|Invalid Application|sofia_contact|USER_NOT_REGISTERED|Cannot Blind Transfer 1 Legged"
                       r"|find macro voicemail_|contains a variable")
 
 
@@ -103,6 +103,8 @@ def switch(freeswitch):
     errors = [line for line in freeswitch.log()[before:].splitlines()
               if re.search(r"\[(ERR|CRIT|ALERT)\]", line) and not EXPECTED.search(line)]
     assert not errors, "\n".join(errors)
+    malformed = malformed_lines(freeswitch.log()[before:])
+    assert not malformed, "not a phrase and key=value:\n" + "\n".join(malformed)
     assert re.search(r"panics caught\s+0", freeswitch.api("callpark status"))
     assert freeswitch.process.poll() is None
 

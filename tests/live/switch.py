@@ -77,6 +77,16 @@ SHIPPED_PHRASES = ROOT / "conf/lang/en/callpark.xml"
 SHIPPED_DIALPLAN = ROOT / "conf/dialplan/callpark.xml"
 
 
+# A line of the module: a phrase, then keys with values. Only a value has digits, colons, quotes or braces.
+OF_MODULE = re.compile(r"\[[A-Z]+\] \S+ callpark: (.*)$", re.M)
+WELL_FORMED = re.compile(r"""[A-Za-z][^=:"{}\d]*?( [a-z_]+=("[^"]*"|[^\s="]+))*…?""")
+
+
+def malformed_lines(log):
+    """The lines of the module in a log that are not a phrase followed by `key=value`."""
+    return [text for text in OF_MODULE.findall(log) if not WELL_FORMED.fullmatch(text)]
+
+
 class Switch:
     """One running FreeSWITCH in a folder of its own, which stays there if `keep` is set when it stops."""
 
@@ -179,10 +189,12 @@ class Switch:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 status = self.process.wait()
+        malformed = malformed_lines(self.log()) if (self.dir / "log/freeswitch.log").exists() else []
         if self.keep:
             print(f"\nlog kept: {self.dir}/log/freeswitch.log")
         else:
             shutil.rmtree(self.dir, ignore_errors=True)
+        assert not malformed, "not a phrase and key=value:\n" + "\n".join(malformed)
         return status
 
     # --- the command line

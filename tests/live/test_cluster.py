@@ -372,7 +372,7 @@ def test_without_the_database_each_node_goes_on(cluster, phones_of):
     # Both callers stay, on each node its own in front, and the operator is told.
     both = lambda: all(sorted(row["node"] for row in node.calls()) == sorted((first.name, second.name)) for node in (first, second))
     assert wait_for(both, 15), (first.calls(), second.calls())
-    assert wait_for(lambda: "was given away twice" in first.log() + second.log(), 5)
+    assert wait_for(lambda: "slot was assigned twice" in first.log() + second.log(), 5)
     for node, phones, tone in ((first, here, 600), (second, there, 610)):
         taker = phones("1003", says=950).call("701")
         assert taker.audio.hears(tone), "whoever dials gets the caller of the own node first"
@@ -393,7 +393,7 @@ def test_two_with_one_slot_are_both_listed_when_the_slot_store_was_only_slow(clu
     locked.wait(20)
     both = lambda node: sorted((row["slot"], row["node"]) for row in node.calls()) == sorted(("703", one.name) for one in (first, second))
     assert wait_for(lambda: both(first) and both(second), 10), (first.calls(), second.calls())
-    assert wait_for(lambda: "was given away twice" in first.log() + second.log(), 3)
+    assert wait_for(lambda: "slot was assigned twice" in first.log() + second.log(), 3)
     assert all(caller.audio.hears(MUSIC) for caller in callers)
     for caller in callers:
         caller.hang_up()

@@ -7,7 +7,7 @@ import pytest
 from conftest import LOTS, new_switch
 from parking import lot, park_by_transfer
 from phone import DOMAIN
-from switch import wait_for
+from switch import OF_MODULE, free_port, malformed_lines, wait_for
 from test_no_slot import full, waiting
 
 LINE = re.compile(r"^(?P<uuid>[0-9a-f-]{36}) .*?\[(?P<level>[A-Z]+)\] \S+ callpark: (?P<text>.*)$", re.M)
@@ -128,3 +128,25 @@ def test_a_channel_has_a_log_level_of_its_own(debugged, phones_of):
     assert taker.audio.hears(600)
     assert wait_for(lambda: any(text.startswith("call is claimed") for _, text in lines(debugged, uuid)))
     caller.hang_up()
+
+
+def test_every_line_is_a_phrase_and_keys(debugged, phones_of):
+    """Before: the lines of the configuration, the HTTP server, the nodes and the module itself had their values within the sentence."""
+    wrong = '<lot name="main" domain="*"><param name="slots" value="70x"/><param name="park-timeuot" value="9"/></lot>'
+    debugged.configure(wrong)
+    debugged.start()
+    port = free_port()
+    debugged.reload(LOTS, f'<param name="http-listen" value="{port}"/>')
+    debugged.reload(LOTS, '<param name="http-listen" value="192.0.2.1:80"/><param name="http-token-file" value="/nowhere"/>')
+    debugged.reload('<lot name="main" domain="*"><param name="slots" value="#701"/></lot>')
+    debugged.reload(wrong)
+    debugged.reload(lot(slots="701"))
+    caller, _ = park_by_transfer(phones_of(debugged), debugged)
+    caller.hang_up()
+    assert wait_for(lambda: not debugged.calls())
+    said = OF_MODULE.findall(debugged.log())
+    for phrase in ("configuration error file=callpark.conf.xml", "running with an emergency lot", "HTTP server is started address=127.0.0.1", "HTTP server cannot be started",
+                   "phones write # of a slot", "configuration has errors, nothing changed errors=2", "parked call slot=701", "abandoned call slot=701"):
+        assert any(text.startswith(phrase) for text in said), f"no {phrase}"
+    assert malformed_lines(debugged.log()) == []
+    assert malformed_lines("[ERR] web.rs:1 callpark: http-listen 0.0.0.0:1: no tokens") == ["http-listen 0.0.0.0:1: no tokens"], "the test can fail"

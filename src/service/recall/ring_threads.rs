@@ -157,7 +157,7 @@ impl Rings {
         let threads = std::mem::take(&mut self.work.lock().threads);
         for thread in threads {
             if thread.join().is_err() {
-                log::error!("a recall thread ended in a panic");
+                log::error!(thread = "ring"; "thread ended in a panic");
             }
         }
     }
