@@ -36,7 +36,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Nothing of it runs yet. `errors`: what was wrong with the file, if `config` is the emergency one.
+    /// Makes all parts; none of them runs yet. `errors` are those of the configuration file, if `config` is the emergency configuration.
     pub(crate) fn new(config: Config, errors: Vec<ConfigError>, wakers: Wakers) -> App {
         let (wakers, config) = (Arc::new(wakers), ConfigHandle::new(config));
         let music = Arc::new(SharedMusic::new(Arc::clone(&wakers)));
@@ -76,7 +76,7 @@ impl App {
         }
     }
 
-    /// Takes over what was registered with the core, for which this works.
+    /// Keeps the registrations with the core.
     pub(crate) fn keep(&self, registered: Registered) {
         *self.registered.lock() = Some(registered);
     }
@@ -89,8 +89,8 @@ impl App {
         self.http.on_tick();
     }
 
-    /// Unload: ends what runs, in the reverse order of how it began. When this comes back, the core calls nothing of the module's any
-    /// more, and no thread of the module's runs; but false, if the database holds one up, whose code must stay.
+    /// Ends everything at unload, in the reverse order of the start. When this returns, the core does not call the module any more, and no thread
+    /// of the module runs. Returns false if a thread still waits for the database, so that its code must stay loaded.
     pub(crate) fn end(&self) -> bool {
         drop(self.registered.lock().take());
         let ended = self.http.end() & self.storage.close();

@@ -27,7 +27,7 @@ static APP: RwLock<Option<Arc<App>>> = RwLock::new(None);
 /// Finds a part of the loaded module.
 pub(crate) struct Loaded;
 
-/// Nothing is locked while the part is used.
+/// Returns a part of the loaded module. Nothing is locked while the part is used.
 fn part<T>(of: impl FnOnce(&App) -> &Arc<T>) -> Option<Arc<T>> {
     APP.read().as_deref().map(|app| Arc::clone(of(app)))
 }
@@ -62,7 +62,7 @@ impl Lifecycle for Module {
     const NAME: &'static CStr = c"mod_callpark";
 
     fn load(interfaces: &mut Interfaces<'_>) -> LoadStatus {
-        // What an unload left that could not do its work: the core keeps the code then, and it comes to life again.
+        // If an unload could not finish, the core has kept the code, and this ends what the unload has left.
         Self::shutdown();
         let Some(subclass) = events::reserve() else {
             log::error!(event:% = events::INFO.to_string_lossy(); "module is not loaded, another module has its event");
@@ -109,7 +109,7 @@ impl Lifecycle for Module {
     }
 }
 
-/// The configuration of the file, or the emergency configuration and the errors in the file, so that callers get a slot in any case.
+/// Returns the configuration of the file, or the emergency configuration and the errors of the file, so that callers get a slot in any case.
 fn configuration() -> (Config, Vec<ConfigError>) {
     let (config, errors) = match service::read_config() {
         Ok(config) => (config, Vec::new()),

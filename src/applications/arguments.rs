@@ -51,7 +51,7 @@ pub(crate) fn parse_park_order(data: &str) -> Result<ParkOrder, ArgumentError> {
     }
 }
 
-/// What the first argument of `callpark_retrieve` says.
+/// The first argument of `callpark_retrieve`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum RetrieveArgument {
     Target(RetrieveTarget),

@@ -25,7 +25,7 @@ pub(crate) fn add_all<W: StateLookup<ParkingService>>(interfaces: &mut Interface
     .all(|add| add(interfaces))
 }
 
-/// Runs an application's body with the service; without one (the module is on its way out) the leg goes on in its
+/// Runs the body of an application with the service. If the module is being unloaded, there is no service, and the leg continues in its
 /// dialplan.
 fn serve(
     service: Option<Arc<ParkingService>>,
@@ -34,7 +34,7 @@ fn serve(
 ) {
     match service {
         Some(service) => {
-            // `uuid_broadcast`, or a key that is bound to an application, can run one on a leg that waits in its slot.
+            // `uuid_broadcast`, or a key that is bound to an application, can run an application on a leg that waits in its slot.
             if let Some(slot) = service.slot_of_waiting_leg(&leg) {
                 return log_call!(Warning, &leg, slot = slot; "leg waits in its slot, it runs no application beside that");
             }

@@ -21,7 +21,7 @@ impl Application for Retrieve {
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
         serve(service, leg, |service, leg| {
-            // The module itself runs this on legs that it called: for a page, and for the parker of a caller without a slot.
+            // The module runs this application itself on legs that it has called: for a page, and for the parker of a caller without a slot.
             if service.announce_page(leg) {
                 return AppResult::Retrieved;
             }

@@ -1,24 +1,24 @@
-//! The configuration as it is written, before anything is checked: elements, and on which line of the file each is.
+//! Parses the configuration into elements with their lines in the file. Nothing is checked here.
 
 use super::error::{ConfigError, ConfigErrorKind, ConfigSection, is_secret};
 
-/// Elements below this depth have no meaning: `<configuration>`, `<lots>`, `<lot>`, `<param>`, and one in that.
+/// Elements below this depth are ignored: `<configuration>`, `<lots>`, `<lot>`, `<param>`, and one within that.
 const MAX_ELEMENT_DEPTH: usize = 4;
 
-/// An element with what is in it.
+/// An element with its contents.
 #[derive(Debug, Default)]
 pub(super) struct Element {
     name: String,
     attributes: Vec<(String, String)>,
-    /// `None` while it is not known where in the file it is.
+    /// The line in the file; `None` if it is not known.
     line: Option<u32>,
     pub(super) children: Vec<Element>,
     has_text: bool,
 }
 
 impl Element {
-    /// The root of `text`, with the lines of `file`. FreeSWITCH hands a configuration over as one text without comments, variables
-    /// filled in and other files included, so its lines are not those that an administrator sees.
+    /// Parses the root of `text`, and takes the line numbers from `file`. FreeSWITCH passes a configuration as one text without comments, in which
+    /// variables are filled in and other files are included, so its lines are not those that an administrator sees.
     pub(super) fn parse(text: &str, file: Option<&str>) -> Result<Element, roxmltree::Error> {
         let mut root = Element::of(roxmltree::Document::parse(text)?.root_element(), 0);
         let file = file.and_then(|file| roxmltree::Document::parse(file).ok());
@@ -39,7 +39,7 @@ impl Element {
         }
     }
 
-    /// An element is found in the file by what it is and how it is called, after the one before it.
+    /// Takes the lines of `file`. An element is found there by its tag and its name, after the previous element.
     fn take_lines_of(&mut self, file: Option<&Element>) {
         self.line = file.and_then(|file| file.line);
         let mut rest = file.map(|file| file.children.as_slice()).unwrap_or_default();
@@ -74,7 +74,7 @@ impl Element {
         ConfigError { line: self.line, section: section.clone(), key: key.to_owned(), value, kind: kind.into() }
     }
 
-    /// Returns an error of the `<param>` in this element that has this name, or of the element where none has.
+    /// Returns an error of the `<param>` with this name, or of the element if it has none of this name.
     pub(super) fn param_error(
         &self,
         section: &ConfigSection,
@@ -86,7 +86,7 @@ impl Element {
         param.unwrap_or(self).error(section, key, value, kind)
     }
 
-    /// What the element may not have in it.
+    /// Reports attributes, elements and text that the element may not contain.
     pub(super) fn reject_unknown(
         &self,
         section: &ConfigSection,

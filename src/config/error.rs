@@ -1,4 +1,4 @@
-//! What can be wrong with the configuration.
+//! The errors of the configuration.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ pub(crate) const FILE_NAME: &str = "callpark.conf.xml";
 /// One error in the configuration: where it is, and what it is.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub struct ConfigError {
-    /// Of the file, if the configuration comes from one that can be read.
+    /// The line in the file, if the configuration comes from a file that can be read.
     pub line: Option<u32>,
     /// The part of the file.
     pub section: ConfigSection,
     /// The parameter, attribute or element; empty for the section as a whole.
     pub key: String,
-    /// `***` for a secret.
+    /// The value; `***` for a secret.
     pub value: Option<String>,
     /// What is wrong.
     pub kind: ConfigErrorKind,
@@ -87,7 +87,7 @@ pub enum ConfigErrorKind {
     NoDefaultLot,
     #[error("a lot cannot overflow into itself")]
     OverflowIntoItself,
-    /// Not the DSN itself, which may hold a password.
+    /// Contains the kind of the DSN and not the DSN itself, which may contain a password.
     #[error(
         "the nodes of a cluster share one PostgreSQL database through mod_pgsql, and db-dsn names another ({0}), expected pgsql://..."
     )]
@@ -106,7 +106,7 @@ pub enum ValueError {
     OutOfRange { least: u32, most: u32 },
     #[error("expected one of {0}")]
     NotOneOf(String),
-    /// Of a list, one part.
+    /// One part of a list is invalid.
     #[error("\"{part}\" is not {expected}")]
     Part { part: String, expected: &'static str },
     #[error(transparent)]
@@ -114,13 +114,13 @@ pub enum ValueError {
 }
 
 impl ConfigError {
-    /// Of the file as a whole.
+    /// Makes an error of the file as a whole.
     pub(crate) fn of_file(kind: ConfigErrorKind) -> ConfigError {
         ConfigError { line: None, section: ConfigSection::File, key: String::new(), value: None, kind }
     }
 }
 
-/// Whether the value of a parameter must not be logged: a PIN, or a DSN with its password. A mistyped name counts too.
+/// Whether the value of a parameter must not be logged, such as a PIN, or a DSN with its password. This includes misspelled names.
 pub(super) fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["pin", "dsn", "secret", "password"].iter().any(|word| key.contains(word))

@@ -1,4 +1,4 @@
-//! The configuration in force.
+//! Holds the configuration in force.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 
 use super::{Config, Settings};
 
-/// The configuration in force, for all who follow it: replaced as a whole, and read as a whole.
+/// The configuration in force. It is replaced as a whole and read as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigHandle(Arc<RwLock<Arc<Config>>>);
 

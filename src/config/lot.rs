@@ -1,4 +1,4 @@
-//! One `<lot>`.
+//! Reads one `<lot>`.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::error::{ConfigError, ConfigErrorKind, ConfigSection};
 use super::{lot_params, params};
 use crate::parking::{LotId, LotPlan, LotSettings, Slot, is_name, parse_slots};
 
-/// The lot as far as it can be read: what is wrong with it may not hide what is wrong with it and others together.
+/// Reads a lot as far as possible, so that its errors do not hide those that concern several lots.
 pub(super) fn read(element: &Element, errors: &mut Vec<ConfigError>) -> LotPlan {
     let (name, domain) =
         (element.attribute("name").unwrap_or_default(), element.attribute("domain").unwrap_or_default());
@@ -69,7 +69,7 @@ fn labels(
     labels
 }
 
-/// Parameters that have no effect without another.
+/// Reports parameters that have no effect without another one.
 fn contradictions(
     section: &ConfigSection,
     element: &Element,

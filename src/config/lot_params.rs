@@ -329,7 +329,7 @@ fn destination(value: &str) -> Result<Option<Destination>, ValueError> {
     optional(value).map(|value| parse_destination(&value)).transpose()
 }
 
-/// `fallback` of the configuration, `callpark_fallback` of a channel.
+/// Parses the parameter `fallback`, or the variable `callpark_fallback` of a channel.
 pub(crate) fn parse_destination(value: &str) -> Result<Destination, ValueError> {
     Destination::parse(value).ok_or(ValueError::Expected("<extension> [<dialplan> [<context>]]"))
 }

@@ -134,7 +134,7 @@ fn check(root: &Element) -> Result<Config, Vec<ConfigError>> {
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
-/// The element of this name, of which there is one.
+/// Returns the element of this name, and reports further ones.
 fn only_child<'a>(root: &'a Element, name: &str, errors: &mut Vec<ConfigError>) -> Option<&'a Element> {
     let mut found = root.children.iter().filter(|child| child.is(name));
     let first = found.next();

@@ -143,7 +143,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
 ];
 
-/// Names of lists in acl.conf.xml, or networks such as 10.0.0.0/24.
+/// Parses names of lists in acl.conf.xml, and networks such as 10.0.0.0/24.
 fn acl_lists(value: &str) -> Result<Vec<String>, ValueError> {
     const EXPECTED: &str = "the name of an ACL list or a network such as 10.0.0.0/24";
     let lists = value.split(',').map(str::trim).filter(|list| !list.is_empty());

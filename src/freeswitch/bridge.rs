@@ -1,4 +1,4 @@
-//! Connecting two legs.
+//! Connects two legs.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -8,19 +8,19 @@ use super::guard::fence;
 use super::session::Leg;
 use crate::ffi::{self, switch_status_t as HostStatus};
 
-/// What came of [`Leg::bridge`].
+/// The result of [`Leg::bridge`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bridged {
-    /// Both heard each other; it is over now.
+    /// Both heard each other, and the conversation is over.
     Talked,
     /// They were never connected.
     Never,
 }
 
 impl Leg<'_> {
-    /// Connects this leg, whose application is running, with another, and comes back when they part. The core takes the
-    /// other leg out of its own application. `connected` is called once, the moment both can hear each other, and says
-    /// whether that counts.
+    /// Connects this leg, whose application is running, with another one, and returns when the bridge ends. The core takes the
+    /// other leg out of its own application. `connected` is called once, when both can hear each other; it returns whether the
+    /// conversation counts.
     pub(crate) fn bridge(&self, other: &Leg<'_>, connected: &mut dyn FnMut() -> bool) -> Bridged {
         let mut pending = Pending { connected, asked: false, talked: false };
         let previous = PENDING.replace(ptr::from_mut(&mut pending).cast::<c_void>());
@@ -42,7 +42,7 @@ impl Leg<'_> {
         if pending.talked { Bridged::Talked } else { Bridged::Never }
     }
 
-    /// Tells each leg's record who the other was, as an ordinary bridge does.
+    /// Sets the other party in the caller profiles of both legs, for their records, as an ordinary bridge does.
     ///
     /// # Safety
     /// Both sessions are kept.
@@ -70,8 +70,8 @@ struct Pending<'a> {
 }
 
 thread_local! {
-    /// The bridge that this thread is making. Const and without a destructor, so that it does not keep the module's
-    /// image mapped after it is unloaded.
+    /// The bridge that this thread is making. It is const and has no destructor, because a destructor would keep the module's
+    /// image mapped after the unload.
     static PENDING: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
 }
 
@@ -86,7 +86,7 @@ unsafe extern "C" fn on_message(
         if let Some(pending) = unsafe { PENDING.get().cast::<Pending<'_>>().as_mut() }.filter(|pending| !pending.asked)
         {
             pending.asked = true;
-            // They do hear each other, whatever a bug in there says.
+            // They hear each other, even if `connected` panics.
             pending.talked = fence("bridge message", true, || (pending.connected)());
         }
     }

@@ -45,7 +45,7 @@ impl Event {
         NonNull::new(event).map(Event)
     }
 
-    /// Adds a header whose value FreeSWITCH does not expand, as chatplans do, and modules that copy headers into channels.
+    /// Adds a header with a neutralised value, because chatplans, and modules that copy headers into channels, expand it.
     pub(crate) fn set(&mut self, header: &str, value: &str) {
         let (header, value) = (to_c(header), inert_to_c(value));
         // SAFETY: the event is ours until it is fired; both texts are copied by the core.

@@ -1,8 +1,8 @@
-//! What an extension of the XML dialplan would run, found without running any of it.
+//! Finds out which applications an extension of the XML dialplan would run, without running any of them.
 //!
-//! mod_dialplan_xml itself cannot be asked: as it hunts, it runs each `inline="true"` action that it passes (`exec_app` in
-//! `mod_dialplan_xml.c`), and hangs the caller up if no module has such an application. So its conditions are followed here, in the same
-//! order. Of inline actions only what they set is noted, since conditions further on may depend on it.
+//! mod_dialplan_xml itself cannot be asked: while it hunts, it runs each `inline="true"` action that it passes (`exec_app` in
+//! `mod_dialplan_xml.c`), and hangs up the caller if no module has such an application. So its conditions are evaluated here, in the same
+//! order. Inline actions are not run; only the variables that they set are noted, because later conditions may depend on them.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub(super) struct XmlElement {
     pub(super) attributes: Vec<(String, String)>,
     pub(super) text: String,
     pub(super) children: Vec<XmlElement>,
-    /// Whether it is the time that the element says; `None` if it says none.
+    /// Whether the present time is the one that the element names; `None` if it names none.
     pub(super) is_time: Option<bool>,
 }
 
@@ -28,7 +28,7 @@ impl XmlElement {
         self.children.iter().filter(move |child| child.name == name)
     }
 
-    /// The context of that name, or the one that stands for those that are not there.
+    /// Returns the context of that name, or the context `global` if there is none.
     pub(super) fn context(&self, name: &str) -> Option<&XmlElement> {
         let named = |name: &str| {
             self.all("context")
@@ -48,15 +48,15 @@ impl XmlElement {
     }
 }
 
-/// Who is to be sent there, for what conditions ask.
+/// The fields of the caller that conditions use.
 pub(super) trait CallerFields {
     /// A field of the caller profile.
     fn field(&self, name: &str) -> String;
-    /// Text with its `${...}` filled in.
+    /// Fills in the `${...}` of a text.
     fn expand(&self, text: &str) -> String;
 }
 
-/// Where the caller would be sent.
+/// The destination of the caller.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HuntTarget<'a> {
     pub(super) extension: &'a str,
@@ -64,17 +64,17 @@ pub(super) struct HuntTarget<'a> {
     pub(super) dialplan: &'a str,
 }
 
-/// What was seen there.
+/// The result of a hunt.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum HuntResult {
-    /// The applications in their order, inline ones among them.
+    /// The applications in their order, including inline ones.
     Applications(Vec<String>),
     Nothing,
-    /// It cannot be told without running it.
+    /// This cannot be found out without running the dialplan.
     Unknown,
 }
 
-/// Applications that leave a caller where they are: a dialplan that has no others for an extension has nothing for it.
+/// Applications that do not move the caller. An extension with no others counts as missing.
 const PASSIVE_APPLICATIONS: [&str; 15] = [
     "set",
     "unset",
@@ -93,9 +93,10 @@ const PASSIVE_APPLICATIONS: [&str; 15] = [
     "verbose_events",
 ];
 
-/// Conditions within conditions, as many as the core follows.
+/// The maximum depth of conditions within conditions, as in the core.
 const MAX_NESTED_CONDITIONS: u32 = 100;
 
+/// Hunts for the extension of `target` in a context.
 pub(super) fn hunt(context: &XmlElement, target: HuntTarget<'_>, caller: &dyn CallerFields) -> HuntResult {
     let known = [("destination_number", target.extension), ("context", target.context), ("dialplan", target.dialplan)];
     let set = known.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -110,23 +111,23 @@ pub(super) fn hunt(context: &XmlElement, target: HuntTarget<'_>, caller: &dyn Ca
 
 struct ExtensionHunt<'a> {
     caller: &'a dyn CallerFields,
-    /// What the way there would have set, by name.
+    /// The variables that earlier extensions would have set, by name.
     set: HashMap<String, String>,
     applications: Vec<String>,
-    /// Whether one of them does something with the caller.
+    /// Whether one of them is not passive.
     acts: bool,
-    /// Whether there was a condition that could not be followed.
+    /// Whether there was a condition that could not be evaluated.
     undecided: bool,
 }
 
-/// How a condition turned out.
+/// The result of a condition.
 #[derive(Default)]
 struct ConditionResult<'a> {
-    /// Its actions are run, not its anti-actions.
+    /// Whether its actions are run, and not its anti-actions.
     met: bool,
-    /// What the next step goes on with, where the condition decides it.
+    /// Whether the next step proceeds, if the condition decides that.
     proceed: Option<bool>,
-    /// What `$1` and so on stand for.
+    /// The captured groups, for `$1` and so on.
     captures: Option<Captures<'a>>,
 }
 
@@ -147,7 +148,7 @@ impl ExtensionHunt<'_> {
         }
     }
 
-    /// The conditions of an extension, or those within a condition. True if the last one says so.
+    /// Follows the conditions of an extension, or those within a condition. Returns whether the last one proceeds.
     fn follow_conditions(&mut self, node: &XmlElement, depth: u32) -> bool {
         let mut proceed = false;
         for condition in node.all("condition") {
@@ -178,7 +179,7 @@ impl ExtensionHunt<'_> {
         proceed || (depth > 0 && node.attribute("require-nested").is_some() && !node.is("require-nested"))
     }
 
-    /// What a condition looks at.
+    /// Returns the text to which a condition applies.
     fn condition_subject(&self, node: &XmlElement) -> Option<String> {
         let field = node.attribute("field")?;
         Some(match self.set.get(field) {
@@ -204,7 +205,7 @@ impl ExtensionHunt<'_> {
         }
     }
 
-    /// A condition made of several, `regex="any"`, `all` or `xor`.
+    /// Evaluates a condition of several expressions: `regex="any"`, `all` or `xor`.
     fn evaluate_regexes<'b>(&mut self, condition: &XmlElement, rule: &str) -> ConditionResult<'b> {
         let (mut passed, mut failed, mut proceed) = (0, 0, None);
         for one in condition.all("regex") {
@@ -235,7 +236,7 @@ impl ExtensionHunt<'_> {
         ConditionResult { met: met || condition.is_time == Some(true), proceed, captures: None }
     }
 
-    /// As the core writes them: `^7\d\d$`, or `/^abc$/i`.
+    /// Matches an expression in the syntax of the core: `^7\d\d$`, or `/^abc$/i`.
     fn matches<'b>(&mut self, expression: &str, subject: &'b str) -> Option<Captures<'b>> {
         let expression = self.expand(expression);
         let delimited = expression.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'));
@@ -294,7 +295,7 @@ impl ExtensionHunt<'_> {
     }
 }
 
-/// `$1` and so on for what a condition has found.
+/// Replaces `$1` and so on by the captured groups of a condition.
 fn substituted(data: &str, captures: Option<&Captures<'_>>) -> String {
     let Some(captures) = captures else { return data.to_owned() };
     let mut text = data.to_owned();

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Of the process: a panic is a bug of the code, whichever load of the module it was in.
+/// The number of panics caught. It belongs to the process, because a panic is a bug of the code in whichever load of the module it occurs.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
 /// The number of panics caught since the module was loaded. Each is a bug; `callpark status` shows the number.

@@ -20,12 +20,12 @@ pub(crate) const UUID: &str = "uuid";
 const CAUSE: &str = "cause";
 /// The target of a record that is logged as a NOTICE, a level that the `log` crate does not have.
 const NOTICE: &str = "mod_callpark::notice";
-/// Characters of a phrase, and of one value, that are written; more could come from a stranger.
+/// The maximum numbers of characters of a phrase and of one value, because text from a stranger may be longer.
 const MAX_PHRASE_CHARS: usize = 1000;
 const MAX_VALUE_CHARS: usize = 200;
 /// The same for the value of [`CAUSE`], which may list what was expected.
 const MAX_CAUSE_CHARS: usize = 600;
-/// Bytes of a line. mod_logfile cuts a line off at 2,048, line break included, its own prefix and the UUID counted.
+/// The maximum number of bytes of a line. mod_logfile cuts a line off at 2,048, including its own prefix, the UUID and the line break.
 const MAX_LINE_BYTES: usize = 1800;
 
 /// The levels of a log line, as FreeSWITCH has them.
@@ -73,7 +73,7 @@ struct Console;
 
 impl log::Log for Console {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        // What libraries say of themselves stays out of the operator's log.
+        // The records of libraries are not written to the log of the operator.
         metadata.target().starts_with("mod_callpark") && host_level(metadata).0 <= core_level().0
     }
 
@@ -130,17 +130,17 @@ fn host_level(metadata: &log::Metadata<'_>) -> HostLevel {
     }
 }
 
-/// The level above which FreeSWITCH drops every line that is not about a channel with a level of its own.
+/// Returns the level above which FreeSWITCH drops each line, except lines about a channel with a level of its own.
 fn core_level() -> HostLevel {
-    // A value below SWITCH_LOG_DISABLE asks and sets nothing (`switch_core_session_ctl` in switch_core.c).
+    // A value below SWITCH_LOG_DISABLE reads the level and sets nothing (`switch_core_session_ctl` in switch_core.c).
     let mut level: c_int = -2;
     // SAFETY: for this command the core reads and writes one int, which lives through the call.
     unsafe { ffi::switch_core_session_ctl(ffi::switch_session_ctl_t::SCSC_LOGLEVEL, ptr::from_mut(&mut level).cast()) };
-    // While it shuts down the core does not answer: then nothing is kept from it.
+    // The core does not answer while it shuts down. Then it gets every line.
     if level == -2 { HostLevel::SWITCH_LOG_DEBUG } else { HostLevel(level) }
 }
 
-/// The phrase and the keys of a record, in one line.
+/// Returns the phrase and the keys of a record as one line.
 fn text_of(record: &log::Record<'_>) -> String {
     struct Pairs(String);
     impl<'kvs> VisitSource<'kvs> for Pairs {
@@ -164,7 +164,7 @@ fn text_of(record: &log::Record<'_>) -> String {
     text
 }
 
-/// A phrase without anything that a terminal would obey. It may hold an error text of a database or of the operating system.
+/// Returns a phrase without line breaks and control characters.
 fn in_one_line(phrase: &str) -> String {
     let mut line = String::new();
     for c in phrase.trim_end().chars().take(MAX_PHRASE_CHARS) {
@@ -190,7 +190,7 @@ fn quoted(value: &str, most: usize) -> String {
     if is_one_word { written } else { format!("\"{written}\"") }
 }
 
-/// Adds a character, as `\u{a}` if it is not printable or a backslash. The shorter escapes would not do: mod_logfile makes a line break of a
+/// Adds a character, as `\u{a}` if it is not printable or a backslash. The shorter escapes cannot be used, because mod_logfile makes a line break of a
 /// backslash and an `n`, and a quote of a backslash and a quote (`cleanup_separated_string` in switch_utils.c). A double quote becomes a single
 /// one, which is easier to read than an escape.
 fn push_escaped(text: &mut String, c: char) {
@@ -202,7 +202,7 @@ fn push_escaped(text: &mut String, c: char) {
     }
 }
 
-/// Sends the records of the `log` crate to FreeSWITCH. A second call does no harm: a reloaded module may meet its old statics.
+/// Sends the records of the `log` crate to FreeSWITCH. A second call does nothing, because a reloaded module may still have its old statics.
 pub(crate) fn install() {
     if log::set_logger(&Console).is_ok() {
         log::set_max_level(log::LevelFilter::Debug);

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Of the process: what is allocated before load and given back after unload is counted too.
+/// The number of bytes in use. It belongs to the process, because memory is also allocated before load and freed after unload.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// The number of bytes that the module has allocated, without what FreeSWITCH allocates for it.

@@ -1,4 +1,4 @@
-//! Playing something to a leg, and asking meanwhile whether to go on.
+//! Plays files and phrases to a leg, and asks meanwhile whether to continue.
 
 use std::ffi::{CStr, c_uint, c_void};
 use std::ops::ControlFlow;
@@ -10,15 +10,15 @@ use super::session::Leg;
 use super::text::to_c;
 use crate::ffi::{self, switch_status_t as HostStatus};
 
-/// Is asked while something is played to a leg.
+/// Decides whether what is played to a leg continues.
 pub(crate) trait PlaybackControl {
-    /// About fifty times a second.
+    /// Is called for each frame, about fifty times a second.
     fn frame(&mut self) -> ControlFlow<()>;
-    /// The far end pressed a key.
+    /// Handles a key that the far end has pressed.
     fn key(&mut self, key: char) -> ControlFlow<()>;
 }
 
-/// Hears everything out: keys and frames change nothing.
+/// Lets everything play to its end.
 pub(crate) struct PlayToEnd;
 
 impl PlaybackControl for PlayToEnd {
@@ -31,25 +31,25 @@ impl PlaybackControl for PlayToEnd {
     }
 }
 
-/// What came of [`Leg::play_file`].
+/// The result of [`Leg::play_file`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PlayResult {
     /// It ended by itself.
     Finished,
-    /// The control, or somebody from outside, stopped it.
+    /// The control stopped it, or something else did, such as `uuid_break`.
     Stopped,
-    /// It could not be played, or the leg is wanted elsewhere.
+    /// It could not be played, or the leg was hung up or moved.
     Failed,
 }
 
 impl Leg<'_> {
-    /// Plays a file or stream to the leg until it ends, the leg is wanted elsewhere, or the control says to stop. False if
+    /// Plays a file or stream to the leg until it ends, the leg is hung up or moved, or the control stops it. Returns false if
     /// it could not be played.
     pub(crate) fn play(&self, file: &str, control: &mut dyn PlaybackControl) -> bool {
         self.play_file(file, control) != PlayResult::Failed
     }
 
-    /// The same, and how it ended.
+    /// Does the same, and returns how it ended.
     pub(crate) fn play_file(&self, file: &str, control: &mut dyn PlaybackControl) -> PlayResult {
         let file = to_c(file);
         let mut control = control;
@@ -64,14 +64,14 @@ impl Leg<'_> {
         }
     }
 
-    /// Says a phrase macro. False if there is none of that name or it could not be played.
+    /// Says a phrase macro. Returns false if there is none of that name, or if it could not be played.
     pub(crate) fn say(&self, phrase: &CStr, data: &str, control: &mut dyn PlaybackControl) -> bool {
         log_line(
             LogLevel::Debug,
             &[(UUID, &self.uuid()), ("phrase", &phrase.to_string_lossy()), ("data", &data)],
             format_args!("says a phrase"),
         );
-        // The core fills in variables in it, and in what a macro makes of it, and would run `${system(...)}` (switch_ivr_play_say.c).
+        // The core expands variables in it and in the text that a macro makes of it, and would run `${system(...)}` (switch_ivr_play_say.c).
         let data = to_c(&data.replace(['$', '\\'], " "));
         let mut control = control;
         let mut args = input_args(&mut control);
@@ -90,8 +90,8 @@ impl Leg<'_> {
     }
 }
 
-/// FreeSWITCH's way to ask a control. Points to the control's place on the stack, so it is only for calls that are over
-/// before that is. The key callback is always given: without one the core stops at every key (`switch_ivr_play_say.c`).
+/// Makes the arguments by which the core calls a control. They point to the control on the stack, so they are only for calls that
+/// return before it is dropped. The key callback is always given: without one the core stops at every key (`switch_ivr_play_say.c`).
 fn input_args(control: &mut &mut dyn PlaybackControl) -> ffi::switch_input_args_t {
     let place = ptr::from_mut(control).cast::<c_void>();
     ffi::switch_input_args_t {

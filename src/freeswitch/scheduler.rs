@@ -29,18 +29,18 @@ const MIN_TICK_INTERVAL: Duration = Duration::from_millis(900);
 /// How often the thread checks whether the module is being unloaded.
 const UNLOAD_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What is done on every tick. It may run on the scheduler's own thread, which all modules share: it must not wait.
+/// Handles a tick. It may run on the thread of the core's scheduler, which all modules share, so it must not wait.
 pub(crate) trait OnTick {
     type Context;
     fn ticks(of: &Self::Context) -> &Ticks;
     fn tick(of: &Self::Context);
 }
 
-/// When the last tick began. Locked while one runs, so that there are never two at a time.
+/// When the last tick began. It is locked while a tick runs, so that there are never two at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Ticks(Mutex<Option<MonotonicTime>>);
 
-/// Both triggers, until dropped.
+/// Both triggers of the tick, until this is dropped.
 pub(crate) struct Ticker {
     task: u32,
     unloading: Arc<AtomicBool>,
@@ -100,7 +100,7 @@ fn start_thread<T: OnTick, W: StateLookup<T::Context>>(unloading: Arc<AtomicBool
     })
 }
 
-/// Ticks, unless there is or just was a tick.
+/// Ticks, unless another tick runs or has just run.
 fn tick_once<T: OnTick, W: StateLookup<T::Context>>() {
     let Some(of) = W::find() else { return };
     let Some(mut last) = T::ticks(&of).0.try_lock() else { return };
@@ -111,7 +111,7 @@ fn tick_once<T: OnTick, W: StateLookup<T::Context>>() {
     }
 }
 
-/// The next second. The scheduler would take a time in the past as a repeat interval.
+/// Returns the next second. The scheduler would take a time in the past as a repeat interval.
 fn next_second() -> i64 {
     epoch_ms() / 1000 + 1
 }

@@ -1,4 +1,4 @@
-//! Legs: FreeSWITCH's sessions and their channels.
+//! Wraps legs: FreeSWITCH's sessions and their channels.
 
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
@@ -11,18 +11,19 @@ use super::text::{from_c, inert, inert_to_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
 /// A leg of a call. It is valid while an application runs on it, or while a read lock is held.
-/// Not `Send`: a read lock is given back on the thread that took it. Not `Copy` and not `Clone`: a copy out of a [`SessionGuard`] would
-/// outlast its read lock.
+///
+/// It is not `Send`, because a read lock is released on the thread that took it. It is neither `Copy` nor `Clone`, because a copy out of
+/// a [`SessionGuard`] would outlast its read lock.
 pub(crate) struct Leg<'a> {
     session: NonNull<ffi::switch_core_session_t>,
     _kept: PhantomData<(&'a (), *mut ())>,
 }
 
-/// A leg found by its UUID. Its session cannot go before this is dropped.
+/// A leg that was found by its UUID. Its session exists until this is dropped.
 pub(crate) struct SessionGuard(Leg<'static>);
 
 impl SessionGuard {
-    /// Returns `None` if there is no such leg, or it is ending.
+    /// Finds a leg by its UUID. Returns `None` if there is no such leg, or if it is ending.
     pub(crate) fn find(uuid: &str) -> Option<SessionGuard> {
         let uuid = to_c(uuid);
         // SAFETY: the name lives through the call; an answer other than NULL is read-locked for us.
@@ -33,7 +34,7 @@ impl SessionGuard {
 }
 
 impl SessionGuard {
-    /// A leg that a call of the core's answered with, read-locked for us.
+    /// Makes a guard of a session that a function of the core has read-locked for the caller.
     ///
     /// # Safety
     /// `session` is NULL, or read-locked for the caller of this function and not unlocked by anybody else.
@@ -42,7 +43,7 @@ impl SessionGuard {
     }
 }
 
-/// The UUIDs of all legs there are at this moment.
+/// Returns the UUIDs of all legs that exist now.
 pub(crate) fn all_legs() -> Vec<String> {
     let mut uuids = Vec::new();
     // SAFETY: the list is ours to read and to free; each node is NULL or the next of it, with a C string of the list's own.
@@ -77,14 +78,14 @@ impl Drop for SessionGuard {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HangupCause {
     NormalClearing,
-    /// Somebody else was quicker.
+    /// Another leg was faster.
     LoseRace,
 }
 
 pub(super) const FILE: &CStr = c"mod_callpark";
 
 impl<'a> Leg<'a> {
-    /// The leg an application was called for.
+    /// Makes a leg of the session for which an application was called.
     ///
     /// # Safety
     /// `session` is NULL or stays for `'a`.
@@ -106,13 +107,13 @@ impl<'a> Leg<'a> {
         unsafe { from_c(ffi::switch_core_session_get_uuid(self.session.as_ptr())) }.unwrap_or_default()
     }
 
-    /// The log level of this leg alone, as `uuid_loglevel` sets it.
+    /// The log level of this leg, as `uuid_loglevel` sets it.
     pub(super) fn log_level(&self) -> ffi::switch_log_level_t {
         // SAFETY: the session is kept.
         unsafe { ffi::switch_core_session_get_loglevel(self.session.as_ptr()) }
     }
 
-    /// A channel variable or a field of the caller profile (`caller_id_name`, ...); `None` if unset or empty.
+    /// Returns a channel variable or a field of the caller profile (`caller_id_name`, ...); `None` if it is not set or empty.
     pub(crate) fn var(&self, name: &str) -> Option<String> {
         let name = to_c(name);
         // SAFETY: with dup the core copies the value into the session's own memory, so nobody changes it meanwhile.
@@ -138,13 +139,13 @@ impl<'a> Leg<'a> {
     }
 
     fn put_var(&self, name: &CStr, value: *const c_char) {
-        // Not checked for `${`: there is none in it, and the check would drop the whole value (switch_channel.c).
+        // It is not checked for `${`, because it contains none, and the check would drop the whole value (switch_channel.c).
         let unchecked = ffi::switch_bool_t::SWITCH_FALSE;
         // SAFETY: the texts live through the call and are copied.
         unsafe { ffi::switch_channel_set_variable_var_check(self.channel(), name.as_ptr(), value, unchecked) };
     }
 
-    /// Whether the leg is up and stays with its application. An application must return when this is false.
+    /// Whether the leg is up and was not moved away from its application. An application must return when this is false.
     pub(crate) fn ready(&self) -> bool {
         let (check, no_media) = (ffi::switch_bool_t::SWITCH_TRUE, ffi::switch_bool_t::SWITCH_FALSE);
         // SAFETY: the session is kept.
@@ -173,13 +174,13 @@ impl<'a> Leg<'a> {
         self.flag(Flag::CF_ANSWERED)
     }
 
-    /// The phone at this leg has put it on hold.
+    /// Whether the phone at this leg has put it on hold.
     pub(crate) fn holding(&self) -> bool {
         self.flag(Flag::CF_LEG_HOLDING)
     }
 
-    /// Whether the leg ended because an attended transfer replaced it. The phone may hang up first, with an ordinary cause; the
-    /// variables tell it then (`nua_i_refer` in `sofia.c`).
+    /// Whether the leg ended because an attended transfer replaced it. The phone may hang up first, with an ordinary cause; then the
+    /// variables show it (`nua_i_refer` in `sofia.c`).
     pub(crate) fn left_by_attended_transfer(&self) -> bool {
         // SAFETY: the session is kept.
         let cause = unsafe { ffi::switch_channel_get_cause(self.channel()) };
@@ -199,7 +200,7 @@ impl<'a> Leg<'a> {
         direction == ffi::switch_call_direction_t::SWITCH_CALL_DIRECTION_OUTBOUND
     }
 
-    /// The other leg of the bridge this one is in.
+    /// Returns the UUID of the other leg of the bridge in which this leg is.
     pub(crate) fn partner(&self) -> Option<String> {
         let mut uuid = [0 as c_char; 257];
         // SAFETY: the buffer is as long as said, and the core ends what it writes with a NUL.
@@ -221,7 +222,7 @@ impl<'a> Leg<'a> {
         }
     }
 
-    /// Hands the leg's endpoint a message without contents.
+    /// Sends a message without contents to the endpoint of the leg.
     pub(super) fn send_indication(&self, what: ffi::switch_core_session_message_types_t) {
         let mut message = ffi::switch_core_session_message_t {
             message_id: what,
@@ -240,7 +241,7 @@ impl<'a> Leg<'a> {
         }
     }
 
-    /// The channel's own hold music, variables filled in.
+    /// The channel's own hold music, in which variables are filled in.
     pub(crate) fn hold_music(&self) -> Option<String> {
         // SAFETY: the answer is in the session's memory or the channel's own.
         unsafe { from_c(ffi::switch_channel_get_hold_music(self.channel())) }.filter(|music| !music.is_empty())
@@ -261,8 +262,8 @@ impl<'a> Leg<'a> {
         }
     }
 
-    /// Whether its dialplan has another application after the one that runs: the core steps on before it runs one
-    /// (switch_core_state_machine.c), and hangs a leg up that has none left.
+    /// Whether the dialplan has another application after the one that runs. The core advances before it runs an application
+    /// (switch_core_state_machine.c), and hangs up a leg that has none left.
     pub(crate) fn has_next_application(&self) -> bool {
         // SAFETY: the session is kept, and with it what its dialplan told it to do, which only its own thread changes.
         unsafe {
@@ -271,7 +272,7 @@ impl<'a> Leg<'a> {
         }
     }
 
-    /// Sends the leg to an extension; what runs on it returns, and a partner in a bridge is let go. Returns
+    /// Transfers the leg to an extension. The application that runs on it returns, and a bridge ends. Returns
     /// false if FreeSWITCH refused.
     pub(crate) fn transfer(&self, extension: &str, dialplan: Option<&str>, context: Option<&str>) -> bool {
         let extension = to_c(extension);
@@ -304,8 +305,8 @@ impl<'a> Leg<'a> {
         }
     }
 
-    /// Makes the names and numbers of the leg's profile ones that FreeSWITCH never expands. It sees to that itself as a leg comes, but
-    /// not for what a P-Asserted-Identity header says later (`sofia_update_callee_id`), nor for where a REFER sends it.
+    /// Neutralises the names and numbers in the leg's profile, so that FreeSWITCH expands nothing in them. The core does this itself when a
+    /// leg arrives, but not for the text of a later P-Asserted-Identity header (`sofia_update_callee_id`) or for the target of a REFER.
     pub(crate) fn make_profile_inert(&self) {
         for field in
             [c"caller_id_name", c"caller_id_number", c"callee_id_name", c"callee_id_number", c"destination_number"]

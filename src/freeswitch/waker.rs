@@ -49,7 +49,7 @@ pub(crate) struct Wakers {
 }
 
 impl Wakers {
-    /// `W` finds these same ones.
+    /// `W` finds the wakers that this returns.
     pub(crate) fn new<W: StateLookup<Wakers>>() -> Wakers {
         Wakers { by_uuid: Mutex::default(), hook: on_signal::<W> }
     }

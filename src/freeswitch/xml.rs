@@ -1,4 +1,4 @@
-//! FreeSWITCH's configuration registry.
+//! Reads configurations from FreeSWITCH's XML registry.
 
 use std::path::Path;
 use std::{fs, ptr};
@@ -9,7 +9,7 @@ use super::core::global;
 use super::text::{from_c, take_c, to_c};
 use crate::ffi;
 
-/// The configuration of that name (`callpark.conf`) as XML text, variables filled in; `None` where there is none.
+/// Returns the configuration of that name (`callpark.conf`) as XML text, in which variables are filled in. Returns `None` if there is none.
 pub(crate) fn configuration(name: &str) -> Option<String> {
     let name = to_c(name);
     let mut node = ptr::null_mut();
@@ -31,18 +31,18 @@ pub(crate) fn configuration(name: &str) -> Option<String> {
     }
 }
 
-/// The file that holds the configuration of that name, as it is written. `None` where the configuration comes from elsewhere.
+/// Returns the text of the file with the configuration of that name. Returns `None` if the configuration comes from elsewhere.
 pub(crate) fn configuration_file(name: &str) -> Option<String> {
     let folder = Path::new(&global("conf_dir")?).join("autoload_configs");
     fs::read_to_string(folder.join(format!("{name}.xml"))).ok()
 }
 
-/// The core cannot read its XML files: what is wrong with them.
+/// Why the core cannot read its XML files.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(crate) struct XmlError(String);
 
-/// Has the core read its XML files again, and tell everybody so. If they are faulty, the old ones stay.
+/// Makes the core read its XML files again and fire the event for that. If they have errors, the core keeps the old ones.
 pub(crate) fn reload_xml() -> Result<(), XmlError> {
     let mut why = ptr::null();
     // SAFETY: `why` is ours to be set; the text is in a buffer of the core's own that stays (switch_xml.c).

@@ -1,4 +1,4 @@
-//! Arguments of applications, and the variables that they read.
+//! Parses the arguments of applications, and the variables that they read.
 
 use super::{planted, readable};
 use crate::applications::{RetrieveArgument, parse_park_order, parse_retrieve_order, parse_slot_order};
@@ -26,7 +26,7 @@ pub fn application(data: &[u8]) {
     }
     if let Ok((RetrieveArgument::Target(RetrieveTarget::Slot(slot)), lot)) = &retrieves {
         dialable(slot);
-        // Whoever can take a call from a slot can also park one there, and one extension can do both.
+        // A slot that can be retrieved from can also be parked in, and one extension can do both.
         let (park, retrieve) = both.as_ref().expect("a slot");
         assert!(park.wanted == SlotRequest::Slot(slot.clone()) && park.lot == *lot && retrieve.lot == *lot);
         planted(slot.as_str().starts_with('*') && lot.is_some());
@@ -60,12 +60,12 @@ fn variables(text: &str) {
             .collect();
         assert_eq!(Destination::parse(&words.join(" ")), Some(to.clone()));
     }
-    // A value stays one thing, whatever an administrator's text is around it.
+    // A value remains one value within any text of an administrator.
     let word = percent_encoded(text);
     assert!(word.bytes().all(|c| c.is_ascii_alphanumeric() || b".-_+*@%".contains(&c)), "{word:?}");
     assert_eq!(fill_in("<${x}>", |_| Some(text.to_owned())), format!("<{text}>"));
     let _ = fill_in(text, |name| Some(name.to_owned()));
-    // What FreeSWITCH gets of it holds nothing that it would expand, whatever is cut off or put behind it.
+    // FreeSWITCH expands nothing in the neutralised text, also if it is cut off or followed by other text.
     let inert = inert(text);
     assert!(!inert.contains('$') && inert.chars().count() == text.chars().count(), "{inert:?}");
     if let Some(extension) = Extension::parse(text) {

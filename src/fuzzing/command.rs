@@ -1,4 +1,4 @@
-//! Command lines of `callpark`, while a call is parked.
+//! Runs command lines of `callpark` while a call is parked.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::service::ParkingService;
 /// Runs a few commands, one in each line, one after the other.
 pub fn command(text: &str) {
     for line in text.split('\n').take(8) {
-        // As C would hand it over.
+        // C ends a line at a NUL.
         let line = line.split('\0').next().unwrap_or_default().trim();
         let CommandOutput(answer) = Callpark::run(Loaded::find(), line);
-        look_at(line, &answer);
+        check_answer(line, &answer);
         let service: Arc<ParkingService> = Loaded::find().expect("loaded");
         if let Err(why) = service.check() {
             panic!("after {line:?}: {why}");
@@ -22,7 +22,7 @@ pub fn command(text: &str) {
     }
 }
 
-fn look_at(line: &str, answer: &str) {
+fn check_answer(line: &str, answer: &str) {
     assert!(answer.ends_with('\n') || answer.is_empty(), "{line:?}: {answer:?}");
     let unruly = |c: char| c.is_control() && c != '\n';
     if answer.starts_with("-ERR ") || answer.starts_with("-USAGE: ") {
@@ -35,7 +35,7 @@ fn look_at(line: &str, answer: &str) {
             serde_json::from_str::<serde_json::Value>(answer).unwrap_or_else(|why| panic!("{line:?}: {why}: {answer}"));
         }
         ["list" | "show" | "lots" | "stats" | "history", .., "as", "xml"] => is_xml(line, answer),
-        // A text there may have line breaks of its own, in quotes.
+        // A quoted text may contain line breaks.
         ["list" | "lots" | "stats" | "history", .., "as", "csv"] => {
             let mut reader = csv::Reader::from_reader(answer.as_bytes());
             let columns = reader.headers().expect("a header").len();

@@ -1,4 +1,4 @@
-//! Configurations.
+//! Parses configurations.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn accepted(config: &Config) {
         };
         match table.park(&request, false, MonotonicTime::default()) {
             Ok(_) => {}
-            // Others overflow into it.
+            // Calls of other lots may have overflowed into it.
             Err(Refusal::Full(_)) => full += 1,
             Err(why) => panic!("{}: {why}", lot.id),
         }

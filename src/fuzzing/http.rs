@@ -1,4 +1,4 @@
-//! The bytes of a connection to the dashboard.
+//! Answers the bytes of a connection to the dashboard.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::freeswitch::StateLookup;
 use crate::module::Loaded;
 use crate::web::{TokenFile, router};
 
-/// Of `b.test`, where Mr Chen is parked too, nobody may know anything with these.
+/// The tokens. None of them may see anything of `b.test`, in which Mr Chen is parked too.
 const TOKENS: &str =
     "viewer-0123456789 view a.test\nactor-0123456789 view,act a.test\nother-0123456789 view,act c.test\n";
-/// Bytes of an answer that are looked at: the stream of events has no end.
-const MOST: usize = 256 * 1024;
+/// The maximum number of bytes of an answer that are checked, because the stream of events has no end.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 fn loaded() -> Arc<App> {
     Loaded::find().expect("loaded")
@@ -34,19 +34,19 @@ pub fn http(request: &[u8]) {
     if let Err(why) = service.check() {
         panic!("{why}");
     }
-    look_at(request, &String::from_utf8_lossy(&answer));
+    check_answer(request, &String::from_utf8_lossy(&answer));
 }
 
-/// The answer to these bytes.
+/// Returns the answer to these bytes.
 fn answer(request: &[u8]) -> Vec<u8> {
     thread_local! { static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() }; }
     RUNTIME.with(|runtime| {
         let runtime = runtime.get_or_init(|| {
-            // Time is the runtime's own: whoever guesses tokens is made to wait, and nobody here is to.
+            // The runtime has a clock of its own, because an unknown token is answered after a delay.
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
         });
         runtime.block_on(async {
-            let (mut ours, theirs) = duplex(MOST);
+            let (mut ours, theirs) = duplex(MAX_ANSWER_BYTES);
             let (stop, stopped) = watch::channel(false);
             let tokens = TokenFile::parse(TOKENS).expect("tokens");
             let service = TowerToHyperService::new(router(loaded().http.sources().clone(), tokens, false, stopped));
@@ -57,7 +57,7 @@ fn answer(request: &[u8]) -> Vec<u8> {
                 ours.write_all(request).await?;
                 ours.shutdown().await?;
                 let mut piece = [0; 4096];
-                while answer.len() < MOST {
+                while answer.len() < MAX_ANSWER_BYTES {
                     match ours.read(&mut piece).await? {
                         0 => break,
                         length => answer.extend_from_slice(piece.get(..length).unwrap_or_default()),
@@ -68,7 +68,7 @@ fn answer(request: &[u8]) -> Vec<u8> {
             let _ = tokio::time::timeout(Duration::from_secs(30), asked).await;
             drop(stop);
             drop(ours);
-            // A panic in there is one here.
+            // A panic of the server becomes a panic of this function.
             if let Ok(Err(broken)) = tokio::time::timeout(Duration::from_secs(30), served).await {
                 panic!("{broken}");
             }
@@ -77,17 +77,17 @@ fn answer(request: &[u8]) -> Vec<u8> {
     })
 }
 
-fn look_at(request: &[u8], answer: &str) {
+fn check_answer(request: &[u8], answer: &str) {
     let request = String::from_utf8_lossy(request);
     let says = |text: &str| request.contains(text);
     assert!(!answer.contains("a bug; see the log"), "{request:?}");
     assert!(answer.is_empty() || answer.starts_with("HTTP/1."), "{request:?}: {answer:?}");
-    // What the page and the answers say is about calls only where calls are told of.
+    // The name of a caller is in an answer only if the request has a token.
     let tells = answer.contains("Mr Chen");
     if !(says("viewer-0123456789") || says("actor-0123456789")) {
         assert!(!tells, "{request:?} tells of a call without a token");
     }
-    // A quote within a text is escaped: this is no label that says so.
+    // A quote within a text is escaped, so this is not the text of a label.
     assert!(!answer.contains(r#""domain":"b.test""#), "{request:?} tells of another domain");
     let statuses = answer.split("HTTP/1.1 ").skip(1).filter_map(|rest| rest.get(..3)).collect::<Vec<_>>();
     assert!(!statuses.contains(&"500"), "{request:?}: {answer:?}");

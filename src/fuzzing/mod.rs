@@ -1,5 +1,5 @@
-//! Entry points for `tests/fuzz`: each takes text as it comes from outside and checks the result. A wrong result is a panic; so is an injected fault,
-//! which shows that the check works.
+//! Entry points for `tests/fuzz`. Each takes text from outside and checks the result. A wrong result is a panic. An injected fault is one too, which
+//! shows that the checks work.
 
 mod application;
 mod command;
@@ -18,7 +18,7 @@ pub use http::http;
 pub use rows::rows;
 pub use tokens::tokens;
 
-/// The module table, for a simulator that has the module linked in.
+/// Returns the module table, for a simulator that is linked with the module.
 #[must_use]
 pub fn table() -> *const c_void {
     std::ptr::from_ref(&crate::module::mod_callpark_module_interface).cast()

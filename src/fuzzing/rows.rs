@@ -1,4 +1,4 @@
-//! Rows from the database, and the snapshot variable of a parked leg.
+//! Parses rows of the database, and the snapshot of a parked leg.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ const CLOCK: i64 = 1_772_438_400_000;
 const NOW: MonotonicTime = MonotonicTime(Duration::from_secs(100_000_000));
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Fields are separated by 0xff, rows by 0xfe. A field of one 0 is NULL.
+/// Parses rows. Fields are separated by 0xff, rows by 0xfe. A field of one 0 is NULL.
 pub fn rows(data: &[u8]) {
     let field = |bytes: &[u8]| (bytes != [0]).then(|| String::from_utf8_lossy(bytes).into_owned());
     let row = |bytes: &[u8]| bytes.split(|byte| *byte == 0xff).map(field).collect::<Vec<_>>();
     let rows: Vec<Vec<Option<String>>> = data.split(|byte| *byte == 0xfe).take(6).map(row).collect();
-    register_rows(&rows);
+    slot_rows(&rows);
     record_rows(&rows);
     let texts = rows.iter().flatten().flatten();
     texts.for_each(|text| {
@@ -56,8 +56,8 @@ fn sound(table: &Table) {
     table.check().expect("sound");
 }
 
-/// Slots that died with the node, and slots of other nodes: the table stands them, and callers here are not lost over them.
-fn register_rows(rows: &[Vec<Option<String>>]) {
+/// Puts rows of this node's previous run and of other nodes into the table. The table keeps its invariants, and the call that is here.
+fn slot_rows(rows: &[Vec<Option<String>>]) {
     let absent: Vec<RemoteCall> = rows.iter().filter_map(|row| storage::read_slot_row(row, CLOCK)).collect();
     let mut table = table();
     let _ = table.park(&request("here", SlotRequest::Auto), false, NOW);
@@ -87,7 +87,10 @@ fn register_rows(rows: &[Vec<Option<String>>]) {
     table.replace_remote_calls(&[], NOW);
     sound(&table);
     assert!(here(&table), "the caller who is here");
-    assert!(table.calls(None).iter().all(|call| call.node().is_none()), "what is told of no more has ended");
+    assert!(
+        table.calls(None).iter().all(|call| call.node().is_none()),
+        "a call that is no longer in the slot store has ended"
+    );
 }
 
 fn record_rows(rows: &[Vec<Option<String>>]) {
@@ -118,7 +121,7 @@ fn snapshot(text: &str) {
     }
 }
 
-/// Read as SQL reads it, a text is itself again, and nothing comes after it.
+/// Checks that SQL reads a quoted text as the same text, with nothing after it.
 fn quotes(text: &str) {
     let plain = text.replace('\0', "");
     for quoting in [Quoting::Plain, Quoting::Escaping, Quoting::Postgres] {

@@ -1,4 +1,4 @@
-//! The token file.
+//! Parses the token file.
 
 use super::planted;
 use crate::web::TokenFile;
@@ -10,7 +10,7 @@ pub fn tokens(data: &[u8]) {
     let tokens = match TokenFile::parse(&text) {
         Ok(tokens) => tokens,
         Err(why) => {
-            // That it shows no token is in its type: texts of the program, and a number.
+            // The type of the error can contain no token, only texts of the program and a number.
             assert!(why.to_string().starts_with("line "), "{why}");
             return;
         }
@@ -20,7 +20,7 @@ pub fn tokens(data: &[u8]) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [token, rights, domain] = words.as_slice() else { panic!("accepted: {line:?}") };
         if token.starts_with("sha256:") {
-            // The hash itself opens nothing.
+            // The hash itself is not a token.
             assert_eq!(tokens.rights(token), None);
             continue;
         }

@@ -1,4 +1,4 @@
-//! The HTTP API and the metrics in the manual, and the OpenAPI description against the routes and the words of the source.
+//! Makes the tables of the HTTP API and of the metrics, and compares the OpenAPI description with the routes and names in the source.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(super) fn tables() -> Vec<DocTable> {
     ]
 }
 
-/// The words of an `enum` in the description.
+/// Returns the values of an `enum` in the description.
 fn listed(pointer: &str) -> BTreeSet<String> {
     let described = web::description();
     let list = described.pointer(pointer).and_then(Value::as_array).unwrap_or_else(|| panic!("no {pointer}"));
@@ -65,7 +65,7 @@ fn the_description_has_the_words_of_the_source() {
     assert_eq!(listed("/components/schemas/Change/properties/action/enum"), wire_names::actions());
 }
 
-/// Each `$ref` in a value.
+/// Collects each `$ref` in a value.
 fn references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! The tables of the manual. Each is made from the rows that the module itself works with, so a document cannot differ from them.
+//! Writes and checks the tables of the manual. Each table is made from the rows that the module itself uses, so a document cannot differ from them.
 //!
 //! In a document a table stands between `<!-- table: NAME -->` and `<!-- end -->`. The test fails where a document differs from the rows;
 //! `UPDATE_DOCS=1 cargo test --lib manual` writes the tables.
@@ -65,7 +65,7 @@ fn tables() -> Vec<DocTable> {
     tables
 }
 
-/// The document with each of its tables as it must be, and the names of these tables.
+/// Returns the document with its tables rewritten, and the names of these tables.
 fn rewritten(document: &str, tables: &[DocTable]) -> Result<(String, Vec<String>), String> {
     let mut pieces = document.split(BEGIN);
     let mut text = pieces.next().unwrap_or_default().to_owned();
@@ -119,7 +119,7 @@ fn a_table_that_differs_is_rewritten_and_the_prose_stays() {
     assert!(rewritten("<!-- table: t -->\n", &tables).is_err(), "a table that does not end");
 }
 
-/// Each row has its name, and a meaning in sentences.
+/// Checks that each row has a name, and a meaning that is a sentence.
 #[test]
 fn no_cell_of_a_table_is_missing() {
     for table in tables() {

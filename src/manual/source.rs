@@ -1,10 +1,10 @@
-//! What the source itself says: the words that a function returns, the texts in a file.
+//! Reads names from the source: those that a function returns, and the string literals of a file.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The strings that the arms of a `match` give in the function `name` of `block`, such as `impl State`.
+/// Returns the strings in the arms of the `match` in the function `name` of `block`, such as `impl State`.
 pub(super) fn words(path: &str, block: &str, name: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(path).unwrap();
     let after = |text: &str, what: &str| match text.split_once(what) {
@@ -18,8 +18,8 @@ pub(super) fn words(path: &str, block: &str, name: &str) -> BTreeSet<String> {
     given.map(|(word, _)| word.to_owned()).collect()
 }
 
-/// The string literals in a file or in a folder that begin with `prefix` and consist of letters, digits, `_` and `-`. C strings, which
-/// name phrases and applications, do not count.
+/// Returns the string literals in a file or in a folder that begin with `prefix` and consist of letters, digits, `_` and `-`. C strings are left
+/// out, because they name phrases and applications.
 pub(super) fn literals(path: &Path, prefix: &str) -> BTreeSet<String> {
     if path.is_dir() {
         let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());

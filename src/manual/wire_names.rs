@@ -1,5 +1,5 @@
-//! What the manual says of each word that scripts and programs read. That these are all the words of the source, and no others, is
-//! checked below.
+//! Describes each name that scripts and programs read, for the tables of the manual. The tests below check that these are exactly the names in the
+//! source.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::source::{literals, words};
 use super::{DocTable, code};
 
-/// Actions of `callpark::info`: when the event is sent, and what it carries beside the headers of the call.
+/// The actions of `callpark::info`: when the event is sent, and which headers it has besides those of the call.
 pub(super) const EVENTS: &[(&str, &str, &str)] = &[
     (
         "no-slot",
@@ -51,7 +51,7 @@ pub(super) const EVENTS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Actions that are not events: the event stream of the HTTP API alone has them, since a slot looks different.
+/// The actions that only the event stream of the HTTP API has, because they change what a slot shows and are no events of a call.
 pub(super) const STREAM_ONLY: &[(&str, &str)] = &[
     ("reserve", "A slot is reserved for an attended transfer."),
     ("release", "The slot is no longer reserved for it."),
@@ -107,7 +107,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("gone", "Somebody else is retrieving the call at this moment, or the call cannot be reached."),
 ];
 
-/// Variables that a dialplan may set: the lot's own parameters do not hold for a call that has them.
+/// The variables that a dialplan may set. They override the parameters of the lot for a call.
 const READ: &[(&str, &str)] = &[
     ("callpark_timeout", "Replaces `park-timeout`."),
     ("callpark_ringback", "Replaces `ringback`."),
@@ -133,7 +133,7 @@ const SET: &[(&str, &str)] = &[
     ("callpark_ringback_cause", "The reason why the last recall failed, such as `USER_BUSY` or `NO_ANSWER`."),
 ];
 
-/// Names in the source that are no variables for others: notes of the module on its own legs, applications, phrases.
+/// The names in the source that are not documented: variables that only the module itself reads, applications, and phrases.
 const INTERNAL: &[&str] = &[
     "callpark_answered_by",
     "callpark_hand_over",
@@ -214,7 +214,7 @@ fn the_manual_has_each_variable_of_the_source() {
     assert_eq!(&documented | &internal, literals(Path::new("src/service"), "callpark_"));
 }
 
-/// Which actions are events is decided by `is_display_only`, with the same names.
+/// Checks that `is_display_only` returns true for exactly the actions in [`STREAM_ONLY`].
 #[test]
 fn what_is_display_only_is_in_the_stream_alone() {
     use crate::service::EventKind;

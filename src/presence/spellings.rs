@@ -1,18 +1,17 @@
-//! How phones write the domain of a lamp.
+//! Remembers how phones spell the domain of a lamp.
 //!
-//! mod_sofia compares the host of a subscription as it is written. So a lamp whose subscriptions spell its domain with other
-//! letters than the rest needs an event for each spelling. These are kept for each lamp apart, few for each, and not for
-//! longer than their subscriptions: whoever subscribes with many spellings neither multiplies the events of other lamps, nor
-//! those of this one beyond the bound.
+//! mod_sofia compares the host of a subscription as it is written. So a lamp needs an event for each spelling of its domain in capital and
+//! small letters. Each lamp has its own spellings: a limited number, each for as long as its subscription lasts. So a phone that subscribes
+//! with many spellings does not multiply the events of other lamps, and those of this lamp only up to the limit.
 
 use std::collections::HashMap;
 
 use super::lamp::LampName;
 use crate::parking::MonotonicTime;
 
-/// Spellings of one lamp's domain, beside the usual one: all lower case, as written in a URI, and as written in a name.
+/// The maximum number of spellings of one lamp's domain besides the usual one, which is in lower case.
 const MAX_SPELLINGS_PER_LAMP: usize = 3;
-/// Lamps with such spellings.
+/// The maximum number of lamps with such spellings.
 const MAX_LAMPS: usize = 10_000;
 
 #[derive(Default)]
@@ -24,7 +23,7 @@ pub(super) struct Spellings {
 struct Spelling {
     host: String,
     learned: MonotonicTime,
-    /// When the last subscription with it ends.
+    /// When the last subscription with this spelling ends.
     until: MonotonicTime,
 }
 

@@ -1,4 +1,4 @@
-//! What others may do to a parked call, by a command or the HTTP API.
+//! Carries out the actions of commands and of the HTTP API on a parked call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, Destination, Refusal, State};
 
 impl ParkingService {
-    /// Starts the recall now, not at the time-out.
+    /// Starts the recall now, before the time-out.
     pub(crate) fn recall_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
         let due = self.change(|table, _| table.ring_now(&call.info.uuid))?;
         self.execute(due);
         Ok(())
     }
 
-    /// Moves the next time-out.
+    /// Postpones the next time-out.
     pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
         let extended = self.change(|table, _| table.extend(&call.info.uuid, more))?;
         let (leg, wait) = (SessionGuard::find(&call.info.uuid), freeswitch::now().since(extended.parked_at));
@@ -28,7 +28,7 @@ impl ParkingService {
         Ok(extended)
     }
 
-    /// Another label, for the team to read.
+    /// Sets the label.
     pub(crate) fn label(&self, call: &Call, text: &str) -> Result<(), Refusal> {
         must_be_here(call)?;
         let labelled = self.change(|table, _| table.set_label(&call.info.uuid, text));
@@ -41,7 +41,7 @@ impl ParkingService {
         Ok(())
     }
 
-    /// Sends the parked caller elsewhere.
+    /// Transfers the parked caller.
     pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), ActionError> {
         must_be_here(call)?;
         let leg = SessionGuard::find(&call.info.uuid).ok_or(ActionError::CallerGone)?;
@@ -58,7 +58,7 @@ fn must_be_here(call: &Call) -> Result<(), Refusal> {
     }
 }
 
-/// Sends a leg to a destination that exists.
+/// Transfers a leg to a destination, if that exists.
 pub(super) fn send_if_reachable(leg: &Leg<'_>, to: &Destination) -> Result<(), ActionError> {
     leg.can_reach(to)?;
     let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());

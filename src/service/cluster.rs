@@ -1,4 +1,4 @@
-//! What other nodes have, and this one's dealings with them.
+//! Shares slots with the other nodes of a cluster, and retrieves their calls.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::parking::{
     Slot, SlotOrder, SlotRequest, Table,
 };
 
-/// In a cluster another node may have been quicker; after so many slots the table is out of date beyond use.
+/// The maximum number of slots that are tried, because other nodes may claim them first.
 const MAX_CLAIM_TRIES: usize = 100;
-/// On the way to another node, which is to answer at once.
+/// How long the call to another node may ring.
 const NODE_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The variable by which mod_sofia sends a header, and by which it shows one that came.
+/// The variable for the header with the ticket, which mod_sofia sends and receives.
 const TICKET_VARIABLE: &str = "sip_h_X-CallPark-Ticket";
 
 /// The one-time right to retrieve a call from another node: the call's UUID and the retriever's name.
@@ -27,21 +27,21 @@ pub(crate) struct RetrieveTicket {
     pub(crate) retriever: String,
 }
 
-/// The slot store that the nodes of a cluster share. Nothing here takes longer than a caller can wait.
+/// The slot store that the nodes of a cluster share. No function takes longer than a caller can wait.
 pub(crate) trait SlotStore: Send + Sync {
-    /// Slots have changed: what is in them now is to be in the store, for the next start and for the other nodes.
+    /// Saves the calls in slots that have changed, for the next start and for the other nodes.
     fn save(&self, service: &ParkingService, slots: &[ChangedSlot]);
-    /// A call has ended, whose leg is to be recovered no more.
+    /// Forgets the leg of a call that has ended, so that it is not recovered.
     fn forget_leg(&self, uuid: &str);
-    /// Makes a slot this node's for all nodes; or says whose it is.
+    /// Claims a slot for this node. The error is the call of the node that has it.
     fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>>;
-    /// Lets whoever shows the `code` at `node` take a call there, once. False if that cannot be said now.
+    /// Issues a ticket with which a leg may retrieve a call at `node`, once. Returns false if the store does not answer.
     fn issue(&self, code: &str, node: &str, ticket: RetrieveTicket) -> bool;
-    /// The ticket with that code, if it is for this node; `None` if it is good for nothing, or not any more.
+    /// Redeems a ticket. Returns `None` if it is not valid for this node, or not any more.
     fn redeem(&self, code: &str) -> Option<RetrieveTicket>;
 }
 
-/// On a leg to another node whose retriever is gone: its far end has not dialled what the leg is sent to.
+/// The variable of a leg to another node whose retriever is gone. Its far end has not dialled the extension to which it is sent.
 pub(super) const LEFT_BEHIND: &str = "callpark_left_behind";
 
 impl ParkingService {
@@ -49,7 +49,7 @@ impl ParkingService {
         self.config.get().settings.cluster
     }
 
-    /// Takes a slot by the rules, and for all nodes. What another node has in it meanwhile is learnt, and the rules asked again.
+    /// Takes a slot by the rules and claims it for all nodes. If another node has the slot, the rules decide again.
     pub(super) fn take(
         &self,
         request: &ParkRequest,
@@ -65,8 +65,8 @@ impl ParkingService {
         }
     }
 
-    /// Has the rules `decide` on a slot until no other node was quicker; a slot that is another's is undone. `None`: others were quicker
-    /// too often.
+    /// Lets the rules `decide` on a slot until one can be claimed; `undo` reverts a decision. Returns `None` if other nodes were faster too
+    /// often.
     pub(super) fn take_for_all<E>(
         &self,
         decide: impl Fn(&mut Table, MonotonicTime) -> Result<Call, E>,
@@ -95,12 +95,12 @@ impl ParkingService {
         self.take(request, park)
     }
 
-    /// The call of this node in a slot, also one that died with it and may come back.
+    /// Returns the call of this node in a slot, including one that awaits recovery.
     pub(crate) fn own_call_at(&self, domain: &str, slot: &Slot) -> Option<Call> {
         self.table.lock().own_at(domain, slot)
     }
 
-    /// Calls that this node had when it died: their slots are kept for a while.
+    /// Reserves the slots of the calls that this node had when it died.
     pub(crate) fn reserve_for_recovery(&self, calls: &[RemoteCall], window: Duration) {
         self.change(|table, now| {
             for absent in calls {
@@ -114,8 +114,8 @@ impl ParkingService {
         self.change(|table, now| table.replace_remote_calls(calls, now));
     }
 
-    /// A call of this node's is another's: while this one was taken for dead, its caller was recovered there. The leg that is
-    /// left here has nobody at its other end. It is not hung up: its BYE could end the call there.
+    /// Gives up a call whose caller another node has recovered, because this node seemed to be dead. The leg here has no far end any more.
+    /// It is not hung up, because its BYE could end the call on the other node.
     pub(crate) fn relinquish(&self, absent: &RemoteCall) {
         if self.call_of(&absent.uuid).is_none_or(|call| !call.is_here()) {
             return;
@@ -127,13 +127,13 @@ impl ParkingService {
         self.change(|table, now| table.left(&absent.uuid, LeaveReason::Moved, now));
     }
 
-    /// A caller whose node died, and whom nobody recovered.
+    /// Ends a call whose node has died and whose caller nobody recovered.
     pub(crate) fn end_lost_remote_call(&self, absent: &RemoteCall) {
         let call = self.change(|table, now| table.absent_call(absent, now));
         self.end_unrecovered(&Ended { call, outcome: Outcome::Abandoned, wait: absent.waited });
     }
 
-    /// Connects a leg with a call on another node: that node is called, with a ticket that it will know.
+    /// Connects a leg with a call on another node, by a call to that node with a ticket.
     pub(super) fn retrieve_from_node(
         &self,
         leg: &Leg<'_>,
@@ -145,7 +145,7 @@ impl ParkingService {
         let out_of_reach = || AppResult::Refused(Refusal::OnOtherNode(call.info.slot.clone(), node.into()));
         let dial = self.settings().cluster_dial;
         if !is_node_name(node) {
-            // It is in the database that somebody else writes to, and would stand in a dial string.
+            // The name comes from the database and would be a part of a dial string.
             log_call!(Error, call, node = node; "call cannot be retrieved, the slot store has an invalid node name");
             return out_of_reach();
         }
@@ -194,7 +194,7 @@ impl ParkingService {
         AppResult::Retrieved
     }
 
-    /// Whoever wanted the caller is gone meanwhile, and the caller has left the slot for them: behind `peer`, they wait on here.
+    /// Parks a caller from another node here, behind the leg `peer`, because the retriever is gone and the caller has left the slot.
     fn park_caller_left_behind(&self, peer: &Leg<'_>, call: &Call) {
         let CallInfo { uuid, lot, slot, parker, .. } = &*call.info;
         self.change(|table, now| table.remove_remote_call(uuid, now));
@@ -211,7 +211,7 @@ impl ParkingService {
             }
             Err(refusal) => {
                 log_call!(Error, call, cause = refusal; "caller from another node has no slot here, the retriever is gone");
-                // What is done for whoever is transferred where there is no slot: the parker rings, then the fallback.
+                // The caller is handled like any transferred caller without a slot.
                 peer.set_var(PARKER_VARIABLE, &call.info.parker);
                 peer.set_var(LEFT_BEHIND, "true");
                 peer.transfer(&format!("callpark_park:{slot} {id}"), Some("inline"), None);
@@ -223,15 +223,15 @@ impl ParkingService {
         self.clustered() && leg.var(TICKET_VARIABLE).is_some()
     }
 
-    /// The ticket that a leg from another node brings; `None` if it brings none.
+    /// Redeems the ticket of a leg from another node. Returns `None` if the leg has none.
     pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<RetrieveTicket, AppResult>> {
         let code = leg.var(TICKET_VARIABLE).filter(|_| self.clustered())?;
         leg.unset_var(TICKET_VARIABLE);
-        Some(self.slot_store.redeem(&code).ok_or(AppResult::Denied("its ticket is good for nothing")))
+        Some(self.slot_store.redeem(&code).ok_or(AppResult::Denied("its ticket is not valid")))
     }
 }
 
-/// Why the rules gave a call its slot.
+/// Returns the reason for which the rules chose a slot.
 fn why_slot(wanted: &SlotRequest, call: &Call) -> &'static str {
     match (wanted, call.info.settings.slot_order) {
         (SlotRequest::Slot(slot), _) if *slot == call.info.slot => "it was asked for",
@@ -243,7 +243,7 @@ fn why_slot(wanted: &SlotRequest, call: &Call) -> &'static str {
     }
 }
 
-/// 128 bits that nobody can foresee; `None` if the system has none to give.
+/// Returns 128 random bits; `None` if the system has no random source.
 pub(super) fn random_secret() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;

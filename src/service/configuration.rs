@@ -1,4 +1,4 @@
-//! The configuration in force, and how a new one is taken in.
+//! Reads and applies the configuration.
 
 use std::fmt::Display;
 use std::sync::atomic::Ordering;
@@ -9,7 +9,7 @@ use crate::freeswitch::{self, LogLevel, log_line};
 use crate::parking::Layout;
 
 impl ParkingService {
-    /// Has the core read its files again, and takes in the configuration. `apply`: also for calls that are parked already.
+    /// Makes the core read its files again, and applies the configuration. With `apply`, parked calls get the new settings too.
     pub(crate) fn reload(&self, apply: bool) -> Result<(), Vec<ConfigError>> {
         self.own_reloads.fetch_add(1, Ordering::Relaxed);
         let read = freeswitch::reload_xml().map_err(|why| {
@@ -19,19 +19,19 @@ impl ParkingService {
         self.apply_config(read.and_then(|()| read_config()), apply)
     }
 
-    /// Counts one re-read less, if this module has requested one. Returns whether it had: then the configuration is in force already.
+    /// Counts down a re-read that this module has requested. Returns whether there was one; then the configuration is in force already.
     fn take_own_reload(&self) -> bool {
         let one_less = |count: u32| count.checked_sub(1);
         self.own_reloads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
-    /// The core has read its files again. Whether there is a new configuration.
+    /// Applies the configuration after the core has read its files again. Returns whether it is a new one.
     pub(crate) fn on_xml_reloaded(&self) -> bool {
-        // What is wrong is told in the log.
+        // The errors are logged.
         !self.take_own_reload() && self.apply_config(read_config(), false).is_ok()
     }
 
-    /// A new configuration. A faulty one changes nothing.
+    /// Applies a new configuration. One with errors changes nothing.
     fn apply_config(&self, outcome: Result<Config, Vec<ConfigError>>, apply: bool) -> Result<(), Vec<ConfigError>> {
         if let Err(errors) = &outcome {
             log_config_errors(errors);
@@ -76,7 +76,7 @@ impl ParkingService {
     }
 }
 
-/// The file as it is now, checked.
+/// Reads and checks the configuration file.
 pub(crate) fn read_config() -> Result<Config, Vec<ConfigError>> {
     let config = match freeswitch::configuration("callpark.conf") {
         Some(text) => config::read(&text, freeswitch::configuration_file("callpark.conf").as_deref())?,

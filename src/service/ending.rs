@@ -8,18 +8,18 @@ use super::{EventKind, ParkEvent, ParkingService, Retriever};
 use crate::freeswitch::{Leg, guard};
 use crate::parking::{Ended, LeaveReason, Outcome};
 
-/// What is known of an end beside its outcome.
+/// The details of an end besides its outcome.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Ending<'a> {
-    /// The parked leg, where it is still there.
+    /// The parked leg, if it still exists.
     pub(super) leg: Option<&'a Leg<'a>>,
     pub(super) retriever: Option<&'a Retriever>,
     pub(super) cause: Option<&'a str>,
 }
 
 impl ParkingService {
-    /// Carries out what follows from the end of a call: the phone that rings for it stops, its slot is offered to nobody, its leg says the
-    /// outcome, and so do the log and the events.
+    /// Carries out what follows from the end of a call: the recall stops, the slot is not handed over, and the outcome is written to the leg, the
+    /// log and the events.
     pub(super) fn end_call(&self, ended: &Ended, ending: Ending<'_>) {
         let uuid = &ended.call.info.uuid;
         // The leg may be in a slot again by now, or here while another node's call of it has ended.
@@ -37,7 +37,7 @@ impl ParkingService {
                 leg.set_var("callpark_retriever", &retriever.user);
             }
         }
-        // Who went on to a fallback or a transfer still waits for somebody: their leg is recovered if FreeSWITCH dies.
+        // A caller who was sent to a fallback or transferred still waits for a person, so the leg is recovered if FreeSWITCH dies.
         if matches!(ended.outcome, Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) {
             guard::fence("slot store", (), || self.slot_store.forget_leg(uuid));
         }
@@ -52,7 +52,7 @@ impl ParkingService {
         });
     }
 
-    /// A leg that was on its way to a slot is not there any more, and nobody waits for it. A call that had been parked ends by that.
+    /// Ends the reservation of a leg that vanished on its way to the slot. A call that was parked before ends with it.
     pub(super) fn end_on_the_way(&self, uuid: &str) {
         if let Some(ended) = self.change(|table, now| table.left(uuid, LeaveReason::HungUp, now)) {
             self.end_call(&ended, Ending { cause: Some("transfer failed"), ..Ending::default() });

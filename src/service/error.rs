@@ -1,4 +1,4 @@
-//! Why an operation on a call was not carried out, for whoever asked for it by a command or by HTTP.
+//! The errors of actions on calls, and of recalls.
 
 use thiserror::Error;
 
@@ -29,7 +29,7 @@ pub(crate) enum ActionError {
     NobodyAnswered(#[from] OriginateError),
 }
 
-/// Why a recall failed. The text is what `callpark_ringback_cause` and `CallPark-Cause` say: a hangup cause where there is one.
+/// Why a recall failed. The text is the value of `callpark_ringback_cause` and `CallPark-Cause`: a hangup cause, if there is one.
 #[derive(Debug, Error)]
 pub(super) enum RecallError {
     #[error("NO_USER")]
@@ -38,7 +38,7 @@ pub(super) enum RecallError {
     NotAUser,
     #[error("ORIGINATOR_CANCEL")]
     CallerGone,
-    /// A colleague has picked up, and is on the way to the slot.
+    /// A colleague has picked up the ringing phone, and is on the way to the slot.
     #[error("PICKED_OFF")]
     PickedUp,
     #[error("VOICEMAIL")]

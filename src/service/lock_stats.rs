@@ -1,7 +1,7 @@
-//! How long the table's one lock is held: for `callpark status` and the metrics.
+//! Measures how long the lock of the slot table is held, for `callpark status` and the metrics.
 //!
-//! A thread may lose the processor while it holds the lock. So the longest hold is measured twice: by the clock, which is how long
-//! others may have waited, and by processor time, which is what the module itself used.
+//! A thread may lose the processor while it holds the lock. So the longest hold is measured twice: by the clock, for how long
+//! other threads may have waited, and by processor time, for how long the module itself worked.
 
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
@@ -12,10 +12,10 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::freeswitch;
 
-/// Upper ends of the histogram's buckets in microseconds; what took longer is in one more.
+/// The upper ends of the buckets of the histogram, in microseconds. One more bucket is for longer times.
 const BUCKET_ENDS_US: [u64; 6] = [1, 4, 16, 64, 256, 1000];
 
-/// A lock that knows how long it was held.
+/// A mutex that measures how long it is held.
 #[derive(Debug)]
 pub(super) struct TimedMutex<T> {
     inner: Mutex<T>,
@@ -23,11 +23,11 @@ pub(super) struct TimedMutex<T> {
     total_ns: AtomicU64,
     longest_ns: AtomicU64,
     longest_work_ns: AtomicU64,
-    /// Which line that was.
+    /// The line that held the lock for that time.
     longest_at: Mutex<Option<&'static Location<'static>>>,
 }
 
-/// The lock, held. Dropped from top to bottom: given back first, noted then.
+/// The guard of a held lock. The fields are dropped from top to bottom: the lock is released before the time is noted.
 pub(super) struct TimedGuard<'a, T> {
     guard: MutexGuard<'a, T>,
     note: TimingNote<'a, T>,
@@ -41,10 +41,10 @@ struct TimingNote<'a, T> {
     place: &'static Location<'static>,
 }
 
-/// What was measured since load.
+/// The measured times since load.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LockTimes {
-    /// Upper ends of buckets, and how many holds are in each; the last has no end.
+    /// The upper ends of the buckets, and the number of holds in each. The last bucket has no end.
     pub(crate) buckets: Vec<(Option<Duration>, u64)>,
     pub(crate) total: Duration,
     pub(crate) longest: Duration,
@@ -68,7 +68,7 @@ impl<T> TimedMutex<T> {
     #[track_caller]
     pub(super) fn lock(&self) -> TimedGuard<'_, T> {
         let place = Location::caller();
-        // A system call, so not while others wait.
+        // This is a system call, so it is made before the lock is taken.
         let work_before = freeswitch::cpu_time();
         let guard = self.inner.lock();
         let note = TimingNote { watched: self, work_before, since: Instant::now(), held: Duration::ZERO, place };
@@ -88,7 +88,7 @@ impl<T> TimedMutex<T> {
         }
     }
 
-    /// `work` is asked only for what took so long that the answer can matter.
+    /// Notes a hold. `work` is called only if the hold is long enough to be the longest.
     fn note(&self, held: Duration, place: &'static Location<'static>, work: impl FnOnce() -> Duration) {
         let ns = nanos(held);
         let bucket = BUCKET_ENDS_US.iter().position(|end| ns < end * 1000).unwrap_or(BUCKET_ENDS_US.len());
@@ -128,7 +128,7 @@ impl<T> Drop for TimedGuard<'_, T> {
 
 impl<T> Drop for TimingNote<'_, T> {
     fn drop(&mut self) {
-        // From before the lock was asked for until after it was given back: rather too much than too little.
+        // The measured time includes the wait for the lock and its release, so it is rather too long than too short.
         self.watched.note(self.held, self.place, || freeswitch::cpu_time().saturating_sub(self.work_before));
     }
 }
@@ -138,7 +138,7 @@ impl LockTimes {
         self.buckets.iter().map(|(_, count)| count).sum()
     }
 
-    /// What a share of all holds (0 to 1) were shorter than; `None` if that is longer than the last bucket's end, or none was.
+    /// Returns a time within which a `share` (0 to 1) of all holds ended. Returns `None` if it is beyond the last end, or if there was no hold.
     pub(crate) fn within(&self, share: f64) -> Option<Duration> {
         let mut before = 0;
         let wanted = share * self.count() as f64;

@@ -94,7 +94,7 @@ pub(crate) struct ParkingService {
 }
 
 impl ParkingService {
-    /// `errors`: what was wrong with the file, if `config` is the emergency one.
+    /// Makes the service. `errors` are those of the configuration file, if `config` is the emergency configuration.
     pub(crate) fn new(
         config: ConfigHandle,
         errors: Vec<ConfigError>,
@@ -125,12 +125,12 @@ impl ParkingService {
         }
     }
 
-    /// Once a second: ends calls to phones that have rung for long enough.
+    /// Ends calls to phones that have rung for long enough. It is called once a second.
     pub(crate) fn end_overdue_calls(&self) {
         self.outgoing.end_overdue();
     }
 
-    /// Unload: when this comes back, nothing rings and no thread of the service's runs.
+    /// Ends the service at unload. When this returns, no phone rings and no thread of the service runs.
     pub(crate) fn end(&self) {
         self.rings.end_all();
     }
@@ -164,18 +164,18 @@ impl ParkingService {
         }
     }
 
-    /// What must be true of the table at any moment; see [`Table::check`].
+    /// Checks the invariants of the table; see [`Table::check`].
     #[cfg(feature = "fuzzing")]
     pub(crate) fn check(&self) -> Result<(), String> {
         self.table.lock().check()
     }
 
-    /// A phone has subscribed to a lamp.
+    /// Tells the observers that a phone has subscribed to a lamp.
     pub(crate) fn subscribed(&self, subscription: &Subscription) {
         self.each_observer(|observer| observer.subscribed(self, subscription));
     }
 
-    /// Has every lamp told as it is now.
+    /// Publishes the state of every lamp.
     pub(crate) fn publish_all_lamps(&self) {
         self.each_observer(|observer| observer.publish_all_lamps(self));
     }
@@ -189,7 +189,7 @@ impl ParkingService {
     }
 }
 
-/// A number nobody can foresee, for `slot-order` random. Keys of std's hasher come from the system's random source.
+/// Returns an unpredictable number, for `slot-order` random. The keys of std's hasher come from the random source of the system.
 pub(crate) fn entropy() -> u64 {
     RandomState::new().build_hasher().finish()
 }

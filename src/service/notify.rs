@@ -1,5 +1,4 @@
-//! `notify`: who is told that a call was parked. Nothing here is waited for by the parked call, and nothing that fails here
-//! touches it.
+//! Sends the notices of `notify` when a call is parked. The parked call does not wait for them, and their failures do not affect it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,17 +12,17 @@ use super::template::{call_field, fill_in, is_address, is_part_of_address, perce
 use crate::freeswitch::{self, CancelToken, Dial, HangupCause, Leg, OriginateError, PlayToEnd};
 use crate::parking::{Call, CallInfo, MonotonicTime, Notify};
 
-/// How long a page may ring; phones that answer by themselves need no second of it.
+/// How long a page may ring. Phones that answer by themselves answer within a second.
 const PAGE_RING_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long it may talk, enforced by the core.
+/// The maximum duration of a page. The core ends it.
 const MAX_PAGE_DURATION: Duration = Duration::from_secs(30);
-/// Pages that wait for the same phones.
+/// The maximum number of pages that wait for the same phones.
 const MAX_WAITING_PAGES: usize = 10;
 
 /// The variable of a paged leg with the dial string whose page ends with the leg.
 const PAGE_VARIABLE: &str = "callpark_page";
 
-/// Pages under way, one for each dial string; others for the same one wait.
+/// The pages in progress, one for each dial string. Others for the same dial string wait.
 #[derive(Debug, Default)]
 pub(super) struct Pages(Mutex<HashMap<String, PageQueue>>);
 
@@ -50,7 +49,7 @@ enum PageStart {
 }
 
 impl Pages {
-    /// Says whether a page begins now. One that never came to its end delays the next no longer than it could last.
+    /// Returns when a page begins. A page whose end was not noticed delays the next one no longer than its maximum duration.
     fn begin(&self, page: &Page) -> PageStart {
         let now = freeswitch::now();
         let mut lines = self.0.lock();
@@ -73,7 +72,7 @@ impl Pages {
         }
     }
 
-    /// That page is over: the next one.
+    /// Ends a page, and returns the next one for the same phones.
     fn end(&self, dial: &str) -> Option<Page> {
         let now = freeswitch::now();
         let mut lines = self.0.lock();
@@ -98,7 +97,7 @@ impl ParkingService {
                 }
                 Notify::Api(line) => {
                     let line = fill_in(line, |name| call_field(call, name).map(|value| percent_encoded(&value)));
-                    // On a thread of the core's: a command that takes its time holds up nobody.
+                    // It runs on a thread of the core, so that a slow command delays nothing.
                     let answer = freeswitch::api("bgapi", &line);
                     if !answer.starts_with("+OK") {
                         log_call!(Warning, call, command = line, answer = answer.trim(); "command of notify failed");
@@ -152,7 +151,7 @@ impl ParkingService {
         }
     }
 
-    /// The application on a paged leg: says the slot and hangs up. False if the leg was not called for that.
+    /// Announces the slot on a paged leg and hangs it up. Returns false if the leg was not called for a page.
     pub(crate) fn announce_page(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
         let Some(dial) = leg.var(PAGE_VARIABLE) else { return false };
         let label = leg.var("callpark_label").unwrap_or_default();
@@ -190,7 +189,7 @@ fn dial_page(
     service.outgoing.originate(&dial, cancel)
 }
 
-/// A SIP MESSAGE from the slot itself, so that an answer to it can be dialled.
+/// Sends a SIP MESSAGE whose sender is the slot, so that users can call it back.
 fn message(call: &Call, user: &str) {
     let info = &call.info;
     let user = if user == "parker" { info.parker.to_string() } else { fill_in(user, |name| call_field(call, name)) };

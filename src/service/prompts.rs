@@ -1,4 +1,4 @@
-//! What people are told: results on the channel, phrases in the ear.
+//! Reports results: as variables, log lines, events and phrases.
 
 use std::ffi::CStr;
 
@@ -7,17 +7,17 @@ use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
 use crate::freeswitch::{Leg, PlayToEnd};
 use crate::parking::{LotId, Refusal, Slot};
 
-/// What an application leaves in `callpark_result`.
+/// The result of an application, which is the value of `callpark_result`.
 #[derive(Clone, Debug)]
 pub(crate) enum AppResult {
     Parked,
     Retrieved,
     Refused(Refusal),
-    /// Not allowed: why.
+    /// The user may not do this, for this reason.
     Denied(&'static str),
-    /// The words after the application are wrong: why.
+    /// The data of the application is invalid, for this reason.
     Invalid(String),
-    /// The leg itself went while it was being done.
+    /// The leg hung up or was moved in the meantime.
     LegGone,
 }
 
@@ -33,13 +33,13 @@ impl AppResult {
         }
     }
 
-    /// The phrase for whoever asked; `None` where there is nothing to explain.
+    /// The phrase that explains the result; `None` if there is nothing to explain.
     pub(super) fn phrase(&self) -> Option<&'static CStr> {
         if matches!(self, AppResult::LegGone) { None } else { phrase_of(self.word()) }
     }
 }
 
-/// The phrase that explains a refusal, by its word.
+/// Returns the phrase that explains a refusal, by the value of `callpark_result`.
 pub(super) fn phrase_of(word: &str) -> Option<&'static CStr> {
     Some(match word {
         "full" => c"callpark_full",
@@ -54,7 +54,7 @@ pub(super) fn phrase_of(word: &str) -> Option<&'static CStr> {
 }
 
 impl ParkingService {
-    /// Says on the channel, in the log and as an event that something was refused.
+    /// Reports a refusal as a variable, in the log and as an event.
     pub(super) fn refuse(
         &self,
         leg: &Leg<'_>,
@@ -66,7 +66,7 @@ impl ParkingService {
         self.refuse_to(leg, None, doing, verdict, lot, slot)
     }
 
-    /// The same, to whoever wanted a parked call.
+    /// Reports the refusal of a retrieval.
     pub(super) fn refuse_retriever(
         &self,
         leg: &Leg<'_>,
@@ -124,7 +124,7 @@ impl ParkingService {
         verdict
     }
 
-    /// Says to whoever asked why it cannot be.
+    /// Says the phrase that explains a refusal to the leg.
     pub(super) fn explain(&self, leg: &Leg<'_>, verdict: AppResult, slot: Option<&Slot>) -> AppResult {
         if let Some(phrase) = verdict.phrase().filter(|_| leg.ready()) {
             leg.say(phrase, slot.map_or("", Slot::as_str), &mut PlayToEnd);

@@ -1,4 +1,4 @@
-//! What others want to see: calls, lots, slots, and how they look.
+//! Returns calls, lots and slots for listings and lamps.
 
 use std::net::IpAddr;
 
@@ -6,11 +6,11 @@ use super::{LockTimes, ParkingService};
 use crate::freeswitch;
 use crate::parking::{Call, ChangedSlot, LotId, LotName, LotSelector, LotStatus, LotView, Refusal, Slot, SlotStatus};
 
-/// Calls that are copied for a listing while the table is locked, before others get their turn.
+/// The number of calls that are copied for a listing before the table is unlocked for others.
 const CALLS_PER_LOCK: usize = 100;
 
 impl ParkingService {
-    /// Every parked call, by lot and slot; of one lot where one is named.
+    /// Returns all parked calls, or those of one lot, ordered by lot and slot.
     pub(crate) fn calls(&self, lot: Option<&LotName>) -> Result<Vec<Call>, Refusal> {
         let lot = lot.map(|_| self.lot_named(&selector_without_leg(lot))).transpose()?;
         let mut calls: Vec<Call> = Vec::new();
@@ -27,7 +27,7 @@ impl ParkingService {
         Ok(calls)
     }
 
-    /// How long the table was locked.
+    /// Returns how long the table was locked.
     pub(crate) fn lock_held(&self) -> LockTimes {
         self.table.times()
     }
@@ -40,7 +40,7 @@ impl ParkingService {
         self.table.lock().lots(freeswitch::now())
     }
 
-    /// How a slot looks now; `None` if the domain has no such slot.
+    /// Returns the state of a slot; `None` if the domain has no such slot.
     pub(crate) fn slot_status(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
         self.table.lock().slot_status(domain, slot)
     }
@@ -49,12 +49,12 @@ impl ParkingService {
         self.table.lock().lot_status(domain, lot)
     }
 
-    /// Every slot there is, and those of `domain` although nobody has parked there yet.
+    /// Returns all slots, including those of `domain` if no call was parked there yet.
     pub(crate) fn every_slot(&self, domain: &str) -> Vec<ChangedSlot> {
         self.table.lock().every_slot(domain)
     }
 
-    /// The domain that a phone means by `host`, which may be an address of this server's: then it is the usual one.
+    /// Returns the domain of a `host` that a phone has written. An IP address stands for the usual domain.
     pub(crate) fn domain_of_host(&self, host: &str) -> String {
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
         let usual = freeswitch::usual_domain().filter(|_| is_address && !self.table.lock().has_domain(host));
@@ -65,18 +65,18 @@ impl ParkingService {
         self.table.lock().find(&selector_without_leg(lot), slot)
     }
 
-    /// The call in a slot of a domain.
+    /// Returns the call in a slot of a domain.
     pub(crate) fn call_at(&self, domain: &str, slot: &Slot) -> Result<Call, Refusal> {
         self.table.lock().find(&LotSelector { lot: None, domains: vec![domain.to_owned()], any: false }, slot)
     }
 
-    /// The slots of a lot, with their labels.
+    /// Returns the slots of a lot, with their labels.
     pub(crate) fn slots_of(&self, lot: &LotId) -> Vec<(Slot, String)> {
         self.table.lock().slots_of(lot)
     }
 }
 
-/// What a command means, which has no leg to tell its domain.
+/// Selects a lot for a command, which has no leg and thus no domain.
 fn selector_without_leg(lot: Option<&LotName>) -> LotSelector {
     LotSelector { lot: lot.cloned(), domains: freeswitch::usual_domain().into_iter().collect(), any: true }
 }

@@ -48,7 +48,7 @@ pub(crate) fn is_part_of_address(text: &str) -> bool {
     is_address(text) && !text.contains('/')
 }
 
-/// Text as one word of a command, in a URL, in quotes or not: percent-encoded, but for what is no more than itself everywhere.
+/// Percent-encodes a text, so that it is one argument of a command, in a URL, and with or without quotes.
 pub(crate) fn percent_encoded(text: &str) -> String {
     let mut word = String::new();
     for byte in text.bytes() {

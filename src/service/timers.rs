@@ -1,4 +1,4 @@
-//! What is due: recalls, fallbacks, callers who do not come.
+//! Does what is due at each tick: recalls, fallbacks, and reservations that lapse.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl ParkingService {
         self.each_observer(|observer| observer.on_tick(self));
     }
 
-    /// Carries an action out. If that panics, the call and all others still get their next time-out.
+    /// Executes an action. If that panics, the call and all others still get their next time-out.
     pub(super) fn execute(self: &Arc<Self>, due: TimerAction) {
         let about = due.clone();
         let done = guard::fence("due", false, || {
@@ -66,7 +66,7 @@ impl ParkingService {
         }
     }
 
-    /// A leg that was sent to a slot and has not come: a script that ran on it may have sent it elsewhere as its bridge ended.
+    /// Sends a leg to its slot again that has not arrived, because a script on the leg may have moved it when its bridge ended.
     fn send_to_slot_again(&self, call: &Call) {
         let CallInfo { uuid, slot, lot, .. } = &*call.info;
         let Some(leg) = SessionGuard::find(uuid) else { return };
@@ -77,7 +77,7 @@ impl ParkingService {
         }
     }
 
-    /// A leg that a slot was kept for never came.
+    /// Ends the reservation of a leg that has not arrived.
     fn end_lapsed_reservation(&self, ended: &Ended) {
         let uuid = &ended.call.info.uuid;
         self.hand_overs.forget(uuid);
@@ -91,13 +91,13 @@ impl ParkingService {
         }
     }
 
-    /// A caller whom nobody recovered: that is their outcome, and the slot is free.
+    /// Ends the call of a caller whom nobody recovered.
     pub(super) fn end_unrecovered(&self, ended: &Ended) {
         self.end_call(ended, Ending { cause: Some("not recovered"), ..Ending::default() });
     }
 }
 
-/// Why a call goes to its fallback and does not ring its parker.
+/// Returns the reason for which a call goes to its fallback and not to its parker.
 fn why_fallback(call: &Call) -> &'static str {
     if call.latest.is_some_and(|latest| latest <= MonotonicTime(freeswitch::now().0 + TICK_TOLERANCE)) {
         "max-park-time is over"

@@ -1,4 +1,4 @@
-//! Calls and lots as programs read them, with the field names of the contract.
+//! The rows of calls and lots in listings and in the HTTP API.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -85,7 +85,7 @@ fn states() -> Object {
     text_enum(&["reserved", "parked", "ringing-back", "retrieving", "waiting-for-slot"])
 }
 
-/// The schema of a text that is one of these.
+/// Returns the schema of a text that is one of these.
 pub(crate) fn text_enum(words: &[&str]) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).build()
 }

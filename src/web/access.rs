@@ -35,7 +35,7 @@ pub(super) enum TokenFileError {
     Token(#[from] TokenError),
 }
 
-/// Names the line, never what is in it.
+/// An invalid line of the token file. It names the line and never its contents.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("line {line}: {why}")]
 pub(crate) struct TokenError {

@@ -1,4 +1,4 @@
-//! What a token with the right to act may do to a parked call.
+//! The actions on a parked call, for tokens with the right to act.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
 use crate::service::{CallRow, ParkingService, log_call};
 
-/// The dashboard has the same limit.
+/// The maximum length of a label. The dashboard has the same limit.
 const MAX_LABEL_CHARS: usize = 200;
 const MAX_EXTEND_SECS: u64 = 86_400;
 
@@ -163,7 +163,7 @@ impl Fields {
         }
     }
 
-    /// A value of the type that is expected; null is as if it were not there.
+    /// Returns a value of the expected type. Null counts as missing.
     fn get<'a, T>(
         &'a self,
         field: &'static str,

@@ -1,4 +1,4 @@
-//! The description of the API, as OpenAPI: made of the rows of the paths and actions, and of the types of the answers and requests.
+//! Generates the OpenAPI description of the API from the rows of the paths and actions, and from the types of the answers and requests.
 
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
@@ -52,7 +52,7 @@ pub(super) struct NumberParam {
     pub(super) most: u32,
 }
 
-/// The answers that are errors, and when each comes.
+/// The statuses of errors, and when each is returned.
 const ERRORS: &[(u16, &str)] = &[
     (400, "A field, a part of the path or a number of the query is missing or out of its range."),
     (401, "There is no token, or it is unknown."),
@@ -163,7 +163,7 @@ fn answer(row: &PathRow, description: &str) -> Response {
     }
 }
 
-/// The manual's links lead to its own pages.
+/// Removes the links of Markdown, because they lead to pages of the manual.
 fn without_links(markdown: &str) -> String {
     let mut pieces = markdown.split("](");
     let first = pieces.next().unwrap_or_default().to_owned();

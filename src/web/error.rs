@@ -1,4 +1,4 @@
-//! What went wrong with a request: its status, and a text for whoever wrote the request.
+//! The errors of requests, with their status and their text.
 
 use std::error::Error as _;
 
@@ -15,7 +15,7 @@ use crate::parking::Refusal;
 use crate::service::ActionError;
 use crate::storage::StorageError;
 
-/// The length of a value in a text.
+/// The maximum length of a value in an error text.
 const QUOTED_CHARS: usize = 60;
 
 #[derive(Debug, Error)]
@@ -69,7 +69,7 @@ pub(super) enum ApiError {
     Panicked,
 }
 
-/// Every answer that is not a success.
+/// The body of an answer that is an error.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Error)]
 pub(super) struct ErrorBody {
@@ -124,7 +124,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What serde_json says, without what axum says of Rust's types before it.
+/// Returns the text of serde_json, without the text of axum before it, which names Rust types.
 fn body_error(rejection: &JsonRejection) -> String {
     match rejection {
         JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_) => {
@@ -141,19 +141,19 @@ fn body_error(rejection: &JsonRejection) -> String {
     }
 }
 
-/// What somebody sent, fit for an error text: quoted, control characters spelled out, cut.
+/// Quotes a text of the client for an error text: control characters are escaped, and a long text is cut.
 pub(super) fn quoted(text: &str) -> String {
     let beginning: String = text.chars().take(QUOTED_CHARS).collect();
     let dots = if beginning.len() < text.len() { "..." } else { "" };
     format!("{beginning:?}{dots}")
 }
 
-/// The same of a text that is JSON.
+/// Returns JSON for an error text; a long one is quoted and cut.
 pub(super) fn short(json: &str) -> String {
     if json.chars().count() > QUOTED_CHARS { quoted(json) } else { json.to_owned() }
 }
 
-/// The name of a field.
+/// Quotes the name of a field.
 pub(super) fn quoted_name(name: &str) -> String {
     format!("`{}`", quoted(name).trim_matches('"'))
 }

@@ -1,4 +1,4 @@
-//! Dashboard, JSON API and metrics over HTTP, on one thread of their own. Nothing here is waited for by a call.
+//! Serves the dashboard, the JSON API and the metrics over HTTP, on a thread of its own. No call waits for it.
 
 mod access;
 mod actions;
@@ -40,11 +40,11 @@ pub(crate) use {access::Tokens as TokenFile, routes::router};
 #[cfg(test)]
 pub(crate) use {actions::ActionRow, description::PathRow};
 
-/// Seconds until a server that could not be started is tried again, at first and at most.
+/// The first and the longest delay until a server that could not be started is tried again.
 const FIRST_START_RETRY_DELAY: Duration = Duration::from_secs(1);
 const MAX_START_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// What requests are answered from.
+/// The parts of the module from which requests are answered.
 #[derive(Clone)]
 pub(crate) struct Sources {
     pub(crate) service: Arc<ParkingService>,
@@ -54,7 +54,7 @@ pub(crate) struct Sources {
     pub(crate) counts: Arc<Counters>,
 }
 
-/// The HTTP server, as the configuration wants it: it runs, is tried again, or is off.
+/// The HTTP server as the configuration requires it: it runs, is tried again, or is off.
 pub(crate) struct HttpServer {
     sources: Sources,
     state: Mutex<ServerState>,
@@ -62,11 +62,11 @@ pub(crate) struct HttpServer {
 
 #[derive(Default)]
 struct ServerState {
-    /// The server that runs, with what it runs on.
+    /// The running server and its settings.
     running: Option<(HttpSettings, Server)>,
-    /// The configuration wants one, and it could not be started.
+    /// The next try, if the server could not be started.
     retry: Option<Retry>,
-    /// A thread of a server that was stopped may still wait for the database: the module's code must stay.
+    /// Whether a thread of a stopped server may still wait for the database, so that the module's code must stay.
     left_behind: bool,
 }
 
@@ -82,7 +82,7 @@ struct HttpSettings {
     tokens: Tokens,
 }
 
-/// Why there is no server.
+/// Why the server cannot be started.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 enum HttpError {
     #[error("not an address and a port")]
@@ -105,13 +105,13 @@ impl HttpServer {
         &self.sources
     }
 
-    /// Starts, restarts or ends the server, as the configuration now says. Tokens are read again. A server that already is as it is
-    /// wanted runs on: whoever looks at a dashboard does not notice a reload.
+    /// Starts, restarts or ends the server according to the configuration. The token file is read again. A server whose settings have not changed
+    /// continues, so that users of the dashboard do not notice a reload.
     pub(crate) fn apply(&self) {
         self.state.lock().apply(&self.sources, None);
     }
 
-    /// Once a second: a server that ended by a bug is started again, and so is one that could not be started before.
+    /// Starts a server again that a bug has ended, or that could not be started before. It is called once a second.
     pub(crate) fn on_tick(&self) {
         let Some(mut state) = self.state.try_lock() else { return };
         let over = state.running.as_ref().is_some_and(|(_, server)| server.is_over());
@@ -122,7 +122,7 @@ impl HttpServer {
         }
     }
 
-    /// How the server is, for `callpark status`.
+    /// Describes the state of the server for `callpark status`.
     pub(crate) fn status(&self) -> String {
         let state = self.state.lock();
         match (&state.running, &state.retry) {
@@ -132,7 +132,7 @@ impl HttpServer {
         }
     }
 
-    /// Unload. False if a thread is left that waits for the database.
+    /// Ends the server at unload. Returns false if a thread still waits for the database.
     pub(crate) fn end(&self) -> bool {
         let mut state = self.state.lock();
         state.retry = None;
@@ -142,7 +142,7 @@ impl HttpServer {
 }
 
 impl ServerState {
-    /// `before`: the try that this is one more of. Then only what is new is said.
+    /// Applies the configuration. `before` is the previous try, if this is a repetition; then only a new error is logged.
     fn apply(&mut self, sources: &Sources, before: Option<Retry>) {
         self.retry = None;
         let settings = sources.service.settings();
@@ -153,7 +153,7 @@ impl ServerState {
                 return;
             }
         }
-        // The old one gives its address up before the new one wants it.
+        // The old server releases its address before the new one binds it.
         self.stop();
         let start = |http_settings: HttpSettings| {
             let server = Server::start(http_settings.address, http_settings.tokens.clone(), sources.clone());

@@ -44,7 +44,7 @@ impl HttpState {
     }
 }
 
-/// Whoever may look.
+/// The rights of a token that may view.
 pub(super) struct Viewer(pub(super) Rights);
 
 impl FromRequestParts<HttpState> for Viewer {
@@ -56,7 +56,7 @@ impl FromRequestParts<HttpState> for Viewer {
     }
 }
 
-/// Whoever may act.
+/// The rights of a token that may act.
 pub(super) struct Actor(pub(super) Rights);
 
 impl FromRequestParts<HttpState> for Actor {

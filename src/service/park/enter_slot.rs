@@ -1,4 +1,4 @@
-//! A call comes into its slot.
+//! Puts a leg into its slot.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::service::recall::RINGBACK_CAUSE;
 use crate::service::wait::leg_commands::LegCommands;
 use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, identity};
 
-/// How a leg comes into its slot.
+/// How a leg arrived in its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::service) enum Coming {
     /// By a transfer, a feature code or a command.
     Sent,
     /// Its far end dialled.
     Dialled,
-    /// It takes the place of a leg that was parked there.
+    /// It replaces a leg that was parked there.
     Replacing,
     /// It was there when FreeSWITCH died.
     Recovered,
@@ -71,7 +71,7 @@ impl ParkingService {
             self.send_notifications(call);
         }
         if coming == Coming::Dialled && info.settings.announce && leg.ready() {
-            // Whoever takes the call at once need not hear the slot out.
+            // A retriever does not wait until the slot is announced.
             leg.say(c"callpark_announce_slot", info.slot.as_str(), &mut UntilCommand(&commands));
         }
         self.wait_loop(leg, call, &commands);
@@ -92,7 +92,7 @@ impl PlaybackControl for UntilCommand<'_> {
     }
 }
 
-/// What the parked leg carries, so that it reaches the CDR.
+/// Sets the variables of the parked leg, which the CDR contains.
 fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
     let info = &call.info;
     leg.make_profile_inert();

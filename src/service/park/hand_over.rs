@@ -1,9 +1,9 @@
-//! Attended transfer into a slot: the leg that is put in the place of another one takes over the slot that this one holds or keeps.
+//! Hands slots over at attended transfers: a leg that replaces another one takes over the slot that this one occupies or has reserved.
 //!
 //! mod_sofia and mod_verto send a transferred leg to the `inline_destination` of the leg that ends (`nua_i_refer` in `sofia.c`).
 //! A leg that comes by an INVITE with Replaces runs what `current_application` and `current_application_data` of the replaced one say
-//! (`sofia_handle_sip_i_invite_replaces`). So every leg in a slot says there that whoever takes its place is parked in that slot.
-//! What it says holds a secret, since a variable that a client can set must not name another's slot.
+//! (`sofia_handle_sip_i_invite_replaces`). So each leg in a slot names there the application that parks its successor in that slot.
+//! The data contains a secret, because a variable that a client can set must not name the slot of another leg.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -15,9 +15,9 @@ use crate::parking::{Call, ParkRequest, Refusal, Slot};
 use crate::service::ParkingService;
 use crate::service::call_log::{About, log_call};
 
-/// On the leg that takes a slot over: the secret of the one that had it.
+/// The variable of the leg that takes over a slot, with the secret of the leg that had it.
 const SECRET_VARIABLE: &str = "callpark_hand_over";
-/// Where the core looks for what the next leg is to do.
+/// The variable in which the core finds the destination of the next leg.
 const DESTINATION_VARIABLE: &str = "inline_destination";
 
 /// The secrets of the legs in slots, by UUID.
@@ -35,7 +35,7 @@ impl HandOvers {
 }
 
 impl ParkingService {
-    /// Says on a leg that whoever takes its place has its slot.
+    /// Offers the slot of a leg to the leg that replaces it.
     pub(super) fn offer_hand_over(&self, leg: &Leg<'_>, call: &Call) {
         let Some(secret) = crate::service::cluster::random_secret() else { return };
         let (slot, lot) = (&call.info.slot, &call.info.lot);
@@ -46,7 +46,7 @@ impl ParkingService {
         leg.set_var("current_application_data", &set);
     }
 
-    /// The leg leaves its slot.
+    /// Withdraws the offer, because the leg leaves its slot.
     pub(in crate::service) fn withdraw_hand_over(&self, leg: &Leg<'_>) {
         self.hand_overs.forget(&leg.uuid());
         leg.unset_var(DESTINATION_VARIABLE);
@@ -75,7 +75,7 @@ impl ParkingService {
         Ok((call, was_parked.get()))
     }
 
-    /// A leg that goes because another one is put in its place: its slot waits for that one. False if it goes for another reason.
+    /// Keeps the slot of a leg that ends because another one replaces it. Returns false if the leg ends for another reason.
     pub(in crate::service) fn leaves_slot_to_next(&self, leg: &Leg<'_>) -> bool {
         if !leg.left_by_attended_transfer() {
             return false;

@@ -1,4 +1,4 @@
-//! Parking: this leg, or the one it talks to.
+//! Parks a leg, or the leg to which it is bridged.
 
 mod attended_transfer;
 pub(super) mod enter_slot;
@@ -19,17 +19,17 @@ use crate::parking::{Call, LotName, ParkRequest, Refusal, Slot, SlotRequest, Sta
 use enter_slot::Coming;
 use hand_over::with_transfer_target;
 
-/// For how long a caller who is sent to a slot may take to leave the bridge.
+/// How long a caller who is sent to a slot may take to leave the bridge.
 const BRIDGE_EXIT_TIME: Duration = Duration::from_millis(300);
 
-/// What an application or a command asks for.
+/// The slot and the lot that an application or a command asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct ParkOrder {
     pub(crate) wanted: SlotRequest,
     pub(crate) lot: Option<LotName>,
 }
 
-/// Which leg a command means.
+/// The leg that a command parks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TargetLeg {
     Own,
@@ -158,7 +158,7 @@ impl ParkingService {
                 leg.hang_up(HangupCause::NormalClearing);
                 AppResult::Parked
             }
-            // The conversation goes on; the other party hears nothing of it.
+            // The conversation continues, and the other party does not hear the reason.
             Err(refusal) => {
                 let slot = order.wanted.slot();
                 let verdict = self.refuse(leg, "parking", AppResult::Refused(refusal), None, slot);
@@ -167,7 +167,7 @@ impl ParkingService {
         }
     }
 
-    /// The command: parks a leg, or its partner, wherever it is now.
+    /// Parks a leg or its partner, for the command.
     pub(crate) fn park_by_command(
         &self,
         uuid: &str,

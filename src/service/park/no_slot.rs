@@ -1,5 +1,5 @@
-//! A caller for whom there is no slot. The parker rings at once, is told why and gets the caller back; one who does not answer leaves the
-//! caller to the fallback. Without a fallback the caller waits on, the parker is rung again now and then, and a slot that comes free is taken.
+//! Handles callers for whom there is no slot. The parker is called back at once, hears the reason and gets the caller back. If the parker does not
+//! answer, the caller goes to the fallback. Without a fallback the caller waits on, the recall is repeated, and a slot that comes free is taken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, Retriever,
 
 /// How long a parker may hear the reason before the call is released.
 const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often it is looked whether they have.
+/// How often this is checked.
 const EXPLANATION_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl ParkingService {
-    /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone. `refused`: the word for why there is no slot.
-    /// `waited`: for how long the caller has been without one already.
+    /// Lets a caller wait for a slot. Returns when the call has its outcome and the leg was moved or has hung up. `refused` is the reason, as the
+    /// value of `callpark_result`; `waited` is how long the caller has waited for a slot already.
     pub(in crate::service) fn wait_for_slot(
         self: &Arc<Self>,
         leg: &Leg<'_>,
@@ -46,7 +46,7 @@ impl ParkingService {
         self.wait_loop(leg, &call, &commands);
     }
 
-    /// The slot that has come free, if nobody was quicker.
+    /// Takes a slot that has come free, unless another call was faster.
     pub(in crate::service) fn take_free_slot(&self, uuid: &str) -> Option<Call> {
         let taken =
             self.take_for_all(|table, now| table.assign(uuid, now).ok_or(()), |table, now| table.unassign(uuid, now));
@@ -58,8 +58,8 @@ impl ParkingService {
         taken
     }
 
-    /// The parker has answered: is told why there is no slot, on the leg's own thread, and then joined with the caller by the
-    /// application that runs there after that.
+    /// Plays the reason to a parker who has answered, on the thread of that leg. The application that follows there connects the parker with the
+    /// caller.
     pub(in crate::service) fn return_unassigned(
         self: &Arc<Self>,
         call: &Call,
@@ -81,7 +81,7 @@ impl ParkingService {
         }
     }
 
-    /// The application on the parker's leg, after they were told why: joins them with their caller. `None`: it is no such leg.
+    /// Connects the leg of a parker who has heard the reason with the caller. Returns `None` if it is not such a leg.
     pub(crate) fn join_unassigned(&self, leg: &Leg<'_>) -> Option<AppResult> {
         let uuid = leg.var(JOIN)?;
         leg.unset_var(JOIN);
@@ -99,8 +99,8 @@ impl ParkingService {
     }
 }
 
-/// Waits until a parker who answered for a caller without a slot has heard why. False for one who hung up before, or was sent elsewhere:
-/// such a leg never comes to the application that would join them.
+/// Waits until a parker has heard why there is no slot. Returns false if the leg hung up before or was moved, so that it never runs the
+/// application that would connect it.
 fn wait_for_explanation(parker: &str, cancel: &CancelToken) -> bool {
     let until = freeswitch::now().after(EXPLANATION_TIMEOUT);
     while freeswitch::now() < until && !cancel.cancelled() {

@@ -1,4 +1,4 @@
-//! The application for one extension that parks and retrieves, and what applications do with data that makes no sense.
+//! Implements the application for one extension that parks and retrieves, and handles invalid data of applications.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,9 +9,8 @@ use crate::parking::{Refusal, RetrieveTarget, SlotRequest};
 use crate::service::{AppResult, ParkOrder, ParkingService, RetrieveOrder, identity};
 
 impl ParkingService {
-    /// The application for one extension that parks and retrieves: a leg that a transfer brought is parked, and so is the
-    /// other party of one that is in a conversation; one that dialled retrieves, and is never parked itself, but an empty slot
-    /// is kept for the call that its user holds.
+    /// Runs `callpark_slot`. A transferred leg is parked. From a leg in a conversation, the other party is parked. A leg that dialled
+    /// retrieves and is never parked itself; an empty slot is reserved for the other call of its user.
     pub(crate) fn park_or_retrieve(
         self: &Arc<Self>,
         leg: &Leg<'_>,
@@ -43,8 +42,8 @@ impl ParkingService {
         matches!(self.table.lock().find(&place, slot), Err(Refusal::Empty(_)))
     }
 
-    /// The same where a leg was to be parked. One that a transfer brought cannot be told, and goes back to its parker as from a slot that
-    /// does not exist.
+    /// Handles invalid data of an application that parks. A transferred leg returns to its parker, as for a slot that does not exist; any other
+    /// leg hears the reason.
     pub(crate) fn invalid_park(self: &Arc<Self>, leg: &Leg<'_>, application: &str, why: &dyn Error) -> AppResult {
         if leg.partner().is_some() || !identity::was_transferred(leg) {
             return self.invalid(leg, application, why);
@@ -54,7 +53,7 @@ impl ParkingService {
         self.without_slot(leg, &request, verdict, true)
     }
 
-    /// What an application was told makes no sense: the leg is told so and goes on in its dialplan.
+    /// Handles invalid data of an application: the leg hears the reason and continues in its dialplan.
     pub(crate) fn invalid(&self, leg: &Leg<'_>, application: &str, why: &dyn Error) -> AppResult {
         let verdict = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
         self.explain(leg, verdict, None)

@@ -1,4 +1,4 @@
-//! What is asked of the rules for a leg that is to be parked.
+//! Makes the requests to the rules for legs that are to be parked.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::service::identity::{Arrival, Parker};
 use crate::service::{ParkingService, entropy, identity};
 
 impl ParkingService {
-    /// The lot that an order means, `main@example.com`.
+    /// Returns the lot of an order, `main@example.com`.
     pub(super) fn lot_of_order(&self, leg: &Leg<'_>, order: &ParkOrder) -> Option<String> {
         let place = self.place(leg, order.lot.clone(), None);
         self.table.lock().resolve(&place, order.wanted.slot()).ok().map(|lot| lot.to_string())
@@ -23,8 +23,8 @@ impl ParkingService {
         request.overrides.apply(&settings)
     }
 
-    /// What is asked of the rules for a leg that came here itself. A user transfers into a lot of their own domain, whoever the
-    /// caller is.
+    /// Makes the request for a leg that runs an application. A transfer goes into a lot of the domain of the user who transfers, whoever the caller
+    /// is.
     pub(super) fn request_on(&self, leg: &Leg<'_>, order: &ParkOrder, arrival: Arrival, parker: Parker) -> ParkRequest {
         let theirs = parker.domain.clone().filter(|_| arrival == Arrival::Transferred && parker.is_proven_user());
         let mut request = self.request(leg, order, parker, None);
@@ -32,7 +32,7 @@ impl ParkingService {
         request
     }
 
-    /// What is asked of the rules for a leg. `by`: the leg of the conversation from which it is parked.
+    /// Makes the request for a leg. `by` is the leg of the conversation from which it is parked.
     pub(in crate::service) fn request(
         &self,
         leg: &Leg<'_>,

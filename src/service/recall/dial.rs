@@ -1,4 +1,4 @@
-//! Whom a recall rings, and what the phone shows.
+//! Dials the phones of a recall.
 
 use crate::freeswitch::{CancelToken, Dial, OutgoingCalls, SessionGuard};
 use crate::parking::{LotSettings, Party, RingBack, is_name};
@@ -6,7 +6,7 @@ use crate::service::ParkingService;
 use crate::service::error::RecallError;
 use crate::service::template::{fill_in, is_address, is_part_of_address};
 
-/// What a ringing phone shows, and for how long it rings.
+/// The phone of a recall: whom it rings, and what it shows.
 pub(super) struct Phone<'a> {
     pub(in crate::service) dial: String,
     pub(in crate::service) party: &'a Party,
@@ -15,15 +15,15 @@ pub(super) struct Phone<'a> {
 }
 
 impl ParkingService {
-    /// Whom to ring. `${...}` of a configured dial string are the waiting leg's variables, each taken only if it cannot
-    /// change what the dial string says.
+    /// Returns the dial string of a recall. `${...}` in a configured dial string stands for a variable of the waiting leg, which is used only if
+    /// it cannot change the meaning of the dial string.
     pub(super) fn dial_string(&self, uuid: &str, ringback: &RingBack, parker: &str) -> Result<String, RecallError> {
         match ringback {
             RingBack::Nobody => Err(RecallError::NobodyToRing),
             RingBack::Parker => dial_user(parker).ok_or(RecallError::NotAUser),
             RingBack::DialString(dial) => {
                 let leg = SessionGuard::find(uuid).ok_or(RecallError::CallerGone)?;
-                // A dial string that a dialplan has put into a variable; what a phone has put into a header is none.
+                // A dialplan may set a variable to a whole dial string; text of a phone in a header is never used as one.
                 let whole =
                     |name: &str, value: &str| is_only_a_variable(dial) && !is_of_the_far_end(name) && is_address(value);
                 Ok(fill_in(dial, |name| leg.var(name).filter(|value| is_part_of_address(value) || whole(name, value))))
@@ -39,8 +39,8 @@ pub(super) fn call_phone(
     cancel: &CancelToken,
 ) -> Result<SessionGuard, RecallError> {
     let name = displayable(&format!("{}{}", phone.prefix, phone.party.name));
-    // The core takes a name for a number and cuts it after every colon and slash (switch_sanitize_number), so these are not
-    // in what it is told; sofia shows the whole name all the same, by its own variable.
+    // The core treats a name as a number and cuts it after every colon and slash (switch_sanitize_number), so it gets a name without
+    // these. mod_sofia shows the whole name, which it takes from a variable of its own.
     let plain = name.replace([':', '/', '@'], " ");
     let number = &phone.party.number;
     let mut variables = vec![
@@ -71,17 +71,17 @@ pub(super) fn call_phone(
     Ok(outgoing.originate(&dial, cancel)?)
 }
 
-/// A name fit for a SIP header, where the core writes it between quotes as it is.
+/// Returns a name that can stand in a SIP header, where the core writes it between quotes without escaping it.
 pub(in crate::service) fn displayable(name: &str) -> String {
     name.replace(['"', '\\'], "'").replace(char::is_control, " ")
 }
 
-/// `${name}`, and nothing else.
+/// Whether a dial string is `${name}` and nothing else.
 fn is_only_a_variable(dial: &str) -> bool {
     dial.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['{', '}']))
 }
 
-/// Whether a variable is one into which an endpoint writes what the far end has sent.
+/// Whether an endpoint writes text of the far end to a variable of this name.
 fn is_of_the_far_end(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [
@@ -100,8 +100,8 @@ fn is_of_the_far_end(name: &str) -> bool {
     .any(|prefix| name.starts_with(prefix))
 }
 
-/// `user/1001@example.com` rings every phone that the user has registered. `None` if that is no user: part of a Referred-By
-/// header that somebody wrote must not become a dial string of its own.
+/// Returns `user/1001@example.com`, which rings every registered phone of the user. Returns `None` if the name is not that of a user, because text
+/// from a Referred-By header must not become another dial string.
 fn dial_user(user: &str) -> Option<String> {
     let (name, domain) = user.split_once('@')?;
     (is_part_of_address(name) && is_name(domain)).then(|| format!("user/{user}"))

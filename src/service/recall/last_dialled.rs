@@ -32,7 +32,7 @@ impl Drop for LastDialled {
     }
 }
 
-/// The users that a dial string names, by name and domain. A slash would part the words of mod_hash's command: no name has one.
+/// Returns the users in a dial string, by name and domain. A name has no slash, which separates the arguments of the command of mod_hash.
 fn users(dial: &str) -> impl Iterator<Item = (&str, &str)> {
     dial.split([',', '|'])
         .filter_map(|one| one.strip_prefix("user/")?.split_once('@'))

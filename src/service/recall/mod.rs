@@ -1,4 +1,4 @@
-//! Ringing the parker.
+//! Calls the parker back.
 
 pub(super) mod dial;
 pub(super) mod intercept;
@@ -18,9 +18,9 @@ use crate::parking::{Call, LotSettings};
 use dial::{Phone, call_phone};
 use last_dialled::LastDialled;
 
-/// On a parker's leg: the caller without a slot whom it is to be joined with.
+/// The variable of a parker's leg with the UUID of the caller without a slot with whom it is to be connected.
 pub(super) const JOIN: &str = "callpark_join";
-/// On a waiting leg: why its last recall failed.
+/// The variable of a waiting leg with the reason for which its last recall failed.
 pub(super) const RINGBACK_CAUSE: &str = "callpark_ringback_cause";
 
 impl ParkingService {
@@ -70,7 +70,7 @@ impl ParkingService {
         self.intercepts.forget(&info.uuid);
     }
 
-    /// The same for a caller who has no slot: the parker is shown and told why.
+    /// Rings for a caller who has no slot. The parker sees and hears the reason.
     fn ring_for_unassigned(self: &Arc<Self>, call: &Call, cancel: &CancelToken) {
         let info = &call.info;
         let answered = self.dial_string(&info.uuid, &info.settings.ringback, &info.parker).and_then(|dial| {
@@ -88,7 +88,7 @@ impl ParkingService {
         self.rings.over(&info.uuid, cancel);
     }
 
-    /// The parker answered: the caller is theirs if nobody was quicker.
+    /// Connects a parker who has answered with the caller, unless a retriever was faster.
     fn return_to_parker(&self, call: &Call, peer: &Leg<'_>) {
         let uuid = &call.info.uuid;
         let by = Retriever { user: call.info.parker.to_string(), uuid: peer.uuid() };

@@ -1,7 +1,7 @@
-//! Picking up the ringing phone of a recall: the colleague who does so gets the caller.
+//! Connects a colleague who picks up the ringing phone of a recall with the caller.
 //!
-//! The phone rings on a leg of its own, with no other leg behind it. What the core would connect the colleague with is that leg, so each
-//! way of picking up is made a retrieval:
+//! The phone rings on a leg that has no other leg. The core would connect the colleague with that leg, so each way of picking up is turned into a
+//! retrieval:
 //!
 //! - An INVITE with Replaces runs what the leg names as its current application (`sofia_handle_sip_i_invite_replaces`).
 //! - `pickup` puts the colleague's leg in the place of the one that rings (`CF_CHANNEL_SWAP`), as if that had answered.
@@ -18,25 +18,25 @@ use crate::service::call_log::log_call;
 use crate::service::error::RecallError;
 use crate::service::{ParkingService, Retriever};
 
-/// On a leg: what whoever takes its place is to do.
+/// The variables of a leg with the application of the leg that replaces it.
 const REPLACED_BY: [&str; 2] = ["current_application", "current_application_data"];
 pub(super) const INTERCEPT: &str = "intercept";
-/// On a ringing leg: the parked leg that it rings for.
+/// The variable of a ringing leg with the UUID of the parked leg.
 pub(super) const PARKED: &str = "call_uuid";
-/// So long after it has moved a leg the core has noted by whom.
+/// How long the core may take to note which leg has moved another one.
 const NOTE_TIMEOUT: Duration = Duration::from_millis(100);
 const NOTE_CHECK_INTERVAL: Duration = Duration::from_millis(5);
-/// Whoever picks up needs so long at most to claim the call.
+/// How long a colleague who picks up may take to claim the call.
 const PICK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Variables of a leg that rings for the parked call of the leg `uuid` in `place` (slot and lot).
+/// Returns the variables of a leg that rings for the parked leg `uuid` in `place` (slot and lot).
 pub(super) fn ringing_leg_variables<'a>(place: &'a str, uuid: &'a str) -> [(&'static str, &'a str); 3] {
     let [application, data] = REPLACED_BY;
-    // The ringing leg is a part of the caller's call, as one that the caller's own leg had called would be.
+    // The ringing leg belongs to the call of the parked leg, as if that leg had called it.
     [(application, "callpark_retrieve"), (data, place), (PARKED, uuid)]
 }
 
-/// The leg that answered, unless that is a colleague's who has picked up: then the colleague is on the way to the slot.
+/// Returns the leg that answered, unless it is the leg of a colleague who has picked up. Then the colleague is sent to the slot.
 pub(super) fn unless_picked_up(peer: SessionGuard, place: &str) -> Result<SessionGuard, RecallError> {
     if peer.var(freeswitch::PICKED_UP).is_some() {
         log_call!(Info, &*peer, place = place; "recall is picked up");
@@ -49,12 +49,12 @@ pub(super) fn unless_picked_up(peer: SessionGuard, place: &str) -> Result<Sessio
     Ok(peer)
 }
 
-/// Sends a leg to the application that retrieves the call, which checks whether this user may retrieve it.
+/// Sends a leg to the application that retrieves the call, which checks the permission of its user.
 pub(super) fn send_to_retrieve(leg: &Leg<'_>, place: &str) {
     leg.transfer(&format!("callpark_retrieve:{place}"), Some("inline"), None);
 }
 
-/// The leg that took this one out of its slot. The core notes it a moment after it has sent this one away.
+/// Returns the leg that took this one out of its slot. The core notes it a moment after it has moved this leg.
 fn interceptor(leg: &Leg<'_>) -> Option<SessionGuard> {
     let noted = || {
         let moved = leg.var("transfer_source")?;
@@ -62,7 +62,7 @@ fn interceptor(leg: &Leg<'_>) -> Option<SessionGuard> {
     };
     let until = freeswitch::now().after(NOTE_TIMEOUT);
     loop {
-        // Who is sent to an extension, by this module for one, is not intercepted.
+        // A leg that is sent to an extension, for example by this module, is not intercepted.
         let elsewhere = leg.is_being_routed();
         match noted().filter(|_| !elsewhere) {
             None if !elsewhere && !leg.hung_up() && freeswitch::now() < until => {
@@ -92,7 +92,7 @@ impl ParkingService {
         !rings()
     }
 
-    /// Who took a parked leg out of its slot by `intercept`.
+    /// Returns the retriever who took a parked leg out of its slot by `intercept`.
     pub(in crate::service) fn intercepted_by(&self, leg: &Leg<'_>) -> Option<Retriever> {
         let other = interceptor(leg)?;
         other.set_var("callpark_result", "retrieved");

@@ -10,12 +10,12 @@ use parking_lot::Mutex;
 use crate::freeswitch::{CancelToken, guard};
 use crate::service::call_log::{About, log_call};
 
-/// Calls that ring at a time, each with a thread of its own.
+/// The maximum number of calls that ring at the same time, each with a thread of its own.
 const MAX_RINGING: usize = 200;
 
 #[derive(Debug, Default)]
 pub(in crate::service) struct Rings {
-    /// By the waiting leg's UUID; also those that wait for their turn.
+    /// The calls that ring or are queued, by the UUID of the waiting leg.
     ringing: Mutex<HashMap<String, Arc<CancelToken>>>,
     work: Arc<Mutex<RingQueue>>,
 }
@@ -33,14 +33,14 @@ impl std::fmt::Debug for RingQueue {
     }
 }
 
-/// What became of a job.
+/// The result of starting a job.
 enum StartResult {
     Runs,
-    /// As many as are allowed run already.
+    /// The maximum number of calls rings already.
     Waits,
-    /// The system has no thread to give; one that runs does the job later.
+    /// The system cannot start a thread. A running one does the job later.
     WaitsForThread(std::io::Error),
-    /// The system has no thread to give, and none runs.
+    /// The system cannot start a thread, and none runs.
     Never(std::io::Error),
 }
 
@@ -75,7 +75,7 @@ struct RingJob {
 
 impl RingJob {
     fn run(self) {
-        // The call was cancelled before it began; whoever cancelled it does the rest.
+        // The call was cancelled before it began. The code that cancelled it does the rest.
         if self.cancel.cancelled() {
             return;
         }
@@ -90,7 +90,7 @@ impl RingJob {
 }
 
 impl Rings {
-    /// From here on a phone rings for this leg. One that rang for it before stops.
+    /// Begins a call for a leg, and cancels one that rings for it already.
     pub(in crate::service) fn begin(&self, uuid: &str) -> Arc<CancelToken> {
         let cancel = Arc::new(CancelToken::default());
         if let Some(before) = self.ringing.lock().insert(uuid.to_owned(), Arc::clone(&cancel)) {
@@ -99,7 +99,7 @@ impl Rings {
         cancel
     }
 
-    /// Runs `ring` on another thread, and `failed` if it panics. False if the system has no thread to give.
+    /// Runs `ring` on another thread, and `failed` if it panics. Returns false if the system cannot start a thread.
     pub(in crate::service) fn spawn(
         &self,
         uuid: &str,
@@ -135,7 +135,7 @@ impl Rings {
         }
     }
 
-    /// Stops the phone that rings for this leg, if one does.
+    /// Cancels the call that rings for this leg, if there is one.
     pub(in crate::service) fn cancel(&self, uuid: &str) {
         if let Some(cancel) = self.ringing.lock().remove(uuid) {
             cancel.cancel();
@@ -149,7 +149,7 @@ impl Rings {
         }
     }
 
-    /// Shutdown: nothing rings, and no thread of ours runs, when this comes back.
+    /// Ends all calls at shutdown. When this returns, no phone rings and no thread of this file runs.
     pub(in crate::service) fn end_all(&self) {
         for cancel in self.ringing.lock().drain().map(|(_, cancel)| cancel) {
             cancel.cancel();
@@ -163,7 +163,7 @@ impl Rings {
     }
 }
 
-/// One thread: a call after the other, until none waits.
+/// Runs queued calls on one thread, one after the other, until none is left.
 fn run_all(work: &Mutex<RingQueue>) {
     loop {
         let job = {

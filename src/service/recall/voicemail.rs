@@ -8,8 +8,8 @@ use crate::freeswitch::{self, CancelToken, Leg, SessionGuard};
 const ANSWERER_CHECK_TIMEOUT: Duration = Duration::from_secs(4);
 const ANSWERER_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Watches what this server itself does at the other end of a leg that was answered. A dialplan behind `loopback/` answers before it
-/// runs `voicemail`, and so may one that is reached by SIP; where it rings somebody instead, that one is connected as they answer.
+/// Whether a person has answered a leg. Checks what this server itself runs at the other end: a dialplan behind `loopback/`, or one that is reached
+/// by SIP, may answer before it runs `voicemail`; if it rings a phone instead, the leg of that phone is bridged when it answers.
 pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &CancelToken) -> bool {
     let Some(mut far) = far_end(peer) else { return true };
     let until = freeswitch::now().after(ANSWERER_CHECK_TIMEOUT);
@@ -28,14 +28,15 @@ pub(super) fn is_a_person(peer: &Leg<'_>, cancel: &CancelToken) -> bool {
     true
 }
 
-/// The leg of this server at the other end: the other half of a loopback leg, or, where SIP leads back here, the leg that came in by the
-/// same dialog.
+/// Returns the leg of this server at the other end: the other half of a loopback leg, or, if the SIP call leads back to this server, its inbound
+/// leg.
 fn far_end(leg: &Leg<'_>) -> Option<SessionGuard> {
     let looped = leg.var("other_loopback_leg_uuid").and_then(|uuid| SessionGuard::find(&uuid));
     looped.or_else(|| came_in_by(&leg.var("sip_call_id").filter(|_| leg.outbound())?))
 }
 
-/// A proxy on the way keeps the Call-ID. The core finds no leg by it, so all of them are asked: once for a recall that is answered.
+/// Finds the inbound leg with this Call-ID, which a proxy does not change. The core cannot find a leg by it, so all legs are checked, once for each
+/// answered recall.
 fn came_in_by(call_id: &str) -> Option<SessionGuard> {
     let comes = |leg: &SessionGuard| !leg.outbound() && leg.var("sip_call_id").as_deref() == Some(call_id);
     freeswitch::all_legs().iter().filter_map(|uuid| SessionGuard::find(uuid)).find(comes)

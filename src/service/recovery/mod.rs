@@ -1,7 +1,7 @@
-//! Callers who outlive their FreeSWITCH.
+//! Saves parked calls, and recovers them after a crash of FreeSWITCH.
 //!
-//! `sofia recover` rebuilds a leg with its channel variables and runs its last extension again (`switch_core_sqldb.c`). So all
-//! that a parked call needs to be the same call again is written into a variable of its leg, and saved whenever it changes.
+//! `sofia recover` rebuilds a leg with its channel variables and runs its last extension again (`switch_core_sqldb.c`). So the
+//! state of a parked call is written to a variable of its leg, and saved whenever it changes.
 
 pub(super) mod snapshot;
 
@@ -15,11 +15,11 @@ use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, ChangedSlot, MonotonicTime, ParkRequest, RestoreParams, State};
 use snapshot::{ParkedCallSnapshot, SNAPSHOT, millis};
 
-/// A leg that was bridged before it was parked may still name its partner, and would be recovered into that bridge.
+/// The variables that name the partner of a bridged leg. A leg that was bridged before it was parked would be recovered into that bridge.
 const BOND_VARIABLES: [&str; 2] = ["signal_bond", "originate_signal_bond"];
 
 impl ParkingService {
-    /// A leg that was parked when FreeSWITCH died goes back into its slot, whatever its dialplan says. `None`: it was not.
+    /// Puts a leg that was parked when FreeSWITCH died back into its slot. Returns `None` if it was not parked.
     pub(crate) fn resume(self: &Arc<Self>, leg: &Leg<'_>) -> Option<AppResult> {
         let snapshot = ParkedCallSnapshot::on(leg)?;
         leg.unset_var(SNAPSHOT);
@@ -32,7 +32,7 @@ impl ParkingService {
         let saved = snapshot.left(self.clock_of(&snapshot, &leg.uuid()).unwrap_or_else(freeswitch::epoch_ms), longest);
         log_call!(Debug, &request, slot = snapshot.slot, lot = snapshot.lot, waited = format!("{}s", saved.waited.as_secs()),
             left = saved.left.map_or("none".into(), |left| format!("{}s", left.as_secs())), attempts_left = saved.rings_left; "recovers call");
-        // Whoever may not be parked there may not because of a crash either.
+        // A caller who may not be parked there gets no slot after a crash either.
         let restored = if snapshot.refused == "denied" { Err("denied") } else { self.restore(&request, &saved) };
         let call = match restored {
             Ok(call) => call,
@@ -66,7 +66,7 @@ impl ParkingService {
         let call = self.call_of(&leg.uuid())?;
         let snapshot = ParkedCallSnapshot::of(&call, freeswitch::now(), freeswitch::epoch_ms());
         match serde_json::to_string(&snapshot) {
-            // A dial string may have `${...}`, which no variable is set to: in JSON there is another way to write it.
+            // A dial string may contain `${...}`, which is neutralised in variables. JSON has another spelling for it.
             Ok(text) => leg.set_var(SNAPSHOT, &text.replace('$', "\\u0024")),
             Err(error) => log_call!(Error, &call, cause = error; "snapshot of the call cannot be written"),
         }
@@ -85,12 +85,12 @@ impl ParkingService {
             leg.save_for_recovery();
         }
         if self.call_of(&uuid).is_none() {
-            // It ended at this moment, on another thread.
+            // The call has just ended on another thread.
             Self::remove_snapshot(leg);
         }
     }
 
-    /// Of calls that changed, those that are in their slots are saved again.
+    /// Saves the calls again that have changed and are in their slots.
     pub(super) fn save_changed(&self, touched: &[ChangedSlot]) {
         for (lot, slot) in touched {
             let Ok(call) = self.call_at(&lot.domain, slot) else { continue };
@@ -104,8 +104,8 @@ impl ParkingService {
         }
     }
 
-    /// A caller and a retriever are being joined: as a conversation, they would be recovered into it. The core names a bridged
-    /// leg's partner only after it has saved the leg (`switch_ivr_bridge.c`), and then looks for that name.
+    /// Saves a caller and a retriever who are being connected, so that they are recovered into their conversation. The core sets the partner of a
+    /// bridged leg only after it has saved the leg (`switch_ivr_bridge.c`).
     pub(super) fn save_joined(leg: &Leg<'_>, other: &Leg<'_>) {
         leg.set_var(BOND_VARIABLES[0], &other.uuid());
         other.set_var(BOND_VARIABLES[0], &leg.uuid());
@@ -113,13 +113,13 @@ impl ParkingService {
         leg.save_for_recovery();
     }
 
-    /// The leg leaves its slot: what the core saves of it from here on is no parked call's.
+    /// Removes the snapshot of a leg that leaves its slot, so that the leg is not recovered as a parked call.
     pub(super) fn remove_snapshot(leg: &Leg<'_>) {
         leg.unset_var(SNAPSHOT);
     }
 }
 
-/// What may change of a call while it is parked.
+/// The part of a call that may change while it is parked.
 #[derive(PartialEq)]
 pub(super) struct SavedState(Arc<str>, State, Option<MonotonicTime>, Option<MonotonicTime>, u32, u32);
 

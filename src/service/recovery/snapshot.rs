@@ -1,4 +1,4 @@
-//! A parked call as a variable of its leg has it, for a FreeSWITCH that starts after this one has died.
+//! The snapshot of a parked call in a variable of its leg, from which the call is restored after a crash.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::service::park::ParkOrder;
 
 /// The variable with the snapshot. It is removed when the call ends, so a leg that has it and is in no slot was parked at a crash.
 pub(super) const SNAPSHOT: &str = "callpark_stay";
-/// Of what is written. 0 is what was written before there were versions.
+/// The version of the snapshots that are written. 0 stands for those without a version.
 const SNAPSHOT_VERSION: u32 = 1;
 
-/// A call in its slot, as the variable of its leg has it. Moments are of the wall clock, in milliseconds since 1970: no other clock outlives
-/// the machine.
+/// The snapshot of a parked call. Its times are those of the wall clock, in milliseconds since 1970, because no other clock continues after a
+/// restart of the machine.
 ///
 /// It may be read by an older or a newer version of this module, after an upgrade or on another node of a cluster. So a field is never
-/// renamed and never changes its type or meaning; a new one has a default; and what cannot be understood, a field or a call from a
-/// future version, costs that field and not the call.
+/// renamed and never changes its type or meaning, and a new field has a default. A field that cannot be parsed gets its default, and the call is
+/// restored.
 #[derive(Serialize, PartialEq, Debug, Default)]
 pub(super) struct ParkedCallSnapshot {
     version: u32,
     pub(in crate::service) lot: String,
-    /// Empty: there was none.
+    /// The slot; empty for a call without one.
     pub(in crate::service) slot: String,
-    /// The word for why there was none.
+    /// Why there was no slot, as the value of `callpark_result`.
     pub(in crate::service) refused: String,
     parker: String,
     label: String,
@@ -38,7 +38,7 @@ pub(super) struct ParkedCallSnapshot {
     latest_at: Option<i64>,
     attempt: u32,
     rings_left: u32,
-    /// How the parker is rung, where the lot does not say so.
+    /// The dial string of the parker, if it is not that of the lot.
     ringback: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl ParkedCallSnapshot {
         snapshot
     }
 
-    /// `None` if it does not name a slot.
+    /// Parses a snapshot. Returns `None` if it does not name a slot.
     fn read(text: &str, epoch_ms: i64) -> Option<ParkedCallSnapshot> {
         let fields: Value = serde_json::from_str(text).ok()?;
         let word = |name: &str| fields[name].as_str().map(str::to_owned);
@@ -99,7 +99,7 @@ impl ParkedCallSnapshot {
         })
     }
 
-    /// What is left of its times. A wall clock that was set back makes no wait longer than the lot ever allowed.
+    /// Returns the remaining times. They are limited to `longest`, because the wall clock may have been set back.
     pub(in crate::service) fn left(&self, epoch_ms: i64, longest: Duration) -> RestoreParams {
         let until = |at: i64| duration(at.saturating_sub(epoch_ms)).min(longest);
         RestoreParams {
@@ -122,7 +122,7 @@ impl ParkedCallSnapshot {
     }
 }
 
-/// What a snapshot says at a moment: lot, slot, and what is left of its times.
+/// Parses a snapshot, and returns the lot, the slot and the remaining times.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn read_snapshot(
     text: &str,

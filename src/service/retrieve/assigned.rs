@@ -1,5 +1,5 @@
-//! Legs to which a command, or a pick-up of the ringing phone, gives a parked call. They need no permission: whoever decided that
-//! has it. The call is kept for them while they are on their way to it.
+//! Assigns parked calls to legs, for a command or for a pick-up of the ringing phone. Such a leg needs no permission of its own. The call is
+//! claimed for the leg until it arrives.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::parking::{Call, MonotonicTime, Party, Refusal};
 use crate::service::call_log::{About, log_call};
 use crate::service::{ActionError, ParkingService, entropy};
 
-/// For how long a leg may take to come to the parked call.
+/// How long a leg may take to arrive at the parked call.
 const RETRIEVER_ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// For how long a dialled party may let it ring.
+/// How long a dialled party may ring.
 const DIAL_RING_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Parked calls by the UUID of the leg that each is given to, and since when.
+/// The parked calls by the UUID of the leg to which each is assigned, with the time of the assignment.
 #[derive(Debug, Default)]
 pub(in crate::service) struct Assigned(Mutex<HashMap<String, (Arc<str>, MonotonicTime)>>);
 
 impl Assigned {
-    /// The parked call's UUID, once.
+    /// Removes an assignment, and returns the UUID of the parked call.
     pub(in crate::service) fn take(&self, leg: &str) -> Option<Arc<str>> {
         self.0.lock().remove(leg).map(|(call, _)| call)
     }
@@ -38,7 +38,7 @@ impl Assigned {
     }
 }
 
-/// A parked call that is kept for a party who is being dialled. Waits on when this is dropped, unless it was given to a leg.
+/// The claim of a parked call for a party who is being dialled. Dropping this releases the claim, unless it has passed to a leg.
 struct ClaimGuard<'a> {
     service: &'a ParkingService,
     call: &'a str,
@@ -52,7 +52,7 @@ impl Drop for ClaimGuard<'_> {
 }
 
 impl ParkingService {
-    /// The command: brings a leg that exists to the parked call.
+    /// Connects an existing leg with the parked call, for the command.
     pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), ActionError> {
         let leg = SessionGuard::find(uuid).ok_or_else(|| ActionError::NoSuchChannel(uuid.to_owned()))?;
         if let Some(parked) = self.call_of(uuid) {
@@ -69,7 +69,7 @@ impl ParkingService {
         self.send_to_caller(&leg, call)
     }
 
-    /// The command: calls a dial string, and whoever answers gets the parked call, which is kept for them meanwhile.
+    /// Dials a party and connects it with the parked call, for the command. The call is claimed meanwhile.
     pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), ActionError> {
         let uuid = &*call.info.uuid;
         let claim = ClaimGuard { service: self, call: uuid, holder: format!("dialling {:016x}", entropy()) };
@@ -96,7 +96,7 @@ impl ParkingService {
         Err(Refusal::Empty(format!("slot {} any more", call.info.slot)).into())
     }
 
-    /// Gives a parked call to a leg, and sends the leg there.
+    /// Assigns a parked call to a leg, and sends the leg there.
     pub(super) fn send_to_caller(&self, leg: &Leg<'_>, call: &Call) -> Result<(), ActionError> {
         let uuid = leg.uuid();
         self.assigned.0.lock().insert(uuid.clone(), (Arc::clone(&call.info.uuid), freeswitch::now()));
@@ -109,7 +109,7 @@ impl ParkingService {
         Err(ActionError::CannotMove(uuid))
     }
 
-    /// Calls whose retrievers never came wait on.
+    /// Releases the claims of legs that did not arrive.
     pub(in crate::service) fn release_unclaimed(&self) {
         for (leg, call) in self.assigned.overdue(freeswitch::now()) {
             if self.change(|table, now| table.release(&call, &leg, now)) {

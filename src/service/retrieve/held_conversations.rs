@@ -22,7 +22,7 @@ struct HeldConversation {
 pub(in crate::service) struct HeldConversations(Mutex<Vec<HeldConversation>>);
 
 impl HeldConversations {
-    /// The caller holds, and the retriever is to hear music for as long.
+    /// Plays music to the retriever while the caller holds.
     pub(in crate::service) fn begin(&self, caller: &Leg<'_>, retriever: &Leg<'_>, music: &str) {
         retriever.hear_hold_music(music);
         let held = HeldConversation { caller: caller.uuid(), retriever: retriever.uuid(), checks_left: MAX_CHECKS };
@@ -43,7 +43,7 @@ impl HeldConversations {
 }
 
 impl ParkingService {
-    /// The tick's part.
+    /// Ends the music of retrievers whose callers have resumed. It is called at each tick.
     pub(in crate::service) fn end_music_of_resumed(&self) {
         self.held_conversations.check();
     }

@@ -1,4 +1,4 @@
-//! Retrieving: a leg asks for a parked call and is connected with it.
+//! Retrieves parked calls: claims the call, and waits until the thread of the caller connects both legs.
 
 pub(super) mod assigned;
 pub(super) mod held_conversations;
@@ -13,8 +13,8 @@ use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
 use crate::freeswitch::{self, Leg};
 use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State};
 
-/// For how long a retriever's leg waits until the parked call's thread begins to connect it: within 20 ms, unless that leg's media is
-/// being changed at that moment, or something runs on it that cannot be broken off.
+/// How long a retriever waits until the thread of the parked leg begins to connect it. It takes up to 20 ms, unless the media of that leg is being
+/// changed, or something runs on that leg that cannot be interrupted.
 const CONNECT_START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the caller's thread may be busy before it is interrupted.
 const INTERRUPT_AFTER: Duration = Duration::from_millis(100);
@@ -28,8 +28,8 @@ pub(crate) struct RetrieveOrder {
 }
 
 impl ParkingService {
-    /// The application: connects this leg with a parked call. Comes back as the leg is taken over into the conversation, or
-    /// with what was wrong.
+    /// Runs `callpark_retrieve`: connects this leg with a parked call. Returns when the leg enters the conversation, or with the reason
+    /// of a refusal.
     pub(crate) fn retrieve(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> AppResult {
         let place = self.place(leg, order.lot.clone(), None);
         let slot = match &order.pick {
@@ -65,7 +65,7 @@ impl ParkingService {
         log_call!(Debug, leg, slot = call.info.slot, lot = call.info.lot, call = call.info.uuid; "claimed call");
         log_call!(Debug, &call, retriever = retriever.user, retriever_uuid = retriever.uuid; "call is claimed");
         self.rings.cancel(&call.info.uuid);
-        // Shown from the first answer on: many phones ignore a later update (mod_sofia reads these for the 200 OK).
+        // Many phones ignore a later update, so the caller is shown in the 200 OK, for which mod_sofia reads these variables.
         leg.set_var("initial_callee_id_name", &displayable(&call.info.caller.name));
         leg.set_var("initial_callee_id_number", &call.info.caller.number);
         let uuid = &call.info.uuid;
@@ -93,7 +93,7 @@ impl ParkingService {
         pick: &RetrieveTarget,
     ) -> Result<(Retriever, Result<Call, Refusal>), AppResult> {
         let uuid = leg.uuid();
-        // Whoever comes from another node has been asked there whether they may.
+        // The other node has checked the permission of a leg with a ticket.
         if let Some(ticket) = self.redeem(leg) {
             let RetrieveTicket { uuid: call, retriever } = ticket?;
             let claimed = self.change(|table, _| table.claim_leg(&call, &uuid));
@@ -105,7 +105,7 @@ impl ParkingService {
         }
         let Permitted { user, settings, .. } = self.may_retrieve(leg, place, pick)?;
         let claimed = self.change(|table, _| {
-            // Dialling a PIN takes time: the call may be another one by now.
+            // While the PIN was dialled, another call may have got the slot.
             let call = table.find_target(place, pick)?;
             if call.info.settings.same_access(&settings) {
                 table.claim(place, pick, &uuid)
@@ -116,8 +116,8 @@ impl ParkingService {
         Ok((Retriever { user, uuid }, claimed))
     }
 
-    /// A leg in a conversation leaves it for a parked call, if there is one that it may have: the core connects no leg that it
-    /// still bridges. The application runs again, on the leg alone.
+    /// Takes a leg out of its conversation for a parked call that it may retrieve, because the core cannot connect a bridged leg. The application
+    /// then runs again on the leg alone.
     fn leave_conversation_for(
         &self,
         leg: &Leg<'_>,

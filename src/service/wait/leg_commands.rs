@@ -24,7 +24,7 @@ pub(in crate::service) enum LegCommand {
     SlotFree,
 }
 
-/// The commands for one parked call. A leg that plays its own music looks fifty times a second, so a look costs one atomic read.
+/// The commands for one parked call. A leg that plays its own music checks for commands fifty times a second, so a check is one atomic read.
 #[derive(Debug, Default)]
 pub(in crate::service) struct LegCommands {
     full: AtomicBool,
@@ -72,7 +72,7 @@ impl LegCommands {
         !queue.interrupted && !leg.ready()
     }
 
-    /// Wakes the owner for a command or another reason to look.
+    /// Wakes the owner for a command or for another reason.
     pub(in crate::service) fn waker(&self) -> &Arc<Waker> {
         &self.waker
     }
@@ -118,7 +118,7 @@ impl LegCommands {
         queue.commands.len() < before
     }
 
-    /// Answers with the legs that wait to be connected and will not be. What else was asked for stays.
+    /// Closes the queue. Returns the commands of legs that wait to be connected; other commands stay in the queue.
     fn close(&self) -> VecDeque<LegCommand> {
         let mut queue = self.queue.lock();
         queue.closed = true;

@@ -1,4 +1,4 @@
-//! Looks after a parked call on the thread of its leg: plays music, connects the retriever, and ends the call.
+//! Serves a parked call on the thread of its leg: plays music, executes commands, connects the retriever, and ends the call.
 
 pub(super) mod hold_music;
 pub(super) mod leg_commands;
@@ -20,8 +20,8 @@ use crate::parking::{Call, LeaveReason, MonotonicTime, Outcome, Party, State, Ta
 use hold_music::{Comfort, DEFAULT_MUSIC, Music};
 use leg_commands::{LegCommand, LegCommands};
 
-/// Variables by which the core would hang up or move the caller as a bridge ends. While a retriever is being connected
-/// they are put aside: if that fails, the caller waits on.
+/// The variables by which the core would hang up or move the caller when a bridge ends. They are removed while a retriever is being connected,
+/// because the caller waits on if that fails.
 const AFTER_BRIDGE_VARIABLES: [&CStr; 5] = [
     c"hangup_after_bridge",
     c"park_after_bridge",
@@ -34,7 +34,7 @@ const AFTER_BRIDGE_VARIABLES: [&CStr; 5] = [
 const MAX_RETRIEVE_TONE: Duration = Duration::from_secs(10);
 
 impl ParkingService {
-    /// Comes back when the call has its outcome and the leg is wanted elsewhere or gone.
+    /// Serves a parked call until it has its outcome and the leg was moved or has hung up.
     pub(super) fn wait_loop(self: &Arc<Self>, leg: &Leg<'_>, call: &Call, commands: &LegCommands) {
         let settings = &call.info.settings;
         let mut music = Music::choose(&self.music, leg, settings);
@@ -67,7 +67,7 @@ impl ParkingService {
         }
     }
 
-    /// True if the caller talked to the retriever; the conversation is over then.
+    /// Connects the caller with a retriever, and returns when their conversation is over. Returns false if they were not connected.
     fn connect(&self, leg: &Leg<'_>, call: &Call, retriever: &Retriever) -> bool {
         let other = SessionGuard::find(&retriever.uuid);
         let talked = match other
@@ -91,7 +91,7 @@ impl ParkingService {
             }
         };
         if let Some(other) = other.as_ref().filter(|_| talked) {
-            // If a bug kept it from being noted as they met.
+            // This has no effect, unless a panic prevented it when they were connected.
             self.connected(leg, other, call, retriever);
         } else {
             let (user, uuid) = (&retriever.user, &retriever.uuid);
@@ -107,7 +107,8 @@ impl ParkingService {
         other.ready() && matches!(state, Some(State::Retrieving { by, .. }) if *by == *retriever.uuid)
     }
 
-    /// The caller waits on. A retriever is told by their own application; a parker who answered a recall has none.
+    /// Lets the caller wait on. The application of a retriever reports the failure there; a parker who answered a recall has no application and is
+    /// hung up.
     fn give_up(&self, call: &Call, retriever: &Retriever, other: Option<&Leg<'_>>) {
         let state = self.change(|table, now| {
             let state = table.find_leg(&call.info.uuid).map(|call| call.state);
@@ -119,8 +120,8 @@ impl ParkingService {
         }
     }
 
-    /// Joins a waiting caller, whose thread this is, with another leg. True if they heard each other; `connected` is called
-    /// the moment they do.
+    /// Bridges a waiting caller, on whose thread this runs, with another leg. `connected` is called when they hear each other. Returns whether
+    /// they did.
     pub(super) fn bridge(
         &self,
         leg: &Leg<'_>,
@@ -132,10 +133,10 @@ impl ParkingService {
         let (caller_name, retriever_name) = (displayable(&caller.name), displayable(&retriever_party.name));
         other.set_caller_ids((&caller_name, &caller.number), (&retriever_name, &retriever_party.number));
         let mut set_aside = SuspendedVariables::take(leg, &AFTER_BRIDGE_VARIABLES);
-        // The core would run them first.
+        // The core would run them before the bridge.
         leg.drop_queued_applications();
         let outcome = leg.bridge(other, &mut || {
-            // Somebody who hung up in this very moment has not heard the caller.
+            // A retriever who has just hung up has not heard the caller.
             if other.hung_up() {
                 return false;
             }
@@ -147,7 +148,7 @@ impl ParkingService {
         outcome == Bridged::Talked
     }
 
-    /// To the fallback, if it can be reached; else the caller waits on in the same slot.
+    /// Sends the caller to the fallback. If it cannot be reached, the caller waits on in the same slot.
     fn fall_back(&self, leg: &Leg<'_>, call: &Call) {
         let Some(fallback) = &call.info.settings.fallback else { return };
         if let Err(why) = send_if_reachable(leg, fallback) {
@@ -170,7 +171,7 @@ impl ParkingService {
         if call.is_unassigned() {
             leg.set_var("callpark_result", Outcome::Returned.word());
         }
-        // Whoever transfers this caller next is not the one who transferred it to us.
+        // The headers of this transfer do not belong to a later one.
         for name in ["sip_h_Referred-By", "sip_refer_to"] {
             leg.unset_var(name);
         }
@@ -197,7 +198,7 @@ impl ParkingService {
     }
 }
 
-/// Plays nothing until the leg is hung up. Its far end is connected to another node.
+/// Waits until the leg is hung up, because its far end is connected to another node.
 fn idle_until_hangup(leg: &Leg<'_>) {
     ParkingService::remove_snapshot(leg);
     while leg.ready() {
@@ -205,7 +206,7 @@ fn idle_until_hangup(leg: &Leg<'_>) {
     }
 }
 
-/// The exit key: the caller leaves the slot for where the lot says, if that is there.
+/// Sends a caller who pressed the exit key to the destination of the lot, if that exists.
 fn leave_by_exit_key(leg: &Leg<'_>, call: &Call) {
     let Some(destination) = &call.info.settings.exit_destination else { return };
     log_call!(Debug, call, destination = destination.extension; "caller pressed the exit key");
@@ -215,7 +216,7 @@ fn leave_by_exit_key(leg: &Leg<'_>, call: &Call) {
     }
 }
 
-/// Plays until a moment, or the leg that waits for the end is gone.
+/// Plays until a time, or until the other leg hangs up or is moved.
 struct UntilDeadline<'a>(MonotonicTime, &'a Leg<'a>);
 
 impl PlaybackControl for UntilDeadline<'_> {

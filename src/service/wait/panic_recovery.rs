@@ -1,5 +1,4 @@
-//! After a panic on a leg's thread, which is a bug: whoever is in a slot stays there, and nobody waits for what that thread has
-//! left undone.
+//! Handles a leg after a panic on its thread, which is a bug. A caller in a slot stays there, and the claims of the leg are released.
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use crate::service::ParkingService;
 use crate::service::call_log::log_call;
 
 impl ParkingService {
-    /// True if the leg has been looked after to its end; else its application may try once more.
+    /// Lets a parked caller wait on. Returns true if the application of the leg need not run again.
     pub(crate) fn after_panic(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
         let uuid = leg.uuid();
         self.change(|table, now| table.release_all(&uuid, now));
