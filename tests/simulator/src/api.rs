@@ -8,7 +8,7 @@ use crate::ffi::{self, switch_status_t as Status};
 use crate::text::from_c;
 
 #[derive(Default)]
-pub(crate) struct Asked {
+pub(crate) struct RecordedRequests {
     /// Command lines.
     pub(crate) commands: Vec<String>,
     /// Whom a text was sent to, and the text.

@@ -9,7 +9,7 @@ use crate::ffi::{
     switch_input_callback_function_t as InputCallback, switch_status_t as Status,
 };
 use crate::kernel::Micros;
-use crate::leg::{LegId, Session, Sound, State, status};
+use crate::leg::{ChannelState, LegId, Session, Sound, status};
 
 /// The two that follow INDICATE_BRIDGE in the host.
 const UNBRIDGE: Message = Message(Message::SWITCH_MESSAGE_INDICATE_BRIDGE.0 + 1);
@@ -69,7 +69,7 @@ impl Core {
         if !self.leg(caller, |leg| leg.is_ready()) {
             return self.abort(caller, peer);
         }
-        self.set_state(peer, State::ConsumeMedia);
+        self.set_state(peer, ChannelState::ConsumeMedia);
         let (caller_uuid, peer_uuid) = (self.uuid(caller), self.uuid(peer));
         if self.locate(&peer_uuid).is_none() {
             return Outcome::Failed;
@@ -107,10 +107,10 @@ impl Core {
         let who = [header("Bridge-A-Unique-ID", caller_uuid), header("Bridge-B-Unique-ID", peer_uuid)];
         self.announce(Kind::SWITCH_EVENT_CHANNEL_BRIDGE, "", &who);
         self.leg(peer, |leg| leg.bridge_with = Some(caller));
-        self.set_state(peer, State::ExchangeMedia);
+        self.set_state(peer, ChannelState::ExchangeMedia);
         let clean = self.watching(peer, || {
             let clean = self.converse(caller, peer);
-            while self.leg(peer, |leg| leg.state == State::ExchangeMedia) {
+            while self.leg(peer, |leg| leg.state == ChannelState::ExchangeMedia) {
                 self.wait(None, "for the other leg to leave the bridge");
             }
             clean
@@ -131,12 +131,12 @@ impl Core {
         };
         let clean = self.watching(caller, || self.converse(id, caller));
         let (state, transferred) = self.leg(id, |leg| (leg.state, leg.transferred));
-        if state != State::ExchangeMedia {
+        if state != ChannelState::ExchangeMedia {
             return;
         }
         if !transferred && !clean {
             if self.leg(id, |leg| leg.is_true("park_after_bridge")) {
-                return self.set_state(id, State::Park);
+                return self.set_state(id, ChannelState::Park);
             }
             if self.transfer_after_bridge(id, "transfer_after_bridge") {
                 return;
@@ -145,8 +145,8 @@ impl Core {
             self.hang_up(id, if answered { Cause::NORMAL_CLEARING } else { Cause::ORIGINATOR_CANCEL });
         }
         // Nobody wants it: the host leaves it in its parking state for a moment.
-        if self.leg(id, |leg| leg.state == State::ExchangeMedia) {
-            self.set_state(id, State::Park);
+        if self.leg(id, |leg| leg.state == ChannelState::ExchangeMedia) {
+            self.set_state(id, ChannelState::Park);
         }
     }
 
@@ -240,12 +240,12 @@ impl Core {
         if hangup.is_some_and(|word| word.eq_ignore_ascii_case("explicit")) {
             self.hang_up(caller, cause);
         }
-        if !(answered || early) || state >= State::HungUp {
+        if !(answered || early) || state >= ChannelState::HungUp {
             return;
         }
         let is_true = |name: &str| self.leg(caller, |leg| leg.is_true(name));
         if (answered && is_true("park_after_bridge")) || is_true("park_after_early_bridge") {
-            self.set_state(caller, State::Park);
+            self.set_state(caller, ChannelState::Park);
         } else if (answered && self.transfer_after_bridge(caller, "transfer_after_bridge"))
             || self.transfer_after_bridge(caller, "transfer_after_early_bridge")
         {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::api::Asked;
+use crate::api::RecordedRequests;
 use crate::console::Console;
 use crate::database::Database;
 use crate::dialplan::Dialplan;
 use crate::event::Events;
-use crate::fault::Plan;
+use crate::fault::FaultPlan;
 use crate::kernel::{Kernel, Micros, TaskId, UPTIME};
 use crate::leg::Legs;
 use crate::log::LogLine;
@@ -31,13 +31,13 @@ const WINDING_UP: Duration = Duration::from_secs(5);
 
 pub(crate) struct Core {
     pub(crate) kernel: Kernel,
-    state: Mutex<State>,
+    state: Mutex<WorldState>,
     threads: Mutex<Vec<(TaskId, JoinHandle<()>)>>,
     /// What a thread of the test's own is, while it is in the host. Only where threads are at large.
     visitor: TaskId,
 }
 
-pub(crate) struct State {
+pub(crate) struct WorldState {
     /// What the wall clock shows more than the clock that never jumps.
     pub(crate) wall_ahead: i64,
     pub(crate) frame: Micros,
@@ -49,18 +49,18 @@ pub(crate) struct State {
     pub(crate) events: Events,
     pub(crate) configurations: Configurations,
     pub(crate) console: Console,
-    pub(crate) asked: Asked,
+    pub(crate) asked: RecordedRequests,
     pub(crate) database: Database,
     pub(crate) tasks: Tasks,
     pub(crate) modules: Modules,
     pub(crate) log: Vec<LogLine>,
-    pub(crate) plan: Plan,
+    pub(crate) plan: FaultPlan,
     /// Rules of the host that the module broke.
     pub(crate) misuse: Vec<String>,
 }
 
 // SAFETY: the raw pointers in here are the module's, handed back to it only, or handles whose owners are in here too.
-unsafe impl Send for State {}
+unsafe impl Send for WorldState {}
 
 thread_local! {
     /// Whose thread this is. Without a destructor: the module may call while the thread's others are run.
@@ -70,7 +70,7 @@ thread_local! {
 impl Core {
     pub(crate) fn new(kernel: Kernel, epoch_seconds: i64) -> Arc<Core> {
         let wall_ahead = epoch_seconds * 1_000_000 - kernel.now() as i64;
-        let state = State {
+        let state = WorldState {
             wall_ahead,
             frame: FRAME,
             globals: HashMap::from([("switchname".to_owned(), "simulator".to_owned())]),
@@ -81,12 +81,12 @@ impl Core {
             events: Events::default(),
             configurations: Configurations::default(),
             console: Console::default(),
-            asked: Asked::default(),
+            asked: RecordedRequests::default(),
             database: Database::default(),
             tasks: Tasks::default(),
             modules: Modules::default(),
             log: Vec::new(),
-            plan: Plan::default(),
+            plan: FaultPlan::default(),
             misuse: Vec::new(),
         };
         let visitor = kernel.visitor();
@@ -94,7 +94,7 @@ impl Core {
     }
 
     /// Never held while the module is called.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, WorldState> {
         self.state.lock()
     }
 
@@ -106,7 +106,7 @@ impl Core {
             become_task(&core, id);
             core.kernel.begin(id);
             // Whatever happens in there, the turn is given up, or everybody would wait for it.
-            let _end = Finish(&core, id);
+            let _end = FinishGuard(&core, id);
             body(&core);
         };
         let unseen = ME.take();
@@ -171,9 +171,9 @@ impl Core {
     }
 }
 
-struct Finish<'a>(&'a Core, TaskId);
+struct FinishGuard<'a>(&'a Core, TaskId);
 
-impl Drop for Finish<'_> {
+impl Drop for FinishGuard<'_> {
     fn drop(&mut self) {
         self.0.kernel.finish(self.1);
     }

@@ -8,7 +8,7 @@ use crate::bridge::TRANSFER;
 use crate::cause::Cause;
 use crate::core::{Core, enter};
 use crate::ffi::{self, switch_status_t as Status};
-use crate::leg::{LegId, Profile, Session, State, status};
+use crate::leg::{ChannelState, LegId, Profile, Session, status};
 use crate::text::{from_c, to_c};
 
 /// What the dialplan is asked.
@@ -56,7 +56,7 @@ impl Core {
     pub(crate) fn route(&self, id: LegId) {
         let (profile, calling) = self.leg(id, |leg| (leg.profile.clone(), leg.outbound && !leg.answered));
         if calling {
-            return self.set_state(id, State::ConsumeMedia);
+            return self.set_state(id, ChannelState::ConsumeMedia);
         }
         let dialplans = profile.field("dialplan");
         let found = dialplans.split(',').find_map(|dialplan| {
@@ -82,20 +82,20 @@ impl Core {
                         leg.profile.set("rdnis", "");
                     }
                 });
-                self.set_state(id, State::Execute);
+                self.set_state(id, ChannelState::Execute);
             }
         }
     }
 
     /// The leg's thread runs one application after the other.
     pub(crate) fn execute(&self, id: LegId) {
-        while self.leg(id, |leg| leg.state == State::Execute) {
+        while self.leg(id, |leg| leg.state == ChannelState::Execute) {
             let Some((application, data)) = self.leg(id, |leg| leg.plan.pop_front()) else { break };
             if !self.run_application(id, &application, &data) {
                 return;
             }
         }
-        if self.leg(id, |leg| leg.is_ready() && leg.state == State::Execute) {
+        if self.leg(id, |leg| leg.is_ready() && leg.state == ChannelState::Execute) {
             self.hang_up(id, Cause::NORMAL_CLEARING);
         }
     }
@@ -132,7 +132,7 @@ impl Core {
         if let Some(partner) = partner.and_then(|partner| self.state().legs.find(&partner)) {
             self.leg(partner, |leg| leg.set_variable("signal_bond", None));
         }
-        self.set_state(id, State::Routing);
+        self.set_state(id, ChannelState::Routing);
         self.tell(id, TRANSFER, None);
         true
     }

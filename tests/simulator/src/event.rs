@@ -31,7 +31,7 @@ impl Event {
 type Headers = Vec<(String, String)>;
 
 /// What the module's `switch_event_t *` points to.
-struct Filling {
+struct EventData {
     kind: Kind,
     subclass: String,
     headers: Vec<(String, String)>,
@@ -139,7 +139,7 @@ impl Core {
     }
 
     fn new_event(&self, kind: Kind, subclass: &str) -> *mut ffi::switch_event_t {
-        let event = Box::into_raw(Box::new(Filling {
+        let event = Box::into_raw(Box::new(EventData {
             kind,
             subclass: subclass.to_owned(),
             headers: Vec::new(),
@@ -150,15 +150,15 @@ impl Core {
     }
 
     /// What the event held; `None` if it was none, or not any more.
-    fn drop_event(&self, event: *mut ffi::switch_event_t) -> Option<Filling> {
+    fn drop_event(&self, event: *mut ffi::switch_event_t) -> Option<EventData> {
         let events = &mut self.state().events;
         let at = events.live.iter().position(|live| *live == event as usize)?;
         events.live.remove(at);
         // SAFETY: it was in the list of live ones, so it is a box of ours that nobody has taken back.
-        Some(*unsafe { Box::from_raw(event.cast::<Filling>()) })
+        Some(*unsafe { Box::from_raw(event.cast::<EventData>()) })
     }
 
-    fn with_event<R>(&self, event: *mut ffi::switch_event_t, what: impl FnOnce(&mut Filling) -> R) -> Option<R> {
+    fn with_event<R>(&self, event: *mut ffi::switch_event_t, what: impl FnOnce(&mut EventData) -> R) -> Option<R> {
         if !self.state().events.live.contains(&(event as usize)) {
             if !event.is_null() {
                 self.misuse("used an event that was fired or destroyed");
@@ -166,7 +166,7 @@ impl Core {
             return None;
         }
         // SAFETY: it is in the list of live ones, and only its owner uses it.
-        Some(what(unsafe { &mut *event.cast::<Filling>() }))
+        Some(what(unsafe { &mut *event.cast::<EventData>() }))
     }
 
     pub(crate) fn add_header(&self, event: *mut ffi::switch_event_t, name: &str, value: &str) {
@@ -261,7 +261,7 @@ pub(crate) unsafe extern "C" fn switch_event_fire_detailed(
         *event = ptr::null_mut();
         filled
     };
-    let Some(Filling { kind, subclass, headers, .. }) = filled else {
+    let Some(EventData { kind, subclass, headers, .. }) = filled else {
         call.core.misuse("fired what is no event, or not any more");
         return Status::SWITCH_STATUS_FALSE;
     };

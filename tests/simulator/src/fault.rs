@@ -1,32 +1,32 @@
 //! Injects faults at certain calls to FreeSWITCH.
 
-/// What is planned, by the calls that are still to come.
+/// The planned faults, each with the number of calls until it is injected.
 #[derive(Default)]
-pub(crate) struct Plan {
-    planned: Vec<Planned>,
+pub(crate) struct FaultPlan {
+    faults: Vec<PlannedFault>,
     calls: u64,
 }
 
-struct Planned {
+struct PlannedFault {
     /// `None`: whichever function it is.
     function: Option<String>,
     left: u64,
-    what: What,
+    what: FaultKind,
 }
 
-pub(crate) enum What {
+pub(crate) enum FaultKind {
     /// The call fails, as it does in the host.
     Fail,
     /// This happens just before the call.
     Happen(Box<dyn FnOnce() + Send>),
 }
 
-impl What {
+impl FaultKind {
     /// True if the call is to fail.
     pub(crate) fn run(self) -> bool {
         match self {
-            What::Fail => true,
-            What::Happen(happen) => {
+            FaultKind::Fail => true,
+            FaultKind::Happen(happen) => {
                 happen();
                 false
             }
@@ -34,9 +34,9 @@ impl What {
     }
 }
 
-impl Plan {
-    pub(crate) fn add(&mut self, function: Option<&str>, nth: u64, what: What) {
-        self.planned.push(Planned { function: function.map(str::to_owned), left: nth.max(1), what });
+impl FaultPlan {
+    pub(crate) fn add(&mut self, function: Option<&str>, nth: u64, what: FaultKind) {
+        self.faults.push(PlannedFault { function: function.map(str::to_owned), left: nth.max(1), what });
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -44,20 +44,20 @@ impl Plan {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.planned.clear();
+        self.faults.clear();
     }
 
-    /// A call is made: what is planned for it.
-    pub(crate) fn due(&mut self, function: &str) -> Vec<What> {
+    /// Counts a call, and returns the faults that are planned for it.
+    pub(crate) fn due(&mut self, function: &str) -> Vec<FaultKind> {
         self.calls += 1;
-        for planned in &mut self.planned {
-            if planned.function.as_ref().is_none_or(|name| name == function) {
-                planned.left -= 1;
+        for fault in &mut self.faults {
+            if fault.function.as_ref().is_none_or(|name| name == function) {
+                fault.left -= 1;
             }
         }
-        let (due, planned) = std::mem::take(&mut self.planned).into_iter().partition(|planned| planned.left == 0);
-        self.planned = planned;
-        let due: Vec<Planned> = due;
-        due.into_iter().map(|planned| planned.what).collect()
+        let (due, faults) = std::mem::take(&mut self.faults).into_iter().partition(|fault| fault.left == 0);
+        self.faults = faults;
+        let due: Vec<PlannedFault> = due;
+        due.into_iter().map(|fault| fault.what).collect()
     }
 }

@@ -25,12 +25,12 @@ use crate::thread_state::{is_asleep, is_gone, sleeps_deeply};
 /// Microseconds since the simulated machine was started.
 pub(crate) type Micros = u64;
 
-/// In how many looks in a row a thread must sleep elsewhere to be taken to be outside, if it may wake up by itself. Looks and not time: on a
+/// In how many checks in a row a thread must sleep elsewhere to be taken to be outside, if it may wake up by itself. Checks are counted and not time: on a
 /// busy machine the driver itself may be away for a while, and then sees a thread once that only waits for a lock.
 const ASLEEP: u32 = 60;
-/// How often one looks, in real time, whether threads sleep.
+/// How often it is checked, in real time, whether threads sleep.
 const LOOK: Duration = Duration::from_millis(1);
-/// How many looks in a row must find everybody in the same deep sleep. Two show that there was a moment at which all slept, and
+/// How many checks in a row must find everybody in the same deep sleep. Two show that there was a moment at which all slept, and
 /// then nobody was left to wake them; one more is for what the system may not tell.
 const LOOKS: u32 = 3;
 /// For how long, in real time, a thread may be busy without calling the host before the world is given up.
@@ -42,7 +42,7 @@ pub(crate) const UPTIME: Micros = 3_600_000_000;
 pub(crate) struct TaskId(usize);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Doing {
+enum TaskState {
     /// Could go on, and is not yet let.
     Ready,
     Running,
@@ -58,8 +58,8 @@ struct Task {
     name: String,
     /// The system's number for its thread, once it runs.
     thread: libc::pid_t,
-    bell: Arc<Condvar>,
-    doing: Doing,
+    wakeup: Arc<Condvar>,
+    state: TaskState,
     alarm: Option<(Micros, u64)>,
     poked: bool,
     last_call: &'static str,
@@ -85,22 +85,22 @@ struct Schedule {
 
 /// What was seen of those who do not wait for the simulator.
 #[derive(Default)]
-struct Calm {
+struct QuietPeriod {
     /// Who slept, and how often they had gone to sleep by then.
     sleepers: Vec<(TaskId, u64)>,
-    looks: u32,
+    checks: u32,
 }
 
-impl Calm {
+impl QuietPeriod {
     /// Takes in a look: whether all sleep, and have for a while.
     fn lasts(&mut self, sleepers: Option<Vec<(TaskId, u64)>>) -> bool {
         let Some(sleepers) = sleepers else {
-            self.looks = 0;
+            self.checks = 0;
             return false;
         };
-        self.looks = if self.sleepers == sleepers { self.looks + 1 } else { 1 };
+        self.checks = if self.sleepers == sleepers { self.checks + 1 } else { 1 };
         self.sleepers = sleepers;
-        self.looks >= LOOKS
+        self.checks >= LOOKS
     }
 }
 
@@ -187,7 +187,7 @@ impl Kernel {
 
     pub(crate) fn finish(&self, me: TaskId) {
         let mut schedule = self.knock();
-        schedule.tasks[me.0].doing = Doing::Over;
+        schedule.tasks[me.0].state = TaskState::Over;
         schedule.wait_for_outside(true);
         if schedule.awaited == Some(me) {
             schedule.horizon = schedule.now;
@@ -201,7 +201,7 @@ impl Kernel {
     }
 
     pub(crate) fn is_over(&self, task: TaskId) -> bool {
-        self.schedule.lock().tasks[task.0].doing == Doing::Over
+        self.schedule.lock().tasks[task.0].state == TaskState::Over
     }
 
     /// Waits until `until`, or until somebody pokes this thread; a poke from before counts. True if poked.
@@ -214,7 +214,7 @@ impl Kernel {
             if until.is_some_and(|until| until <= schedule.now) {
                 return false;
             }
-            schedule.tasks[me.0].doing = Doing::Waiting(why);
+            schedule.tasks[me.0].state = TaskState::Waiting(why);
             if let Some(until) = until {
                 schedule.sequence += 1;
                 let alarm = (until, schedule.sequence);
@@ -242,15 +242,15 @@ impl Kernel {
 
     fn wait_in_real_time(&self, me: TaskId, until: Option<Micros>) -> bool {
         let mut schedule = self.schedule.lock();
-        let bell = Arc::clone(&schedule.tasks[me.0].bell);
+        let wakeup = Arc::clone(&schedule.tasks[me.0].wakeup);
         loop {
             if std::mem::take(&mut schedule.tasks[me.0].poked) {
                 return true;
             }
             match until.map(|until| until.saturating_sub(self.now())) {
                 Some(0) => return false,
-                Some(left) => drop(bell.wait_for(&mut schedule, Duration::from_micros(left))),
-                None => bell.wait(&mut schedule),
+                Some(left) => drop(wakeup.wait_for(&mut schedule, Duration::from_micros(left))),
+                None => wakeup.wait(&mut schedule),
             }
         }
     }
@@ -260,10 +260,10 @@ impl Kernel {
         let mut schedule = self.knock();
         schedule.tasks[task.0].poked = true;
         if self.is_real_time() {
-            schedule.tasks[task.0].bell.notify_one();
+            schedule.tasks[task.0].wakeup.notify_one();
             return;
         }
-        if matches!(schedule.tasks[task.0].doing, Doing::Waiting(_)) {
+        if matches!(schedule.tasks[task.0].state, TaskState::Waiting(_)) {
             schedule.make_ready(task);
         }
     }
@@ -273,7 +273,7 @@ impl Kernel {
         let mut schedule = self.knock();
         schedule.progress += 1;
         schedule.tasks[me.0].last_call = call;
-        let was_outside = matches!(schedule.tasks[me.0].doing, Doing::Outside { .. });
+        let was_outside = matches!(schedule.tasks[me.0].state, TaskState::Outside { .. });
         let loses_turn = schedule.dice.as_mut().is_some_and(|dice| dice.u8(..) < 32);
         if was_outside || loses_turn {
             schedule.give_up_turn(me);
@@ -298,7 +298,7 @@ impl Kernel {
     /// passing. False if the limit was reached.
     pub(crate) fn run_until_over(&self, task: TaskId, limit: Micros) -> bool {
         let mut schedule = self.schedule.lock();
-        let is_over = |schedule: &Schedule| schedule.tasks[task.0].doing == Doing::Over;
+        let is_over = |schedule: &Schedule| schedule.tasks[task.0].state == TaskState::Over;
         if self.is_real_time() {
             while !is_over(&schedule) && self.now() < limit {
                 self.driver.wait_for(&mut schedule, Duration::from_millis(100));
@@ -319,20 +319,20 @@ impl Kernel {
     /// Until nothing can happen up to the horizon any more, or the task is over.
     fn run(&self, schedule: &mut MutexGuard<'_, Schedule>, task: Option<TaskId>) {
         let mut seen = (schedule.progress, Instant::now());
-        let (mut calm, mut asleep_looks) = (Calm::default(), 0);
+        let (mut quiet, mut asleep_looks) = (QuietPeriod::default(), 0);
         let awaited = |schedule: &Schedule| {
-            task.is_some_and(|task| matches!(schedule.tasks[task.0].doing, Doing::Outside { .. }))
+            task.is_some_and(|task| matches!(schedule.tasks[task.0].state, TaskState::Outside { .. }))
         };
         loop {
             self.dispatch(schedule);
-            let over = task.is_some_and(|task| schedule.tasks[task.0].doing == Doing::Over);
+            let over = task.is_some_and(|task| schedule.tasks[task.0].state == TaskState::Over);
             if schedule.running.is_none() && (over || schedule.is_idle() && schedule.outside().next().is_none()) {
                 return;
             }
             self.driver.wait_for(schedule, LOOK);
             if schedule.progress != seen.0 {
                 seen = (schedule.progress, Instant::now());
-                (calm, asleep_looks) = (Calm::default(), 0);
+                (quiet, asleep_looks) = (QuietPeriod::default(), 0);
             } else if seen.1.elapsed() > HUNG {
                 let report = format!("the simulated world hangs; its threads:\n{}", schedule.report());
                 // A second panic would hide the first.
@@ -342,19 +342,19 @@ impl Kernel {
                 }
                 panic!("{report}");
             } else if self.knocking.load(Ordering::SeqCst) > 0 {
-                (calm, asleep_looks) = (Calm::default(), 0);
+                (quiet, asleep_looks) = (QuietPeriod::default(), 0);
             } else {
-                let calm = calm.lasts(schedule.deep_sleepers());
+                let quiet = quiet.lasts(schedule.deep_sleepers());
                 let all_asleep = match schedule.running {
                     Some(running) => is_asleep(schedule.tasks[running.0].thread),
                     None => schedule.outside().all(|task| is_asleep(task.thread)),
                 };
                 asleep_looks = if all_asleep { asleep_looks + 1 } else { 0 };
-                let asleep = calm || asleep_looks > ASLEEP;
+                let asleep = quiet || asleep_looks > ASLEEP;
                 match schedule.running {
                     Some(running) if schedule.tasks[running.0].in_turn && asleep => {
                         schedule.running = None;
-                        schedule.tasks[running.0].doing = Doing::Outside { for_long: false };
+                        schedule.tasks[running.0].state = TaskState::Outside { for_long: false };
                         schedule.progress += 1;
                     }
                     Some(_) => {}
@@ -370,9 +370,9 @@ impl Kernel {
     }
 
     fn await_turn(&self, schedule: &mut MutexGuard<'_, Schedule>, me: TaskId) {
-        let bell = Arc::clone(&schedule.tasks[me.0].bell);
+        let wakeup = Arc::clone(&schedule.tasks[me.0].wakeup);
         while schedule.running != Some(me) {
-            bell.wait(schedule);
+            wakeup.wait(schedule);
         }
         schedule.tasks[me.0].in_turn = true;
     }
@@ -389,9 +389,9 @@ impl Kernel {
             Some(next) => {
                 schedule.progress += 1;
                 schedule.running = Some(next);
-                schedule.tasks[next.0].doing = Doing::Running;
+                schedule.tasks[next.0].state = TaskState::Running;
                 schedule.tasks[next.0].in_turn = false;
-                schedule.tasks[next.0].bell.notify_one();
+                schedule.tasks[next.0].wakeup.notify_one();
             }
             None => {
                 self.driver.notify_all();
@@ -410,8 +410,8 @@ impl Schedule {
         self.tasks.push(Task {
             name: name.to_owned(),
             thread: 0,
-            bell: Arc::new(Condvar::new()),
-            doing: Doing::Over,
+            wakeup: Arc::new(Condvar::new()),
+            state: TaskState::Over,
             alarm: None,
             poked: false,
             last_call: "",
@@ -426,7 +426,7 @@ impl Schedule {
 
     /// Those that may come back at any moment.
     fn outside(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.iter().filter(|task| task.doing == Doing::Outside { for_long: false })
+        self.tasks.iter().filter(|task| task.state == TaskState::Outside { for_long: false })
     }
 
     /// Those who could wake each other without the simulator: the one whose turn it is, all that are outside, and those that
@@ -434,11 +434,11 @@ impl Schedule {
     fn deep_sleepers(&mut self) -> Option<Vec<(TaskId, u64)>> {
         let mut sleepers = Vec::new();
         for (at, task) in self.tasks.iter_mut().enumerate() {
-            match task.doing {
-                Doing::Ready | Doing::Waiting(_) => continue,
-                Doing::Over if task.thread == 0 => continue,
-                Doing::Over if is_gone(task.thread) => task.thread = 0,
-                Doing::Over | Doing::Running | Doing::Outside { .. } => {
+            match task.state {
+                TaskState::Ready | TaskState::Waiting(_) => continue,
+                TaskState::Over if task.thread == 0 => continue,
+                TaskState::Over if is_gone(task.thread) => task.thread = 0,
+                TaskState::Over | TaskState::Running | TaskState::Outside { .. } => {
                     sleepers.push((TaskId(at), sleeps_deeply(task.thread)?));
                 }
             }
@@ -450,7 +450,7 @@ impl Schedule {
     /// that one has ended.
     fn wait_for_outside(&mut self, wait: bool) {
         for task in &mut self.tasks {
-            if let Doing::Outside { for_long } = &mut task.doing {
+            if let TaskState::Outside { for_long } = &mut task.state {
                 *for_long = !wait;
             }
         }
@@ -473,7 +473,7 @@ impl Schedule {
     fn make_ready(&mut self, id: TaskId) {
         self.progress += 1;
         let task = &mut self.tasks[id.0];
-        task.doing = Doing::Ready;
+        task.state = TaskState::Ready;
         if let Some((due, sequence)) = task.alarm.take() {
             self.alarms.remove(&(due, sequence, id));
         }
@@ -496,8 +496,8 @@ impl Schedule {
 
     fn report(&self) -> String {
         let mut report = String::new();
-        for task in self.tasks.iter().filter(|task| task.doing != Doing::Over) {
-            let _ = writeln!(report, "  {}: {:?}, last called {}", task.name, task.doing, task.last_call);
+        for task in self.tasks.iter().filter(|task| task.state != TaskState::Over) {
+            let _ = writeln!(report, "  {}: {:?}, last called {}", task.name, task.state, task.last_call);
         }
         report
     }

@@ -16,7 +16,7 @@ const USAGE: &str =
   --seed   another day (1)
   --dashboard  where the module serves it; off without";
 
-struct Wish {
+struct Options {
     module: String,
     hours: u64,
     speed: u64,
@@ -24,20 +24,20 @@ struct Wish {
     dashboard: Option<String>,
 }
 
-fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
-    let mut wish = Wish { module: String::new(), hours: 8, speed: 600, seed: 1, dashboard: None };
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options { module: String::new(), hours: 8, speed: 600, seed: 1, dashboard: None };
     while let Some(argument) = arguments.next() {
         let place = match argument.as_str() {
-            "--hours" => &mut wish.hours,
-            "--speed" => &mut wish.speed,
-            "--seed" => &mut wish.seed,
+            "--hours" => &mut options.hours,
+            "--speed" => &mut options.speed,
+            "--seed" => &mut options.seed,
             "--dashboard" => {
-                wish.dashboard = arguments.next();
+                options.dashboard = arguments.next();
                 continue;
             }
             option if option.starts_with("--") => return Err(format!("unknown option {option}")),
-            _ if wish.module.is_empty() => {
-                wish.module = argument;
+            _ if options.module.is_empty() => {
+                options.module = argument;
                 continue;
             }
             _ => return Err(format!("what is {argument}?")),
@@ -45,12 +45,12 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
         let value = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;
         *place = value.parse().map_err(|_| format!("{argument} needs a number, not {value}"))?;
     }
-    if wish.module.is_empty() { Err("which module?".into()) } else { Ok(wish) }
+    if options.module.is_empty() { Err("which module?".into()) } else { Ok(options) }
 }
 
 fn main() -> ExitCode {
-    let wish = match wish(std::env::args().skip(1)) {
-        Ok(wish) => wish,
+    let options = match options(std::env::args().skip(1)) {
+        Ok(options) => options,
         Err(why) => {
             eprintln!("{why}\n{USAGE}");
             return ExitCode::from(2);
@@ -62,15 +62,15 @@ fn main() -> ExitCode {
         eprintln!("Ctrl-C will end this at once: {error}");
     }
     println!("These are SIMULATED calls: the module is real, FreeSWITCH, phones and people are not.\n");
-    let mut office = match OfficeDay::open(&wish.module, wish.seed, wish.dashboard.as_deref()) {
+    let mut office = match OfficeDay::open(&options.module, options.seed, options.dashboard.as_deref()) {
         Ok(office) => office,
         Err(why) => {
-            eprintln!("{} cannot be loaded: {why}", wish.module);
+            eprintln!("{} cannot be loaded: {why}", options.module);
             return ExitCode::FAILURE;
         }
     };
     let step = Duration::from_secs(1);
-    for second in 0..wish.hours * 3600 {
+    for second in 0..options.hours * 3600 {
         if stop.load(Ordering::Relaxed) {
             println!("\nThe office closes early.");
             break;
@@ -79,8 +79,8 @@ fn main() -> ExitCode {
             office.show();
         }
         office.live(step);
-        if wish.speed > 0 {
-            std::thread::sleep(step.div_f64(wish.speed as f64));
+        if options.speed > 0 {
+            std::thread::sleep(step.div_f64(options.speed as f64));
         }
     }
     office.close();

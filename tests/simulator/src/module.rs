@@ -12,7 +12,7 @@ use crate::ffi::{self, switch_module_interface_name_t as Kind, switch_status_t a
 use crate::text::{from_c, to_c};
 
 /// Counts who holds an interface or a module; the module knows it as a lock by pointer.
-type Held = AtomicI32;
+type LockCount = AtomicI32;
 
 /// The host's own applications and dialplans count as one module that never goes.
 #[derive(Default)]
@@ -25,10 +25,10 @@ pub(crate) struct Modules {
     /// Whether interfaces of the host's own are made yet.
     host: Option<*mut ffi::switch_loadable_module_interface_t>,
     #[allow(clippy::vec_box, reason = "their addresses are handed out")]
-    locks: Vec<Box<Held>>,
+    locks: Vec<Box<LockCount>>,
     texts: Vec<CString>,
     /// Guards all counts of holders.
-    reflock: Option<*mut Held>,
+    reflock: Option<*mut LockCount>,
 }
 
 struct Loaded {
@@ -39,14 +39,14 @@ struct Loaded {
 }
 
 impl Modules {
-    fn lock(&mut self) -> *mut Held {
-        let mut lock = Box::new(Held::new(0));
+    fn lock(&mut self) -> *mut LockCount {
+        let mut lock = Box::new(LockCount::new(0));
         let pointer = ptr::from_mut(&mut *lock);
         self.locks.push(lock);
         pointer
     }
 
-    fn reflock(&mut self) -> *mut Held {
+    fn reflock(&mut self) -> *mut LockCount {
         let lock = self.reflock.unwrap_or_else(|| self.lock());
         self.reflock = Some(lock);
         lock
@@ -158,7 +158,7 @@ unsafe fn named(name: *const c_char, wanted: &str) -> bool {
 /// The locks are ours, or null in an interface that was never registered.
 unsafe fn add_to(lock: *mut c_void, by: i32) {
     // SAFETY: by this function's contract.
-    if let Some(lock) = unsafe { lock.cast::<Held>().as_ref() } {
+    if let Some(lock) = unsafe { lock.cast::<LockCount>().as_ref() } {
         lock.fetch_add(by, Ordering::Relaxed);
     }
 }
@@ -169,7 +169,7 @@ unsafe fn add_to(lock: *mut c_void, by: i32) {
 /// As [`add_to`].
 unsafe fn seize(lock: *mut c_void) {
     // SAFETY: by this function's contract.
-    if let Some(lock) = unsafe { lock.cast::<Held>().as_ref() } {
+    if let Some(lock) = unsafe { lock.cast::<LockCount>().as_ref() } {
         while lock.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
             std::thread::yield_now();
         }
@@ -180,7 +180,7 @@ unsafe fn seize(lock: *mut c_void) {
 /// As [`add_to`].
 unsafe fn let_go(lock: *mut c_void) {
     // SAFETY: by this function's contract.
-    if let Some(lock) = unsafe { lock.cast::<Held>().as_ref() } {
+    if let Some(lock) = unsafe { lock.cast::<LockCount>().as_ref() } {
         lock.store(0, Ordering::Release);
     }
 }
@@ -266,7 +266,7 @@ impl Core {
     pub(crate) fn unload(&self) -> Result<(), String> {
         let loaded = self.state().modules.loaded.take().ok_or("No such module!")?;
         // SAFETY: it stays until it is forgotten, below.
-        let users = unsafe { (*(*loaded.interface).rwlock.cast::<Held>()).load(Ordering::Relaxed) };
+        let users = unsafe { (*(*loaded.interface).rwlock.cast::<LockCount>()).load(Ordering::Relaxed) };
         if users > 0 {
             self.state().modules.loaded = Some(loaded);
             return Err("Module in use.".into());

@@ -60,17 +60,17 @@ enum Step {
     HangUp(usize),
 }
 
-struct Visit {
+struct OfficeCall {
     name: &'static str,
     leg: Leg,
 }
 
 pub(crate) struct OfficeDay {
     world: World,
-    dice: fastrand::Rng,
+    rng: fastrand::Rng,
     agenda: BTreeMap<(Duration, usize), Step>,
     steps: usize,
-    visits: Vec<Visit>,
+    calls: Vec<OfficeCall>,
     told: usize,
     tally: BTreeMap<String, usize>,
     /// Stays as long as the office.
@@ -109,10 +109,10 @@ impl OfficeDay {
         world.load(module)?;
         let mut office = OfficeDay {
             world,
-            dice: fastrand::Rng::with_seed(seed),
+            rng: fastrand::Rng::with_seed(seed),
             agenda: BTreeMap::new(),
             steps: 0,
-            visits: Vec::new(),
+            calls: Vec::new(),
             told: 0,
             tally: BTreeMap::new(),
             _token_file: token_file,
@@ -141,70 +141,70 @@ impl OfficeDay {
     }
 
     fn between(&mut self, least: u64, most: u64) -> u64 {
-        self.dice.u64(least..=most)
+        self.rng.u64(least..=most)
     }
 
     fn take(&mut self, step: Step) {
         match step {
             Step::CallIn => self.call_in(),
-            Step::Decide(visit) => self.decide(visit),
-            Step::Fetch(visit) => self.fetch(visit),
-            Step::HangUp(visit) => self.hang_up(visit),
+            Step::Decide(call) => self.decide(call),
+            Step::Fetch(call) => self.fetch(call),
+            Step::HangUp(call) => self.hang_up(call),
         }
     }
 
     fn call_in(&mut self) {
-        let name = CALLERS[self.dice.usize(..CALLERS.len())];
-        let number = format!("030{:06}", self.dice.u32(100_000..999_999));
+        let name = CALLERS[self.rng.usize(..CALLERS.len())];
+        let number = format!("030{:06}", self.rng.u32(100_000..999_999));
         let leg = self.world.call(&Caller::outside(name, &number), "reception");
         self.say(&format!("{name} calls the reception."));
-        self.visits.push(Visit { name, leg });
+        self.calls.push(OfficeCall { name, leg });
         let (talk, next) = (self.between(15, 40), self.between(60, 240));
-        self.plan(talk, Step::Decide(self.visits.len() - 1));
+        self.plan(talk, Step::Decide(self.calls.len() - 1));
         self.plan(next, Step::CallIn);
     }
 
-    fn decide(&mut self, visit: usize) {
-        let Visit { name, leg } = &self.visits[visit];
+    fn decide(&mut self, call: usize) {
+        let OfficeCall { name, leg } = &self.calls[call];
         if !leg.is_up() || leg.partner().is_none() {
             return;
         }
-        if self.dice.u8(..4) == 0 {
+        if self.rng.u8(..4) == 0 {
             let seconds = self.between(20, 120);
-            return self.plan(seconds, Step::HangUp(visit));
+            return self.plan(seconds, Step::HangUp(call));
         }
         let (name, leg) = (*name, leg.clone());
         self.say(&format!("The reception parks {name}."));
         if let Some(reception) = leg.partner() {
             reception.blind_transfer("700", RECEPTION);
         }
-        match self.dice.u8(..10) {
+        match self.rng.u8(..10) {
             0..=5 => {
                 let seconds = self.between(8, 55);
-                self.plan(seconds, Step::Fetch(visit));
+                self.plan(seconds, Step::Fetch(call));
             }
             6..=7 => {
                 let seconds = self.between(20, 75);
-                self.plan(seconds, Step::HangUp(visit));
+                self.plan(seconds, Step::HangUp(call));
             }
             // Nobody comes: the reception is rung back.
-            _ => self.plan(240, Step::HangUp(visit)),
+            _ => self.plan(240, Step::HangUp(call)),
         }
     }
 
-    fn fetch(&mut self, visit: usize) {
-        let (name, leg) = (self.visits[visit].name, self.visits[visit].leg.clone());
+    fn fetch(&mut self, call: usize) {
+        let (name, leg) = (self.calls[call].name, self.calls[call].leg.clone());
         let Some(slot) = leg.var("callpark_slot").filter(|_| leg.is_up() && leg.partner().is_none()) else { return };
-        let at = self.dice.usize(..COLLEAGUES.len());
+        let at = self.rng.usize(..COLLEAGUES.len());
         let colleague = COLLEAGUES[at];
         self.say(&format!("{colleague} dials {slot} for {name}."));
         self.world.call(&Caller::user(&format!("{}@{DOMAIN}", 1002 + at), colleague), &slot);
         let seconds = self.between(30, 180);
-        self.plan(seconds, Step::HangUp(visit));
+        self.plan(seconds, Step::HangUp(call));
     }
 
-    fn hang_up(&mut self, visit: usize) {
-        let (name, leg) = (self.visits[visit].name, self.visits[visit].leg.clone());
+    fn hang_up(&mut self, call: usize) {
+        let (name, leg) = (self.calls[call].name, self.calls[call].leg.clone());
         if leg.is_up() {
             self.say(&format!("{name} hangs up."));
             leg.hang_up();
@@ -240,7 +240,7 @@ impl OfficeDay {
         }
         self.world.advance(Duration::from_secs(2));
         self.tell_events();
-        println!("\n{} callers. Events of the module, by action:", self.visits.len());
+        println!("\n{} callers. Events of the module, by action:", self.calls.len());
         for (action, count) in &self.tally {
             println!("  {action}: {count}");
         }

@@ -34,14 +34,14 @@ pub(crate) struct User {
 }
 
 /// For how long `user/` rings if nothing else is said, whatever the call to it was given (mod_dptools).
-const USER_RINGS: Duration = Duration::from_secs(60);
+const DEFAULT_USER_RING_TIME: Duration = Duration::from_secs(60);
 /// How often the host looks whether it is still wanted.
-const LOOK: Micros = 20_000;
+const CANCEL_CHECK_INTERVAL: Micros = 20_000;
 
 /// A call to be made.
-pub(crate) struct Outgoing {
+pub(crate) struct OutgoingCall {
     pub(crate) to: String,
-    pub(crate) patience: Duration,
+    pub(crate) ring_timeout: Duration,
     pub(crate) caller_name: String,
     pub(crate) caller_number: String,
     pub(crate) variables: Vec<(String, String)>,
@@ -59,12 +59,12 @@ struct Ringing {
 }
 
 impl Core {
-    pub(crate) fn bridging_call(&self, by: LegId, to: &str) -> Outgoing {
+    pub(crate) fn bridging_call(&self, by: LegId, to: &str) -> OutgoingCall {
         let field = |name: &str| self.look_up(by, name).unwrap_or_default();
-        let patience = field("call_timeout").parse().map(Duration::from_secs).unwrap_or(USER_RINGS);
-        Outgoing {
+        let ring_timeout = field("call_timeout").parse().map(Duration::from_secs).unwrap_or(DEFAULT_USER_RING_TIME);
+        OutgoingCall {
             to: to.to_owned(),
-            patience,
+            ring_timeout,
             caller_name: field("caller_id_name"),
             caller_number: field("caller_id_number"),
             variables: Vec::new(),
@@ -74,14 +74,14 @@ impl Core {
     }
 
     /// Rings until somebody answers; the leg that did is read-locked for the caller of this.
-    pub(crate) fn originate(&self, call: &Outgoing) -> Result<LegId, Cause> {
+    pub(crate) fn originate(&self, call: &OutgoingCall) -> Result<LegId, Cause> {
         let (variables, rest) = leading_variables(&call.to, '{', '}');
         let variables: Vec<(String, String)> = call.variables.iter().cloned().chain(variables).collect();
         let mut last = Cause::DESTINATION_OUT_OF_ORDER;
         for together in rest.split('|') {
             match self.ring_together(call, &variables, together) {
                 Ok(leg) => return Ok(leg),
-                Err(Failed { cause, final_ }) => {
+                Err(OriginateFailure { cause, final_ }) => {
                     last = cause;
                     if final_ {
                         break;
@@ -92,7 +92,12 @@ impl Core {
         Err(last)
     }
 
-    fn ring_together(&self, call: &Outgoing, variables: &[(String, String)], to: &str) -> Result<LegId, Failed> {
+    fn ring_together(
+        &self,
+        call: &OutgoingCall,
+        variables: &[(String, String)],
+        to: &str,
+    ) -> Result<LegId, OriginateFailure> {
         let mut ringing = Vec::new();
         let mut cause = Cause::DESTINATION_OUT_OF_ORDER;
         for destination in to.split(',') {
@@ -113,17 +118,22 @@ impl Core {
         outcome
     }
 
-    fn until_answered(&self, call: &Outgoing, ringing: &mut Vec<Ringing>, mut cause: Cause) -> Result<LegId, Failed> {
+    fn until_answered(
+        &self,
+        call: &OutgoingCall,
+        ringing: &mut Vec<Ringing>,
+        mut cause: Cause,
+    ) -> Result<LegId, OriginateFailure> {
         loop {
             let now = self.kernel.now();
             // SAFETY: null, or the module's, which waits for this call; another thread of it may write it any time.
             let cancelled = (!call.cancel.is_null()).then(|| unsafe { AtomicU32::from_ptr(call.cancel.cast()) });
             let cancelled = cancelled.map_or(0, |cause| cause.load(Ordering::Acquire));
             if cancelled != 0 {
-                return Err(Failed { cause: Cause(cancelled), final_: true });
+                return Err(OriginateFailure { cause: Cause(cancelled), final_: true });
             }
             if call.by.is_some_and(|by| self.leg(by, |leg| !leg.is_ready())) {
-                return Err(Failed { cause: Cause::ORIGINATOR_CANCEL, final_: true });
+                return Err(OriginateFailure { cause: Cause::ORIGINATOR_CANCEL, final_: true });
             }
             let mut at = 0;
             while let Some(one) = ringing.get(at) {
@@ -148,13 +158,13 @@ impl Core {
                 ringing.remove(at);
             }
             if ringing.is_empty() {
-                return Err(Failed { cause, final_: false });
+                return Err(OriginateFailure { cause, final_: false });
             }
-            self.wait(Some(now + LOOK), "rings");
+            self.wait(Some(now + CANCEL_CHECK_INTERVAL), "rings");
         }
     }
 
-    fn begin_ringing(&self, call: &Outgoing, variables: &[(String, String)], to: &str) -> Result<Ringing, Cause> {
+    fn begin_ringing(&self, call: &OutgoingCall, variables: &[(String, String)], to: &str) -> Result<Ringing, Cause> {
         let (own, to) = leading_variables(to, '[', ']');
         let variables: Vec<&(String, String)> = variables.iter().chain(&own).collect();
         let variable =
@@ -207,19 +217,19 @@ impl Core {
                 state.set_variable("dialed_domain", Some(user_domain));
             }
         });
-        let patience = match ["call_timeout", "leg_timeout"].iter().find_map(|name| variable(name)?.parse().ok()) {
+        let ring_timeout = match ["call_timeout", "leg_timeout"].iter().find_map(|name| variable(name)?.parse().ok()) {
             Some(seconds) => Duration::from_secs(seconds),
-            None if is_user => USER_RINGS,
-            None => call.patience,
+            None if is_user => DEFAULT_USER_RING_TIME,
+            None => call.ring_timeout,
         };
         let core = own_world().expect("a simulated thread calls");
         core.begin_leg(leg);
         self.leg(leg, |leg| leg.locks.push(crate::core::me()));
-        Ok(Ringing { leg, then, until: now + micros(patience) })
+        Ok(Ringing { leg, then, until: now + micros(ring_timeout) })
     }
 }
 
-struct Failed {
+struct OriginateFailure {
     cause: Cause,
     /// What comes after `|` is not tried.
     final_: bool,
@@ -258,9 +268,9 @@ pub(crate) unsafe extern "C" fn switch_ivr_originate(
     }
     // SAFETY: null or C strings, and an event of ours, that live through the call.
     let outgoing = unsafe {
-        Outgoing {
+        OutgoingCall {
             to: from_c(to).unwrap_or_default(),
-            patience: Duration::from_secs(seconds.into()),
+            ring_timeout: Duration::from_secs(seconds.into()),
             caller_name: from_c(caller_name).unwrap_or_default(),
             caller_number: from_c(caller_number).unwrap_or_default(),
             variables: core.headers_of(variables),

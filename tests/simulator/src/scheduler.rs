@@ -9,9 +9,9 @@ use crate::kernel::{Micros, TaskId};
 use crate::text::from_c;
 
 /// How often the host walks its list.
-const ROUND: Micros = 500_000;
+const SCHEDULER_INTERVAL: Micros = 500_000;
 
-struct Task {
+struct ScheduledTask {
     id: u32,
     name: String,
     function: ffi::switch_scheduler_func_t,
@@ -24,7 +24,7 @@ struct Task {
 
 #[derive(Default)]
 pub(crate) struct Tasks {
-    tasks: Vec<Task>,
+    tasks: Vec<ScheduledTask>,
     last_id: u32,
     thread: Option<TaskId>,
     over: bool,
@@ -49,7 +49,11 @@ impl Core {
                     return;
                 }
                 core.run_due_tasks();
-                let next = if idle { None } else { Some(core.kernel.now() / ROUND * ROUND + ROUND) };
+                let next = if idle {
+                    None
+                } else {
+                    Some(core.kernel.now() / SCHEDULER_INTERVAL * SCHEDULER_INTERVAL + SCHEDULER_INTERVAL)
+                };
                 core.wait(next, "for the next round");
             }
         });
@@ -121,7 +125,7 @@ pub(crate) unsafe extern "C" fn switch_scheduler_add_task(
         let tasks = &mut call.core.state().tasks;
         tasks.last_id += 1;
         let id = tasks.last_id;
-        tasks.tasks.push(Task { id, name, function, argument, due, repeat, deleted: false });
+        tasks.tasks.push(ScheduledTask { id, name, function, argument, due, repeat, deleted: false });
         id
     };
     call.core.wake_scheduler();

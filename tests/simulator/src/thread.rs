@@ -81,7 +81,7 @@ pub(crate) unsafe extern "C" fn clock_nanosleep(
     0
 }
 
-struct Begin {
+struct ThreadStart {
     core: Arc<Core>,
     id: TaskId,
     start: Start,
@@ -97,11 +97,11 @@ pub(crate) unsafe extern "C" fn pthread_create(
     start: Start,
     argument: *mut c_void,
 ) -> c_int {
-    // SAFETY: by this function's contract; `Begin` is taken back by `begin`, or below if there is no thread.
+    // SAFETY: by this function's contract; `ThreadStart` is taken back by `begin`, or below if there is no thread.
     unsafe {
         let Some(core) = own_world() else { return real()(thread, attributes, start, argument) };
         let id = core.kernel.register("a thread of the module's");
-        let place = Box::into_raw(Box::new(Begin { core, id, start, argument }));
+        let place = Box::into_raw(Box::new(ThreadStart { core, id, start, argument }));
         let result = real()(thread, attributes, begin, place.cast());
         if result != 0 {
             let begin = Box::from_raw(place);
@@ -113,7 +113,7 @@ pub(crate) unsafe extern "C" fn pthread_create(
 
 extern "C" fn begin(place: *mut c_void) -> *mut c_void {
     // SAFETY: from `pthread_create` above, which gave it up.
-    let Begin { core, id, start, argument } = *unsafe { Box::from_raw(place.cast::<Begin>()) };
+    let ThreadStart { core, id, start, argument } = *unsafe { Box::from_raw(place.cast::<ThreadStart>()) };
     become_task(&core, id);
     core.kernel.begin(id);
     let result = start(argument);

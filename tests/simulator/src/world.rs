@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::core::{Core, micros};
 use crate::dialplan::{Plan, Route};
 use crate::event::Event;
-use crate::fault::What;
+use crate::fault::FaultKind;
 use crate::ffi::switch_event_types_t as Kind;
 use crate::kernel::{Kernel, TaskId};
 use crate::leg::{Leg, LegId, Profile};
@@ -71,12 +71,12 @@ impl Caller {
 
 /// A command that was started and may still be running.
 #[derive(Debug)]
-pub struct Pending {
+pub struct PendingCommand {
     task: TaskId,
     answer: Arc<Mutex<Option<String>>>,
 }
 
-impl Pending {
+impl PendingCommand {
     /// The answer; `None` while the command runs.
     pub fn answer(&self) -> Option<String> {
         self.answer.lock().clone()
@@ -93,7 +93,7 @@ pub struct Fault<'a> {
 impl Fault<'_> {
     /// Makes the call fail, as it can in FreeSWITCH.
     pub fn fails(self) {
-        self.plan(What::Fail);
+        self.plan(FaultKind::Fail);
     }
 
     /// Hangs this leg up just before the call.
@@ -104,10 +104,10 @@ impl Fault<'_> {
 
     /// Runs a function just before the call, on the thread that makes it.
     pub fn happens(self, what: impl FnOnce() + Send + 'static) {
-        self.plan(What::Happen(Box::new(what)));
+        self.plan(FaultKind::Happen(Box::new(what)));
     }
 
-    fn plan(self, what: What) {
+    fn plan(self, what: FaultKind) {
         self.world.core.state().plan.add(self.function.as_deref(), self.nth, what);
     }
 }
@@ -224,16 +224,16 @@ impl World {
     }
 
     /// As [`World::command`], but the test goes on. If it waits for something, that takes the time it takes.
-    pub fn begin_command(&self, line: &str) -> Pending {
+    pub fn begin_command(&self, line: &str) -> PendingCommand {
         let (line, answer) = (line.to_owned(), Arc::new(Mutex::new(None)));
         let place = Arc::clone(&answer);
         let task = self.core.spawn("command", move |core| *place.lock() = Some(core.command(&line)));
         self.core.settle();
-        Pending { task, answer }
+        PendingCommand { task, answer }
     }
 
     /// Waits for a command and returns its answer.
-    pub fn end_command(&self, pending: &Pending) -> String {
+    pub fn end_command(&self, pending: &PendingCommand) -> String {
         self.run_until_over(pending.task, "command");
         pending.answer().unwrap_or_default()
     }

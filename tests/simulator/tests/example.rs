@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use simulator::{Caller, Heard, Leg, Phone, Plan, Sound, World};
+use simulator::{Caller, HeardSound, Leg, Phone, Plan, Sound, World};
 
 const CONFIGURATION: &str = r#"<configuration name="callpark.conf" description="Call parking">
   <lots>
@@ -97,7 +97,7 @@ fn hang_up_at_any_moment(who: fn(&Leg, &Leg) -> Leg) {
         assert!(!waits || caller.hears().is_some_and(|sound| !sound.is_silence()), "at call {nth}: {caller:?}");
         caller.hang_up();
         colleague.hang_up();
-        let talked = |heard: &Heard| heard.sound == Sound::Talking(colleague.uuid());
+        let talked = |heard: &HeardSound| heard.sound == Sound::Talking(colleague.uuid());
         let outcomes = actions(&world).split_off(1);
         match outcomes.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["retrieve"] => {}

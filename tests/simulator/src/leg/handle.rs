@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LegId, LegState, Sound, State};
+use super::{ChannelState, LegId, LegState, Sound};
 use crate::cause::Cause;
 use crate::core::Core;
 
 /// What a leg heard, and when (virtual time since the world began).
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Heard {
+pub struct HeardSound {
     pub from: Duration,
     pub to: Duration,
     pub sound: Sound,
@@ -153,7 +153,7 @@ impl Leg {
         self.see(|leg| leg.set_variable(name, Some(value)));
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ChannelState {
         self.see(|leg| leg.state)
     }
 
@@ -196,12 +196,12 @@ impl Leg {
     }
 
     /// All that it has heard, what it hears now included.
-    pub fn heard(&self) -> Vec<Heard> {
+    pub fn heard(&self) -> Vec<HeardSound> {
         let now = self.core.since_start();
         self.see(|leg| {
             let mut heard = leg.heard.clone();
             if !leg.is_down() && now > leg.hears_since {
-                heard.push(Heard { from: leg.hears_since, to: now, sound: leg.hears.clone() });
+                heard.push(HeardSound { from: leg.hears_since, to: now, sound: leg.hears.clone() });
             }
             heard
         })

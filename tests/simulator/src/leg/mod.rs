@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use channel::*;
-pub use handle::{Heard, Leg};
+pub use handle::{HeardSound, Leg};
 pub(crate) use list::*;
 pub(crate) use profile::*;
 pub(crate) use session::*;
@@ -23,7 +23,7 @@ use crate::kernel::TaskId;
 
 /// Where a leg is in its life, with the host's numbers (`switch_channel_state_t`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum State {
+pub enum ChannelState {
     Init = 1,
     Routing = 2,
     Execute = 4,
@@ -33,7 +33,7 @@ pub enum State {
     HungUp = 10,
 }
 
-const _: () = assert!(State::HungUp as u32 == ffi::switch_channel_state_t::CS_HANGUP.0);
+const _: () = assert!(ChannelState::HungUp as u32 == ffi::switch_channel_state_t::CS_HANGUP.0);
 
 /// What somebody hears.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,9 +76,9 @@ pub(crate) struct LegState {
     pub(crate) originator: Option<Profile>,
     pub(crate) originatee: Option<Profile>,
     pub(crate) variables: Vec<(String, String)>,
-    pub(crate) state: State,
+    pub(crate) state: ChannelState,
     /// The state that the leg's thread has taken up.
-    pub(crate) running: State,
+    pub(crate) running: ChannelState,
     pub(crate) cause: Cause,
     pub(crate) answered: bool,
     pub(crate) early_media: bool,
@@ -107,7 +107,7 @@ pub(crate) struct LegState {
     pub(crate) application: Option<String>,
     pub(crate) hears: Sound,
     pub(crate) hears_since: Duration,
-    pub(crate) heard: Vec<Heard>,
+    pub(crate) heard: Vec<HeardSound>,
     pub(crate) destroyed: bool,
 }
 
@@ -122,8 +122,8 @@ impl LegState {
             originatee: None,
             variables: vec![("uuid".into(), uuid.clone())],
             uuid,
-            state: State::Init,
-            running: State::Init,
+            state: ChannelState::Init,
+            running: ChannelState::Init,
             cause: Cause::NONE,
             answered: false,
             early_media: false,
@@ -149,12 +149,12 @@ impl LegState {
     }
 
     pub(crate) fn is_down(&self) -> bool {
-        self.state >= State::HungUp
+        self.state >= ChannelState::HungUp
     }
 
     /// An application may go on (`switch_channel_test_ready`).
     pub(crate) fn is_ready(&self) -> bool {
-        self.state > State::Routing
+        self.state > ChannelState::Routing
             && !self.is_down()
             && !self.transferred
             && !self.interrupted
@@ -192,7 +192,7 @@ impl LegState {
         let before = std::mem::replace(&mut self.hears, sound);
         let since = std::mem::replace(&mut self.hears_since, now);
         if now > since {
-            self.heard.push(Heard { from: since, to: now, sound: before });
+            self.heard.push(HeardSound { from: since, to: now, sound: before });
         }
     }
 }
@@ -262,7 +262,7 @@ impl Core {
     }
 
     /// As `switch_channel_set_state`: a leg that is hung up stays so.
-    pub(crate) fn set_state(&self, id: LegId, state: State) {
+    pub(crate) fn set_state(&self, id: LegId, state: ChannelState) {
         self.leg(id, |leg| {
             if !leg.is_down() {
                 leg.state = state;
@@ -277,7 +277,7 @@ impl Core {
         let first = self.leg(id, |leg| {
             let first = !leg.is_down();
             if first {
-                leg.state = State::HungUp;
+                leg.state = ChannelState::HungUp;
                 leg.cause = cause;
                 leg.hear(now, Sound::Silence);
             }
@@ -324,12 +324,12 @@ impl Core {
             });
             self.changed(id);
             match state {
-                State::HungUp => break,
-                State::Init => self.set_state(id, State::Routing),
-                State::Routing => self.route(id),
-                State::Execute => self.execute(id),
-                State::ExchangeMedia => self.exchange_media(id),
-                State::ConsumeMedia | State::Park => self.hear_nothing(id),
+                ChannelState::HungUp => break,
+                ChannelState::Init => self.set_state(id, ChannelState::Routing),
+                ChannelState::Routing => self.route(id),
+                ChannelState::Execute => self.execute(id),
+                ChannelState::ExchangeMedia => self.exchange_media(id),
+                ChannelState::ConsumeMedia | ChannelState::Park => self.hear_nothing(id),
             }
             while self.leg(id, |leg| leg.state == leg.running) {
                 self.wait(None, "in its state");
