@@ -65,7 +65,7 @@ impl Office {
             let moment = MonotonicTime(Duration::from_millis(n as u64));
             table.park(&request(n, ["main", "more"][n % 2]), false, moment).unwrap();
         }
-        table.touched();
+        table.take_changed_slots();
         let requests = (0..BATCH).map(|n| request(1_000_000 + n, "main")).collect();
         Office { table, requests, now: MonotonicTime(DAY / 2) }
     }
@@ -79,14 +79,14 @@ impl Office {
     }
 
     fn end_all(&mut self) {
-        self.each(|table, request, now| drop(table.left(&request.uuid, LeaveReason::HungUp, now).unwrap()));
+        self.each(|table, request, now| drop(table.leave(&request.uuid, LeaveReason::HungUp, now).unwrap()));
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Table, &ParkRequest, MonotonicTime)) {
         for request in &self.requests {
             act(&mut self.table, request, self.now);
         }
-        self.table.touched();
+        self.table.take_changed_slots();
     }
 
     /// Measures `act` for each call, after `before`. `after` restores the table.
@@ -107,7 +107,7 @@ impl Office {
                     act(&mut self.table, request, self.now);
                 }
                 took += began.elapsed();
-                self.table.touched();
+                self.table.take_changed_slots();
                 after(self);
                 done += self.requests.len() as u64;
             }
@@ -162,14 +162,14 @@ fn leave(criterion: &mut Criterion) {
                 if let Ok(call) = black_box(office.table.claim(&place(), &RetrieveTarget::Oldest, "retriever")) {
                     office.table.release(&call.info.uuid, "retriever", office.now);
                 }
-                office.table.touched();
+                office.table.take_changed_slots();
             });
         });
         group.finish();
         let mut group = criterion.benchmark_group("leave");
         group.bench_function(BenchmarkId::new("hung up", calls), |bencher| {
             let leave = |table: &mut Table, request: &ParkRequest, now| {
-                drop(black_box(table.left(&request.uuid, LeaveReason::HungUp, now)))
+                drop(black_box(table.leave(&request.uuid, LeaveReason::HungUp, now)))
             };
             office.time(bencher, Office::park_all, leave, nothing);
         });

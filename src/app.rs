@@ -77,7 +77,7 @@ impl App {
     }
 
     /// Keeps the registrations with the core.
-    pub(crate) fn keep(&self, registered: Registered) {
+    pub(crate) fn keep_registrations(&self, registered: Registered) {
         *self.registered.lock() = Some(registered);
     }
 

@@ -98,7 +98,13 @@ impl Lifecycle for Module {
         presence::warn_about_valet_parking();
         app.http.apply();
         let ticker = Ticker::start::<EverySecond, Loaded>();
-        app.keep(Registered { ticker, recoverer: Recoverer::register(), bindings, completions, events: subclass });
+        app.keep_registrations(Registered {
+            ticker,
+            recoverer: Recoverer::register(),
+            bindings,
+            completions,
+            events: subclass,
+        });
         LoadStatus::Done
     }
 

@@ -70,7 +70,7 @@ fn automatic_slots_follow_the_lots_order() {
     ] {
         let mut table = table(LotSettings { slot_order: order, ..LotSettings::default() });
         let first = park(&mut table, "a");
-        table.left("a", LeaveReason::HungUp, at(1));
+        table.leave("a", LeaveReason::HungUp, at(1));
         let got = [first, park(&mut table, "b"), park(&mut table, "c")];
         assert_eq!(got, expected, "{order:?}");
     }
@@ -197,7 +197,7 @@ fn a_reservation_is_for_its_leg_and_lapses() {
     assert_eq!(table.arrive("b", at(1)).map(|call| call.id), None);
     assert_eq!(table.arrive("a", at(2)).unwrap().parked_at, at(2));
     table.park(&request("c", SlotRequest::Auto), true, at(2)).unwrap();
-    assert!(table.left("c", LeaveReason::HungUp, at(3)).is_none(), "a leg that never came has no outcome");
+    assert!(table.leave("c", LeaveReason::HungUp, at(3)).is_none(), "a leg that never came has no outcome");
     table.park(&request("d", SlotRequest::Auto), true, at(3)).unwrap();
     assert!(table.due(at(5)).is_empty());
     assert!(
@@ -230,8 +230,10 @@ fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
         "it waits since then, and may wait as long from now on"
     );
     assert_eq!(call.info.parker, request("caller", SlotRequest::Auto).parker, "of the dialler nothing was known");
-    assert!(table.left("dialler", LeaveReason::HungUp, at(7)).is_none() && !table.expect_replacement("dialler", at(7)));
-    assert_eq!(table.left("caller", LeaveReason::HungUp, at(8)).unwrap().outcome, Outcome::Abandoned);
+    assert!(
+        table.leave("dialler", LeaveReason::HungUp, at(7)).is_none() && !table.expect_replacement("dialler", at(7))
+    );
+    assert_eq!(table.leave("caller", LeaveReason::HungUp, at(8)).unwrap().outcome, Outcome::Abandoned);
     table.check().unwrap();
 }
 
@@ -295,7 +297,7 @@ fn a_parker_holds_as_many_calls_as_allowed() {
     let mut table = table(LotSettings { park_limit_per_user: 1, ..LotSettings::default() });
     park(&mut table, "a");
     assert_eq!(table.park(&request("b", SlotRequest::Auto), false, at(0)).unwrap_err(), Refusal::Limit(1));
-    table.left("a", LeaveReason::HungUp, at(1));
+    table.leave("a", LeaveReason::HungUp, at(1));
     park(&mut table, "b");
 }
 
@@ -312,7 +314,7 @@ fn ring_back_ring_back_fallback() {
     assert!(matches!(table.due(at(200)).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 2));
     table.ring_failed("a", 2, at(220)).unwrap();
     assert!(matches!(table.due(at(220)).as_slice(), [TimerAction::Fallback(_)]));
-    assert_eq!(table.left("a", LeaveReason::Moved, at(221)).unwrap().outcome, Outcome::Fallback);
+    assert_eq!(table.leave("a", LeaveReason::Moved, at(221)).unwrap().outcome, Outcome::Fallback);
 }
 
 #[test]
@@ -400,7 +402,7 @@ fn a_slot_that_moved_to_another_lot_is_still_taken() {
     park(&mut table, "a");
     table.replace_lots(&[plan("other", DOMAIN, "701", LotSettings::default())], None);
     assert!(table.park(&request("b", SlotRequest::Auto), false, at(0)).is_err());
-    table.left("a", LeaveReason::HungUp, at(1));
+    table.leave("a", LeaveReason::HungUp, at(1));
     assert_eq!(park(&mut table, "b"), "701");
     table.check().unwrap();
 }
@@ -424,7 +426,7 @@ fn a_consultation_that_is_given_up_frees_its_slot() {
     let mut table = table(LotSettings::default());
     table.reserve_for_consultation(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
     assert!(
-        table.left("consulting", LeaveReason::HungUp, at(1)).is_none(),
+        table.leave("consulting", LeaveReason::HungUp, at(1)).is_none(),
         "nobody was parked, so there is no outcome"
     );
     assert_eq!(table.call_count(), 0);
@@ -444,7 +446,7 @@ fn a_consultation_that_is_given_up_frees_its_slot() {
 
 /// The lamps, updated only for the slots that the table reports as changed.
 fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), SlotStatus>) -> Result<(), TestCaseError> {
-    for (lot, slot) in table.touched() {
+    for (lot, slot) in table.take_changed_slots() {
         let look = table.slot_status(&lot.domain, &slot).map_or(SlotStatus::Free, |(_, look)| look);
         shown.insert((lot.domain.to_string(), slot), look);
     }
@@ -495,7 +497,7 @@ fn nobody_goes_to_a_fallback_that_their_lot_has_no_longer() {
             table.apply_settings(at(0));
             table.check().unwrap();
         }
-        table.left("a", LeaveReason::HungUp, at(1));
+        table.leave("a", LeaveReason::HungUp, at(1));
         let call = table.assign("b", at(1)).unwrap();
         assert_eq!((call.latest, call.deadline), (None, Some(at(91))));
         table.check().unwrap();
@@ -534,7 +536,7 @@ fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
     let mut table = table(LotSettings::default());
     table.park(&request("before", SlotRequest::Slot(slot("702"))), false, at(0)).unwrap();
     park(&mut table, "here");
-    table.left("before", LeaveReason::HungUp, at(0));
+    table.leave("before", LeaveReason::HungUp, at(0));
     table.replace_remote_calls(&[RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
     table.replace_lots(&[plan("main", DOMAIN, "701-703", LotSettings::default())], None);
     let take = RetrieveTarget::Slot(slot("701"));
@@ -702,7 +704,7 @@ proptest! {
                 }
                 Step::LeaveReason { leg, moved } => {
                     let reserved = waiting.get(&name(leg)).copied();
-                    let outcome = table.left(&name(leg), if moved { LeaveReason::Moved } else { LeaveReason::HungUp }, now);
+                    let outcome = table.leave(&name(leg), if moved { LeaveReason::Moved } else { LeaveReason::HungUp }, now);
                     prop_assert_eq!(outcome.is_some(), reserved == Some(false), "one outcome for each who was parked");
                     ended = reserved.map(|_| name(leg));
                 }
@@ -773,7 +775,7 @@ proptest! {
                     let wanted = wanted.map_or(SlotRequest::Auto, |n| SlotRequest::Slot(slot(&(n + 1).to_string())));
                     let refused = if denied { "denied" } else { "full" };
                     if let Ok(call) = table.wait_for_slot(&request(&name(leg), wanted), refused, Duration::ZERO, now) {
-                        prop_assert!(call.is_unassigned() && call.state_word() == "waiting-for-slot");
+                        prop_assert!(call.is_unassigned() && call.state_name() == "waiting-for-slot");
                         prop_assert!(waiting.insert(call.info.uuid.to_string(), false).is_none());
                     }
                 }

@@ -20,7 +20,7 @@ impl Application for Park {
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
         serve(service, leg, |service, leg| match arguments::parse_park_order(data) {
             Ok(order) => service.park(leg, &order),
-            Err(why) => service.invalid_park(leg, "callpark_park", &why),
+            Err(why) => service.refuse_invalid_park(leg, "callpark_park", &why),
         });
     }
 

@@ -38,7 +38,7 @@ fn retrieve(service: &Arc<ParkingService>, leg: &Leg<'_>, data: &str) -> AppResu
     match arguments::parse_retrieve_order(data) {
         Ok((RetrieveArgument::Target(pick), lot)) => service.retrieve(leg, &RetrieveOrder { pick, lot }),
         Ok((RetrieveArgument::Ask, lot)) => ask(service, leg, lot),
-        Err(why) => service.invalid(leg, "callpark_retrieve", &why),
+        Err(why) => service.refuse_invalid(leg, "callpark_retrieve", &why),
     }
 }
 
@@ -49,6 +49,6 @@ fn ask(service: &Arc<ParkingService>, leg: &Leg<'_>, lot: Option<LotName>) -> Ap
     let digits = collect_digits(leg, c"callpark_ask_slot", MAX_SLOT_LENGTH);
     match digits.as_deref().and_then(Slot::parse) {
         Some(slot) => service.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }),
-        None => service.invalid(leg, "callpark_retrieve", &ArgumentError::NothingDialled),
+        None => service.refuse_invalid(leg, "callpark_retrieve", &ArgumentError::NothingDialled),
     }
 }

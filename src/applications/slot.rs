@@ -20,7 +20,7 @@ impl Application for ParkOrRetrieve {
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
         serve(service, leg, |service, leg| match arguments::parse_slot_order(data) {
             Ok((park, retrieve)) => service.park_or_retrieve(leg, &park, &retrieve),
-            Err(why) => service.invalid_park(leg, "callpark_slot", &why),
+            Err(why) => service.refuse_invalid_park(leg, "callpark_slot", &why),
         });
     }
 

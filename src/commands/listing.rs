@@ -62,7 +62,7 @@ impl ListingRow for LotRow {
 /// Neither JSON, XML nor CSV fails for rows of texts and numbers; each has an error of its own all the same.
 type FormatResult = Result<String, Box<dyn Error>>;
 
-pub(super) fn all<R: ListingRow>(rows: &[R], format: OutputFormat) -> Result<String, CommandError> {
+pub(super) fn format_all<R: ListingRow>(rows: &[R], format: OutputFormat) -> Result<String, CommandError> {
     Ok(format_rows(rows, format)?)
 }
 
@@ -87,7 +87,7 @@ fn format_rows<R: ListingRow>(rows: &[R], format: OutputFormat) -> FormatResult 
     }
 }
 
-pub(super) fn one<R: ListingRow>(row: &R, format: OutputFormat) -> Result<String, CommandError> {
+pub(super) fn format_one<R: ListingRow>(row: &R, format: OutputFormat) -> Result<String, CommandError> {
     match format {
         OutputFormat::Csv => Err(CommandError::Usage),
         OutputFormat::Table => Ok(fields(row)?),
@@ -199,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_name_arrives_exactly_as_it_was_in_every_format() {
-        let json: serde_json::Value = serde_json::from_str(&all(&[row()], OutputFormat::Json).ok().unwrap()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&format_all(&[row()], OutputFormat::Json).ok().unwrap()).unwrap();
         assert_eq!(json[0]["caller_name"], NAME);
         assert_eq!(json[0]["wait_ms"], 61_000);
 
@@ -207,11 +208,11 @@ mod tests {
         struct XmlCalls {
             call: Vec<std::collections::HashMap<String, String>>,
         }
-        let xml: XmlCalls = quick_xml::de::from_str(&all(&[row()], OutputFormat::Xml).ok().unwrap()).unwrap();
+        let xml: XmlCalls = quick_xml::de::from_str(&format_all(&[row()], OutputFormat::Xml).ok().unwrap()).unwrap();
         assert_eq!(xml.call[0]["caller_name"], NAME);
         assert_eq!(xml.call[0]["label"], "x\u{fffd}[2J");
 
-        let csv = all(&[row()], OutputFormat::Csv).ok().unwrap();
+        let csv = format_all(&[row()], OutputFormat::Csv).ok().unwrap();
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         assert_eq!(reader.headers().unwrap(), CallRow::FIELDS.to_vec());
         assert_eq!(&reader.records().next().unwrap().unwrap()[7], NAME);
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_table_cannot_write_on_the_terminal() {
-        let table = all(&[row()], OutputFormat::Table).ok().unwrap();
+        let table = format_all(&[row()], OutputFormat::Table).ok().unwrap();
         assert!(!table.contains('\u{1b}') && table.lines().count() == 2, "{table}");
         assert!(table.contains("1:01"));
     }

@@ -1,6 +1,6 @@
 //! The verbs that read the history.
 
-use super::listing::{ListingRow, all, clock};
+use super::listing::{ListingRow, clock, format_all};
 use super::parse::Arguments;
 use super::{CommandContext, CommandError};
 use crate::applications::{parse_lot_name, quote_argument};
@@ -20,7 +20,7 @@ pub(super) fn history(handles: &CommandContext, words: Arguments<'_>) -> Result<
     let (count, lot) = number_and_lot(&words, DEFAULT_RECORDS, MAX_RECORDS)?;
     let records = handles.storage.records(0, filter(lot.as_ref()), count)?;
     check_lot(service, lot.as_ref(), records.is_empty())?;
-    all(&records, format)
+    format_all(&records, format)
 }
 
 pub(super) fn stats(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
@@ -29,7 +29,7 @@ pub(super) fn stats(handles: &CommandContext, words: Arguments<'_>) -> Result<St
     let (days, lot) = number_and_lot(&words, 1, MAX_DAYS)?;
     let tallies = handles.storage.tallies(u32::try_from(days).unwrap_or(1), filter(lot.as_ref()))?;
     check_lot(service, lot.as_ref(), tallies.is_empty())?;
-    all(&tallies, format)
+    format_all(&tallies, format)
 }
 
 /// Parses `[<number>] [<lot>]`, where the number is from 1 to `most`.

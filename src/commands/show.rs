@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::listing::{all, call_rows, one};
+use super::listing::{call_rows, format_all, format_one};
 use super::parse::Arguments;
 use super::{CommandContext, CommandError};
 use crate::applications::{parse_lot_name, parse_slot};
@@ -19,7 +19,7 @@ pub(super) fn list(handles: &CommandContext, words: Arguments<'_>) -> Result<Str
         _ => return Err(CommandError::Usage),
     };
     let calls = service.calls(lot.as_ref())?;
-    all(&call_rows(&calls, &service.node_name()), format)
+    format_all(&call_rows(&calls, &service.node_name()), format)
 }
 
 pub(super) fn show(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
@@ -32,7 +32,7 @@ pub(super) fn show(handles: &CommandContext, words: Arguments<'_>) -> Result<Str
     };
     let call = service.call_in(&parse_slot(slot)?, lot.as_ref())?;
     match call_rows(&[call], &service.node_name()).first() {
-        Some(row) => one(row, format),
+        Some(row) => format_one(row, format),
         None => Err(CommandError::Usage),
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn lots(handles: &CommandContext, words: Arguments<'_>) -> Result<Str
         return Err(CommandError::Usage);
     }
     let rows: Vec<LotRow> = service.lots().iter().map(LotRow::from).collect();
-    all(&rows, format)
+    format_all(&rows, format)
 }
 
 pub(super) fn status(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Returns the strings in the arms of the `match` in the function `name` of `block`, such as `impl State`.
-pub(super) fn words(path: &str, block: &str, name: &str) -> BTreeSet<String> {
+pub(super) fn matched_strings(path: &str, block: &str, name: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(path).unwrap();
     let after = |text: &str, what: &str| match text.split_once(what) {
         Some((_, rest)) => rest.to_owned(),

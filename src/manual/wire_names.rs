@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::source::{literals, words};
+use super::source::{literals, matched_strings};
 use super::{DocTable, code};
 
 /// The actions of `callpark::info`: when the event is sent, and which headers it has besides those of the call.
@@ -182,15 +182,15 @@ fn names(rows: &[(&str, &str)]) -> BTreeSet<String> {
 
 pub(super) fn states() -> BTreeSet<String> {
     let path = "src/parking/call.rs";
-    &words(path, "impl State", "word") | &words(path, "impl RemoteState", "word")
+    &matched_strings(path, "impl State", "name") | &matched_strings(path, "impl RemoteState", "name")
 }
 
 pub(super) fn outcomes() -> BTreeSet<String> {
-    words("src/parking/call.rs", "impl Outcome", "word")
+    matched_strings("src/parking/call.rs", "impl Outcome", "name")
 }
 
 pub(super) fn actions() -> BTreeSet<String> {
-    words("src/service/park_event.rs", "impl EventKind", "action")
+    matched_strings("src/service/park_event.rs", "impl EventKind", "action")
 }
 
 #[test]
@@ -201,8 +201,8 @@ fn the_manual_has_each_word_of_the_source() {
     assert_eq!(names(HEADERS), literals(Path::new("src/events/mod.rs"), "CallPark-"));
     assert_eq!(names(STATES), states());
     assert_eq!(names(OUTCOMES), outcomes());
-    let verdicts = words("src/service/prompts.rs", "impl AppResult", "word");
-    let refusals = words("src/parking/call.rs", "impl Refusal", "word");
+    let verdicts = matched_strings("src/service/prompts.rs", "impl AppResult", "name");
+    let refusals = matched_strings("src/parking/call.rs", "impl Refusal", "name");
     assert_eq!(names(RESULTS), &verdicts | &refusals);
 }
 

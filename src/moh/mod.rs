@@ -109,7 +109,7 @@ impl SharedMusic {
     }
 
     /// Counts a leg that plays for itself while `play` runs.
-    pub(crate) fn alone<T>(&self, play: impl FnOnce() -> T) -> T {
+    pub(crate) fn play_alone<T>(&self, play: impl FnOnce() -> T) -> T {
         struct One<'a>(&'a AtomicUsize);
         impl Drop for One<'_> {
             fn drop(&mut self) {

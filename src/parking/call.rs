@@ -111,11 +111,11 @@ impl Call {
 
     /// The name of its state in listings.
     #[must_use]
-    pub fn state_word(&self) -> &'static str {
+    pub fn state_name(&self) -> &'static str {
         match &self.state {
-            State::OnOtherNode { is, .. } => is.word(),
-            state if self.is_unassigned() && state.word() != "reserved" => RemoteState::WaitingForSlot.word(),
-            state => state.word(),
+            State::OnOtherNode { is, .. } => is.name(),
+            state if self.is_unassigned() && state.name() != "reserved" => RemoteState::WaitingForSlot.name(),
+            state => state.name(),
         }
     }
 
@@ -196,12 +196,12 @@ impl RemoteState {
     /// Finds a state by its name in listings. An unknown one counts as reserved, so that nobody takes the call.
     #[must_use]
     pub fn named(word: &str) -> RemoteState {
-        RemoteState::ALL.into_iter().find(|state| state.word() == word).unwrap_or(RemoteState::Reserved)
+        RemoteState::ALL.into_iter().find(|state| state.name() == word).unwrap_or(RemoteState::Reserved)
     }
 
     /// The name of the state in listings.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             RemoteState::Reserved => "reserved",
             RemoteState::Parked => "parked",
@@ -215,10 +215,10 @@ impl RemoteState {
 impl State {
     /// The name of the state in listings, for a call that has a slot.
     #[must_use]
-    fn word(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             State::Reserved | State::Expected | State::AwaitingRecovery => "reserved",
-            State::OnOtherNode { is, .. } => is.word(),
+            State::OnOtherNode { is, .. } => is.name(),
             State::Parked | State::FallingBack => "parked",
             State::RingingBack => "ringing-back",
             State::Retrieving { .. } => "retrieving",
@@ -279,7 +279,7 @@ pub enum Outcome {
 impl Outcome {
     /// The name of the outcome in variables, in the history and in metrics.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Outcome::Retrieved => "retrieved",
             Outcome::Returned => "returned",
@@ -292,7 +292,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.name())
     }
 }
 
@@ -307,7 +307,7 @@ pub struct Ended {
     pub wait: Duration,
 }
 
-/// Why a request was refused. [`Refusal::word`] is the value of `callpark_result`; the text is for the log and for answers to commands.
+/// Why a request was refused. [`Refusal::name`] is the value of `callpark_result`; the text is for the log and for answers to commands.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Refusal {
     /// There is no lot of that name.
@@ -364,7 +364,7 @@ fn where_parked(slot: &Slot) -> String {
 impl Refusal {
     /// The value of `callpark_result`.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Refusal::NoSuchLot(_)
             | Refusal::NoSuchSlot(_)

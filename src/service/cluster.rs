@@ -55,7 +55,7 @@ impl ParkingService {
         request: &ParkRequest,
         park: impl Fn(&mut Table, MonotonicTime) -> Result<Call, Refusal>,
     ) -> Result<Call, Refusal> {
-        let undo = |table: &mut Table, now| drop(table.left(&request.uuid, LeaveReason::HungUp, now));
+        let undo = |table: &mut Table, now| drop(table.leave(&request.uuid, LeaveReason::HungUp, now));
         match self.take_for_all(park, undo)? {
             Some(call) => {
                 log_call!(Debug, &call, reason = why_slot(&request.wanted, &call); "chose slot");
@@ -97,7 +97,7 @@ impl ParkingService {
 
     /// Returns the call of this node in a slot, including one that awaits recovery.
     pub(crate) fn own_call_at(&self, domain: &str, slot: &Slot) -> Option<Call> {
-        self.table.lock().own_at(domain, slot)
+        self.table.lock().own_call_in(domain, slot)
     }
 
     /// Reserves the slots of the calls that this node had when it died.
@@ -124,7 +124,7 @@ impl ParkingService {
         self.rings.cancel(&absent.uuid);
         self.leg_commands.post(&absent.uuid, super::wait::leg_commands::LegCommand::Forget);
         self.leg_commands.close(&absent.uuid);
-        self.change(|table, now| table.left(&absent.uuid, LeaveReason::Moved, now));
+        self.change(|table, now| table.leave(&absent.uuid, LeaveReason::Moved, now));
     }
 
     /// Ends a call whose node has died and whose caller nobody recovered.

@@ -54,7 +54,7 @@ impl ParkingService {
 
     /// Ends the reservation of a leg that vanished on its way to the slot. A call that was parked before ends with it.
     pub(super) fn end_on_the_way(&self, uuid: &str) {
-        if let Some(ended) = self.change(|table, now| table.left(uuid, LeaveReason::HungUp, now)) {
+        if let Some(ended) = self.change(|table, now| table.leave(uuid, LeaveReason::HungUp, now)) {
             self.end_call(&ended, Ending { cause: Some("transfer failed"), ..Ending::default() });
         }
     }

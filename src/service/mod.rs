@@ -142,7 +142,7 @@ impl ParkingService {
         let (answer, touched) = {
             let mut table = self.table.lock();
             let answer = decide(&mut table, now);
-            (answer, table.touched())
+            (answer, table.take_changed_slots())
         };
         if !touched.is_empty() {
             guard::fence("slot store", (), || self.slot_store.save(self, &touched));

@@ -124,7 +124,7 @@ impl ParkingService {
         let (on_failure, dial) = (Arc::clone(&service), page.dial.clone());
         let call = move |cancel: &CancelToken| {
             let answered = dial_page(&service, &page, cancel);
-            service.rings.over(&key, cancel);
+            service.rings.finish(&key, cancel);
             let speaks = match answered {
                 Ok(peer) => {
                     let speaks = peer.transfer("callpark_retrieve:page", Some("inline"), None);

@@ -22,11 +22,11 @@ pub(crate) enum AppResult {
 }
 
 impl AppResult {
-    pub(crate) fn word(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             AppResult::Parked => "parked",
             AppResult::Retrieved => "retrieved",
-            AppResult::Refused(refusal) => refusal.word(),
+            AppResult::Refused(refusal) => refusal.name(),
             AppResult::Denied(_) => "denied",
             AppResult::Invalid(_) => "invalid",
             AppResult::LegGone => "gone",
@@ -35,7 +35,7 @@ impl AppResult {
 
     /// The phrase that explains the result; `None` if there is nothing to explain.
     pub(super) fn phrase(&self) -> Option<&'static CStr> {
-        if matches!(self, AppResult::LegGone) { None } else { phrase_of(self.word()) }
+        if matches!(self, AppResult::LegGone) { None } else { phrase_of(self.name()) }
     }
 }
 
@@ -87,12 +87,12 @@ impl ParkingService {
         lot: Option<&LotId>,
         slot: Option<&Slot>,
     ) -> AppResult {
-        leg.set_var("callpark_result", verdict.word());
+        leg.set_var("callpark_result", verdict.name());
         let why = match &verdict {
             AppResult::Refused(refusal) => refusal.to_string(),
             AppResult::Denied(why) => (*why).to_owned(),
             AppResult::Invalid(why) => why.clone(),
-            _ => verdict.word().to_owned(),
+            _ => verdict.name().to_owned(),
         };
         let caller = identity::party(leg).number;
         let about = About {
@@ -101,8 +101,8 @@ impl ParkingService {
             caller: Some(&caller),
             ..leg.into()
         };
-        log_call!(Info, about, result = verdict.word(), cause = why; "refused {doing}");
-        let what = match verdict.word() {
+        log_call!(Info, about, result = verdict.name(), cause = why; "refused {doing}");
+        let what = match verdict.name() {
             "full" => Some(EventKind::Full),
             "denied" | "limit" => Some(EventKind::Denied),
             _ => None,

@@ -39,7 +39,7 @@ impl CallRow {
             lot: info.lot.name.to_string(),
             domain: info.lot.domain.to_string(),
             slot: info.slot.to_string(),
-            state: call.state_word(),
+            state: call.state_name(),
             wait_ms: u64::try_from(now.since(call.parked_at).as_millis()).unwrap_or(u64::MAX),
             parked_at: info.parked_at_ms,
             timeout_at: call.deadline.map(|at| epoch_ms.saturating_add(ms(at.since(now)))),

@@ -16,15 +16,15 @@ use crate::freeswitch;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Storage {
-    pub(super) fn note(&self, record: Record) {
+    pub(super) fn add_record(&self, record: Record) {
         self.push_history(|history| history.push(HistoryWrite::Ended(Box::new(record))));
     }
 
-    pub(super) fn note_back(&self, key: RecordKey) {
+    pub(super) fn add_take_back(&self, key: RecordKey) {
         self.push_history(|history| history.push(HistoryWrite::TakeBack(key)));
     }
 
-    pub(super) fn note_refused(&self, refused: RefusedCall) {
+    pub(super) fn add_refused(&self, refused: RefusedCall) {
         self.push_history(|history| history.push_refused(refused));
     }
 

@@ -172,7 +172,7 @@ impl Storage {
             over.join();
         }
         let (storage, service) = (Arc::clone(self), Arc::clone(service));
-        match Worker::start("storage worker", move || storage.work(&service)) {
+        match Worker::start("storage worker", move || storage.run_worker(&service)) {
             Ok(started) => *worker = Some(started),
             Err(error) => {
                 drop(worker);

@@ -18,15 +18,15 @@ impl Observer for HistoryObserver {
         let HistoryObserver(storage) = self;
         match (event.what, event.call, event.lot) {
             (EventKind::Ended(outcome), Some(call), _) => {
-                storage.note(
+                storage.add_record(
                     Record::new(call, outcome, event, || service.node_name())
                         .private(service.settings().record_privacy),
                 );
             }
             (EventKind::Recover, Some(call), _) => {
-                storage.note_back((call.info.uuid.to_string(), call.info.parked_at_ms))
+                storage.add_take_back((call.info.uuid.to_string(), call.info.parked_at_ms))
             }
-            (EventKind::Full, _, Some(lot)) => storage.note_refused(RefusedCall {
+            (EventKind::Full, _, Some(lot)) => storage.add_refused(RefusedCall {
                 at: freeswitch::epoch_ms(),
                 lot: connection::truncated(&lot.name, width::KEY).to_owned(),
                 domain: connection::truncated(&lot.domain, width::KEY).to_owned(),
@@ -49,7 +49,7 @@ impl SlotStore for ClusterSlots {
             for (lot, slot) in slots {
                 let own = service.own_call_at(&lot.domain, slot);
                 let row = own.map(|call| SlotRow::of(&call));
-                writes.note((lot.domain.to_string(), slot.key().to_owned()), row, claim);
+                writes.set_row((lot.domain.to_string(), slot.key().to_owned()), row, claim);
             }
             if writes.is_empty() {
                 return;

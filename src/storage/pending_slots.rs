@@ -109,7 +109,7 @@ impl PendingWrites {
     }
 
     /// Sets the row of a slot. With `claim`, the database is asked first which node has the slot.
-    pub(super) fn note(&mut self, place: SlotKey, now: Option<SlotRow>, claim: bool) {
+    pub(super) fn set_row(&mut self, place: SlotKey, now: Option<SlotRow>, claim: bool) {
         let before = self.wanted.get(&place);
         let state = match (&now, before) {
             (None, None) => return,
@@ -148,12 +148,12 @@ impl PendingWrites {
     }
 
     /// Whether a row that must not be there belongs to a call that this node had.
-    pub(super) fn had(&self, uuid: &str) -> bool {
+    pub(super) fn had_call(&self, uuid: &str) -> bool {
         self.ended.contains(uuid)
     }
 
     /// Forgets calls that have left a slot, because their rows are deleted.
-    pub(super) fn are_gone(&mut self, place: &SlotKey, gone: &[String]) {
+    pub(super) fn forget_left_calls(&mut self, place: &SlotKey, gone: &[String]) {
         if let Some(left) = self.left.get_mut(place) {
             left.retain(|uuid| !gone.contains(uuid));
             if left.is_empty() {
@@ -171,7 +171,7 @@ impl PendingWrites {
 
     /// What the database answered to the question whose a slot is. Where nobody waited for so long, the call is in the slot in
     /// any case, and is still to be inserted beside the other.
-    pub(super) fn answered(&mut self, place: &SlotKey, uuid: &str, state: SyncState) {
+    pub(super) fn set_claim_result(&mut self, place: &SlotKey, uuid: &str, state: SyncState) {
         let waits = |wanted: &PendingRow| wanted.row.uuid == uuid && matches!(wanted.state, SyncState::Claiming);
         if matches!(state, SyncState::Written) || self.wanted.get(place).is_some_and(waits) {
             self.set_state(place, uuid, state);

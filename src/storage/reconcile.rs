@@ -173,7 +173,7 @@ fn differences(writes: &mut PendingWrites, own: &[RemoteCall]) -> Differences {
         let known = writes.wanted.get(&place).is_some_and(|wanted| *wanted.row.uuid == *absent.uuid);
         match known || writes.is_changed(&place) {
             true => {}
-            false if writes.had(&absent.uuid) => stale.push((place, absent.uuid.to_string())),
+            false if writes.had_call(&absent.uuid) => stale.push((place, absent.uuid.to_string())),
             false => foreign += 1,
         }
     }

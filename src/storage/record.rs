@@ -32,7 +32,7 @@ pub(crate) struct Record {
 
 fn outcomes() -> Object {
     use Outcome::{Abandoned, Fallback, Retrieved, Returned, Transferred};
-    service::text_enum(&[Retrieved, Returned, Fallback, Transferred, Abandoned].map(Outcome::word))
+    service::text_enum(&[Retrieved, Returned, Fallback, Transferred, Abandoned].map(Outcome::name))
 }
 
 /// What identifies a row: the leg's UUID, and when it was parked.

@@ -36,7 +36,7 @@ impl SlotRow {
             slot: info.slot.key().to_owned(),
             uuid: info.uuid.to_string(),
             lot: info.lot.name.to_string(),
-            state: call.state_word(),
+            state: call.state_name(),
             parked_at: info.parked_at_ms,
             since: ms(call.parked_at),
             due: call.deadline.map(ms),

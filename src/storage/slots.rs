@@ -74,8 +74,8 @@ impl Cycle<'_> {
                 progress.found = Conflict::SlotTaken;
             }
             let mut writes = self.storage.writes.lock();
-            writes.answered(&change.place, &row.uuid, state);
-            writes.are_gone(&change.place, &change.left);
+            writes.set_claim_result(&change.place, &row.uuid, state);
+            writes.forget_left_calls(&change.place, &change.left);
             drop(writes);
             self.storage.answered.notify_all();
             progress.written += 1;
@@ -176,9 +176,9 @@ impl Cycle<'_> {
             }
         }
         let mut writes = self.storage.writes.lock();
-        writes.are_gone(&change.place, &change.left);
+        writes.forget_left_calls(&change.place, &change.left);
         if let Some(PendingRow { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
-            writes.answered(&change.place, &row.uuid, SyncState::Written);
+            writes.set_claim_result(&change.place, &row.uuid, SyncState::Written);
         }
         drop(writes);
         self.storage.answered.notify_all();
@@ -265,7 +265,7 @@ impl Cycle<'_> {
             (false, None, Some(why)) if !self.accepts_probe_row(row)? => Err(why),
             // No node has the slot, or a row that no node wrote is in it. The row is written beside that one.
             (false, None, why) => {
-                self.storage.writes.lock().answered(&change.place, &row.uuid, SyncState::New);
+                self.storage.writes.lock().set_claim_result(&change.place, &row.uuid, SyncState::New);
                 self.refused(change, &why.unwrap_or(StorageError::RowsNotKept), progress);
                 Ok(SyncState::New)
             }

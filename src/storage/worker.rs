@@ -48,7 +48,7 @@ pub(super) struct WorkerState {
 
 impl Storage {
     /// Runs the thread.
-    pub(super) fn work(&self, service: &Arc<ParkingService>) {
+    pub(super) fn run_worker(&self, service: &Arc<ParkingService>) {
         let mut worker_state = self.worker_state.lock();
         if !worker_state.recovery_rows_kept {
             worker_state.recovery_rows_kept = true;

@@ -146,7 +146,7 @@ impl Observer for MetricsObserver {
                 if outcome == Outcome::Returned {
                     counts.ring_backs.get_or_create(&ring_back("answered")).inc();
                 }
-                let outcome = outcome.word();
+                let outcome = outcome.name();
                 counts.ended.get_or_create(&OutcomeLabels { lot, domain, outcome }).inc();
             }
             EventKind::Full => {

@@ -164,7 +164,7 @@ impl Table {
 
     /// The call of this node in a slot, including one that awaits recovery.
     #[must_use]
-    pub fn own_at(&self, domain: &str, slot: &Slot) -> Option<Call> {
+    pub fn own_call_in(&self, domain: &str, slot: &Slot) -> Option<Call> {
         let tenant = self.tenants.get(domain)?;
         let mut calls = tenant.calls_in(slot).filter_map(|id| self.calls.get(id));
         calls.find(|call| call.node().is_none()).cloned()

@@ -61,7 +61,7 @@ pub struct Table {
     /// The number of calls that each parker has parked.
     held_by_parker: HashMap<Arc<str>, u32>,
     deadlines: BTreeSet<(MonotonicTime, CallId)>,
-    /// The slots that have changed since the last call of [`Table::touched`].
+    /// The slots that have changed since the last call of [`Table::take_changed_slots`].
     touched: Vec<ChangedSlot>,
 }
 
@@ -87,7 +87,7 @@ impl Table {
     }
 
     /// Returns the slots that have changed since the last call. A slot may be in the list more than once.
-    pub fn touched(&mut self) -> Vec<ChangedSlot> {
+    pub fn take_changed_slots(&mut self) -> Vec<ChangedSlot> {
         std::mem::take(&mut self.touched)
     }
 

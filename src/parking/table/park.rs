@@ -108,7 +108,7 @@ impl Table {
     }
 
     /// Ends a call whose leg has left its slot. Returns `None` if the call has ended already, or had never arrived.
-    pub fn left(&mut self, uuid: &str, how: LeaveReason, now: MonotonicTime) -> Option<Ended> {
+    pub fn leave(&mut self, uuid: &str, how: LeaveReason, now: MonotonicTime) -> Option<Ended> {
         let call = self.call_here(uuid)?;
         let reserved = matches!(call.state, State::Reserved | State::Expected);
         let outcome = match how {

@@ -74,7 +74,7 @@ impl Table {
     }
 
     /// Returns a call to waiting, whatever was about to take it out of its slot.
-    pub fn wait_on_here(&mut self, uuid: &str, now: MonotonicTime) {
+    pub fn return_to_waiting(&mut self, uuid: &str, now: MonotonicTime) {
         match self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).map(|call| call.state.clone()) {
             Some(State::Retrieving { by, .. }) => drop(self.release(uuid, &by, now)),
             Some(State::FallingBack) => drop(self.fallback_failed(uuid, now)),

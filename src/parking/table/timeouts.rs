@@ -73,7 +73,7 @@ impl Table {
     pub fn due(&mut self, now: MonotonicTime) -> Vec<TimerAction> {
         let ids: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         let mut due: Vec<TimerAction> = ids.into_iter().filter_map(|id| self.due_for(id, now)).collect();
-        due.extend(self.with_a_slot_now().map(TimerAction::SlotFree));
+        due.extend(self.calls_with_free_slot().map(TimerAction::SlotFree));
         due
     }
 

@@ -57,7 +57,7 @@ impl Table {
     }
 
     /// The calls without a slot for which there is one now, except those that are being connected.
-    pub(super) fn with_a_slot_now(&self) -> impl Iterator<Item = Call> {
+    pub(super) fn calls_with_free_slot(&self) -> impl Iterator<Item = Call> {
         let waiting = self.unassigned.iter().filter_map(|id| self.calls.get(id));
         waiting.filter(|call| self.slot_for(call).is_some()).cloned()
     }

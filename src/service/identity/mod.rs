@@ -89,7 +89,7 @@ impl ParkingService {
     }
 
     /// Selects the lot that a leg names, in the most likely of its domains. `parkers` is the domain of the parker.
-    pub(super) fn place(&self, leg: &Leg<'_>, lot: Option<LotName>, parkers: Option<String>) -> LotSelector {
+    pub(super) fn lot_selector(&self, leg: &Leg<'_>, lot: Option<LotName>, parkers: Option<String>) -> LotSelector {
         let users = domain_in(&self.user_of(leg));
         let any = users.is_none() && own_domain(leg).is_none() && parkers.is_none();
         let likely = [users, leg.var("domain_name"), parkers, leg.var("dialed_domain"), freeswitch::usual_domain()];

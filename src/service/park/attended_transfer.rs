@@ -67,7 +67,7 @@ impl ParkingService {
         if !self.leaves_slot_to_next(leg) {
             self.withdraw_hand_over(leg);
             log_call!(Info, &call; "released slot, the consultation is over");
-            self.change(|table, now| table.left(&request.uuid, LeaveReason::HungUp, now));
+            self.change(|table, now| table.leave(&request.uuid, LeaveReason::HungUp, now));
             self.publish(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Release) });
         }
         AppResult::Parked

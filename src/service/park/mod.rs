@@ -119,13 +119,13 @@ impl ParkingService {
         verdict: AppResult,
         transferred: bool,
     ) -> AppResult {
-        let nowhere = matches!(verdict.word(), "full" | "taken" | "limit" | "invalid" | "denied");
+        let nowhere = matches!(verdict.name(), "full" | "taken" | "limit" | "invalid" | "denied");
         let has_a_way = || {
             let settings = self.settings_for(request);
             settings.ringback.has_somebody(&request.parker) || settings.fallback.is_some()
         };
         if transferred && nowhere && (has_a_way() || !leg.has_next_application()) {
-            self.wait_for_slot(leg, request, verdict.word(), None);
+            self.wait_for_slot(leg, request, verdict.name(), None);
             verdict
         } else {
             self.leg_commands.close(&request.uuid);

@@ -37,16 +37,21 @@ impl ParkingService {
     }
 
     fn is_slot_empty(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> bool {
-        let place = self.place(leg, order.lot.clone(), None);
+        let place = self.lot_selector(leg, order.lot.clone(), None);
         let RetrieveTarget::Slot(slot) = &order.pick else { return false };
         matches!(self.table.lock().find(&place, slot), Err(Refusal::Empty(_)))
     }
 
     /// Handles invalid data of an application that parks. A transferred leg returns to its parker, as for a slot that does not exist; any other
     /// leg hears the reason.
-    pub(crate) fn invalid_park(self: &Arc<Self>, leg: &Leg<'_>, application: &str, why: &dyn Error) -> AppResult {
+    pub(crate) fn refuse_invalid_park(
+        self: &Arc<Self>,
+        leg: &Leg<'_>,
+        application: &str,
+        why: &dyn Error,
+    ) -> AppResult {
         if leg.partner().is_some() || !identity::was_transferred(leg) {
-            return self.invalid(leg, application, why);
+            return self.refuse_invalid(leg, application, why);
         }
         let request = self.request(leg, &ParkOrder { wanted: SlotRequest::Auto, lot: None }, self.parker_of(leg), None);
         let verdict = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
@@ -54,7 +59,7 @@ impl ParkingService {
     }
 
     /// Handles invalid data of an application: the leg hears the reason and continues in its dialplan.
-    pub(crate) fn invalid(&self, leg: &Leg<'_>, application: &str, why: &dyn Error) -> AppResult {
+    pub(crate) fn refuse_invalid(&self, leg: &Leg<'_>, application: &str, why: &dyn Error) -> AppResult {
         let verdict = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
         self.explain(leg, verdict, None)
     }

@@ -13,7 +13,7 @@ use crate::service::{ParkingService, entropy, identity};
 impl ParkingService {
     /// Returns the lot of an order, `main@example.com`.
     pub(super) fn lot_of_order(&self, leg: &Leg<'_>, order: &ParkOrder) -> Option<String> {
-        let place = self.place(leg, order.lot.clone(), None);
+        let place = self.lot_selector(leg, order.lot.clone(), None);
         self.table.lock().resolve(&place, order.wanted.slot()).ok().map(|lot| lot.to_string())
     }
 
@@ -42,7 +42,7 @@ impl ParkingService {
     ) -> ParkRequest {
         let mut request = ParkRequest {
             uuid: leg.uuid().into(),
-            place: self.place(leg, order.lot.clone(), parker.domain),
+            place: self.lot_selector(leg, order.lot.clone(), parker.domain),
             wanted: order.wanted.clone(),
             caller: identity::party(leg).into(),
             parker: parker.name.into(),

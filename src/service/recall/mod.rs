@@ -60,7 +60,7 @@ impl ParkingService {
         });
         let answered = answered.and_then(|peer| pick_up::unless_picked_up(peer, &place));
         let answered = answered.and_then(|peer| unless_voicemail(peer, &info.settings, cancel));
-        self.rings.over(&info.uuid, cancel);
+        self.rings.finish(&info.uuid, cancel);
         match answered {
             Ok(peer) => self.return_to_parker(call, &peer),
             Err(_) if cancel.cancelled() => {}
@@ -85,7 +85,7 @@ impl ParkingService {
             Err(_) if cancel.cancelled() => {}
             Err(failure) => self.recall_failed(call, &failure),
         }
-        self.rings.over(&info.uuid, cancel);
+        self.rings.finish(&info.uuid, cancel);
     }
 
     /// Connects a parker who has answered with the caller, unless a retriever was faster.

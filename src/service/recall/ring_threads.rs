@@ -142,7 +142,7 @@ impl Rings {
         }
     }
 
-    pub(in crate::service) fn over(&self, uuid: &str, cancel: &CancelToken) {
+    pub(in crate::service) fn finish(&self, uuid: &str, cancel: &CancelToken) {
         let mut ringing = self.ringing.lock();
         if ringing.get(uuid).is_some_and(|current| std::ptr::eq(&**current, cancel)) {
             ringing.remove(uuid);

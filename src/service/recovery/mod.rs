@@ -57,7 +57,7 @@ impl ParkingService {
     fn restore(&self, request: &ParkRequest, saved: &RestoreParams) -> Result<Call, &'static str> {
         self.take_here(request, |table, now| table.restore(request, saved, now)).map_err(|refusal| {
             log_call!(Warning, request, cause = refusal; "recovered call has no slot");
-            refusal.word()
+            refusal.name()
         })
     }
 

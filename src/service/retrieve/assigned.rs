@@ -87,7 +87,7 @@ impl ParkingService {
         };
         let cancel = self.rings.begin(uuid);
         let answered = self.outgoing.originate(&dial, &cancel);
-        self.rings.over(uuid, &cancel);
+        self.rings.finish(uuid, &cancel);
         let leg = answered?;
         if self.change(|table, _| table.hand_claim(uuid, &claim.holder, &leg.uuid())) || !call.is_here() {
             return self.send_to_caller(&leg, call);

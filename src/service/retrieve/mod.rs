@@ -31,7 +31,7 @@ impl ParkingService {
     /// Runs `callpark_retrieve`: connects this leg with a parked call. Returns when the leg enters the conversation, or with the reason
     /// of a refusal.
     pub(crate) fn retrieve(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> AppResult {
-        let place = self.place(leg, order.lot.clone(), None);
+        let place = self.lot_selector(leg, order.lot.clone(), None);
         let slot = match &order.pick {
             RetrieveTarget::Slot(slot) => Some(slot),
             RetrieveTarget::Oldest | RetrieveTarget::Newest => None,
@@ -71,7 +71,7 @@ impl ParkingService {
         let uuid = &call.info.uuid;
         if !leg.answer_and_anchor_media() {
             self.change(|table, now| table.release(uuid, &retriever.uuid, now));
-            leg.set_var("callpark_result", AppResult::LegGone.word());
+            leg.set_var("callpark_result", AppResult::LegGone.name());
             return AppResult::LegGone;
         }
         if !self.leg_commands.post(uuid, LegCommand::Connect(retriever.clone())) {

@@ -131,7 +131,7 @@ fn play_shared_or_alone(shared: &SharedMusic, leg: &Leg<'_>, music: &str, waitin
         return PlayResult::Stopped;
     }
     let _limits = SuspendedVariables::take(leg, &PLAYBACK_LIMIT_VARIABLES);
-    shared.alone(|| leg.play_file(music, waiting))
+    shared.play_alone(|| leg.play_file(music, waiting))
 }
 
 /// Listens while something plays to a waiting caller.

@@ -169,7 +169,7 @@ impl ParkingService {
         self.withdraw_hand_over(leg);
         other.set_var("callpark_result", "retrieved");
         if call.is_unassigned() {
-            leg.set_var("callpark_result", Outcome::Returned.word());
+            leg.set_var("callpark_result", Outcome::Returned.name());
         }
         // The headers of this transfer do not belong to a later one.
         for name in ["sip_h_Referred-By", "sip_refer_to"] {
@@ -190,7 +190,7 @@ impl ParkingService {
         let retriever = self.intercepted_by(leg);
         let ended = self.change(|table, now| match retriever {
             Some(_) => table.connected(&call.info.uuid, now),
-            None => table.left(&call.info.uuid, how, now),
+            None => table.leave(&call.info.uuid, how, now),
         });
         if let Some(ended) = ended {
             self.end_call(&ended, Ending { leg: Some(leg), retriever: retriever.as_ref(), cause: None });

@@ -20,7 +20,7 @@ impl ParkingService {
         log_call!(Error, &call; "call waits on after a panic on its thread, which is a bug in mod_callpark");
         let commands = self.leg_commands.open(&uuid);
         if !commands.has_command() {
-            self.change(|table, now| table.wait_on_here(&uuid, now));
+            self.change(|table, now| table.return_to_waiting(&uuid, now));
         }
         self.wait_loop(leg, &call, &commands);
         true
