@@ -78,7 +78,7 @@ SHIPPED_DIALPLAN = ROOT / "conf/dialplan/callpark.xml"
 
 
 # A line of the module: a phrase, then keys with values. Only a value has digits, colons, quotes or braces.
-OF_MODULE = re.compile(r"\[[A-Z]+\] \S+ callpark: (.*)$", re.M)
+OF_MODULE = re.compile(r"\[[A-Z]+\] \w+\.rs:\d+ callpark: (.*)$", re.M)
 WELL_FORMED = re.compile(r"""[A-Za-z][^=:"{}\d]*?( [a-z_]+=("[^"]*"|[^\s="]+))*…?""")
 
 

@@ -32,7 +32,7 @@ static void event(switch_core_session_t *session, const char *data)
 static void xml(switch_core_session_t *session, const char *data)
 {
 	switch_xml_t node;
-	switch_xml_open_cfg("clumsy.conf", &node, NULL);
+	switch_xml_open_cfg("faulty_module.conf", &node, NULL);
 }
 
 static void tick(switch_scheduler_task_t *task)
