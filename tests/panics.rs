@@ -592,7 +592,7 @@ fn nobody_is_lost_whichever_step_of_retrieving_panics() {
 }
 
 #[test]
-fn nobody_is_lost_whichever_step_of_ringing_back_panics() {
+fn nobody_is_lost_whichever_step_of_recalling_panics() {
     at_each_step("recall");
     at_each_step("due");
     at_each_step("tick");
@@ -642,15 +642,15 @@ fn every_fence_is_tested_and_every_callback_fenced() {
                 ),
             }
         }
-        found.extend(quoted_after(&text, "guard::note(\""));
+        found.extend(quoted_after(&text, "guard::log_panic(\""));
         found.extend(quoted_after(&text, "Worker::start(\""));
-        found.extend(quoted_after(&text, "ask(\""));
+        found.extend(quoted_after(&text, "call_control(\""));
         let applications = quoted_after(&text, "const NAME: &'static CStr = c\"").into_iter();
         found.extend(applications.filter(|_| text.contains("impl Application for")));
         for callback in text.split("extern \"C\" fn ").skip(1) {
             let body = callback.split("\n}").next().unwrap();
             let name = callback.split(['(', '<']).next().unwrap();
-            assert!(body.contains("fence(") || body.contains("ask("), "{}: {name} has no fence", path.display());
+            assert!(body.contains("fence(") || body.contains("call_control("), "{}: {name} has no fence", path.display());
         }
     }
     let tested = FENCES.iter().map(|(name, _)| *name).chain(ONLY_LIVE.iter().copied());
