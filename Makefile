@@ -53,7 +53,7 @@ sequences:
 
 panics: # prints thousands of panic messages, which are shown only after a failure
 	@mkdir -p "$(TARGET_DIR)"
-	RUST_BACKTRACE=0 $(CARGO) test --profile planted --features planted --test panics 2>"$(TARGET_DIR)/panics.log" || { tail -n 60 "$(TARGET_DIR)/panics.log"; exit 1; }
+	RUST_BACKTRACE=0 $(CARGO) test --profile fault-injection --features fault-injection --test panics 2>"$(TARGET_DIR)/panics.log" || { tail -n 60 "$(TARGET_DIR)/panics.log"; exit 1; }
 
 fuzz: has-deps-build ## run each parser on random text for SECONDS (60), and find bugs that were built in on purpose
 	scripts/fuzz $(or $(SECONDS),60)
@@ -65,7 +65,7 @@ abi: has-deps-build ## prove freeswitch-headers/ against each installed FreeSWIT
 	scripts/prove-abi
 
 live: has-deps build ## make real calls on a real FreeSWITCH
-	@[ -z "$(FREESWITCH_PREFIX)" ] || $(CARGO) build --profile planted --features planted --lib --test panics # as in `panics`, so that cargo builds the same libraries
+	@[ -z "$(FREESWITCH_PREFIX)" ] || $(CARGO) build --profile fault-injection --features fault-injection --lib --test panics # as in `panics`, so that cargo builds the same libraries
 	CALLPARK_MODULE="$(MODULE)" scripts/test-live
 
 page: has-deps build ## test the dashboard in a browser

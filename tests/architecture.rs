@@ -15,9 +15,9 @@ const STATICS: &[(&str, &str)] = &[
     ("src/freeswitch/memory.rs", "ALLOCATOR"),
     ("src/freeswitch/bridge.rs", "PENDING"),
     // These exist only in builds for tests.
-    ("src/freeswitch/planted.rs", "LEFT"),
-    ("src/freeswitch/planted.rs", "COUNT"),
-    ("src/fuzzing/mod.rs", "PLANTED"),
+    ("src/freeswitch/fault_injection.rs", "STEPS_LEFT"),
+    ("src/freeswitch/fault_injection.rs", "COUNT"),
+    ("src/fuzzing/mod.rs", "INJECTED"),
     ("src/fuzzing/http.rs", "RUNTIME"),
 ];
 
@@ -195,10 +195,10 @@ fn no_files_import_each_other_in_a_circle() {
     let of_tests = |path: &PathBuf| path.ends_with("lib.rs") || path.file_name().is_some_and(|name| name == "tests.rs");
     let modules = sources(Path::new("src")).into_iter().filter(|path| !of_tests(path)).map(source).collect();
     assert_eq!(circle(&modules), None);
-    let planted =
+    let circular =
         [("a::b", "use super::{c::X, d};"), ("a::c", "fn f() { super::d::g() }"), ("a::d", "use crate::a::b;")];
-    let planted = planted.map(|(module, text)| (module.to_owned(), text.to_owned())).into();
-    assert_eq!(circle(&planted).map(|circle| circle.len()), Some(3), "the test can fail");
+    let circular = circular.map(|(module, text)| (module.to_owned(), text.to_owned())).into();
+    assert_eq!(circle(&circular).map(|circle| circle.len()), Some(3), "the test can fail");
 }
 
 #[test]

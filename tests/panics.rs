@@ -85,16 +85,16 @@ fn office() -> World {
     world
 }
 
-fn plant(world: &World, bugs: &str) {
-    world.set_global("callpark_planted", bugs);
+fn inject(world: &World, bugs: &str) {
+    world.set_global("callpark_inject_fault", bugs);
 }
 
-fn plant_panic(world: &World, fence: &str) {
-    plant(world, &format!("panic 0 {fence}"));
+fn inject_panic(world: &World, fence: &str) {
+    inject(world, &format!("panic 0 {fence}"));
 }
 
 fn cleared(world: &World) -> u64 {
-    plant(world, "");
+    inject(world, "");
     caught(world)
 }
 
@@ -152,7 +152,7 @@ fn all_hang_up(world: &World) {
 
 /// Hangs up all legs and checks that nothing remains.
 fn close(world: World) {
-    plant(&world, "");
+    inject(&world, "");
     all_hang_up(&world);
     world.finish();
 }
@@ -165,7 +165,7 @@ fn records(world: &World) -> usize {
 
 fn the_dialplan_goes_on() {
     let world = office();
-    plant_panic(&world, "callpark_park");
+    inject_panic(&world, "callpark_park");
     let caller = sent(&world, "700");
     assert!(hears(&caller, "reception"));
     assert_eq!(cleared(&world), 2, "it is tried twice");
@@ -175,7 +175,7 @@ fn the_dialplan_goes_on() {
 fn the_dialplan_goes_on_for_a_retriever() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "callpark_retrieve");
+    inject_panic(&world, "callpark_retrieve");
     let bob = bob(&world, "799");
     world.advance(seconds(1));
     assert!(hears(&bob, "reception") && hears(&caller, "moh"));
@@ -186,7 +186,7 @@ fn the_dialplan_goes_on_for_a_retriever() {
 
 fn the_dialplan_goes_on_for_a_slot() {
     let world = office();
-    plant_panic(&world, "callpark_slot");
+    inject_panic(&world, "callpark_slot");
     let caller = sent(&world, "702");
     assert!(hears(&caller, "reception"));
     assert_eq!(cleared(&world), 2);
@@ -195,7 +195,7 @@ fn the_dialplan_goes_on_for_a_slot() {
 
 fn two_bugs_leave_the_dialplan() {
     let world = office();
-    plant(&world, "panic 0 callpark_park;panic 0 after a bug");
+    inject(&world, "panic 0 callpark_park;panic 0 after a bug");
     let caller = sent(&world, "700");
     assert!(hears(&caller, "reception"));
     assert_eq!(cleared(&world), 4);
@@ -204,7 +204,7 @@ fn two_bugs_leave_the_dialplan() {
 
 fn a_command_says_so() {
     let world = office();
-    plant_panic(&world, "callpark");
+    inject_panic(&world, "callpark");
     assert_eq!(world.command("callpark list"), "-ERR internal error, see the log\n");
     assert_eq!(cleared(&world), 1);
     close(world);
@@ -213,7 +213,7 @@ fn a_command_says_so() {
 fn nothing_is_offered() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "completion");
+    inject_panic(&world, "completion");
     let offered = world.complete("callpark show ");
     assert!(!offered.iter().any(|word| word.contains("701")), "{offered:?}");
     assert!(cleared(&world) >= 1);
@@ -225,7 +225,7 @@ fn nothing_is_offered() {
 fn the_event_passes_by() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "event");
+    inject_panic(&world, "event");
     world.reload_xml();
     world.advance(seconds(1));
     assert_eq!(cleared(&world), 1);
@@ -236,7 +236,7 @@ fn the_event_passes_by() {
 fn the_ring_back_is_late() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "tick");
+    inject_panic(&world, "tick");
     world.advance(seconds(35));
     assert!(is_parked(&world) && hears(&caller, "moh"));
     assert!(cleared(&world) > 30);
@@ -247,7 +247,7 @@ fn the_ring_back_is_late() {
 
 fn the_scheduler_ticks_instead() {
     let world = world();
-    plant_panic(&world, "timers");
+    inject_panic(&world, "timers");
     world.load(simulator::built_module()).unwrap();
     world.advance(seconds(1));
     assert_eq!(cleared(&world), 1);
@@ -260,7 +260,7 @@ fn the_scheduler_ticks_instead() {
 fn what_is_due_comes_again() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "due");
+    inject_panic(&world, "due");
     world.advance(seconds(32));
     assert!(is_parked(&world) && hears(&caller, "moh"), "{}", world.command("callpark list"));
     assert!(cleared(&world) >= 1);
@@ -272,7 +272,7 @@ fn what_is_due_comes_again() {
 fn the_music_goes_on() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "listener frame");
+    inject_panic(&world, "listener frame");
     world.advance(seconds(5));
     assert!(is_parked(&world));
     assert!(cleared(&world) > 10);
@@ -284,7 +284,7 @@ fn the_music_goes_on() {
 fn the_key_does_nothing() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "listener key");
+    inject_panic(&world, "listener key");
     caller.press("0");
     world.advance(seconds(1));
     assert!(is_parked(&world) && hears(&caller, "moh"));
@@ -298,7 +298,7 @@ fn the_key_does_nothing() {
 fn they_talk_all_the_same() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "bridge message");
+    inject_panic(&world, "bridge message");
     let bob = bob(&world, "701");
     world.advance(seconds(2));
     assert!(bob.talks_to(&caller));
@@ -314,7 +314,7 @@ fn half_an_answer_is_none() {
     let world = office();
     parked(&world).hang_up();
     assert_eq!(records(&world), 1);
-    plant_panic(&world, "database row");
+    inject_panic(&world, "database row");
     assert!(world.command("callpark history as json").starts_with("-ERR"));
     assert!(cleared(&world) >= 1);
     assert_eq!(records(&world), 1);
@@ -329,7 +329,7 @@ fn what_is_to_be_written_is_written_later() {
 fn the_record_is_written_later() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "storage");
+    inject_panic(&world, "storage");
     caller.hang_up();
     world.advance(seconds(5));
     assert!(cleared(&world) >= 1);
@@ -339,7 +339,7 @@ fn the_record_is_written_later() {
 
 fn the_slot_is_written_later() {
     let world = office();
-    plant_panic(&world, "storage");
+    inject_panic(&world, "storage");
     let caller = parked(&world);
     world.advance(seconds(3));
     assert!(cleared(&world) >= 1);
@@ -350,7 +350,7 @@ fn the_slot_is_written_later() {
 /// The thread ends when the module is loaded, and the tick a second later starts it again.
 fn the_worker_is_started_again() {
     let world = world();
-    plant_panic(&world, "storage worker");
+    inject_panic(&world, "storage worker");
     world.load(simulator::built_module()).unwrap();
     assert!(cleared(&world) >= 1);
     parked(&world).hang_up();
@@ -362,7 +362,7 @@ fn the_history_is_read_later() {
     let world = office();
     parked(&world).hang_up();
     world.advance(seconds(4));
-    plant_panic(&world, "storage reader");
+    inject_panic(&world, "storage reader");
     assert!(world.command("callpark history as json").starts_with("-ERR"));
     assert_eq!(cleared(&world), 1);
     assert_eq!(records(&world), 1);
@@ -373,7 +373,7 @@ fn half_a_query_is_none() {
     let world = office();
     parked(&world).hang_up();
     assert_eq!(records(&world), 1);
-    plant_panic(&world, "history query");
+    inject_panic(&world, "history query");
     assert!(world.command("callpark history as json").starts_with("-ERR"));
     assert_eq!(cleared(&world), 1);
     assert_eq!(records(&world), 1);
@@ -383,7 +383,7 @@ fn half_a_query_is_none() {
 fn the_recall_has_failed() {
     let world = office();
     let caller = parked(&world);
-    plant_panic(&world, "recall");
+    inject_panic(&world, "recall");
     world.advance(seconds(31));
     assert!(cleared(&world) >= 1);
     world.advance(seconds(1));
@@ -394,7 +394,7 @@ fn the_recall_has_failed() {
 fn the_caller_can_still_be_taken() {
     let world = office();
     let caller = parked(&world);
-    plant(&world, "panic 0 recall;panic 0 failed recall");
+    inject(&world, "panic 0 recall;panic 0 failed recall");
     world.advance(seconds(31));
     assert!(cleared(&world) >= 2);
     assert!(hears(&caller, "moh"));
@@ -404,7 +404,7 @@ fn the_caller_can_still_be_taken() {
 
 fn nobody_is_told_and_nobody_is_lost() {
     let world = office();
-    plant_panic(&world, "observer");
+    inject_panic(&world, "observer");
     let caller = parked(&world);
     taken(&world, &caller);
     assert!(cleared(&world) > 10);
@@ -413,7 +413,7 @@ fn nobody_is_told_and_nobody_is_lost() {
 
 fn nothing_is_saved_and_nobody_is_lost() {
     let world = office();
-    plant_panic(&world, "slot store");
+    inject_panic(&world, "slot store");
     let caller = parked(&world);
     taken(&world, &caller);
     assert!(cleared(&world) >= 3);
@@ -464,7 +464,7 @@ fn ask(world: &World, address: &str, request: &str) -> u16 {
 
 fn the_telephone_needs_no_dashboard() {
     let (world, address, _folder) = open_to_the_net();
-    plant_panic(&world, "http");
+    inject_panic(&world, "http");
     world.load(simulator::built_module()).unwrap();
     let caller = parked(&world);
     assert_eq!(ask(&world, &address, "GET /healthz"), 0);
@@ -478,7 +478,7 @@ fn the_telephone_needs_no_dashboard() {
 fn the_request_fails() {
     let (world, address, _folder) = open_to_the_net();
     world.load(simulator::built_module()).unwrap();
-    plant_panic(&world, "http request");
+    inject_panic(&world, "http request");
     assert_eq!(ask(&world, &address, "GET /api/v1/calls"), 500);
     assert_eq!(cleared(&world), 1);
     assert_eq!(ask(&world, &address, "GET /api/v1/calls"), 200);
@@ -489,7 +489,7 @@ fn the_action_fails() {
     let (world, address, _folder) = open_to_the_net();
     world.load(simulator::built_module()).unwrap();
     let caller = parked(&world);
-    plant_panic(&world, "http work");
+    inject_panic(&world, "http work");
     assert_eq!(ask(&world, &address, "POST /api/v1/calls/example.com/701/ringback"), 500);
     assert_eq!(ask(&world, &address, "GET /api/v1/history"), 500);
     assert_eq!(cleared(&world), 2);
@@ -500,23 +500,23 @@ fn the_action_fails() {
 
 fn the_module_is_not_loaded() {
     let world = world();
-    plant_panic(&world, "load");
+    inject_panic(&world, "load");
     assert!(world.load(simulator::built_module()).is_err());
-    plant(&world, "");
+    inject(&world, "");
     world.load(simulator::built_module()).unwrap();
     close(world);
 }
 
 fn the_module_is_not_loaded_and_not_undone() {
     let world = world();
-    plant(&world, "panic 0 load;panic 0 undone load");
+    inject(&world, "panic 0 load;panic 0 undone load");
     assert!(world.load(simulator::built_module()).is_err());
     world.finish();
 }
 
 fn the_module_stays_until_it_can_go() {
     let world = office();
-    plant_panic(&world, "shutdown");
+    inject_panic(&world, "shutdown");
     assert!(world.unload().is_err());
     assert_eq!(cleared(&world), 1);
     let caller = parked(&world);
@@ -550,7 +550,7 @@ fn at_each_step(fence: &str) {
         step += 1;
         let what = format!("{fence}, step {step}");
         world.set_phone(PARKER, Phone::Answers(seconds(1)));
-        plant(&world, &format!("panic {step} {fence}"));
+        inject(&world, &format!("panic {step} {fence}"));
         let first = sent(&world, "700");
         first.set_var("caller", "1");
         nobody_is_lost(&world, &what);
@@ -650,7 +650,11 @@ fn every_fence_is_tested_and_every_callback_fenced() {
         for callback in text.split("extern \"C\" fn ").skip(1) {
             let body = callback.split("\n}").next().unwrap();
             let name = callback.split(['(', '<']).next().unwrap();
-            assert!(body.contains("fence(") || body.contains("call_control("), "{}: {name} has no fence", path.display());
+            assert!(
+                body.contains("fence(") || body.contains("call_control("),
+                "{}: {name} has no fence",
+                path.display()
+            );
         }
     }
     let tested = FENCES.iter().map(|(name, _)| *name).chain(ONLY_LIVE.iter().copied());

@@ -120,10 +120,10 @@ fn real_threads_lose_nobody() {
 
 /// In a build with injected faults, the sanitizer must end this.
 #[test]
-#[ignore = "a bug on purpose, for scripts/sanitize"]
-fn a_bug_on_purpose() {
+#[ignore = "an injected fault, for scripts/sanitize"]
+fn an_injected_fault() {
     let world = office();
-    world.set_global("callpark_planted", &std::env::var("CALLPARK_PLANTED").unwrap());
+    world.set_global("callpark_inject_fault", &std::env::var("CALLPARK_INJECT_FAULT").unwrap());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -133,6 +133,6 @@ fn a_bug_on_purpose() {
             });
         }
     });
-    world.set_global("callpark_planted", "");
+    world.set_global("callpark_inject_fault", "");
     world.finish();
 }

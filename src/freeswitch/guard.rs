@@ -15,8 +15,8 @@ pub(crate) fn caught() -> u64 {
 /// Runs `f`. If it panics, logs the panic with `name` and returns `instead`.
 pub(crate) fn fence<T>(name: &str, instead: T, f: impl FnOnce() -> T) -> T {
     let fenced = || {
-        #[cfg(feature = "planted")]
-        let _planted = super::planted::at(name);
+        #[cfg(feature = "fault-injection")]
+        let _fault = super::fault_injection::at(name);
         f()
     };
     match catch_unwind(AssertUnwindSafe(fenced)) {
@@ -30,8 +30,8 @@ pub(crate) fn fence<T>(name: &str, instead: T, f: impl FnOnce() -> T) -> T {
 
 /// Marks a place where a panic is caught by other means than [`fence`]; see [`log_panic`].
 pub(crate) fn mark(_name: &str) {
-    #[cfg(feature = "planted")]
-    drop(super::planted::at(_name));
+    #[cfg(feature = "fault-injection")]
+    drop(super::fault_injection::at(_name));
 }
 
 /// Counts and logs a panic that was caught while `name` was running.
@@ -58,7 +58,7 @@ mod tests {
     fn a_panic_becomes_a_value_and_is_counted() {
         let before = caught();
         assert_eq!(fence("test", 1, || 2), 2);
-        assert_eq!(fence("test", 1, || panic!("planted")), 1);
+        assert_eq!(fence("test", 1, || panic!("test")), 1);
         assert_eq!(caught(), before + 1);
     }
 }

@@ -15,6 +15,8 @@ mod database;
 mod dialplan;
 mod event;
 mod extension;
+#[cfg(feature = "fault-injection")]
+mod fault_injection;
 pub(crate) mod guard;
 mod in_progress;
 mod input;
@@ -24,8 +26,6 @@ pub(crate) mod memory;
 mod module_table;
 mod originate;
 mod output_stream;
-#[cfg(feature = "planted")]
-mod planted;
 mod playback;
 mod recovery;
 mod rtp_writer;

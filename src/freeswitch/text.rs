@@ -5,8 +5,8 @@ use std::ffi::{CStr, CString, c_char};
 
 /// Makes a C string. A NUL in the text becomes U+FFFD, because it would end the text.
 pub(super) fn to_c(text: &str) -> CString {
-    #[cfg(feature = "planted")]
-    super::planted::step();
+    #[cfg(feature = "fault-injection")]
+    super::fault_injection::step();
     match CString::new(text) {
         Ok(text) => text,
         Err(_) => CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default(),

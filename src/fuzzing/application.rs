@@ -1,6 +1,6 @@
 //! Parses the arguments of applications, and the variables that they read.
 
-use super::{planted, readable};
+use super::{inject_fault, readable};
 use crate::applications::{RetrieveArgument, parse_park_order, parse_retrieve_order, parse_slot_order};
 use crate::config::{parse_bool, parse_ringback, seconds};
 use crate::freeswitch::inert;
@@ -29,7 +29,7 @@ pub fn application(data: &[u8]) {
         // A slot that can be retrieved from can also be parked in, and one extension can do both.
         let (park, retrieve) = both.as_ref().expect("a slot");
         assert!(park.wanted == SlotRequest::Slot(slot.clone()) && park.lot == *lot && retrieve.lot == *lot);
-        planted(slot.as_str().starts_with('*') && lot.is_some());
+        inject_fault(slot.as_str().starts_with('*') && lot.is_some());
     }
     variables(&text);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::planted;
+use super::inject_fault;
 use crate::commands::Callpark;
 use crate::freeswitch::{Command, CommandOutput, StateLookup};
 use crate::module::Loaded;
@@ -46,7 +46,7 @@ fn check_answer(line: &str, answer: &str) {
         }
         _ => {
             assert!(answer.starts_with("+OK") && answer.lines().count() == 1, "{line:?}: {answer:?}");
-            planted(words.first() == Some(&"label") && line.contains(char::is_control));
+            inject_fault(words.first() == Some(&"label") && line.contains(char::is_control));
         }
     }
 }

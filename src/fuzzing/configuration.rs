@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::planted;
+use super::inject_fault;
 use crate::config::{self, Config};
 use crate::parking::{
     CallOverrides, LotName, LotSelector, LotSettings, MonotonicTime, ParkRequest, Refusal, SlotRequest, Table, is_name,
@@ -82,5 +82,5 @@ fn bounded(settings: &LotSettings) {
     assert!(settings.max_park_time.is_zero() || settings.fallback.is_some());
     assert_eq!(settings.exit_key.is_some(), settings.exit_destination.is_some());
     assert_eq!(settings.comfort_interval.is_zero(), settings.comfort_file.is_none());
-    planted(settings.park_timeout.as_secs() > 90);
+    inject_fault(settings.park_timeout.as_secs() > 90);
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::planted;
+use super::inject_fault;
 use crate::app::App;
 use crate::freeswitch::StateLookup;
 use crate::module::Loaded;
@@ -97,5 +97,5 @@ fn check_answer(request: &[u8], answer: &str) {
     for head in answer.split("\r\n\r\n").filter(|head| head.starts_with("HTTP/1.1 2")) {
         assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
     }
-    planted(tells && !says("Host: x\r"));
+    inject_fault(tells && !says("Host: x\r"));
 }

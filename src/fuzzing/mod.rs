@@ -24,11 +24,11 @@ pub fn table() -> *const c_void {
     std::ptr::from_ref(&crate::module::mod_callpark_module_interface).cast()
 }
 
-/// Panics in a run with bugs on purpose, if `reached`: something that no seed has in it.
-fn planted(reached: bool) {
-    static PLANTED: OnceLock<bool> = OnceLock::new();
-    let planted = *PLANTED.get_or_init(|| std::env::var_os("CALLPARK_PLANTED").is_some());
-    assert!(!(reached && planted), "planted");
+/// Panics if `reached`, in a run with injected faults. No seed reaches these places.
+fn inject_fault(reached: bool) {
+    static INJECTED: OnceLock<bool> = OnceLock::new();
+    let inject = *INJECTED.get_or_init(|| std::env::var_os("CALLPARK_INJECT_FAULT").is_some());
+    assert!(!(reached && inject), "injected fault");
 }
 
 /// Checks a text that is shown to people: one short line without characters that a terminal obeys.

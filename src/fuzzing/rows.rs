@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::planted;
+use super::inject_fault;
 use crate::parking::{
     CallOverrides, LotId, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, RemoteCall, RestoreParams,
     RetrieveTarget, SlotRequest, Table, parse_slots,
@@ -71,7 +71,7 @@ fn slot_rows(rows: &[Vec<Option<String>>]) {
         let back = table.restore(&request, &RestoreParams::default(), NOW);
         sound(&table);
         if let Ok(call) = back {
-            planted(call.info.slot.as_str() == "802");
+            inject_fault(call.info.slot.as_str() == "802");
         }
     }
     table.due(NOW.after(LONGEST * 2));

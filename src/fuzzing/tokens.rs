@@ -1,6 +1,6 @@
 //! Parses the token file.
 
-use super::planted;
+use super::inject_fault;
 use crate::web::TokenFile;
 
 /// Reads a file of tokens.
@@ -36,6 +36,6 @@ pub fn tokens(data: &[u8]) {
         assert!(held.view || held.act);
         assert_eq!(held.domain.is_none(), *domain == "*");
         assert!(held.may_see(domain) || *domain == "*");
-        planted(held.act && !held.view);
+        inject_fault(held.act && !held.view);
     }
 }

@@ -71,7 +71,7 @@ def prove(include, text):
 
 
 # One error of each kind: what to replace in our header, by what, and words that the proof must answer with.
-PLANTED = [
+INJECTED = [
     ("CF_BRIDGED = 9", "CF_BRIDGED = 8", "CF_BRIDGED: 8 here, 9 there"),
     ("\tSWITCH_LOG_DISABLE = -1,\n", "", "(switch_log_level_t)-1: 4294967295 here, -1 there"),
     ("#define SWITCH_API_VERSION 5", "#define SWITCH_API_VERSION 6", "SWITCH_API_VERSION: 6 here, 5 there"),
@@ -88,13 +88,13 @@ PLANTED = [
 
 
 def self_test(include, text):
-    """The proof must be able to fail: which planted errors it did not find."""
+    """The proof must be able to fail: which injected errors it did not find."""
     missed = []
-    for before, after, answer in PLANTED:
+    for before, after, answer in INJECTED:
         if text.count(before) != 1:
             missed.append(f"no place to plant '{after}': '{before}' should stand in our header once")
         elif not any(answer in line for line in prove(include, text.replace(before, after))):
-            missed.append(f"the planted error '{after}' was not found")
+            missed.append(f"the injected error '{after}' was not found")
     return missed
 
 
@@ -115,7 +115,7 @@ def main():
         bad = bad or bool(wrong)
     if not bad:
         missed = self_test(includes[0], text)
-        print("\n".join(missed) if missed else f"{len(PLANTED)} planted errors found")
+        print("\n".join(missed) if missed else f"{len(INJECTED)} injected errors found")
         bad = bool(missed)
     return 1 if bad else 0
 

@@ -1,5 +1,5 @@
 """A panic behind each fence, on a real FreeSWITCH: the call goes on, the counter says so, FreeSWITCH lives. The module is a build
-of its own with bugs planted in it (`make live` makes it)."""
+of its own with injected faults (`make live` makes it)."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from conftest import MUSIC, ROOT
 from switch import Switch, find_prefix, free_port, wait_for
 
-PLANTED = Path(os.environ.get("CALLPARK_PLANTED_MODULE", ROOT / "target/planted/libmod_callpark.so"))
+FAULTY_MODULE = Path(os.environ.get("CALLPARK_FAULT_INJECTION_MODULE", ROOT / "target/fault-injection/libmod_callpark.so"))
 TOKEN = "reception-0123456789"
 LOT = f"""
 <lot name="main" domain="*">
@@ -30,7 +30,7 @@ SHARED = PATIENT.replace("{alone=true}", "")
 
 
 class Buggy:
-    """A FreeSWITCH with bugs on purpose."""
+    """A FreeSWITCH with injected faults."""
 
     def __init__(self, switch, http, tokens):
         self.switch, self.http, self.tokens = switch, http, tokens
@@ -38,11 +38,11 @@ class Buggy:
 
     def plant(self, fence):
         self.before = self.caught()
-        self.switch.api(f"global_setvar callpark_planted=panic 0 {fence}")
+        self.switch.api(f"global_setvar callpark_inject_fault=panic 0 {fence}")
 
     def clear(self):
-        """Panics since it was planted."""
-        self.switch.api("global_setvar callpark_planted=")
+        """Panics since the fault was injected."""
+        self.switch.api("global_setvar callpark_inject_fault=")
         return self.caught() - self.before
 
     def caught(self):
@@ -66,8 +66,8 @@ class Buggy:
 
 @pytest.fixture(scope="module")
 def buggy(failures):
-    assert PLANTED.exists(), f"no {PLANTED}: cargo build --profile planted --features planted"
-    switch, http = Switch(PLANTED, find_prefix()), free_port()
+    assert FAULTY_MODULE.exists(), f"no {FAULTY_MODULE}: cargo build --profile fault-injection --features fault-injection"
+    switch, http = Switch(FAULTY_MODULE, find_prefix()), free_port()
     tokens = switch.dir / "tokens"
     tokens.write_text(f"{TOKEN} view,act *\n")
     tokens.chmod(0o600)
@@ -270,9 +270,9 @@ def test_load_and_shutdown_that_panic_can_be_tried_again(buggy, phones):
     # The core takes the interfaces out before it asks, and leaves the code where it is.
     buggy.switch.api("unload mod_callpark")
     assert buggy.switch.api("module_exists mod_callpark").strip() == "false"
-    buggy.switch.api("global_setvar callpark_planted=panic 0 load")
+    buggy.switch.api("global_setvar callpark_inject_fault=panic 0 load")
     assert "-ERR" in buggy.switch.api("load mod_callpark")
-    buggy.switch.api("global_setvar callpark_planted=")
+    buggy.switch.api("global_setvar callpark_inject_fault=")
     assert "+OK" in buggy.switch.api("load mod_callpark")
     taken(buggy, phones, parked(buggy, phones))
     assert buggy.switch.process.poll() is None
@@ -280,5 +280,5 @@ def test_load_and_shutdown_that_panic_can_be_tried_again(buggy, phones):
 
 def test_nothing_of_it_is_in_the_module_that_is_installed():
     installed = Path(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so")).read_bytes()
-    assert b"callpark_planted" in PLANTED.read_bytes()
-    assert b"callpark_planted" not in installed
+    assert b"callpark_inject_fault" in FAULTY_MODULE.read_bytes()
+    assert b"callpark_inject_fault" not in installed
