@@ -44,10 +44,10 @@ fn request(n: usize, lot: &str) -> ParkRequest {
     }
 }
 
-/// Makes two lots with the maximum number of slots, each with half of the calls. `park_timeout` is that of later calls.
+/// Two lots with the maximum number of slots, each with half of the calls.
 struct Office {
     table: Table,
-    /// The calls that come later.
+    /// The calls that are measured.
     requests: Vec<ParkRequest>,
     now: MonotonicTime,
 }

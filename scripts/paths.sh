@@ -18,7 +18,7 @@ use_module() {
   export CALLPARK_MODULE
 }
 
-# skip_without_freeswitch <what is skipped>: ends the script, and says so, where no FreeSWITCH is installed.
+# skip_without_freeswitch <text>: ends the script with this text in its message if no FreeSWITCH is installed.
 skip_without_freeswitch() {
   if [ -z "$("$root/scripts/find-freeswitch")" ]; then
     echo "skipped: no FreeSWITCH$1"

@@ -1,5 +1,5 @@
-//! Runs many threads at a time in real time, for the sanitizers with which `make sanitize` builds this. Without one it shows that nothing hangs and
-//! no caller is lost.
+//! Runs the module with many threads in real time. `make sanitize` builds it with sanitizers. Without one, it tests that nothing hangs and that no
+//! caller is lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use simulator::{Caller, Leg, Phone, World};
 
 const PARKER: &str = "1001@a.test";
-/// How long they run. With a sanitizer everything is slower.
+/// The time for which the threads run. With a sanitizer everything is slower.
 const LONG: Duration = Duration::from_secs(10);
 
 fn office() -> World {
@@ -113,12 +113,16 @@ fn real_threads_lose_nobody() {
     };
     let parked = actions(&["park"]);
     assert!(parked > 20 && actions(&["retrieve"]) > 0 && actions(&["ringback"]) > 0, "{parked} parked");
-    assert_eq!(parked, actions(&["retrieve", "return", "fallback", "transfer", "abandon"]), "one outcome each");
+    assert_eq!(
+        parked,
+        actions(&["retrieve", "return", "fallback", "transfer", "abandon"]),
+        "not one outcome for each park"
+    );
     world.advance(Duration::from_secs(1));
     world.finish();
 }
 
-/// In a build with injected faults, the sanitizer must end this.
+/// In a build with fault injection, the sanitizer must end this test.
 #[test]
 #[ignore = "an injected fault, for scripts/sanitize"]
 fn an_injected_fault() {

@@ -1,7 +1,9 @@
-"""The module beside mod_valet_parking on one FreeSWITCH: the same callers, in turns A B A B. See docs/performance.md.
+"""Compares the module with mod_valet_parking on one FreeSWITCH. Each measurement is made with both in turn, in pairs A B A B. See
+docs/performance.md.
 
-Variables: PAIRS (5) turns of both; ONLY, some of cpu,memory,latency,rate,listing,timeouts; SIZES (50,200,500) calls parked; WINDOW
-(10) seconds that are measured after SETTLE (5); TAKES (10) transfers and retrievals a turn; MUSIC, file or tone.
+Environment variables and their defaults: PAIRS (5), the number of pairs; ONLY, a list of measurements (all of cpu, memory, latency, rate,
+listing, timeouts); SIZES (50,200,500), the numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5)
+seconds after the calls were parked; TAKES (10), the transfers and retrievals of one measurement; MUSIC (file), `file` or `tone`.
 """
 
 import contextlib
@@ -12,11 +14,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from measures import ALL
 from environment import Environment, Window
+from measures import ALL
+from modules import MODULES
 from results import Results, table
 from switch import ROOT, find_prefix
-from modules import MODULES
 
 
 @dataclass(frozen=True)
@@ -30,43 +32,46 @@ class Settings:
     music: str
 
     @staticmethod
-    def of(given):
-        said = lambda name, usual: given.get(name) or usual
+    def from_environment(variables):
+        def get(name, default):
+            return variables.get(name) or default
+
         settings = Settings(
-            int(said("PAIRS", "5")), said("ONLY", ",".join(ALL)).split(","), sorted(int(n) for n in said("SIZES", "50,200,500").split(",")),
-            float(said("WINDOW", "10")), float(said("SETTLE", "5")), int(said("TAKES", "10")), said("MUSIC", "file"))
+            int(get("PAIRS", "5")), get("ONLY", ",".join(ALL)).split(","), sorted(int(n) for n in get("SIZES", "50,200,500").split(",")),
+            float(get("WINDOW", "10")), float(get("SETTLE", "5")), int(get("TAKES", "10")), get("MUSIC", "file"))
         unknown = [name for name in settings.only if name not in ALL]
         if unknown:
-            raise SystemExit(f"ONLY: {', '.join(unknown)} is not among {', '.join(ALL)}")
+            raise SystemExit(f"ONLY: unknown measurement {', '.join(unknown)}, expected some of {', '.join(ALL)}")
         if settings.music not in ("file", "tone"):
-            raise SystemExit(f"MUSIC: {settings.music} is neither file nor tone")
+            raise SystemExit(f"MUSIC: unknown value {settings.music}, expected file or tone")
         return settings
 
 
 class Bench:
-    """One run: where measures get a FreeSWITCH from, and say what went wrong."""
+    """One run. It gives the measurements a FreeSWITCH and keeps their remarks."""
 
-    def __init__(self, settings, module, prefix):
-        self.settings, self.module, self.prefix = settings, module, prefix
+    def __init__(self, settings, library, prefix):
+        self.settings, self.library, self.prefix = settings, library, prefix
         self.running = contextlib.ExitStack()
         self.shared, self.remarks, self.at_rest = {}, [], None
 
     def fresh(self, fine_clock=False):
-        """One that nobody has called yet."""
-        return Environment(self.module, self.prefix, self.settings.music, fine_clock)
+        """A FreeSWITCH that has had no calls. It is not started."""
+        return Environment(self.library, self.prefix, self.settings.music, fine_clock)
 
-    def place(self, fine_clock=False):
-        """The one that all share; of those for which FreeSWITCH's clock is to move in steps of 1 ms instead of 20, another."""
+    def environment(self, fine_clock=False):
+        """The running FreeSWITCH that all measurements share. With `fine_clock` it is another, whose clock advances in steps of 1 ms instead
+        of 20 ms."""
         if fine_clock not in self.shared:
             self.shared[fine_clock] = self.running.enter_context(self.fresh(fine_clock))
         return self.shared[fine_clock]
 
     def rest(self):
-        """Processors that FreeSWITCH uses with nobody there, once each pair."""
+        """The number of processors that FreeSWITCH uses without calls. It is measured once in each pair."""
         if self.at_rest is None:
-            place = self.place()
-            place.clear()
-            self.at_rest = Window(place.switch, None, self.settings.window).freeswitch
+            environment = self.environment()
+            environment.clear()
+            self.at_rest = Window(environment.switch, None, self.settings.window).freeswitch
         return self.at_rest
 
     def remark(self, text):
@@ -74,8 +79,8 @@ class Bench:
         self.remarks.append(text)
 
     def run(self):
-        """Every measure's results, as far as they came."""
-        names = [way.name for way in MODULES]
+        """Makes all measurements. Yields the results of each after each pair."""
+        names = [module.name for module in MODULES]
         results = {name: Results(names) for name in self.settings.only}
         with self.running:
             for pair in range(1, self.settings.pairs + 1):
@@ -87,33 +92,33 @@ class Bench:
 
     def _pair(self, pair, name, point, results):
         self.remarks = results.remarks
-        for way in MODULES:
-            rows = ALL[name].take(self, way, point)
-            results.add(way.name, rows)
-            told = "; ".join(f"{row.what}{'' if row.of == 'median' else ' (99th)'} {row.figure(values):.3g} {row.unit}" for row, values in rows.items() if values)
-            print(f"{pair}/{self.settings.pairs} {way.name}: {told}", flush=True)
+        for module in MODULES:
+            rows = ALL[name].take(self, module, point)
+            results.add(module.name, rows)
+            figures = "; ".join(f"{row.what}{'' if row.of == 'median' else ' (99th)'} {row.figure(values):.3g} {row.unit}" for row, values in rows.items() if values)
+            print(f"{pair}/{self.settings.pairs} {module.name}: {figures}", flush=True)
 
 
 def main():
     prefix = find_prefix()
-    settings = Settings.of(os.environ)
+    settings = Settings.from_environment(os.environ)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    module = Path(os.environ.get("CALLPARK_MODULE", target / "release/libmod_callpark.so"))
+    library = Path(os.environ.get("CALLPARK_MODULE", target / "release/libmod_callpark.so"))
     folder = target / "bench"
-    bench = Bench(settings, module, prefix)
+    bench = Bench(settings, library, prefix)
     last = {}
     for name, results, pair in bench.run():
         about = {
-            "measure": name, "at": datetime.datetime.now().isoformat(timespec="minutes"), "pairs": pair, "ways": results.ways,
-            "FreeSWITCH": next((place.switch.api("version").split(" ")[2] for place in bench.shared.values()), str(prefix)),
+            "measure": name, "at": datetime.datetime.now().isoformat(timespec="minutes"), "pairs": pair, "modules": results.modules,
+            "FreeSWITCH": next((environment.switch.api("version").split(" ")[2] for environment in bench.shared.values()), str(prefix)),
             "machine": f"{os.cpu_count()} x {platform.machine()}", "music": settings.music,
             "window s": settings.window, "settle s": settings.settle,
         }
-        # After each pair, so that a run that is broken off was not for nothing.
+        # The file is written after each pair, so that an interrupted run has results too.
         results.write(folder / f"{name}.json", about)
         last[name] = results
     for name, results in last.items():
-        print(f"\n{name}\n\n{table(results.summary(), results.ways)}")
+        print(f"\n{name}\n\n{table(results.summary(), results.modules)}")
         for remark in results.remarks:
             print(f"- {remark}")
     print(f"\nas JSON: {folder}")

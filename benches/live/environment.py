@@ -1,4 +1,4 @@
-"""A private FreeSWITCH with both modules in it, music to play, and callers who wait."""
+"""A private FreeSWITCH with both modules and music, and callers who are parked on it."""
 
 import contextlib
 import math
@@ -9,9 +9,9 @@ import wave
 from pathlib import Path
 
 import sipp
-from switch import FIRST_RTP, RTP_PORTS, Switch, cpu_seconds, wait_for
 from event_log import EventLog
 from modules import COMMON, LOT, MODULES
+from switch import FIRST_RTP, RTP_PORTS, Switch, cpu_seconds, wait_for
 
 HERE = Path(__file__).parent
 MUSIC = """
@@ -19,23 +19,23 @@ MUSIC = """
   <param name="rate" value="8000"/><param name="channels" value="1"/><param name="interval" value="20"/><param name="timer-name" value="soft"/>
 </directory></configuration>"""
 TONE = "tone_stream://%(1000,0,440);loops=-1"
-FILL = 50  # calls a second
-# SIPp takes four ports for each caller from here on, and ends if one is not free: above those of two FreeSWITCH.
+FILL = 50  # calls per second
+# SIPp uses four ports for each caller from here on, and ends if one is in use. They are above the RTP ports of two FreeSWITCHes.
 FIRST_MEDIA = FIRST_RTP + 2 * RTP_PORTS
 
 
 class Environment:
-    """One FreeSWITCH, from `with` to its end."""
+    """One FreeSWITCH, which runs inside `with`."""
 
-    def __init__(self, module, prefix, music, fine_clock=False):
-        self.switch = Switch(module, prefix)
+    def __init__(self, library, prefix, music, fine_clock=False):
+        self.switch = Switch(library, prefix)
         self.switch.fine_clock = fine_clock
         folder = self.switch.dir / "music"
         folder.mkdir()
         _write_music(folder / "bench.wav")
         sounds = {"music": TONE if music == "tone" else "local_stream://bench", "silence": "silence"}
         self.switch.more = MUSIC.replace("@FOLDER@", str(folder))
-        self.switch.configure(LOT, extensions=COMMON + "".join(way.extensions(sounds) for way in MODULES))
+        self.switch.configure(LOT, extensions=COMMON + "".join(module.extensions(sounds) for module in MODULES))
 
     def __enter__(self):
         switch = self.switch
@@ -52,27 +52,27 @@ class Environment:
         self.switch.stop()
 
     @contextlib.contextmanager
-    def crowd(self, way, number, count, settle):
-        """So many callers who are parked, and have been for a while; afterwards nobody is. Gives the one who watches."""
-        watcher, phones = EventLog(self.switch, way), None
+    def parked_callers(self, module, number, count, settle):
+        """Parks so many callers with this module, waits `settle` seconds, yields the EventLog, and ends all calls afterwards."""
+        events, phones = EventLog(self.switch, module), None
         try:
             if count:
                 phones = _callers(self.switch, number, count)
-                if not wait_for(lambda: len(watcher.parked()) >= count, count / FILL + 30, 0.1):
-                    errors = phones.folder / "errors"
-                    said = errors.read_text(errors="replace")[:500] if errors.exists() else ""
-                    raise RuntimeError(f"{len(watcher.parked())} of {count} calls are parked by {way.name}; SIPp ({phones.process.poll()}): {said}")
+                if not wait_for(lambda: len(events.parked()) >= count, count / FILL + 30, 0.1):
+                    file = phones.folder / "errors"
+                    errors = file.read_text(errors="replace")[:500] if file.exists() else ""
+                    raise RuntimeError(f"{len(events.parked())} of {count} calls are parked by {module.name}; SIPp ({phones.process.poll()}): {errors}")
                 time.sleep(settle)
-            watcher.phones = phones
-            yield watcher
+            events.phones = phones
+            yield events
         finally:
             self.clear()
-            watcher.close()
+            events.close()
             if phones:
                 phones.end(5)
 
     def clear(self):
-        """Hangs everybody up, and waits until the work of that is done too."""
+        """Ends all calls, and waits until FreeSWITCH has destroyed the sessions."""
         if self.switch.process.poll() is not None:
             raise RuntimeError(f"FreeSWITCH ended: {self.switch.process.returncode}")
         self.switch.api("hupall")
@@ -82,18 +82,18 @@ class Environment:
 
 
 def _callers(switch, number, count):
-    """SIPp: each sends a packet every 20 ms, and takes and forgets what it gets."""
-    scenario = (HERE / "crowd.xml").read_text().replace("@NUMBER@", number)
+    """Starts SIPp with callers who each send a packet every 20 ms and discard what they receive."""
+    scenario = (HERE / "callers.xml").read_text().replace("@NUMBER@", number)
     voice = switch.dir / "voice.ulaw"
     if not voice.exists():
         voice.write_bytes(bytes(range(0x30, 0x80)) * 100)
     scenario = scenario.replace("voice.ulaw", str(voice))
     words = (f"127.0.0.1:{switch.outside_port}", "-r", FILL, "-m", count, "-l", count)
-    return sipp.Sipp(switch, f"crowd-{time.monotonic_ns()}", scenario, *words, media=FIRST_MEDIA)
+    return sipp.Sipp(switch, f"callers-{time.monotonic_ns()}", scenario, *words, media=FIRST_MEDIA)
 
 
 def _write_music(path, seconds=30, rate=8000):
-    """Not a tone alone, so that nobody can be the quicker by its being one: three notes that come and go."""
+    """Writes a file with three notes of changing level. It is not a plain tone, so that no module can be faster because of that."""
     def sample(n):
         t = n / rate
         return sum(math.sin(2 * math.pi * note * t) * (1 + math.sin(2 * math.pi * slow * t)) for note, slow in ((262, .3), (330, .5), (392, .7)))
@@ -106,8 +106,8 @@ def _write_music(path, seconds=30, rate=8000):
 
 
 class Window:
-    """Processor time over a while, as processors in use: of FreeSWITCH, of the callers, and what was left of the machine. And
-    how many packets a second each of `legs` was sent, and sent itself."""
+    """Measures for some seconds how many processors FreeSWITCH and the callers use, which share of the machine is idle, and how many packets
+    per second FreeSWITCH sends to each of `legs` and receives from it."""
 
     def __init__(self, switch, phones, seconds, legs=()):
         packets = _packets(switch, legs)
@@ -125,7 +125,7 @@ class Window:
 
 
 def _packets(switch, legs):
-    """Sent to these legs, and received from them, so far."""
+    """The number of packets sent to these legs and received from them so far."""
     counts = [0, 0]
     for leg in legs:
         switch.api(f"uuid_set_media_stats {leg}")

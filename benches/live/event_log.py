@@ -1,4 +1,4 @@
-"""What a module says of its calls, with the time at which FreeSWITCH said it, on this process's clock."""
+"""Collects a module's events, with the time of each by this process's clock."""
 
 import re
 import threading
@@ -9,7 +9,9 @@ from switch import EventSocket, wait_for
 
 
 @dataclass(frozen=True)
-class Told:
+class Event:
+    """An event about the call of `leg`."""
+
     leg: str
     action: str
     slot: str
@@ -17,26 +19,26 @@ class Told:
 
 
 class EventLog:
-    """Listens from when it is made until it is closed."""
+    """Collects the events from its creation until it is closed."""
 
-    def __init__(self, switch, way):
-        self.way, self.told = way, []
+    def __init__(self, switch, module):
+        self.module, self.events = module, []
         self.ahead = _ahead(switch)
-        names = "|".join([re.escape(way.action), re.escape(way.slot), "Unique-ID", "Event-Date-Timestamp"])
+        names = "|".join([re.escape(module.action), re.escape(module.slot), "Unique-ID", "Event-Date-Timestamp"])
         self.wanted = re.compile(rf"^({names}): (.*)$".encode(), re.MULTILINE)
         self.socket = EventSocket(switch.esl_port)
-        self.socket.command(f"event plain CUSTOM {way.event}")
+        self.socket.command(f"event plain CUSTOM {module.event}")
         threading.Thread(target=self._collect, daemon=True).start()
 
     def _collect(self):
         for body in self.socket.events():
-            event = {name.decode(): value.decode() for name, value in self.wanted.findall(body)}
-            at = int(event["Event-Date-Timestamp"]) / 1e6 - self.ahead
-            self.told.append(Told(event.get("Unique-ID", ""), event.get(self.way.action, ""), event.get(self.way.slot, ""), at))
+            headers = {name.decode(): value.decode() for name, value in self.wanted.findall(body)}
+            at = int(headers["Event-Date-Timestamp"]) / 1e6 - self.ahead
+            self.events.append(Event(headers.get("Unique-ID", ""), headers.get(self.module.action, ""), headers.get(self.module.slot, ""), at))
 
     def parked(self, after=0):
-        """Parks, without the first `after` things told."""
-        return [told for told in self.told[after:] if told.action == self.way.parked]
+        """The events of parked calls, without the first `after` events of all."""
+        return [event for event in self.events[after:] if event.action == self.module.parked]
 
     def next_parked(self, after, patience=10):
         found = wait_for(lambda: self.parked(after), patience, 0.005)
@@ -47,7 +49,7 @@ class EventLog:
 
 
 def _ahead(switch):
-    """By how much FreeSWITCH's clock is ahead of ours: the quickest of some answers tells best."""
+    """The seconds by which FreeSWITCH's clock is ahead of this process's. The fastest of several answers has the smallest error."""
     asked = []
     for _ in range(15):
         before = time.time()

@@ -1,4 +1,4 @@
-"""The two that are compared: what is dialled for each, and what tells of it. All else is the same for both."""
+"""The two modules that are compared: the dialplan, the listing command and the events of each."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ LOT = f"""
 
 
 @dataclass(frozen=True)
-class Way:
-    """A module that parks. `parks`, `takes` and `times_out` are the lines of its dialplan, as its users write them."""
+class ParkingModule:
+    """A module for call parking. `parks`, `takes` and `times_out` are the actions of its dialplan, as its users write them."""
 
     name: str
     parks: str
@@ -23,21 +23,22 @@ class Way:
     times_out: str
     listing: str
     event: str
-    # The header that says what happened, what it says as a call is parked and as its time is up, and the slot's header.
+    # `action` and `slot` are the names of event headers. `parked` and `due` are the values of the first when a call is parked and when its
+    # timeout is over.
     action: str
     parked: str
     due: str
     slot: str
 
     def number(self, sound):
-        """Dialled, or transferred to, a call is parked and hears that."""
+        """The number that parks a call with this sound, by dialling or by a transfer."""
         return f"{self.name}-{sound}"
 
     def number_to_take(self, slot):
         return f"{self.name}-take-{slot}"
 
     def number_due_after(self, seconds):
-        """Dialled, a call is parked with music, and is sent on when its time is up."""
+        """The number that parks a call with music and with a timeout."""
         return f"{self.name}-due-{seconds}"
 
     def extensions(self, sounds):
@@ -62,15 +63,15 @@ def _extension(pattern, lines):
     return f'<extension name="{pattern}"><condition field="destination_number" expression="^{pattern}$">{lines}</condition></extension>'
 
 
-CALLPARK = Way(
+CALLPARK = ParkingModule(
     name="callpark",
     parks=_app("callpark_park", "auto bench"),
     takes=_set("hangup_after_bridge", "true") + _app("callpark_retrieve", "$1 bench"),
     times_out=_set("callpark_timeout", "$1") + _set("callpark_ringback", "none") + _set("callpark_fallback", "nobody XML default"),
     listing="callpark list bench", event="callpark::info", action="CallPark-Action", parked="park", due="fallback", slot="CallPark-Slot",
 )
-# It is asked not to say the slot: it would say it to the caller, and count the caller as parked only then.
-VALET = Way(
+# The announcement of the slot is turned off, because the module plays it to the caller and sends its event only afterwards.
+VALET = ParkingModule(
     name="valet",
     parks=_app("answer") + _set("valet_announce_slot", "false") + _app("valet_park", f"bench auto in {FIRST} {LAST}"),
     takes=_app("answer") + _set("hangup_after_bridge", "true") + _app("valet_park", "bench $1"),
@@ -79,7 +80,7 @@ VALET = Way(
     listing="valet_info bench", event="valet_parking::info", action="Action", parked="hold", due="exit", slot="Valet-Extension",
 )
 MODULES = [CALLPARK, VALET]
-# A desk that transfers, and where a call goes whose time is up.
+# The extension of the desk that transfers calls, and the destination of calls whose timeout is over.
 COMMON = (
     _extension(r"desk-(\d+)", _set("hangup_after_bridge", "true") + _app("bridge", "sofia/external/desk@127.0.0.1:$1"))
     + _extension("nobody", _app("hangup"))

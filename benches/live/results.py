@@ -1,4 +1,4 @@
-"""What was measured, as a table for people and as JSON."""
+"""Keeps the results of measurements, and writes them as a table and as JSON."""
 
 import json
 import math
@@ -10,17 +10,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a figure of each module, and the first's as a share of the second's."""
+    """One row of the table: a figure of each module, and the ratio of the first to the second."""
 
     what: str
     unit: str
     of: str = "median"  # or 99th
-    # The most that the ratio may be; the least where `more` is better.
+    # The highest ratio that reaches the goal, or the lowest if `more` is better.
     goal: float | None = None
     more: bool = False
-    # Told to understand the others by; no ratio.
+    # A row that explains the others and has no ratio.
     note: bool = False
-    # Figures that should be the same however many calls there are: which, and how many.
+    # For a figure that should not depend on the number of calls: its name and this row's number of calls.
     per_call: tuple[str, int] | None = None
 
     def figure(self, values):
@@ -30,20 +30,20 @@ class Row:
 
 
 class Results:
-    """Rows, each with what every pair of runs gave: {way: [[values of a pair], ...]}."""
+    """Rows, each with the values of every pair: {module: [[values of a pair], ...]}."""
 
-    def __init__(self, ways):
-        self.ways, self.rows, self.remarks = ways, {}, []
+    def __init__(self, modules):
+        self.modules, self.rows, self.remarks = modules, {}, []
 
-    def add(self, way, rows):
+    def add(self, module, rows):
         for row, values in rows.items():
-            self.rows.setdefault(row, {way: [] for way in self.ways})[way].append(values)
+            self.rows.setdefault(row, {name: [] for name in self.modules})[module].append(values)
 
     def summary(self):
-        return [summed for row, of in self.rows.items() if (summed := _sum_up(row, of, self.ways))] + list(self._growth())
+        return [summed for row, of in self.rows.items() if (summed := _sum_up(row, of, self.modules))] + list(self._growth())
 
     def _growth(self):
-        """How what a call costs changes from the fewest calls to the most."""
+        """Rows with the ratio of a figure at the highest number of calls to that at the lowest."""
         kinds = {}
         for row, of in self.rows.items():
             if row.per_call:
@@ -51,8 +51,8 @@ class Results:
         for kind, sizes in kinds.items():
             few, most = min(sizes), max(sizes)
             if few < most:
-                of = {way: [[statistics.median(b) / statistics.median(a)] for a, b in zip(sizes[few][way], sizes[most][way])] for way in self.ways}
-                if summed := _sum_up(Row(f"{kind}: a caller of {most} against one of {few}", "times", note=True), of, self.ways):
+                of = {module: [[statistics.median(b) / statistics.median(a)] for a, b in zip(sizes[few][module], sizes[most][module])] for module in self.modules}
+                if summed := _sum_up(Row(f"{kind}: a caller of {most} against one of {few}", "times", note=True), of, self.modules):
                     yield summed
 
     def write(self, file, about):
@@ -61,19 +61,19 @@ class Results:
         file.write_text(json.dumps({**about, "remarks": self.remarks, "summary": self.summary(), "rows": rows}, indent=1) + "\n")
 
 
-def _sum_up(row, of, ways):
-    figures = {way: [row.figure(values) for values in of[way] if values] for way in ways}
+def _sum_up(row, of, modules):
+    figures = {module: [row.figure(values) for values in of[module] if values] for module in modules}
     if not all(figures.values()):
         return None
-    # A 99th of a few values is their largest; so it is taken of all pairs' together.
-    middle = {way: row.figure([value for values in of[way] for value in values]) if row.of == "99th" else statistics.median(figures[way]) for way in ways}
-    summed = {"what": row.what if row.of == "median" else f"{row.what}, 99th percentile", "unit": row.unit, "pairs": len(figures[ways[0]])}
-    for way in ways:
-        summed[way] = {"figure": middle[way], "least": min(figures[way]), "most": max(figures[way])}
+    # The 99th percentile is of the values of all pairs together, because that of a few values is their maximum.
+    middle = {module: row.figure([value for values in of[module] for value in values]) if row.of == "99th" else statistics.median(figures[module]) for module in modules}
+    summed = {"what": row.what if row.of == "median" else f"{row.what}, 99th percentile", "unit": row.unit, "pairs": len(figures[modules[0]])}
+    for module in modules:
+        summed[module] = {"figure": middle[module], "least": min(figures[module]), "most": max(figures[module])}
     if not row.note:
         ratios = [a / b for a, b in zip(*figures.values()) if b > 0]
         if ratios:
-            middle_ratio = middle[ways[0]] / middle[ways[1]] if row.of == "99th" else statistics.median(ratios)
+            middle_ratio = middle[modules[0]] / middle[modules[1]] if row.of == "99th" else statistics.median(ratios)
             summed["ratio"] = {"figure": middle_ratio, "least": min(ratios), "most": max(ratios)}
             if row.goal is not None:
                 summed["goal"] = f"{'>=' if row.more else '<='} {row.goal}"
@@ -81,10 +81,10 @@ def _sum_up(row, of, ways):
     return summed
 
 
-def table(summary, ways):
-    """Markdown that can also be read as it stands. Each figure is the median of the pairs, with their least and most."""
-    head = ["", *ways, "ratio", "goal", ""]
-    lines = [[f"{row['what']} ({row['unit']})", *(_shown(row[way]) for way in ways), _shown(row.get("ratio")), row.get("goal", ""),
+def table(summary, modules):
+    """The summary as an aligned Markdown table. Each figure is the median of the pairs, with their minimum and maximum."""
+    head = ["", *modules, "ratio", "goal", ""]
+    lines = [[f"{row['what']} ({row['unit']})", *(_shown(row[module]) for module in modules), _shown(row.get("ratio")), row.get("goal", ""),
               {True: "yes", False: "NO", None: ""}[row.get("reached")]] for row in summary]
     widths = [max(len(line[n]) for line in [head, *lines]) for n in range(len(head))]
     put = lambda cells: "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths)) + " |"
@@ -101,8 +101,8 @@ def _shown(figure):
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        told = json.loads(Path(name).read_text())
-        print(f"{told['measure']}: {told['pairs']} pairs, {told['FreeSWITCH']}, {told['machine']}, {told['at']}\n")
-        print(table(told["summary"], told["ways"]), end="\n\n")
-        for remark in told["remarks"]:
+        results = json.loads(Path(name).read_text())
+        print(f"{results['measure']}: {results['pairs']} pairs, {results['FreeSWITCH']}, {results['machine']}, {results['at']}\n")
+        print(table(results["summary"], results["modules"]), end="\n\n")
+        for remark in results["remarks"]:
             print(f"- {remark}")

@@ -1,4 +1,4 @@
-"""Reads our own header: the few forms of C that it is written in. What has another form is named, not skipped."""
+"""Reads the project's own header, which uses only a few forms of C declarations. A declaration of another form is reported."""
 
 import re
 
@@ -14,12 +14,12 @@ FUNCTION = re.compile(r"[\w ]+[ *](?P<name>\w+)\([^()]*\)")
 
 
 class Header:
-    """What our header says.
+    """The content of the project's header.
 
-    names         everything that it declares
-    declarations  functions and typedefs, to be said again beside FreeSWITCH's own
-    expressions   C expressions whose values it fixes: sizes, offsets, types, signs, values
-    unread        what this reader does not understand, so nobody would prove
+    names         all names that it declares
+    declarations  its functions and typedefs, which are compiled together with FreeSWITCH's own
+    expressions   C expressions whose values it determines: sizes, offsets, types, signs and values
+    unread        lines that this reader does not understand and that would not be checked
     """
 
     def __init__(self, text):
@@ -73,7 +73,7 @@ class Header:
                 type_ = field["type"].strip() + (field["array"] or "")
                 place = f"(({kind} *)0)->{field['name']}"
                 self.expressions.append(f"offsetof({kind}, {field['name']})")
-                # A pointer that we only pass on may have a type of its own in each release.
+                # A pointer that the module only passes on may have another type in each release.
                 same = f"__builtin_types_compatible_p(__typeof__({place}), {type_})"
                 self.expressions.append(f"__builtin_classify_type({place})" if type_ == "void *" else same)
             else:
@@ -81,7 +81,7 @@ class Header:
 
 
 def outside_braces(code):
-    """The declarations of `code`: split at each semicolon that stands in no braces."""
+    """Yields the declarations of `code`, which it splits at each semicolon outside braces."""
     depth, start = 0, 0
     for at, sign in enumerate(code):
         depth += (sign == "{") - (sign == "}")

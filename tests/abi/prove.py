@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Proves freeswitch-headers/switch.h against the headers of an installed FreeSWITCH, with the C compiler.
+"""Checks freeswitch-headers/switch.h against the headers of an installed FreeSWITCH with the C compiler.
 
-usage: prove.py <include folder>...      exit status 0: proved, 1: not
+usage: prove.py <include folder>...      exit status 0: equal, 1: not
 
-The lists are read from our header itself: what is declared there is proved, and what cannot be read there is an error.
-  declarations  our functions and typedefs, said again after FreeSWITCH's own, must be compatible with them
+Everything that the project's header declares is checked, and a declaration that this program cannot read is an error.
+  declarations  the project's functions and typedefs are compiled after FreeSWITCH's own and must be compatible with them
   layout        sizes, alignments, the offset and type of every field, the sign of every enum, every value and constant
-and everything that build/host_headers.rs binds must be declared.
+Everything that build/host_headers.rs binds must be declared.
 """
 
 import re
@@ -24,10 +24,10 @@ BOUND_LISTS = ("FUNCTIONS", "TYPES", "CONSTANTS", "OPAQUE")
 
 
 def evaluate(include_line, declarations, expressions, *flags):
-    """The value of each C expression, or the compiler's complaint; one of the two is None."""
-    said = "\n".join(declarations)
+    """Returns the value of each C expression and None, or None and the compiler's errors."""
+    declared = "\n".join(declarations)
     rows = "\n".join(f'\tprintf("%lld\\n", (long long)({expression}));' for expression in expressions)
-    head = f"{include_line}\n#include <stddef.h>\n#include <stdio.h>\n{said}\n"
+    head = f"{include_line}\n#include <stddef.h>\n#include <stdio.h>\n{declared}\n"
     source = f"{head}int main(void)\n{{\n{rows}\n\treturn 0;\n}}\n"
     with tempfile.TemporaryDirectory() as folder:
         file, program = Path(folder) / "proof.c", Path(folder) / "proof"
@@ -41,7 +41,7 @@ def evaluate(include_line, declarations, expressions, *flags):
 
 
 def bound_names():
-    """What the module binds, from the lists of its build script."""
+    """The names that the module binds, from the lists of its build script."""
     text = BINDING.read_text()
     names = set()
     for title in BOUND_LISTS:
@@ -54,23 +54,23 @@ def bound_names():
 
 
 def prove(include, text):
-    """What is wrong with the header `text`, a line each; nothing if all is proved."""
+    """The differences between the header `text` and FreeSWITCH's headers, one line each."""
     header = Header(text)
-    wrong = [f"cannot be read, so not be proved: {what}" for what in header.unread]
+    wrong = [f"cannot be read: {what}" for what in header.unread]
     wrong += [f"{name} is bound and not declared" for name in sorted(bound_names() - header.names)]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "switch.h").write_text(text)
         here, complaint = evaluate("#include <switch.h>", [], header.expressions, "-I", folder)
     if complaint:
         return [*wrong, f"our header does not compile:\n{complaint}"]
-    # As a system folder: warnings about FreeSWITCH's own headers are not ours to mend.
+    # FreeSWITCH's headers are a system folder, so that warnings about them are ignored.
     there, complaint = evaluate("#include <switch.h>", header.declarations, header.expressions, "-isystem", include)
     if complaint:
-        return [*wrong, f"not as FreeSWITCH declares it:\n{complaint}"]
+        return [*wrong, f"differs from FreeSWITCH's declaration:\n{complaint}"]
     return wrong + [f"{it}: {here[it]} here, {there[it]} there" for it in here if here[it] != there[it]]
 
 
-# One error of each kind: what to replace in our header, by what, and words that the proof must answer with.
+# One error of each kind: the text to replace in the project's header, its replacement, and text that the result must contain.
 INJECTED = [
     ("CF_BRIDGED = 9", "CF_BRIDGED = 8", "CF_BRIDGED: 8 here, 9 there"),
     ("\tSWITCH_LOG_DISABLE = -1,\n", "", "(switch_log_level_t)-1: 4294967295 here, -1 there"),
@@ -83,12 +83,12 @@ INJECTED = [
     ("const char *fmt, ...);\nswitch_time_t", "const char *fmt);\nswitch_time_t", "switch_log_printf"),
     ("typedef int64_t switch_time_t;", "typedef int32_t switch_time_t;", "switch_time_t"),
     ("char *switch_core_get_variable_dup(const char *varname);", "", "variable_dup is bound and not declared"),
-    ("CF_OUTBOUND = 2", "CF_OUTBOUND", "cannot be read, so not be proved: CF_OUTBOUND"),
+    ("CF_OUTBOUND = 2", "CF_OUTBOUND", "cannot be read: CF_OUTBOUND"),
 ]
 
 
 def self_test(include, text):
-    """The proof must be able to fail: which injected errors it did not find."""
+    """Checks that `prove` finds each injected error. Returns those that it does not find, one line each."""
     missed = []
     for before, after, answer in INJECTED:
         if text.count(before) != 1:
@@ -111,7 +111,7 @@ def main():
             print(f"{include}: {line}")
         if not wrong:
             declarations, facts = len(header.declarations), len(header.expressions)
-            print(f"{include}: proved: {declarations} declarations, {facts} facts of layout and value")
+            print(f"{include}: equal: {declarations} declarations, {facts} sizes, offsets, types and values")
         bad = bad or bool(wrong)
     if not bad:
         missed = self_test(includes[0], text)

@@ -1,4 +1,4 @@
-"""A person in front of the page: reads what is on the screen, clicks, types."""
+"""Controls the dashboard in a browser: reads what is shown, clicks and types."""
 
 import time
 
@@ -10,13 +10,12 @@ try:
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
-except ImportError:  # the tests are collected, counted and skipped without it
+except ImportError:  # without selenium the tests are skipped and counted
     webdriver = Keys = None
 
 FLAGS = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
          "--disable-component-update --disable-sync --disable-dev-shm-usage").split()
-# Tests name the seconds of a machine at leisure; one that is busy with other things gets so many times that. How quick the page
-# is, test_board measures.
+# A busy machine gets this multiple of the seconds that the tests name. test_board measures how fast the page is.
 PATIENCE = 6
 DESK, PHONE, WALL = (1280, 900), (390, 844), (1920, 1080)
 
@@ -31,7 +30,7 @@ def start_browser(chromium, driver, profile):
 
 
 def until(condition, seconds, what):
-    """Returns the first true answer; a page that is just drawing again is asked again."""
+    """Waits until `condition` returns a true value, and returns it. Errors because the page is just being redrawn are ignored."""
     end = time.monotonic() + seconds * PATIENCE
     while True:
         try:
@@ -59,7 +58,7 @@ class Page:
 
     def sign_in(self, token=None):
         self.one("#token").send_keys(token or self.site.token, Keys.ENTER)
-        until(lambda: self.connection() == "Live" and self.text("#refused"), 5, "signed in, and all is shown")
+        until(lambda: self.connection() == "Live" and self.text("#refused"), 5, "the dashboard is shown")
         return self
 
     def size(self, size):
@@ -84,7 +83,7 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def one(self, selector):
-        """Waits for it, as a person would: what is on the board comes a moment after the sign-in."""
+        """Waits for an element and returns it. The board appears a moment after the sign-in."""
         return until(lambda: self.all(selector), 3, f"{selector} is on the page")[0]
 
     def text(self, selector):
@@ -94,7 +93,7 @@ class Page:
         return self.text("#connection")
 
     def slot(self, number):
-        """What the slot's place on the board says; empty where there is no such place."""
+        """The text of the slot on the board, or an empty string if the slot is not shown."""
         return self.text(f'#boards [data-slot="{number}"]')
 
     def shows(self, number, words, seconds=1.0):
@@ -107,14 +106,14 @@ class Page:
         return seconds(self.text(f'#boards [data-slot="{number}"] .due').removeprefix("time-out "))
 
     def later(self, seconds):
-        """Lets the page's clock run ahead, until it fetches the calls again."""
+        """Sets the page's clock ahead, until the page fetches the calls again."""
         self.run(f"performance.now = () => Performance.prototype.now.call(performance) + {seconds * 1000}")
 
     def choose(self, number):
         until(lambda: self.pressed(f'#boards [data-slot="{number}"] button') and self.dialog_open(), 3, f"the dialog of {number} is open")
 
     def pressed(self, selector):
-        """Clicks it unless the dialog is open already."""
+        """Clicks the element unless the dialog is open. It always returns true."""
         if not self.dialog_open():
             self.one(selector).click()
         return True
@@ -132,7 +131,7 @@ class Page:
             return field().get_attribute("value") == text
 
         if text is not None:
-            until(typed, 2, f"{text!r} stands in the field of {verb}")
+            until(typed, 2, f"{text!r} is in the field of {verb}")
         self.one(f'form[data-verb="{verb}"] button').click()
 
     def press(self, *keys):
@@ -141,8 +140,8 @@ class Page:
     def focused(self, selector):
         return self.run("return document.activeElement.matches(arguments[0])", selector)
 
-    def complaints(self):
-        """All that the browser logged, except that a server refused or was away: tests do that on purpose."""
+    def log_errors(self):
+        """The messages in the browser's log, except about refused requests and failed connections, which tests cause."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["source"] != "network"]
 
 

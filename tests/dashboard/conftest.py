@@ -1,11 +1,11 @@
-"""What the page tests stand on: a `site` to look at and a `page` to look with.
+"""The fixtures of the dashboard's tests: `site`, a server with the dashboard, and `page`, the dashboard in a browser.
 
-`site` is a server with the dashboard, and telephones behind it that a test can move:
+A site has
   url, token (rights view and act), view_token (right view only)
-  park(name, number, slot)   a caller is parked, with a parker that can ring and a time-out
-  end(slot, outcome)         the call ends: retrieved, returned, fallback, transferred, abandoned
-  down(), up()               the server goes, and comes back at the same address
-It starts with no parked call, with lot `main` (701-720, 701 labelled "Front desk", service level 60 s) and lot `big` (*5901-*5999).
+  park(name, number, slot)   parks a caller, with a parker that can be rung and a timeout
+  end(slot, outcome)         ends the call: retrieved, returned, fallback, transferred, abandoned
+  down(), up()               stops the server, and starts it at the same address
+It starts without parked calls, with the lot `main` (701-720, 701 labelled "Front desk", service level 60 s) and the lot `big` (*5901-*5999).
 """
 
 import shutil
@@ -15,13 +15,13 @@ import real_freeswitch
 from browser import Page, start_browser, webdriver
 from fake_server import FakeServer
 
-pytest_plugins = ["rerun_report"]  # of the live tests, whose folder `real_freeswitch` has put on the path
+pytest_plugins = ["rerun_report"]  # in the folder of the live tests, which `real_freeswitch` has added to the path
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "stand_in: on the stand-in even where FreeSWITCH is installed")
+    config.addinivalue_line("markers", "stand_in: uses the stand-in for the server even if FreeSWITCH is installed")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -39,8 +39,8 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.fixture(scope="session")
 def freeswitch():
-    """The module itself, where FreeSWITCH is installed; else nothing, and a stand-in serves the page."""
-    if not real_freeswitch.there():
+    """The module in a FreeSWITCH. It is None if FreeSWITCH is not installed; a stand-in then serves the page."""
+    if not real_freeswitch.is_installed():
         yield None
         return
     running = real_freeswitch.RealFreeswitch()
@@ -50,7 +50,7 @@ def freeswitch():
 
 @pytest.fixture
 def site(freeswitch, request):
-    """Tests of the page alone are marked `stand_in`: they need callers that no telephone brings, or a great many."""
+    """The server. Tests of the page alone are marked `stand_in`, because they need many or unusual callers."""
     if freeswitch and not request.node.get_closest_marker("stand_in"):
         yield freeswitch.fresh()
         return
@@ -68,8 +68,8 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, site):
-    """The page at its sign-in, on a desk. Whatever a test does, the page must not complain in the log."""
+    """The page at its sign-in, in the size of a desktop browser. After the test, the browser's log must have no errors of the page."""
     page = Page(browser, site)
     page.open()
     yield page
-    assert page.complaints() == []
+    assert page.log_errors() == []

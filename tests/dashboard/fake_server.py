@@ -1,6 +1,6 @@
-"""The dashboard's server without a telephone system: the module's HTTP API over calls that exist only here.
+"""A stand-in for the dashboard's server: the module's HTTP API with invented calls, without FreeSWITCH.
 
-`python3 fake_server.py` serves a busy day on http://127.0.0.1:8181/ (token `view-and-act`), to look at the page.
+`python3 fake_server.py` serves the page with the calls of a busy day on http://127.0.0.1:8181/ (token `view-and-act`).
 """
 
 import itertools
@@ -37,7 +37,7 @@ class Lot:
 
 
 class Board:
-    """The calls, what became of them, and who wants to hear of it."""
+    """The parked calls, the ended calls, and the listeners of the event stream."""
 
     def __init__(self):
         self.lots = [
@@ -73,7 +73,7 @@ class Board:
         return {**{key: call[key] for key in kept}, "retriever": f"{retriever}@{DOMAIN}", "attempts": call["attempt"]}
 
     def act(self, slot, verb, body):
-        """(status, answer) as the module gives them."""
+        """Carries out an action. Returns the status and the answer, as the module does."""
         call = self.calls.get(slot)
         if call is None:
             return 404, {"error": f"slot {slot} is empty"}
@@ -153,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             super().handle()
         except OSError:
-            pass  # the browser went, or down() cut the line
+            pass  # the browser or down() has closed the connection
 
     def log_message(self, *_):
         pass
@@ -193,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
         if "act" not in (self.rights() or []):
             return self.answer(403, {"error": "this token may only look"})
         domain, slot, verb = self.path.removeprefix("/api/v1/calls/").split("/")
-        # The page must send `*` encoded; the module's router takes nothing else.
+        # The page must encode `*`, because the module's router accepts nothing else.
         if "*" in slot or urllib.parse.unquote(domain) != DOMAIN:
             return self.answer(404, {"error": "no such call"})
         return self.answer(*self.board.act(urllib.parse.unquote(slot), verb, body))
@@ -220,11 +220,11 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_):
-        pass  # a line that down() cut
+        pass  # down() has closed the connection
 
 
 class FakeServer:
-    """A server that a test parks calls in, takes down, and brings up again on the same port."""
+    """A server with calls that a test makes and ends. The test can stop it and start it again on the same port."""
 
     token, view_token = "view-and-act", "view-only"
 
@@ -252,7 +252,7 @@ class FakeServer:
                 pass  # already closed by the browser
 
     def busy_day(self):
-        """What a company's afternoon looks like: calls of every age and state, and a morning behind them."""
+        """Adds the calls of a typical afternoon: calls of every age and state, and the ended calls of the morning."""
         chance = random.Random(7)
         people = itertools.cycle([
             ("Anna Berg", "+49 30 901820"), ("Garage Lefèvre", "+33 1 42 68 53 00"), ("Mr Chen", "+44 20 7946 0991"),

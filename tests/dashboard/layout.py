@@ -1,6 +1,6 @@
-"""Judges a page as it is drawn: by the boxes of its text, and by its colours."""
+"""Checks the layout of a page by the boxes of its text, and its contrasts by its colours."""
 
-# Every piece of text that can be seen, with the lines in which it is drawn.
+# Finds every visible piece of text, with the boxes of its lines.
 PIECES = """
 const within = document.querySelector(arguments[0]);
 const pieces = [];
@@ -25,17 +25,17 @@ for (const piece of pieces) {
     for (let outer = piece.element; outer && outer !== document.body; outer = outer.parentElement) {
       if (getComputedStyle(outer).overflowX === 'visible' || outer.localName === 'svg') continue;
       const edge = outer.getBoundingClientRect();
-      // A dialog may be scrolled down; nothing may be scrolled sideways.
+      // A dialog may scroll vertically. Nothing may scroll horizontally.
       const below = line.bottom > edge.bottom + 2 && getComputedStyle(outer).overflowY === 'hidden';
       if (!cutIsFine && (line.right > edge.right + 1 || line.left < edge.left - 1 || below)) faults.push(`${name(piece)} is cut`);
       box = { left: Math.max(box.left, edge.left), right: Math.min(box.right, edge.right),
               top: Math.max(box.top, edge.top), bottom: Math.min(box.bottom, edge.bottom) };
     }
     if (box.right <= box.left || box.bottom <= box.top) continue;
-    if (box.left < -0.5 || box.right > innerWidth + 0.5) faults.push(`${name(piece)} is beside the screen`);
-    // Lines have air above and below their letters, which may touch.
-    const air = (box.bottom - box.top) * 0.2;
-    seen.push({ piece, left: box.left + 1, right: box.right - 1, top: box.top + air, bottom: box.bottom - air });
+    if (box.left < -0.5 || box.right > innerWidth + 0.5) faults.push(`${name(piece)} is outside the screen`);
+    // The box of a line has space above and below the letters, which may overlap.
+    const space = (box.bottom - box.top) * 0.2;
+    seen.push({ piece, left: box.left + 1, right: box.right - 1, top: box.top + space, bottom: box.bottom - space });
   }
 }
 seen.forEach((a, place) => seen.slice(place + 1).forEach((b) => {
@@ -62,9 +62,10 @@ return pieces.map(({ node, element }) => {
 
 
 def faults(page, within="body", cut_is_fine=False):
-    """Texts that overlap, are cut or stand beside the screen; and whether one must scroll sideways."""
+    """Texts that overlap, are cut off or are outside the screen, and whether the page is wider than the screen."""
     return page.run(FAULTS, within, cut_is_fine)
 
 
 def contrasts(page, within="body"):
+    """Each visible text and the ratio of its contrast (WCAG)."""
     return page.run(CONTRASTS, within)

@@ -1,4 +1,4 @@
-"""The dashboard as it is: the module in a FreeSWITCH of its own, with calls that have no phone behind them."""
+"""The dashboard of the real module in a private FreeSWITCH, with calls that need no phone."""
 
 import os
 import sqlite3
@@ -23,12 +23,12 @@ RINGS = """<extension name="rings"><condition field="destination_number" express
 <action application="ring_ready"/><action application="sleep" data="20000"/></condition></extension>"""
 
 
-def there():
+def is_installed():
     return find_prefix() is not None
 
 
 class RealFreeswitch:
-    """See the fixture `site`."""
+    """The module in a FreeSWITCH, with the methods that the fixture `site` needs."""
 
     token, view_token = "view-and-act-0123456789", "view-only-0123456789"
 
@@ -61,8 +61,8 @@ class RealFreeswitch:
         self._execute(uuid, "set_profile_var", f"caller_id_number={number}")
         self._execute(uuid, "set", "callpark_parker=1001@callpark.test")
         self._execute(uuid, "callpark_park", slot)
-        there = wait_for(lambda: any(row["slot"] == slot for row in self.switch.calls()))
-        assert there, f"nobody is parked in {slot}:\n{self.switch.log()[before:]}"
+        parked = wait_for(lambda: any(row["slot"] == slot for row in self.switch.calls()))
+        assert parked, f"nobody is parked in {slot}:\n{self.switch.log()[before:]}"
 
     def end(self, slot, outcome):
         uuid = next(row["uuid"] for row in self.switch.calls() if row["slot"] == slot)
@@ -77,7 +77,7 @@ class RealFreeswitch:
         self._apply(True)
 
     def fresh(self):
-        """No call, no record of one, and listening, for the next test."""
+        """Ends all calls, deletes the history and loads the module again, for the next test."""
         self.switch.api("hupall")
         assert self.switch.wait_idle() and wait_for(lambda: self.switch.json("lots") and not self.switch.calls())
         records = self.switch.dir / "db/callpark.db"

@@ -1,4 +1,4 @@
-"""What a token with the right to act can do with a parked call."""
+"""Tests the actions on a parked call, which need a token with the right `act`."""
 
 import pytest
 from browser import until
@@ -12,7 +12,7 @@ def parked(page, site):
 
 
 def closes(page):
-    until(lambda: not page.dialog_open(), 2, f"the dialog closes; it says {page.text('dialog .error')!r}")
+    until(lambda: not page.dialog_open(), 2, f"the dialog closes; its error is {page.text('dialog .error')!r}")
 
 
 def test_label(parked):
@@ -55,7 +55,7 @@ def test_a_star_slot_can_be_acted_on(page, site):
     page.shows("*5903", "starred")
 
 
-def test_an_error_of_the_server_stands_in_the_dialog(parked):
+def test_an_error_of_the_server_is_shown_in_the_dialog(parked):
     parked.choose("703")
     parked.act("transfer", "1000 XML default")
     until(lambda: parked.text("dialog .error"), 2, "the error is shown")
@@ -63,23 +63,23 @@ def test_an_error_of_the_server_stands_in_the_dialog(parked):
     assert parked.one("dialog .error").get_attribute("role") == "alert"
 
 
-def test_a_server_that_is_away_is_told_in_the_dialog(parked, site):
+def test_a_failed_connection_is_shown_in_the_dialog(parked, site):
     parked.choose("703")
     site.down()
     parked.act("ringback")
     until(lambda: "does not answer" in parked.text("dialog .error"), 3, "the error is shown")
 
 
-def test_a_call_that_ends_under_the_dialog(parked, site):
+def test_the_end_of_the_call_is_shown_in_the_dialog(parked, site):
     parked.choose("703")
     site.end("703", "abandoned")
-    until(lambda: "not parked any more" in parked.text("dialog .error"), 1, "the end is told")
+    until(lambda: "not parked any more" in parked.text("dialog .error"), 1, "the end is shown")
     assert not any(button.is_enabled() for button in parked.all("dialog form button"))
     parked.one("dialog .close").click()
     assert parked.focused("#boards h2")
 
 
-def test_who_may_only_look_finds_nothing_to_press(page, site):
+def test_without_the_right_to_act_there_are_no_controls(page, site):
     site.park("Anna Berg", "+49 30 901820", "703")
     page.sign_in(site.view_token).shows("703", "Anna Berg")
     assert page.all("#boards button, #boards a, #boards [tabindex='0']") == []

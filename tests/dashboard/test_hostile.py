@@ -1,4 +1,4 @@
-"""Callers choose their names. A name is text, whatever stands in it."""
+"""Tests that hostile names of callers are shown as text."""
 
 import pytest
 from browser import until
@@ -20,7 +20,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
-def test_a_name_stays_text(page, site, name):
+def test_a_hostile_name_is_shown_as_text(page, site, name):
     name = name[:300]
     site.park(name, "+49 30 901820", "703")
     site.park("Mr Chen", "+44 20 7946 0991", "704")
@@ -38,10 +38,10 @@ def test_a_name_stays_text(page, site, name):
     for size in [(390, 844), (1280, 900), (1920, 1080)]:
         page.size(size)
         assert faults(page, cut_is_fine=True) == []
-    until(lambda: page.run("return document.title") == "(2) Call parking", 1, "two are counted")
+    until(lambda: page.run("return document.title") == "(2) Call parking", 1, "the title has the number of calls")
 
 
-def test_an_override_turns_nothing_around_it(page, site):
+def test_a_direction_override_in_a_name_does_not_affect_other_text(page, site):
     site.park("\u202egnB annA", "+49 30 901820", "703")
     page.sign_in().shows("703", "+49 30 901820")
     number, wait = (page.one(f'[data-slot="703"] {part}').rect for part in (".number", ".wait"))

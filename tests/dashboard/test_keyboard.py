@@ -1,4 +1,4 @@
-"""All of it without a mouse."""
+"""Tests the page with the keyboard alone."""
 
 import pytest
 from browser import Keys, until
@@ -11,7 +11,7 @@ def tab_to(page, selector, most=20):
         page.press(Keys.TAB)
         if page.focused(selector):
             return
-    raise AssertionError(f"{selector} is not within {most} tabs")
+    raise AssertionError(f"{selector} is not reached with {most} tabs")
 
 
 def outlined(page):
@@ -19,7 +19,7 @@ def outlined(page):
                     "return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2")
 
 
-def test_from_the_token_to_an_action_and_back(page, site):
+def test_sign_in_and_an_action_by_keyboard(page, site):
     site.park("Anna Berg", "+49 30 901820", "703")
     site.park("Mr Chen", "+44 20 7946 0991", "706")
     assert page.focused("#token")

@@ -1,4 +1,4 @@
-"""Readable in the hand, on a desk and on a wall, by day and by night."""
+"""Tests that the page is readable in every size and in both colour schemes."""
 
 import pytest
 from browser import DESK, PHONE, WALL, until
@@ -6,7 +6,7 @@ from layout import contrasts, faults
 
 pytestmark = pytest.mark.stand_in
 
-# 320 px is also a desk whose reader enlarged the page fourfold.
+# 320 px is also the width of a desktop browser at 400 % zoom.
 SIZES = {"smallest": (320, 640), "phone": PHONE, "tablet": (768, 1024), "desk": DESK, "wall": WALL, "large wall": (3840, 2160)}
 CALLERS = [("701", "Anna Berg", "+49 30 901820"), ("702", "Northwind Logistics GmbH & Co. KG", "+49 40 3344 5500"),
            ("703", "Garage Lefèvre", "+33 1 42 68 53 00"), ("705", "", "+1 212 555 0123"), ("706", "Mr Chen", "+44 20 7946 0991"),
@@ -53,7 +53,7 @@ def test_the_sign_in_fits_a_phone(page):
 def test_contrast(full, site, scheme):
     site.end("701", "retrieved")
     full.shows("701", "free")
-    site.park(*CALLERS[0][1:], "701")  # a moment ago, however long the rest took
+    site.park(*CALLERS[0][1:], "701")  # parked again, for a short wait
     full.shows("701", "Anna Berg")
     full.prefer(scheme)
     ground = full.run("return getComputedStyle(document.body).backgroundColor")
@@ -66,8 +66,8 @@ def test_contrast(full, site, scheme):
     assert [row for row in contrasts(full, within="dialog") if row[1] < 4.5] == []
 
 
-def test_who_wants_no_motion_gets_none(full):
+def test_prefers_reduced_motion_is_respected(full):
     moving = "return document.getAnimations().filter((animation) => animation.playState === 'running').length"
     assert full.run(moving) == 0
     full.prefer("light", motion="no-preference")
-    until(lambda: full.run(moving) > 0, 1, "a ringing slot moves where motion is welcome")
+    until(lambda: full.run(moving) > 0, 1, "a ringing slot is animated without that preference")

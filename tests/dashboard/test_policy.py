@@ -1,4 +1,4 @@
-"""The server forbids what the page does not need."""
+"""Tests the content security policy."""
 
 import pytest
 
@@ -7,7 +7,7 @@ POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'sel
           "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
-def test_the_policy_is_sent_and_kept(page, site):
+def test_the_policy_is_sent_and_the_page_conforms(page, site):
     site.park("Anna Berg", "+49 30 901820", "703")
     page.run("window.violations = []; addEventListener('securitypolicyviolation', (event) => violations.push(event.blockedURI))")
     page.sign_in().choose("703")
@@ -15,11 +15,11 @@ def test_the_policy_is_sent_and_kept(page, site):
     assert page.run("return violations") == []
 
 
-def test_the_page_holds_no_inline_script_or_style(page):
+def test_the_page_has_no_inline_script_or_style(page):
     assert page.run("return document.querySelectorAll('script:not([src]), style, [style], [onclick], [onload]').length") == 0
 
 
-def test_what_a_caller_could_inject_would_not_run(page):
+def test_an_injected_script_does_not_run(page):
     page.run("const script = document.createElement('script'); script.textContent = 'window.ran = true'; document.body.append(script)")
     assert page.run("return window.ran") is None
-    assert any("Content Security Policy" in complaint for complaint in page.complaints())
+    assert any("Content Security Policy" in message for message in page.log_errors())

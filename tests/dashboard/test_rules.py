@@ -1,8 +1,10 @@
-"""What the page computes by itself: urgency, times, and clocks that disagree."""
+"""Tests what the page computes: urgency, times, and waits with a wrong clock."""
 
 import pytest
 
 pytestmark = pytest.mark.stand_in
+
+
 def test_urgency_follows_the_service_level(page):
     assert page.module("""
       const { urgency } = await import('./calls.js');
@@ -26,7 +28,7 @@ def test_durations(page):
     """) == ["0:00", "0:00", "0:07", "1:00", "1:02:03"]
 
 
-def test_templates_show_only_where_there_is_nothing_else(page):
+def test_a_template_is_shown_only_without_other_lots(page):
     assert page.module("""
       const { inUse } = await import('./boards.js');
       const [lot, template] = [{ domain: 'example.com' }, { domain: '*' }];
@@ -34,7 +36,7 @@ def test_templates_show_only_where_there_is_nothing_else(page):
     """) == [1, 1]
 
 
-def test_a_call_whose_slot_or_lot_is_gone_is_still_shown(page):
+def test_a_call_in_a_removed_slot_or_lot_is_shown(page):
     assert page.module("""
       const { Boards } = await import('./boards.js');
       const call = (lot, slot) => ({ lot, slot, domain: 'example.com', state: 'parked', caller_name: slot, caller_number: '', parker: '',

@@ -1,4 +1,4 @@
-"""Sound over RTP: sends a tone, listens to what comes back. Packets of 20 ms; PCMU unless another codec is asked for."""
+"""Sends a tone over RTP and analyses the audio that is received. A packet has 20 ms of audio; the codec is PCMU unless another is given."""
 
 import math
 import socket
@@ -14,7 +14,7 @@ FRAME = 160
 
 
 def _encode(sample):
-    """One 16-bit sample in G.711 mu-law."""
+    """Encodes one 16-bit sample in G.711 mu-law."""
     sign = 0x80 if sample < 0 else 0
     magnitude = min(abs(sample), 32635) + 132
     exponent = magnitude.bit_length() - 8
@@ -28,7 +28,7 @@ def _decode(byte):
 
 
 def _decode_a(byte):
-    """One byte of G.711 A-law."""
+    """Decodes one byte of G.711 A-law."""
     byte ^= 0x55
     exponent, magnitude = (byte >> 4) & 7, ((byte & 0x0F) << 4) + 8
     magnitude = magnitude + 0x100 << exponent - 1 if exponent else magnitude
@@ -40,7 +40,7 @@ _DECODED, _DECODED_A = [_decode(byte) for byte in range(256)], [_decode_a(byte) 
 
 @dataclass(frozen=True)
 class Codec:
-    """How one is offered, and what its packets say."""
+    """How a codec is offered in SDP, and how its packets are decoded."""
 
     kind: int
     offered: str
@@ -50,13 +50,13 @@ class Codec:
 
 PCMU = Codec(0, "PCMU/8000", 8000, lambda data: [_DECODED[byte] for byte in data])
 PCMA = Codec(8, "PCMA/8000", 8000, lambda data: [_DECODED_A[byte] for byte in data])
-# Wide band, and nothing lost: 16 bits, 16,000 times a second.
+# Uncompressed wideband audio: 16 bits at 16 kHz.
 L16 = Codec(97, "L16/16000", 16000, lambda data: list(struct.unpack(f"!{len(data) // 2}h", data)))
 
 
 @dataclass(frozen=True)
 class Packet:
-    """What came, and when."""
+    """An RTP packet and the time at which it was received."""
 
     at: float
     sequence: int
@@ -65,13 +65,13 @@ class Packet:
 
 
 def tone(frequency, seconds=1.0, amplitude=8000):
-    """A mu-law tone; whole periods if frequency divides the length."""
+    """A sine tone in mu-law. It can be repeated without a step if `frequency * seconds` is a whole number."""
     step = 2 * math.pi * frequency / RATE
     return bytes(_encode(int(amplitude * math.sin(step * n))) for n in range(int(RATE * seconds)))
 
 
 def strength(samples, frequency, rate=RATE):
-    """The share of the sound's power at one frequency (Goertzel), 0 to 1; 0 for silence."""
+    """The share of the signal's power at one frequency, from 0 to 1, by the Goertzel algorithm. It is 0 for silence."""
     power = sum(sample * sample for sample in samples)
     if power < 1000 * len(samples):  # under about -60 dB: silence
         return 0.0
@@ -84,9 +84,9 @@ def strength(samples, frequency, rate=RATE):
 
 
 class SoundMeter:
-    """For how long nothing was heard, also at an end that moves from port to port."""
+    """Measures for how long no sound was received, also at an endpoint that changes its port."""
 
-    SHORTEST = 0.2  # seconds; what is shorter is no silence
+    SHORTEST = 0.2  # seconds; a shorter gap does not count as silence
 
     def __init__(self):
         self.last, self.silences = time.monotonic(), deque(maxlen=10_000)
@@ -97,13 +97,13 @@ class SoundMeter:
         self.last = at
 
     def longest_silence(self, since):
-        """The longest one after that moment, in seconds; one that lasts counts as well."""
+        """The longest silence after that time, in seconds. A silence that has not ended counts as well."""
         spans = [*list(self.silences), (self.last, time.monotonic())]
         return max(end - max(begin, since) for begin, end in spans if end > since)
 
 
 class Audio:
-    """One end of an RTP stream. `says` is the frequency it sends, 0 for none, which only an end with PCMU can."""
+    """One endpoint of an RTP stream. `says` is the frequency of the tone that it sends, or 0 for none. It can send only PCMU."""
 
     def __init__(self, says=0, codec=PCMU):
         self.codec = codec
@@ -115,9 +115,9 @@ class Audio:
         self.heard = deque(maxlen=250)  # (time, payload), the last 5 s
         self.keys = deque()
         self.open = True
-        # Sends nothing although it has something to say: it is on hold.
+        # While it is on hold, it sends nothing.
         self.muted = False
-        # Is told whenever there is sound, where somebody wants to know.
+        # A SoundMeter, or None.
         self.meter = None
         self._tone = tone(says) if says else None
         threading.Thread(target=self._listen, daemon=True).start()
@@ -129,7 +129,7 @@ class Audio:
         self.socket.close()
 
     def moved(self, codec=None):
-        """The same end at another port. What has come so far is forgotten."""
+        """Closes this endpoint and returns a new one with another port, the same tone and no received audio."""
         self.close()
         other = Audio(0, codec or self.codec)
         other.peer, other._tone, other.meter = self.peer, self._tone, self.meter
@@ -147,7 +147,7 @@ class Audio:
                 now = time.monotonic()
                 self.heard.append((now, packet[12:]))
                 self.trace.append(Packet(now, *struct.unpack("!HI", packet[2:8]), packet[12:]))
-                if self.meter and len(set(packet[12:])) > 4:  # silence is one value, or two
+                if self.meter and len(set(packet[12:])) > 4:  # a packet of silence has one or two different values
                     self.meter.heard(now)
 
     def _speak(self):
@@ -158,7 +158,7 @@ class Audio:
                 kind, payload, mark, shown = 0, self._tone[position:position + FRAME], 0, stamp
                 position = (position + FRAME) % len(self._tone)
                 if self.keys:
-                    # Every packet of one key press carries the time at which it began.
+                    # All packets of one key press have the timestamp of the first (RFC 4733, 2.5.1.2).
                     kind, payload, mark = self.keys.popleft()
                     began = shown = stamp if mark else began
                 header = struct.pack("!BBHII", 0x80, kind | mark, sequence & 0xFFFF, shown & 0xFFFFFFFF, 0x1234)
@@ -171,15 +171,15 @@ class Audio:
             time.sleep(max(0, next_at - time.monotonic()))
 
     def press(self, key):
-        """A key by RFC 2833, 160 ms long, in place of what this end says at that time."""
-        assert self._tone, "an end that says nothing sends no keys either"
+        """Sends a DTMF digit by RFC 2833, 160 ms long, in place of the tone."""
+        assert self._tone, "an endpoint that sends no tone cannot send digits"
         code = "0123456789*#".index(key)
         for step in range(1, 9):
             end = 0x80 if step > 5 else 0
             self.keys.append((101, struct.pack("!BBH", code, end | 10, min(step, 6) * FRAME), 0x80 if step == 1 else 0))
 
     def say(self, frequency):
-        """Another tone from the next packet on."""
+        """Changes the tone, from the next packet on."""
         self._tone = tone(frequency)
 
     def samples(self, seconds):
@@ -187,7 +187,7 @@ class Audio:
         return [sample for at, payload in list(self.heard) if at >= since for sample in self.codec.decode(payload)]
 
     def hears(self, frequency, within=3.0, share=0.5):
-        """Whether for 300 ms that tone is most of what arrives."""
+        """Waits until the tone has at least `share` of the power of the last 300 ms. Returns whether that happened in time."""
         until = time.monotonic() + within
         while time.monotonic() < until:
             samples = self.samples(0.3)
@@ -197,7 +197,7 @@ class Audio:
         return False
 
     def hears_sound(self, within=3.0):
-        """Whether anything but silence arrives."""
+        """Waits until the last 300 ms are not silent. Returns whether that happened in time."""
         until = time.monotonic() + within
         while time.monotonic() < until:
             samples = self.samples(0.3)

@@ -1,12 +1,14 @@
-"""Callers are parked, taken and hang up, while FreeSWITCH and the database are killed, frozen and blocked, the clock is set and the
-callers' media is disturbed at random, all on loopback: first one FreeSWITCH; then two that share their lots in a PostgreSQL, each of which recovers its own callers; then two that share the
-core's tables too, so that one takes over the other's callers. After each fault every caller must be where they were: in the same
-slot of the same lot, with the same parker, label, parking time and time-out, with music, and on one node only. A caller who is not is
-lost; one who hears nothing for longer than SILENT_AFTER seconds is silent. Of both there may be none.
+"""Parks and retrieves callers while it kills, freezes and blocks FreeSWITCH and the database, sets the clock and disturbs the callers'
+media at random, all on loopback. The stages are one FreeSWITCH; two that share their lots in a PostgreSQL, each of which recovers its own
+callers; and two that share the core's tables too, so that one takes over the other's callers.
+
+After each fault every caller must still be in the same slot of the same lot, with the same parker, label, parking time and time-out, with
+music, and on one node only. Otherwise the caller counts as lost. A caller who hears nothing for longer than SILENT_AFTER seconds counts as
+silent. A run fails if a caller was lost or silent.
 
     chaos.py <minutes> [<seed>] [--callers <n>] [--only <fault>,<fault>] [--without <fault>,<fault>]
 
-The seed decides who does what and which faults strike; not how the processes are timed, so no two runs are the same.
+The seed determines the calls and the faults, but not the timing of the processes, so two runs with one seed are not the same.
 """
 
 import argparse
@@ -23,18 +25,18 @@ from pathlib import Path
 from audio import SoundMeter
 from conftest import MUSIC
 from disturbances import CLOCK, DATABASE, MEDIA, QUIET, Disturbances
+from fake_clock import FAKETIME, Clock
 from phone import DOMAIN, Failed, Phone
 from switch import ROOT, Switch, find_prefix, module_dir, wait_for
 from test_history import BIN, Postgres
-from fake_clock import FAKETIME, Clock
 
-# The core writes what it would recover of a call behind its back; a call younger than this may be unknown to it.
+# The core stores its recovery data of a call in the background. A call that is younger than these seconds may not be stored yet.
 SETTLED = 2.5
-# Between the last sign of life of a node and the moment when the others take it for dead.
+# Seconds from a node's last heartbeat until the others declare it dead, and seconds for which they then keep its slots (`recover-window`).
 SILENCE = 5
 WINDOW = 10
-# Seconds without a sound after which a caller is called silent. Where FreeSWITCH stood still, or was told to be quiet, they begin when that
-# is over.
+# Seconds without a sound after which a caller counts as silent. If FreeSWITCH did not run or was told to stop the music, they begin when
+# that is over.
 SILENT_AFTER = 5
 LOTS = f"""
 <lot name="main" domain="{DOMAIN}">
@@ -59,8 +61,8 @@ WAITING = ("parked", "ringing-back")
 FACTS = ("lot", "slot", "parker", "label", "parked_at", "caller_name", "caller_number", "uuid")
 
 
-# Of each stage: how many FreeSWITCHes, whether they share the core's tables, and what happens. With shared tables `sofia recover` takes
-# over every call that is not the node's own, also those of a node that lives: there, a node that died does not recover itself.
+# For each stage: the number of nodes, whether they share the core's tables, and the faults. With shared tables, `sofia recover` takes over
+# every call that is not the node's own, also the calls of a running node. So in that stage a killed node does not recover its calls itself.
 ALWAYS = ("freeze", *DATABASE, *CLOCK, *MEDIA)
 CRASHES = ("crash", "crash_twice", "crash_without_database")
 STAGES = {
@@ -71,7 +73,7 @@ STAGES = {
 
 
 class Node(Switch):
-    """A FreeSWITCH that is reached, and called, by its outside port."""
+    """A FreeSWITCH whose node name is the port of its outside profile."""
 
     def __init__(self, module, prefix, database, clustered, core):
         super().__init__(module, prefix)
@@ -84,7 +86,7 @@ class Node(Switch):
           <param name="recover-window" value="{WINDOW}"/>{cluster}""", extensions=QUICK)
 
     def calls(self, lot=""):
-        """With the time-outs as they would be by a clock that nobody has set."""
+        """The parked calls, with the time-outs by the machine's clock."""
         rows = super().calls(lot)
         ahead_ms = 1000 * self.clock.ahead if self.clock else 0
         return [{**row, "timeout_at": row["timeout_at"] and row["timeout_at"] - ahead_ms} for row in rows]
@@ -94,34 +96,35 @@ class Node(Switch):
 
 
 class Caller:
-    """Somebody outside, who is parked and waits."""
+    """An outside caller who is parked."""
 
     def __init__(self, node, phone, call):
         self.node, self.phone, self.call, self.since, self.row = node, phone, call, time.monotonic(), None
         self.meter = call.audio.meter = SoundMeter()
-        # Slots are given twice while two nodes cannot see each other; then who dials gets their own node's caller.
+        # Whether another caller has the same slot. Two nodes can assign a slot twice while they cannot reach the database; a user who dials
+        # the slot then gets the caller of the user's own node.
         self.doubled = False
 
     def find(self):
-        """Their row, once the slot is theirs: before, another node may still be quicker."""
+        """The caller's row, or None until the caller's park event: before that, another node may still get the slot."""
         rows = [row for row in self.node.own_calls().values() if row["caller_number"] == self.phone.user]
         return rows[0] if rows and "park" in self.node.events.of(rows[0]["uuid"]) else None
 
 
 class Chaos(Disturbances):
-    """One run on one FreeSWITCH, or on two. `faults`: those that may strike, of the stage's; None: all."""
+    """One run of a stage. `faults` restricts the stage's faults; None allows all."""
 
     def __init__(self, module, prefix, stage, callers=24, seed=None, faults=None):
         nodes, shared, kinds = STAGES[stage]
         self.kinds = [kind for kind in kinds if faults is None or kind in faults]
-        self.dice = random.Random(seed)
+        self.random = random.Random(seed)
         self.wanted, self.callers, self.phones = callers, [], []
         self.held = self.survived = self.silent = self.parks = self.taken = self.hung_up = self.doubled = 0
         self.faults, self.wrong, self.outcomes, self.longest, self.quietest = Counter(), [], {}, 0.0, 0.0
-        # Calls of a node that was taken for dead and was not: of these it was told that they are lost.
+        # The calls of a node that was declared dead and was not. Events said that these calls were not recovered.
         self.presumed_lost = set()
         self.database = Postgres()
-        # The core's own tables are kept apart: what the core does without them is not the question here.
+        # The core's own tables are in another database, so that disturbances of the module's database do not concern the core.
         self.core = Postgres() if shared else None
         self.nodes = [Node(module, prefix, self.database, nodes > 1, self.core) for _ in range(nodes)]
         self.desks, self.began, self.freed = {}, time.monotonic(), deque(maxlen=8)
@@ -129,7 +132,7 @@ class Chaos(Disturbances):
     def say(self, text):
         print(f"{time.monotonic() - self.began:6.0f} s  {text}", flush=True)
 
-    # --- what people do
+    # --- callers and users
 
     def phone(self, node, user="", **more):
         phone = Phone(node, user, **more)
@@ -137,7 +140,7 @@ class Chaos(Disturbances):
         return phone.register() if user else phone
 
     def desk(self, node):
-        """The phone at which calls come in, and the one that is rung in vain."""
+        """The phone that answers incoming calls. It also registers 1003, who never answers a recall."""
         if node not in self.desks:
             self.desks[node] = self.phone(node, "1001", says=700)
             self.desks[node].on_ring = 0
@@ -145,21 +148,21 @@ class Chaos(Disturbances):
         return self.desks[node]
 
     def put_through(self, node, phone):
-        """A caller who talks to the desk: their call, and the desk's."""
+        """Connects a caller to the desk's phone. Returns the caller's call and the desk's."""
         desk = self.desk(node)
         call = phone.call("1001")
         other = desk.wait_call()
         if not other.answered.wait(8):
             raise Failed(408)
-        time.sleep(0.3)  # nobody transfers before the other end has heard that the call is answered
+        time.sleep(0.3)  # a person does not transfer before both ends know that the call is answered
         return call, other
 
     def park(self, node):
         phone = self.phone(node, says=TONE)
-        way = self.dice.choice(["dialled", "dialled", "chosen", "transferred", "by command", "ringing back"])
-        # Of a slot that came free on the other node, this one knows a moment later.
+        way = self.random.choice(["dialled", "dialled", "chosen", "transferred", "by command", "ringing back"])
+        # A node learns a moment later that a slot became free on the other node.
         taken = {caller.row["slot"] for caller in self.callers if caller.row} | set(self.freed)
-        slot = self.dice.choice([number for number in range(750, 791) if str(number) not in taken])
+        slot = self.random.choice([number for number in range(750, 791) if str(number) not in taken])
         if way == "dialled":
             call = phone.call("do-park-auto_main")
         elif way == "chosen":
@@ -169,7 +172,7 @@ class Chaos(Disturbances):
         else:
             call, other = self.put_through(node, phone)
             if way == "transferred":
-                other.refer(self.dice.choice(["700", str(slot)]))
+                other.refer(self.random.choice(["700", str(slot)]))
             else:
                 node.api(f"callpark park {wait_for(lambda: self.legs_of(node, phone))[0]} auto")
         caller = Caller(node, phone, call)
@@ -177,7 +180,7 @@ class Chaos(Disturbances):
         if caller.row is None:
             self.wrong.append(f"{phone.user} was never parked ({way})")
             return
-        if self.dice.random() < 0.3:
+        if self.random.random() < 0.3:
             node.api(f"callpark label {caller.row['slot']} for {phone.user} <&>")
             caller.row = caller.find()
         self.parks += 1
@@ -193,8 +196,8 @@ class Chaos(Disturbances):
         self.outcomes[caller.row["uuid"]] = action
 
     def take(self, caller, node):
-        """Somebody dials the slot on a node, the two talk, and one hangs up."""
-        # Nodes hear of each other's calls within two seconds, also that one which was kept a slot is there again.
+        """A user dials the slot on a node, is connected to the caller, and hangs up."""
+        # Nodes learn of each other's calls within two seconds, also of a call that was recovered.
         known = lambda: any(row["uuid"] == caller.row["uuid"] and row["state"] in WAITING for row in node.calls())
         if not wait_for(known, 4):
             self.wrong.append(f"{caller.row['slot']} of {caller.node.name} is not listed on {node.name}")
@@ -204,7 +207,7 @@ class Chaos(Disturbances):
         except Failed as why:
             self.wrong.append(f"{caller.row['slot']} of {caller.node.name} could not be taken on {node.name}: {why}")
             return
-        deaf = [who for who, audio, tone in (("the caller", caller.call.audio, TAKER), ("who took it", call.audio, TONE)) if not audio.hears(tone, 15)]
+        deaf = [who for who, audio, tone in (("the caller", caller.call.audio, TAKER), ("the retriever", call.audio, TONE)) if not audio.hears(tone, 15)]
         if deaf:
             self.wrong.append(f"{caller.row['slot']} of {caller.node.name} was taken on {node.name}, and {' and '.join(deaf)} hears nothing")
         self.ended(caller, "retrieve")
@@ -215,17 +218,17 @@ class Chaos(Disturbances):
         caller.phone.close()
 
     def traffic(self, nodes, turns, together=True):
-        """Some come and some go. `together`: the nodes know of each other."""
+        """Parks, retrieves and abandons some calls at random. `together` says that the nodes can reach the database and know each other's calls."""
         for _ in range(turns):
-            node = self.dice.choice(nodes)
+            node = self.random.choice(nodes)
             here = [caller for caller in self.callers if not caller.doubled and (together or caller.node is node) and caller.node in nodes]
-            chance = self.dice.random()
+            chance = self.random.random()
             if len(self.callers) < self.wanted or not here:
                 self.park(node)
             elif chance < 0.6:
-                self.take(self.dice.choice(here), node)
+                self.take(self.random.choice(here), node)
             elif chance < 0.8:
-                caller = self.dice.choice(here)
+                caller = self.random.choice(here)
                 self.ended(caller, "abandon")
                 self.hung_up += 1
                 caller.call.hang_up()
@@ -234,55 +237,55 @@ class Chaos(Disturbances):
 
     # --- faults
 
-    def die(self, node):
+    def kill(self, node):
         node.events.close()
         node.kill()
 
-    def rise(self, node):
+    def restart(self, node):
         node.start()
-        self.rooms_hear(node)
+        self.keep_events(node)
 
-    def rooms_hear(self, node):
-        """Collects what the node tells, for the end."""
+    def keep_events(self, node):
+        """Keeps the node's events for the checks at the end."""
         node.history = getattr(node, "history", [])
         node.history.append(node.events)
 
     def crash(self):
-        node = self.dice.choice(self.nodes)
-        self.die(node)
-        time.sleep(self.dice.uniform(0, 2))
-        self.rise(node)
+        node = self.random.choice(self.nodes)
+        self.kill(node)
+        time.sleep(self.random.uniform(0, 2))
+        self.restart(node)
         node.api("sofia recover")
 
     def crash_twice(self):
-        """Dead again while the callers are being recovered."""
-        node = self.dice.choice(self.nodes)
-        self.die(node)
-        self.rise(node)
+        """The node is killed again while its callers are being recovered."""
+        node = self.random.choice(self.nodes)
+        self.kill(node)
+        self.restart(node)
         node.api("bgapi sofia recover")
-        time.sleep(self.dice.uniform(0, 1.5))
-        self.die(node)
-        self.rise(node)
+        time.sleep(self.random.uniform(0, 1.5))
+        self.kill(node)
+        self.restart(node)
         node.api("sofia recover")
 
     def crash_without_database(self):
-        node = self.dice.choice(self.nodes)
+        node = self.random.choice(self.nodes)
         self.database.kill()
-        self.die(node)
-        self.rise(node)
+        self.kill(node)
+        self.restart(node)
         node.api("sofia recover")
-        time.sleep(self.dice.uniform(1, 4))
+        time.sleep(self.random.uniform(1, 4))
         self.database.start()
 
     def freeze(self):
-        node = self.dice.choice(self.nodes)
+        node = self.random.choice(self.nodes)
         node.process.send_signal(signal.SIGSTOP)
-        time.sleep(self.dice.uniform(0.5, 4))
+        time.sleep(self.random.uniform(0.5, 4))
         node.process.send_signal(signal.SIGCONT)
 
     def taken_for_dead(self):
-        """Frozen for longer than its slots are kept."""
-        node, *others = self.dice.sample(self.nodes, len(self.nodes))
+        """The node is frozen for longer than its slots are kept."""
+        node, *others = self.random.sample(self.nodes, len(self.nodes))
         self.presumed_lost.update(caller.row["uuid"] for caller in self.callers if caller.node is node)
         node.process.send_signal(signal.SIGSTOP)
         time.sleep(SILENCE + WINDOW + 3)
@@ -290,38 +293,38 @@ class Chaos(Disturbances):
         node.process.send_signal(signal.SIGCONT)
 
     def failover(self):
-        """One node dies, and the other takes its callers over; at times without the database."""
-        dead, heir = self.dice.sample(self.nodes, 2)
-        blocked = self.dice.random() < 0.4
-        self.die(dead)
+        """One node is killed and the other takes over its callers, sometimes while the database is frozen."""
+        dead, successor = self.random.sample(self.nodes, 2)
+        blocked = self.random.random() < 0.4
+        self.kill(dead)
         if blocked:
             self.database.freeze()
         moved = [caller for caller in self.callers if caller.node is dead]
         for caller in moved:
-            # An address that moves with the service would be the same for the caller; here their phone is told.
-            caller.phone.server, caller.node = ("127.0.0.1", heir.outside_port), heir
-        heir.api("sofia recover")
+            # In practice, the service's address moves to the other node. Here the phone uses the other node's address instead.
+            caller.phone.server, caller.node = ("127.0.0.1", successor.outside_port), successor
+        successor.api("sofia recover")
         if blocked:
-            time.sleep(self.dice.uniform(1, 4))
+            time.sleep(self.random.uniform(1, 4))
             self.database.thaw()
-        self.traffic([heir], 2)
-        wait_for(lambda: len(heir.own_calls()) == len(self.callers), 20)
-        self.rise(dead)
+        self.traffic([successor], 2)
+        wait_for(lambda: len(successor.own_calls()) == len(self.callers), 20)
+        self.restart(dead)
 
     # --- the run
 
     def run(self, seconds, faults=()):
-        """Faults for so long; at least the named ones, in any order."""
+        """Strikes with random faults for so many seconds, and at least with the given ones, in any order."""
         for node in self.nodes:
             node.start()
-            self.rooms_hear(node)
+            self.keep_events(node)
         self.began = time.monotonic()
         first = list(faults)
-        self.dice.shuffle(first)
+        self.random.shuffle(first)
         until = time.monotonic() + seconds
         while first or time.monotonic() < until:
             self.traffic(self.nodes, max(4, self.wanted - len(self.callers)))
-            self.strike(first.pop() if first else self.dice.choice(self.kinds))
+            self.strike(first.pop() if first else self.random.choice(self.kinds))
             if self.wrong:
                 break
         return self.end()
@@ -337,10 +340,10 @@ class Chaos(Disturbances):
         self.settle(fault, held, began, time.monotonic() if fault in QUIET else began)
 
     def settle(self, fault, held, began, heard_from):
-        """Looks for everybody who waited when the fault struck, and has not been taken since; and for those who came meanwhile."""
+        """Checks all callers: those who waited when the fault struck and have not been retrieved since, and those who came meanwhile."""
         wait_for(lambda: not self.misplaced(self.callers), 40, 0.3)
         took = time.monotonic() - began
-        # Until then, whoever is on the other node cannot be taken.
+        # Before that, callers of the other node cannot be retrieved.
         if not wait_for(lambda: all("slot store       answers" in node.api("callpark status") for node in self.nodes), 15, 0.3):
             self.wrong.append(f"{fault}: the slot store does not come back")
         misplaced = self.misplaced(self.callers)
@@ -363,7 +366,7 @@ class Chaos(Disturbances):
                  f"({took:.1f} s; longest silence {max(silences.values(), default=0):.1f} s)")
 
     def misplaced(self, callers, fresh=False):
-        """Whoever is not where they were, and why. `fresh`: what is seen is what is to be kept."""
+        """The callers who are not as they were, each with the reason. With `fresh`, the present rows become what is expected."""
         seen = {node: {row["uuid"]: row for row in node.calls()} for node in self.nodes}
         found = []
         for caller in callers:
@@ -382,12 +385,12 @@ class Chaos(Disturbances):
             elif why := self.changed(caller, rows[0]):
                 found.append((caller, why))
             elif fresh or caller.doubled:
-                # Of two with one slot, the second gets another when one node takes over the other's callers.
+                # Of two callers with one slot, the second gets another slot when one node takes over the other's callers.
                 caller.row = rows[0]
         return found
 
     def changed(self, caller, row):
-        """What about a call is not as it was."""
+        """The first difference between a call's present row and its expected row, or None."""
         if row["node"] != caller.node.name or row["state"] not in WAITING:
             return f"is {row['state']} on {row['node']}, not on {caller.node.name}"
         for fact in FACTS:
@@ -414,12 +417,12 @@ class Chaos(Disturbances):
             self.wrong.append(f"slots are left taken: {[row['slot'] for node in self.nodes for row in node.calls()]}")
         left = lambda: self.sql("SELECT count(*) FROM callpark_calls")
         if not wait_for(lambda: left() == "0", 10, 0.3):
-            self.wrong.append(f"{left()} rows are left in the register")
+            self.wrong.append(f"{left()} rows are left in the slot store")
         self.check_events()
         self.check_records()
         for node in self.nodes:
             self.wrong += [f"{node.name}: {line}" for line in node.log().splitlines() if "bug in mod_callpark" in line]
-            # One that the driver froze and left so would not end.
+
             node.keep = bool(self.wrong)
             if (status := node.stop()) != 0:
                 self.wrong.append(f"{node.name} did not end by itself: status {status}")
@@ -430,7 +433,7 @@ class Chaos(Disturbances):
         }, self.wrong
 
     def check_events(self):
-        """Of each call at most one park and one outcome were told. A node that is killed may have died before it told."""
+        """Each call had at most one `park` event and at most one outcome. A node that is killed may not have sent an event."""
         told = Counter()
         for event in (event for node in self.nodes for events in node.history for event in list(events.all)):
             presumed = event.get("CallPark-Cause") == "not recovered" and event.get("Unique-ID") in self.presumed_lost
@@ -443,7 +446,7 @@ class Chaos(Disturbances):
                 self.wrong.append(f"{uuid}: {parks} park and {ends} were told; it ended by {action}")
 
     def check_records(self):
-        """One row for each call, with its own outcome."""
+        """The history has one row for each call, with the call's outcome."""
         words = {"retrieve": "retrieved", "abandon": "abandoned"}
         def rows():
             found = [line.split("|") for line in self.sql("SELECT uuid, outcome FROM callpark_records").splitlines()]
@@ -453,7 +456,7 @@ class Chaos(Disturbances):
             there = rows()
             odd = [f"{uuid}: {there.get(uuid)}, not {word}" for uuid, word in expected.items() if there.get(uuid) != word]
             more = [uuid for uuid in there if uuid not in expected]
-            self.wrong.append(f"records: {len(there)} for {len(expected)} calls; {odd[:5]}; of nobody: {more[:5]}")
+            self.wrong.append(f"records: {len(there)} for {len(expected)} calls; {odd[:5]}; unknown: {more[:5]}")
 
     def sql(self, query):
         done = subprocess.run(self.database.psql("-tAc", query),
@@ -461,7 +464,7 @@ class Chaos(Disturbances):
         return done.stdout.strip()
 
     def close(self):
-        """Leaves nothing running, whatever happened."""
+        """Stops everything, also after an error."""
         for phone in self.phones:
             phone.close()
         for node in self.nodes:
@@ -475,7 +478,7 @@ class Chaos(Disturbances):
 
 
 def possible(prefix):
-    """Whether this machine has what it takes."""
+    """Whether this machine has PostgreSQL and a FreeSWITCH with mod_pgsql."""
     return prefix is not None and BIN is not None and (module_dir(prefix) / "mod_pgsql.so").exists()
 
 

@@ -1,4 +1,4 @@
-"""One FreeSWITCH for all tests; each test leaves it idle and its log without errors."""
+"""Fixtures: one FreeSWITCH for all tests of a process. After each test it must be idle and its log without errors."""
 
 import os
 import re
@@ -22,25 +22,26 @@ LOTS = f"""
   <param name="hold-music" value="tone_stream://%(1000,0,{MUSIC});loops=-1"/>
 </lot>
 """
-# The same where somebody who is no user may retrieve.
+# The same lots, from which a leg that belongs to no user may retrieve too.
 ANYBODY = LOTS.replace('<param name="slots"', '<param name="retrieve-anonymous" value="true"/><param name="slots"')
-USUAL = (LOTS, "", None, "")  # what `Switch.configure` was told
-# What the log may say although all is well: prompts that are not installed, and refusals that tests provoke.
+USUAL = (LOTS, "", None, "")  # the default arguments of `Switch.configure`
+# Errors that the log may have: missing sound files, and refusals that tests cause.
 EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:HTTP server cannot be started|fallback failed|exit failed|configuration error|configuration has errors|running with)|Invalid file format \[local_stream\]|Invalid Application|sofia_contact|USER_NOT_REGISTERED|Cannot Blind Transfer 1 Legged"
                       r"|find macro voicemail_|contains a variable")
 
 
-# They load the processor, or hear every packet of a minute: never beside one another.
-LOUD = {"test_chaos", "test_command", "test_concurrency", "test_music", "test_soak"}
-LONG = [*sorted(LOUD), "test_cluster", "test_recover", "test_ringback", "test_history"]
+# These tests load the processor or analyse every packet, so they never run at the same time.
+EXCLUSIVE = {"test_chaos", "test_command", "test_concurrency", "test_music", "test_soak"}
+# The files that take longest.
+LONG = [*sorted(EXCLUSIVE), "test_cluster", "test_recover", "test_ringback", "test_history"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    # A few files at a time, each with a FreeSWITCH of its own; those that take longest first. One is two: each of its tests has its own
-    # in any case.
+    # Each process runs whole files with one FreeSWITCH, the longest files first. test_cluster is split, because each of its tests starts
+    # FreeSWITCHes of its own.
     for n, item in enumerate(items):
-        group = "loud" if item.path.stem in LOUD else item.path.stem
+        group = "exclusive" if item.path.stem in EXCLUSIVE else item.path.stem
         item.add_marker(pytest.mark.xdist_group(f"{group}-{n % 2}" if group == "test_cluster" else group))
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if find_prefix() is None:
@@ -60,7 +61,7 @@ def pytest_runtest_makereport(item):
 
 @pytest.fixture(scope="session")
 def failures():
-    """How many tries have failed so far; pytest's own count leaves out those that are tried again."""
+    """Counts the failed test runs so far. pytest's own count leaves out tests that are run again."""
     return lambda: len(_failed)
 
 
@@ -71,7 +72,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def new_switch():
-    """A FreeSWITCH with the module that is tested, neither configured nor started."""
+    """A FreeSWITCH with the module, not configured and not started."""
     return Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
 
 
@@ -88,7 +89,7 @@ def freeswitch(failures):
 
 @pytest.fixture
 def switch(freeswitch):
-    """The running FreeSWITCH, idle, with the usual lots; afterwards idle again."""
+    """The running FreeSWITCH with the default lots. After the test it asserts that FreeSWITCH is idle and that there were no errors."""
     if freeswitch.written != USUAL:
         assert freeswitch.reload(LOTS).startswith("+OK")
     freeswitch.events.clear()
@@ -99,7 +100,7 @@ def switch(freeswitch):
         freeswitch.api("hupall")
         freeswitch.wait_idle()
         pytest.fail(f"channels left:\n{left}")
-    assert wait_for(lambda: all(lot["used"] == 0 for lot in freeswitch.json("lots"))), "a slot is left taken"
+    assert wait_for(lambda: all(lot["used"] == 0 for lot in freeswitch.json("lots"))), "a slot is still occupied"
     errors = [line for line in freeswitch.log()[before:].splitlines()
               if re.search(r"\[(ERR|CRIT|ALERT)\]", line) and not EXPECTED.search(line)]
     assert not errors, "\n".join(errors)
@@ -111,7 +112,7 @@ def switch(freeswitch):
 
 @pytest.fixture
 def phones_of():
-    """Makes phones of a switch; they are put down afterwards."""
+    """Makes phones of a FreeSWITCH, and closes them after the test."""
     made = []
 
     def of(switch):

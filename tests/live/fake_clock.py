@@ -1,4 +1,4 @@
-"""A wall clock that tests can set, by libfaketime."""
+"""A wall clock that tests can set, with libfaketime."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
 class Clock:
-    """The wall clock of one FreeSWITCH, ahead of the machine's by what a file says. Its monotonic clock is the machine's."""
+    """The wall clock of one FreeSWITCH. A file has the seconds by which it differs from the machine's. The monotonic clock is the machine's."""
 
     def __init__(self, switch):
         self.switch, self.file, self.ahead = switch, switch.dir / "clock", 0
@@ -18,15 +18,16 @@ class Clock:
                               "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     def _write(self, seconds):
-        # FreeSWITCH reads this whenever it asks for the time: never half of it.
+        # The file is replaced at once, because FreeSWITCH reads it whenever it takes the time.
         new = self.file.with_suffix(".new")
         new.write_text(f"{seconds:+d}\n")
         new.rename(self.file)
 
     def step(self, seconds):
-        """A FreeSWITCH that measures by the monotonic clock knows the new time only when it is told that there is one."""
+        """Sets the clock so many seconds ahead of the machine's."""
         self._write(seconds)
         self.ahead = seconds
+        # With the monotonic clock, FreeSWITCH takes over a new wall clock time only by this command.
         if self.switch.monotonic:
             self.switch.api("fsctl sync_clock")
         assert wait_for(lambda: abs(self.now() - time.time() - seconds) < 2), "the clock was not set"

@@ -1,4 +1,4 @@
-"""Text that means harm, made from a seed; and a trap that tells whether FreeSWITCH expanded any of it or ran a command."""
+"""Makes hostile text from a seed, and detects whether FreeSWITCH expanded any of it or ran a command in it."""
 
 import random
 import secrets
@@ -8,16 +8,16 @@ import urllib.parse
 
 from switch import EventSocket, wait_for
 
-# What the module is to write into calls, as templates of FreeSWITCH's own call records and as dialplans read it.
+# The variables into which text of remote parties gets, by the names under which CDR templates and dialplans read them.
 READ_BACK = ["caller_id_name", "caller_id_number", "callee_id_name", "callee_id_number", "callpark_label", "callpark_parker", "callpark_retriever",
              "callpark_stay", "callpark_last_user", "initial_callee_id_name", "initial_callee_id_number", "sip_from_display"]
-# FreeSWITCH's own record ("example" of the stock configuration), with all of these but who was called: of an ordinary call, whose
-# legs the module never had, FreeSWITCH fills in whatever the callee said.
+# The CDR template "example" of the stock configuration with these variables. The callee's name and number are left out: for an ordinary
+# call, which the module never handles, FreeSWITCH itself expands the text of the callee.
 CDR = """<configuration name="cdr_csv.conf"><settings><param name="log-base" value="@DIR@/log"/><param name="default-template" value="example"/>
     <param name="legs" value="ab"/></settings><templates><template name="example">"${caller_id_name}","${caller_id_number}","${destination_number}",
     "${context}","${start_stamp}","${hangup_cause}","${uuid}","${bleg_uuid}","${accountcode}",""" + ",".join(
         f'"${{{name}}}"' for name in READ_BACK if not name.startswith("callee")) + "\n</template></templates></configuration>"
-# Reads and writes everything that a dialplan may, and more than once; then the call is back in its slot.
+# Reads, copies and combines the variables as a dialplan may, and then parks the call in its slot again.
 AUDIT = """<extension name="audit"><condition field="destination_number" expression="^audit$">
     <action application="set" data="copy=${callpark_label}"/>
     <action application="log" data="NOTICE ${callpark_label} | ${caller_id_name} | ${callee_id_name} | ${callpark_parker}"/>
@@ -32,12 +32,12 @@ AUDIT = """<extension name="audit"><condition field="destination_number" express
 
 
 class Trap:
-    """A global variable whose value is to be seen nowhere, and a file that only a command would make."""
+    """A global variable whose value must appear nowhere, and a file that only an executed command would make."""
 
     def __init__(self, switch):
         self.switch, self.marker, self.token = switch, switch.dir / "marker", f"EXPANDED{secrets.token_hex(4)}"
         switch.api(f"global_setvar canary={self.token}")
-        switch.api(f"global_setvar marker={self.marker}")  # without a slash, where names are cut at one
+        switch.api(f"global_setvar marker={self.marker}")  # for payloads without a slash, where a name would be cut at it
         self.socket, self.seen, self.count = EventSocket(switch.esl_port), [], 0
         self.socket.command("event plain ALL")
         self.socket.socket.settimeout(None)
@@ -50,17 +50,17 @@ class Trap:
                 self.seen.append(body)
 
     def expanded(self, uuid):
-        """What events of the call would be filled in with, and once more what would be made of that."""
+        """The expansion of text that contains the call's variables, and the expansion of the result."""
         fields = ["Caller-Caller-ID-Name", "Caller-Caller-ID-Number", "Caller-Callee-ID-Name", *(f"variable_{name}" for name in READ_BACK)]
         once = self.switch.api(f"eval uuid:{uuid} <{' '.join(f'${{{name}}}' for name in fields)}>").replace("\n", " ")
         assert once.startswith("<"), once
         return once + self.switch.api(f"eval uuid:{uuid} {once}")
 
     def check(self):
-        """Nothing was run and nothing expanded: not in files, not in the log, not in any event."""
+        """Asserts that no command was run and that nothing was expanded in a file, in the log or in an event."""
         before = self.count
         self.switch.api("bgapi status")
-        wait_for(lambda: self.count > before, 1)
+        assert wait_for(lambda: self.count > before, 5), "no event after a command"
         assert not self.marker.exists(), "a command was run"
         assert not self.seen, f"expanded in an event: {self.seen[0][:3000]}"
         for file in (self.switch.dir / "log").rglob("*"):
@@ -68,11 +68,11 @@ class Trap:
 
     def close(self):
         self.check()
-        assert self.count > 0, "the trap saw no event"
+        assert self.count > 0, "the trap received no event"
         self.socket.close()
 
     def payloads(self):
-        """One of each kind, with which an attack would begin."""
+        """One payload of each kind."""
         run = f"system(touch {self.marker})"
         return ["${canary}", "$${canary}", f"${{{run}}}", f"$${{{run}}}", "${system(touch ${marker})}", "$\\{canary}", "$'{canary}", "$\\'{canary}'", "$ {canary}", "${canary", "$", "$$", "{canary}",
                 "a$", "${${canary}}", "$${${canary}}", "${canary:0:4}", "${canary[0]}", "%{canary}", "%24%7Bcanary%7D", "%2524%257Bcanary%257D", "\\${canary}", "\\\\${canary}",
@@ -83,12 +83,12 @@ class Trap:
                 "0" * 40, "sofia/gateway/x/1", "user/1001@callpark.test", "loopback/audit/default", "@", "a@b@c", "sip:1@127.0.0.1;transport=tcp", "%00", "%0d%0aX-Evil: 1"]
 
     def values(self, count, seed, without=""):
-        """`count` values: each kind, then pieces of them put together at random. `without`: characters that cannot be sent there."""
-        dice, kinds = random.Random(seed), self.payloads()
+        """`count` values: one of each kind, then random combinations of their pieces. `without` are characters that cannot be sent."""
+        generator, kinds = random.Random(seed), self.payloads()
         made = list(kinds)
         while len(made) < count:
-            pieces = [dice.choice(kinds) for _ in range(dice.randint(1, 3))]
-            made.append("".join(piece[:dice.randint(1, len(piece))] if dice.random() < 0.4 else piece for piece in pieces))
+            pieces = [generator.choice(kinds) for _ in range(generator.randint(1, 3))]
+            made.append("".join(piece[:generator.randint(1, len(piece))] if generator.random() < 0.4 else piece for piece in pieces))
         return ["".join(c for c in value if c not in without) for value in made[:count]]
 
 

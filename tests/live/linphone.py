@@ -1,5 +1,5 @@
-"""A user agent that is not ours: Linphone's console program, with files for a sound card. One at a time on a machine: its
-commands go through a socket that bears the user's number."""
+"""Controls a user agent of another project: Linphone's console program, with files in place of a sound card. Only one can run on a
+machine at a time, because the name of its command socket is made from the number of the operating system's user."""
 
 import os
 import shutil
@@ -30,12 +30,12 @@ auto_net_state_mon=0
 def _command_line(process):
     try:
         return (process / "cmdline").read_bytes()
-    except OSError:  # it has just ended
+    except OSError:  # the process has ended
         return b""
 
 
 class Linphone:
-    """One user's Linphone, registered; it answers by itself and says a tone of `says` Hz."""
+    """The registered Linphone of one user. It answers calls automatically and can send a tone of `says` Hz."""
 
     def __init__(self, switch, user, says):
         self.dir = Path(tempfile.mkdtemp(prefix="callpark-linphone."))
@@ -60,7 +60,7 @@ class Linphone:
         return ran.stdout
 
     def _processes(self):
-        """Those that were given its folder."""
+        """The processes that were started with this folder."""
         return [int(process.name) for process in Path("/proc").glob("[0-9]*") if str(self.dir).encode() in _command_line(process)]
 
     def registered(self):
@@ -70,7 +70,7 @@ class Linphone:
         return self._shell("generic", command)
 
     def call(self, number):
-        """By address: no name server knows the domain."""
+        """Calls a number at the server's address, because the domain is in no DNS."""
         self.tell(f"call sip:{number}@{self.host}")
 
     def speak(self):
@@ -78,7 +78,7 @@ class Linphone:
 
     def close(self):
         self._shell("exit")
-        # It does not always do so.
+        # It does not always exit when it is told to.
         if not wait_for(lambda: not self._processes(), 3, 0.2):
             for process in self._processes():
                 os.kill(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A SIP phone that a test holds in its hand: registers, calls, answers, transfers, holds, hangs up. UDP on loopback."""
+"""A SIP phone that a test controls: it registers, calls, answers, transfers, holds and hangs up, over UDP on loopback."""
 
 import hashlib
 import itertools
@@ -40,7 +40,7 @@ class Message:
 
 
 class Failed(Exception):
-    """A request was refused: the status."""
+    """A request was refused with this status."""
 
     def __init__(self, status):
         super().__init__(status)
@@ -55,11 +55,11 @@ class Phone:
         self.name = name or self.user
         self.password = password or self.user
         self.codec = codec
-        # What it believes its own address to be: behind NAT another one than its media comes from.
+        # The address that it writes into its SDP. Behind NAT, its media comes from another.
         self.address = address
-        # A status to refuse a re-INVITE with, or None to accept it.
+        # The status with which it refuses a re-INVITE, or None to accept it.
         self.on_reinvite = None
-        # The switch sends display updates to phones that it knows by their User-Agent.
+        # The User-Agent. FreeSWITCH sends display updates only to phones whose User-Agent it knows.
         self.agent = agent
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -68,11 +68,12 @@ class Phone:
         self.server = ("127.0.0.1", switch.sip_port if user else switch.outside_port)
         self.calls = {}
         self.lamps = {}
-        # Texts of SIP MESSAGEs, with who they are from.
+        # The received SIP MESSAGEs, as pairs of sender and text.
         self.messages = queue.Queue()
         self.answers = {}
         self.rang = queue.Queue()
-        # What it does when it rings: seconds until it answers, None to ring on, a status to refuse with, or the URI it forwards to.
+        # What it does with an incoming call: the seconds until it answers, None to ring only, a status with which it refuses, or the
+        # URI to which it forwards with a 302.
         self.on_ring = None
         self.open = True
         threading.Thread(target=self._listen, daemon=True).start()
@@ -110,7 +111,7 @@ class Phone:
         return "\r\n".join(lines) + "\r\n\r\n" + body, branch
 
     def transact(self, method, uri, call_id, cseq, from_, to, headers=(), body="", timeout=10, on_early=None):
-        """Sends a request, again with credentials where they are asked for; the final response."""
+        """Sends a request, retransmits it until there is a response, and returns the final response."""
         text, _ = self.request(method, uri, call_id, cseq, from_, to, headers, body)
         answers = self.answers[(call_id, cseq, method)] = queue.Queue()
         until = time.monotonic() + timeout
@@ -166,14 +167,14 @@ class Phone:
         return Call(self).invite(number, timeout, headers, name, parameters)
 
     def subscribe(self, target, domain=None, event="dialog", expires=300):
-        """A lamp for `target`, such as park+701."""
+        """Subscribes to a lamp for `target`, such as park+701."""
         return Lamp(self, target, domain or self.domain, event).subscribe(expires)
 
     def wait_call(self, timeout=10):
-        """The next call that was answered here."""
+        """The next incoming call."""
         return self.rang.get(timeout=timeout)
 
-    # --- what comes in
+    # --- incoming messages
 
     def _listen(self):
         while self.open:
@@ -223,7 +224,7 @@ class Phone:
 
 
 class Lamp:
-    """One subscription, and what it was told."""
+    """One subscription to a busy lamp field key, and the bodies of its NOTIFYs."""
 
     def __init__(self, phone, target, domain, event):
         self.phone, self.event = phone, event
@@ -233,7 +234,7 @@ class Lamp:
         phone.lamps[self.id] = self
 
     def subscribe(self, expires=300):
-        """Again: refreshes it. 0: ends it."""
+        """Subscribes, or refreshes the subscription. With `expires=0` it ends the subscription."""
         kind = {"dialog": "application/dialog-info+xml", "presence": "application/pidf+xml"}[self.event]
         headers, more = [f"Event: {self.event}", f"Accept: {kind}", f"Expires: {expires}"], []
         for _ in range(2):
@@ -253,7 +254,7 @@ class Lamp:
         self.phone.respond(message, 200)
 
     def dialog(self):
-        """What the last NOTIFY said, as XML: the root element, or None before the first."""
+        """The root element of the last NOTIFY's XML, or None before the first NOTIFY."""
         return ElementTree.fromstring(self.bodies[-1]) if self.bodies else None
 
     @property
@@ -263,7 +264,7 @@ class Lamp:
 
     @property
     def states(self):
-        """Every state it was told, in order."""
+        """All dialog states that were received, in order."""
         return [ElementTree.fromstring(body).findtext("{*}dialog/{*}state") for body in self.bodies]
 
     def shows(self, state, within=3.0):
@@ -286,10 +287,10 @@ class Call:
         self.answered = threading.Event()
         self.remote_cseq = None
         self.notified = queue.Queue()
-        # Identities the switch showed, in order: from the answer, then from updates.
+        # The (name, number) pairs that the server sent for the display: first in the answer, then in updates.
         self.shown = []
         self.versions = 0
-        # The direction that the switch asked for last, as this end sees it: "sendonly" means that the switch only listens.
+        # The last direction that the server offered, as seen from this phone: "sendonly" means that the server only receives.
         self.direction = "sendrecv"
         self.invite_headers = None
         self.branch = None
@@ -370,7 +371,7 @@ class Call:
         text, _ = self.phone.request("ACK", uri, self.id, cseq, self.local, response["to"], branch=branch)
         self.phone.send(text)
 
-    # --- being called
+    # --- incoming calls
 
     def ringing(self, message):
         phone = self.phone
@@ -410,9 +411,9 @@ class Call:
         if self.answered.is_set() and not self._is_of_dialog(message):
             phone.respond(message, 481)
             return
-        if message.method == "INVITE" and not self.answered.is_set():  # the same once more: the switch did not hear that it rings
+        if message.method == "INVITE" and not self.answered.is_set():  # a retransmission: the 180 was lost
             phone.respond(message, 180, tag=self.tag)
-        elif message.method == "INVITE":  # again within the call: media has changed
+        elif message.method == "INVITE":  # a re-INVITE
             if phone.on_reinvite:
                 phone.respond(message, phone.on_reinvite)
                 return
@@ -437,7 +438,7 @@ class Call:
             phone.respond(message, 200)
 
     def _is_of_dialog(self, message):
-        """Whether From and To have the tags of this dialog, each on its side (RFC 3261, 12.2.2)."""
+        """Whether From and To have the tags of this dialog (RFC 3261, 12.2.2)."""
         tag = lambda header: re.search(r";tag=([^;>\s]+)", header)
         theirs, ours = tag(message["from"]), tag(message["to"])
         return bool(theirs and ours) and theirs.group(1) == tag(self.remote).group(1) and ours.group(1) == self.tag
@@ -459,16 +460,17 @@ class Call:
         self._end()
 
     def refer(self, number, replaces=None, **more):
-        """Blind transfer, or attended where another call of the phone is given; more as `refer_to`."""
+        """Transfers the call blindly to `number`, or as an attended transfer if `replaces` is another call of this phone. The other
+        arguments are those of `refer_to`."""
         target = f"sip:{number}@{self.phone.domain}"
         if replaces:
             tag = re.search(r"tag=([^;>\s]+)", replaces.remote).group(1)
             target += f"?Replaces={replaces.id}%3Bto-tag%3D{tag}%3Bfrom-tag%3D{replaces.tag}"
         self.refer_to(target, **more)
 
-    def refer_to(self, target, referred_by="the truth"):
-        """Transfer to a whole URI. `referred_by`: another address to say it is by; None, as some phones do, to say nothing."""
-        by = f"{self.phone.user}@{self.phone.domain}" if referred_by == "the truth" else referred_by
+    def refer_to(self, target, referred_by="own address"):
+        """Transfers the call to a URI. `referred_by` is another address for Referred-By, or None to leave the header out, as some phones do."""
+        by = f"{self.phone.user}@{self.phone.domain}" if referred_by == "own address" else referred_by
         headers = [f"Refer-To: <{target}>", *([f"Referred-By: <sip:{by}>"] if by else [])]
         response = self.in_dialog("REFER", headers)
         if response.status not in (200, 202):
@@ -478,7 +480,7 @@ class Call:
         self._reinvite(direction)
 
     def offer_fax(self):
-        """T.38 in place of audio; the switch's answer: a status."""
+        """Offers T.38 in place of audio. Returns the status of the answer."""
         sdp = self.sdp()
         image = f"m=image {self.audio.port} udptl t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\na=T38FaxRateManagement:transferredTCF\r\n"
         response = self._reinvite_with(sdp[:sdp.index("m=audio")] + image)
@@ -488,7 +490,7 @@ class Call:
         self._reinvite("sendrecv")
 
     def move(self, address="127.0.0.1", codec=None):
-        """As a phone that changes from Wi-Fi to a mobile network: another port, and the address that it believes it has now."""
+        """Sends a re-INVITE with another port and `address`, as a phone that changes from Wi-Fi to a mobile network."""
         self.phone.address = address
         self.audio = self.audio.moved(codec)
         self._reinvite("sendrecv")
@@ -511,7 +513,7 @@ class Call:
             time.sleep(0.35)
 
     def info(self, key):
-        """A key by SIP INFO."""
+        """Sends a DTMF digit by SIP INFO."""
         self.in_dialog("INFO", ["Content-Type: application/dtmf-relay"], f"Signal={key}\r\nDuration=160\r\n")
 
     def wait_over(self, timeout=5):

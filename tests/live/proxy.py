@@ -1,5 +1,5 @@
-"""A SIP proxy in front of FreeSWITCH: phones are registered with it, it authenticates them (here: believes them), and says in
-P-Asserted-Identity whose call it is. FreeSWITCH itself sees an address of the proxy's and asks nobody for a password."""
+"""A SIP proxy in front of FreeSWITCH. Phones register with the proxy, which writes their user into P-Asserted-Identity (a real one would
+authenticate them first). FreeSWITCH receives all requests from the proxy's address and asks for no password."""
 
 import re
 import socket
@@ -10,14 +10,14 @@ ADDRESS = "127.0.0.2"
 
 
 class Proxy:
-    """Stateless but for the registrations, and on the path of every request (Record-Route)."""
+    """Forwards requests and responses and stays on the path of each dialog (Record-Route). It has no state but the registrations."""
 
     def __init__(self, switch, asserts=True):
         self.asserts, self.home = asserts, ("127.0.0.1", switch.outside_port)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((ADDRESS, 0))
         self.port = self.socket.getsockname()[1]
-        self.phones = {}  # by user: where the phone is
+        self.phones = {}  # user: address of the phone
         threading.Thread(target=self._run, daemon=True).start()
 
     @property
@@ -25,7 +25,7 @@ class Proxy:
         return f"{ADDRESS}:{self.port}"
 
     def connect(self, phone):
-        """From here on the phone's server is this proxy."""
+        """Makes this proxy the phone's server."""
         phone.server = (ADDRESS, self.port)
         self.phones[phone.user] = ("127.0.0.1", phone.port)
         return phone
@@ -41,7 +41,7 @@ class Proxy:
                 return
             text = data.decode("utf-8", "surrogateescape")
             if text.startswith("SIP/2.0 100"):
-                continue  # is for this hop alone
+                continue  # is not forwarded: it is for this hop only
             forwarded, target = self._response(text) if text.startswith("SIP/2.0") else self._request(text, source)
             try:
                 self.socket.sendto(forwarded.encode("utf-8", "surrogateescape"), target)
@@ -49,7 +49,7 @@ class Proxy:
                 return
 
     def _response(self, text):
-        """Back along the Vias: ours is the first."""
+        """Removes the first Via, which is the proxy's, and returns the response and the address in the next Via."""
         head, body = text.split("\r\n\r\n", 1)
         lines = head.split("\r\n")
         lines.remove(next(line for line in lines if line.lower().startswith("via:")))

@@ -1,5 +1,5 @@
-"""Second tries: each try that failed leaves its report and FreeSWITCH's log, and a run in which more than a few tests needed a second try
-fails, though each of them passed then."""
+"""A pytest plugin for reruns: it keeps the report and FreeSWITCH's log of each test run that failed, and it fails the whole run if more
+than MAX_RERUNS tests were run again, although these passed in the end."""
 
 import re
 import shutil
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-# A busy machine is late now and then; more than this is a fault of the module or of a test.
-MAX_SECOND_TRIES = 2
+# A busy machine may be too slow for a test. More reruns than this show a fault of the module or of a test.
+MAX_RERUNS = 2
 
 
 def pytest_addoption(parser):
     folder = Path(__file__).parents[2] / "target/reruns"
-    parser.addoption("--reruns-dir", default=folder, type=Path, help="where tries that failed leave their logs")
+    parser.addoption("--reruns-dir", default=folder, type=Path, help="the folder for the reports and logs of failed tests")
 
 
 def _folder(config):
@@ -34,7 +34,7 @@ def _of_test(config, nodeid):
 
 
 def _switches(values):
-    """Whatever of these has a FreeSWITCH's folder, also in lists."""
+    """Yields the objects among these values, and in lists of them, that have a FreeSWITCH's folder."""
     for value in values:
         if isinstance(value, (list, tuple)):
             yield from _switches(value)
@@ -58,21 +58,21 @@ def pytest_runtest_makereport(item):
             shutil.copy(log, folder / f"freeswitch-{n}.log")
 
 
-def _second_tries(config):
+def _reruns(config):
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     return reporter.stats.get("rerun", []) if reporter else []
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session):
-    if not _is_worker(session.config) and len(_second_tries(session.config)) > MAX_SECOND_TRIES and session.exitstatus == 0:
+    if not _is_worker(session.config) and len(_reruns(session.config)) > MAX_RERUNS and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    reports = _second_tries(config)
+    reports = _reruns(config)
     for report in reports:
-        terminalreporter.write_line(f"{report.nodeid} at its first try: {report.longreprtext.strip()[-2000:]}")
+        terminalreporter.write_line(f"{report.nodeid} failed at first: {report.longreprtext.strip()[-2000:]}")
         terminalreporter.write_line(f"  its log: {_of_test(config, report.nodeid)}")
-    if len(reports) > MAX_SECOND_TRIES:
-        terminalreporter.write_line(f"{len(reports)} tests needed a second try, at most {MAX_SECOND_TRIES} may: the run fails", red=True)
+    if len(reports) > MAX_RERUNS:
+        terminalreporter.write_line(f"{len(reports)} tests were run again, expected at most {MAX_RERUNS}: the run fails", red=True)

@@ -1,4 +1,4 @@
-"""Phones by the hundred: SIPp, where it is installed."""
+"""Runs hundreds of phones with SIPp, where it is installed."""
 
 import contextlib
 import csv
@@ -14,7 +14,7 @@ SIPP = shutil.which("sipp")
 
 
 class Sipp:
-    """One SIPp with one scenario, on loopback."""
+    """One SIPp process with one scenario, on loopback."""
 
     def __init__(self, switch, name, scenario, *words, media=None):
         self.port, self.folder, self.name = free_port(), switch.dir / f"sipp-{name}", name
@@ -29,7 +29,7 @@ class Sipp:
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
     def stop(self):
-        """No new calls, and an end when the present ones are over."""
+        """Starts no new calls, and lets the process end after the present ones."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGUSR1)
 
@@ -41,7 +41,7 @@ class Sipp:
             self.process.wait()
 
     def counts(self):
-        """Calls made, well ended and failed."""
+        """The number of calls made, of those that succeeded, and of those that failed."""
         with open(self.folder / "stat.csv", newline="") as file:
             rows = list(csv.DictReader(file, delimiter=";"))
         last = rows[-1] if rows else {}
@@ -50,7 +50,7 @@ class Sipp:
 
 
 def _free_media_ports():
-    """The first of the ports that SIPp binds at its start, and ends if one is taken: sound, and picture two further."""
+    """The first of four free ports. SIPp binds them at its start, for audio and video, and ends if one is in use."""
     while True:
         first = free_port() // 2 * 2
         with contextlib.ExitStack() as probes:
@@ -63,9 +63,9 @@ def _free_media_ports():
 
 
 def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20, at_once=3000):
-    """Phones that dial `number` at a rate, never more than `at_once`. `patience`: how long they stay, as shares of seconds, or for
-    ever. With `slots`, number is any of them. Who waits sends back what is heard; with `slots`, nobody talks: two such would send
-    each other the same for ever."""
+    """Runs phones that dial `number`, `rate` per second and at most `at_once` at a time. `patience` maps the seconds that a phone stays in
+    its call to the share of phones that do so. With `slots`, each phone dials a random one of them. The phones send back the audio that
+    they receive, except with `slots`: two connected phones would otherwise send each other the same packets without end."""
     labels = [str(10 + n) for n in range(len(patience))]
     waits = ""
     rest = 1.0
@@ -87,5 +87,5 @@ def phones(switch, name, number, patience, rate, most=None, slots=None, ptime=20
 
 
 def reception(switch):
-    """Answers any number of calls, and transfers each blindly to the automatic park extension."""
+    """Runs a phone that answers all calls and transfers each blindly to the park extension."""
     return Sipp(switch, "reception", (HERE / "conf/sipp/reception.xml").read_text())

@@ -1,9 +1,9 @@
-"""Many calls for a long time: a thousand are parked, and more come and go, on a private FreeSWITCH. In the end every call must have
-had its one outcome, and the process must be as large as it was after the first minutes.
+"""Keeps a thousand calls parked on a private FreeSWITCH, while others come and go. At the end every call must have had exactly one
+outcome, and the process must not have grown since its first minutes.
 
-The thousand that wait are SIP calls which get their music as RTP (SIPp, packets of 120 ms) and talk: they send it back. Of those
-that come and go, a tenth are SIP as well; the others are legs of the core itself, made by commands, which have a thread and music
-too but no network: so that two processors carry the rate. Without SIPp, all are.
+The thousand waiting callers are SIP calls (SIPp, with packets of 120 ms) that receive their music as RTP and send it back. Of the calls
+that come and go, a tenth are SIP calls. The others are legs that commands make in the core: these have a thread and music, but no
+network, so that two processors suffice for the rate. Without SIPp, all calls are such legs.
 
     soak.py <minutes> [<parked calls> [<a second>]]
 """
@@ -25,7 +25,7 @@ from collections import Counter, deque
 from pathlib import Path
 
 import sipp
-from switch import ROOT, EventSocket, Switch, find_prefix, free_port, socket, wait_for
+from switch import ROOT, EventSocket, Switch, find_prefix, free_port, wait_for
 
 SLOTS = range(3000, 5000)
 OUTCOMES = {"retrieve": "retrieved", "return": "returned", "fallback": "fallback", "transfer": "transferred", "abandon": "abandoned"}
@@ -41,23 +41,23 @@ RECEPTION = """
   <action application="set" data="hangup_after_bridge=true"/>
   <action application="bridge" data="sofia/external/reception@127.0.0.1:$1"/>
 </condition></extension>"""
-# What becomes of a call in a slot when its turn comes, as shares.
+# What happens to a parked call that is chosen, as relative weights.
 FATES = {"retrieved": 60, "dialled": 15, "raced for": 8, "retriever hangs up at once": 9, "both hang up": 8}
 GIVES_UP, TRANSFERRED_AGAIN, SIP_SHARE = 0.1, 0.15, 0.1
-# Of the core's own legs, fewer than this wait at a time while there are others: each plays its music itself.
+# The number of the core's own legs that wait at a time, while there are others: each of them plays its music itself.
 OWN_WAITING = 15
-# So many callers ahead of its rate is the run with fetching them, so that what is missing in the end is not for want of asking.
+# The number of retrievals by which the run is ahead of its rate, because some of them fail.
 AHEAD = 50
-# So long nobody else is sent for a caller, in seconds.
+# Seconds for which a caller who was chosen is not chosen again.
 BUSY = 3
-# Commands that FreeSWITCH has not answered yet; with more, no new ones are given.
+# The maximum number of commands without an answer. With more, no new commands are sent.
 MOST_WAITING = 200
 
 WANTED = re.compile(rb"^(CallPark-Action|CallPark-Slot|CallPark-Retriever-UUID|Unique-ID): (.*)$", re.MULTILINE)
 
 
 class Ledger:
-    """What `callpark::info` says of each call, and what about that cannot be."""
+    """Follows each call by its `callpark::info` events, and notes contradictions between them."""
 
     def __init__(self, port, connected):
         self.socket, self.connected = EventSocket(port), connected
@@ -87,7 +87,7 @@ class Ledger:
             self.connected(leg, urllib.parse.unquote(event.get("CallPark-Retriever-UUID", "")))
 
     def pick(self, own, busy):
-        """A waiting call that is not in `busy`; mostly one of `own`, so that those do not become the most."""
+        """A random waiting call that is not in `busy`. Calls of `own` come first, so that few of them wait."""
         with self.lock:
             waiting = self.waiting
             legs = [leg for leg in own if leg in waiting and leg not in busy]
@@ -111,7 +111,7 @@ class Ledger:
 
 
 class Orders:
-    """Commands that nobody waits for, so that a busy FreeSWITCH does not slow down who gives them."""
+    """Sends commands without waiting for their answers, so that a busy FreeSWITCH does not slow down the run."""
 
     def __init__(self, port):
         self.socket = EventSocket(port)
@@ -149,7 +149,7 @@ class Soak:
         self.fates, self.samples, self.later, self.phones = Counter(), [], [], []
         self.later_lock = threading.Lock()
 
-    # --- what is done to calls
+    # --- actions on calls
 
     def do(self, command):
         self.orders.give(f"bgapi {command}")
@@ -168,12 +168,12 @@ class Soak:
     def take(self, slot, application="callpark_retrieve"):
         leg = str(uuid.uuid4())
         self.do(f"originate {{origination_uuid={leg}}}null/taker '{application}:{slot}' inline")
-        # Whoever did not get the caller, or was forgotten, goes in any case.
+        # The leg ends in any case, also if it did not get the caller.
         self.in_a_while(4, f"uuid_kill {leg}")
         return leg
 
     def connected(self, caller, taker):
-        """Two talk: after a moment one of them hangs up, or the caller is parked again."""
+        """A caller was retrieved: after a moment one of the two hangs up, or the caller is parked again."""
         if random.random() < TRANSFERRED_AGAIN:
             self.fates["parked again"] += 1
             self.in_a_while(random.uniform(0.3, 1.5), f"uuid_transfer {taker} -bleg 'callpark_park:auto' inline")
@@ -186,7 +186,7 @@ class Soak:
         if victim is None:
             return
         leg, slot = victim
-        # Whoever is still there by then is wanted again.
+        # A caller who is still parked after that time can be chosen again.
         self.busy[leg] = time.monotonic() + BUSY
         fate = random.choices(list(FATES), FATES.values())[0]
         self.fates[fate] += 1
@@ -201,7 +201,7 @@ class Soak:
 
     def give_up(self):
         if random.random() < 0.2:
-            # On the way into the slot: it may never be parked, and that is right.
+            # The leg may be killed before it is parked. Then it rightly has no park event.
             self.fates["gives up at once"] += 1
             leg = self.park()
             self.left_early.add(leg)
@@ -213,7 +213,7 @@ class Soak:
     # --- the run
 
     def run(self, minutes):
-        """All of it; what was measured, and what was wrong."""
+        """Runs everything. Returns the measured figures and the list of faults."""
         switch = self.switch
         switch.start()
         switch.events.close()
@@ -238,7 +238,7 @@ class Soak:
             self.ledger.wrong.append(f"{self.ledger.count()} of {self.parked} calls are parked after 90 s")
 
     def settle(self, seconds=6):
-        """A look at parked calls alone, as nothing else happens."""
+        """Measures for some seconds, while calls are parked and nothing else happens."""
         time.sleep(1)
         before, began = self.switch.cpu_seconds(), time.monotonic()
         time.sleep(seconds)
@@ -255,7 +255,7 @@ class Soak:
             desk,
             sipp.phones(switch, "callers", "do-park-auto", {3600: 0.8, 20: 0.1, 3: 0.1}, rate / 2, ptime=120),
             sipp.phones(switch, "transferred", f"reception-{desk.port}", {3600: 0.8, 20: 0.1, 3: 0.1}, rate / 2, ptime=120),
-            # Any slot, as a colleague dials it; one in ten hangs up as soon as it is answered.
+            # These dial any slot, as colleagues do. One in ten hangs up as soon as the call is answered.
             sipp.phones(switch, "takers", "", {2: 0.5, 1: 0.4, 0.02: 0.1}, rate, slots=SLOTS),
         ]
 
@@ -266,7 +266,7 @@ class Soak:
         turns, sampled, told = 0, began, began
         while (now := time.monotonic()) - began < seconds and self.switch.process.poll() is None:
             due = int((now - began) * by_command)
-            # What could not be done in time is left out: a machine that is busy elsewhere is not pressed the harder for it.
+            # Calls that could not be made in time are left out, so that a busy machine does not get more load.
             for _ in range(min(due - turns, 5)):
                 if self.orders.waiting() < MOST_WAITING:
                     self.turn()
@@ -282,14 +282,14 @@ class Soak:
         self.lasted = time.monotonic() - began
 
     def turn(self):
-        """One comes and one goes; more of either where there are not as many as there should be."""
+        """Parks one call and retrieves one, or two where the number of parked calls is too low or too high."""
         missing = self.parked - self.ledger.count()
         self.park()
         if missing > 0:
             self.park()
         if missing < 50:
             self.depart()
-        # Not every caller who is wanted is reached.
+        # Not every retrieval succeeds.
         due = self.rate * (time.monotonic() - self.began) + AHEAD
         if missing < -50 or self.ledger.taken() < due:
             self.depart()
@@ -327,7 +327,7 @@ class Soak:
         return self.status("lock held")
 
     def status(self, name):
-        """What `callpark status` says of that."""
+        """The value of this line of `callpark status`."""
         return re.search(rf"^{name}\s+(.*)", self.switch.api("callpark status"), re.MULTILINE).group(1)
 
     def lock_shares(self):
@@ -351,7 +351,7 @@ class Soak:
         switch.api("hupall")
         wait_for(lambda: not there & self.legs(), 30, 0.1)
         kept = there & self.legs()
-        # Again and again: on a busy machine some who were called up before come only now.
+        # `hupall` is repeated, because legs that were requested before may appear only now on a busy machine.
         quiet = wait_for(lambda: switch.api("hupall") and switch.sessions() == 0 and switch.channels() == 0, 30, 0.1)
         figures["hupall to 0 channels s"] = round(time.monotonic() - began, 1)
         wait_for(lambda: re.search(r"records waiting\s+0\n", switch.api("callpark status")) and not ledger.count(), 15, 0.2)
@@ -363,7 +363,7 @@ class Soak:
         if kept:
             wrong.append(f"{len(kept)} legs are left 30 s after hupall: {sorted(kept)[:5]}")
         if not quiet:
-            wrong.append(f"{switch.sessions()} sessions and {switch.channels()} channels are left after hupall: somebody keeps their lock")
+            wrong.append(f"{switch.sessions()} sessions and {switch.channels()} channels are left after hupall: a lock is still held")
         wrong += self.account(figures)
         wrong += self.flatness(figures)
         figures |= self.figures()
@@ -383,7 +383,7 @@ class Soak:
         return {leg["uuid"] for leg in self.switch.legs()}
 
     def account(self, figures):
-        """Every park has its one outcome, in all three books."""
+        """Compares parks and outcomes in the events, the history and the metrics: each park has exactly one outcome."""
         ledger, switch = self.ledger, self.switch
         parks, ended = ledger.actions["park"], ledger.outcomes()
         tallies = switch.json("stats 2")
@@ -401,7 +401,7 @@ class Soak:
         if counted != ended or metrics("parked_total") != parks:
             wrong.append(f"the metrics say {counted} of {metrics('parked_total')}, the events {ended} of {parks}")
         if used:
-            wrong.append(f"{used} slots are taken and nobody is there")
+            wrong.append(f"{used} slots are taken and no call is parked")
         if len(unseen) != ledger.actions["full"]:
             wrong.append(f"{len(unseen)} callers were never parked: {unseen[:5]}")
         return wrong
@@ -412,7 +412,7 @@ class Soak:
         return lambda name: sum(int(float(line.split()[-1])) for line in lines if re.match(f"freeswitch_callpark_{name}", line))
 
     def close(self):
-        """Leaves nothing running, whatever happened."""
+        """Stops everything, also after an error."""
         for phone in self.phones:
             phone.end(0)
         if self.switch.process and self.switch.process.poll() is None:
@@ -420,13 +420,13 @@ class Soak:
             self.switch.stop()
 
     def flatness(self, figures):
-        """The plateau is reached after a fifth of the run; the last fifth must look the same."""
+        """Compares the resources in the second fifth of the run with those in the last: they must not have grown."""
         wrong, samples, switch = [], self.samples, self.switch
         fifth = max(1, len(samples) // 5)
         early, late = samples[fifth:2 * fifth], samples[-fifth:]
         for name, share, more in [("memory_mb", 0.1, 20), ("own_kb", 0.1, 200), ("open_files", 0.15, 40), ("threads", 0.15, 60), ("sessions", 0.15, 60)]:
             first, last = (statistics.median(sample[name] for sample in part) for part in (early, late))
-            # Of each, as many as there are calls; these are not held at the same number exactly.
+            # Files, threads and sessions grow with the number of calls, which is not exactly constant.
             first_calls, last_calls = (statistics.median(sample["sessions"] for sample in part) for part in (early, late))
             allowed = first * (1 + share) + more + (max(0, last_calls - first_calls) * 2 if name not in ("memory_mb", "own_kb") else 0)
             figures[name] = {"idle": self.idle[name], "parked only": self.rest[name], "plateau": first, "end": last,
@@ -470,7 +470,8 @@ def main():
         figures, wrong = soak.run(minutes)
     finally:
         soak.close()
-    # A millisecond is the rule. But processor time as a virtual machine counts it has in it what the other machines took.
+    # The lock should be held for less than a millisecond. The limits are higher, because the time that a virtual machine measures includes
+    # the time in which other machines ran.
     if figures["longest lock work us"] > 5000 or figures["locks held over 1 ms"] > 0.001:
         wrong.append(f"the lock is held too long: {figures['lock held']}, {figures['locks held over 1 ms']:.3%} over a millisecond")
     for name, value in figures.items():

@@ -1,4 +1,4 @@
-"""A private FreeSWITCH on loopback, with the module in it, and a line to its event socket."""
+"""Runs a private FreeSWITCH on loopback with the module, and connects to its event socket."""
 
 import itertools
 import json
@@ -19,12 +19,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 MODULES = """logfile event_socket commands dptools dialplan_xml sofia loopback tone_stream sndfile native_file local_stream hash
 say_en""".split()
-LATER = ["valet_parking", "pgsql", "fifo", "conference", "callcenter", "voicemail", "lua", "cdr_csv", "verto", "rtc"]  # there to be loaded, but not at start
+# Tests load these with `load` when they need them.
+LATER = ["valet_parking", "pgsql", "fifo", "conference", "callcenter", "voicemail", "lua", "cdr_csv", "verto", "rtc"]
 PLACES = ["/usr/local/freeswitch", "/usr", "/opt/freeswitch"]
 
 
 def find_prefix():
-    """Where FreeSWITCH is installed, or None."""
+    """The prefix of the installed FreeSWITCH, or None."""
     given = os.environ.get("FREESWITCH_PREFIX")
     if given:
         return Path(given)
@@ -42,14 +43,14 @@ def module_dir(prefix):
     raise FileNotFoundError(f"no FreeSWITCH modules under {prefix}")
 
 
-# Which of four runs beside each other this is.
+# The number of this process among the four that run tests in parallel.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
 _given = set()
 
 
 def free_port():
-    """One that nobody uses by UDP or TCP, given once; below those that the system gives to anybody, and apart from those of the
-    runs beside this one, who could be given it before it is used."""
+    """A port that is free for UDP and TCP and has not been returned before. It is below the range from which the system assigns ports,
+    and in a range of this process, because a parallel process could otherwise choose it before it is bound."""
     while True:
         port = 5100 + WORKER * 1400 + secrets.randbelow(1400)
         if port not in _given and all(_is_free(port, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
@@ -66,9 +67,9 @@ def _is_free(port, kind):
         return True
 
 
-# Media ports, below those that the system gives to anybody (our own phones among them): for two instances that have calls at a
-# time, apart from those of three more runs beside this one. Two that recover each other's calls have all of them in common: the core
-# gives the port of a recovered call back to its own range without looking whether it is in there (`switch_core_port_allocator.c`).
+# The RTP ports are below the range from which the system assigns ports (also those of the test's phones). Each parallel process has two ranges,
+# for two FreeSWITCHes with calls at the same time. Two FreeSWITCHes that recover each other's calls share both ranges: the core returns
+# the port of a recovered call to its own range without checking that it belongs there (`switch_core_port_allocator.c`).
 RTP_PORTS = 2700
 FIRST_RTP = 10800 + WORKER * 2 * RTP_PORTS
 _made = itertools.count()
@@ -88,7 +89,7 @@ def malformed_lines(log):
 
 
 class Switch:
-    """One running FreeSWITCH in a folder of its own, which stays there if `keep` is set when it stops."""
+    """One FreeSWITCH in a folder of its own. The folder is deleted when it stops, unless `keep` is set."""
 
     def __init__(self, module, prefix):
         self.prefix, self.module = prefix, Path(module)
@@ -103,24 +104,23 @@ class Switch:
         (self.dir / "mod/mod_callpark.so").symlink_to(self.module.resolve())
         self.written, self.process, self.keep = None, None, False
         self.rtp_half = next(_made) % 2
-        # A database for the core's own tables, which mod_pgsql reaches; and configurations of more modules.
+        # The DSN of a PostgreSQL database for the core's own tables; and the configurations of further modules.
         self.core_dsn, self.more = "", ""
-        # More parameters of both SIP profiles, and of the one that users register with.
+        # Further parameters of both SIP profiles, and of the profile for users.
         self.profile, self.users_profile = "", ""
-        # FreeSWITCH's own configuration has no lamps for the outside.
+        # Whether phones on the outside profile can subscribe to lamps. In FreeSWITCH's own configuration they cannot.
         self.lamps_outside = True
-        # Its own clock moves in steps of 20 ms, or with this of one.
+        # Whether FreeSWITCH's clock advances in steps of 1 ms. Otherwise the steps are 20 ms.
         self.fine_clock = False
-        # It measures by the monotonic clock, or by the wall clock.
+        # Whether FreeSWITCH takes the time from the monotonic clock, or from the wall clock.
         self.monotonic = True
-        # What the core logs.
         self.log_level = "info"
-        # Of the process, beside this one's.
+        # Environment variables of the process, beside those of this one.
         self.environment = {}
 
     def configure(self, lots, settings="", phrases=None, extensions=""):
-        """Writes the configuration; takes effect at start, or with `reload`. `lots` and `settings` are the insides of the
-        elements in callpark.conf.xml, `phrases` the macros (None: the shipped ones), `extensions` more of the context default.
+        """Writes the configuration, which FreeSWITCH reads at its start or with `reload`. `lots` and `settings` are the contents of these
+        elements of callpark.conf.xml, `phrases` the phrase macros (None: the shipped ones), and `extensions` is added to the context `default`.
         """
         self.written = (lots, settings, phrases, extensions)
         if phrases is None:
@@ -139,13 +139,13 @@ class Switch:
             "RTP_FIRST": first_rtp, "RTP_LAST": first_rtp + rtp_ports - 2,
         }.items():
             text = text.replace(f"@{name}@", str(value))
-        # FreeSWITCH reads what this writes in one go: a half-written file would be read as a broken one.
+        # The file is replaced at once, because FreeSWITCH may read it at any time.
         new = self.dir / "conf/freeswitch.xml.new"
         new.write_text(text)
         new.rename(self.dir / "conf/freeswitch.xml")
 
     def reload(self, lots, *more, **others):
-        """Writes the configuration and has it read; the module's answer."""
+        """Writes the configuration, lets FreeSWITCH and the module read it, and returns the module's answer."""
         self.configure(lots, *more, **others)
         self.api("reloadxml")
         return self.api("callpark reload")
@@ -173,18 +173,18 @@ class Switch:
         return self
 
     def kill(self):
-        """As a crash would: nothing is told to anybody."""
+        """Kills the process, as a crash would."""
         self.process.kill()
         self.process.wait()
 
     def stop(self):
-        """Ends it; the exit status, negative if a signal had to do it."""
+        """Stops FreeSWITCH. Returns the exit status, which is negative if the process had to be killed."""
         status = None
         if self.process:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
             try:
-                # mod_sofia waits for its threads for up to a minute (mod_sofia_shutdown_cleanup); if the clock was stepped, it does for 30 s.
+                # mod_sofia waits for its threads for up to a minute (mod_sofia_shutdown_cleanup), for 30 s of it if the clock was stepped.
                 status = self.process.wait(75)
             except subprocess.TimeoutExpired:
                 self.process.kill()
@@ -215,7 +215,7 @@ class Switch:
         return json.loads(self.api("show channels as json")).get("rows", [])
 
     def leg(self, **wanted):
-        """The UUID of the channel of which `show channels` says so (direction="inbound"): a moment after the channel comes."""
+        """The UUID of the channel whose row of `show channels` has these values (direction="inbound"). It waits for such a channel."""
         def fits():
             return next((row["uuid"] for row in self.legs() if all(row[name] == value for name, value in wanted.items())), None)
 
@@ -240,25 +240,25 @@ class Switch:
         return cpu_seconds(self.process.pid)
 
     def sessions(self):
-        """Channels that the core has not let go of: one whose lock somebody keeps is among them after it hung up."""
+        """The number of sessions that the core has not destroyed. A session whose lock is held counts also after the channel has hung up."""
         return int(re.search(r"(\d+) session\(s\) - peak", self.api("status")).group(1))
 
     def threads(self):
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
     def wait_idle(self, timeout=8):
-        """Until no channel is left."""
+        """Waits until no channel is left. Returns whether that happened in time."""
         return wait_for(lambda: self.channels() == 0, timeout)
 
 
 def cpu_seconds(pid):
-    """Processor time that a process has used so far."""
+    """The processor time that a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_for(what, timeout=5.0, step=0.05):
-    """Asks until the answer is true; the answer."""
+    """Calls `what` until it returns a true value or the time is over. Returns the last value."""
     until = time.monotonic() + timeout
     while True:
         answer = what()
@@ -268,7 +268,7 @@ def wait_for(what, timeout=5.0, step=0.05):
 
 
 class EventSocket:
-    """The inbound event socket: commands and their answers, one at a time."""
+    """A connection to the event socket, which sends one command at a time and returns its answer."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=90)
@@ -299,7 +299,7 @@ class EventSocket:
         return self.command(f"api {command}")[1].decode("utf-8", "replace")
 
     def events(self):
-        """The bodies of plain events as they come, until the socket is closed at either end."""
+        """Yields the bodies of plain events until the socket is closed at either end."""
         while True:
             try:
                 headers, body = self.read()
@@ -313,13 +313,13 @@ class EventSocket:
 
 
 class Events:
-    """Every callpark::info event, in order."""
+    """Collects all callpark::info events, in order."""
 
     def __init__(self, port):
         self.all, self.changed = [], threading.Condition()
         self.socket = EventSocket(port)
         self.socket.command("event plain CUSTOM callpark::info")
-        # Other tests may take long with a switch of their own; from here on silence is no fault.
+        # There may be no event for long, while tests use another FreeSWITCH.
         self.socket.socket.settimeout(None)
         threading.Thread(target=self._collect, daemon=True).start()
 
@@ -338,16 +338,16 @@ class Events:
             self.all.clear()
 
     def close(self):
-        """Listens no longer: where there are too many to keep."""
+        """Stops collecting. It is for tests with too many events to keep."""
         self.socket.close()
 
     def of(self, uuid):
-        """The actions for one call, in order."""
+        """The actions of one call's events, in order."""
         with self.changed:
             return [event["CallPark-Action"] for event in self.all if event.get("Unique-ID") == uuid]
 
     def wait(self, action, timeout=5.0, **headers):
-        """The first event of that action whose headers are as said (CallPark_Slot="701")."""
+        """Waits for an event with this action and these headers (CallPark_Slot="701"), and returns the first one."""
         wanted = {name.replace("_", "-"): value for name, value in headers.items()}
         found = wait_for(lambda: self._find(action, wanted), timeout)
         assert found, f"no {action} with {wanted} in {[e['CallPark-Action'] for e in self.all]}"

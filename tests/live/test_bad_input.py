@@ -1,4 +1,4 @@
-"""A thousand hostile values at each boundary: an error that says what is wrong and what is expected, nobody lost, nothing run."""
+"""Sends a thousand hostile values to each interface: each error says what is wrong, no caller is lost, and no command is run."""
 
 import collections
 import http.client
@@ -9,10 +9,10 @@ import time
 import urllib.parse
 from xml.sax.saxutils import quoteattr
 
-from conftest import LOTS, MUSIC
+from conftest import MUSIC
 from hostile import within
 from phone import DOMAIN
-from raw_sip import Refer, Storm, quoted
+from raw_sip import RawCalls, Refer, quoted
 from switch import wait_for
 from test_injection import LOTS_OF_TENANTS, phones, trap, watched  # noqa: F401  (fixtures)
 from test_web import ALL
@@ -22,8 +22,8 @@ ONE_LINE = "\r\n"
 MANY = LOTS_OF_TENANTS.replace('value="701-710"', 'value="701-799"')
 
 
-def audible(switch, phones):  # noqa: F811
-    """The module is as it was: a call is parked and taken."""
+def check_that_parking_works(switch, phones):  # noqa: F811
+    """Asserts that a call can be parked and retrieved, with audio."""
     caller = phones(says=600).call("do-park-790")
     assert wait_for(lambda: any(row["slot"] == "790" for row in switch.calls()))
     taker = phones("1003", says=900).call("790")
@@ -41,13 +41,13 @@ def test_a_thousand_command_lines(watched, trap, phones):  # noqa: F811
     for n, value in enumerate(trap.values(COUNT, 1, without=ONE_LINE)):
         verb = verbs[n % len(verbs)]
         if verb.startswith(("retrieve 701", "transfer 701", "park " + uuid)) and ("loopback" in value or "audit" in value):
-            continue  # an administrator's own wish
+            continue  # an administrator may do this
         answer = watched.api(f"callpark {verb} {value}").replace("+OK", "+OK", 1)
         kind = answer.split()[0] if answer.strip() else ""
         answers.add(kind)
         if kind in ("-ERR", "-USAGE:"):
             assert answer.count("\n") == 1 and len(answer) < 5000 and not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", answer), (verb, value, answer)
-            assert len(answer.split()) > 1, "it does not say why"
+            assert len(answer.split()) > 1, "the answer has no reason"
     within(began, 40, "a thousand lines")
     assert {"+OK", "-ERR", "-USAGE:"} <= answers
     assert [row["uuid"] for row in watched.calls()] == [uuid] and caller.audio.hears(MUSIC)
@@ -89,9 +89,9 @@ def test_a_thousand_requests(watched, trap, phones):  # noqa: F811
 
 
 def test_a_thousand_words_after_an_application(watched, trap, phones):  # noqa: F811
-    """On one leg, one after the other; the dialplan always goes on, and each is told why."""
+    """The applications run on one leg, one after the other. The dialplan always continues, and the log has a reason for each refusal."""
     values = trap.values(COUNT, 3, without="".join(map(chr, range(32))))
-    # What a dialplan itself would fill in never gets to an application, and a slot or a lot that there is would park.
+    # The core expands `$` before the application gets the data, and a valid slot or lot would park the call.
     values = [text.replace("$", "S") for text in values if not re.fullmatch(r"\s*([0-9*#]+|auto|main|ask|oldest|newest)?\s*", text) and "\\" not in text and text.isprintable()]
     actions = "".join(f"<action application=\"callpark_{('park', 'retrieve', 'slot')[n % 3]}\" data={quoteattr(text)}/><action application=\"set\" data=\"result{n}=${{callpark_result}}\"/>"
                       for n, text in enumerate(values))
@@ -102,7 +102,7 @@ def test_a_thousand_words_after_an_application(watched, trap, phones):  # noqa: 
     assert watched.reload(lots, settings, quiet, extension + extensions).startswith("+OK")
     began, before = time.monotonic(), len(watched.log())
     call = phones().call("words")
-    assert call.audio.hears(1700, within=60), "the dialplan did not go on"
+    assert call.audio.hears(1700, within=60), "the dialplan did not continue"
     within(began, 60, "a thousand applications")
     uuid = watched.leg(direction="inbound")
     found = dict(re.findall(r"^variable_result(\d+): (.*)$", watched.api(f"uuid_dump {uuid}"), re.M))
@@ -117,13 +117,13 @@ def test_a_thousand_words_after_an_application(watched, trap, phones):  # noqa: 
 
 
 def test_a_thousand_values_of_variables(watched, trap, phones):  # noqa: F811
-    """Of those that a dialplan sets before it parks a call. Eight at a time: what will not do is left out, and the call is parked."""
+    """A dialplan sets these variables before it parks a call. The module ignores invalid values, and the call is parked."""
     names = ["callpark_timeout", "callpark_ringback", "callpark_ringback_timeout", "callpark_fallback", "callpark_hold_music", "callpark_announce", "callpark_parker", "callpark_label"]
     lots, settings, _, extensions = watched.written
     waits = '<extension name="waits"><condition field="destination_number" expression="^waits$"><action application="answer"/><action application="sleep" data="60000"/></condition></extension>'
     assert watched.reload(MANY, settings, None, waits + extensions).startswith("+OK")
     values = [text for text in trap.values(COUNT, 4, without="".join(map(chr, range(32)))) if ";" not in text]
-    # A file to play is an administrator's own, and FreeSWITCH fills in what is in it.
+    # FreeSWITCH itself expands the name of a file to play, which only an administrator sets.
     file = lambda name, text: text.replace("$", "S") if name == "callpark_hold_music" else text
     callers = [phones(says=600).call("waits") for _ in range(10)]
     assert wait_for(lambda: len(watched.legs()) == len(callers))
@@ -151,7 +151,7 @@ def test_a_thousand_values_of_variables(watched, trap, phones):  # noqa: F811
 
 
 def outcomes(switch):
-    """Of each call that was parked, how often it was, and how often it ended."""
+    """For each call with an event: how often it was parked, and how many outcomes it had."""
     ends = {"retrieve", "return", "fallback", "transfer", "abandon"}
     counts = {}
     for event in list(switch.events.all):
@@ -160,14 +160,15 @@ def outcomes(switch):
     return {uuid: both for uuid, both in counts.items() if uuid}
 
 
-def storm_over(switch, trap, phones, dialogs, parked_at_least):  # noqa: F811
+def check_calls(switch, trap, phones, dialogs, parked_at_least):  # noqa: F811
+    """Asserts that each call that was parked had one outcome, that no request failed with a server error, and that nothing was expanded."""
     assert wait_for(lambda: not switch.calls(), 10), switch.calls()[:2]
     assert wait_for(lambda: all(both == (1, 1) for both in outcomes(switch).values() if both != (0, 0)), 5), [both for both in outcomes(switch).values() if both != (1, 1)][:3]
     parked = sum(both == (1, 1) for both in outcomes(switch).values())
-    assert parked >= parked_at_least, f"only {parked} calls got as far as a slot"
+    assert parked >= parked_at_least, f"only {parked} calls were parked, expected at least {parked_at_least}"
     assert not [row for row in dialogs if row.status >= 500 and row.status not in (502, 503)], [(row.status, row.request) for row in dialogs if row.status >= 500][:3]
     trap.check()
-    audible(switch, phones)
+    check_that_parking_works(switch, phones)
 
 
 def test_a_thousand_calls_with_hostile_headers(watched, trap, phones):  # noqa: F811
@@ -182,17 +183,17 @@ def test_a_thousand_calls_with_hostile_headers(watched, trap, phones):  # noqa: 
                          "call_id": re.sub(r"[^A-Za-z0-9\-.!%*_+`'~()<>:\\\"/\[\]?{}]", "", id)[:200],
                          "headers": [f"P-Asserted-Identity: {quoted(text)} <sip:{n}@127.0.0.1>", f"Referred-By: {['<sip:' + other + '@' + DOMAIN + '>', other, quoted(other) + f' <sip:1001@{DOMAIN}>'][n % 3]}",
                                      f"Diversion: {quoted(other)} <sip:{text}@127.0.0.1>;reason=unknown", f"X-CallPark-Ticket: {text}", f"Alert-Info: {text}", f"Privacy: {other}"]})
-    storm = Storm(watched.outside_port)
+    raw_calls = RawCalls(watched.outside_port)
     began = time.monotonic()
-    dialogs = storm.run(requests, 60)
+    dialogs = raw_calls.run(requests, 60)
     within(began, 60, "a thousand calls")
-    storm.close()
-    storm_over(watched, trap, phones, dialogs, COUNT // 4)
+    raw_calls.close()
+    check_calls(watched, trap, phones, dialogs, COUNT // 4)
     assert watched.reload(LOTS_OF_TENANTS, settings, None, extensions).startswith("+OK")
 
 
 def test_a_thousand_hostile_addresses(watched, trap, phones):  # noqa: F811
-    """Where a call is sent: by the URI of an INVITE."""
+    """Tests hostile request URIs in INVITEs."""
     lots, settings, _, extensions = watched.written
     assert watched.reload(MANY, settings, None, extensions).startswith("+OK")
     watched.events.clear()
@@ -200,10 +201,10 @@ def test_a_thousand_hostile_addresses(watched, trap, phones):  # noqa: F811
     for n, text in enumerate(trap.values(COUNT, 6, without=ONE_LINE + "\0 <>")):
         user = text if n % 2 else escaped(text)
         requests.append({"uri": f"sip:{('', 'do-slot-', 'do-park-')[n % 3]}{user}@127.0.0.1:{watched.outside_port}"})
-    storm = Storm(watched.outside_port)
-    dialogs = storm.run(requests, 60)
-    storm.close()
-    storm_over(watched, trap, phones, dialogs, 1)
+    raw_calls = RawCalls(watched.outside_port)
+    dialogs = raw_calls.run(requests, 60)
+    raw_calls.close()
+    check_calls(watched, trap, phones, dialogs, 1)
     assert watched.reload(LOTS_OF_TENANTS, settings, None, extensions).startswith("+OK")
 
 
@@ -211,17 +212,17 @@ def escaped(text):
     return urllib.parse.quote(text.encode("utf-8", "surrogateescape"), safe="+*-_.")
 
 
-LONG_ONES = ["7" * 5000, "%41" * 2000, '<call uuid="x"/>' * 200, "'||(SELECT 1)||'" * 100]
+LONG_VALUES = ["7" * 5000, "%41" * 2000, '<call uuid="x"/>' * 200, "'||(SELECT 1)||'" * 100]
 
 
 def hostile_refers(trap, here):  # noqa: F811
-    """A thousand, in a queue that all calls share: hostile Refer-To, Referred-By and Replaces in turn, raw and escaped. `parks`: whoever
-    is transferred so is sent to the park extension."""
-    values = [*LONG_ONES, *trap.values(2 * COUNT - len(LONG_ONES), 7, without=ONE_LINE + "\0")]
+    """A queue of a thousand REFERs for all calls, with hostile Refer-To, Referred-By and Replaces in turn, raw and escaped. `parks` marks those
+    whose target is the park extension."""
+    values = [*LONG_VALUES, *trap.values(2 * COUNT - len(LONG_VALUES), 7, without=ONE_LINE + "\0")]
     queue = collections.deque()
     for n, (text, other) in enumerate(zip(values[::2], values[1::2])):
         turn = n // 3
-        # FreeSWITCH itself fills in the number that a REFER names, in the record of any call.
+        # FreeSWITCH itself expands the number of a REFER in the CDR of any call.
         number = (text if n % 2 else escaped(text)).replace("$", "S")
         by = [f"<sip:{escaped(other)}@{DOMAIN}>", f"{quoted(other)} <sip:1001@{DOMAIN}>", f"<sip:1001@{other}>", other, f"<sip:{other}@{DOMAIN}>;{text}"][turn % 5]
         replaces = [escaped(text), f"{escaped(text)}%3Bto-tag%3D{escaped(other)}%3Bfrom-tag%3D{escaped(text)}", f"a%40b%3Bto-tag%3D1%3Bfrom-tag%3D{text}"][turn % 3]
@@ -233,12 +234,12 @@ def hostile_refers(trap, here):  # noqa: F811
 
 
 def test_a_thousand_hostile_transfers(watched, trap, phones):  # noqa: F811
-    """By Refer-To, Referred-By and Replaces, of phones with hostile names: whoever is sent to the park extension is parked, nobody is
-    hung up, and what is kept of each call is the text as it was."""
+    """Phones with hostile names send hostile Refer-To, Referred-By and Replaces. Every caller who is sent to the park extension is parked, no
+    caller is hung up on, and the history has the text unchanged."""
     lots, settings, _, extensions = watched.written
-    # The other party is a leg without media, which hangs up by itself.
+    # The other party is a leg without media, which hangs up after four seconds.
     talk = """<extension name="talk"><condition field="destination_number" expression="^talk$"><action application="bridge"
-        data="[storm=${sip_call_id},execute_on_answer='sched_hangup +4 allotted_timeout']null/caller"/></condition></extension>"""
+        data="[test_call=${sip_call_id},execute_on_answer='sched_hangup +4 allotted_timeout']null/caller"/></condition></extension>"""
     assert watched.reload(MANY.replace("701-799", "701-799,7000-7999"), settings, None, talk + extensions).startswith("+OK")
     watched.events.clear()
     refers = hostile_refers(trap, f"127.0.0.1:{watched.outside_port}")
@@ -247,22 +248,22 @@ def test_a_thousand_hostile_transfers(watched, trap, phones):  # noqa: F811
     users = [text[:30] for text in trap.values(2 * COUNT, 8, without=ONE_LINE + "\0") if text]
     requests = ({"uri": f"sip:talk@127.0.0.1:{watched.outside_port}", "user": escaped(user), "from": quoted(names[n % len(names)].replace("\x01", "")), "refers": refers}
                 for n, user in enumerate(users))
-    storm = Storm(watched.outside_port, at_once=32, stay=2)
-    dialogs = storm.run(itertools.takewhile(lambda _: refers, requests), 60)
-    storm.close()
+    raw_calls = RawCalls(watched.outside_port, at_once=32, stay=2)
+    dialogs = raw_calls.run(itertools.takewhile(lambda _: refers, requests), 60)
+    raw_calls.close()
     assert not refers and sum(refer.status is not None for refer in sent) > 0.95 * COUNT, collections.Counter(refer.status for refer in sent)
-    storm_over(watched, trap, phones, dialogs, COUNT // 4)
-    events = [event for event in watched.events.all if "variable_storm" in event]
-    parked = {event["variable_storm"] for event in events if event["CallPark-Action"] == "park"}
+    check_calls(watched, trap, phones, dialogs, COUNT // 4)
+    events = [event for event in watched.events.all if "variable_test_call" in event]
+    parked = {event["variable_test_call"] for event in events if event["CallPark-Action"] == "park"}
     meant = [dialog.id for dialog in dialogs if any(refer.parks and refer.told == 200 for refer in dialog.referred)]
     assert len(meant) > COUNT // 4 and not set(meant) - parked, f"not parked: {sorted(set(meant) - parked)[:5]}"
     ends = [event for event in events if event["CallPark-Action"] in ("abandon", "transfer", "fallback")]
-    assert {(event["CallPark-Action"], event.get("Hangup-Cause")) for event in ends} == {("abandon", "ALLOTTED_TIMEOUT")}, "somebody else than the caller ended a call"
+    assert {(event["CallPark-Action"], event.get("Hangup-Cause")) for event in ends} == {("abandon", "ALLOTTED_TIMEOUT")}, "a call was not ended by the caller's own timer"
     kept = {row["uuid"]: row for row in json.loads(watched.api(f"callpark history {3 * COUNT} as json"))}
     for event in ends:
         row = kept[event["Unique-ID"]]
         assert (row["parker"], row["outcome"]) == (event.get("CallPark-Parker", ""), "abandoned"), row
-    # Neutral where the core would fill it in, of what has quotes a part, and else as it was.
+    # `$` is neutralised, and a name with quotes is cut at them; otherwise the text is unchanged.
     parkers = {kept[event["Unique-ID"]]["parker"].removesuffix(f"@{DOMAIN}") for event in ends} - {""}
     odd = {parker.replace("$", "%") for parker in parkers} - {part.replace("$", "%") for user in users for part in [user, *user.split('"')]}
     assert len(parkers) > 10 and not odd, odd

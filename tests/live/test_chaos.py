@@ -1,4 +1,4 @@
-"""Disturbances of each kind, on one FreeSWITCH and on two: nobody is lost, and nobody sits in silence. `make chaos MINUTES=10` is the same for long."""
+"""Runs chaos.py for a short time with faults of each kind: no caller is lost or silent. `make chaos MINUTES=10` runs it for longer."""
 
 import os
 import random
@@ -10,7 +10,7 @@ from disturbances import CLOCK, MEDIA
 from switch import ROOT, find_prefix
 
 
-@pytest.mark.flaky(reruns=0)  # whoever was lost once was lost
+@pytest.mark.flaky(reruns=0)  # one lost caller is a fault
 @pytest.mark.parametrize("stage, faults", [
     ("one", ["crash_twice", "crash_without_database", "freeze_database", *MEDIA]),
     ("cluster", ["crash", "stop_database", "freeze", "read_only_database", *CLOCK]),

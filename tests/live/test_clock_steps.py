@@ -1,20 +1,20 @@
-"""Steps of the wall clock (an administrator, NTP, a virtual machine that is resumed) move no timer."""
+"""Tests that steps of the wall clock (by an administrator, by NTP, after a virtual machine is resumed) change no timer."""
 
 import os
 import time
 
 import pytest
 
-from parking import lot, park_by_transfer
-from switch import ROOT, Switch, find_prefix, wait_for
 from fake_clock import FAKETIME, Clock
+from parking import lot, park_by_transfer
+from switch import ROOT, Switch, find_prefix
 
 HOUR = 3600
 
 
 @pytest.fixture
 def clock(request):
-    """A FreeSWITCH of its own, with a clock that can be set. "wall": it measures by that clock itself."""
+    """The clock of a FreeSWITCH that takes its time from the monotonic clock or, with the parameter "wall", from the wall clock."""
     if FAKETIME is None:
         pytest.skip("libfaketime is not installed")
     switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
@@ -28,7 +28,7 @@ def clock(request):
 
 
 def parked(phones, switch):
-    """A caller parked by 1001, who lets the recall ring."""
+    """Parks a caller by user 1001, who does not answer the recall."""
     caller, row = park_by_transfer(phones, switch)
     phones.made[0].on_ring = None
     return caller, row
@@ -37,7 +37,7 @@ def parked(phones, switch):
 @pytest.mark.parametrize("clock", ["monotonic", "wall"], indirect=True)
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
 def test_a_step_of_the_clock_moves_neither_recall_nor_fallback(clock, phones_of, step):
-    """Before: after a step back the module's tick waited for the old time to come again. For an hour there was no recall."""
+    """Before: after a step back by an hour the module's tick did not run for an hour, so there was no recall."""
     switch, phones = clock.switch, phones_of(clock.switch)
     caller, row = parked(phones, switch)
     began = time.monotonic()
@@ -45,14 +45,14 @@ def test_a_step_of_the_clock_moves_neither_recall_nor_fallback(clock, phones_of,
     time.sleep(1)
     clock.step(step)
     now = switch.calls()[0]
-    assert now["parked_at"] == row["parked_at"], "the moment of parking changed"
+    assert now["parked_at"] == row["parked_at"], "the time of parking changed"
     assert abs(now["wait_ms"] / 1000 - elapsed()) < 1.5, now["wait_ms"]
-    assert abs(now["timeout_at"] / 1000 - clock.now() - (6 - elapsed())) < 3, "the time-out is not by the new clock"
+    assert abs(now["timeout_at"] / 1000 - clock.now() - (6 - elapsed())) < 3, "timeout_at does not follow the new clock"
     assert switch.events.of(row["uuid"]) == ["park"]
     switch.events.wait("ringback", timeout=8)
-    assert 4.5 < elapsed() < 8, "the recall is not when it was due"
+    assert 4.5 < elapsed() < 8, "the recall did not come after 6 s"
     fell = switch.events.wait("fallback", timeout=8)
-    assert 8 < elapsed() < 13.5, "the fallback is not when it was due"
+    assert 8 < elapsed() < 13.5, "the fallback did not come after 10 s"
     assert abs(int(fell["CallPark-Wait-Ms"]) / 1000 - elapsed()) < 1.5
     assert caller.audio.hears(1300)
     caller.hang_up()
@@ -60,7 +60,7 @@ def test_a_step_of_the_clock_moves_neither_recall_nor_fallback(clock, phones_of,
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
 def test_a_step_of_the_clock_while_the_parker_rings_moves_nothing(clock, phones_of, step):
-    """Before: the core measures by the wall clock for how long a phone rings. After a step back it rang for an hour."""
+    """Before: the phone rang for an hour after a step back by an hour, because the core measures the ring time by the wall clock."""
     switch, phones = clock.switch, phones_of(clock.switch)
     caller, row = parked(phones, switch)
     switch.events.wait("ringback", timeout=8)
@@ -69,6 +69,6 @@ def test_a_step_of_the_clock_while_the_parker_rings_moves_nothing(clock, phones_
     clock.step(step)
     switch.events.wait("ringback-failed", timeout=8)
     assert 3 < time.monotonic() - rang < 7, "it did not ring for four seconds"
-    assert caller.audio.hears(1300), "the fallback"
+    assert caller.audio.hears(1300), "the fallback did not run"
     caller.hang_up()
     assert switch.events.of(row["uuid"]) == ["park", "ringback", "ringback-failed", "fallback"]

@@ -1,4 +1,4 @@
-"""The callpark command, bad input, configuration, load and unload."""
+"""Tests the `callpark` command, bad input, configuration, load and unload."""
 
 import csv
 import io
@@ -11,16 +11,16 @@ import pytest
 
 from conftest import LOTS, MUSIC
 from phone import DOMAIN
-from switch import EventSocket, wait_for
+from switch import wait_for
 
 NAME = "A&T <\\\"'%s"
 FIELDS = ("lot domain slot state wait_ms parked_at timeout_at caller_name caller_number parker label attempt uuid "
           "node").split()
 
 
-def test_every_format_tells_the_same_and_names_arrive_as_they_were(switch, phones):
+def test_every_format_has_the_same_values_and_names_are_unchanged(switch, phones):
     caller = phones(name=NAME).call("do-park-703")
-    wait_for(switch.calls)
+    assert wait_for(switch.calls)
     row = switch.calls("main")[0]
     shown = switch.api(f"uuid_getvar {row['uuid']} caller_id_name")  # as FreeSWITCH has it
     assert "A&T <" in shown and shown.endswith("\"'%s")
@@ -47,10 +47,10 @@ def test_status_version_and_help(switch):
         assert switch.api(f"callpark help {verb}").startswith(f"callpark {verb}")
 
 
-def test_completion_offers_verbs_lots_and_taken_slots(switch, phones):
+def test_completion_offers_verbs_lots_and_occupied_slots(switch, phones):
     caller = phones().call("do-park-704")
-    wait_for(switch.calls)
-    # The core puts completion lines into its database by and by.
+    assert wait_for(switch.calls)
+    # The core writes completions into its database in the background.
     assert wait_for(lambda: "retrieve" in switch.api("console_complete callpark re"))
     assert wait_for(lambda: "704" in switch.api("console_complete callpark show 7"))
     assert wait_for(lambda: "main@" in switch.api("console_complete callpark list m"))
@@ -75,9 +75,9 @@ def test_park_and_retrieve_by_command(switch, phones):
     caller.hang_up()
 
 
-def test_retrieve_a_leg_that_exists(switch, phones):
+def test_a_command_retrieves_a_call_for_an_existing_leg(switch, phones):
     caller = phones(says=600).call("do-park-705")
-    wait_for(switch.calls)
+    assert wait_for(switch.calls)
     taker = phones("1002", says=900).call("tone-1300")
     assert taker.audio.hears(1300)
     leg = switch.leg(dest="tone-1300")
@@ -105,17 +105,17 @@ def test_bad_commands_say_what_is_wrong(switch, line, answer):
 @pytest.mark.parametrize("line, answer", [
     # Before: an empty table, as if the lot had no history.
     ("history nosuch", "-ERR no lot nosuch"), ("history 5 nosuch", "-ERR no lot nosuch"), ("stats nosuch as json", "-ERR no lot nosuch"),
-    ("stats 7 nosuch", "-ERR no lot nosuch"), ("history main@elsewhere.test", ""),
-    # Before: "-1" was taken for a lot, and no answer named the range.
+    ("stats 7 nosuch", "-ERR no lot nosuch"), ("history main@elsewhere.test", "parked at "),
+    # Before: "-1" was read as a lot's name, and no answer named the range.
     ("history -1", "-USAGE: callpark history [<count>] [<lot>] [as json|xml|csv] (got \"-1\", expected a whole number from 1 to 100000)"),
     ("history 99999999999999999999", "-USAGE: callpark history [<count>] [<lot>] [as json|xml|csv] (got \"99999999999999999999\", expected a whole number from 1 to 100000)"),
     ("stats 0", "-USAGE: callpark stats [<days>] [<lot>] [as json|xml|csv] (got \"0\", expected a whole number from 1 to 36500)"),
     ("stats 0 main", "-USAGE: callpark stats [<days>] [<lot>] [as json|xml|csv] (got \"0\", expected a whole number from 1 to 36500)"),
     ("stats seven main", "-USAGE: callpark stats [<days>] [<lot>] [as json|xml|csv] (got \"seven\", expected a whole number from 1 to 36500)"),
 ])
-def test_the_past_of_a_lot_that_does_not_exist_and_a_number_out_of_range(switch, line, answer):
+def test_history_and_stats_of_an_unknown_lot_or_with_a_number_out_of_range(switch, line, answer):
     got = switch.api(f"callpark {line}")
-    assert got.startswith(answer) and (answer or not got.startswith("-")), got
+    assert got.startswith(answer), got
 
 
 @pytest.mark.parametrize("data", ["70x", "999", "auto_nolot", "%n%s", "'", "7" * 3000])
@@ -123,7 +123,7 @@ def test_bad_application_data_parks_nobody_and_loses_nobody(switch, phones, data
     for application in ("park", "retrieve", "slot"):
         before = switch.log().count("callpark: refused ")
         phone = phones().call(f"do-{application}-{data}")
-        assert phone.audio.hears(1700), "the dialplan did not go on"
+        assert phone.audio.hears(1700), "the dialplan did not continue"
         assert switch.calls() == []
         assert switch.log().count("callpark: refused ") == before + 1
         phone.hang_up()
@@ -131,7 +131,7 @@ def test_bad_application_data_parks_nobody_and_loses_nobody(switch, phones, data
 
 def test_a_bad_configuration_changes_nothing(switch, phones):
     caller = phones().call("do-park-707")
-    wait_for(switch.calls)
+    assert wait_for(switch.calls)
     answer = switch.reload('<lot name="main" domain="*"><param name="slots" value="70x"/><param name="colour" value="red"/></lot>')
     assert answer.startswith("-ERR nothing changed")
     assert 'lot main@*: slots="70x"' in answer and 'lot main@*: colour="red"' in answer
@@ -145,12 +145,12 @@ def test_a_bad_configuration_changes_nothing(switch, phones):
 
 
 def test_slot_orders(switch, phones):
-    def order(kind):
+    def order(kind, count=4):
         lot = (f'<lot name="main" domain="*"><param name="slots" value="701-703"/><param name="slot-order" value="{kind}"/>'
                f'<param name="park-timeout" value="0"/></lot>')
         assert switch.reload(lot).startswith("+OK")
         taken = []
-        for _ in range(4):
+        for _ in range(count):
             call = phones().call("do-park-auto")
             taken.append(wait_for(switch.calls)[0]["slot"])
             call.hang_up()
@@ -160,12 +160,13 @@ def test_slot_orders(switch, phones):
     assert order("first") == ["701"] * 4
     assert order("next") == ["701", "702", "703", "701"]
     assert order("longest-free") == ["701", "702", "703", "701"]
-    assert set(order("random")) <= {"701", "702", "703"}
+    # Twelve random slots are all the same once in 177,147 times.
+    assert len(set(order("random", 12))) > 1
 
 
 def test_tenants_do_not_see_each_other(switch, phones):
     caller = phones(says=600, domain="callpark.test").call("do-park-701_main@callpark.test")
-    wait_for(switch.calls)
+    assert wait_for(switch.calls)
     stranger = phones("2000", says=900, domain="other.test").call("do-retrieve-701_main@callpark.test")
     assert stranger.audio.hears(1700) and len(switch.calls()) == 1
     assert switch.events.wait("denied")["CallPark-Cause"]
@@ -175,22 +176,23 @@ def test_tenants_do_not_see_each_other(switch, phones):
         call.hang_up()
 
 
-def test_a_pin_is_asked(switch, phones):
+def test_a_retriever_is_asked_for_the_pin(switch, phones):
     assert switch.reload('<lot name="main" domain="*"><param name="slots" value="701"/><param name="retrieve-pin" value="42"/>'
                          '</lot>').startswith("+OK")
     caller = phones(says=600).call("do-park-701")
-    wrong = phones("1002", says=900).call("do-retrieve-701")
+    taker = phones("1002", says=900).call("do-retrieve-701")
     time.sleep(0.6)
-    wrong.press("11")
-    time.sleep(0.6)
-    wrong.press("42")
-    assert wrong.audio.hears(600, within=5), "the second try was right"
-    wrong.hang_up()
+    taker.press("11")
+    assert not taker.audio.hears(600, within=0.6), "connected with a wrong PIN"
+    taker.press("42")
+    assert taker.audio.hears(600, within=5), "not connected with the right PIN"
+    taker.hang_up()
     assert caller.wait_over()
 
 
-def test_the_call_that_is_retrieved_is_the_one_whose_pin_is_asked(switch, phones):
-    """A lot gets a PIN while a caller without one waits in it. Before: for `newest` the PIN of the oldest call was asked, which has none."""
+def test_the_pin_is_that_of_the_call_that_is_retrieved(switch, phones):
+    """A lot gets a PIN while a call that was parked without one waits in it. Before: `newest` asked for the PIN of the oldest call, which has
+    none."""
     def main(*params):
         more = "".join(f'<param name="{name}" value="{value}"/>' for name, value in params)
         return f'<lot name="main" domain="*"><param name="slots" value="701-702"/>{more}</lot>'
@@ -202,19 +204,19 @@ def test_the_call_that_is_retrieved_is_the_one_whose_pin_is_asked(switch, phones
     guarded = phones(says=600).call("do-park-auto")
     assert wait_for(lambda: len(switch.calls()) == 2)
     newest = phones("1002", says=900).call("do-retrieve-newest")
-    assert not newest.audio.hears(600, within=1), "without the PIN"
+    assert not newest.audio.hears(600, within=1), "connected without the PIN"
     newest.press("42")
-    assert newest.audio.hears(600), "with it"
+    assert newest.audio.hears(600), "not connected with the right PIN"
     oldest = phones("1003", says=1000).call("do-retrieve-oldest")
-    assert oldest.audio.hears(500), "nothing is asked for a call that was parked without a PIN"
+    assert oldest.audio.hears(500), "a PIN was required for a call that was parked without one"
     for call in (newest, oldest):
         call.hang_up()
     assert guarded.wait_over() and free.wait_over()
 
 
-def test_unload_is_refused_while_somebody_is_parked(switch, phones):
+def test_unload_is_refused_while_a_call_is_parked(switch, phones):
     caller = phones(says=600).call("do-park-701")
-    wait_for(switch.calls)
+    assert wait_for(switch.calls)
     assert "in use" in switch.api("unload mod_callpark")
     assert caller.audio.hears_sound() and switch.calls()[0]["slot"] == "701"
     caller.hang_up()
@@ -228,7 +230,7 @@ def test_load_and_unload_fifty_times(switch):
 
 
 def turns(switch, count):
-    """Parks and retrieves over loopback, ten at a time."""
+    """Parks and retrieves `count` calls over loopback, ten at a time."""
     for _ in range(count // 10):
         for _ in range(10):
             switch.api("bgapi originate loopback/do-park-auto/default &park")
@@ -240,25 +242,25 @@ def turns(switch, count):
         assert switch.wait_idle()
 
 
-def test_five_hundred_turns_leave_nothing_behind(switch):
+def test_five_hundred_parked_and_retrieved_calls_leave_nothing_behind(switch):
     threads = switch.threads()
-    turns(switch, 100)  # what the process takes once, for the most calls that it had at a time
+    turns(switch, 100)  # for the memory that the process allocates once
     memory = []
     for _ in range(5):
         turns(switch, 100)
         memory.append(switch.memory_kb())
     print(f"memory after each 100 turns: {memory} kB")
-    # The heap breathes by some MB with nobody parked at all, so the lowest of the later rounds counts, not the last.
+    # The heap's size varies by some MB also without calls, so the lowest of the later values counts, not the last.
     assert min(memory[2:]) - memory[0] < 6000, f"memory grows with every turn: {memory}"
-    # The core keeps the threads of ended sessions for five idle seconds, for others to use.
+    # The core keeps the threads of ended sessions for five seconds, to use them again.
     assert wait_for(lambda: switch.threads() <= threads + 2, 20, 0.5), f"{threads} threads before, {switch.threads()} after"
     assert switch.channels() == 0
 
 
-def test_a_thousand_parked_calls_are_listed_in_no_time(switch):
+def test_a_thousand_parked_calls_are_listed_within_60_ms(switch):
     assert switch.reload('<lot name="main" domain="*"><param name="slots" value="10001-11000"/><param name="park-timeout" value="0"/>'
                          '<param name="hold-music" value="silence_stream://-1"/></lot>').startswith("+OK")
-    for n in range(1000):  # legs that carry no media of their own: a small machine bears a thousand of them
+    for n in range(1000):  # legs without RTP, because a small machine cannot serve a thousand with RTP
         switch.api(f"bgapi originate null/{n} &callpark_park(auto)")
     assert wait_for(lambda: switch.api("callpark lots").count("1000  1000"), 60, 0.5), switch.api("callpark lots")
     def took(command):
@@ -270,14 +272,14 @@ def test_a_thousand_parked_calls_are_listed_in_no_time(switch):
     nothing = [took("callpark version")[0] for _ in range(15)]
     assert len(json.loads(listing[0][1])) == 1000
     times = [ms for ms, _ in listing]
-    print(f"list of 1,000 calls as JSON: {min(times):.1f} ms at best, {sorted(times)[7]:.1f} ms in the middle; "
-          f"of that the way there and back {min(nothing):.1f} and {sorted(nothing)[7]:.1f} ms")
-    assert min(times) < 60  # the goal is 20; the machine may be busy, so this is a net and not the measurement
+    print(f"list of 1,000 calls as JSON: minimum {min(times):.1f} ms, median {sorted(times)[7]:.1f} ms; "
+          f"the round trip alone: {min(nothing):.1f} and {sorted(nothing)[7]:.1f} ms")
+    assert min(times) < 60  # the goal is 20 ms, but the machine may be busy
     switch.api("hupall")
     assert switch.wait_idle(60)
 
 
-def test_a_slot_that_has_a_label_gives_it_to_its_calls(switch, phones):
+def test_a_call_gets_the_label_of_its_slot(switch, phones):
     assert switch.reload('<lot name="main" domain="*"><param name="slots" value="701-702"/><slot number="701" label="Front &amp; desk"/>'
                          '</lot>').startswith("+OK")
     caller = phones().call("do-park-701")
@@ -291,7 +293,7 @@ def test_a_slot_that_has_a_label_gives_it_to_its_calls(switch, phones):
 
 @pytest.mark.parametrize("words", ["tone-1300 XML default main", "tone-1300 XML default", "tone-1300 XML", "tone-1300 main",
                                    f"tone-1300 main@{DOMAIN}", f"tone-1300 XML main@{DOMAIN}", "tone-1300"])
-def test_a_transfer_by_command_takes_every_spelling_of_its_syntax(switch, phones, words):
+def test_the_transfer_command_accepts_every_form_of_its_arguments(switch, phones, words):
     caller = phones().call("do-park-701")
     assert wait_for(switch.calls)
     assert switch.api(f"callpark transfer 701 {words}") == f"+OK 701 main@{DOMAIN}\n"

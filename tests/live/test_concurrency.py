@@ -1,4 +1,4 @@
-"""Many at once."""
+"""Tests many calls at the same time."""
 
 import json
 import threading
@@ -9,7 +9,8 @@ from parking import park_by_transfer
 from phone import Failed
 from switch import wait_for
 
-LOSERS_GO = """
+# A retriever who does not get the caller is hung up on.
+RACE = """
   <extension name="race"><condition field="destination_number" expression="^race-(.*)$">
     <action application="set" data="hangup_after_bridge=true"/>
     <action application="callpark_retrieve" data="$1"/>
@@ -18,8 +19,8 @@ LOSERS_GO = """
 RACERS = 200
 
 
-def test_two_hundred_dial_one_slot_and_one_gets_it(switch, phones):
-    assert switch.reload(ANYBODY, extensions=LOSERS_GO).startswith("+OK")
+def test_two_hundred_users_dial_one_slot_and_one_gets_the_caller(switch, phones):
+    assert switch.reload(ANYBODY, extensions=RACE).startswith("+OK")
     caller, row = park_by_transfer(phones, switch)
     racers = [phones() for _ in range(RACERS)]
     start, lock, connected, failed = threading.Barrier(RACERS), threading.Lock(), [], []
@@ -43,7 +44,7 @@ def test_two_hundred_dial_one_slot_and_one_gets_it(switch, phones):
     assert len(connected) + len(failed) == RACERS
     unanswered = [why for why in failed if isinstance(why, TimeoutError)]
     assert not unanswered, f"{len(unanswered)} were never answered"
-    assert wait_for(lambda: [call for call in connected if not call.over.is_set()].__len__() == 1, 20), "not exactly one winner"
+    assert wait_for(lambda: sum(not call.over.is_set() for call in connected) == 1, 20), "not exactly one got the caller"
     assert switch.events.of(row["uuid"]) == ["park", "retrieve"]
     winner = next(call for call in connected if not call.over.is_set())
     assert winner.audio.hears(600)
@@ -51,8 +52,7 @@ def test_two_hundred_dial_one_slot_and_one_gets_it(switch, phones):
     assert winner.wait_over()
 
 
-def test_a_lot_fills_up_at_once_and_no_slot_twice(switch, phones):
-    """Thirty callers, ten slots, all in the same moment."""
+def test_thirty_callers_at_once_for_ten_slots_get_each_slot_once(switch, phones):
     assert switch.reload(LOTS).startswith("+OK")
     for _ in range(30):
         switch.api("bgapi originate loopback/do-park-auto_main/default &park")
@@ -64,8 +64,8 @@ def test_a_lot_fills_up_at_once_and_no_slot_twice(switch, phones):
     assert switch.wait_idle(20)
 
 
-def test_taking_and_leaving_at_the_same_moment(switch, phones):
-    """The caller hangs up as somebody dials, sooner and later: one outcome each time, both of them occur, and nothing is left."""
+def test_a_retrieval_and_a_hangup_at_the_same_time(switch, phones):
+    """The caller hangs up a little before or after the retrieval. Each call has one outcome, both outcomes occur, and no call is left."""
     assert switch.reload(ANYBODY).startswith("+OK")
     ends = []
     for turn in range(25):

@@ -1,4 +1,4 @@
-"""A faulty callpark.conf.xml: each fault is told at once, where an administrator finds it."""
+"""Tests the error messages for a faulty callpark.conf.xml: they name all faults, each with its line."""
 
 import re
 
@@ -28,7 +28,7 @@ FAULTY = """<configuration name="callpark.conf" description="Call parking">
 
 @pytest.fixture
 def included(switch):
-    """The configuration in a file of its own, as in an installation."""
+    """Moves the configuration into a file of its own, as in an installation. Yields the file."""
     main = switch.dir / "conf/freeswitch.xml"
     before = main.read_text()
     folder = switch.dir / "conf/autoload_configs"
@@ -42,13 +42,14 @@ def included(switch):
     assert switch.api("callpark reload") == "+OK\n"
 
 
-def test_every_fault_is_told_with_its_line_lot_and_parameter(switch, included):
-    """Before: `unknown field `@lable`` was told alone, without a line and a lot; and without it, not that there is no lot `more`."""
+def test_every_fault_is_reported_with_its_line_lot_and_parameter(switch, included):
+    """Before: the only message was `unknown field `@lable``, without a line and a lot. Without that fault, the missing lot `more` was not
+    reported."""
     included.write_text(FAULTY)
     answer = switch.api("callpark reload")
     assert answer.startswith("-ERR nothing changed: ") and "12x4" not in answer, answer
-    told = answer.removeprefix("-ERR nothing changed: ").strip().split("; ")
-    assert told == [
+    reported = answer.removeprefix("-ERR nothing changed: ").strip().split("; ")
+    assert reported == [
         'callpark.conf.xml, line 10: lot main@callpark.test: park-timeout="soon": expected a whole number from 0 to 31536000',
         'callpark.conf.xml, line 12: lot main@callpark.test: lable="Front desk": unknown attribute of <slot>, expected number, label',
         'callpark.conf.xml, line 16: lot sales@callpark.test: retrieve-pin="***": expected 1 to 32 digits or *',
@@ -56,4 +57,4 @@ def test_every_fault_is_told_with_its_line_lot_and_parameter(switch, included):
         'callpark.conf.xml, line 11: lot main@callpark.test: overflow-lot="more": there is no such lot in this domain',
         'callpark.conf.xml, line 3: settings: default-lot="mian": no lot has this name',
     ]
-    assert all(line in switch.api("callpark status") for line in told)
+    assert all(line in switch.api("callpark status") for line in reported)

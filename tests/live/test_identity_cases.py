@@ -1,4 +1,4 @@
-"""Who may park and retrieve, who is rung, and who gets the caller: cases that users of PBXs report."""
+"""Cases from public reports about identity: who may park and retrieve, which phone rings, and who gets the caller."""
 
 import time
 
@@ -17,7 +17,7 @@ def actions(switch):
     return [event["CallPark-Action"] for event in switch.events.all if event["CallPark-Action"] != "reload"]
 
 
-# --- an outside caller in a menu
+# --- an outside caller in an IVR menu
 
 MENU = extension("menu-(.*)", ("answer", ""), ("playback", "tone_stream://%(200,0,1500)"), ("transfer", "$1"))
 KEYS = extension("keys", ("answer", ""), ("play_and_get_digits", "3 3 1 5000 # tone_stream://%(5000,0,1500) silence_stream://100 choice .*"),
@@ -27,7 +27,7 @@ NUMBERS = "".join(f'<extension name="{number}"><condition field="destination_num
 
 
 def with_menu(switch, *params):
-    # Before the harness's own extension for numbers of three digits.
+    # The menus lead to a context of its own, because the default context has another extension for numbers of three digits.
     numbers = '</context><context name="inner">' + NUMBERS + """
       <extension name="park"><condition field="destination_number" expression="^700$"><action application="callpark_park" data="auto"/></condition></extension>
       <extension name="slot"><condition field="destination_number" expression="^(7\\d\\d)$"><action application="callpark_slot" data="$1"/></condition></extension>"""
@@ -37,7 +37,7 @@ def with_menu(switch, *params):
 
 @pytest.mark.parametrize("number", ["721", "701", "722", "700"])
 def test_an_outside_caller_in_a_menu_neither_retrieves_nor_parks(switch, phones, number):
-    """Before: the caller talked to a stranger's caller (721, 701, 722), or was parked (700, a free slot)."""
+    """Before: the outside caller was connected to a parked call (721, 701, 722), or was parked (700)."""
     with_menu(switch)
     caller, row = park_by_transfer(phones, switch)
     switch.events.clear()
@@ -49,12 +49,12 @@ def test_an_outside_caller_in_a_menu_neither_retrieves_nor_parks(switch, phones,
     event = switch.events.wait("denied", timeout=9)
     assert event["variable_callpark_result"] == "denied"
     assert caller.audio.hears(MUSIC) and [row["slot"] for row in switch.calls()] == ["701"]
-    assert stranger.wait_over(8), "its dialplan has nothing more for it"
+    assert stranger.wait_over(8), "the dialplan has ended, but not the call"
     caller.hang_up()
 
 
 def test_an_outside_caller_in_a_menu_that_executes_the_extension_is_not_parked(switch, phones):
-    """Before: parked, since nothing had moved the leg."""
+    """Before: the caller was parked, because the leg had not been transferred."""
     executes = extension("executes", ("answer", ""), ("play_and_get_digits", "3 3 1 5000 # tone_stream://%(5000,0,1500) silence_stream://100 choice .*"),
                          ("execute_extension", "${choice}"))
     assert switch.reload(lot(("park-timeout", "0")), extensions=executes).startswith("+OK")
@@ -64,14 +64,14 @@ def test_an_outside_caller_in_a_menu_that_executes_the_extension_is_not_parked(s
     assert switch.events.wait("denied", timeout=9) and stranger.wait_over(8) and switch.calls() == []
 
 
-def test_an_outside_caller_in_a_menu_finds_no_free_slot_to_park_in(switch, phones):
-    """Before: 705 parked whoever chose it."""
+def test_an_outside_caller_in_a_menu_is_not_parked_in_a_free_slot(switch, phones):
+    """Before: a caller who chose 705 was parked there."""
     with_menu(switch)
     stranger = phones(says=900).call("menu-705")
     assert stranger.wait_over(8) and switch.calls() == [] and "park" not in actions(switch)
 
 
-def test_a_lot_may_let_anybody_in(switch, phones):
+def test_retrieve_anonymous_and_park_from_allow_outside_callers(switch, phones):
     with_menu(switch, ("retrieve-anonymous", "true"), ("park-from", "*"))
     caller = phones(says=600).call("menu-700")
     assert caller.audio.hears(MUSIC) and switch.calls()[0]["parker"] == ""
@@ -80,18 +80,18 @@ def test_a_lot_may_let_anybody_in(switch, phones):
     caller.hang_up()
 
 
-def test_a_pin_lets_somebody_in_who_is_no_user(switch, phones):
+def test_an_outside_caller_with_the_pin_may_retrieve(switch, phones):
     with_menu(switch, ("retrieve-pin", "42"))
     caller, row = park_by_transfer(phones, switch)
     taker = phones(says=900).call("menu-721")
-    time.sleep(1)  # keys before the question are dropped
+    time.sleep(1)  # digits before the prompt are dropped
     taker.press("42")
     assert taker.audio.hears(600, within=8) and caller.audio.hears(900)
     caller.hang_up()
 
 
-def test_who_is_transferred_into_a_menu_and_chooses_there_has_chosen(switch, phones):
-    """Before: the REFER that brought the caller into the menu counted for what the caller chose there."""
+def test_a_caller_who_was_transferred_to_a_menu_is_not_parked_by_a_choice_there(switch, phones):
+    """Before: the REFER that brought the caller to the menu counted as the transfer to the extension that the caller chose there."""
     with_menu(switch)
     caller, call = conversation(phones)
     call.refer("keys")
@@ -113,7 +113,7 @@ def test_a_caller_whom_a_user_transfers_is_parked(switch, phones, to):
         leg.hang_up()
 
 
-def test_an_inbound_route_parks_as_the_administrator_says(switch, phones):
+def test_an_inbound_route_may_park_an_outside_caller(switch, phones):
     route = extension("route", ("answer", ""), ("playback", "tone_stream://%(300,0,1500)"), ("callpark_park", "auto"))
     passed_on = extension("did", ("set", "x=y"), ("transfer", "route"))
     assert switch.reload(lot(("park-timeout", "0")), extensions=route + passed_on).startswith("+OK")
@@ -123,11 +123,11 @@ def test_an_inbound_route_parks_as_the_administrator_says(switch, phones):
         caller.hang_up()
 
 
-# --- a command decides who gets a call
+# --- `callpark retrieve` decides who gets a call
 
 
 def of_a_tenant(switch, phones):
-    """A caller who is parked in another tenant's lot."""
+    """Parks a caller in another tenant's lot."""
     caller = phones(says=600).call("do-park-701_main@other.test")
     assert wait_for(switch.calls)[0]["domain"] == "other.test"
     return caller
@@ -139,7 +139,7 @@ def dialled_phone(phones, says=900):
 
 
 def test_a_command_gives_a_tenants_call_to_the_phone_that_it_dials(switch, phones):
-    """Before: +OK, and then the phone was told that users of its domain may not retrieve."""
+    """Before: the answer was +OK, and then the retrieval was refused because users of the phone's domain may not retrieve."""
     caller = of_a_tenant(switch, phones)
     phone, way = dialled_phone(phones)
     phone.on_ring = 0.2
@@ -150,7 +150,7 @@ def test_a_command_gives_a_tenants_call_to_the_phone_that_it_dials(switch, phone
     call.hang_up()
 
 
-def test_a_call_is_kept_for_the_phone_that_rings_for_it(switch, phones):
+def test_a_call_is_held_for_the_dialled_phone_while_it_rings(switch, phones):
     with_lot(switch, ("park-timeout", "0"))
     caller, row = park_by_transfer(phones, switch)
     phone, way = dialled_phone(phones)
@@ -159,14 +159,14 @@ def test_a_call_is_kept_for_the_phone_that_rings_for_it(switch, phones):
     assert job.startswith("+OK") and phone.rang.get(timeout=5)
     assert switch.calls()[0]["state"] == "retrieving"
     taker = phones("1002", says=1000).call("do-retrieve-701")
-    assert taker.audio.hears(1700), "the call is kept for the ringing phone"
+    assert taker.audio.hears(1700), "another user got the call that is held for the ringing phone"
     assert caller.audio.hears(900, within=5)
     taker.hang_up()
     caller.hang_up()
 
 
 @pytest.mark.parametrize("how", ["busy", "the caller hangs up"])
-def test_a_phone_that_does_not_answer_leaves_the_call_where_it_was(switch, phones, how):
+def test_a_call_stays_parked_if_the_dialled_phone_does_not_answer(switch, phones, how):
     with_lot(switch, ("park-timeout", "0"))
     caller, row = park_by_transfer(phones, switch)
     phone, way = dialled_phone(phones)
@@ -180,11 +180,11 @@ def test_a_phone_that_does_not_answer_leaves_the_call_where_it_was(switch, phone
         switch.api(f"bgapi callpark retrieve 701 {way}")
         ringing = phone.rang.get(timeout=5)
         caller.hang_up()
-        assert ringing.wait_over(), "the phone rings on for a caller who is gone"
+        assert ringing.wait_over(), "the phone still rings after the caller has hung up"
         assert switch.events.wait("abandon")
 
 
-def test_a_command_gives_a_call_to_a_leg_of_nobody(switch, phones):
+def test_a_command_gives_a_call_to_a_leg_that_belongs_to_no_user(switch, phones):
     caller = of_a_tenant(switch, phones)
     taker = phones(says=900).call("tone-1200")
     uuid = switch.leg(direction="inbound", dest="tone-1200")
@@ -193,12 +193,12 @@ def test_a_command_gives_a_call_to_a_leg_of_nobody(switch, phones):
     caller.hang_up()
 
 
-# --- a lot's own way to ring, also for a caller without a slot
+# --- the lot's `ringback`, also for a caller without a slot
 
 
 @pytest.mark.parametrize("ringback", ["dial string", "none"])
-def test_asterisk_624_a_caller_without_a_slot_is_rung_for_in_the_lots_own_way(switch, phones, ringback):
-    """Before: the parker was rung by `user/`, whatever the lot said, and with `none` too."""
+def test_asterisk_624_ringback_applies_to_a_caller_without_a_slot(switch, phones, ringback):
+    """Before: the parker was always rung at `user/<parker>`, also with `none`."""
     desk = phones("1003", says=1100)
     desk.on_ring = 0.2
     way = f"user/1003@{DOMAIN}" if ringback == "dial string" else "none"
@@ -214,7 +214,7 @@ def test_asterisk_624_a_caller_without_a_slot_is_rung_for_in_the_lots_own_way(sw
         leg.hang_up()
 
 
-def test_the_caller_carries_why_the_last_recall_failed(switch, phones):
+def test_callpark_ringback_cause_has_the_cause_of_the_last_failed_recall(switch, phones):
     with_lot(switch, ("park-timeout", "0"), ("ringback-timeout", "1"))
     caller, row = park_by_transfer(phones, switch)
     parker = phones.made[0]
@@ -231,7 +231,7 @@ def test_the_caller_carries_why_the_last_recall_failed(switch, phones):
 
 
 @pytest.mark.parametrize("how", ["Privacy", "Remote-Party-ID"])
-def test_kazoo_3270_a_withheld_number_is_shown_to_nobody(switch, phones, how):
+def test_kazoo_3270_a_withheld_number_is_shown_nowhere(switch, phones, how):
     """Before: the recall, the retriever's 200, the lamp and the listing showed name and number."""
     with_lot(switch, ("park-timeout", "0"), ("lamp-caller-id", "true"))
     receptionist = phones("1001", name="Reception")
@@ -263,13 +263,13 @@ def test_kazoo_3270_a_withheld_number_is_shown_to_nobody(switch, phones, how):
 
 
 def noted(switch, direction):
-    """Until the module has been told of the conversation: nobody transfers within the same instant."""
+    """Waits until the module has noted the other party of the conversation, which takes a moment after the answer."""
     assert wait_for(lambda: switch.var(switch.leg(direction=direction), "callpark_last_peer"))
 
 
 @pytest.mark.parametrize("how", ["REFER", "feature code"])
 def test_a_phone_of_another_pbx_that_parks_is_rung_the_way_it_was_called(switch, phones, how):
-    """Before: our own 1001 was rung, and stood in the listing as the parker."""
+    """Before: this server's own user 1001 was rung, and was the parker in the listing."""
     own = phones("1001", says=1100)
     theirs = phones(says=700)
     theirs.user = "1001"
@@ -285,7 +285,9 @@ def test_a_phone_of_another_pbx_that_parks_is_rung_the_way_it_was_called(switch,
     call.refer("700") if how == "REFER" else call.press("*5")
     assert wait_for(switch.calls)[0]["parker"] == "1001@127.0.0.1"
     assert caller.audio.hears(MUSIC, within=5)
-    call.hang_up() if how == "REFER" else call.wait_over(8)
+    if how == "REFER":
+        call.hang_up()
+    assert call.wait_over(8)
     theirs.on_ring = 0.2
     assert wait_for(lambda: switch.api("callpark ringback 701").startswith("+OK"))
     back = theirs.wait_call(5)
@@ -295,7 +297,7 @@ def test_a_phone_of_another_pbx_that_parks_is_rung_the_way_it_was_called(switch,
 
 
 def test_an_outsider_names_no_user_of_another_tenant_as_the_parker(switch, phones):
-    """Before: Referred-By of somebody who is no user rang a phone of another tenant, and counted for that user's limit."""
+    """Before: a Referred-By from outside rang a phone of another tenant, and counted for that user's limit."""
     with_lot(switch, ("park-timeout", "0"), ("park-limit-per-user", "1"))
     victim = phones("2000", domain="other.test")
     user = phones("1002", says=600)
@@ -317,7 +319,7 @@ def test_an_outsider_names_no_user_of_another_tenant_as_the_parker(switch, phone
 
 
 def recall(switch, phones, *params):
-    """A caller who was parked by 1001, whose phone rings for them: the caller, the phone's ringing call, the UUID of that leg."""
+    """Starts the recall of a caller whom 1001 has parked. Returns the caller's call, the phone's ringing call, and the UUID of that leg."""
     with_lot(switch, ("park-timeout", "0"), *params)
     caller, row = park_by_transfer(phones, switch)
     switch.events.clear()
@@ -331,7 +333,7 @@ def recall(switch, phones, *params):
 
 def has_the_caller(switch, caller, taker, ringing, uuid):
     assert taker.audio.hears(600) and caller.audio.hears(900)
-    assert ringing.wait_over(), "the parker's phone rings on"
+    assert ringing.wait_over(), "the parker's phone still rings"
     event = switch.events.wait("retrieve")
     assert event["CallPark-Retriever"] == f"1002@{DOMAIN}"
     assert [action for action in actions(switch) if action in OUTCOMES] == ["retrieve"]
@@ -344,7 +346,7 @@ PICK = extension("pick-(.*)", ("intercept", "$1"), ("playback", "tone_stream://%
 
 
 def test_kazoo_3721_intercept_of_the_caller_while_a_recall_rings_is_a_retrieval(switch, phones):
-    """Before: the call was booked as a transfer, by nobody."""
+    """Before: the outcome was `transferred`, without a retriever."""
     caller, ringing, leg = recall(switch, phones, ("fallback", "tone-1300"))
     lots, settings, phrases, _ = switch.written
     assert switch.reload(lots, settings, phrases, PICK).startswith("+OK")
@@ -354,7 +356,7 @@ def test_kazoo_3721_intercept_of_the_caller_while_a_recall_rings_is_a_retrieval(
 
 
 def test_replaces_of_a_ringing_recall_gets_the_caller(switch, phones):
-    """A lamp of the parker's blinks, and a colleague presses it. Before: the colleague was dropped, and the parker's phone with it."""
+    """A colleague presses the blinking lamp of the parker. Before: both the colleague's call and the parker's phone were dropped."""
     caller, ringing, _ = recall(switch, phones, ("fallback", "tone-1300"))
     to = ringing.local.split("tag=")[1]
     from_ = ringing.remote.split("tag=")[1]
@@ -362,13 +364,13 @@ def test_replaces_of_a_ringing_recall_gets_the_caller(switch, phones):
     has_the_caller(switch, caller, taker, ringing, "")
 
 
-# --- a mailbox of this server answers the recall
+# --- a mailbox on this server answers the recall
 
 MAILBOX = extension("mailbox", ("answer", ""), ("sleep", "700"), ("voicemail", "default callpark.test 1001"), ("playback", "tone_stream://%(60000,0,1900)"))
 
 
-def test_a_mailbox_of_this_server_that_answers_a_recall_is_no_answer(switch, phones):
-    """Before: the caller was in the mailbox, and the outcome was `returned`."""
+def test_a_mailbox_on_this_server_is_no_answer_to_a_recall(switch, phones):
+    """Before: the caller was connected to the mailbox, and the outcome was `returned`."""
     assert switch.api("load mod_voicemail").startswith("+OK")
     try:
         with_lot(switch, ("park-timeout", "0"), ("ringback", "loopback/mailbox/default"), ("fallback", "tone-1300"))
@@ -384,7 +386,7 @@ def test_a_mailbox_of_this_server_that_answers_a_recall_is_no_answer(switch, pho
         switch.api("unload mod_voicemail")
 
 
-def test_a_person_behind_a_dialplan_that_answers_a_recall_is_connected(switch, phones):
+def test_a_recall_that_a_user_answers_through_a_dialplan_is_connected(switch, phones):
     desk = phones("1003", says=1100)
     desk.on_ring = 0.2
     follow = extension("follow", ("export", "absolute_codec_string=PCMU"), ("bridge", f"user/1003@{DOMAIN}"))
@@ -396,7 +398,7 @@ def test_a_person_behind_a_dialplan_that_answers_a_recall_is_connected(switch, p
     caller.hang_up()
 
 
-# --- the feature code that is shipped
+# --- the shipped feature code
 
 
 @pytest.fixture
@@ -409,7 +411,7 @@ def shipped(switch):
 
 
 def test_fusionpbx_1103_the_far_end_of_an_outgoing_call_parks_nobody(shipped, switch, phones):
-    """Before: it parked the employee, and was rung back; and `*` and the next digit never arrived."""
+    """Before: the far end parked the employee and was rung back. The other party never received `*` and the next digit."""
     far = phones(says=600)
     far.user, far.on_ring = "far", 0.1
     call = phones("1001", says=700).call(f"out-{far.port}")
@@ -419,5 +421,5 @@ def test_fusionpbx_1103_the_far_end_of_an_outgoing_call_parks_nobody(shipped, sw
     assert other.audio.hears(700, within=2) and switch.calls() == []
     call.press("*5")
     assert wait_for(switch.calls, 6)[0]["parker"] == f"1001@{DOMAIN}" and other.audio.hears(MUSIC, within=5)
-    call.wait_over(8)
+    assert call.wait_over(8)
     other.hang_up()

@@ -1,4 +1,4 @@
-"""Whoever calls, types or holds a token may send any text: FreeSWITCH expands none of it and runs none of it."""
+"""Tests that FreeSWITCH neither expands nor runs text that comes from callers, administrators or holders of a token."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from switch import Switch, find_prefix, free_port, wait_for
 from test_web import ALL, Site
 
 SECOND = "second-tenant-0123456789"
-TOLD = """<extension name="told"><condition field="destination_number" expression="^told$">
+PARKED = """<extension name="parked"><condition field="destination_number" expression="^parked$">
     <action application="set" data="callpark_parker=1001@callpark.test"/><action application="callpark_park" data="701"/></condition></extension>"""
 ELSEWHERE = """<extension name="one of the tenant's own"><condition field="destination_number" expression="^ours$">
     <action application="answer"/><action application="playback" data="tone_stream://%(60000,0,1300)"/></condition></extension>"""
@@ -26,7 +26,7 @@ LOTS_OF_TENANTS = LOTS + f"""
 
 @pytest.fixture(scope="module")
 def watched(failures):
-    """A FreeSWITCH with call records as in its stock configuration, and a trap in it; with its API's port."""
+    """A FreeSWITCH with the CDRs of the stock configuration. `site` is its HTTP API."""
     switch, failed = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix()), failures()
     switch.more = CDR.replace("@DIR@", str(switch.dir))
     tokens, port = switch.dir / "tokens", free_port()
@@ -34,7 +34,7 @@ def watched(failures):
     tokens.chmod(0o600)
     switch.site = Site(port)
     switch.configure(LOTS_OF_TENANTS, f'<param name="http-listen" value="127.0.0.1:{port}"/><param name="http-token-file" value="{tokens}"/>',
-                     extensions=AUDIT + TOLD + "</context><context name=\"tenant\">" + ELSEWHERE)
+                     extensions=AUDIT + PARKED + "</context><context name=\"tenant\">" + ELSEWHERE)
     try:
         switch.start()
         assert "+OK" in switch.api("load mod_cdr_csv")
@@ -55,7 +55,7 @@ def trap(watched):
 
 @pytest.fixture
 def phones(watched, trap, phones_of):
-    """They are put down before the trap is looked at."""
+    """Phones that are closed before the trap is checked."""
     return phones_of(watched)
 
 
@@ -86,13 +86,13 @@ def test_a_token_cannot_run_a_command_by_a_transfer(watched, trap, phones):
     caller.hang_up()
 
 
-def test_a_transfer_ends_in_the_lot_s_own_context(watched, trap, phones):
-    """The dialplan and the context are those of the lot's fallback: an extension of another context does not exist."""
+def test_a_transfer_stays_in_the_lots_own_context(watched, trap, phones):
+    """The dialplan and the context are those of the lot's fallback. An extension of another context is not found."""
     caller = phones("2000", domain="other.test", says=600).call("do-park-801_tenant@other.test")
     assert wait_for(watched.calls)
     status, answer = watched.site.act("801", "transfer", {"extension": "tone-1300"}, SECOND, "other.test")
     assert status == 409 and "no extension tone-1300 in context tenant of dialplan XML" in answer["error"], answer
-    assert watched.site.act("801", "transfer", {"extension": "hangup"}, SECOND, "other.test")[0] == 409, "an application is no extension"
+    assert watched.site.act("801", "transfer", {"extension": "hangup"}, SECOND, "other.test")[0] == 409, "the name of an application was accepted as an extension"
     assert watched.site.act("801", "transfer", {"extension": "ours"}, SECOND, "other.test")[0] == 200 and caller.audio.hears(1300)
     assert watched.var(caller_uuid(watched), "context") == "tenant"
     caller.hang_up()
@@ -103,14 +103,14 @@ def caller_uuid(switch):
 
 
 def asserts(phone, name, number="1002"):
-    """From now on the phone says by P-Asserted-Identity who it is."""
+    """Lets the phone add a P-Asserted-Identity to its responses."""
     respond = phone.respond
     header = 'P-Asserted-Identity: "{}" <sip:{}@callpark.test>'.format(name.replace("\\", "\\\\").replace('"', '\\"'), number)
     phone.respond = lambda message, status, headers=(), *rest, **more: respond(message, status, [*headers, header], *rest, **more)
 
 
-def test_the_name_of_who_was_called_runs_no_command_in_a_call_record(watched, trap, phones):
-    """Before: the retriever's caller profile got the name that a callee asserts, as it was, and mod_cdr_csv ran the command in it."""
+def test_the_name_of_a_callee_runs_no_command_in_a_cdr(watched, trap, phones):
+    """Before: the retriever's caller profile got the name that a callee asserts, unchanged, and mod_cdr_csv ran the command in it."""
     for name in ("${system(touch ${marker})}", "${canary}"):
         callee = phones("1002", says=800)
         callee.on_ring = 0.1
@@ -121,12 +121,12 @@ def test_the_name_of_who_was_called_runs_no_command_in_a_call_record(watched, tr
         assert far.audio.hears(700)
         call.refer("701")
         row = wait_for(watched.calls)[0]
-        assert row["caller_name"] == name, "the test's phone did not assert it"
+        assert row["caller_name"] == name, "the test's phone did not assert the name"
         call.hang_up()
         taker = phones("1003", says=900).call("701")
         assert far.audio.hears(900) and taker.audio.hears(800)
         uuid = watched.leg(direction="inbound")
-        assert watched.var(uuid, "caller_id_name") == name.replace("$", "%"), "neutral, not lost"
+        assert watched.var(uuid, "caller_id_name") == name.replace("$", "%"), "the name was not neutralised, or lost"
         assert trap.token not in trap.expanded(uuid) and trap.token not in trap.expanded(row["uuid"])
         far.hang_up()
         assert taker.wait_over()
@@ -134,11 +134,11 @@ def test_the_name_of_who_was_called_runs_no_command_in_a_call_record(watched, tr
             phone.close()
             phones.made.remove(phone)
         assert watched.wait_idle()
-    assert "%{canary}" in (watched.dir / "log/cdr-csv/Master.csv").read_text(), "the record does not say who it was"
+    assert "%{canary}" in (watched.dir / "log/cdr-csv/Master.csv").read_text(), "the CDR does not have the name"
 
 
-def test_a_label_is_text_wherever_it_is_read(watched, trap, phones):
-    """Before: `${...}` in a label was filled in by dialplans and call records; a command in it was run."""
+def test_a_label_is_expanded_nowhere(watched, trap, phones):
+    """Before: dialplans and CDRs expanded `${...}` in a label and ran the commands in it."""
     callers = [phones(says=600).call("do-park-auto") for _ in range(8)]
     assert wait_for(lambda: len(watched.calls()) == len(callers))
     texts = [text.encode("utf-8", "replace").decode() for text in trap.payloads()]
@@ -155,13 +155,13 @@ def test_a_label_is_text_wherever_it_is_read(watched, trap, phones):
         assert wait_for(back), "a call did not come back from the dialplan that read its label"
         assert not trap.marker.exists(), batch
     assert watched.api("callpark label 701 ${system(touch ${marker})}").startswith("+OK")
-    assert watched.calls()[0]["label"] == "${system(touch ${marker})}", "people read it as it was typed"
+    assert watched.calls()[0]["label"] == "${system(touch ${marker})}", "the label is not shown as it was typed"
     for caller in callers:
         caller.hang_up()
 
 
-def test_what_a_caller_says_is_text_wherever_it_is_told(watched, trap, phones):
-    """By every header that names somebody; told by events, a ringing phone, a page, a message, a command, and in call records."""
+def test_a_callers_headers_are_expanded_nowhere(watched, trap, phones):
+    """The text is in every header that names somebody. The module passes it to events, a recall, a page, a message, a command and CDRs."""
     notify = "message:parker,page:user/1003@callpark.test,api:global_setvar told=${caller_name}~${label}~${parker}"
     lots = LOTS_OF_TENANTS.replace('<lot name="main" domain="*">', f'<lot name="main" domain="*"><param name="notify" value="{notify}"/><param name="ringback-cid-prefix" value="$"/>')
     assert watched.reload(lots, *watched.written[1:]).startswith("+OK")
@@ -170,20 +170,20 @@ def test_what_a_caller_says_is_text_wherever_it_is_told(watched, trap, phones):
     payloads = trap.payloads()
     names = [text for text in payloads if "\x01" not in text and text.isprintable()]
     assert len(names) >= 50
-    taken = []
+    accepted = []
     for n, name in enumerate(names):
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
         headers = [f'P-Asserted-Identity: "{quoted}" <sip:{n}@127.0.0.1>', f'Remote-Party-ID: "{quoted}" <sip:{n}@127.0.0.1>;party=calling', f'Diversion: "{quoted}" <sip:1001@127.0.0.1>;reason=unconditional',
                    f'Referred-By: "{quoted}" <sip:1001@callpark.test>', f"Subject: {name}", f"X-CallPark-Label: {name}", f"User-to-User: {name}"]
         try:
-            caller = phones(says=600, name=quoted).call("told", headers=headers, timeout=5)
-        except Exception as refused:  # FreeSWITCH itself takes some of it for no SIP
+            caller = phones(says=600, name=quoted).call("parked", headers=headers, timeout=5)
+        except Exception as refused:  # FreeSWITCH refuses some of it as invalid SIP
             assert "400" in str(refused) or "no answer" in str(refused), (name, refused)
             continue
         row = wait_for(watched.calls)[0]
-        taken.append(name)
+        accepted.append(name)
         assert trap.token not in trap.expanded(row["uuid"]) and not trap.marker.exists(), name
-        if len(taken) % 8 == 1:
+        if len(accepted) % 8 == 1:
             parker.on_ring = None
             watched.api("callpark ringback 701")
             assert wait_for(lambda: not parker.rang.empty())
@@ -192,11 +192,12 @@ def test_what_a_caller_says_is_text_wherever_it_is_told(watched, trap, phones):
         assert wait_for(lambda: not watched.calls())
     assert watched.reload(LOTS_OF_TENANTS, *watched.written[1:]).startswith("+OK")
     assert trap.token not in watched.api("global_getvar told")
-    assert len(taken) > 0.8 * len(names), f"FreeSWITCH took only {len(taken)} of {len(names)} for SIP"
+    assert len(accepted) > 0.8 * len(names), f"FreeSWITCH accepted only {len(accepted)} of {len(names)} calls"
 
 
 def test_a_number_runs_no_application_by_a_dial_string(watched, trap, phones):
-    """Before: what was filled in could have slashes, and after `loopback/` the third part is a dialplan, `inline` among them."""
+    """Before: a value that was filled into the dial string could have slashes. The third part after `loopback/` is a dialplan, so `inline` there
+    ran an application."""
     ring = '<param name="ringback" value="loopback/${callpark_test}"/><param name="park-timeout" value="1"/>'
     lots, settings, _, extensions = watched.written
     sets = '<extension name="ring"><condition field="destination_number" expression="^ring$"><action application="set" data="callpark_test=hash:insert/ran/inline"/><action application="callpark_park" data="701"/></condition></extension>'

@@ -1,5 +1,5 @@
-"""What has always held and must go on to hold: a call that is parked again, dialplans that go on for the right party, codecs and media
-time-outs while parked, callers who come out of a queue, a conference or a fifo, and transfers that go in a circle."""
+"""Parking together with other features of FreeSWITCH: calls that are parked again, dialplans that continue after the call, codecs and media
+timeouts, queues, conferences, fifos and mailboxes, and transfers in a circle."""
 
 import os
 import re
@@ -20,9 +20,9 @@ SURVEY = 1700
 
 
 def test_a_call_is_parked_again_after_each_retrieval(switch, phones):
-    """By a transfer, by a feature code and by a command, in another slot and in the same one: each time one park and one outcome.
-    Before: parked again by a feature code or a command, the new call was told as retrieved before it was parked, its slot was
-    free for a moment, and its record was written twice."""
+    """A transfer, a feature code and a command park the call again, in another slot and in the same one. Each time there is one `park` event
+    and one outcome. Before: when a feature code or a command parked the call again, its `retrieve` event came before its `park` event, the
+    slot was free for a moment, and its history row was written twice."""
     with_code = extension("takes", ("set", "hangup_after_bridge=true"), ("bind_meta_app", "6 a s callpark_park::701"), ("callpark_slot", "702"))
     assert switch.reload(LOTS, extensions=with_code).startswith("+OK")
     caller, row = park_by_transfer(phones, switch, "701")
@@ -38,22 +38,22 @@ def test_a_call_is_parked_again_after_each_retrieval(switch, phones):
         assert switch.calls()[0]["parker"] == f"1002@{DOMAIN}", switch.calls()
         call.hang_up()
     caller.hang_up()
-    told = ["park", "retrieve"] * 3 + ["park", "abandon"]
-    assert wait_for(lambda: switch.events.of(uuid) == told), switch.events.of(uuid)
+    expected = ["park", "retrieve"] * 3 + ["park", "abandon"]
+    assert wait_for(lambda: switch.events.of(uuid) == expected), switch.events.of(uuid)
 
 
-# --- the dialplan goes on for whom it should, and for nobody else
+# --- the dialplan after the call
 
 
 def survey(name, *before):
-    """An extension that says by a tone that it went on after these applications."""
+    """An extension that runs these applications and then plays a tone."""
     return extension(name, *before, ("playback", f"tone_stream://%(60000,0,{SURVEY})"))
 
 
 @pytest.mark.parametrize("first", ["caller", "taker"])
 @pytest.mark.parametrize("hangup_after_bridge", ["true", "false"])
-def test_nobody_falls_through_into_the_rest_of_a_dialplan(switch, phones, first, hangup_after_bridge):
-    """What stands after the applications is for calls that could not be parked or retrieved. After the talk it runs for neither."""
+def test_the_dialplan_does_not_continue_after_a_retrieved_call(switch, phones, first, hangup_after_bridge):
+    """The actions after the applications are for calls that could not be parked or retrieved. After a conversation they run for neither leg."""
     after = ("set", f"hangup_after_bridge={hangup_after_bridge}")
     parks, takes = survey("parks", after, ("callpark_park", "701")), survey("takes", after, ("callpark_slot", "701"))
     assert switch.reload(LOTS, extensions=parks + takes).startswith("+OK")
@@ -62,12 +62,12 @@ def test_nobody_falls_through_into_the_rest_of_a_dialplan(switch, phones, first,
     assert taker.audio.hears(600) and caller.audio.hears(900)
     hangs_up, other = (caller, taker) if first == "caller" else (taker, caller)
     hangs_up.hang_up()
-    assert other.wait_over() and not other.audio.hears(SURVEY, within=0.1), f"the {first} hung up, and the other is still there"
+    assert other.wait_over() and not other.audio.hears(SURVEY, within=0.1), f"the {first} hung up, and the other leg did not end"
 
 
-def test_a_survey_after_the_call_is_for_the_caller(switch, phones):
-    """transfer_after_bridge, set on the caller's leg by the route it came by, counts after the talk with the retriever. It does not
-    when the parker lets go of the caller, and the retriever hears nothing of it."""
+def test_transfer_after_bridge_of_the_caller_applies_after_the_retrieved_call(switch, phones):
+    """The inbound route sets transfer_after_bridge on the caller's leg. It applies when the conversation with the retriever ends, not when
+    the parker's leg ends."""
     route = extension("routed", ("set", f"transfer_after_bridge=tone-{SURVEY}:XML:default"), ("bridge", f"user/1001@{DOMAIN}"))
     assert switch.reload(LOTS, extensions=route).startswith("+OK")
     parker = phones("1001", says=700)
@@ -81,12 +81,11 @@ def test_a_survey_after_the_call_is_for_the_caller(switch, phones):
     taker = phones("1002", says=900).call("701")
     assert taker.audio.hears(600) and caller.audio.hears(900)
     taker.hang_up()
-    assert caller.audio.hears(SURVEY), "the survey was forgotten"
+    assert caller.audio.hears(SURVEY), "transfer_after_bridge was ignored"
     caller.hang_up()
 
 
-def test_what_comes_after_the_call_for_the_retriever_is_for_the_retriever(switch, phones):
-    """The same variable on the retriever's leg."""
+def test_transfer_after_bridge_of_the_retriever_applies_to_the_retriever(switch, phones):
     wraps_up = extension("wraps-up", ("set", f"transfer_after_bridge=tone-{SURVEY}:XML:default"), ("callpark_retrieve", "701"))
     assert switch.reload(LOTS, extensions=wraps_up).startswith("+OK")
     caller = phones(says=600).call("do-park-701")
@@ -100,7 +99,7 @@ def test_what_comes_after_the_call_for_the_retriever_is_for_the_retriever(switch
 # --- media while parked
 
 
-def test_a_codec_that_changes_in_hold_changes_no_music(switch, phones):
+def test_the_music_follows_the_codec_that_hold_and_resume_change(switch, phones):
     caller, _ = park_by_transfer(phones, switch)
     assert caller.audio.hears(MUSIC)
     for codec, change in ((PCMA, caller.hold), (PCMA, caller.resume), (PCMU, caller.hold), (PCMU, caller.resume), (PCMA, caller.resume)):
@@ -118,7 +117,7 @@ def test_a_codec_that_changes_in_hold_changes_no_music(switch, phones):
 
 
 def called(switch, phones, name, **variables):
-    """Somebody outside who is called and parked, with channel variables: their call, and the UUID."""
+    """Calls an outside phone with these channel variables and parks it. Returns the phone's call and the UUID."""
     phone = phones(says=600)
     phone.on_ring = 0
     words = ",".join(f"{key}={value}" for key, value in {"origination_callee_id_name": name, **variables}.items())
@@ -127,8 +126,8 @@ def called(switch, phones, name, **variables):
     return phone.wait_call(), row["uuid"]
 
 
-def test_media_time_outs_end_only_calls_without_media(switch, phones):
-    """rtp-timeout-sec and rtp-hold-timeout-sec, while parked: whoever sends is kept, also in hold; whoever does not is let go."""
+def test_media_timeouts_end_only_calls_without_media(switch, phones):
+    """rtp-timeout-sec and rtp-hold-timeout-sec while parked: a call that sends media or is on hold stays. A call without media ends."""
     limits = {"rtp_timeout_sec": 2, "rtp_hold_timeout_sec": 4}
     talks, talks_uuid = called(switch, phones, "Talks", **limits)
     holds, holds_uuid = called(switch, phones, "Holds", **limits)
@@ -139,7 +138,7 @@ def test_media_time_outs_end_only_calls_without_media(switch, phones):
     held.hold()
     began = time.monotonic()
     for call in (died, held):
-        call.audio.peer = None  # the phone lost its network
+        call.audio.peer = None  # the phone sends nothing more
     switch.events.wait("abandon", Unique_ID=died_uuid)
     assert 1 < time.monotonic() - began < 4, "not after two seconds"
     switch.events.wait("abandon", timeout=8, Unique_ID=held_uuid)
@@ -152,7 +151,7 @@ def test_media_time_outs_end_only_calls_without_media(switch, phones):
         call.hang_up()
 
 
-# --- callers who are members of something else
+# --- callers in a queue, a conference, a fifo or a mailbox
 
 
 OTHER_MODULES = ("callcenter", "conference", "fifo", "voicemail")
@@ -179,7 +178,7 @@ EXTENSIONS = "".join([
 
 @pytest.fixture(scope="module")
 def crowded():
-    """A FreeSWITCH with other modules that have callers of their own."""
+    """A FreeSWITCH with a configuration for the other modules."""
     switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
     switch.more = CONFIGURATION
     switch.configure(LOTS, extensions=EXTENSIONS)
@@ -190,7 +189,7 @@ def crowded():
 
 @pytest.fixture
 def other(crowded, phones_of):
-    """Makes sure of one of these modules: the switch, and its phones."""
+    """Loads one of the other modules. Returns the switch and a maker of phones."""
     def of(name):
         if not (module_dir(find_prefix()) / f"mod_{name}.so").exists():
             pytest.skip(f"mod_{name} is not installed")
@@ -206,7 +205,7 @@ def other(crowded, phones_of):
 
 
 def takes(switch, phones, caller, slot):
-    """Somebody takes the caller, the two hear each other, and it was parked once and retrieved once."""
+    """User 1003 retrieves the caller. Asserts that the two hear each other, and that the call had one `park` and one `retrieve` event."""
     row = wait_for(switch.calls)[0]
     assert caller.audio.hears(MUSIC, within=5), "no music"
     taker = phones("1003", says=900).call(slot)
@@ -222,7 +221,7 @@ def test_a_member_of_a_callcenter_queue_is_parked_and_leaves_the_queue(other, wa
     agent.on_ring = None if waits else 0.2
     caller = phones(says=600, name="Alice").call("queue")
     if waits:
-        assert caller.audio.hears(1000), "the music of the queue"
+        assert caller.audio.hears(1000), "no music of the queue"
         assert switch.api(f"callpark park {switch.leg(dest='queue')} 701").startswith("+OK")
     else:
         call = agent.wait_call()
@@ -233,12 +232,12 @@ def test_a_member_of_a_callcenter_queue_is_parked_and_leaves_the_queue(other, wa
     members = lambda: [row for row in switch.api("callcenter_config queue list members support").splitlines() if "|Waiting|" in row or "|Trying|" in row]
     assert wait_for(lambda: not members(), 8), members()
     time.sleep(1)
-    assert taker.audio.hears(600) and caller.audio.hears(900), "the queue took the caller back"
+    assert taker.audio.hears(600) and caller.audio.hears(900), "the queue has connected the caller to an agent"
     caller.hang_up()
     assert taker.wait_over()
 
 
-def test_a_member_of_a_conference_is_parked_and_the_others_talk_on(other):
+def test_a_member_of_a_conference_is_parked_and_the_conference_goes_on(other):
     switch, phones = other("conference")
     one, two = (phones(str(number), says=says).call("room") for number, says in ((1000, 700), (1001, 800)))
     caller = phones(says=600, name="Alice").call("room")
@@ -247,7 +246,7 @@ def test_a_member_of_a_conference_is_parked_and_the_others_talk_on(other):
     assert switch.api(f"callpark park {leg} 701").startswith("+OK")
     assert wait_for(lambda: switch.api("conference room list count").strip() == "2"), switch.api("conference room list")
     taker = takes(switch, phones, caller, "701")
-    assert one.audio.hears(800) and two.audio.hears(700), "the others hear each other no more"
+    assert one.audio.hears(800) and two.audio.hears(700), "the other members do not hear each other"
     taker.refer("room")
     assert wait_for(lambda: switch.api("conference room list count").strip() == "3"), "the caller is not back in the conference"
     for call in (one, two, caller):
@@ -258,7 +257,7 @@ def test_a_member_of_a_conference_is_parked_and_the_others_talk_on(other):
 def test_a_caller_of_a_fifo_is_parked_and_leaves_the_fifo(other, waits):
     switch, phones = other("fifo")
     caller = phones(says=600, name="Alice").call("line")
-    assert caller.audio.hears(1100), "the music of the fifo"
+    assert caller.audio.hears(1100), "no music of the fifo"
     if waits:
         assert switch.api(f"callpark park {switch.leg(dest='line')} 701").startswith("+OK")
         assert wait_for(switch.calls)
@@ -292,12 +291,12 @@ def test_the_fallback_may_be_a_mailbox(other):
         assert switch.reload(LOTS, extensions=EXTENSIONS).startswith("+OK")
 
 
-# --- circles
+# --- transfers in a circle
 
 
-def test_a_caller_who_transfers_themselves_into_their_own_slot_is_not_lost(switch, phones):
-    """A parked phone that sends REFER to the very slot that it is in, and to the park extension, again and again: the core refuses it
-    to a leg that is not in a bridge."""
+def test_a_parked_phone_that_sends_refer_to_its_own_slot_is_not_lost(switch, phones):
+    """The phone sends REFER to its own slot and to the park extension several times. The core refuses a REFER on a leg that is not in a
+    bridge."""
     caller, _ = park_by_transfer(phones, switch)
     for target in ("701", "700") * 4:
         try:
@@ -315,8 +314,8 @@ def test_a_caller_who_transfers_themselves_into_their_own_slot_is_not_lost(switc
     assert [lot["used"] for lot in switch.json("lots") if lot["lot"] == "main" and lot["domain"] == DOMAIN] == [0]
 
 
-def test_two_who_transfer_a_caller_to_and_fro_lose_nobody(switch, phones):
-    """Each takes the caller out of the slot and transfers them back into it, ten times."""
+def test_a_caller_who_is_retrieved_and_parked_ten_times_is_not_lost(switch, phones):
+    """Two users in turn retrieve the caller and transfer the call back to the slot."""
     caller, row = park_by_transfer(phones, switch, "701")
     users = [phones("1002", says=900), phones("1003", says=1000)]
     for turn in range(10):
@@ -331,13 +330,15 @@ def test_two_who_transfer_a_caller_to_and_fro_lose_nobody(switch, phones):
 
 
 def test_a_fallback_that_leads_back_to_the_lot_parks_again(switch, phones):
-    """As often as the time-out comes, and never twice at a time."""
+    """Each timeout ends with one `fallback` event and then one `park` event."""
     with_lot(switch, ("ringback", "none"), ("park-timeout", "1"), ("fallback", "700"))
     caller, row = park_by_transfer(phones, switch)
     assert wait_for(lambda: switch.events.of(row["uuid"]).count("fallback") >= 3, 10)
     assert not caller.over.is_set() and caller.audio.hears(MUSIC)
     caller.hang_up()
-    told = lambda: switch.events.of(row["uuid"])
-    assert wait_for(lambda: len(told()) % 2 == 0), told()
-    turns = list(zip(told()[::2], told()[1::2]))
-    assert turns[:3] == [("park", "fallback")] * 3 and set(turns[3:]) <= {("park", "fallback"), ("park", "abandon")}, told()
+    of_caller = lambda: switch.events.of(row["uuid"])
+    # The caller may hang up between a fallback and the next park.
+    assert wait_for(lambda: len(of_caller()) % 2 == 0 and switch.channels() == 0), of_caller()
+    turns = list(zip(of_caller()[::2], of_caller()[1::2]))
+    assert turns[:3] == [("park", "fallback")] * 3, of_caller()
+    assert set(turns[3:-1]) <= {("park", "fallback")} and turns[-1] in [("park", "fallback"), ("park", "abandon")], of_caller()

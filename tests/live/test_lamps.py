@@ -1,4 +1,4 @@
-"""Lamps: phones subscribe as phones do, and every NOTIFY is read as XML."""
+"""Tests lamps: phones subscribe to slots and lots, and the tests read the XML of the NOTIFYs."""
 
 import os
 import threading
@@ -21,10 +21,10 @@ def watcher(phones):
     return phones("1003")
 
 
-def test_a_lamp_goes_on_and_off_with_its_slot(switch, phones, watcher):
+def test_a_lamp_shows_whether_its_slot_is_occupied(switch, phones, watcher):
     lamp, other = watcher.subscribe("park+701"), watcher.subscribe("park+702")
-    assert lamp.shows(OFF) and other.shows(OFF), "a new subscription is not told the present state"
-    # In a FreeSWITCH that has just begun, once more with every other lamp.
+    assert lamp.shows(OFF) and other.shows(OFF), "a new subscription did not get the present state"
+    # A FreeSWITCH that has just started sends the state of every lamp once more.
     time.sleep(0.5)
     lamp.bodies.clear()
     caller, _ = park_by_transfer(phones, switch)
@@ -38,7 +38,7 @@ def test_a_lamp_goes_on_and_off_with_its_slot(switch, phones, watcher):
     time.sleep(0.3)
     assert lamp.states == [ON, OFF] and set(other.states) == {OFF}
     versions = [int(ElementTree.fromstring(body).get("version")) for body in lamp.bodies]
-    assert versions == sorted(set(versions)), "phones drop a NOTIFY whose version is not newer"
+    assert versions == sorted(set(versions)), "a version is not higher than the one before, so phones would drop the NOTIFY"
 
 
 def ends_by_hanging_up(switch, caller, row):
@@ -58,7 +58,7 @@ def ends_by_kill(switch, caller, row):
 
 
 @pytest.mark.parametrize("end", [ends_by_hanging_up, ends_by_transfer, ends_by_script, ends_by_kill])
-def test_no_lamp_is_left_on(switch, phones, watcher, end):
+def test_a_lamp_is_off_after_every_end_of_a_call(switch, phones, watcher, end):
     lamp = watcher.subscribe("park+701")
     caller, row = park_by_transfer(phones, switch)
     assert lamp.shows(ON)
@@ -68,7 +68,7 @@ def test_no_lamp_is_left_on(switch, phones, watcher, end):
 
 
 @pytest.mark.parametrize("reacts, after", [(0.5, OFF), (486, ON)])
-def test_a_ring_back_blinks(switch, phones, watcher, reacts, after):
+def test_a_lamp_blinks_during_a_recall(switch, phones, watcher, reacts, after):
     with_lot(switch, ("park-timeout", "2"))
     lamp = watcher.subscribe("park+701")
     caller, _ = park_by_transfer(phones, switch)
@@ -79,7 +79,7 @@ def test_a_ring_back_blinks(switch, phones, watcher, reacts, after):
     assert lamp.shows(OFF)
 
 
-def test_the_fallback_puts_it_out(switch, phones, watcher):
+def test_a_lamp_is_off_after_the_fallback(switch, phones, watcher):
     with_lot(switch, ("ringback", "none"), ("fallback", "tone-1300"))
     lamp = watcher.subscribe("park+701")
     caller, _ = park_by_transfer(phones, switch)
@@ -87,19 +87,19 @@ def test_the_fallback_puts_it_out(switch, phones, watcher):
     caller.hang_up()
 
 
-def test_who_subscribes_late_or_again_is_told(switch, phones, watcher):
+def test_a_late_or_refreshed_subscription_gets_the_present_state(switch, phones, watcher):
     caller, _ = park_by_transfer(phones, switch)
     late = watcher.subscribe("park+701")
     assert late.shows(ON)
     late.bodies.clear()
     late.subscribe()
-    assert late.shows(ON), "a refreshed subscription is not told"
+    assert late.shows(ON), "a refreshed subscription did not get the state"
     late.subscribe(0)
     time.sleep(0.3)  # for the NOTIFY that ends the subscription
     late.bodies.clear()
     caller.hang_up()
     time.sleep(0.5)
-    assert late.states == [], "told of a slot that it does not ask for any more"
+    assert late.states == [], "a NOTIFY after the end of the subscription"
 
 
 def test_a_lot_has_a_lamp_with_a_count(switch, phones, watcher):
@@ -115,8 +115,8 @@ def test_a_lot_has_a_lamp_with_a_count(switch, phones, watcher):
     assert lamp.shows(OFF) and wait_for(lambda: said() != "Active (1 caller)"), note.bodies
 
 
-def test_in_a_crowd_no_lamp_is_left_wrong(switch, phones, watcher):
-    """More changes than are told at once, and slots that are free again before their turn."""
+def test_all_lamps_are_right_after_many_changes_at_once(switch, phones, watcher):
+    """There are more changes than the module sends at once, and slots that are free again before it sends theirs."""
     with_lot(switch, ("slots", "701-780"))
     lamps = [watcher.subscribe(f"park+{slot}") for slot in range(701, 781, 4)] + [watcher.subscribe("park+main")]
     assert all(lamp.shows(OFF) for lamp in lamps)
@@ -148,15 +148,15 @@ def test_a_plain_number_through_the_presence_map(switch, phones, watcher):
 
 @pytest.mark.parametrize("target", ["park+799", "park+nowhere", "799", "park+%3C&%3E"])
 @pytest.mark.parametrize("event", ["dialog", "presence"])
-def test_a_subscription_to_what_is_not_there_is_told_at_once(switch, watcher, target, event):
-    """Before: nothing. A phone shows such a key as if it did not work."""
+def test_a_subscription_to_an_unknown_slot_or_lot_gets_a_state(switch, watcher, target, event):
+    """Before: there was no NOTIFY with a state, and phones show such a key as out of order."""
     lamp = watcher.subscribe(target, event=event)
-    assert wait_for(lambda: lamp.bodies, 2), "nothing was told"
+    assert wait_for(lambda: lamp.bodies, 2), "there was no NOTIFY with a state"
     if event == "dialog" and "%" not in target:
         assert lamp.states == [OFF] and lamp.dialog().get("entity") == f"sip:{target}@{DOMAIN}"
 
 
-def test_a_subscription_in_a_domain_without_lots_is_told_at_once(switch, phones, watcher):
+def test_a_subscription_in_a_domain_without_lots_gets_a_state(switch, phones, watcher):
     assert switch.reload(LOTS.replace('domain="*"', f'domain="{DOMAIN}"')).startswith("+OK")
     lamp = phones("2000", domain="other.test").subscribe("park+701")
     assert lamp.shows(OFF)
@@ -173,19 +173,19 @@ def test_a_reload_that_adds_and_removes_slots_leaves_every_lamp_right(switch, ph
     assert lamps["702"].shows(ON) and lamps["703"].shows(ON) and lamps["main"].shows(ON)
     for lamp in lamps.values():
         lamp.bodies.clear()
-    # 703 is removed while it is taken, 704 while it is free; 705, and the lot more, are added.
+    # Slot 703 is removed while it is occupied, 704 while it is free. Slot 705 and the lot `more` are added.
     more = lot(("park-timeout", "0"), slots="801-802").replace('"main"', '"more"')
     assert switch.reload(lot(("park-timeout", "0"), slots="701-702,705") + more).startswith("+OK")
     fresh = {name: phones("1002").subscribe(f"park+{name}") for name in lamps}
     expected = {"702": ON, "703": ON, "704": OFF, "705": OFF, "main": ON, "more": OFF}
     assert all(lamp.shows(expected[name]) for name, lamp in fresh.items()), {name: lamp.states for name, lamp in fresh.items()}
     wrong = {name: lamp.states for name, lamp in lamps.items() if lamp.bodies and lamp.state != expected[name]}
-    assert not wrong, "of those who had subscribed before"
+    assert not wrong, f"the states of the earlier subscriptions are {wrong}"
     third, fourth = phones(says=700).call("do-park-705"), phones(says=800).call("do-park-auto_more")
-    assert lamps["705"].shows(ON) and lamps["more"].shows(ON), "added while it was subscribed to"
+    assert lamps["705"].shows(ON) and lamps["more"].shows(ON), "the lamp of an added slot or lot does not work"
     second.hang_up()
-    assert lamps["703"].shows(OFF) and fresh["703"].shows(OFF), "the slot that was removed while it was taken"
-    assert set(lamps["702"].states) <= {ON}, "nothing has changed there"
+    assert lamps["703"].shows(OFF) and fresh["703"].shows(OFF), "the lamp of a removed slot is left on"
+    assert set(lamps["702"].states) <= {ON}, "slot 702 has not changed"
     assert fresh["702"].state == ON
     for call in (first, third, fourth):
         call.hang_up()
@@ -201,20 +201,22 @@ def test_many_spellings_of_a_domain_do_not_multiply_the_events(switch, phones, w
         stranger.subscribe("park+701", domain=odd)
     for lamp in usual:
         lamp.subscribe()
-    told = presence_events(switch)
+    events = presence_events(switch)
     callers = [phones(says=600).call(f"do-park-{slot}") for slot in ("701", "702")]
-    assert all(lamp.shows(ON) for lamp in usual), "a phone that renews its subscription is pushed out"
+    assert all(lamp.shows(ON) for lamp in usual), "a phone that refreshes its subscription gets no state"
     for caller in callers:
         caller.hang_up()
     assert all(lamp.shows(OFF) for lamp in usual)
-    count = lambda slot: sum(event["from"].lower() == f"{slot}@{DOMAIN}" for event in told)
-    assert wait_for(lambda: count("702") == 4, 2) and count("702") == 4, "two changes, two spellings"
+    count = lambda slot: sum(event["from"].lower() == f"{slot}@{DOMAIN}" for event in events)
+    assert wait_for(lambda: count("702") == 4, 2), f"{count('702')} events for two changes in two spellings"
+    time.sleep(0.3)  # for events that should not come
+    assert count("702") == 4
     assert count("701") <= 8, f"{count('701')} events for two changes"
 
 
 def presence_events(switch):
-    """The events that mod_sofia makes NOTIFYs of, from now on."""
-    told, line = [], EventSocket(switch.esl_port)
+    """A list to which all PRESENCE_IN events are added from now on. mod_sofia makes a NOTIFY of each."""
+    events, line = [], EventSocket(switch.esl_port)
     line.command("event plain PRESENCE_IN")
     line.socket.settimeout(None)
 
@@ -222,14 +224,14 @@ def presence_events(switch):
         for body in line.events():
             event = dict(row.split(": ", 1) for row in body.decode("utf-8", "replace").splitlines() if ": " in row)
             if event.get("proto") == "park":
-                told.append({name: urllib.parse.unquote(value) for name, value in event.items()})
+                events.append({name: urllib.parse.unquote(value) for name, value in event.items()})
 
     threading.Thread(target=listen, daemon=True).start()
-    return told
+    return events
 
 
 def test_fusionpbx_5606_starred_slots_have_lamps(switch, phones, watcher):
-    """Automatic parking and starred slots did not fit together, nor their lamps."""
+    """There automatic parking did not work with slots that begin with a star, and neither did their lamps."""
     lamp = watcher.subscribe("park+*5901")
     assert lamp.shows(OFF)
     caller = phones(says=600).call("do-park-auto_star")
@@ -238,8 +240,8 @@ def test_fusionpbx_5606_starred_slots_have_lamps(switch, phones, watcher):
     assert lamp.shows(OFF)
 
 
-def test_valet_a_lamp_is_of_its_own_domain(switch, phones, watcher):
-    """The match by substring of mod_valet_parking, and FusionPBX 519627b8e5: tenants lit each other's lamps."""
+def test_valet_a_lamp_belongs_to_one_domain(switch, phones, watcher):
+    """mod_valet_parking compares substrings, and FusionPBX had the same fault (519627b8e5): a tenant's call lit another tenant's lamp."""
     here, there = watcher.subscribe("park+701"), phones("2000", domain="other.test").subscribe("park+701")
     assert here.shows(OFF) and there.shows(OFF)
     caller, _ = park_by_transfer(phones, switch)
@@ -253,8 +255,8 @@ def test_valet_a_lamp_is_of_its_own_domain(switch, phones, watcher):
 
 
 @pytest.mark.parametrize("name", ["Alice", "A&T <\"'%s", "Zoë ${x}", "]]>\tx"])
-def test_freeswitch_234_and_mikopbx_1059_the_lamp_tells_who_is_parked(switch, phones, watcher, name):
-    """The remote identity was missing in dialog-info; unescaped it broke the XML."""
+def test_freeswitch_234_and_mikopbx_1059_the_lamp_shows_who_is_parked(switch, phones, watcher, name):
+    """There the remote identity was missing in the dialog-info document, or it was not escaped and broke the XML."""
     with_lot(switch, ("lamp-state", "early"), ("lamp-caller-id", "true"), ("park-timeout", "0"))
     lamp = watcher.subscribe("park+701")
     caller = phones(says=600, name="x").call("do-park-701", name=name.replace('"', '\\"'))
@@ -268,7 +270,7 @@ def test_freeswitch_234_and_mikopbx_1059_the_lamp_tells_who_is_parked(switch, ph
 
 
 def test_freeswitch_2741_no_lamp_is_left_on_where_early_is_disabled(switch, phones):
-    """With presence-disable-early lamps stayed on; the outside profile of these tests has it."""
+    """There lamps stayed on with presence-disable-early, which the outside profile of these tests has."""
     with_lot(switch, ("lamp-state", "confirmed"), ("park-timeout", "0"))
     lamp = phones().subscribe("park+701")
     assert lamp.shows(OFF)
@@ -283,14 +285,14 @@ def test_a_reload_leaves_lamps_right(switch, phones, watcher):
     caller, _ = park_by_transfer(phones, switch)
     assert lamp.shows(ON)
     with_lot(switch, ("lamp-state", "early"), ("park-timeout", "0"))
-    assert lamp.state == ON, "a parked call keeps its terms"
+    assert lamp.state == ON, "a parked call did not keep its settings"
     assert switch.api("callpark reload apply").startswith("+OK") and lamp.shows(BLINKS)
     assert switch.reload(lot(slots="801-802")).startswith("+OK") and lamp.state != OFF
     caller.hang_up()
-    assert lamp.shows(OFF), "the slot is gone, and its lamp is left on"
+    assert lamp.shows(OFF), "the lamp of a removed slot is left on"
 
 
-def test_who_subscribed_while_the_module_was_away_is_told_as_it_comes(switch, watcher):
+def test_subscriptions_from_before_the_load_of_the_module_get_the_state_after_it(switch, watcher):
     before = watcher.subscribe("park+701")
     assert before.shows(OFF)
     before.bodies.clear()
@@ -301,7 +303,7 @@ def test_who_subscribed_while_the_module_was_away_is_told_as_it_comes(switch, wa
     assert before.shows(OFF) and meanwhile.shows(OFF)
 
 
-def test_a_consultation_lights_the_lamp_until_it_is_given_up(switch, phones, watcher):
+def test_a_consultation_lights_the_lamp_until_it_ends(switch, phones, watcher):
     lamp = watcher.subscribe("park+703")
     parker = phones("1001", says=700)
     parker.on_ring = 0.1
@@ -324,7 +326,7 @@ def own():
 
 
 def test_the_lamps_of_other_modules_are_left_alone(own, phones_of):
-    """mod_valet_parking answers for its own park+<slot>, mod_fifo for queue+<name>: what is none of this module's slots is theirs."""
+    """mod_valet_parking serves its own park+<slot>, and mod_fifo serves queue+<name>. This module serves only its own slots and lots."""
     run = lambda name, application, data: f"""<extension name="{name}"><condition field="destination_number" expression="^{name}$">
       <action application="answer"/><action application="{application}" data="{data}"/></condition></extension>"""
     own.more = '<configuration name="fifo.conf"><settings/><fifos/></configuration>'
@@ -341,14 +343,14 @@ def test_the_lamps_of_other_modules_are_left_alone(own, phones_of):
     assert all(lamp.shows(ON) for lamp in fresh.values()), {name: lamp.states for name, lamp in fresh.items()}
     assert own.api("callpark reload").startswith("+OK")
     time.sleep(1.2)
-    assert all(lamp.state == ON for lamp in (*lamps.values(), *fresh.values())), "put out by another module"
+    assert all(lamp.state == ON for lamp in (*lamps.values(), *fresh.values())), "this module has turned a lamp of another module off"
     assert all(set(lamp.states) == {ON} for lamp in fresh.values())
     for caller in callers:
         caller.hang_up()
     assert all(lamp.shows(OFF) for lamp in (*lamps.values(), *fresh.values()))
 
 
-def test_a_restart_leaves_no_lamp_on_and_a_rival_is_named(own):
+def test_no_lamp_is_left_on_after_a_restart_and_the_log_names_mod_valet_parking(own):
     own.configure(lot(("park-timeout", "0"), slots="701-703"), '<param name="recover-window" value="3"/>')
     own.start()
     watcher = Phone(own, "1003").register()
@@ -360,7 +362,7 @@ def test_a_restart_leaves_no_lamp_on_and_a_rival_is_named(own):
     own.process.wait()
     caller.close()
     own.start()
-    assert lamp.state == ON, "the slot is still kept for its caller"
+    assert lamp.state == ON, "the slot is not reserved for its caller"
     assert lamp.shows(OFF, within=15), "the lamp still shows what was before the restart"
     assert "mod_valet_parking" not in own.log()
     assert "+OK" in own.api("load mod_valet_parking")

@@ -1,4 +1,4 @@
-"""Start, stop and reload of the whole."""
+"""Tests the start, the end and the reload of FreeSWITCH with the module."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from switch import ROOT, Switch, find_prefix, wait_for
 
 @pytest.fixture
 def own(request):
-    """A FreeSWITCH of its own, not yet started."""
+    """A FreeSWITCH of the test's own, which is not started."""
     switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
     switch.configure(LOTS)
     yield switch
@@ -28,20 +28,20 @@ def test_freeswitch_ends_cleanly_with_callers_parked(own):
     calls = [Phone(own, says=600).call("do-park-auto") for _ in range(3)]
     assert wait_for(lambda: len(own.calls()) == 3)
     assert all(call.audio.hears(MUSIC) for call in calls)
-    assert own.stop() == 0, "it did not end by itself within 20 s, or crashed"
-    assert all(call.wait_over(1) for call in calls), "a caller was left without a BYE"
+    assert own.stop() == 0, "FreeSWITCH did not end by itself, or crashed"
+    assert all(call.wait_over(1) for call in calls), "a caller got no BYE"
 
 
 WIDE = LOTS.replace("701-710", "3000-3299")
 
 
 def make_legs(switch, count, application, variables=""):
-    """Legs of the core's own, which need no phone."""
+    """Makes legs in the core that need no phone."""
     for _ in range(count):
         switch.api(f"bgapi originate {variables}null/caller '{application}' inline")
 
 
-def test_a_reload_of_the_module_with_fifty_parked_is_refused_and_harms_none(own, phones_of):
+def test_a_reload_of_the_module_with_fifty_parked_calls_is_refused_without_harm(own, phones_of):
     own.configure(WIDE)
     own.start()
     phones = phones_of(own)
@@ -68,7 +68,7 @@ PARKED, RINGING = 200, 20
 
 
 def ended_in(switch, how):
-    """Ends FreeSWITCH in one way; seconds that it took, and its exit status."""
+    """Ends FreeSWITCH in this way. Returns the seconds that it took, and the exit status."""
     began = time.monotonic()
     if how == "SIGTERM":
         switch.process.terminate()
@@ -76,13 +76,14 @@ def ended_in(switch, how):
         try:
             switch.api("fsctl shutdown")
         except (OSError, EOFError):
-            pass  # gone before it could answer
+            pass  # FreeSWITCH ended before it answered
     status = switch.process.wait(60)
     return time.monotonic() - began, status
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "fsctl shutdown"])
-def test_an_end_with_two_hundred_parked_is_as_quick_as_any_and_each_has_its_row(own, phones_of, how):
+def test_an_end_with_two_hundred_parked_calls_takes_no_longer_and_records_each(own, phones_of, how):
+    """It may take five seconds longer than with as many calls of the core's own `park` application."""
     plain = Switch(own.module, own.prefix)
     plain.configure(WIDE)
     plain.start()
@@ -104,10 +105,10 @@ def test_an_end_with_two_hundred_parked_is_as_quick_as_any_and_each_has_its_row(
     assert wait_for(lambda: sum(row["state"] == "ringing-back" for row in own.calls()) == RINGING, 20)
     parked = {row["uuid"] for row in own.calls()}
     assert len(parked) == PARKED
-    own.keep = True  # the database is looked at afterwards
+    own.keep = True  # for the database, which is read afterwards
     try:
         took, status = ended_in(own, how)
-        assert status == 0, "it crashed"
+        assert status == 0, "FreeSWITCH crashed"
         rows = sqlite3.connect(own.dir / "db/callpark.db").execute("SELECT uuid, outcome FROM callpark_records").fetchall()
         assert len(rows) == PARKED and {uuid for uuid, _ in rows} == parked, f"{len(rows)} rows"
         assert {outcome for _, outcome in rows} == {"abandoned"}
@@ -117,16 +118,16 @@ def test_an_end_with_two_hundred_parked_is_as_quick_as_any_and_each_has_its_row(
         shutil.rmtree(own.dir, ignore_errors=True)
 
 
-def test_a_faulty_file_at_start_leaves_nobody_without_a_slot(own):
+def test_with_a_faulty_file_at_start_callers_are_parked_in_a_default_lot(own):
     own.configure('<lot name="main" domain="*"><param name="slots" value="70x"/></lot>')
     own.start()
     assert re.search(r'callpark: configuration error file=callpark\.conf\.xml (line=\d+ )?lot=main@\* key=slots value=70x cause="\'70x\' is not a slot', own.log())
     assert "in every domain" in own.log()
     phone = Phone(own)
-    call = phone.call("do-park-auto")
+    phone.call("do-park-auto")
     assert wait_for(lambda: [row["slot"] for row in own.calls()] == ["701"])
     phone.close()
-    assert call.over.is_set() and own.wait_idle()
+    assert own.wait_idle()
     assert own.stop() == 0
 
 
@@ -146,7 +147,7 @@ def test_reloadxml_alone_is_enough(switch, phones):
     parked.hang_up()
 
 
-def test_a_reload_while_calls_come_and_go_loses_none(switch, phones):
+def test_twenty_reloads_lose_no_parked_call(switch, phones):
     callers = [phones(says=600).call("do-park-auto") for _ in range(4)]
     assert wait_for(lambda: len(switch.calls()) == 4)
     for turn in range(20):
@@ -175,13 +176,13 @@ def test_callpark_reload_alone_is_enough(switch, phones):
     assert size() == 2
     file.write_text(good.replace("701-702", "701-703"))
     switch.api("reloadxml")
-    assert wait_for(lambda: size() == 3), "whoever else has the files read is heard after that too"
+    assert wait_for(lambda: size() == 3), "`reloadxml` has no effect after a failed `callpark reload`"
     parked.hang_up()
 
 
 @pytest.mark.parametrize("domain", ["*", "office.test"])
-def test_a_server_without_a_domain_variable_parks_all_the_same(own, domain):
-    """The usual domain is then the address, as in the vanilla configuration; or the only one that has a lot."""
+def test_a_server_without_a_domain_variable_parks_in_a_default_domain(own, domain):
+    """The default domain is then the server's address, as in the vanilla configuration, or the only domain that has a lot."""
     own.configure(f'<lot name="main" domain="{domain}"><param name="slots" value="701-702"/></lot>')
     file = own.dir / "conf/freeswitch.xml"
     file.write_text(file.read_text().replace('<X-PRE-PROCESS cmd="set" data="domain=callpark.test"/>', ""))

@@ -1,4 +1,4 @@
-"""The story with a phone that is not ours: what Linphone sends is what it sends."""
+"""Parks and retrieves calls with Linphone, a phone of another project."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not INSTALLED, reason="no linphonecsh")
 
 @pytest.fixture
 def parker(switch, phones):
-    """Linphone as 1001, in a conversation with Alice: the program, and her call."""
+    """Linphone of user 1001 in a conversation with Alice. Yields Linphone and Alice's call."""
     linphone = Linphone(switch, "1001", says=700)
     try:
         caller = phones(says=600, name="Alice").call("1001")
@@ -22,7 +22,7 @@ def parker(switch, phones):
         linphone.close()
 
 
-def parked(switch, caller, slot):
+def check_parked(switch, caller, slot):
     assert wait_for(lambda: [row["state"] for row in switch.calls()] == ["parked"], 8), switch.calls()
     row = switch.calls()[0]
     assert (row["slot"], row["caller_name"], row["parker"]) == (slot, "Alice", "1001@callpark.test")
@@ -32,7 +32,7 @@ def parked(switch, caller, slot):
 def test_a_blind_transfer(switch, phones, parker):
     linphone, caller = parker
     linphone.tell("transfer 1 sip:704@callpark.test")
-    parked(switch, caller, "704")
+    check_parked(switch, caller, "704")
     taker = phones("1002", says=900).call("704")
     assert taker.audio.hears(600) and caller.audio.hears(900)
     caller.hang_up()
@@ -46,17 +46,17 @@ def test_an_attended_transfer(switch, phones, parker, number, slot):
     assert wait_for(lambda: [(row["slot"], row["state"]) for row in switch.calls()] == [(slot, "reserved")], 8), switch.calls()
     assert wait_for(lambda: {"Paused", "StreamsRunning"} <= set(linphone.tell("calls").split()), 8, 0.2)
     linphone.tell("transfer 1 --to-call 2")
-    parked(switch, caller, slot)
+    check_parked(switch, caller, slot)
     caller.hang_up()
 
 
-def test_it_retrieves_and_is_rung_back(switch, phones, parker):
+def test_a_recall_is_answered_automatically(switch, phones, parker):
     linphone, caller = parker
     linphone.tell("transfer 1 sip:704@callpark.test")
-    parked(switch, caller, "704")
+    check_parked(switch, caller, "704")
     assert switch.api("callpark ringback 704").startswith("+OK")
     assert wait_for(lambda: switch.calls() == [], 8)
     linphone.speak()
     assert caller.audio.hears(700, within=5)
     caller.hang_up()
-    switch.events.wait("return")
+    assert switch.events.wait("return")["CallPark-Parker"] == "1001@callpark.test"

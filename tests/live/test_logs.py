@@ -1,4 +1,4 @@
-"""The log: everything that happened to one caller is found by the caller's UUID, in order, as a phrase and keys."""
+"""Tests the log: the lines about a call are on its channel, in order, each as a phrase with keys and values."""
 
 import re
 
@@ -15,7 +15,7 @@ LINE = re.compile(r"^(?P<uuid>[0-9a-f-]{36}) .*?\[(?P<level>[A-Z]+)\] \S+ callpa
 
 @pytest.fixture
 def debugged():
-    """A FreeSWITCH of its own that logs all levels; not yet started."""
+    """A FreeSWITCH of the test's own that logs all levels and is not started."""
     switch = new_switch()
     switch.log_level = "debug"
     switch.configure(LOTS)
@@ -25,19 +25,19 @@ def debugged():
 
 
 def lines(switch, uuid):
-    """What the module logged on one channel: level and text, in order."""
+    """The level and the text of each line that the module logged on this channel, in order."""
     return [(line["level"], line["text"]) for line in LINE.finditer(switch.log()) if line["uuid"] == uuid]
 
 
 def assert_in_order(found, *expected):
-    """Each expected line (a level and a regular expression for the whole text) comes in `found`, after the one before."""
+    """Asserts that the expected lines, each a level and a regular expression for the text, are in `found` in this order."""
     rest = iter(found)
     for level, text in expected:
         assert any(line[0] == level and re.fullmatch(text, line[1]) for line in rest), f"no {level} {text}\nin order in:\n" + "\n".join(map(str, found))
 
 
-def test_the_life_of_a_call_is_found_by_its_uuid(debugged, phones_of):
-    """Before: the UUID stood in the middle of a sentence, in some lines; there were no decisions."""
+def test_all_steps_of_a_call_are_logged_on_its_channel(debugged, phones_of):
+    """Before: only some lines had the UUID, in the middle of a sentence, and decisions were not logged."""
     debugged.configure(lot(("park-timeout", "1"), ("ringback-attempts", "1"), slots="701"))
     debugged.start()
     phones = phones_of(debugged)
@@ -60,7 +60,7 @@ def test_the_life_of_a_call_is_found_by_its_uuid(debugged, phones_of):
     )
 
 
-def test_a_refusal_is_logged_on_the_channel_of_whoever_was_refused(debugged, phones_of):
+def test_a_refusal_is_logged_on_the_channel_of_the_refused_leg(debugged, phones_of):
     debugged.start()
     phones = phones_of(debugged)
     call = phones("1002").call("do-retrieve-705")
@@ -74,7 +74,7 @@ def test_a_refusal_is_logged_on_the_channel_of_whoever_was_refused(debugged, pho
     call.hang_up()
 
 
-def test_a_caller_without_a_slot_is_followed_until_there_is_one(debugged, phones_of):
+def test_all_steps_of_a_caller_without_a_slot_are_logged(debugged, phones_of):
     first, _, _ = full(debugged, phones_of(debugged), ("ringback-timeout", "2"))
     assert wait_for(lambda: waiting(debugged), 3)
     uuid = waiting(debugged)[0]["uuid"]
@@ -93,8 +93,8 @@ def test_a_caller_without_a_slot_is_followed_until_there_is_one(debugged, phones
     )
 
 
-def test_what_a_caller_says_of_itself_forges_no_line(debugged, phones_of):
-    """A line break, a quote and a terminal escape in a channel variable that the log quotes."""
+def test_text_of_a_caller_forges_no_log_line(debugged, phones_of):
+    """The text is a line break, a quote and a terminal escape in a channel variable whose value is logged."""
     forged = "2026-01-01 00:00:00.000000 [ERR] mod_callpark.c:1 callpark: forged slot=999"
     debugged.more = '<configuration name="lua.conf"><settings/></configuration>'
     debugged.configure(LOTS, extensions="""<extension name="odd"><condition field="destination_number" expression="^odd$">
@@ -115,7 +115,7 @@ def test_what_a_caller_says_of_itself_forges_no_line(debugged, phones_of):
 
 
 def test_a_channel_has_a_log_level_of_its_own(debugged, phones_of):
-    """`uuid_loglevel` shows the decisions for one call while the rest of the switch logs notices only."""
+    """`uuid_loglevel` makes the module log its decisions for one call, while everything else is logged from level NOTICE on."""
     debugged.start()
     debugged.api("fsctl loglevel notice")
     phones = phones_of(debugged)

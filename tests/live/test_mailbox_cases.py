@@ -1,10 +1,9 @@
-"""A recall that comes back to this server by SIP: a mailbox that answers there is no answer, and a person is one."""
+"""Tests recalls that come back to this server by SIP: a mailbox that answers there does not count as an answer, a user does."""
 
 import pytest
 
 from parking import extension, lot, park_by_transfer
 from phone import DOMAIN
-from switch import wait_for
 from test_identity_cases import MAILBOX
 
 
@@ -20,8 +19,8 @@ def voicemail(switch):
     switch.api("unload mod_voicemail")
 
 
-def test_a_mailbox_of_this_server_behind_sip_is_no_answer(switch, voicemail, phones):
-    """Before: the caller was in the mailbox, and the outcome was `returned`."""
+def test_a_mailbox_on_this_server_that_is_reached_by_sip_is_no_answer(switch, voicemail, phones):
+    """Before: the caller was connected to the mailbox, and the outcome was `returned`."""
     with_way(switch, "mailbox", MAILBOX, ("fallback", "tone-1300"))
     caller, row = park_by_transfer(phones, switch)
     assert switch.api("callpark ringback 701").startswith("+OK")
@@ -31,7 +30,7 @@ def test_a_mailbox_of_this_server_behind_sip_is_no_answer(switch, voicemail, pho
     caller.hang_up()
 
 
-def test_a_person_behind_a_dialplan_that_is_reached_by_sip_is_connected_at_once(switch, phones):
+def test_a_user_on_this_server_who_is_reached_by_sip_is_connected_at_once(switch, phones):
     desk = phones("1003", says=1100)
     desk.on_ring = 0.2
     with_way(switch, "follow", extension("follow", ("bridge", f"user/1003@{DOMAIN}")))
@@ -41,4 +40,4 @@ def test_a_person_behind_a_dialplan_that_is_reached_by_sip_is_connected_at_once(
     assert caller.audio.hears(1100, within=2) and call.audio.hears(600)
     assert switch.events.wait("return")
     caller.hang_up()
-    assert wait_for(lambda: call.over.is_set())
+    assert call.wait_over()

@@ -1,5 +1,5 @@
-"""What happens to a parked caller's media: hold, re-INVITE, NAT, a broadcast, media that is taken away. Whatever it is, the caller hears
-music again soon, and can be retrieved."""
+"""Cases of disturbed media: hold, re-INVITE, NAT, broadcasts, media that is turned off. Afterwards the parked caller hears music again and can
+be retrieved."""
 
 import re
 import threading
@@ -9,12 +9,11 @@ import pytest
 
 from audio import PCMA
 from conftest import MUSIC
-from phone import Failed
 from switch import EventSocket, wait_for
 from test_music import lot, switch_with_music, write_notes
 
 TONE = f"tone_stream://%(1000,0,{MUSIC});loops=-1"
-NOTE = 523.25  # the first note of the tones that are heard where nothing else can be played
+NOTE = 523.25  # the first note of the module's last resort, when no other music can be played
 EXTENSIONS = r'''
 <extension name="with jitter buffer"><condition field="destination_number" expression="^jitter$">
   <action application="answer"/><action application="jitterbuffer" data="60"/><action application="callpark_park" data="auto main"/></condition></extension>
@@ -46,7 +45,7 @@ def switch(own):
 
 @pytest.fixture
 def plays(own):
-    """Counts how often the core begins to play something to a leg."""
+    """Counts how often the core starts a playback on a leg."""
     seen, socket = [], EventSocket(own.esl_port)
     socket.command("event plain PLAYBACK_START")
     socket.socket.settimeout(None)
@@ -56,7 +55,7 @@ def plays(own):
 
 
 def park(phones, to="main", number=None, **more):
-    """A caller who parks themselves: call, UUID and slot."""
+    """Lets a caller dial the park application. Returns the call, the UUID and the slot."""
     phone = phones(**{"says": 600, "name": "Alice", **more})
     call = phone.call(number or f"do-park-auto_{to}")
     row = wait_for(lambda: [row for row in phone.switch.calls() if row["caller_name"] == phone.name])[0]
@@ -76,10 +75,11 @@ def check_they_talk(caller, taker, within=3.0):
 
 
 def test_music_follows_rtp_from_another_address_than_the_sdp_says(switch, phones):
-    """NAT, and parked without a conversation first. Before: silence for good, for packets that are dropped unread were not counted."""
+    """The caller is behind NAT and is parked without a conversation before. Before: the silence never ended, because the core does not count
+    packets that are dropped unread."""
     caller, _, slot = park(phones, address="127.0.9.9")
     first = wait_for(lambda: caller.audio.trace and caller.audio.trace[0], 3, 0.01)
-    assert first, "nothing is heard"
+    assert first, "no packet was received"
     assert first.at - caller.answered_at < 2
     assert caller.audio.hears(MUSIC)
     check_they_talk(caller, retrieve(phones, slot))
@@ -87,7 +87,8 @@ def test_music_follows_rtp_from_another_address_than_the_sdp_says(switch, phones
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.9.9"])
 def test_music_follows_a_caller_who_changes_networks(switch, phones, address):
-    """A re-INVITE with another port, which also says the truth or not, twice. Before, where it did not: silence for good."""
+    """The caller sends two re-INVITEs with another port, and with the right or a wrong address. Before: with a wrong address the silence never
+    ended."""
     caller, _, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     for _ in range(2):
@@ -109,16 +110,16 @@ def test_music_follows_a_change_of_codec(switch, phones):
     taker.hang_up()
 
 
-def test_a_jitter_buffer_holds_nothing_back(switch, phones):
-    """Before: with a jitter buffer the core does not drop what it is told to drop, so what the caller said while parked piled up in
-    the socket, and the retriever heard it seconds late."""
+def test_a_jitter_buffer_does_not_delay_audio(switch, phones):
+    """Before: with a jitter buffer the core does not drop packets when it is told to. The caller's packets collected in the socket while
+    parked, and the retriever heard the caller seconds late."""
     caller, _, slot = park(phones, number="jitter")
     assert caller.audio.hears(MUSIC)
     time.sleep(2.5)
     caller.audio.say(900)
     time.sleep(0.4)
     taker = retrieve(phones, slot)
-    assert taker.audio.hears(900, within=0.8), "what is heard is old"
+    assert taker.audio.hears(900, within=0.8), "the retriever hears old audio"
 
 
 # --- hold
@@ -126,7 +127,7 @@ def test_a_jitter_buffer_holds_nothing_back(switch, phones):
 
 @pytest.mark.parametrize("lot", ["main", "file"])
 def test_a_caller_on_hold_by_uuid_hold_is_retrieved(switch, phones, lot):
-    """Before: silence both ways; and where the leg plays for itself, nobody could retrieve it at all."""
+    """Before: both heard silence, and a call with music of its own could not be retrieved at all."""
     caller, uuid, slot = park(phones, lot)
     assert caller.audio.hears_sound()
     switch.api(f"uuid_hold {uuid}")
@@ -136,7 +137,7 @@ def test_a_caller_on_hold_by_uuid_hold_is_retrieved(switch, phones, lot):
 
 
 @pytest.mark.parametrize("how", ["sendonly", "inactive"])
-def test_a_caller_left_silent_by_proxy_hold_talks_again(switch, phones, how):
+def test_a_caller_whom_proxy_hold_left_on_hold_is_heard_again(switch, phones, how):
     """An attended transfer with `proxy-hold`. Before: the caller stayed recvonly, and the retriever heard nothing."""
     parker = phones("1001", says=700)
     parker.on_ring = 0.1
@@ -164,12 +165,12 @@ def test_a_caller_who_holds_is_retrieved_and_resumes(switch, phones):
     check_they_talk(caller, taker)
 
 
-# --- what keeps the leg's thread from connecting it
+# --- applications that keep the leg's thread from connecting it
 
 
 @pytest.mark.parametrize("what", ["tone_stream://%(60000,0,1300)", "endless_playback::tone_stream://%(60000,0,1300)", "sleep::60000"])
-def test_a_caller_to_whom_something_is_broadcast_is_retrieved(switch, phones, what):
-    """Before: nobody could retrieve the caller until it was over: `gone`, after 15 s."""
+def test_a_caller_is_retrieved_during_a_broadcast(switch, phones, what):
+    """Before: the caller could not be retrieved before the end of the broadcast. The result was `gone`, after 15 s."""
     caller, uuid, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     switch.api(f"uuid_broadcast {uuid} {what} aleg")
@@ -177,7 +178,7 @@ def test_a_caller_to_whom_something_is_broadcast_is_retrieved(switch, phones, wh
     check_they_talk(caller, retrieve(phones, slot))
 
 
-def test_several_broadcasts_in_turn_do_not_keep_a_retriever_waiting(switch, phones):
+def test_a_caller_is_retrieved_during_several_queued_broadcasts(switch, phones):
     caller, uuid, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     for _ in range(3):
@@ -187,31 +188,31 @@ def test_several_broadcasts_in_turn_do_not_keep_a_retriever_waiting(switch, phon
 
 
 def test_a_leg_that_plays_by_its_own_timer_is_retrieved(switch, phones):
-    """`timer_name` on the channel: the core then asks nobody while it plays. Before: nobody could retrieve the caller."""
+    """With `timer_name` on the channel, the core does not call the module while it plays. Before: the caller could not be retrieved."""
     caller, uuid, slot = park(phones, "file")
     switch.api(f"uuid_setvar {uuid} timer_name soft")
-    switch.api(f"uuid_broadcast {uuid} tone_stream://%(100,0,1300) aleg")  # so that music begins again
+    switch.api(f"uuid_broadcast {uuid} tone_stream://%(100,0,1300) aleg")  # the music starts again after it
     assert caller.audio.hears_sound()
     time.sleep(0.3)
     check_they_talk(caller, retrieve(phones, slot))
 
 
-def test_a_retriever_who_gave_up_is_left_alone(switch, phones):
-    """What runs on the parked leg cannot be broken off: a shell command. Before: the order to connect was left behind, and pulled the
-    retriever, who had long done something else, into the call."""
+def test_a_retriever_whose_retrieval_failed_is_not_connected_later(switch, phones):
+    """A shell command runs on the parked leg and cannot be interrupted. Before: the command to connect stayed queued, and later connected the
+    retriever, who was in another call by then."""
     caller, uuid, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     switch.api(f"uuid_broadcast {uuid} system::sleep\\s13 aleg")
     began = time.monotonic()
     taker = retrieve(phones, slot, timeout=20)
-    assert taker.audio.hears(1700, within=14), "the retriever was to be told, and to go on"
+    assert taker.audio.hears(1700, within=14), "the retriever's dialplan did not continue"
     time.sleep(max(0, 14.5 - (time.monotonic() - began)))
     assert taker.audio.hears(1700) and caller.audio.hears(MUSIC)
     check_they_talk(caller, retrieve(phones, slot))
 
 
-def test_a_long_tone_does_not_outlast_the_retriever(switch, phones):
-    """`retrieve-tone` of a minute. Before: the retriever was sent away after 10 s, and nobody could have the call."""
+def test_a_long_retrieve_tone_does_not_prevent_the_retrieval(switch, phones):
+    """The `retrieve-tone` is a minute long. Before: the retrieval failed after 10 s, and the call could not be retrieved at all."""
     caller, _, slot = park(phones, "greeting")
     assert caller.audio.hears(MUSIC)
     taker = retrieve(phones, slot)
@@ -219,11 +220,11 @@ def test_a_long_tone_does_not_outlast_the_retriever(switch, phones):
     check_they_talk(caller, taker, within=12)
 
 
-# --- media that is taken away, and music that is not there
+# --- media that is turned off, and music that cannot be played
 
 
 def test_music_comes_back_after_uuid_media_off_and_on(switch, phones):
-    """Before: every choice of music was struck off while there was no media, also the last, and the caller sat in silence for good."""
+    """Before: every kind of music counted as unplayable while there was no media, also the last resort, and the silence never ended."""
     caller, uuid, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     switch.api(f"uuid_media off {uuid}")
@@ -234,7 +235,7 @@ def test_music_comes_back_after_uuid_media_off_and_on(switch, phones):
 
 
 @pytest.mark.parametrize("then", ["waits", "retrieved"])
-def test_media_that_was_turned_off_is_asked_for_again(switch, phones, then):
+def test_media_that_was_turned_off_is_turned_on_again(switch, phones, then):
     caller, uuid, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     switch.api(f"uuid_media off {uuid}")
@@ -245,7 +246,7 @@ def test_media_that_was_turned_off_is_asked_for_again(switch, phones, then):
 
 
 def test_music_comes_back_after_a_failed_reinvite(switch, phones):
-    """The phone refuses to take media back at first. Before: silence for good."""
+    """The phone refuses the first re-INVITE with media. Before: the silence never ended."""
     caller, uuid, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     switch.api(f"uuid_media off {uuid}")
@@ -258,18 +259,18 @@ def test_music_comes_back_after_a_failed_reinvite(switch, phones):
     check_they_talk(caller, retrieve(phones, slot))
 
 
-def test_music_comes_back_when_its_stream_does(switch, phones):
-    """`local_stream` stopped, and started again. Before: the tones of the last resort stayed for good."""
+def test_music_comes_back_with_its_stream(switch, phones):
+    """A `local_stream` is stopped and started. Before: the tones of the last resort never ended."""
     caller, _, _ = park(phones, "stream")
     assert caller.audio.hears_sound()
     switch.api("local_stream stop notes")
-    assert caller.audio.hears(NOTE, within=12, share=0.3), "something is heard meanwhile"
+    assert caller.audio.hears(NOTE, within=12, share=0.3), "the last resort was not heard"
     switch.api("local_stream start notes")
     assert caller.audio.hears(330.7, within=12, share=0.2)
 
 
-def test_a_file_without_sound_is_no_music(switch, phones, plays):
-    """Before: it was opened 45 times a second, and the caller heard nothing."""
+def test_an_empty_file_is_replaced_by_the_last_resort(switch, phones, plays):
+    """Before: the file was opened 45 times a second, and the caller heard nothing."""
     caller, uuid, slot = park(phones, "empty")
     assert caller.audio.hears(NOTE, within=8, share=0.3)
     before = plays(uuid)
@@ -279,8 +280,8 @@ def test_a_file_without_sound_is_no_music(switch, phones, plays):
 
 
 @pytest.mark.parametrize("name", ["playback_timeout_sec", "playback_timeout_sec_cumulative"])
-def test_a_limit_for_playback_is_none_for_music(switch, phones, plays, name):
-    """A variable that the dialplan left on the channel. Before: after that time the music was struck off."""
+def test_a_limit_for_playback_does_not_apply_to_music(switch, phones, plays, name):
+    """The dialplan has set a limit on the channel. Before: the music ended after that time."""
     phone = phones(says=600, name="Alice")
     phone.on_ring = 0
     switch.api(f"originate {{{name}=2}}sofia/external/x@127.0.0.1:{phone.port} 'callpark_park:auto file' inline")
@@ -290,11 +291,11 @@ def test_a_limit_for_playback_is_none_for_music(switch, phones, plays, name):
     time.sleep(3.5)
     assert caller.audio.hears_sound() and plays(uuid) == 1
     switch.api(f"uuid_transfer {uuid} tone-1700")
-    assert caller.audio.hears(1700) and switch.var(uuid, name), "it is there again for what comes after parking"
+    assert caller.audio.hears(1700) and switch.var(uuid, name), "the variable was not restored after parking"
 
 
 def test_a_caller_whose_media_was_proxied_hears_music(switch, phones):
-    """`proxy_media`. Before: no packet in the slot, and one way after retrieval."""
+    """Before: with `proxy_media` the parked caller received no packet, and after the retrieval audio went one way only."""
     parker = phones("1001", says=700)
     parker.on_ring = 0.1
     caller = phones(says=600, name="Alice").call("proxied-1001")
@@ -306,7 +307,7 @@ def test_a_caller_whose_media_was_proxied_hears_music(switch, phones):
 
 
 def test_a_caller_who_offers_fax_hears_music_afterwards(switch, phones):
-    """T.38 is for who answers a fax, not for a parked call. The offer is refused, or audio comes back with the next one."""
+    """A parked caller offers T.38, which only the receiver of a fax should accept."""
     caller, _, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     if caller.offer_fax() == 200:
@@ -315,8 +316,8 @@ def test_a_caller_who_offers_fax_hears_music_afterwards(switch, phones):
     check_they_talk(caller, retrieve(phones, slot))
 
 
-def test_a_media_timeout_ends_the_call_of_who_sends_nothing_and_no_other(switch, phones):
-    """`media_timeout` of less than the time for which the leg's thread sleeps."""
+def test_a_media_timeout_ends_only_a_call_that_sends_no_media(switch, phones):
+    """The `media_timeout` is shorter than the time for which the leg's thread sleeps."""
     calls = []
     for name, says in (("Alive", 600), ("Dead", 0)):
         phone = phones(says=says, name=name)
@@ -330,8 +331,8 @@ def test_a_media_timeout_ends_the_call_of_who_sends_nothing_and_no_other(switch,
 
 
 @pytest.mark.parametrize("resumes_after", [0.02, 0.06, 0.1, 1.0])
-def test_a_caller_who_resumes_as_they_are_retrieved_is_heard(switch, phones, resumes_after):
-    """Before: the music for a retriever whose caller holds was begun after its end had been asked for, and nobody heard anybody."""
+def test_a_caller_who_resumes_during_the_retrieval_is_heard(switch, phones, resumes_after):
+    """Before: the music for a retriever whose caller holds could start after the command that ends it. Then neither heard the other."""
     caller = phones("1001", says=600).call("do-park-701")
     assert caller.audio.hears(MUSIC)
     caller.hold()

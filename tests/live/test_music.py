@@ -1,4 +1,4 @@
-"""Hold music that callers share: what they hear, packet by packet, and what interrupts it."""
+"""Tests the hold music that callers share, packet by packet, and everything that interrupts it."""
 
 import contextlib
 import math
@@ -17,9 +17,9 @@ from switch import wait_for
 
 TONE = f"tone_stream://%(1000,0,{MUSIC});loops=-1"
 MINUTE = 60
-# What its thread is late by, mod_local_stream leaves out (`timer_next` in switch_time.c): who reads as fast as time passes gets silence for it,
-# and then what comes next. So a minute may have less than a minute of music in it: but no less than the core's own player gives out.
-BEHIND = 10  # packets
+# When the thread of mod_local_stream is late, it skips that time (`timer_next` in switch_time.c), and its readers get silence instead. So a
+# minute may contain less than a minute of music, but no less than the core's own player sends, except for these packets.
+BEHIND = 10
 CORE_PLAYS = '''<extension name="core plays"><condition field="destination_number" expression="^core-plays$">
   <action application="answer"/><action application="playback" data="local_stream://notes"/></condition></extension>'''
 STREAM = """
@@ -35,7 +35,8 @@ def lot(name, slots, music, more=""):
 
 @contextlib.contextmanager
 def switch_with_music(seconds):
-    """One that has notes of that length in a file, and in the stream `notes`: to be configured and started. It is stopped afterwards."""
+    """A FreeSWITCH, not configured and not started, with a file of so many seconds of notes, which the stream `notes` plays. Yields both, and
+    stops FreeSWITCH afterwards."""
     switch = new_switch()
     file = switch.dir / "music/notes.wav"
     file.parent.mkdir()
@@ -63,12 +64,12 @@ def switch(own):
     own.events.clear()
     yield own
     own.api("hupall")
-    assert own.wait_idle() and wait_for(lambda: played(own)[0] == played(own)[3] == 0), "somebody is still played to"
+    assert own.wait_idle() and wait_for(lambda: played(own)[0] == played(own)[3] == 0), "music is still played to a leg"
     assert re.search(r"panics caught\s+0", own.api("callpark status"))
 
 
 def notes(seconds):
-    """Three notes that come and go: no moment is like another for a long while."""
+    """The samples of three notes with changing levels, so that no two pieces are alike."""
     def at(n):
         t = n / RATE
         return int(3000 * sum(math.sin(2 * math.pi * note * t) * (1 + math.sin(2 * math.pi * slow * t)) / 2
@@ -86,33 +87,33 @@ def write_notes(path, samples):
 
 
 def played(switch):
-    """What `callpark status` says of music: sharing, streams, threads, alone."""
+    """The numbers in the line `music` of `callpark status`: legs with shared music, streams, threads, and legs that play for themselves."""
     said = re.search(r"^music +(\d+) share (\d+) streams on (\d+) threads \(\d+ packets late\), (\d+) play alone", switch.api("callpark status"), re.M)
     return tuple(map(int, said.groups()))
 
 
 def park(phones, to="main", **more):
-    """A caller who parks themselves, and the leg's UUID."""
+    """Lets a caller dial the park application. Returns the call and the UUID."""
     phone = phones(**{"says": 600, **more})
     call = phone.call(f"do-park-auto_{to}")
     row = wait_for(lambda: [row for row in phone.switch.calls() if row["caller_name"] == phone.name])
     return call, row[0]["uuid"]
 
 
-def test_callers_share_one_programme(switch, phones):
+def test_callers_share_one_stream(switch, phones):
     calls = [park(phones)[0] for _ in range(3)]
     assert all(call.audio.hears(MUSIC) for call in calls)
     shared, streams, threads, alone = played(switch)
     assert (shared, streams, alone) == (3, 1, 0) and threads >= 1
     quiet, _ = park(phones, "quiet")
     assert wait_for(lambda: played(switch)[:2] == (4, 2))
-    assert wait_for(lambda: len(quiet.audio.samples(0.3)) > 0.2 * RATE) and not quiet.audio.hears_sound(0.5), "silence is sent, and is silent"
+    assert wait_for(lambda: len(quiet.audio.samples(0.3)) > 0.2 * RATE) and not quiet.audio.hears_sound(0.5), "the packets for hold-music `silence` are not silent"
     for call in [*calls, quiet]:
         call.hang_up()
     assert wait_for(lambda: played(switch)[:2] == (0, 0))
 
 
-def test_a_file_begins_at_its_beginning_for_each(switch, phones):
+def test_a_file_starts_at_its_beginning_for_each_caller(switch, phones):
     first, _ = park(phones, "file")
     time.sleep(0.5)
     second, _ = park(phones, "file")
@@ -124,7 +125,7 @@ def test_a_file_begins_at_its_beginning_for_each(switch, phones):
 
 
 def find(heard, source):
-    """Where in the source that was, allowing for G.711; None if it is not in there."""
+    """The position of these samples in the source, with the tolerance of G.711, or None."""
     for at in range(len(source) - len(heard)):
         if all(is_like(sample, source[at + n]) for n, sample in enumerate(heard)):
             return at
@@ -136,32 +137,32 @@ def is_like(heard, sent):
 
 
 def is_silent(piece):
-    """As G.711 has it: A-law knows no zero."""
+    """Whether the samples are silence in G.711. A-law has no zero."""
     return max(map(abs, piece)) <= 8
 
 
 def check_wire(packets, codec, lasted):
-    """No packet is missing, none is early or late in RTP time, and the sender's clock is that of the world."""
+    """Asserts that no packet is missing, that the RTP timestamps are regular, and that the sender's clock runs at the right speed."""
     steps = {((b.sequence - a.sequence) & 0xFFFF, (b.timestamp - a.timestamp) & 0xFFFFFFFF) for a, b in zip(packets, packets[1:])}
     assert steps == {(1, codec.rate // 50)}
-    # What comes late came to a busy machine; the most punctual at either end tell the clock.
+    # Packets are late on a busy machine, so the earliest packets at each end show the clock's speed.
     late = [packet.at - n / 50 for n, packet in enumerate(packets)]
     tenth = len(late) // 10
-    assert abs(min(late[-tenth:]) - min(late[:tenth])) < 0.2, "slower or faster than the world"
+    assert abs(min(late[-tenth:]) - min(late[:tenth])) < 0.2, "the sender's clock is too slow or too fast"
     assert abs(len(packets) / 50 - lasted) < 0.5
 
 
-def test_a_minute_of_music_is_as_its_source(switch, phones):
-    """Two who hear a stream in two codecs, and one who hears a tone in wide band: no gap, no repetition, no change of pitch or level, and
-    of the stream as much as who hears it from the core's own player."""
+def test_a_minute_of_music_is_identical_with_its_source(switch, phones):
+    """Two callers hear a stream in two codecs, and one hears a tone in wideband audio. There is no gap, no repetition, no change of pitch or
+    level, and as much of the stream as the core's own player sends."""
     streamed = [(codec, park(phones, "stream", codec=codec, says=0)[0]) for codec in (PCMU, PCMA)]
     wide, _ = park(phones, "main", codec=L16, says=0)
     beside = phones().call("core-plays")
     calls = [call for _, call in streamed] + [wide, beside]
-    # mod_local_stream opens its file when somebody listens, and has silence until then.
+    # mod_local_stream opens its file for the first listener and sends silence until then.
     assert all(call.audio.hears_sound() for call in calls)
     time.sleep(0.5)
-    assert played(switch)[0] == 3, "they were to share"
+    assert played(switch)[0] == 3, "the callers do not share their music"
     for call in calls:
         call.audio.trace.clear()
     began = time.monotonic()
@@ -170,32 +171,33 @@ def test_a_minute_of_music_is_as_its_source(switch, phones):
     lasted = time.monotonic() - began
     source = notes(150)
     of_the_core = check_stream(traces[3], PCMU, source)
-    assert of_the_core > 0.9 * 50 * MINUTE, "what the core's own player gives out is hardly music"
+    assert of_the_core > 0.9 * 50 * MINUTE, "the core's own player sends too little music"
     for (codec, _), packets in zip(streamed, traces):
         check_wire(packets, codec, lasted)
         heard = check_stream(packets, codec, source)
-        assert heard > of_the_core - BEHIND, f"{heard} of {len(packets)} packets are music, the core's player gave {of_the_core}"
+        assert heard > of_the_core - BEHIND, f"{heard} of {len(packets)} packets are music, the core's player sent {of_the_core}"
     check_wire(traces[2], L16, lasted)
     check_tone([sample for packet in traces[2] for sample in L16.decode(packet.payload)], L16.rate)
 
 
 def check_stream(packets, codec, source):
-    """Nothing of the source, which comes around again, is missing, repeated or changed; how many of the packets are not silence."""
+    """Asserts that nothing of the source, which is repeated from its beginning, is missing, repeated or changed. Returns the number of packets
+    that are not silence."""
     heard = [codec.decode(packet.payload) for packet in packets]
     first = next(n for n, piece in enumerate(heard) if not is_silent(piece))
     at, music = find(heard[first], source), 0
-    assert at is not None, "not what was to be played"
+    assert at is not None, "the first packet is not from the source"
     for n, piece in enumerate(heard[first:], first):
         if all(is_like(sample, source[(at + m) % len(source)]) for m, sample in enumerate(piece)):
             at += len(piece)
             music += 1
         else:
-            assert is_silent(piece), f"not as its source at {n / 50} s"
+            assert is_silent(piece), f"different from the source at {n / 50} s"
     return music
 
 
 def check_tone(samples, rate):
-    """One tone from beginning to end: its level and its phase stay."""
+    """Asserts that the samples are one tone with a constant level and phase."""
     piece = rate // 10  # whole periods
     seen = []
     for begin in range(0, len(samples) - piece, piece):
@@ -209,7 +211,7 @@ def check_tone(samples, rate):
         assert abs(other / level - 1) < 0.02 and abs(drift) < 0.05, f"at {n / 10} s: level {other / level:.3f}, phase {drift:.3f}"
 
 
-def test_nothing_old_is_heard_at_the_join(switch, phones):
+def test_the_retriever_hears_no_old_audio(switch, phones):
     caller, _ = park(phones)
     slot = switch.calls()[0]["slot"]
     assert caller.audio.hears(MUSIC)
@@ -220,7 +222,7 @@ def test_nothing_old_is_heard_at_the_join(switch, phones):
     assert taker.audio.hears(900) and caller.audio.hears(1000)
     said = [sample for packet in taker.audio.trace for sample in PCMU.decode(packet.payload)]
     old = [n for n in range(0, len(said) - 320, 160) if strength(said[n:n + 320], 600) > 0.5]
-    assert not old, "what the caller said while parked"
+    assert not old, "the retriever heard audio from before the retrieval"
     caller.audio.say(1100)
     changed = time.monotonic()
     assert taker.audio.hears(1100)
@@ -228,13 +230,13 @@ def test_nothing_old_is_heard_at_the_join(switch, phones):
     assert first.at - changed < 0.3, f"{first.at - changed:.2f} s behind"
 
 
-def test_the_join_is_no_longer_than_a_frame(switch, phones):
-    """Music, then the retriever: at most one packet in between is neither, nor silence, and none is louder than the two."""
+def test_the_change_from_music_to_the_retriever_takes_at_most_a_frame(switch, phones):
+    """At most one packet is neither music nor the retriever nor silence, and none is louder than the two."""
     for turn in range(5):
         caller, _ = park(phones)
         slot = switch.calls()[0]["slot"]
         assert caller.audio.hears(MUSIC)
-        time.sleep(turn * 0.007)  # at any place within a frame
+        time.sleep(turn * 0.007)  # for different positions within a frame
         taker = phones("1002", says=1000).call(f"do-retrieve-{slot}")
         assert caller.audio.hears(1000)
         frames = [PCMU.decode(packet.payload) for packet in caller.audio.trace]
@@ -248,8 +250,8 @@ def test_the_join_is_no_longer_than_a_frame(switch, phones):
         assert switch.wait_idle()
 
 
-def test_a_recording_hears_all(switch, phones):
-    """Who is recorded plays alone: the tap sees every packet, of both sides."""
+def test_a_recording_has_both_directions(switch, phones):
+    """A leg that is recorded plays its music itself, so that the media bug sees every packet."""
     caller, uuid = park(phones)
     assert wait_for(lambda: played(switch)[0] == 1)
     file = switch.dir / "tapped.wav"
@@ -264,10 +266,10 @@ def test_a_recording_hears_all(switch, phones):
         both = struct.unpack(f"<{2 * tape.getnframes()}h", tape.readframes(tape.getnframes()))
     for side, frequency in ((both[0::2], 600), (both[1::2], MUSIC)):
         pieces = [side[n:n + RATE // 5] for n in range(RATE // 2, len(side) - RATE // 2, RATE // 5)]
-        assert all(strength(piece, frequency) > 0.5 for piece in pieces), f"{frequency} Hz is not heard all the time"
+        assert all(strength(piece, frequency) > 0.5 for piece in pieces), f"{frequency} Hz is missing in a part of the recording"
 
 
-def test_a_broadcast_is_heard_and_music_goes_on(switch, phones):
+def test_the_music_continues_after_a_broadcast(switch, phones):
     caller, uuid = park(phones)
     assert caller.audio.hears(MUSIC)
     switch.api(f"uuid_broadcast {uuid} tone_stream://%(1200,0,1300) aleg")
@@ -276,21 +278,21 @@ def test_a_broadcast_is_heard_and_music_goes_on(switch, phones):
     assert wait_for(lambda: played(switch)[0] == 1)
 
 
-def test_a_caller_who_holds_and_comes_back_hears_music(switch, phones):
+def test_a_caller_who_holds_and_resumes_hears_music(switch, phones):
     caller, _ = park(phones)
     assert caller.audio.hears(MUSIC)
     caller.hold()
     time.sleep(0.5)
     caller.audio.trace.clear()
     time.sleep(0.5)
-    assert len(caller.audio.trace) < 5, "a phone that holds is to be sent nothing"
+    assert len(caller.audio.trace) < 5, "packets were sent to a phone that holds"
     caller.resume()
     assert caller.audio.hears(MUSIC)
     assert wait_for(lambda: played(switch)[0] == 1)
 
 
 @pytest.mark.parametrize("by", ["RFC 2833", "INFO"])
-def test_the_exit_key_is_heard_while_music_is_shared(switch, phones, by):
+def test_the_exit_key_works_while_music_is_shared(switch, phones, by):
     caller, uuid = park(phones, "keys")
     assert caller.audio.hears(MUSIC) and played(switch)[0] == 1
     if by == "INFO":
@@ -303,13 +305,13 @@ def test_the_exit_key_is_heard_while_music_is_shared(switch, phones, by):
 
 
 @pytest.mark.parametrize("what", ["hang-up", "transfer", "recording"])
-def test_what_is_done_to_a_caller_is_seen_at_once(switch, phones, what):
-    """Within 250 ms; that of the quickest of three, for the machine may be busy."""
+def test_an_action_on_a_sleeping_leg_takes_effect_within_300_ms(switch, phones, what):
+    """The shortest of three times counts, because the machine may be busy."""
     took = []
     for turn in range(3):
         caller, uuid = park(phones)
         assert caller.audio.hears(MUSIC) and played(switch)[0] == 1
-        time.sleep(turn * 0.3)  # at any place within a nap
+        time.sleep(turn * 0.3)  # for different positions within the time for which the leg's thread sleeps
         began = time.monotonic()
         if what == "hang-up":
             caller.hang_up()
@@ -326,8 +328,8 @@ def test_what_is_done_to_a_caller_is_seen_at_once(switch, phones, what):
     assert min(took) < 0.3, took
 
 
-def test_a_caller_who_died_is_noticed_and_one_who_talks_is_not_taken_for_dead(switch, phones):
-    """`rtp-timeout-sec`: after as many packets that did not come. What the module drops without looking at it did come."""
+def test_rtp_timeout_sec_ends_only_a_call_that_sends_no_media(switch, phones):
+    """Packets that the module drops unread count as received."""
     for name, says in (("Alive", 600), ("Dead", 0)):
         phone = phones(says=says)
         phone.on_ring = 0
@@ -337,12 +339,12 @@ def test_a_caller_who_died_is_noticed_and_one_who_talks_is_not_taken_for_dead(sw
     dead, alive = (row["uuid"] for name in ("Dead", "Alive") for row in rows if row["caller_name"] == name)
     switch.events.wait("abandon", Unique_ID=dead)
     assert 0.5 < time.monotonic() - began < 4
-    # Longer than a packet missed at each look would take to be a second of them.
+    # If one packet were missed at each check, the missed packets would add up to a second in this time.
     time.sleep(55)
     assert [row["uuid"] for row in switch.calls()] == [alive]
 
 
-def test_srtp_is_played_to_from_outside_too(switch):
+def test_a_caller_with_srtp_shares_music(switch):
     file = switch.dir / "secure.wav"
     number = f"do-park-auto_main@127.0.0.1:{switch.outside_port}"
     switch.api(f"bgapi originate {{rtp_secure_media=mandatory,origination_caller_id_name=Safe}}sofia/external/{number} &record({file})")
@@ -361,7 +363,7 @@ def test_srtp_is_played_to_from_outside_too(switch):
 
 
 @pytest.mark.skipif(not sipp.SIPP, reason="no SIPp")
-def test_many_callers_are_spread_over_threads(switch, phones):
+def test_many_callers_are_distributed_to_threads(switch, phones):
     crowd = sipp.phones(switch, "crowd", "do-park-auto_big", {120: 1.0}, 60, 270)
     try:
         assert wait_for(lambda: played(switch)[0] == 270, 30), played(switch)

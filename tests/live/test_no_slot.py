@@ -1,5 +1,4 @@
-"""A caller who was transferred where there is no slot: a call like any other, in state waiting-for-slot."""
-
+"""Tests callers who were transferred and get no slot: these calls are in the state `waiting-for-slot`."""
 
 import pytest
 
@@ -7,7 +6,7 @@ from conftest import MUSIC
 from parking import lot
 from switch import wait_for
 from test_history import history, own  # noqa: F401  (a fixture)
-from test_recover import die_and_rise, mortal  # noqa: F401  (a fixture)
+from test_recover import crash_and_restart, crashable  # noqa: F401  (a fixture)
 
 FIRST = """<extension name="first"><condition field="destination_number" expression="^first$">
 <action application="set" data="callpark_timeout=0"/><action application="callpark_park" data="701"/></condition></extension>"""
@@ -15,7 +14,8 @@ WAITING = "waiting-for-slot"
 
 
 def full(switch, phones, *more, **params):
-    """A lot whose one slot is taken, and a caller whom 1001 transfers there: the first caller, 1001's phone, the caller."""
+    """Occupies the only slot of a lot, and lets 1001 transfer another caller there. Returns the first caller's call, 1001's phone, and the
+    second caller's call."""
     lots = lot(*params.items(), *more, slots="701")
     if switch.process:
         assert switch.reload(lots, extensions=FIRST).startswith("+OK")
@@ -38,16 +38,16 @@ def waiting(switch):
     return [row for row in switch.calls() if row["state"] == WAITING]
 
 
-def test_it_is_listed_told_and_takes_the_slot_that_comes_free(switch, phones):
-    """Before: in no list, and a slot that came free was looked for every 30 s."""
+def test_the_call_is_listed_has_an_event_and_gets_the_slot_that_becomes_free(switch, phones):
+    """Before: the call was in no list, and the module looked for a free slot every 30 s only."""
     first, parker, caller = full(switch, phones)
     assert wait_for(lambda: waiting(switch), 3)
     row = waiting(switch)[0]
     assert (row["slot"], row["lot"], row["parker"], row["caller_name"]) == ("", "main", "1001@callpark.test", "Bob")
-    told = switch.events.wait("no-slot")
-    assert told["Unique-ID"] == row["uuid"] and told["CallPark-Lot"] == "main" and told["CallPark-Cause"] == "full"
-    assert caller.audio.hears(MUSIC) and parker.wait_call(4), "the parker is rung at once"
-    # Nobody answers; then the slot comes free.
+    event = switch.events.wait("no-slot")
+    assert event["Unique-ID"] == row["uuid"] and event["CallPark-Lot"] == "main" and event["CallPark-Cause"] == "full"
+    assert caller.audio.hears(MUSIC) and parker.wait_call(4), "the parker was not rung at once"
+    # The parker does not answer, and then the slot becomes free.
     assert switch.events.wait("ringback-failed", 8)
     first.hang_up()
     assert wait_for(lambda: [(row["slot"], row["state"]) for row in switch.calls()] == [("701", "parked")], 4), switch.calls()
@@ -60,7 +60,7 @@ def test_it_is_listed_told_and_takes_the_slot_that_comes_free(switch, phones):
 
 
 @pytest.mark.parametrize("how, outcome", [("hangs up", "abandon"), ("answers", "return"), ("fallback", "fallback"), ("moved", "transfer")])
-def test_it_has_exactly_one_outcome(switch, phones, how, outcome):
+def test_the_call_has_exactly_one_outcome(switch, phones, how, outcome):
     more = [("fallback", "tone-1300")] if how == "fallback" else []
     _, parker, caller = full(switch, phones, *more, **{"ringback-timeout": "3"})
     assert wait_for(lambda: waiting(switch), 3)
@@ -68,7 +68,7 @@ def test_it_has_exactly_one_outcome(switch, phones, how, outcome):
     back = parker.wait_call(4)
     if how == "hangs up":
         caller.hang_up()
-        assert back.wait_over(3), "the phone rings for nobody"
+        assert back.wait_over(3), "the phone still rings after the caller has hung up"
     elif how == "answers":
         back.answer()
         assert back.audio.hears(1100, within=8) and caller.audio.hears(700)
@@ -84,7 +84,7 @@ def test_it_has_exactly_one_outcome(switch, phones, how, outcome):
     assert ends == [outcome]
 
 
-def test_it_is_in_the_history(own, phones_of):  # noqa: F811
+def test_the_call_is_in_the_history(own, phones_of):  # noqa: F811
     own.configure(lot(slots="701"), f'<param name="db-dsn" value="sqlite://{own.dir}/db/own.db"/>', extensions=FIRST)
     own.start()
     phones = phones_of(own)
@@ -96,18 +96,18 @@ def test_it_is_in_the_history(own, phones_of):  # noqa: F811
     assert rows and (rows[0]["slot"], rows[0]["outcome"]) == ("", "abandoned")
 
 
-def test_it_outlives_a_crash(mortal, phones_of):  # noqa: F811
-    """Before: the caller was recovered as somebody new; whoever was on the way to the parker was forgotten."""
-    phones = phones_of(mortal)
-    first, _, caller = full(mortal, phones, **{"ringback-timeout": "3"})
-    assert wait_for(lambda: waiting(mortal), 3)
-    before = waiting(mortal)[0]
-    die_and_rise(mortal)
-    mortal.api("sofia recover")
-    assert wait_for(lambda: waiting(mortal), 8), mortal.calls()
-    after = waiting(mortal)[0]
+def test_the_call_is_recovered_after_a_crash(crashable, phones_of):  # noqa: F811
+    """Before: the call was recovered as a new one, and the parker was unknown."""
+    phones = phones_of(crashable)
+    first, _, caller = full(crashable, phones, **{"ringback-timeout": "3"})
+    assert wait_for(lambda: waiting(crashable), 3)
+    before = waiting(crashable)[0]
+    crash_and_restart(crashable)
+    crashable.api("sofia recover")
+    assert wait_for(lambda: waiting(crashable), 8), crashable.calls()
+    after = waiting(crashable)[0]
     assert {name: after[name] for name in ("uuid", "parked_at", "parker", "lot", "slot")} == {
         name: before[name] for name in ("uuid", "parked_at", "parker", "lot", "slot")}
     assert caller.audio.hears(MUSIC, within=8)
     first.hang_up()
-    assert wait_for(lambda: [(row["slot"], row["uuid"]) for row in mortal.calls()] == [("701", before["uuid"])], 20), mortal.calls()
+    assert wait_for(lambda: [(row["slot"], row["uuid"]) for row in crashable.calls()] == [("701", before["uuid"])], 20), crashable.calls()

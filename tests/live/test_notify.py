@@ -1,4 +1,4 @@
-"""`notify`: messages, pages and commands as a call is parked."""
+"""Tests the lot parameter `notify`: messages, pages and commands when a call is parked."""
 
 import queue
 import time
@@ -20,32 +20,32 @@ def notify(switch, value):
     assert switch.reload(lot(("notify", escaped), ("park-timeout", "0")), phrases=PHRASES).startswith("+OK")
 
 
-def test_a_message_tells_the_parker_and_others(switch, phones):
+def test_a_message_is_sent_to_the_parker_and_to_others(switch, phones):
     notify(switch, "message:parker,message:1003")
     other = phones("1003")
     caller, _ = park_by_transfer(phones, switch, name="A&T <x>")
     for phone in (other, next(phone for phone in phones.made if phone.user == "1001")):
         sender, text = phone.messages.get(timeout=5)
-        assert sender == "701@callpark.test", "an answer to it would not dial the slot"
+        assert sender == "701@callpark.test", "a reply to the message would not go to the slot"
         assert text.startswith("A&T <x> <") and text.endswith("is parked in 701")
     assert caller.audio.hears(MUSIC)
     caller.hang_up()
 
 
-def test_nobody_to_tell_harms_nothing(switch, phones):
+def test_notifications_that_reach_nobody_do_not_disturb_the_call(switch, phones):
     notify(switch, "message:parker,page:user/1000@callpark.test,api:no_such_command ${slot}")
     caller = phones(says=600).call("do-park-701")
     assert caller.audio.hears(MUSIC) and wait_for(lambda: switch.calls()[0]["slot"] == "701")
     caller.hang_up()
 
 
-def test_a_page_says_slot_and_label(switch, phones):
+def test_a_page_announces_the_slot(switch, phones):
     notify(switch, "page:user/1003@callpark.test")
     speaker = phones("1003", says=800)
     speaker.on_ring = 0
     caller = phones(says=600).call("do-park-701")
     page = speaker.wait_call()
-    assert "answer-after=0" in page.invite_headers["call-info"], "phones would not answer by themselves"
+    assert "answer-after=0" in page.invite_headers["call-info"], "a phone would not answer automatically"
     assert page.caller_name.startswith("Park 701")
     assert page.audio.hears(SPOKEN["701:"]) and page.wait_over(5), "the page did not hang up"
     assert caller.audio.hears(MUSIC)
@@ -68,7 +68,7 @@ def test_pages_of_one_phone_come_one_after_the_other(switch, phones):
         caller.hang_up()
 
 
-def test_a_page_says_what_the_call_is_labelled(switch, phones):
+def test_a_page_announces_the_label(switch, phones):
     extension = """<extension name="labelled"><condition field="destination_number" expression="^labelled$">
       <action application="set" data="callpark_label=Mr Chen, invoice"/><action application="callpark_park"/></condition></extension>"""
     escaped = lot(("notify", "page:user/1003@callpark.test"), ("park-timeout", "0"))
@@ -82,8 +82,8 @@ def test_a_page_says_what_the_call_is_labelled(switch, phones):
 
 
 @pytest.mark.parametrize("label", ["${global_setvar(told=no)}", "$${domain}", "\\${global_setvar(told=no)}", "%n%s' | x"])
-def test_a_label_is_data_in_what_is_said(switch, phones, label):
-    """The core fills variables into the data of a phrase, and runs commands that it finds among them."""
+def test_a_label_is_not_expanded_in_a_phrase(switch, phones, label):
+    """The core expands variables in the data of a phrase, and runs the commands in them."""
     said = """<macro name="callpark_page"><input pattern="^701:(.*)$"><match>
       <action function="play-file" data="tone_stream://%(1500,0,1310)"/><action function="execute" data="set(heard=$1)"/></match></input></macro>"""
     switch.api("global_setvar told=nothing")
@@ -100,8 +100,8 @@ def test_a_label_is_data_in_what_is_said(switch, phones, label):
 
 
 @pytest.mark.parametrize("name", ["Alice", "x;global_setvar told=no", "${global_setvar(told=no)}", "a b c", "'\"\\`|&"])
-def test_a_name_is_data_in_a_command(switch, phones, name):
-    """No name becomes a second word, a second command or a variable."""
+def test_a_name_is_one_word_in_a_command(switch, phones, name):
+    """A name becomes neither a second word nor a second command, and it is not expanded."""
     switch.api("global_setvar told=")
     notify(switch, "api:global_setvar told=${slot}/${caller_name}/end")
     caller = phones(says=600).call("do-park-701", name=name.replace("\\", "\\\\").replace('"', '\\"'))

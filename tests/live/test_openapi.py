@@ -1,4 +1,4 @@
-"""The description of the API, against the API: every answer that it names is provoked, and is as it says."""
+"""Compares the API with its OpenAPI description: the test gets every response that the description has, and checks it against the schema."""
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -8,8 +8,8 @@ from switch import wait_for
 from test_web import ACT, ALL, LOOK, OTHER, listen, site  # noqa: F401  (a fixture)
 
 ACTIONS = {"label": {"text": "x"}, "extend": {"seconds": 30}, "ringback": {}, "transfer": {"extension": "tone-1300"}}
-# What needs a module on its way out, or a database that is away: test_history has the second.
-NOT_HERE = "503"
+# This response needs a module that unloads, or a database that cannot be reached. test_history has the second.
+NOT_TESTED = "503"
 
 
 @pytest.fixture
@@ -17,10 +17,10 @@ def description(site):  # noqa: F811
     return site.ask("/api/v1/openapi.json", token=None)[1]
 
 
-def test_every_answer_is_as_the_description_says(switch, phones, site, description):  # noqa: F811
+def test_every_response_conforms_to_the_description(switch, phones, site, description):  # noqa: F811
     assert switch.reload(lot(("park-timeout", "60")), switch.written[1]).startswith("+OK")
     caller, _ = park_by_transfer(phones, switch, "701")
-    nobodys = phones().call("do-park-703")
+    without_parker = phones().call("do-park-703")
     phones().call("do-park-702").hang_up()
     assert wait_for(lambda: site.get("history"))
     seen = set()
@@ -51,29 +51,29 @@ def test_every_answer_is_as_the_description_says(switch, phones, site, descripti
         ask = lambda slot, body, **more: check(path, *site.act(slot, verb, body, **more), "post")
         for token in (None, LOOK, OTHER):
             ask("701", body, token=token)
-        ask("702", body)  # nobody there
-        ask("7x", body)  # no slot
+        ask("702", body)  # an empty slot
+        ask("7x", body)  # an invalid slot
         ask("701", "{")
         ask("701", {"text": "x" * 9000})
         ask("701", "text=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
         ask("701", {"text": 1, "seconds": "x", "extension": []})
-        ask(*{"transfer": ("701", {"extension": "no-such-extension"})}.get(verb, ("703", body)))  # nobody to ring there
+        ask(*{"transfer": ("701", {"extension": "no-such-extension"})}.get(verb, ("703", body)))  # a call without a parker to ring
         ask("701", body)
     change = {"$ref": "#/components/schemas/Change", "components": description["components"]}
     assert wait_for(lambda: "transfer" in [event["action"] for _, event in heard])
     for _, event in heard:
         assert not list(Draft202012Validator(change).iter_errors(event)), event
     line.close()
-    for call in (caller, nobodys):
+    for call in (caller, without_parker):
         call.hang_up()
     described = {(path, method, status) for path, methods in description["paths"].items() for method, operation in methods.items()
                  for status in operation["responses"]}
-    # The metrics of a server on loopback ask nobody for a token; a label can be put on every call.
-    elsewhere = {("/metrics", "get", "401"), ("/metrics", "get", "403"), ("/api/v1/calls/{domain}/{slot}/label", "post", "409")}
-    assert {entry for entry in described - seen if entry[2] != NOT_HERE} == elsewhere
+    # On loopback the metrics need no token, and every call can get a label.
+    impossible = {("/metrics", "get", "401"), ("/metrics", "get", "403"), ("/api/v1/calls/{domain}/{slot}/label", "post", "409")}
+    assert {entry for entry in described - seen if entry[2] != NOT_TESTED} == impossible
 
 
-def test_whatever_is_wrong_is_said_as_json(site):  # noqa: F811
+def test_every_error_is_json(site):  # noqa: F811
     for method, path, status in [("GET", "/api/v1/nothing", 404), ("GET", "/nothing", 404), ("POST", "/api/v1/calls", 405),
                                  ("GET", "/api/v1/calls/callpark.test/701/label", 405), ("PUT", "/metrics", 405)]:
         got, answer, _ = site.ask(path, method=method)

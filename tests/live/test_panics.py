@@ -1,5 +1,5 @@
-"""A panic behind each fence, on a real FreeSWITCH: the call goes on, the counter says so, FreeSWITCH lives. The module is a build
-of its own with injected faults (`make live` makes it)."""
+"""Injects a panic at each panic fence on a real FreeSWITCH: the call goes on, the panic is counted, and FreeSWITCH does not crash. The module is
+a build of its own with fault injection (`make live` makes it)."""
 
 import os
 import re
@@ -25,12 +25,12 @@ LOT = f"""
   <param name="exit-destination" value="tone-1300"/>
 </lot>"""
 PATIENT = LOT.replace('"park-timeout" value="3"', '"park-timeout" value="0"')
-# Without what stands before it, the music is shared.
+# Without `alone`, the music is shared.
 SHARED = PATIENT.replace("{alone=true}", "")
 
 
 class Buggy:
-    """A FreeSWITCH with injected faults."""
+    """A FreeSWITCH with the module in which panics can be injected."""
 
     def __init__(self, switch, http, tokens):
         self.switch, self.http, self.tokens = switch, http, tokens
@@ -41,7 +41,7 @@ class Buggy:
         self.switch.api(f"global_setvar callpark_inject_fault=panic 0 {fence}")
 
     def clear(self):
-        """Panics since the fault was injected."""
+        """Ends the injection. Returns the number of panics since it began."""
         self.switch.api("global_setvar callpark_inject_fault=")
         return self.caught() - self.before
 
@@ -55,7 +55,6 @@ class Buggy:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, ""
-
 
     def alive(self):
         try:
@@ -75,7 +74,7 @@ def buggy(failures):
     failed = failures()
     try:
         yield Buggy(switch.start(), http, tokens)
-        assert switch.process.poll() is None, "FreeSWITCH lives"
+        assert switch.process.poll() is None, "FreeSWITCH has ended"
     finally:
         switch.keep = failures() > failed
         switch.stop()
@@ -91,7 +90,7 @@ def phones(buggy, phones_of):
 
 
 def parked(buggy, phones, says=0):
-    """A caller in slot 701, parked by 1001."""
+    """Lets 1001 park a caller in slot 701. Returns the caller's call."""
     receptionist = phones("1001")
     receptionist.on_ring = 0
     caller = phones(says=says).call("1001")
@@ -103,7 +102,7 @@ def parked(buggy, phones, says=0):
     return caller
 
 
-def taken(buggy, phones, caller):
+def retrieve(buggy, phones, caller):
     taker = phones("1002", says=900).call("701")
     assert caller.audio.hears(900)
     taker.hang_up()
@@ -111,35 +110,36 @@ def taken(buggy, phones, caller):
 
 
 @pytest.mark.parametrize("fence, number", [("callpark_park", "do-park-auto"), ("callpark_slot", "do-slot-702"), ("callpark_retrieve", "do-retrieve-oldest")])
-def test_an_application_ends_and_the_dialplan_goes_on(buggy, phones, fence, number):
+def test_after_a_panic_in_an_application_the_dialplan_continues(buggy, phones, fence, number):
     buggy.plant(fence)
     call = phones().call(number)
     assert call.audio.hears(1700)
-    assert buggy.clear() == 2, "it is tried twice"
+    assert buggy.clear() == 2, "the application was not tried twice"
     call.hang_up()
     assert buggy.switch.calls() == []
 
 
-def test_a_command_and_a_completion_say_nothing_and_the_next_ones_work(buggy):
+def test_a_panic_in_a_command_or_a_completion_is_an_error_answer(buggy):
     buggy.plant("callpark")
     assert buggy.switch.api("callpark list").startswith("-ERR internal error")
     assert buggy.clear() >= 1
+    assert not buggy.switch.api("callpark list").startswith("-ERR")
     buggy.plant("completion")
     buggy.switch.api("console_complete callpark show 7")
     assert buggy.clear() >= 1
 
 
-def test_a_reload_that_is_told_of_passes_by(buggy, phones):
+def test_a_panic_in_an_event_handler_harms_no_parked_call(buggy, phones):
     caller = parked(buggy, phones)
     buggy.plant("event")
     buggy.switch.api("reloadxml")
     assert wait_for(lambda: buggy.caught() > buggy.before)
     buggy.clear()
-    taken(buggy, phones, caller)
+    retrieve(buggy, phones, caller)
 
 
 @pytest.mark.parametrize("fence", ["tick", "due", "recall"])
-def test_a_time_out_comes_later(buggy, phones, fence):
+def test_a_panic_in_a_timer_only_delays_the_recall(buggy, phones, fence):
     assert buggy.switch.reload(LOT, *buggy.switch.written[1:2]).startswith("+OK")
     try:
         caller = parked(buggy, phones)
@@ -153,11 +153,11 @@ def test_a_time_out_comes_later(buggy, phones, fence):
         assert buggy.switch.reload(PATIENT, *buggy.switch.written[1:2]).startswith("+OK")
 
 
-def test_frames_and_keys_that_panic_stop_no_music(buggy, phones):
+def test_panics_in_the_handlers_of_frames_and_digits_do_not_stop_the_music(buggy, phones):
     caller = parked(buggy, phones, says=500)
     buggy.plant("listener frame")
     time.sleep(1)
-    # It begins anew with every frame, so that whoever wants the caller is seen.
+    # There is a panic with every frame: playing continues after each, so that a retrieval is noticed.
     assert buggy.clear() > 3
     assert caller.audio.hears(MUSIC)
     buggy.plant("listener key")
@@ -169,44 +169,44 @@ def test_frames_and_keys_that_panic_stop_no_music(buggy, phones):
     assert caller.audio.hears(1300)
 
 
-def test_two_who_are_connected_by_a_bug_talk_all_the_same(buggy, phones):
+def test_a_panic_while_connecting_does_not_prevent_the_conversation(buggy, phones):
     caller = parked(buggy, phones)
     buggy.plant("bridge message")
-    taken(buggy, phones, caller)
+    retrieve(buggy, phones, caller)
     assert buggy.clear() == 1
 
 
 @pytest.mark.parametrize("fence", ["storage", "observer", "slot store"])
-def test_what_is_written_and_told_is_no_callers_business(buggy, phones, fence):
+def test_a_panic_while_storing_or_publishing_harms_no_call(buggy, phones, fence):
     buggy.plant(fence)
     caller = parked(buggy, phones)
-    taken(buggy, phones, caller)
+    retrieve(buggy, phones, caller)
     assert wait_for(lambda: buggy.caught() > buggy.before)
     buggy.clear()
 
 
-def test_a_history_that_cannot_be_read_says_so(buggy):
+def test_a_panic_in_a_history_query_is_an_error_answer(buggy):
     buggy.plant("history query")
     assert buggy.switch.api("callpark history").startswith("-ERR")
     assert buggy.clear() == 1
     assert not buggy.switch.api("callpark history").startswith("-ERR")
 
 
-def test_music_that_cannot_be_shared_is_played_for_each(buggy, phones):
+def test_after_a_panic_in_shared_music_each_leg_plays_for_itself(buggy, phones):
     assert buggy.switch.reload(SHARED, *buggy.switch.written[1:2]).startswith("+OK")
     try:
         buggy.plant("music")
         caller = parked(buggy, phones)
         assert " 1 play alone" in buggy.switch.api("callpark status")
         assert buggy.clear() >= 1
-        taken(buggy, phones, caller)
-        taken(buggy, phones, parked(buggy, phones))
+        retrieve(buggy, phones, caller)
+        retrieve(buggy, phones, parked(buggy, phones))
     finally:
         assert buggy.switch.reload(PATIENT, *buggy.switch.written[1:2]).startswith("+OK")
 
 
-def test_a_sleeper_who_is_not_woken_looks_up_by_itself(buggy, phones):
-    # Without an exit key: who waits for keys does not sleep.
+def test_a_leg_that_is_not_woken_notices_the_hangup_later(buggy, phones):
+    # There is no exit key, because a leg with an exit key does not sleep.
     sleepy = re.sub(r".*exit-.*\n", "", SHARED)
     assert buggy.switch.reload(sleepy, *buggy.switch.written[1:2]).startswith("+OK")
     try:
@@ -215,13 +215,13 @@ def test_a_sleeper_who_is_not_woken_looks_up_by_itself(buggy, phones):
         caller.hang_up()
         assert wait_for(lambda: buggy.switch.calls() == [], 4)
         assert buggy.clear() >= 1
-        taken(buggy, phones, parked(buggy, phones, says=500))
+        retrieve(buggy, phones, parked(buggy, phones, says=500))
     finally:
         assert buggy.switch.reload(PATIENT, *buggy.switch.written[1:2]).startswith("+OK")
 
 
-def test_a_row_that_is_lost_spoils_the_answer(buggy, phones):
-    taken(buggy, phones, parked(buggy, phones))
+def test_a_panic_in_a_database_row_is_an_error_answer(buggy, phones):
+    retrieve(buggy, phones, parked(buggy, phones))
     assert wait_for(lambda: '"uuid"' in buggy.switch.api("callpark history as json"))
     buggy.plant("database row")
     assert buggy.switch.api("callpark history as json").startswith("-ERR")
@@ -229,7 +229,7 @@ def test_a_row_that_is_lost_spoils_the_answer(buggy, phones):
     assert '"uuid"' in buggy.switch.api("callpark history as json")
 
 
-def test_a_request_fails_and_the_metric_says_so(buggy, phones):
+def test_a_panic_in_a_request_is_a_500_and_is_counted(buggy, phones):
     caller = parked(buggy, phones)
     for fence, path, method in [("http request", "/api/v1/calls", "GET"),
                                 ("http work", "/api/v1/calls/callpark.test/701/ringback", "POST")]:
@@ -238,47 +238,47 @@ def test_a_request_fails_and_the_metric_says_so(buggy, phones):
         assert buggy.clear() == 1
     assert buggy.ask("/api/v1/calls")[0] == 200
     assert re.search(rf"^freeswitch_callpark_panics_caught_total {buggy.caught()}$", buggy.ask("/metrics")[1], re.M)
-    taken(buggy, phones, caller)
+    retrieve(buggy, phones, caller)
 
 
-def test_the_dashboards_thread_is_no_callers_business(buggy, phones):
+def test_a_panic_in_the_http_thread_harms_no_call_and_the_thread_is_started_again(buggy, phones):
     caller = parked(buggy, phones)
     buggy.plant("http")
-    # It begins anew only where something of it has changed.
+    # A reload starts the HTTP server again only if its configuration has changed.
     buggy.tokens.write_text(f"{TOKEN} view,act *\nanother-0123456789 view *\n")
     buggy.switch.api("callpark reload")
     assert wait_for(lambda: buggy.caught() > buggy.before)
     assert buggy.clear() >= 1
-    taken(buggy, phones, caller)
-    assert wait_for(lambda: buggy.alive(), 10, 0.5), "it is started again"
+    retrieve(buggy, phones, caller)
+    assert wait_for(buggy.alive, 10, 0.5), "the HTTP server was not started again"
 
 
-def test_a_caller_is_recovered_all_the_same(buggy, phones):
+def test_a_panic_in_the_recovery_hook_does_not_prevent_the_recovery(buggy, phones):
     caller = parked(buggy, phones)
-    time.sleep(2)  # the core writes what it would recover behind the calls' backs
+    time.sleep(2)  # the core stores its recovery data in the background
     buggy.switch.kill()
     buggy.switch.start()
     buggy.plant("recovered leg")
     buggy.switch.api("sofia recover")
     assert wait_for(lambda: [row["state"] for row in buggy.switch.calls()] == ["parked"], 8)
     assert buggy.clear() == 1
-    taken(buggy, phones, caller)
+    retrieve(buggy, phones, caller)
 
 
-def test_load_and_shutdown_that_panic_can_be_tried_again(buggy, phones):
+def test_after_a_panic_in_shutdown_and_in_load_the_module_can_be_loaded(buggy, phones):
     buggy.plant("shutdown")
-    # The core takes the interfaces out before it asks, and leaves the code where it is.
+    # The core removes the interfaces before it calls the shutdown function, and keeps the code loaded if that fails.
     buggy.switch.api("unload mod_callpark")
     assert buggy.switch.api("module_exists mod_callpark").strip() == "false"
     buggy.switch.api("global_setvar callpark_inject_fault=panic 0 load")
     assert "-ERR" in buggy.switch.api("load mod_callpark")
     buggy.switch.api("global_setvar callpark_inject_fault=")
     assert "+OK" in buggy.switch.api("load mod_callpark")
-    taken(buggy, phones, parked(buggy, phones))
+    retrieve(buggy, phones, parked(buggy, phones))
     assert buggy.switch.process.poll() is None
 
 
-def test_nothing_of_it_is_in_the_module_that_is_installed():
+def test_the_installed_module_has_no_fault_injection():
     installed = Path(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so")).read_bytes()
     assert b"callpark_inject_fault" in FAULTY_MODULE.read_bytes()
     assert b"callpark_inject_fault" not in installed

@@ -1,4 +1,4 @@
-"""Every way to park that phones and administrators have, each with the right leg, and what the displays show."""
+"""Tests all methods to park a call: that each parks the right leg, and what the displays show."""
 
 import time
 import wave
@@ -14,8 +14,8 @@ from switch import SHIPPED_DIALPLAN, wait_for
 
 @pytest.fixture
 def shipped(switch):
-    """The shipped extensions before those of the tests."""
-    enter = f"""<extension name="digits"><condition field="destination_number" expression="^digits-(1\\d\\d\\d)$">
+    """Adds the shipped dialplan as a context of its own, and extensions that lead into it."""
+    enter = """<extension name="digits"><condition field="destination_number" expression="^digits-(1\\d\\d\\d)$">
       <action application="bind_digit_action" data="park,~^\\*7$,exec:callpark_park,auto,peer,peer"/>
       <action application="bind_digit_action" data="park,~^\\*8$,exec:callpark_park,auto,self,self"/>
       <action application="digit_action_set_realm" data="park"/>
@@ -30,13 +30,13 @@ def shipped(switch):
 
 
 @pytest.mark.parametrize("to, slot", [("park+main", "701"), ("callpark;orbit=704", "704"), ("**park+705", "705")])
-def test_park_keys_of_phones(shipped, switch, phones, to, slot):
+def test_a_transfer_by_the_park_key_of_a_phone(shipped, switch, phones, to, slot):
     caller, row = park_by_transfer(phones, switch, to)
     assert (row["slot"], row["parker"]) == (slot, f"1001@{DOMAIN}") and caller.audio.hears(MUSIC)
     caller.hang_up()
 
 
-def test_the_orbit_of_linksys_stands_behind_the_host(shipped, switch, phones):
+def test_the_orbit_of_linksys_phones_is_a_uri_parameter(shipped, switch, phones):
     caller, call = conversation(phones)
     call.refer_to(f"sip:callpark@{DOMAIN};orbit=706")
     assert caller.audio.hears(MUSIC, within=5) and switch.calls()[0]["slot"] == "706"
@@ -46,7 +46,7 @@ def test_the_orbit_of_linksys_stands_behind_the_host(shipped, switch, phones):
     caller.hang_up()
 
 
-def test_a_key_on_the_lot_takes_who_waits_longest(shipped, switch, phones):
+def test_a_key_for_the_lot_retrieves_the_longest_waiting_call(shipped, switch, phones):
     callers = [phones(says=500 + 100 * n).call("do-park-auto") for n in range(2)]
     taker = phones("1002", says=900).call("park+main")
     assert taker.audio.hears(500)
@@ -56,7 +56,7 @@ def test_a_key_on_the_lot_takes_who_waits_longest(shipped, switch, phones):
 
 @pytest.mark.parametrize("who", ["callee", "caller"])
 def test_the_shipped_feature_code_from_either_leg(shipped, switch, phones, who):
-    """Of users of this server only."""
+    """The code works for users of this server."""
     phone = phones("1001", says=700)
     phone.on_ring = 0.1
     caller = phones("1002" if who == "caller" else "", says=600, name="Alice").call("feature-1001")
@@ -73,7 +73,7 @@ def test_the_shipped_feature_code_from_either_leg(shipped, switch, phones, who):
 @pytest.mark.parametrize("direction", ["inbound", "outbound"])
 @pytest.mark.parametrize("who, keys", [("callee", "*7"), ("caller", "*8")])
 def test_a_digit_action_parks_the_other_party(shipped, switch, phones, direction, who, keys):
-    """From either leg, of a call that came from outside and of one between users."""
+    """The action works on either leg, in a call from outside and in a call between users."""
     phone = phones("1001", says=700)
     phone.on_ring = 0.1
     caller = phones("1002" if direction == "outbound" else "", says=600, name="Alice").call("digits-1001")
@@ -115,14 +115,14 @@ def test_uuid_transfer_parks_the_leg_that_it_names(switch, phones, leg, tone):
 
 
 def recorded(file, tones):
-    """Which of these tones are in a recording."""
+    """The tones of these that are in a recording."""
     with wave.open(str(file)) as sound:
         channels, frames = sound.getnchannels(), sound.readframes(sound.getnframes())
     samples = [int.from_bytes(frames[n:n + 2], "little", signed=True) for n in range(0, len(frames), 2 * channels)]
     return {tone for at in range(0, len(samples) - 2400, 1200) for tone in tones if strength(samples[at:at + 2400], tone) > 0.2}
 
 
-def test_a_recording_goes_on_through_the_slot(switch, phones):
+def test_a_recording_continues_while_the_call_is_parked(switch, phones):
     caller, call = conversation(phones)
     uuid = switch.leg(direction="inbound")
     file = switch.dir / "recordings/call.wav"
@@ -138,12 +138,12 @@ def test_a_recording_goes_on_through_the_slot(switch, phones):
     caller.hang_up()
     assert switch.wait_idle()
     heard = recorded(file, (600, 700, 900, MUSIC))
-    assert heard == {600, 700, 900, MUSIC}, "the recording lacks a part of the call"
+    assert heard == {600, 700, 900, MUSIC}, "a part of the call is missing in the recording"
 
 
 @pytest.mark.parametrize("how", ["feature code", "command", "transfer"])
 def test_a_recording_of_the_parkers_leg_follows_the_caller(switch, phones, how):
-    """With recording_follow_transfer, as FreeSWITCH's own transfers do."""
+    """With `recording_follow_transfer`, parking moves the recording to the caller's leg, as FreeSWITCH's own transfers do."""
     file = switch.dir / f"recordings/{how.split()[0]}.wav"
     record = f"""<extension name="recorded"><condition field="destination_number" expression="^recorded$">
       <action application="set" data="recording_follow_transfer=true"/><action application="set" data="hangup_after_bridge=true"/>
@@ -175,7 +175,7 @@ def test_a_recording_of_the_parkers_leg_follows_the_caller(switch, phones, how):
 
 
 @pytest.mark.parametrize("how", ["command", "uuid_transfer"])
-def test_a_call_that_is_on_hold_is_parked_by_command_and_is_sane_afterwards(switch, phones, how):
+def test_a_call_on_hold_that_a_command_parks_has_audio_afterwards(switch, phones, how):
     caller, call = conversation(phones)
     leg = switch.leg(direction="inbound")
     call.hold()
@@ -194,17 +194,17 @@ def test_a_call_that_is_on_hold_is_parked_by_command_and_is_sane_afterwards(swit
 
 
 @pytest.mark.parametrize("name", ["A&T <x>", "O'Neil; \"x\"", "${domain}", "Zoë 王"])
-def test_a_hostile_name_breaks_no_display(switch, phones, name):
+def test_a_hostile_name_is_shown_unchanged(switch, phones, name):
     caller = phones(says=600, name="x").call("do-park-701", name=name.replace('"', '\\"'))
     known = switch.calls()[0]["caller_name"]
     taker = phones("1002", says=900, agent="Yealink SIP-T54W").call("701")
     assert taker.audio.hears(600)
-    # A quote would end the name in the header, where the core writes it as it is.
+    # The core writes the name into the header without escaping it, where a quote would end the name.
     assert taker.shown and {name for name, _ in taker.shown} == {known.replace('"', "'").replace("\\", "'")}, taker.shown
     caller.hang_up()
 
 
-def test_sccp_302_the_parkers_display_tells_the_slot(switch, phones):
+def test_sccp_302_the_parkers_display_shows_the_slot(switch, phones):
     caller, call = conversation(phones, agent="Yealink SIP-T54W")
     call.press("*5")
     assert wait_for(lambda: ("Park 701", "701") in call.shown), call.shown
@@ -212,7 +212,7 @@ def test_sccp_302_the_parkers_display_tells_the_slot(switch, phones):
 
 
 def test_fusionpbx_2356_and_freepbx_714_each_sees_the_other_after_retrieval(switch, phones):
-    """The retriever saw the slot, and the caller nobody."""
+    """There the retriever saw the slot, and the caller saw nobody."""
     caller = phones(says=600, name="Alice", agent="Yealink SIP-T54W").call("do-park-701")
     taker = phones("1002", says=900, name="Bob").call("701")
     assert taker.audio.hears(600)
@@ -222,8 +222,8 @@ def test_fusionpbx_2356_and_freepbx_714_each_sees_the_other_after_retrieval(swit
 
 
 @pytest.mark.parametrize("who", ["callee", "caller"])
-def test_who_is_in_a_conversation_leaves_it_for_a_parked_call(switch, phones, who):
-    """By a feature code on either leg. The one who is left goes on in the dialplan, as after any bridge."""
+def test_a_user_leaves_a_conversation_for_a_parked_call(switch, phones, who):
+    """A feature code on either leg does so. The other party continues in the dialplan, as after any bridge."""
     extension = """<extension name="takes"><condition field="destination_number" expression="^takes-(.*)$">
       <action application="bind_meta_app" data="7 ab s callpark_retrieve::701"/>
       <action application="bind_meta_app" data="8 ab s callpark_retrieve::702"/>
@@ -235,7 +235,7 @@ def test_who_is_in_a_conversation_leaves_it_for_a_parked_call(switch, phones, wh
     caller, call = conversation(phones, "takes-1001")
     taker, other, says = (call, caller, 700) if who == "callee" else (caller, call, 600)
     taker.press("*8")
-    assert other.audio.hears(says, within=4), "nobody is in 702: the conversation goes on"
+    assert other.audio.hears(says, within=4), "702 is empty, but the conversation did not continue"
     taker.press("*7")
     assert taker.audio.hears(1100) and parked.audio.hears(says)
     assert switch.calls() == []

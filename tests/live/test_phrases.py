@@ -1,4 +1,4 @@
-"""What people are told: each phrase is a tone of its own here, and is listened to."""
+"""Tests the phrases that are played to users. Each phrase is replaced by a tone of its own frequency."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def macro(name, *heard):
 
 PHRASES = "".join(macro(name, ("(.*)", tone)) for name, tone in TONES.items()) + macro(
     "callpark_announce_slot", *[(f"^{slot}$", tone) for slot, tone in ANNOUNCED.items()])
-# Answers, tries, and says with a tone that the dialplan went on.
+# These answer, run the application, and show with a tone that the dialplan continued.
 RESULT = "".join(f"""
   <extension name="try {what}"><condition field="destination_number" expression="^try-{what}-([^_]*)_?(.*)$">
     <action application="answer"/>
@@ -36,10 +36,10 @@ def tones(switch):
 
 
 def refused(switch, call, result):
-    """The call hears the phrase of that result, then the dialplan goes on, with the result set."""
-    assert call.audio.hears(TONES[f"callpark_{result}"]), f"not told: {result}"
+    """Asserts that the call hears the phrase for this result, that the variable has the result, and that the dialplan continues."""
+    assert call.audio.hears(TONES[f"callpark_{result}"]), f"the phrase for {result} was not heard"
     assert switch.var(switch.leg(), "callpark_result") == result
-    assert call.audio.hears(1700), "the dialplan did not go on"
+    assert call.audio.hears(1700), "the dialplan did not continue"
     call.hang_up()
 
 
@@ -47,12 +47,12 @@ def refused(switch, call, result):
     ("try-retrieve-701", "empty"), ("try-slot-701", "empty"), ("try-retrieve-oldest", "empty"), ("try-retrieve-7x", "invalid"),
     ("try-park-7x", "invalid"), ("try-slot-_", "invalid"), ("try-park-999", "invalid"), ("try-retrieve-701_nolot", "invalid"),
 ])
-def test_who_asks_for_what_is_not_there_is_told(switch, phones, number, result):
+def test_a_refusal_is_announced(switch, phones, number, result):
     refused(switch, phones("1002").call(number), result)
     assert switch.calls() == []
 
 
-def test_who_dials_a_taken_slot_to_park_there_is_told(switch, phones):
+def test_an_occupied_slot_is_announced_to_a_caller_who_dials_it_to_park(switch, phones):
     first = phones().call("do-park-705")
     assert wait_for(switch.calls)
     second = phones().call("try-park-705")
@@ -62,7 +62,7 @@ def test_who_dials_a_taken_slot_to_park_there_is_told(switch, phones):
         call.hang_up()
 
 
-def test_who_dials_a_full_lot_is_told(switch, phones):
+def test_a_full_lot_is_announced(switch, phones):
     calls = [phones().call("do-park-auto_star") for _ in range(3)]
     assert wait_for(lambda: len(switch.calls("star")) == 3)
     late = phones().call("try-park-auto_star")
@@ -71,7 +71,7 @@ def test_who_dials_a_full_lot_is_told(switch, phones):
         call.hang_up()
 
 
-def test_another_tenants_user_is_told(switch, phones):
+def test_a_refusal_is_announced_to_a_user_of_another_tenant(switch, phones):
     parked = phones().call("do-park-701")
     assert wait_for(switch.calls)
     stranger = phones("2000", domain="other.test").call("try-retrieve-701_main@callpark.test")
@@ -80,7 +80,7 @@ def test_another_tenants_user_is_told(switch, phones):
         call.hang_up()
 
 
-def test_who_parks_by_dialling_hears_the_slot(switch, phones):
+def test_a_caller_who_dials_to_park_hears_the_slot(switch, phones):
     first = phones().call("do-park-auto")
     assert first.audio.hears(ANNOUNCED["701"])
     second = phones().call("do-park-auto")
@@ -102,7 +102,7 @@ def test_fusionpbx_2316_the_parker_hears_the_slot_and_the_caller_does_not(switch
     caller.hang_up()
 
 
-def test_a_parker_who_called_hears_the_slot(switch, phones):
+def test_a_parker_who_made_the_call_hears_the_slot(switch, phones):
     callee = phones("1002", says=600)
     callee.on_ring = 0
     call = phones("1001", says=700).call("1002")
@@ -113,13 +113,13 @@ def test_a_parker_who_called_hears_the_slot(switch, phones):
     callee.close()
 
 
-def test_a_blind_transferred_caller_hears_music_and_no_number(switch, phones):
+def test_a_transferred_caller_hears_music_and_not_the_slot(switch, phones):
     caller, _ = park_by_transfer(phones, switch)
     assert caller.audio.hears(440) and not caller.audio.hears(ANNOUNCED["701"], within=1)
     caller.hang_up()
 
 
-def test_who_asks_is_asked(switch, phones):
+def test_callpark_retrieve_ask_asks_for_the_slot(switch, phones):
     parked = phones(says=600).call("do-park-702")
     assert wait_for(switch.calls)
     taker = phones("1002", says=900).call("try-retrieve-ask")
@@ -145,7 +145,7 @@ def test_a_wrong_pin_three_times_is_refused(switch, phones):
         call.hang_up()
 
 
-def test_who_cannot_park_the_other_party_is_told_and_the_conversation_goes_on(switch, phones):
+def test_a_full_lot_is_announced_to_the_parker_and_the_conversation_continues(switch, phones):
     full = '<lot name="main" domain="*"><param name="slots" value="701"/></lot>'
     assert switch.reload(full, phrases=PHRASES, extensions=RESULT).startswith("+OK")
     first = phones().call("do-park-auto")

@@ -1,4 +1,4 @@
-"""A colleague picks up the ringing phone of a recall, in the ways in which installations find the leg to intercept."""
+"""Tests that a colleague can pick up a ringing recall, by each method with which installations find the leg to intercept."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 from parking import extension, park_by_transfer, with_lot
 from phone import DOMAIN
 from switch import wait_for
-from test_identity_cases import PICK, actions, has_the_caller, recall
+from test_identity_cases import PICK, has_the_caller, recall
 
 
 def with_dialplan(switch, extensions):
@@ -16,17 +16,18 @@ def with_dialplan(switch, extensions):
 
 
 def ringing_leg(switch):
-    """As FusionPBX's intercept.lua looks for it."""
+    """The row of the ringing leg, by the criteria of FusionPBX's intercept.lua."""
     def found():
         rows = [row for row in switch.legs() if row["presence_id"] == f"1001@{DOMAIN}" and row["callstate"] in ("RINGING", "EARLY")]
         return [row for row in rows if is_there(switch, row["uuid"])]
 
     rows = wait_for(found)
-    assert len(rows) == 1
+    assert len(rows) == 1, rows
     return rows[0]
 
 
-# As in FreeSWITCH's own dialplan: one extension, the group, anybody (886 there; three digits are a slot here).
+# The pickup extensions of FreeSWITCH's stock dialplan: of one extension, of the group, of any phone. (The last is 886 there, which would be
+# a slot here.)
 VANILLA = "".join(
     extension(number, ("answer", ""), ("intercept", f"${{hash(select/${{domain_name}}-last_dial_ext/{whom})}}"), ("sleep", "2000"))
     for number, whom in ((r"\*\*(\d+)", "$1"), (r"\*8", "${callgroup}"), ("anybody", "global")))
@@ -39,31 +40,31 @@ def last_dialled(switch):
 
 @pytest.mark.parametrize("number", ["**1001", "*8", "anybody"])
 def test_the_pickup_of_the_stock_dialplan_gets_the_caller_of_a_recall(switch, phones, number):
-    """Before: it found no leg, and the colleague was hung up after two seconds."""
+    """Before: the extension found no leg, and hung up the colleague after two seconds."""
     caller, ringing, _ = recall(switch, phones, ("fallback", "tone-1300"))
     with_dialplan(switch, VANILLA)
     uuid = switch.calls()[0]["uuid"]
     assert last_dialled(switch) == [uuid] * 3
     taker = phones("1002", says=900).call(number)
     has_the_caller(switch, caller, taker, ringing, uuid)
-    wait_for(lambda: not any(last_dialled(switch)))
+    assert wait_for(lambda: not any(last_dialled(switch))), last_dialled(switch)
 
 
-def test_the_stock_pickup_finds_nobody_after_the_recall(switch, phones):
-    """The caller waits on, and no phone rings that could be picked up; a later call to the same user is found as ever."""
+def test_the_stock_pickup_finds_no_leg_after_the_recall(switch, phones):
+    """After the recall no phone rings, so the module deletes its entries. It keeps an entry of a later call."""
     caller, ringing, _ = recall(switch, phones, ("ringback-timeout", "2"))
     uuid = switch.calls()[0]["uuid"]
     assert switch.api(f"hash insert/{DOMAIN}-last_dial_ext/global/another").startswith("+OK")
     switch.events.wait("ringback-failed")
-    wait_for(lambda: last_dialled(switch) == ["", "", "another"])
+    assert wait_for(lambda: last_dialled(switch) == ["", "", "another"]), last_dialled(switch)
     assert switch.calls()[0]["uuid"] == uuid
     switch.api(f"hash delete/{DOMAIN}-last_dial_ext/global")
     caller.hang_up()
 
 
 def test_fusionpbx_finds_the_caller_by_the_ringing_legs_row(switch, phones):
-    """Its intercept.lua looks for a leg that rings for an extension, and intercepts what that row names as its call. Before: that was
-    the ringing leg itself."""
+    """FusionPBX's intercept.lua looks for a leg that rings for an extension, and intercepts the leg in that row's `call_uuid`. Before: that
+    was the ringing leg itself."""
     caller, ringing, _ = recall(switch, phones, ("fallback", "tone-1300"))
     with_dialplan(switch, PICK)
     uuid = switch.calls()[0]["uuid"]
@@ -74,7 +75,7 @@ def test_fusionpbx_finds_the_caller_by_the_ringing_legs_row(switch, phones):
 
 
 def test_pickup_beside_the_recalled_phone_gets_the_caller(switch, phones):
-    """Before: it counted as the parker's answer; then it took a second."""
+    """Before: the pickup counted as the parker's answer, or it took a second."""
     caller, ringing, _ = recall(switch, phones, ("fallback", "tone-1300"), ("ringback", f"user/1001@{DOMAIN},pickup/desk"))
     with_dialplan(switch, extension("pick-up", ("pickup", "desk")))
     began = time.monotonic()
@@ -85,15 +86,14 @@ def test_pickup_beside_the_recalled_phone_gets_the_caller(switch, phones):
 
 
 def is_there(switch, uuid):
-    """The core's table of channels is a moment late."""
+    """Whether the channel exists. The core's table of channels is updated a moment later."""
     return switch.api(f"uuid_exists {uuid}") == "true"
 
 
 @pytest.mark.parametrize("first", ["at once", "answers first"])
 @pytest.mark.parametrize("ringback", ["user", "two users", "a phone"])
 def test_intercept_of_the_ringing_leg_gets_the_caller(switch, phones, ringback, first):
-    """As an operator's panel does, which has the leg from `show channels`. Before: the colleague was hung up within 40 ms, and the
-    recall had failed."""
+    """An operator panel does so with a leg from `show channels`. Before: the colleague was hung up on within 40 ms, and the recall failed."""
     desk = phones("1003")
     way = {"user": [], "two users": [("ringback", f"user/1001@{DOMAIN},user/1003@{DOMAIN}")],
            "a phone": [("ringback", f"sofia/internal/sip:1003@127.0.0.1:{desk.port}")]}[ringback]
@@ -111,8 +111,8 @@ def test_intercept_of_the_ringing_leg_gets_the_caller(switch, phones, ringback, 
     has_the_caller(switch, caller, taker, ringing, "")
 
 
-def test_who_intercepts_a_recall_is_asked_for_the_pin_of_the_lot(switch, phones):
-    """As who dials the slot. A colleague who does not know it leaves the caller where the recall leaves them."""
+def test_an_intercept_of_a_recall_does_not_bypass_the_pin(switch, phones):
+    """A colleague who intercepts the leg is asked for the PIN. Without it the caller goes to the fallback, as after a failed recall."""
     caller, ringing, _ = recall(switch, phones, ("retrieve-pin", "42"), ("fallback", "tone-1300"))
     leg = ringing_leg(switch)["uuid"]
     with_dialplan(switch, PICK)

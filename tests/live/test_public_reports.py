@@ -1,12 +1,11 @@
-"""What users of other call parking complain about, each as a test named after the place where they do. Where a complaint is the subject
-of another file of tests anyway, it is there, under such a name: `pytest -k 'fusionpbx or freeswitch_ or valet or asterisk or freepbx or
-cloudspire or issabel or nethserver or sccp or mikopbx'` runs them all.
+"""Tests of faults that users of other call parking have reported. The name of each test says where: fusionpbx_N, freeswitch_N, asterisk_N
+and so on are the numbers of issues and pull requests there, or the first digits of commits. The docstring says what happened there.
 
-fusionpbx_N, freeswitch_N, asterisk_N and so on are the numbers of their issues and pull requests, or the first digits of their commits.
+Other files have such tests too, where their subject fits: `pytest -k 'fusionpbx or freeswitch_ or valet or asterisk or freepbx or cloudspire
+or issabel or nethserver or sccp or mikopbx'` runs all of them.
 """
 
 import threading
-import time
 
 import pytest
 
@@ -17,7 +16,7 @@ from phone import DOMAIN
 from switch import wait_for
 
 
-# --- FreeSWITCH's mod_valet_parking, and FusionPBX on it
+# --- FreeSWITCH's mod_valet_parking, and FusionPBX, which uses it
 
 
 def test_fusionpbx_8042_two_parked_at_once_are_not_merged(switch, phones):
@@ -46,7 +45,7 @@ def test_fusionpbx_8042_two_parked_at_once_are_not_merged(switch, phones):
 
 
 def test_fusionpbx_5929_who_was_called_is_shown_to_the_retriever(switch, phones):
-    """A call that went out and is parked shows whom it was to, not who made it."""
+    """The retriever of a parked outbound call sees the callee, not the user who made the call."""
     callee = phones("1002", says=600)
     callee.on_ring = 0.1
     parker = phones("1001", says=700, name="Reception").call("1002")
@@ -61,7 +60,7 @@ def test_fusionpbx_5929_who_was_called_is_shown_to_the_retriever(switch, phones)
 
 
 def test_fusionpbx_632898d4a9_a_parked_outbound_call_comes_back(switch, phones):
-    """A call that went out had nobody to come back to."""
+    """There the recall of an outbound call had no parker to ring."""
     callee = phones("1002", says=600)
     callee.on_ring = 0.1
     phone = phones("1001", says=700)
@@ -79,7 +78,7 @@ def test_fusionpbx_632898d4a9_a_parked_outbound_call_comes_back(switch, phones):
 
 
 def test_fusionpbx_74b806a1e9_early_media_is_answered(switch, phones):
-    """Who was still hearing early media was parked unanswered, and their provider ended the call."""
+    """There a caller who heard early media was parked without an answer, and the provider ended the call."""
     early = extension("early", ("pre_answer", ""), ("playback", "tone_stream://%(300,0,1500)"), ("transfer", "do-park-701"))
     assert switch.reload(LOTS, extensions=early).startswith("+OK")
     caller = phones(says=600).call("early")
@@ -87,8 +86,8 @@ def test_fusionpbx_74b806a1e9_early_media_is_answered(switch, phones):
     caller.hang_up()
 
 
-def test_fusionpbx_c521f874e1_the_time_until_ring_back_is_the_lots(switch, phones):
-    """It was 90 s, then 180, then 900, in the code: here a setting, or a variable of one call."""
+def test_fusionpbx_c521f874e1_the_time_until_the_recall_is_configurable(switch, phones):
+    """There it was a constant: 90 s, then 180 s, then 900 s. Here it is a parameter of the lot, or a variable of one call."""
     assert switch.reload('<lot name="main" domain="*"><param name="slots" value="701-702"/></lot>',
                          extensions=extension("slow", ("set", "callpark_timeout=900"), ("set", f"callpark_parker=1001@{DOMAIN}"),
                                                ("callpark_park", "702"))).startswith("+OK")
@@ -109,8 +108,8 @@ def test_freeswitch_1772_the_target_of_a_lamp_is_a_sip_uri(switch, phones):
     caller.hang_up()
 
 
-def test_valet_a_slot_is_used_again_while_its_last_call_still_talks(switch, phones):
-    """mod_valet_parking hands the old call's token to the new one and then frees it."""
+def test_valet_a_slot_is_used_again_while_its_last_call_goes_on(switch, phones):
+    """mod_valet_parking gives the old call's token to the new call and then frees it."""
     first, _ = park_by_transfer(phones, switch, "701")
     taker = phones("1002", says=900).call("701")
     assert taker.audio.hears(600)
@@ -118,21 +117,21 @@ def test_valet_a_slot_is_used_again_while_its_last_call_still_talks(switch, phon
     assert second.audio.hears(MUSIC) and [row["slot"] for row in switch.calls()] == ["701"]
     taker.hang_up()
     assert first.wait_over()
-    assert [row["slot"] for row in switch.calls()] == ["701"] and second.audio.hears(MUSIC), "the end of the first took the second's slot"
+    assert [row["slot"] for row in switch.calls()] == ["701"] and second.audio.hears(MUSIC), "the end of the first call freed the second call's slot"
     other = phones("1003", says=1000).call("701")
     assert other.audio.hears(800) and second.audio.hears(1000)
     second.hang_up()
 
 
-# --- Asterisk, FreePBX and others on it
+# --- Asterisk, and FreePBX and others, which use it
 
 
-def test_asterisk_624_a_full_lot_hangs_nobody_up_and_says_so(switch, phones):
-    told = extension("told", ("callpark_park", "auto"), ("answer", ""), ("playback", "tone_stream://%(60000,0,1800)"))
-    assert switch.reload(lot(("park-timeout", "0"), slots="701"), extensions=told).startswith("+OK")
-    first = phones().call("told")
-    late = phones("1002").call("told")
-    assert late.audio.hears(1800), "the dialplan did not go on"
+def test_asterisk_624_a_full_lot_hangs_up_nobody_and_has_an_event(switch, phones):
+    parks = extension("parks", ("callpark_park", "auto"), ("answer", ""), ("playback", "tone_stream://%(60000,0,1800)"))
+    assert switch.reload(lot(("park-timeout", "0"), slots="701"), extensions=parks).startswith("+OK")
+    first = phones().call("parks")
+    late = phones("1002").call("parks")
+    assert late.audio.hears(1800), "the dialplan did not continue"
     event = switch.events.wait("full", CallPark_Lot="main")
     assert event["variable_callpark_result"] == "full"
     for call in (first, late):
@@ -140,7 +139,7 @@ def test_asterisk_624_a_full_lot_hangs_nobody_up_and_says_so(switch, phones):
 
 
 def test_freepbx_1074_no_other_music_before_the_lots(switch, phones):
-    """One touch to a given slot, and no second of other music."""
+    """There a caller parked by one key heard other music before the lot's."""
     lots = LOTS.replace(f"0,{MUSIC}", "0,520")
     own = extension("own-1001", ("set", "hold_music=tone_stream://%(1000,0,1600);loops=-1"), ("bridge", f"user/1001@{DOMAIN}"))
     assert switch.reload(lots, extensions=own).startswith("+OK")
@@ -161,7 +160,7 @@ def test_nethserver_7743_a_transfer_to_a_slot_parks_and_retrieves_nobody(switch,
     caller.hang_up()
 
 
-def test_cloudspire_74_a_lamp_does_not_mind_the_case_of_its_domain(switch, phones):
+def test_cloudspire_74_the_domain_of_a_lamp_is_case_insensitive(switch, phones):
     lamp = phones("1003").subscribe("park+701", domain=DOMAIN.upper())
     assert lamp.shows("terminated")
     caller, _ = park_by_transfer(phones, switch)
@@ -182,10 +181,10 @@ def test_issabel_43_a_new_slot_works_right_after_the_reload(switch, phones):
     assert lamp.shows("terminated")
 
 
-def test_sccp_139_who_is_parked_is_seen_again_after_the_phone_restarts(switch, phones):
+def test_sccp_139_lamps_show_parked_callers_again_after_the_phone_restarts(switch, phones):
     with_lot(switch, ("lamp-caller-id", "true"), ("park-timeout", "0"))
     callers = [phones(says=600, name=name).call(f"do-park-70{n}") for n, name in enumerate(["Alice", "Bob"], 1)]
-    for _ in range(2):  # a phone that restarts subscribes anew, from another port
+    for _ in range(2):  # a phone that restarts subscribes again from another port
         phone = phones("1003")
         for slot, name in (("701", "Alice"), ("702", "Bob")):
             lamp = phone.subscribe(f"park+{slot}")
@@ -196,7 +195,7 @@ def test_sccp_139_who_is_parked_is_seen_again_after_the_phone_restarts(switch, p
         caller.hang_up()
 
 
-def test_sccp_528_the_slot_is_shown_to_the_parker_alone_and_the_caller_when_it_comes_back(switch, phones):
+def test_sccp_528_only_the_parker_sees_the_slot_and_the_recall_shows_the_caller(switch, phones):
     with_lot(switch, ("park-timeout", "2"))
     parker = phones("1001", says=700, agent="Yealink SIP-T54W")
     parker.on_ring = 0.1
@@ -214,8 +213,8 @@ def test_sccp_528_the_slot_is_shown_to_the_parker_alone_and_the_caller_when_it_c
 
 
 @pytest.mark.parametrize("says", [None, f"1003@{DOMAIN}", "2000@other.test"], ids=["nothing", "another", "another tenant"])
-def test_asterisk_807a70b7ae_who_parked_is_known_whatever_the_phone_says_of_itself(switch, phones, says):
-    """The parker's channel is gone by then, and Referred-By, which anyone can write, says nobody or somebody else."""
+def test_asterisk_807a70b7ae_the_parker_is_known_whatever_referred_by_says(switch, phones, says):
+    """The parker's channel has ended by then, and Referred-By, into which a phone can write anything, is missing or names somebody else."""
     caller, call = conversation(phones)
     call.refer("701", referred_by=says)
     call.hang_up()
@@ -228,10 +227,9 @@ def test_asterisk_807a70b7ae_who_parked_is_known_whatever_the_phone_says_of_itse
     caller.hang_up()
 
 
-def test_asterisk_c4bed96742_who_parked_by_a_script_is_who_talked(switch, phones):
+def test_asterisk_c4bed96742_the_parker_of_a_call_that_a_script_parks_is_the_other_party(switch, phones):
     caller, call = conversation(phones)
     switch.api(f"uuid_transfer {switch.leg(direction='inbound')} 702")
     assert wait_for(switch.calls)[0]["parker"] == f"1001@{DOMAIN}"
-    time.sleep(0.2)
     caller.hang_up()
     call.hang_up()

@@ -1,4 +1,4 @@
-"""A REFER in the very moment of the answer."""
+"""Tests a REFER at the same time as the answer of the call."""
 
 import random
 import threading
@@ -13,9 +13,9 @@ from switch import wait_for
 TRIES = 30
 
 
-@pytest.mark.parametrize("who", ["user", "beyond"])
-def test_a_refer_in_the_moment_of_the_answer_parks_the_caller(switch, phones, who):
-    """By a user of this server, and by somebody beyond it: before, every second time nobody was the parker of the latter's caller."""
+@pytest.mark.parametrize("who", ["user", "outsider"])
+def test_a_refer_right_after_the_answer_parks_the_caller_with_the_parker(switch, phones, who):
+    """The REFER is from a user of this server, or from a phone outside. Before: of the latter, every second call had no parker."""
     if who == "user":
         parker, number, name, extensions = phones("1001", says=700), "1001", f"1001@{DOMAIN}", ""
     else:
@@ -45,5 +45,5 @@ def test_a_refer_in_the_moment_of_the_answer_parks_the_caller(switch, phones, wh
         for leg in (call, *made):
             leg.hang_up()
         switch.wait_idle()
-        wait_for(lambda: switch.calls() == [])
+        assert wait_for(lambda: switch.calls() == [])
     assert not wrong, "\n".join(map(str, wrong))

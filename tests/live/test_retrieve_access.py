@@ -1,4 +1,4 @@
-"""Who may retrieve: domains, groups, identity. The parked caller notices nothing of a refusal."""
+"""Tests who may retrieve a call: domains, groups and users behind a proxy. A refusal does not disturb the parked caller."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from switch import wait_for
 
 
 def refused(switch, caller, stranger):
-    assert stranger.audio.hears(1700), "the dialplan did not go on"
+    assert stranger.audio.hears(1700), "the dialplan did not continue"
     event = switch.events.wait("denied", CallPark_Slot="701")
     assert event["variable_callpark_result"] == "denied" and event["CallPark-Retriever-UUID"] == event["Unique-ID"]
     assert caller.audio.hears(MUSIC) and [row["state"] for row in switch.calls()] == ["parked"]
@@ -32,7 +32,7 @@ def test_only_members_of_the_groups_retrieve(switch, phones):
 
 @pytest.fixture
 def proxied(switch, phones):
-    """Makes phones behind a proxy that FreeSWITCH trusts: 3001 and 3002 are in the directory."""
+    """Makes phones behind a proxy. Users 3001 and 3002 are in the directory."""
     proxies = []
 
     def make(user, proxy=None, **more):
@@ -54,7 +54,7 @@ def trusting(switch, *params, proxies=f"{ADDRESS}/32"):
 
 
 def parks(phones, phone, slot, says=600):
-    """1002, whom the phone has called and parked."""
+    """The phone calls 1002 and parks the call. Returns 1002's call."""
     other = phones("1002", says=says)
     other.on_ring = 0.1
     call = phone.call("1002")
@@ -65,7 +65,7 @@ def parks(phones, phone, slot, says=600):
 
 
 def test_a_user_behind_a_trusted_proxy_parks_and_retrieves(switch, phones, proxied):
-    """Before: such a user was nobody, and counted as one of the usual domain."""
+    """Before: the leg of such a user belonged to no user, and counted as one of the default domain."""
     trusting(switch, ("park-timeout", "0"), ("park-limit-per-user", "1"))
     parker = proxied("3001", says=700)
     parked = parks(phones, parker, "701")
@@ -85,8 +85,8 @@ def test_a_user_behind_a_trusted_proxy_parks_and_retrieves(switch, phones, proxi
 
 
 @pytest.mark.parametrize("holds", [True, False])
-def test_a_user_behind_a_trusted_proxy_is_rung_back_and_consults(switch, phones, proxied, holds):
-    """Without hold, too: the other call of the user is the one that is meant."""
+def test_a_user_behind_a_trusted_proxy_consults_and_gets_the_recall(switch, phones, proxied, holds):
+    """The consultation is for the user's other call, also if that is not on hold."""
     trusting(switch, ("park-timeout", "0"))
     parker = proxied("3001", says=700)
     other = phones("1002", says=600)
@@ -109,7 +109,7 @@ def test_a_user_behind_a_trusted_proxy_is_rung_back_and_consults(switch, phones,
 
 
 @pytest.mark.parametrize("who", ["not trusted", "unknown to the directory", "asserted by the phone"])
-def test_only_a_trusted_proxy_says_whose_call_it_is(switch, phones, proxied, who):
+def test_the_user_of_a_call_is_taken_only_from_a_trusted_proxy(switch, phones, proxied, who):
     trusting(switch, ("park-timeout", "0"), proxies="127.0.0.9/32" if who == "not trusted" else f"{ADDRESS}/32")
     caller, _ = park_by_transfer(phones, switch)
     switch.events.clear()
@@ -124,7 +124,7 @@ def test_only_a_trusted_proxy_says_whose_call_it_is(switch, phones, proxied, who
     caller.hang_up()
 
 
-def test_other_domains_where_the_lot_says_so(switch, phones):
+def test_users_of_the_domains_in_retrieve_from_may_retrieve(switch, phones):
     with_lot(switch, ("retrieve-from", "callpark.test, other.test"), ("park-timeout", "0"))
     caller, row = park_by_transfer(phones, switch)
     taker = phones("2000", says=900, domain="other.test").call("do-retrieve-701_main@callpark.test")
@@ -136,7 +136,7 @@ def test_other_domains_where_the_lot_says_so(switch, phones):
 def test_a_tenant_sees_nothing_of_another(switch, phones):
     caller, row = park_by_transfer(phones, switch)
     stranger = phones("2000", says=900, domain="other.test")
-    assert stranger.call("do-slot-701").audio.hears(1700), "the same number is a slot of the other domain, and empty"
+    assert stranger.call("do-slot-701").audio.hears(1700), "the slot with the same number in the other domain was not empty"
     assert switch.calls("main@other.test") == []
     assert wait_for(lambda: switch.calls("main@callpark.test") != [])
     oldest = stranger.call("do-retrieve-oldest")

@@ -1,4 +1,4 @@
-"""Nobody is forgotten: time-outs, ring back, fallback."""
+"""Tests timeouts, the recall and the fallback."""
 
 import json
 import time
@@ -7,27 +7,27 @@ import pytest
 
 from conftest import MUSIC
 from parking import lot, park_by_transfer, with_lot
-from phone import DOMAIN, Failed
+from phone import DOMAIN
 from switch import wait_for
 
 
 def parked_by(phones, switch, reacts):
-    """A caller parked by 1001, whose phone then reacts so when it rings: the phone, the caller, the row."""
+    """Lets 1001 park a caller, and sets what 1001's phone does when it rings (see `Phone.on_ring`). Returns the phone, the caller's call and the
+    row."""
     caller, row = park_by_transfer(phones, switch)
     parker = phones.made[0]
     parker.on_ring = reacts
     return parker, caller, row
 
 
-def test_the_parker_answers_and_has_the_caller(switch, phones):
+def test_a_parker_who_answers_the_recall_is_connected(switch, phones):
     with_lot(switch, ("ringback-alert-info", "park-recall"))
     parker, caller, row = parked_by(phones, switch, 0.5)
     call = parker.wait_call(6)
     assert call.caller_name == "Park 701: Alice"
     assert call.invite_headers["alert-info"].strip("<>") == "park-recall"
     assert caller.audio.hears(MUSIC)
-    parker_says = phones.made[0].says
-    assert call.audio.hears(600) and (parker_says == 0)
+    assert call.audio.hears(600)
     assert switch.calls() == []
     assert wait_for(lambda: switch.events.of(row["uuid"]) == ["park", "ringback", "return"])
     done = switch.events.wait("return")
@@ -46,16 +46,16 @@ def test_no_answer_leads_to_the_fallback(switch, phones, reaction, cause):
     caller.hang_up()
 
 
-def test_an_unregistered_parker_is_no_dead_end(switch, phones):
+def test_the_recall_of_an_unregistered_parker_leads_to_the_fallback(switch, phones):
     with_lot(switch, ("fallback", "tone-1300"))
     caller, row = park_by_transfer(phones, switch)
     phones.made[0].unregister()
     assert caller.audio.hears(1300, within=6)
-    assert switch.events.wait("ringback-failed")["CallPark-Cause"]
+    assert switch.events.wait("ringback-failed")["CallPark-Cause"] == "USER_NOT_REGISTERED"
     caller.hang_up()
 
 
-def test_without_a_fallback_it_goes_on_in_turn(switch, phones):
+def test_without_a_fallback_waiting_and_recall_alternate(switch, phones):
     with_lot(switch, ("park-timeout", "1"))
     parker, caller, row = parked_by(phones, switch, 486)
     assert wait_for(lambda: switch.events.of(row["uuid"]).count("ringback") >= 3, 10)
@@ -63,7 +63,7 @@ def test_without_a_fallback_it_goes_on_in_turn(switch, phones):
     caller.hang_up()
 
 
-def test_attempts_are_counted(switch, phones):
+def test_ringback_attempts_is_the_number_of_recalls(switch, phones):
     with_lot(switch, ("park-timeout", "1"), ("ringback-attempts", "2"), ("fallback", "tone-1300"))
     parker, caller, row = parked_by(phones, switch, 486)
     assert caller.audio.hears(1300, within=8)
@@ -71,7 +71,7 @@ def test_attempts_are_counted(switch, phones):
     caller.hang_up()
 
 
-def test_whoever_retrieves_stops_the_ringing(switch, phones):
+def test_a_retrieval_ends_the_recall(switch, phones):
     with_lot(switch)
     parker, caller, row = parked_by(phones, switch, None)
     ringing = parker.wait_call(6)
@@ -82,7 +82,7 @@ def test_whoever_retrieves_stops_the_ringing(switch, phones):
     caller.hang_up()
 
 
-def test_a_caller_who_hangs_up_stops_the_ringing(switch, phones):
+def test_a_caller_who_hangs_up_ends_the_recall(switch, phones):
     with_lot(switch)
     parker, caller, row = parked_by(phones, switch, None)
     ringing = parker.wait_call(6)
@@ -91,31 +91,37 @@ def test_a_caller_who_hangs_up_stops_the_ringing(switch, phones):
     assert wait_for(lambda: switch.events.of(row["uuid"]) == ["park", "ringback", "abandon"])
 
 
-def test_a_parker_who_answers_and_hangs_up_at_once(switch, phones):
+@pytest.mark.parametrize("delay", [0, 0.02, 1])
+def test_a_parker_who_answers_the_recall_and_hangs_up_at_once(switch, phones, delay):
+    """Either the two were connected and the call has ended as `returned`, or the caller is still parked. After a second they were connected."""
     with_lot(switch)
     parker, caller, row = parked_by(phones, switch, None)
     ringing = parker.wait_call(6)
     ringing.answer()
+    time.sleep(delay)
     ringing.hang_up()
-    # Either they were connected, and it is over for both, or the caller waits on.
     assert wait_for(lambda: caller.over.is_set() or (switch.calls() and caller.audio.hears(MUSIC, 0.5)), 6)
-    outcome = "return" if caller.over.is_set() else "abandon"
+    returned = caller.over.is_set()
+    if not returned:
+        assert delay < 1, "the caller was not connected"
+        assert [(call["slot"], call["caller_name"]) for call in switch.calls()] == [("701", "Alice")]
     caller.hang_up()
-    told = lambda: [action for action in switch.events.of(row["uuid"]) if not action.startswith("ringback")]
-    assert wait_for(lambda: told() == ["park", outcome]), (outcome, told())
+    outcomes = lambda: [action for action in switch.events.of(row["uuid"]) if not action.startswith("ringback")]
+    assert wait_for(lambda: outcomes() == ["park", "return" if returned else "abandon"]), outcomes()
 
 
 @pytest.mark.parametrize("fallback, missing", [("nowhere", "no extension nowhere"), ("broken", "frobnicate")])
-def test_a_fallback_that_is_not_there_keeps_the_caller(switch, phones, fallback, missing):
+def test_without_the_extension_of_the_fallback_the_caller_stays_parked(switch, phones, fallback, missing):
     with_lot(switch, ("ringback", "none"), ("fallback", fallback))
+    before = len(switch.log())
     caller, row = park_by_transfer(phones, switch)
-    assert wait_for(lambda: missing in switch.log(), 6)
+    assert wait_for(lambda: missing in switch.log()[before:], 6)
     assert switch.calls()[0]["slot"] == "701" and caller.audio.hears(MUSIC)
     assert switch.events.of(row["uuid"]) == ["park"]
     caller.hang_up()
 
 
-def test_max_park_time_comes_first(switch, phones):
+def test_max_park_time_leads_to_the_fallback(switch, phones):
     with_lot(switch, ("park-timeout", "0"), ("max-park-time", "2"), ("fallback", "tone-1300"))
     caller, row = park_by_transfer(phones, switch)
     assert caller.audio.hears(1300, within=5)
@@ -129,7 +135,7 @@ def test_extend_ringback_and_transfer_by_command(switch, phones):
     before = switch.calls()[0]["timeout_at"]
     assert switch.api("callpark extend 701 30").startswith("+OK")
     assert abs(switch.calls()[0]["timeout_at"] - before - 30000) < 100
-    # Before: the event stream of the HTTP API alone told of it.
+    # Before: only the event stream of the HTTP API had this event.
     event = switch.events.wait("extend", CallPark_Slot="701")
     assert event["Unique-ID"] == row["uuid"] and int(event["CallPark-Wait-Ms"]) > 0
     assert switch.api("callpark label 701 Mr Chen, invoice").startswith("+OK")
@@ -143,7 +149,7 @@ def test_extend_ringback_and_transfer_by_command(switch, phones):
     assert switch.events.of(row["uuid"])[-1] == "transfer"
 
 
-def test_freeswitch_400_comfort_and_exit_key(switch, phones):
+def test_freeswitch_400_comfort_file_and_exit_key(switch, phones):
     with_lot(switch, ("comfort-file", "tone_stream://%(1200,0,1000)"), ("comfort-interval", "1"), ("exit-key", "9"),
              ("exit-destination", "tone-1300"), ("park-timeout", "0"))
     caller, row = park_by_transfer(phones, switch)
@@ -163,7 +169,7 @@ def test_a_full_lot_overflows(switch, phones):
     second = phones().call("do-park-auto")
     assert [row["slot"] for row in switch.calls()] == ["701", "801"]
     third = phones().call("do-park-auto")
-    assert third.audio.hears(1700), "told so, and on in the dialplan"
+    assert third.audio.hears(1700), "the dialplan did not continue"
     switch.events.wait("full", CallPark_Lot="main")
     for call in (first, second, third):
         call.hang_up()
@@ -176,7 +182,7 @@ def test_a_full_lot_rings_the_parker_at_once(switch, phones):
     parker.on_ring = 0.1
     caller = phones(says=600, name="Bob").call("1001")
     call = parker.wait_call()
-    call.answered.wait(5)
+    assert call.answered.wait(5)
     parker.on_ring = 0.5
     call.refer("700")
     call.hang_up()
@@ -195,7 +201,7 @@ def test_a_full_lot_and_no_parker_leads_to_the_fallback(switch, phones):
     parker.on_ring = 0.1
     caller = phones(says=600, name="Bob").call("1001")
     call = parker.wait_call()
-    call.answered.wait(5)
+    assert call.answered.wait(5)
     parker.on_ring = 486
     call.refer("700")
     call.hang_up()
@@ -204,14 +210,14 @@ def test_a_full_lot_and_no_parker_leads_to_the_fallback(switch, phones):
     first.hang_up()
 
 
-def test_a_parker_holds_as_many_calls_as_allowed(switch, phones):
+def test_park_limit_per_user(switch, phones):
     with_lot(switch, ("park-limit-per-user", "1"), ("park-timeout", "0"))
     first, _ = park_by_transfer(phones, switch)
     parker = phones.made[0]
     parker.on_ring = 0.1
-    second = phones(says=900, name="Bob").call("1001")
+    phones(says=900, name="Bob").call("1001")
     call = parker.wait_call()
-    call.answered.wait(5)
+    assert call.answered.wait(5)
     parker.on_ring = 0.2
     call.refer("700")
     call.hang_up()
@@ -222,7 +228,7 @@ def test_a_parker_holds_as_many_calls_as_allowed(switch, phones):
     first.hang_up()
 
 
-def test_new_times_are_for_new_calls(switch, phones):
+def test_a_reload_changes_the_timers_of_new_calls_only(switch, phones):
     with_lot(switch, ("park-timeout", "60"))
     parker, caller, row = parked_by(phones, switch, 486)
     with_lot(switch, ("park-timeout", "1"))
@@ -233,7 +239,7 @@ def test_new_times_are_for_new_calls(switch, phones):
     caller.hang_up()
 
 
-def test_a_lot_that_is_gone_keeps_its_calls(switch, phones):
+def test_a_removed_lot_keeps_its_calls(switch, phones):
     with_lot(switch, ("park-timeout", "0"))
     caller, row = park_by_transfer(phones, switch)
     assert switch.reload('<lot name="other" domain="*"><param name="slots" value="801"/></lot>').startswith("+OK")
@@ -248,9 +254,9 @@ def test_a_slot_that_does_not_exist_rings_the_parker(switch, phones):
     with_lot(switch, ("park-timeout", "0"))
     parker = phones("1001")
     parker.on_ring = 0.1
-    caller = phones(says=600, name="Bob").call("1001")
+    phones(says=600, name="Bob").call("1001")
     call = parker.wait_call()
-    call.answered.wait(5)
+    assert call.answered.wait(5)
     parker.on_ring = 0.3
     call.refer("799")
     call.hang_up()
@@ -260,8 +266,7 @@ def test_a_slot_that_does_not_exist_rings_the_parker(switch, phones):
 
 
 @pytest.mark.parametrize("ignored, heard", [("true", 1300), ("false", 999)])
-def test_a_phone_that_forwards_to_a_mailbox_has_not_answered(switch, phones, ignored, heard):
-    """Unless the lot says that it has."""
+def test_ringback_ignore_voicemail_decides_whether_a_302_is_followed(switch, phones, ignored, heard):
     with_lot(switch, ("ringback-ignore-voicemail", ignored), ("fallback", "tone-1300"))
     parker, caller, row = parked_by(phones, switch, None)
     mailbox = phones("1003", says=999)
@@ -275,7 +280,7 @@ def test_a_phone_that_forwards_to_a_mailbox_has_not_answered(switch, phones, ign
 
 
 def answered_by(phones, switch, phone, number, bridge, *params):
-    """A caller to `number`, which rings `bridge` with a feature code for whoever answers, and their leg, talking."""
+    """Lets a caller dial `number`, which rings `bridge`; `phone` answers and has a feature code. Returns the caller's call and the phone's."""
     extension = f"""<extension name="{number}"><condition field="destination_number" expression="^{number}$">
       <action application="bind_meta_app" data="5 b s callpark_park::auto"/>
       <action application="bridge" data="{bridge}"/></condition></extension>"""
@@ -287,7 +292,8 @@ def answered_by(phones, switch, phone, number, bridge, *params):
     return caller, call
 
 
-def rings_again(switch, phone, caller, parker):
+def check_recall(switch, phone, caller, parker):
+    """Asserts that the call is parked with this parker, and that the recall rings the phone and connects it to the caller."""
     assert wait_for(lambda: [row["state"] for row in switch.calls()] == ["parked"], 8)
     assert switch.calls()[0]["parker"] == parker
     back = phone.wait_call(12)
@@ -297,26 +303,31 @@ def rings_again(switch, phone, caller, parker):
 
 
 @pytest.mark.parametrize("way", ["feature code", "transfer"])
-def test_whoever_answered_for_a_group_is_the_parker(switch, phones, way):
+def test_the_member_of_a_group_who_answered_is_the_parker(switch, phones, way):
     others = phones("1001")
     phone = phones("1002", says=700)
     caller, call = answered_by(phones, switch, phone, "group", "user/1001@callpark.test,user/1002@callpark.test")
-    call.press("*5") if way == "feature code" else call.refer("700")
-    call.hang_up() if way == "transfer" else call.wait_over(8)
+    if way == "transfer":
+        call.refer("700")
+    else:
+        call.press("*5")
+    if way == "transfer":
+        call.hang_up()
+    assert call.wait_over(8)
     rings = others.rang.qsize()
-    rings_again(switch, phone, caller, f"1002@{DOMAIN}")
-    assert others.rang.qsize() == rings, "another one of the group rang"
+    check_recall(switch, phone, caller, f"1002@{DOMAIN}")
+    assert others.rang.qsize() == rings, "another member of the group was rung"
 
 
-def test_a_parker_beyond_this_server_is_rung_the_way_they_were_called(switch, phones):
+def test_an_external_parker_is_rung_in_the_way_in_which_they_were_called(switch, phones):
     mobile = phones(says=700)
     way = f"sofia/external/sip:{mobile.user}@127.0.0.1:{mobile.port}"
     caller, call = answered_by(phones, switch, mobile, "mobile", way)
     call.press("*5")
-    rings_again(switch, mobile, caller, f"{mobile.user}@{DOMAIN}")
+    check_recall(switch, mobile, caller, f"{mobile.user}@{DOMAIN}")
 
 
-def test_a_parker_beyond_this_server_is_not_rung_where_the_lot_rings_nobody(switch, phones):
+def test_an_external_parker_is_not_rung_with_ringback_none(switch, phones):
     mobile = phones(says=700)
     way = f"sofia/external/sip:{mobile.user}@127.0.0.1:{mobile.port}"
     caller, call = answered_by(phones, switch, mobile, "mobile", way, ("ringback", "none"), ("fallback", "tone-1300"))
@@ -327,8 +338,8 @@ def test_a_parker_beyond_this_server_is_not_rung_where_the_lot_rings_nobody(swit
 
 
 @pytest.mark.parametrize("by", ["1001@127.0.0.1", "1001@pbx.elsewhere.test"])
-def test_a_server_name_that_is_no_domain_is_not_where_a_caller_is_parked(switch, phones, by):
-    """Phones write the name of the server that they registered with; in a lot of that domain nobody would find the caller."""
+def test_a_host_name_in_referred_by_is_not_used_as_the_domain(switch, phones, by):
+    """Phones write the name of the server with which they are registered. In a lot of that domain nobody would find the caller."""
     with_lot(switch)
     parker = phones("1001")
     parker.on_ring = 0.1
@@ -343,8 +354,8 @@ def test_a_server_name_that_is_no_domain_is_not_where_a_caller_is_parked(switch,
     caller.hang_up()
 
 
-def moved(switch, phones, number):
-    """Somebody answered at an IVR, sent on by a script that says nothing of who it is: the leg of the caller."""
+def moved_by_script(switch, phones, number):
+    """A caller in an IVR whom a script transfers to `number`, so that the parker is unknown. Returns the caller's call."""
     caller = phones(says=600, name="Bob").call("tone-1200")
     assert caller.audio.hears(1200)
     rows = json.loads(switch.api("show channels as json"))["rows"]
@@ -354,12 +365,12 @@ def moved(switch, phones, number):
 
 
 @pytest.mark.parametrize("fallback, number, heard", [("tone-1300", "700", 1300), ("", "do-park-auto", 1700), ("", "700", MUSIC)])
-def test_a_full_lot_and_nobody_known_hangs_nobody_up(switch, phones, fallback, number, heard):
-    """To the fallback; else on in the dialplan; where that has no more, the caller waits until a slot is free."""
+def test_a_full_lot_without_a_known_parker_hangs_up_nobody(switch, phones, fallback, number, heard):
+    """The caller goes to the fallback. Without one, the dialplan continues. If it has no further action, the caller waits for a free slot."""
     with_lot(switch, ("fallback", fallback), ("park-timeout", "0"), slots="701")
     first = phones().call("do-park-auto")
     assert wait_for(switch.calls)
-    caller = moved(switch, phones, number)
+    caller = moved_by_script(switch, phones, number)
     assert caller.audio.hears(heard, within=6)
     assert switch.events.wait("full")["variable_callpark_result"] == "full"
     time.sleep(1)
@@ -368,7 +379,7 @@ def test_a_full_lot_and_nobody_known_hangs_nobody_up(switch, phones, fallback, n
     caller.hang_up()
 
 
-def test_a_taken_slot_is_the_next_one_where_the_lot_says_so(switch, phones):
+def test_slot_taken_next_parks_in_the_next_free_slot(switch, phones):
     with_lot(switch, ("slot-taken", "next"), ("park-timeout", "0"))
     first, _ = park_by_transfer(phones, switch, "702")
     parker = phones("1003")
@@ -383,7 +394,7 @@ def test_a_taken_slot_is_the_next_one_where_the_lot_says_so(switch, phones):
         leg.hang_up()
 
 
-def test_tones_at_park_and_retrieval(switch, phones):
+def test_park_tone_and_retrieve_tone(switch, phones):
     with_lot(switch, ("park-tone", "tone_stream://%(1500,0,2100)"), ("retrieve-tone", "tone_stream://%(1500,0,2300)"),
              ("park-timeout", "0"))
     parker = phones("1001", says=700)

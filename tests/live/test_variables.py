@@ -1,4 +1,4 @@
-"""The channel variables: read from the leg over the lot's own, set on it for the CDR."""
+"""Tests the channel variables: those that take precedence over the lot's parameters, and those that are set for the CDR."""
 
 import time
 
@@ -10,7 +10,7 @@ from switch import wait_for
 
 
 def parked_with(switch, phones, *variables, says=600):
-    """A caller who parks in 701 with these variables set."""
+    """Parks a caller in 701 with these variables. Returns the call and its row."""
     sets = "".join(f'<action application="set" data="{name}={value}"/>' for name, value in variables)
     assert switch.reload(LOTS, extensions=f"""
       <extension name="with"><condition field="destination_number" expression="^with$">
@@ -43,13 +43,13 @@ def test_timeout_and_fallback(switch, phones):
 
 
 def test_ringback_and_its_timeout(switch, phones):
-    chef = phones("1003")
+    phone = phones("1003")
     caller, row = parked_with(switch, phones, ("callpark_timeout", "1"), ("callpark_ringback", f"user/1003@{DOMAIN}"),
                               ("callpark_ringback_timeout", "3"), ("callpark_fallback", "tone-1300"))
-    ringing = chef.wait_call(5)
+    ringing = phone.wait_call(5)
     began = time.monotonic()
-    # The core counts whole seconds: of 3, the first may be short.
-    assert ringing.wait_over(6) and 1 < time.monotonic() - began < 4, "rang for 3 s"
+    # The core counts whole seconds, so the first of the three may be shorter.
+    assert ringing.wait_over(6) and 1 < time.monotonic() - began < 4, "the phone did not ring for 3 s"
     assert caller.audio.hears(1300, within=5)
     assert switch.events.of(row["uuid"]) == ["park", "ringback", "ringback-failed", "fallback"]
     caller.hang_up()
@@ -60,13 +60,13 @@ def test_ringback_and_its_timeout(switch, phones):
     ("callpark_announce", "perhaps"), ("callpark_fallback", "a b c d e"), ("callpark_label", "%n%s&lt;x&gt;"),
     ("callpark_parker", "&quot;&lt;nobody&gt;"),
 ])
-def test_a_variable_that_will_not_do_keeps_nobody_from_being_parked(switch, phones, name, value):
+def test_an_invalid_variable_is_ignored(switch, phones, name, value):
     caller, row = parked_with(switch, phones, (name, value))
     assert (row["slot"], row["state"]) == ("701", "parked") and caller.audio.hears_sound()
     caller.hang_up()
 
 
-def test_the_cdr_has_it_all(switch, phones):
+def test_the_variables_for_the_cdr_are_set(switch, phones):
     caller, row = parked_with(switch, phones, ("callpark_parker", f"1003@{DOMAIN}"))
     uuid = row["uuid"]
     expected = {"callpark_lot": "main", "callpark_slot": "701", "callpark_parker": f"1003@{DOMAIN}", "callpark_result": "parked",
@@ -75,7 +75,7 @@ def test_the_cdr_has_it_all(switch, phones):
     time.sleep(1)
     taker = phones("1002", says=900).call("701")
     assert taker.audio.hears(600)
-    assert switch.var(uuid, "callpark_outcome") == "retrieved"
+    assert wait_for(lambda: switch.var(uuid, "callpark_outcome") == "retrieved")
     assert switch.var(uuid, "callpark_retriever") == f"1002@{DOMAIN}"
     assert 900 <= int(switch.var(uuid, "callpark_wait_ms")) < 5000
     caller.hang_up()
@@ -94,7 +94,7 @@ def test_two_domains_have_the_same_slot_and_each_its_own_caller(switch, phones):
         call.hang_up()
 
 
-def test_a_parker_without_a_domain_is_a_user_of_here(switch, phones):
+def test_a_parker_without_a_domain_belongs_to_the_default_domain(switch, phones):
     parker = phones("1003")
     caller, row = parked_with(switch, phones, ("callpark_parker", "1003"), says=600)
     assert row["parker"] == f"1003@{DOMAIN}"
@@ -109,7 +109,7 @@ def test_a_call_of_another_domain_is_labelled_and_given_more_time(switch, phones
     caller = phones("2000", says=600, domain="other.test").call("with-parker-701")
     row = wait_for(switch.calls)[0]
     assert (row["domain"], row["slot"]) == ("other.test", "701")
-    assert switch.api("callpark label 701 wrong").startswith("-ERR nobody is parked"), "the same slot of the usual domain"
+    assert switch.api("callpark label 701 wrong").startswith("-ERR nobody is parked"), "the slot of the default domain was not empty"
     assert switch.api("callpark label 701@other.test Mr Chen") == "+OK 701 main@other.test\n"
     assert switch.api("callpark extend 701@other.test 30") == "+OK 701 main@other.test\n"
     after = switch.calls()[0]
@@ -117,8 +117,8 @@ def test_a_call_of_another_domain_is_labelled_and_given_more_time(switch, phones
     caller.hang_up()
 
 
-def test_what_the_dialplan_has_set_for_after_the_bridge_comes_back_as_it_was(switch, phones):
-    """Before: a `%` stood for each `$`."""
+def test_transfer_after_bridge_is_restored_unchanged(switch, phones):
+    """Before: each `$` had become a `%`."""
     caller, row = parked_with(switch, phones)
     value = "tone-1700$&%$"
     assert switch.api(f"uuid_setvar {row['uuid']} transfer_after_bridge {value}").startswith("+OK")

@@ -1,4 +1,4 @@
-"""A Verto client may set any variable of its calls: it is still only who it has logged in as."""
+"""Tests that a Verto client, which can set any variable of its calls, counts as the user as whom it has logged in."""
 
 import os
 
@@ -10,7 +10,7 @@ from verto import MODULE, Verto
 
 LOTS = "".join(f"""<lot name="main" domain="{domain}"><param name="slots" value="{slots}"/><param name="park-timeout" value="0"/>
   <param name="hold-music" value="tone_stream://%(1000,0,{MUSIC});loops=-1"/></lot>""" for domain, slots in (("callpark.test", "701-705"), ("other.test", "801-805")))
-POSE = {"user_name": "2000", "domain_name": "other.test", "sip_auth_username": "2000", "sip_auth_realm": "other.test", "dialed_user": "2000", "dialed_domain": "other.test",
+CLAIMED = {"user_name": "2000", "domain_name": "other.test", "sip_auth_username": "2000", "sip_auth_realm": "other.test", "dialed_user": "2000", "dialed_domain": "other.test",
         "sip_from_user": "2000", "sip_from_host": "other.test", "verto_user": "2000@other.test", "presence_id": "2000@other.test"}
 
 
@@ -32,11 +32,11 @@ def webrtc(failures):
         switch.stop()
 
 
-def test_a_verto_client_is_who_it_has_logged_in_as(webrtc, phones_of):
-    """Before: `user_name` and `domain_name` that the client had set were believed, and another tenant's caller was its own."""
+def test_a_verto_client_cannot_claim_to_be_another_user(webrtc, phones_of):
+    """Before: the module believed `user_name` and `domain_name` that the client had set, and the client could retrieve another tenant's call."""
     caller = phones_of(webrtc)("2000", domain="other.test", says=600).call("do-park-801_main@other.test")
     assert wait_for(webrtc.calls)
-    for variables in ({}, POSE):
+    for variables in ({}, CLAIMED):
         client = Verto(webrtc.verto_port, "1001@callpark.test", "1001", variables)
         assert "error" not in client.answer, client.answer
         webrtc.events.clear()

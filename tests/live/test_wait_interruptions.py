@@ -1,4 +1,4 @@
-"""What happens to a waiting caller beside the waiting: an application that others start on the leg, a parker who does not hear the reason out."""
+"""Tests what can interrupt a parked call: applications that are started on its leg, media bugs, and a parker who hangs up during a phrase."""
 
 import threading
 import time
@@ -15,22 +15,22 @@ FIRST = """<extension name="first"><condition field="destination_number" express
 <action application="set" data="callpark_timeout=0"/><action application="callpark_park" data="701"/></condition></extension>"""
 
 
-def runs_nothing_beside_its_slot(switch, uuid):
-    said = "leg waits in its slot, it runs no application beside that slot=701"
-    return any(line.startswith(uuid) and said in line for line in switch.log().splitlines())
+def application_was_refused(switch, uuid):
+    refusal = "leg waits in its slot, it runs no application beside that slot=701"
+    return any(line.startswith(uuid) and refusal in line for line in switch.log().splitlines())
 
 
 @pytest.mark.parametrize("application", [
     "callpark_park::auto", "callpark_park::703", "callpark_slot::701", "callpark_slot::704", "callpark_retrieve::701", "callpark_retrieve::oldest",
     "callpark_retrieve::ask",
 ])
-def test_an_application_on_a_waiting_leg_changes_nothing(switch, phones, application):
-    """Before: the caller was refused a second slot, sent back to the parker and talked to while the slot was theirs still; or nobody looked
-    after the call from then on, and nobody could retrieve it."""
+def test_an_application_of_the_module_on_a_parked_leg_is_refused(switch, phones, application):
+    """Before: the caller was refused a second slot and sent back to the parker while still occupying the first. Or the call could not be
+    retrieved any more."""
     caller, row = park_by_transfer(phones, switch)
     assert caller.audio.hears(MUSIC)
     assert switch.api(f"uuid_broadcast {row['uuid']} {application} aleg").startswith("+OK")
-    assert wait_for(lambda: runs_nothing_beside_its_slot(switch, row["uuid"]))
+    assert wait_for(lambda: application_was_refused(switch, row["uuid"]))
     assert [(call["slot"], call["state"]) for call in switch.calls()] == [("701", "parked")]
     assert caller.audio.hears(MUSIC, within=3)
     taker = phones("1002", says=900).call("do-retrieve-701")
@@ -38,8 +38,8 @@ def test_an_application_on_a_waiting_leg_changes_nothing(switch, phones, applica
     taker.hang_up()
 
 
-def test_a_key_of_the_waiting_user_does_not_park_them_again(switch, phones):
-    """A user whose own dialplan has bound a key to `callpark_park`, is parked by the other party, and presses it."""
+def test_a_feature_code_of_a_parked_user_does_not_park_them_again(switch, phones):
+    """The dialplan of a user has bound a feature code to `callpark_park`. The other party parks the user, who presses the code."""
     desk = phones("1002", says=900)
     desk.on_ring = 0
     user = phones("1001", says=600).call("1002")
@@ -50,16 +50,16 @@ def test_a_key_of_the_waiting_user_does_not_park_them_again(switch, phones):
     leg.hang_up()
     assert user.audio.hears(MUSIC)
     user.press("*6")
-    assert wait_for(lambda: runs_nothing_beside_its_slot(switch, uuid))
+    assert wait_for(lambda: application_was_refused(switch, uuid))
     assert [(call["slot"], call["state"]) for call in switch.calls()] == [("701", "parked")]
     phones("1003", says=1100).call("do-retrieve-701")
     assert user.audio.hears(1100)
 
 
 @pytest.mark.parametrize("fallback", [True, False])
-def test_a_parker_who_does_not_hear_the_reason_out_does_not_keep_the_caller(switch, phones, fallback):
-    """A caller without a slot, whose parker answers and hangs up while being told why. Before: the caller heard music for ever, and
-    nobody knew of them any more."""
+def test_a_parker_who_hangs_up_during_the_phrase_does_not_lose_the_caller(switch, phones, fallback):
+    """The parker of a caller without a slot answers the recall and hangs up during the phrase with the reason. Before: the caller heard music
+    without end and was in no list."""
     more = [("fallback", "tone-1300")] if fallback else []
     lots = lot(*more, ("park-timeout", "3"), ("ringback-timeout", "3"), slots="701")
     reason = f'<macro name="callpark_full"><input pattern="(.*)"><match><action function="play-file" data="tone_stream://%(4000,0,{REASON})"/></match></input></macro>'
@@ -80,13 +80,13 @@ def test_a_parker_who_does_not_hear_the_reason_out_does_not_keep_the_caller(swit
     if fallback:
         assert caller.audio.hears(1300, within=4)
     else:
-        assert parker.wait_call(40), "the parker is rung again"
+        assert parker.wait_call(40), "the parker was not rung again"
         assert caller.audio.hears(MUSIC)
     assert not caller.over.is_set()
 
 
 def test_the_label_of_a_slot_does_not_follow_the_caller(switch, phones):
-    """Before: a caller who had been in a slot with a label carried it into every later one."""
+    """Before: a caller kept the label of a slot in later slots."""
     lots = lot().replace("</lot>", '<slot number="701" label="Front desk"/></lot>')
     assert switch.reload(lots).startswith("+OK")
     caller = phones(says=600).call("do-park-701")
@@ -97,8 +97,8 @@ def test_the_label_of_a_slot_does_not_follow_the_caller(switch, phones):
     caller.hang_up()
 
 
-def test_a_header_of_the_caller_is_no_dial_string(switch, phones):
-    """Before: with `ringback` set to a variable that holds a header, `loopback/<application>/default/inline` in it ran the application."""
+def test_a_header_of_the_caller_in_ringback_runs_no_application(switch, phones):
+    """Before: with a variable for a header in `ringback`, a caller could run an application by `loopback/<application>/default/inline`."""
     assert switch.reload(lot(("ringback", "${sip_h_X-Ring}"), ("park-timeout", "1"))).startswith("+OK")
     before = len(switch.log())
     caller = phones(says=600).call("do-park-auto", headers=["X-Ring: loopback/log:CRIT-EXECUTED/default/inline"])
@@ -109,9 +109,9 @@ def test_a_header_of_the_caller_is_no_dial_string(switch, phones):
 
 
 @pytest.mark.flaky(reruns=0)
-@pytest.mark.parametrize("tap", ["uuid_record", "eavesdrop"])
-def test_a_tap_beside_a_reinvite_stops_nobodys_music(switch, phones, tap):
-    """Before: the thread that sends shared music and the leg's own waited for each other, and every parked caller was in silence for good."""
+@pytest.mark.parametrize("bug", ["uuid_record", "eavesdrop"])
+def test_a_media_bug_during_a_reinvite_does_not_stop_the_music(switch, phones, bug):
+    """Before: the thread that sends shared music and the leg's own thread deadlocked, and the music of all callers stopped."""
     assert switch.reload(ANYBODY).startswith("+OK")
     bystander = phones().call("do-park-701")
     assert bystander.audio.hears(MUSIC)
@@ -119,11 +119,11 @@ def test_a_tap_beside_a_reinvite_stops_nobodys_music(switch, phones, tap):
         call = phones(says=600).call("do-park-auto")
         uuid = next(row["uuid"] for row in switch.calls() if row["slot"] != "701")
         time.sleep(0.25)
-        # Within a few milliseconds of each other, either of them first.
+        # The two start within a few milliseconds, in both orders.
         hold = threading.Thread(target=lambda: (time.sleep(max(0, 0.002 * (turn - 8))), call._reinvite("sendonly")))
         hold.start()
         time.sleep(max(0, 0.002 * (8 - turn)))
-        if tap == "uuid_record":
+        if bug == "uuid_record":
             assert switch.api(f"uuid_record {uuid} start {switch.dir}/recordings/{turn}.wav").startswith("+OK")
         else:
             switch.api(f"bgapi originate loopback/tone-1300/default &eavesdrop({uuid})")

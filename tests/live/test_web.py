@@ -1,4 +1,4 @@
-"""Dashboard's API, metrics and their safety, on a running FreeSWITCH."""
+"""Tests the HTTP API, the metrics, and their access rules."""
 
 import hashlib
 import http.client
@@ -20,7 +20,7 @@ ALL, LOOK, OTHER, ACT = "all-may-0123456789", "look-only-0123456789", "other-dom
 
 
 class Site:
-    """The HTTP side of the switch."""
+    """A client of the module's HTTP server."""
 
     def __init__(self, port):
         self.port = port
@@ -59,13 +59,12 @@ def site(switch):
     assert switch.reload(LOTS).startswith("+OK")
 
 
-def test_the_api_tells_what_the_command_tells(switch, phones, site):
+def test_the_api_has_the_same_values_as_the_command(switch, phones, site):
     caller, row = park_by_transfer(phones, switch, name="A&T <'%s")
-    [seen] = site.get("calls")
-    told = switch.calls()[0]
-    for changing in ("wait_ms",):
-        assert abs(seen.pop(changing) - told.pop(changing)) < 2000
-    assert seen == told
+    [by_api] = site.get("calls")
+    [by_command] = switch.calls()
+    assert abs(by_api.pop("wait_ms") - by_command.pop("wait_ms")) < 2000
+    assert by_api == by_command
     main = next(lot for lot in site.get("lots") if (lot["lot"], lot["domain"]) == ("main", "callpark.test"))
     assert (main["used"], main["free"], main["service_level"]) == (1, 9, 60) and [s["slot"] for s in main["slots"]][0] == "701"
     assert site.get("me") == {"rights": ["view", "act"], "domain": "*"}
@@ -76,7 +75,7 @@ def test_the_api_tells_what_the_command_tells(switch, phones, site):
     assert sum(tally["parked"] for tally in site.get("stats?days=1")) >= 1
 
 
-def test_actions(switch, phones, site):
+def test_the_actions_on_a_call(switch, phones, site):
     assert switch.reload(lot(("park-timeout", "60")), switch.written[1]).startswith("+OK")
     caller, row = park_by_transfer(phones, switch)
     status, call = site.act("701", "label", {"text": "Mr Chen"})
@@ -97,7 +96,7 @@ def test_actions(switch, phones, site):
     ("701", "extend", {"seconds": "x"}, 422), ("701", "transfer", {"extension": "no-such-extension"}, 409),
     ("701", "explode", {}, 404), ("7x1", "label", {"text": "x"}, 400), ("799", "label", {"text": "x"}, 404),
     ("701", "label", "{", 400), ("701", "label", {"text": "x" * 9000}, 413)])
-def test_a_bad_request_is_named_and_harms_nothing(switch, phones, site, slot, verb, body, status):
+def test_a_bad_request_is_refused_and_changes_nothing(switch, phones, site, slot, verb, body, status):
     caller = phones(says=600).call("do-park-701")
     assert wait_for(switch.calls)
     assert site.act(slot, verb, body)[0] == status
@@ -105,13 +104,13 @@ def test_a_bad_request_is_named_and_harms_nothing(switch, phones, site, slot, ve
     caller.hang_up()
 
 
-def test_rights(switch, phones, site):
+def test_the_rights_and_the_domain_of_a_token(switch, phones, site):
     caller = phones(says=600).call("do-park-701")
     assert wait_for(switch.calls)
     for path in ("me", "calls", "lots", "stats", "history", "events"):
         for token in (None, "", "wrong-0123456789", ALL + "x"):
             assert site.ask(f"/api/v1/{path}", token)[0] == 401, path
-    assert site.ask("/api/v1/me", None, headers={"Authorization": f"bearer {LOOK}"})[0] == 200, "schemes have no case"
+    assert site.ask("/api/v1/me", None, headers={"Authorization": f"bearer {LOOK}"})[0] == 200, "the authentication scheme is not case-insensitive"
     assert site.ask("/api/v1/me", None, headers={"Authorization": f"Basic {LOOK}"})[0] == 401
     assert site.get("me", LOOK)["rights"] == ["view"] and len(site.get("calls", LOOK)) == 1
     assert site.act("701", "label", {"text": "x"}, LOOK) == (403, {"error": "this token may only look"})
@@ -140,7 +139,7 @@ def test_a_token_of_one_domain_counts_that_domain_only(switch, phones, site):
 
 
 def listen(site, token=ALL):
-    """The stream of changes: a list that grows, and how to end it."""
+    """Opens the stream of events. Returns the list to which they are added, each with its time, and the connection."""
     heard, line = [], http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
     line.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {token}"})
     answer = line.getresponse()
@@ -158,7 +157,7 @@ def listen(site, token=ALL):
     return heard, line
 
 
-def test_listeners_are_told_at_once_and_of_their_own_domain_only(switch, phones, site):
+def test_the_event_stream_is_immediate_and_of_the_tokens_domain(switch, phones, site):
     heard, line = listen(site)
     foreign, other_line = listen(site, OTHER)
     caller = phones(says=600).call("do-park-701")
@@ -166,13 +165,16 @@ def test_listeners_are_told_at_once_and_of_their_own_domain_only(switch, phones,
     assert heard[0][1]["call"]["slot"] == "701" and heard[0][1]["domain"] == "callpark.test"
     caller.hang_up()
     assert wait_for(lambda: [e["action"] for _, e in heard] == ["park", "abandon"], 1)
-    assert foreign == []
+    theirs = phones("2000", domain="other.test").call("do-park-702")
+    assert wait_for(lambda: foreign, 1), "the other token gets no events"
+    theirs.hang_up()
+    assert wait_for(lambda: [(e["action"], e["domain"]) for _, e in foreign] == [("park", "other.test"), ("abandon", "other.test")], 1), foreign
     line.close()
     other_line.close()
 
 
-def test_listeners_are_told_of_what_only_they_want_to_know(switch, phones, site):
-    """A slot that is kept for a consultation is told to listeners alone. A later time-out is told to everybody."""
+def test_reservations_are_in_the_event_stream_only(switch, phones, site):
+    """The reservation of a slot for a consultation has no `callpark::info` event. An extended timeout has one."""
     assert switch.reload(lot(("park-timeout", "60")), switch.written[1]).startswith("+OK")
     caller, _ = park_by_transfer(phones, switch)
     switch.events.wait("park")
@@ -198,7 +200,7 @@ def test_listeners_are_told_of_what_only_they_want_to_know(switch, phones, site)
         end.hang_up()
 
 
-def test_metrics_are_openmetrics(switch, phones, site):
+def test_the_metrics_are_openmetrics(switch, phones, site):
     def value(name, **labels):
         samples = [s for f in text_string_to_metric_families(site.ask("/metrics", token=None)[1]) for s in f.samples]
         return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
@@ -213,16 +215,16 @@ def test_metrics_are_openmetrics(switch, phones, site):
     assert value("freeswitch_callpark_wait_seconds_count", lot="main") >= 1
     assert 10_000 < value("freeswitch_callpark_memory_bytes") < 100e6
     held = value("freeswitch_callpark_lock_held_seconds_count")
-    assert held > 10 and value("freeswitch_callpark_lock_held_seconds_bucket", le="+Inf") >= held  # each look locks, too
+    assert held > 10 and value("freeswitch_callpark_lock_held_seconds_bucket", le="+Inf") >= held  # each request locks, too
     longest = value("freeswitch_callpark_lock_held_longest_seconds")
     assert longest >= value("freeswitch_callpark_lock_work_longest_seconds") > 0
     names = {s.name for f in plain_families(site.ask("/metrics", token=None)[1]) for s in f.samples}
-    assert {"freeswitch_callpark_parked_total", "freeswitch_callpark_calls", "freeswitch_callpark_wait_seconds_bucket"} <= names, "older readers"
+    assert {"freeswitch_callpark_parked_total", "freeswitch_callpark_calls", "freeswitch_callpark_wait_seconds_bucket"} <= names, "a name is missing for readers of the older Prometheus format"
     families = [f for f in text_string_to_metric_families(site.ask("/metrics", token=None)[1])]
     assert len(families) >= 9 and all(f.documentation and f.name.startswith("freeswitch_callpark_") for f in families), [f.name for f in families]
 
 
-def test_a_thousand_idle_clients_do_not_touch_calls(switch, phones, site):
+def test_a_thousand_idle_clients_do_not_delay_calls(switch, phones, site):
     def idle():
         line = socket.create_connection(("127.0.0.1", site.port))
         line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
@@ -235,7 +237,7 @@ def test_a_thousand_idle_clients_do_not_touch_calls(switch, phones, site):
     assert time.monotonic() - began < 3
     for line in lines:
         line.close()
-    assert wait_for(lambda: answers(site), 20, 0.2), "it does not come back"
+    assert wait_for(lambda: answers(site), 20, 0.2), "the server does not answer after the clients have disconnected"
     status, _, headers = site.ask("/api/v1/me", headers={"X-Long": "x" * 20_000})
     assert status == 431
     caller.hang_up()
@@ -251,7 +253,7 @@ def answers(site):
 @pytest.mark.parametrize("listen_at, mode, text, why", [
     ("127.0.0.1:{port}", 0o644, f"{ALL} view *", "make it 0600"), ("127.0.0.1:{port}", 0o600, "short view *", "line 1: a token of fewer"),
     ("0.0.0.0:{port}", 0o600, "", "outside this machine it needs tokens")])
-def test_it_does_not_start_unsafe(switch, listen_at, mode, text, why):
+def test_the_server_does_not_start_with_an_unsafe_configuration(switch, listen_at, mode, text, why):
     port = free_port()
     tokens = switch.dir / "bad-tokens"
     tokens.write_text(text)
@@ -273,21 +275,21 @@ def test_the_page_is_served_with_a_strict_policy(switch, site):
     assert site.ask("/../Cargo.toml", token=None)[0] == 404 and site.ask("/secret", token=None)[0] == 404
 
 
-def test_a_reload_that_changes_nothing_of_it_is_not_noticed(switch, site):
+def test_a_reload_without_http_changes_does_not_end_the_event_stream(switch, site):
     heard, line = listen(site)
     for _ in range(3):
         switch.api("reloadxml")
         assert switch.api("callpark reload").startswith("+OK")
-    assert wait_for(lambda: [event["action"] for _, event in heard].count("reload") >= 6), "the stream was cut"
+    assert wait_for(lambda: [event["action"] for _, event in heard].count("reload") >= 6), "the stream has ended"
     (switch.dir / "tokens").write_text(f"{LOOK} view *\n")
     assert switch.api("callpark reload").startswith("+OK")
     assert site.ask("/api/v1/me")[0] == 401 and site.ask("/api/v1/me", LOOK)[0] == 200
     count = len(heard)
-    assert switch.api("callpark reload").startswith("+OK") and not wait_for(lambda: len(heard) > count, 0.5), "a token that is gone still listens"
+    assert switch.api("callpark reload").startswith("+OK") and not wait_for(lambda: len(heard) > count, 0.5), "the stream of a removed token gets events"
     line.close()
 
 
-def test_unload_while_somebody_listens(switch, site):
+def test_unload_with_an_open_event_stream(switch, site):
     heard, line = listen(site)
     assert switch.api("unload mod_callpark").startswith("+OK")
     with pytest.raises(OSError):

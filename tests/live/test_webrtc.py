@@ -1,4 +1,4 @@
-"""A phone in a browser, over WebSocket and WebRTC: it parks, retrieves, is parked and is retrieved."""
+"""Tests a phone in a browser with SIP over WebSocket and WebRTC: it parks, retrieves, is parked and is retrieved."""
 
 import os
 import re
@@ -10,14 +10,14 @@ import webphone
 from conftest import LOTS, MUSIC
 from switch import ROOT, Switch, find_prefix, free_port, wait_for
 
-WATCHED = 20  # seconds of music
+WATCHED = 20  # seconds for which the browser must hear the music
 
 pytestmark = pytest.mark.skipif(bool(webphone.missing()), reason=f"no {webphone.missing()}")
 
 
 @pytest.fixture(scope="module")
 def switch():
-    """A FreeSWITCH that speaks SIP over WebSocket."""
+    """A FreeSWITCH with SIP over WebSocket."""
     switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
     switch.ws_port = free_port()
     switch.users_profile = f'<param name="ws-binding" value="127.0.0.1:{switch.ws_port}"/>'
@@ -41,7 +41,7 @@ def phones(switch, phones_of):
 
 
 def test_a_phone_in_a_browser_parks_retrieves_is_parked_and_retrieved(switch, phones, browser):
-    # It answers a caller, parks it, and takes it back.
+    # The browser answers a caller, parks the call, and retrieves it.
     caller = phones(says=600, name="Alice").call("1002")
     assert browser.hears(600) and caller.audio.hears(700)
     browser.transfer("700")
@@ -52,7 +52,7 @@ def test_a_phone_in_a_browser_parks_retrieves_is_parked_and_retrieved(switch, ph
     assert browser.hears(600) and caller.audio.hears(700)
     browser.hang_up()
     assert caller.wait_over() and switch.wait_idle()
-    # It is parked itself, and hears music all the while.
+    # The browser is parked, and hears music all the time.
     colleague = phones("1001", says=1000, name="Carol").call("1002")
     assert browser.hears(1000)
     colleague.refer("700")
@@ -65,7 +65,7 @@ def test_a_phone_in_a_browser_parks_retrieves_is_parked_and_retrieved(switch, ph
     assert after["packets"] - before["packets"] > 0.95 * 50 * lasted, "packets are missing"
     assert after["energy"] > before["energy"]
     assert re.search(r"^music +1 share", switch.api("callpark status"), re.M)
-    # A colleague takes it.
+    # A colleague retrieves the browser's call.
     taker = phones("1003", says=900, name="Dave").call(switch.calls()[0]["slot"])
     assert browser.hears(900) and taker.audio.hears_sound()
     taker.hang_up()

@@ -1,4 +1,4 @@
-"""A Verto client without a browser: JSON-RPC over a WebSocket on loopback. It offers media and sends none."""
+"""A Verto client without a browser: JSON-RPC over a WebSocket on loopback. It offers media but sends none."""
 
 import base64
 import itertools
@@ -19,7 +19,7 @@ SDP = "\r\n".join([
 
 
 class Verto:
-    """One client, logged in; `variables` are what it asks mod_verto to set on its calls."""
+    """One client that has logged in. `variables` are the channel variables that it asks mod_verto to set on its calls."""
 
     def __init__(self, port, login, password, variables=()):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -33,7 +33,7 @@ class Verto:
         self.answer = self.request("login", login=login, passwd=password, userVariables=dict(variables))
 
     def request(self, method, **params):
-        """The answer to one request; what else comes is passed over."""
+        """Sends a request and returns its answer. Other messages are ignored."""
         id = next(self.ids)
         self._send(json.dumps({"jsonrpc": "2.0", "method": method, "params": {"sessid": self.session, **params}, "id": id}))
         while True:
@@ -42,7 +42,7 @@ class Verto:
                 return message
 
     def call(self, number, **more):
-        """Calls a number; the call's UUID, which the client chooses."""
+        """Calls a number. Returns the call's UUID, which the client chooses."""
         call = str(uuid.uuid4())
         answer = self.request("verto.invite", sdp=SDP, dialogParams={"callID": call, "destination_number": number, "caller_id_name": "x", "caller_id_number": "x", **more})
         assert "result" in answer, answer

@@ -1,4 +1,4 @@
-"""A phone in a browser: JsSIP in Chromium, SIP over WebSocket, media by WebRTC. `webrtc/phone.js` is the other half."""
+"""A phone in a browser: JsSIP in Chromium, with SIP over WebSocket and media by WebRTC. `webrtc/phone.js` is its page."""
 
 import http.server
 import math
@@ -24,14 +24,14 @@ except ImportError:
 SOURCE = HERE / "webrtc"
 BUNDLER = SOURCE / "node_modules/.bin/esbuild"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-# A microphone that hears a file, and nobody to be asked whether it may be used; media on loopback, and nothing else of the network.
+# The microphone is a file and needs no permission. Media may use loopback, and the browser makes no network requests of its own.
 FLAGS = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync
 --disable-dev-shm-usage --use-fake-device-for-media-stream --use-fake-ui-for-media-stream --autoplay-policy=no-user-gesture-required
 --allow-loopback-in-peer-connection""".split()
 
 
 def missing():
-    """What is not there that such a phone needs, or None."""
+    """The name of a program that such a phone needs and that is not installed, or None."""
     needs = {"selenium": webdriver, "chromium": CHROMIUM, "chromedriver": DRIVER, "node": shutil.which("node"),
              "webrtc/node_modules": BUNDLER.exists()}
     return next((name for name, there in needs.items() if not there), None)
@@ -51,7 +51,7 @@ def _write_tone(path, frequency, rate=48000):
 
 
 class WebPhone:
-    """One user's phone, which says a tone. `folder` is its own, for the page and the browser's profile."""
+    """The phone of one user, which sends a tone. `folder` is for its page and the browser's profile."""
 
     def __init__(self, folder, ws_port, user, says):
         self.user = user
@@ -61,7 +61,7 @@ class WebPhone:
         page.mkdir()
         shutil.copy(SOURCE / "index.html", page)
         subprocess.run([BUNDLER, "phone.js", "--bundle", "--log-level=warning", f"--outfile={page / 'bundle.js'}"], cwd=SOURCE, check=True)
-        # A page may use the microphone if it comes by HTTP from this machine, not from a file.
+        # A page may use the microphone if it comes by HTTP from loopback, not if it comes from a file.
         self.site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=page))
         threading.Thread(target=self.site.serve_forever, daemon=True).start()
         options = Options()
@@ -79,7 +79,7 @@ class WebPhone:
         self.site.server_close()
 
     def wait(self, promise):
-        """What the promise comes to; an error if it is rejected."""
+        """The value of a JavaScript promise. It is an error if the promise is rejected."""
         answer = self.driver.execute_async_script(
             f"const done = arguments[arguments.length - 1];"
             f"Promise.resolve({promise}).then((value) => done({{value}}), (error) => done({{error: String(error)}}))")
@@ -102,7 +102,7 @@ class WebPhone:
         return self.wait("phone.received()")
 
     def hears(self, frequency, within=5.0):
-        """Whether that tone is the loudest thing that arrives."""
+        """Waits until that frequency is the loudest of the received audio. Returns whether that happened in time."""
         until = time.monotonic() + within
         while time.monotonic() < until:
             if abs(self.driver.execute_script("return phone.loudest()") - frequency) < 15:

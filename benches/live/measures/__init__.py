@@ -1,5 +1,5 @@
-"""What is measured: a file each, by the name that ONLY= takes. Each has `points(settings)`, and `take(bench, way, point)`, which
-answers with a list of values for each row."""
+"""The measurements: one file for each name that ONLY accepts. Each file has `points(settings)`, and `take(bench, module, point)`, which returns
+a list of values for each row."""
 
 from measures import cpu, latency, listing, memory, rate, timeouts
 

@@ -1,8 +1,8 @@
-"""Processor time of FreeSWITCH per parked caller, with music and with silence, less what it needs with nobody there.
+"""Measures FreeSWITCH's processor time per parked caller, with music and with silence, without what it needs when there are no calls.
 
-Two things are told with it. How many packets a second some of the callers were sent, and how many of theirs were read: where
-those are fewer, less was needed. And the share of the machine that was idle: where FreeSWITCH and the callers ask for more than
-there is, a figure is smaller than what it would be."""
+Two more figures explain it: how many packets per second some of the callers were sent and how many of theirs were received, because fewer
+packets need less time; and the idle share of the machine, because the processor time is too low if FreeSWITCH and the callers need more
+than the machine has."""
 
 from environment import Window
 from results import Row
@@ -14,13 +14,13 @@ def points(settings):
     return [(sound, count) for sound in ("music", "silence") for count in settings.sizes]
 
 
-def take(bench, way, point):
+def take(bench, module, point):
     sound, count = point
-    place, settings = bench.place(), bench.settings
+    environment, settings = bench.environment(), bench.settings
     rest = bench.rest()
-    with place.crowd(way, way.number(sound), count, settings.settle) as watcher:
-        legs = [told.leg for told in watcher.parked()[:LISTENERS]]
-        busy = Window(place.switch, watcher.phones, settings.window, legs)
+    with environment.parked_callers(module, module.number(sound), count, settings.settle) as events:
+        legs = [event.leg for event in events.parked()[:LISTENERS]]
+        busy = Window(environment.switch, events.phones, settings.window, legs)
     named = f"{sound}, {count} parked"
     return {
         Row(f"CPU per caller, {named}", "% of a core", goal=0.4 if sound == "music" else None, per_call=(f"CPU, {sound}", count)):

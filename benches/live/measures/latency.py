@@ -1,9 +1,8 @@
-"""Time from a REFER until the slot is taken, and from a retriever's INVITE until both hear each other, with more and more calls
-parked already.
+"""Measures the time from a REFER until the slot is occupied, and from a retriever's INVITE until both parties hear each other, with different
+numbers of other parked calls.
 
-The slot is taken when the module says so; the event's own time counts, by a clock that moves in steps of 1 ms. What is heard is
-looked for in every packet: the caller says one tone and the retriever another, and until both are at the other's end it is not a
-conversation."""
+The slot is occupied at the time in the module's event, by a clock that advances in steps of 1 ms. The caller and the retriever send different
+tones, and each received packet is searched for the other's tone."""
 
 import math
 import statistics
@@ -16,7 +15,7 @@ from switch import wait_for
 
 CALLER, TAKER, DESK = 600, 900, 1200
 FRAME = 0.02
-# In the last moments of a packet's time it is luck whether a request is still in time for it.
+# At the very end of a packet's time, it is random whether a request is still in time for that packet.
 LAST = 0.9 * FRAME
 
 
@@ -24,18 +23,18 @@ def points(settings):
     return [0, 100, 500]
 
 
-def take(bench, way, count):
-    place, settings = bench.place(fine_clock=True), bench.settings
+def take(bench, module, count):
+    environment, settings = bench.environment(fine_clock=True), bench.settings
     parks, talks = [], []
-    with place.crowd(way, way.number("music"), count, settings.settle if count else 0) as watcher:
-        phones = [Phone(place.switch, says=tone) for tone in (CALLER, TAKER, DESK)]
+    with environment.parked_callers(module, module.number("music"), count, settings.settle if count else 0) as events:
+        phones = [Phone(environment.switch, says=tone) for tone in (CALLER, TAKER, DESK)]
         phones[2].on_ring = 0
         try:
             for n in range(settings.takes):
                 try:
-                    park, talk = _once(way, watcher, *phones, LAST * n / max(1, settings.takes - 1))
+                    park, talk = _once(module, events, *phones, LAST * n / max(1, settings.takes - 1))
                 except (Failed, TimeoutError, _Missed) as why:
-                    bench.remark(f"{way.name}, {count} parked: {why!r}")
+                    bench.remark(f"{module.name}, {count} parked: {why!r}")
                     continue
                 parks.append(park * 1000)
                 talks.append(talk * 1000)
@@ -53,24 +52,24 @@ def take(bench, way, count):
 
 
 class _Missed(Exception):
-    """Something did not happen."""
+    """The call was not parked or not connected."""
 
 
-def _once(way, watcher, caller_phone, taker_phone, desk, phase):
-    """A caller reaches a desk, is transferred into a slot, and is taken out of it; how long each took, in seconds. `phase`: how long after
-    a packet each begins."""
+def _once(module, events, caller_phone, taker_phone, desk, phase):
+    """A caller calls a desk, is parked by a transfer, and is retrieved. Returns the seconds of the parking and of the retrieval. Each begins
+    `phase` seconds after a packet."""
     caller = caller_phone.call(f"desk-{desk.port}")
     transferring, taker = desk.wait_call(), None
     try:
         _wait(0.4, caller, phase)
-        before, began = len(watcher.told), time.time()
-        transferring.refer(way.number("music"))
-        parked = watcher.next_parked(before)
+        before, began = len(events.events), time.time()
+        transferring.refer(module.number("music"))
+        parked = events.next_parked(before)
         if parked is None:
-            raise _Missed("no slot was taken")
+            raise _Missed("the call was not parked")
         _wait(0.4, caller, phase)
         invited = time.monotonic()
-        taker = taker_phone.call(way.number_to_take(parked.slot))
+        taker = taker_phone.call(module.number_to_take(parked.slot))
         ends = ((caller, TAKER), (taker, CALLER))
         if not wait_for(lambda: all(_heard(call, tone, invited) for call, tone in ends), 5, 0.02):
             raise _Missed("the two do not hear each other")
@@ -83,11 +82,13 @@ def _once(way, watcher, caller_phone, taker_phone, desk, phase):
 
 
 def _wait(seconds, call, phase):
-    """All legs look up at the same moments, once in a packet's time, and most of what is measured is how long it is until then. So it is
-    waited for each part of that time alike, as the packets tell it, and neither module is the luckier."""
+    """Waits so many seconds, and then until `phase` seconds after the time of a packet.
+
+    All legs are served at the same times, once in each 20 ms, and most of a measured time is the wait for that. With the same phases for both
+    modules, chance favours neither."""
     time.sleep(seconds)
     last = list(call.audio.heard)[-25:]
-    if not last:  # where the machine is so busy that none came yet, any moment is as good
+    if not last:  # no packet was received yet, because the machine is busy
         return
     at = last[-1][0]
     until = at + statistics.median((packet - at + FRAME / 2) % FRAME - FRAME / 2 for packet, _ in last) + phase
@@ -96,7 +97,7 @@ def _wait(seconds, call, phase):
 
 
 def _heard(call, tone, since):
-    """When the first packet came that has the tone."""
+    """The time of the first packet with this tone, or None."""
     for at, payload in list(call.audio.heard):
         if at >= since and strength([_DECODED[byte] for byte in payload], tone) > 0.5:
             return at

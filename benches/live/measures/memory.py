@@ -1,7 +1,7 @@
-"""Memory per parked caller: by how much FreeSWITCH's resident memory grows.
+"""Measures the growth of FreeSWITCH's resident memory per parked caller.
 
-Each time in a FreeSWITCH of its own: in one that had calls before, what is free within its heap would hide what a call needs. A
-few calls first, so that what is there once, whatever the number of calls, does not count."""
+Each measurement has a FreeSWITCH of its own, because after earlier calls the free memory in the heap would hide what a call needs. It begins
+with a few calls, so that memory that is allocated only once does not count."""
 
 from results import Row
 
@@ -10,11 +10,11 @@ def points(settings):
     return [settings.sizes[-1]]
 
 
-def take(bench, way, count):
-    with bench.fresh() as place:
-        with place.crowd(way, way.number("music"), min(20, count), 1):
+def take(bench, module, count):
+    with bench.fresh() as environment:
+        with environment.parked_callers(module, module.number("music"), min(20, count), 1):
             pass
-        before = place.switch.memory_kb()
-        with place.crowd(way, way.number("music"), count, bench.settings.settle):
-            grown = place.switch.memory_kb() - before
+        before = environment.switch.memory_kb()
+        with environment.parked_callers(module, module.number("music"), count, bench.settings.settle):
+            grown = environment.switch.memory_kb() - before
     return {Row(f"memory per caller, {count} parked", "kB", goal=1.0): [grown / count]}

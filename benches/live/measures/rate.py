@@ -1,22 +1,23 @@
-"""Parks per second: callers who dial, wait in a slot for half a second and hang up.
+"""Measures the highest number of parked calls per second. The callers dial, are parked for half a second and hang up.
 
-More and more of them a second, until twice in a row clearly fewer are parked than call: the most that were seen. Each number is kept up
-for a while before and while it is measured: what FreeSWITCH only queues up, such as the news of lamps, must be done at last. The
-callers send no sound of their own, or it would be the sound that is measured. How many there can be depends on what the machine does
-besides; so the processor time of FreeSWITCH for each is told too, with all that is left to do when the last has gone.
+The rate of callers increases until twice in a row clearly fewer calls are parked than are made. Each rate is kept for a while before and during
+its measurement, so that work that FreeSWITCH queues, such as the events for lamps, counts. The callers send no audio, which would otherwise
+dominate the result. Because the rate also depends on other load of the machine, FreeSWITCH's processor time per call is measured too,
+including the work after the last call.
 """
 
 import contextlib
 import time
 
 import sipp
+from event_log import EventLog
 from results import Row
 from switch import wait_for
-from event_log import EventLog
 
-OFFERED = range(60, 241, 20)  # calls a second
-# What is not taken queues up, and a queue without end would be measured instead.
+OFFERED = range(60, 241, 20)  # calls per second
+# The maximum number of calls at a time. Without it the calls that are not answered would queue up without end.
 AT_ONCE = 200
+# A rate counts as reached if this share of its calls is parked.
 TAKEN = 0.8
 
 
@@ -24,10 +25,10 @@ def points(settings):
     return ["saturation"]
 
 
-def take(bench, way, _):
-    place, rates, work, short = bench.place(), [], [], 0
+def take(bench, module, _):
+    environment, rates, work, short = bench.environment(), [], [], 0
     for offered in OFFERED:
-        rate, used = _rate(bench, place, way, offered)
+        rate, used = _rate(bench, environment, module, offered)
         rates.append(rate)
         work.append(used)
         short = short + 1 if rate < TAKEN * offered else 0
@@ -39,27 +40,27 @@ def take(bench, way, _):
     }
 
 
-def _rate(bench, place, way, offered):
-    """Parks a second, and milliseconds of processor time that each takes of FreeSWITCH."""
-    switch = place.switch
-    with contextlib.closing(EventLog(switch, way)) as watcher:
+def _rate(bench, environment, module, offered):
+    """Makes `offered` calls per second. Returns the parked calls per second, and FreeSWITCH's processor time per call in milliseconds."""
+    switch = environment.switch
+    with contextlib.closing(EventLog(switch, module)) as events:
         before = switch.cpu_seconds()
-        phones = sipp.phones(switch, f"rate-{time.monotonic_ns()}", way.number("music"), {0.5: 1}, offered, at_once=AT_ONCE)
+        phones = sipp.phones(switch, f"rate-{time.monotonic_ns()}", module.number("music"), {0.5: 1}, offered, at_once=AT_ONCE)
         try:
             time.sleep(bench.settings.settle)
             began = time.time()
             time.sleep(bench.settings.window)
             ended = time.time()
             if phones.process.poll() is not None:
-                bench.remark(f"{way.name}, {offered} a second: SIPp ended ({phones.process.poll()})")
+                bench.remark(f"{module.name}, {offered} a second: SIPp ended ({phones.process.poll()})")
         finally:
             phones.stop()
             phones.end(5)
-            place.clear()
+            environment.clear()
         if not wait_for(lambda: not _busy(switch), 60, 0):
-            bench.remark(f"{way.name}, {offered} a second: FreeSWITCH is still busy a minute later")
+            bench.remark(f"{module.name}, {offered} a second: FreeSWITCH is still busy a minute later")
         used = switch.cpu_seconds() - before
-        parks = [told.at for told in watcher.parked()]
+        parks = [event.at for event in events.parked()]
     return sum(began <= at < ended for at in parks) / (ended - began), 1000 * used / max(1, len(parks))
 
 

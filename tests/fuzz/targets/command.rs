@@ -10,7 +10,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     static WORLD: OnceLock<ParkedCalls> = OnceLock::new();
     let calls = WORLD.get_or_init(ParkedCalls::open);
     calls.fill();
-    // A leg by a letter: no fuzzer guesses a UUID.
+    // A letter stands for the UUID of a leg, which the fuzzer could not guess.
     let mut text = String::from_utf8_lossy(data).into_owned();
     for (uuid, letter) in calls.uuids().iter().zip(["$A", "$B", "$C"]) {
         text = text.replace(letter, uuid);

@@ -1,4 +1,4 @@
-//! Somebody is parked, in two domains, in a world that goes on from one input to the next.
+//! A simulated FreeSWITCH with parked calls in two domains, which is kept from one input to the next.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ impl ParkedCalls {
         let world = World::real_time();
         world.set_global("domain", "a.test");
         world.set_config("callpark.conf", CONFIGURATION);
-        // Music is asked for seldom: what is looked at here is text.
+        // Long frames, because audio does not matter here.
         world.set_frame(Duration::from_millis(200));
         world.set_phone("1001@a.test", Phone::Busy);
         world.set_dialplan(|route| match route.extension.as_str() {
@@ -27,7 +27,7 @@ impl ParkedCalls {
         ParkedCalls(world)
     }
 
-    /// Whoever was sent away by the input before comes back.
+    /// Parks the calls again that an earlier input has ended.
     pub(crate) fn fill(&self) {
         for place in ["701 main@a.test", "702 main@a.test", "701 main@b.test"] {
             let taken = self.0.legs().iter().any(|leg| leg.var("place").as_deref() == Some(place));

@@ -1,8 +1,8 @@
-// A SIP phone in the browser that a test holds in its hand (webphone.py): it registers over WebSocket, calls, answers, transfers, hangs
-// up, and tells what it hears.
+// A SIP phone in the browser that a test controls (webphone.py): it registers over WebSocket, calls, answers, transfers and hangs up, and
+// it measures the audio that it receives.
 import * as JsSIP from "jssip";
 
-// What is heard at the other end is to be what the microphone was given.
+// The browser must send the microphone's audio unchanged.
 const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 const MEDIA = { mediaConstraints: { audio, video: false } };
 const context = new AudioContext();
@@ -41,7 +41,7 @@ window.phone = {
       sockets: [new JsSIP.WebSocketInterface(`ws://127.0.0.1:${port}`)],
       uri: `sip:${user}@${domain}`,
       password: user,
-      // Its 90 seconds are less than the 120 that FreeSWITCH insists on.
+      // JsSIP offers 90 seconds, and FreeSWITCH requires at least 120.
       session_timers: false,
     });
     ua.on("newRTCSession", ({ originator, session: call }) => {
@@ -70,14 +70,14 @@ window.phone = {
 
   talks: () => Boolean(session?.isEstablished()),
 
-  // RTP packets of audio that have come, and their energy as the browser counts it.
+  // The number of received audio packets, and their energy as the browser measures it.
   async received() {
     const reports = [...(await session.connection.getStats()).values()];
     const { packetsReceived, totalAudioEnergy } = reports.find((one) => one.type === "inbound-rtp" && one.kind === "audio");
     return { packets: packetsReceived, energy: totalAudioEnergy };
   },
 
-  // The loudest frequency at this moment, 0 for silence.
+  // The loudest frequency at this moment, or 0 for silence.
   loudest() {
     if (!analyser) return 0;
     const levels = new Float32Array(analyser.frequencyBinCount);

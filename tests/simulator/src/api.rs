@@ -1,5 +1,5 @@
-//! What the module asks of other modules: their commands, and messages to phones. They are noted, and answered as FreeSWITCH
-//! with its usual modules would.
+//! Records the commands of other modules that the module runs and the messages that it sends to phones. Commands are answered as FreeSWITCH with
+//! its usual modules would answer them.
 
 use std::ffi::c_char;
 
@@ -11,7 +11,7 @@ use crate::text::from_c;
 pub(crate) struct RecordedRequests {
     /// Command lines.
     pub(crate) commands: Vec<String>,
-    /// Whom a text was sent to, and the text.
+    /// The recipients and the texts of messages.
     pub(crate) messages: Vec<(String, String)>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) unsafe extern "C" fn switch_api_execute(
     stream: *mut ffi::switch_stream_handle_t,
 ) -> Status {
     let call = enter("switch_api_execute");
-    // SAFETY: C strings, and a stream of the module's with the functions below, that live through the call.
+    // SAFETY: C strings, and a stream of the module with the functions below, that live through the call.
     unsafe {
         let (command, argument) = (from_c(command).unwrap_or_default(), from_c(argument).unwrap_or_default());
         let mut text = if call.fails { Vec::new() } else { answer(&command).as_bytes().to_vec() };
@@ -44,14 +44,14 @@ pub(crate) unsafe extern "C" fn switch_api_execute(
     Status::SWITCH_STATUS_SUCCESS
 }
 
-/// Enlarges the text with realloc, as the host does.
+/// Enlarges the text with realloc, as FreeSWITCH does.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_console_stream_raw_write(
     stream: *mut ffi::switch_stream_handle_t,
     data: *mut u8,
     length: ffi::switch_size_t,
 ) -> Status {
-    // SAFETY: the stream is the module's, begun as the host's macro does, and the data as long as said.
+    // SAFETY: the stream is the module's, initialized as by FreeSWITCH's macro, and the data has the given length.
     unsafe {
         let stream = &mut *stream;
         let size = stream.data_len + length + 1;
@@ -68,7 +68,7 @@ pub(crate) unsafe extern "C" fn switch_console_stream_raw_write(
     Status::SWITCH_STATUS_SUCCESS
 }
 
-/// Variadic in the host; nothing here calls it, the module only hands it on.
+/// The function is variadic in FreeSWITCH. Nothing here calls it, and the module only passes its address on.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_console_stream_write(
     _stream: *mut ffi::switch_stream_handle_t,

@@ -8,7 +8,7 @@ use crate::ffi;
 use crate::leg::LegId;
 use crate::text::to_c;
 
-/// On its leg's own thread, with the data that the dialplan gives.
+/// An application, which runs on its leg's own thread with the data of the dialplan.
 type Run = fn(&Core, LegId, &str);
 
 const OWN: &[(&str, Run)] = &[
@@ -40,13 +40,13 @@ const OWN: &[(&str, Run)] = &[
     ("unset", |core, id, name| core.leg(id, |leg| leg.set_variable(name, None))),
     ("park", |core, id, _| {
         while core.leg(id, |leg| leg.is_ready()) {
-            core.wait(None, "parked by the host");
+            core.wait(None, "parked by FreeSWITCH");
         }
     }),
     ("bridge", bridge),
 ];
 
-/// Calls somebody and joins them.
+/// Originates a call and bridges it with this leg.
 fn bridge(core: &Core, id: LegId, to: &str) {
     let call = core.bridging_call(id, to);
     match core.originate(&call) {
@@ -72,7 +72,7 @@ pub(crate) fn own_names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Core {
-    /// Runs an application on its leg's thread. False if the extension is not to go on.
+    /// Runs an application on its leg's thread. Returns false if the extension must not continue.
     pub(crate) fn run_application(&self, id: LegId, name: &str, data: &str) -> bool {
         if self.leg(id, |leg| leg.is_down()) {
             return true;
@@ -95,7 +95,7 @@ impl Core {
 
     fn run_module_application(&self, id: LegId, name: &str, data: &str) -> bool {
         let Some(interface) = self.hold_application(name) else { return false };
-        // SAFETY: held, so neither it nor its module goes meanwhile.
+        // SAFETY: it is held, so neither it nor its module is freed meanwhile.
         let (function, flags) = unsafe { ((*interface).application_function, (*interface).flags) };
         let no_media = flags & ffi::switch_application_flag_enum_t::SAF_SUPPORT_NOMEDIA.0 != 0;
         self.leg(id, |leg| {
@@ -107,17 +107,17 @@ impl Core {
         let (session, data) = (self.leg(id, |leg| leg.session.as_ptr()), to_c(data));
         let hooks = self.leg(id, |leg| leg.hooks.len());
         if let Some(run) = function {
-            // SAFETY: the module's application, called as it registered it, on the leg's own thread.
+            // SAFETY: the module's application, called as it was registered, on the leg's own thread.
             unsafe { run(session, data.as_ptr()) };
         }
         self.let_go_of_application(interface);
         if self.leg(id, |leg| leg.hooks.len()) != hooks {
-            self.misuse(format!("{name} came back and left a message hook on its leg"));
+            self.misuse(format!("{name} returned and left a message hook on its leg"));
         }
         function.is_some()
     }
 
-    /// Media of a leg is its own thread's business.
+    /// Reports a misuse if the calling thread is not the leg's own: only that one may use the leg's media.
     pub(crate) fn check_thread(&self, id: LegId, doing: &str) {
         let (task, uuid) = self.leg(id, |leg| (leg.task, leg.uuid.clone()));
         if task != Some(me()) {

@@ -11,22 +11,22 @@ use crate::ffi::{
 use crate::kernel::Micros;
 use crate::leg::{ChannelState, LegId, Session, Sound, status};
 
-/// The two that follow INDICATE_BRIDGE in the host.
+/// The two messages that follow INDICATE_BRIDGE in FreeSWITCH's enum.
 const UNBRIDGE: Message = Message(Message::SWITCH_MESSAGE_INDICATE_BRIDGE.0 + 1);
 pub(crate) const TRANSFER: Message = Message(Message::SWITCH_MESSAGE_INDICATE_BRIDGE.0 + 2);
 
-/// For how long a leg waits until the other is in the bridge too.
+/// The time for which a leg waits until the other leg is in the bridge.
 const PATIENCE: Micros = 10_000_000;
 
 impl Core {
-    /// Hands a message to all who hooked themselves to the leg, also to one that is hung up and still there.
+    /// Passes a message to all hooks of the leg, also if the leg has hung up.
     pub(crate) fn tell(&self, to: LegId, kind: Message, text: Option<&str>) -> Status {
         let (session, hooks) = self.leg(to, |leg| (leg.session.as_ptr(), leg.hooks.clone()));
         let string = text.map_or(std::ptr::null_mut(), |text| self.leg(to, |leg| leg.session.strdup(text)));
         let mut message =
             ffi::switch_core_session_message_t { message_id: kind, string_arg: string, ..Default::default() };
         for hook in hooks.into_iter().flatten() {
-            // SAFETY: the module's function, which it takes back before it goes; the message lives through the call.
+            // SAFETY: the module's function, which it removes before it is unloaded; the message lives through the call.
             let answer = unsafe { hook(session, &mut message) };
             if answer != Status::SWITCH_STATUS_SUCCESS {
                 return answer;
@@ -35,7 +35,7 @@ impl Core {
         Status::SWITCH_STATUS_SUCCESS
     }
 
-    /// Joins `caller`, whose thread calls, with `peer`; comes back when they part. False if they were never joined.
+    /// Bridges `caller`, whose thread calls this, with `peer`, until the bridge ends. Returns false if they were never bridged.
     pub(crate) fn bridge(&self, caller: LegId, peer: LegId) -> bool {
         if self.leg(caller, |leg| leg.bypassed) {
             self.misuse("bridged a leg in bypassed media: signal bridges are not simulated");
@@ -124,7 +124,7 @@ impl Core {
         Outcome::Talked { clean }
     }
 
-    /// The peer's own side, on the peer's thread.
+    /// The peer's side of the bridge, on the peer's thread.
     pub(crate) fn exchange_media(&self, id: LegId) {
         let Some(caller) = self.leg(id, |leg| leg.bridge_with.take()) else {
             return self.hang_up(id, Cause::DESTINATION_OUT_OF_ORDER);
@@ -144,13 +144,13 @@ impl Core {
             let answered = self.leg(id, |leg| leg.answered);
             self.hang_up(id, if answered { Cause::NORMAL_CLEARING } else { Cause::ORIGINATOR_CANCEL });
         }
-        // Nobody wants it: the host leaves it in its parking state for a moment.
+        // There is nothing else to do: FreeSWITCH leaves it in its parking state for a moment.
         if self.leg(id, |leg| leg.state == ChannelState::ExchangeMedia) {
             self.set_state(id, ChannelState::Park);
         }
     }
 
-    /// One leg's side of the conversation, on its own thread. True if it was this leg that was taken out of it.
+    /// One leg's side of the conversation, on its own thread. Returns true if this leg was taken out of the bridge.
     fn converse(&self, me: LegId, other: LegId) -> bool {
         let other_uuid = self.uuid(other);
         if self.locate(&other_uuid).is_none() {
@@ -215,12 +215,12 @@ impl Core {
         }
     }
 
-    /// An application in the middle of the conversation: the other party hears nothing of it.
+    /// Runs an application during the conversation. The other party does not hear it.
     fn aside(&self, me: LegId, other: LegId, application: &str, data: &str) {
         let other_uuid = self.uuid(other);
         self.tell(me, UNBRIDGE, Some(&other_uuid));
         self.hear_nothing(me);
-        // What comes of it shows in the state of the leg.
+        // Its result is in the state of the leg.
         let _ = self.run_application(me, application, data);
         self.tell(me, Message::SWITCH_MESSAGE_INDICATE_BRIDGE, Some(&other_uuid));
         if self.leg(me, |leg| leg.is_ready()) && self.leg(other, |leg| leg.bridged) {
@@ -228,7 +228,7 @@ impl Core {
         }
     }
 
-    /// What becomes of the leg that made the bridge, by its variables.
+    /// Decides by the variables of the leg that made the bridge what happens to it.
     fn after_bridge(&self, caller: LegId, peer: LegId, outcome: Outcome) {
         let (transferred, state) = self.leg(caller, |leg| (leg.transferred, leg.state));
         if transferred || matches!(outcome, Outcome::Talked { clean: true }) {
@@ -254,7 +254,7 @@ impl Core {
         }
     }
 
-    /// False if the leg has nowhere to go.
+    /// Returns false if the variable has no destination.
     fn transfer_after_bridge(&self, id: LegId, variable: &str) -> bool {
         let Some(to) = self.leg(id, |leg| leg.variable(variable).map(str::to_owned)) else {
             return false;
@@ -270,9 +270,9 @@ impl Core {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Failed,
-    /// One of them was gone before they were joined.
+    /// One of the legs ended before they were bridged.
     Aborted,
-    /// `clean`: it was the caller who was taken out of it.
+    /// `clean`: the caller was taken out of the bridge.
     Talked {
         clean: bool,
     },
@@ -287,7 +287,7 @@ pub(crate) unsafe extern "C" fn switch_ivr_multi_threaded_bridge(
     _peer_data: *mut c_void,
 ) -> Status {
     let call = enter("switch_ivr_multi_threaded_bridge");
-    // SAFETY: the module's handles are sessions of ours.
+    // SAFETY: the module's handles are sessions of the simulator.
     let (session, peer) = unsafe { (Session::of(session, &call), Session::of(peer, &call)) };
     call.core.check_thread(session.id, "bridges");
     if call.core.leg(peer.id, |leg| leg.locks.is_empty()) {

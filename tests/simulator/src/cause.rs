@@ -1,4 +1,4 @@
-//! Hangup causes: why a leg is down.
+//! Hangup causes.
 
 use std::ffi::c_char;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use crate::core::enter;
 use crate::ffi;
 
-/// A hangup cause, by the host's number.
+/// A hangup cause, by FreeSWITCH's number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Cause(pub(crate) u32);
 
@@ -22,7 +22,7 @@ macro_rules! causes {
                 std::ffi::CStr::from_bytes_with_nul(bytes).unwrap_or_default()
             }
 
-            /// `None` if there is no cause of that name.
+            /// The cause with this name, or `None`.
             pub fn named(name: &str) -> Option<Cause> {
                 match name {
                     $(stringify!($name) => Some(Cause::$name),)*

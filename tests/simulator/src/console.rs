@@ -21,7 +21,7 @@ impl Console {
 }
 
 impl Core {
-    /// What the console offers after `line`, as `switch_console_complete` finds it.
+    /// The completions of `line`, as `switch_console_complete` finds them.
     pub(crate) fn complete(&self, line: &str) -> Vec<String> {
         let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
         let (before, begun) = if line.ends_with(' ') || words.is_empty() {
@@ -59,9 +59,9 @@ impl Core {
         };
         let Some(function) = function else { return Vec::new() };
         let (line, begun) = (to_c(line), to_c(begun));
-        // The host does not set it before it calls: whoever uses it as it is reads what is not there.
+        // FreeSWITCH does not set it before the call, so a function that reads it reads uninitialized memory.
         let mut matches = unset();
-        // SAFETY: the module's function, called as it registered it; what it found is a list that was made below.
+        // SAFETY: the module's function, called as it was registered; its result is a list that was made below.
         unsafe {
             let status = function(line.as_ptr(), begun.as_ptr(), &mut matches);
             if status != Status::SWITCH_STATUS_SUCCESS || matches.is_null() {
@@ -76,7 +76,7 @@ impl Core {
     }
 }
 
-/// What stands where the host has set nothing.
+/// The value of memory that FreeSWITCH has not set.
 fn unset() -> *mut ffi::switch_console_callback_match_t {
     ptr::without_provenance_mut(usize::MAX)
 }
@@ -123,7 +123,7 @@ pub(crate) unsafe extern "C" fn switch_console_del_complete_func(name: *const c_
     Status::SWITCH_STATUS_SUCCESS
 }
 
-/// `add <words>` or `del <first words>`.
+/// Executes `add <words>` or `del <first words>`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_console_set_complete(line: *const c_char) -> Status {
     let call = enter("switch_console_set_complete");

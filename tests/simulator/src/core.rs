@@ -1,4 +1,4 @@
-//! The core: what all simulated threads share, and how a call from the module finds it.
+//! The state that all simulated threads share, and the way in which a call from the module finds it.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -23,22 +23,22 @@ use crate::play::Sounds;
 use crate::scheduler::Tasks;
 use crate::xml::Configurations;
 
-/// Between one packet of sound and the next: how often the core asks whoever plays something.
+/// The time between two packets, and so between two calls of the input callback while something plays.
 pub(crate) const FRAME: Micros = 20_000;
 
-/// For how long, in real time, threads at large may take to end.
+/// The maximum real time in which threads must end in real-time mode.
 const WINDING_UP: Duration = Duration::from_secs(5);
 
 pub(crate) struct Core {
     pub(crate) kernel: Kernel,
     state: Mutex<WorldState>,
     threads: Mutex<Vec<(TaskId, JoinHandle<()>)>>,
-    /// What a thread of the test's own is, while it is in the host. Only where threads are at large.
+    /// A thread of the test itself, while it calls the simulator. It exists only in real-time mode.
     visitor: TaskId,
 }
 
 pub(crate) struct WorldState {
-    /// What the wall clock shows more than the clock that never jumps.
+    /// The difference between the wall clock and the monotonic clock.
     pub(crate) wall_ahead: i64,
     pub(crate) frame: Micros,
     pub(crate) globals: HashMap<String, String>,
@@ -55,15 +55,15 @@ pub(crate) struct WorldState {
     pub(crate) modules: Modules,
     pub(crate) log: Vec<LogLine>,
     pub(crate) plan: FaultPlan,
-    /// Rules of the host that the module broke.
+    /// The rules of FreeSWITCH that the module has broken.
     pub(crate) misuse: Vec<String>,
 }
 
-// SAFETY: the raw pointers in here are the module's, handed back to it only, or handles whose owners are in here too.
+// SAFETY: the raw pointers in here belong to the module and are only given back to it, or they are handles whose owners are in here too.
 unsafe impl Send for WorldState {}
 
 thread_local! {
-    /// Whose thread this is. Without a destructor: the module may call while the thread's others are run.
+    /// The world and the task of this thread. It has no destructor, because the module may call while other thread-locals are destroyed.
     static ME: Cell<Option<(*const Core, TaskId)>> = const { Cell::new(None) };
 }
 
@@ -93,7 +93,7 @@ impl Core {
         Arc::new(Core { kernel, state: Mutex::new(state), threads: Mutex::new(Vec::new()), visitor })
     }
 
-    /// Never held while the module is called.
+    /// The lock is never held while the module is called.
     pub(crate) fn state(&self) -> MutexGuard<'_, WorldState> {
         self.state.lock()
     }
@@ -105,18 +105,18 @@ impl Core {
         let run = move || {
             become_task(&core, id);
             core.kernel.begin(id);
-            // Whatever happens in there, the turn is given up, or everybody would wait for it.
+            // The turn is given up also after a panic, or all other threads would wait.
             let _end = FinishGuard(&core, id);
             body(&core);
         };
         let unseen = ME.take();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
         ME.set(unseen);
-        self.threads.lock().push((id, thread.expect("the system has a thread to give")));
+        self.threads.lock().push((id, thread.expect("the system can start a thread")));
         id
     }
 
-    /// Runs something on the calling thread, which becomes a simulated one for that long.
+    /// Runs a function on the calling thread, which is a simulated thread meanwhile.
     pub(crate) fn visit<R>(self: &Arc<Core>, what: impl FnOnce(&Arc<Core>) -> R) -> R {
         let before = ME.replace(Some((Arc::as_ptr(self), self.visitor)));
         let answer = what(self);
@@ -124,7 +124,7 @@ impl Core {
         answer
     }
 
-    /// Waits for the threads that are over to end. One that is not over may never be, and has been told of.
+    /// Joins the threads that are over. A thread that is not over may never end, and was reported.
     pub(crate) fn join_threads(&self) {
         for (id, thread) in std::mem::take(&mut *self.threads.lock()) {
             if self.kernel.is_over(id) && thread.join().is_err() {
@@ -137,22 +137,22 @@ impl Core {
         self.state().misuse.push(what.into());
     }
 
-    /// Waits on the calling simulated thread; true if poked.
+    /// Lets the calling simulated thread wait. Returns true if it was poked.
     pub(crate) fn wait(&self, until: Option<Micros>, why: &'static str) -> bool {
         self.kernel.wait(me(), until, why)
     }
 
-    /// What the wall clock shows, in microseconds since 1970.
+    /// The wall clock, in microseconds since 1970.
     pub(crate) fn wall(&self) -> i64 {
         self.kernel.now() as i64 + self.state().wall_ahead
     }
 
-    /// Virtual time since the world began.
+    /// The virtual time since the start.
     pub(crate) fn since_start(&self) -> Duration {
         Duration::from_micros(self.kernel.now() - UPTIME)
     }
 
-    /// Where the caller is the driver: lets everything happen that does not take time. A simulated thread just goes on.
+    /// If the driver calls this, it runs everything that takes no time. A simulated thread just continues.
     pub(crate) fn settle(&self) {
         if ME.get().is_none() {
             self.kernel.run_to(self.kernel.now());
@@ -161,7 +161,7 @@ impl Core {
 }
 
 impl Core {
-    /// Lets the host's own threads come to their end.
+    /// Ends the simulator's own threads.
     pub(crate) fn wind_up(&self) {
         self.settle();
         let began = Instant::now();
@@ -179,34 +179,34 @@ impl Drop for FinishGuard<'_> {
     }
 }
 
-/// From here on this thread is a simulated one.
+/// Makes this thread a simulated one.
 pub(crate) fn become_task(core: &Arc<Core>, id: TaskId) {
     ME.set(Some((Arc::as_ptr(core), id)));
 }
 
-/// The simulated thread that calls.
+/// The calling simulated thread.
 pub(crate) fn me() -> TaskId {
     ME.get().expect("a simulated thread").1
 }
 
-/// The world that the calling thread is part of; `None` if it is none of a world's.
+/// The world to which the calling thread belongs, or `None`.
 pub(crate) fn own_world() -> Option<Arc<Core>> {
     let (core, _) = ME.get()?;
-    // SAFETY: from `Arc::as_ptr`, and the thread's own start holds one for as long as it runs.
+    // SAFETY: from `Arc::as_ptr`, and the thread's start function holds an `Arc` as long as the thread runs.
     unsafe {
         Arc::increment_strong_count(core);
         Some(Arc::from_raw(core))
     }
 }
 
-/// A call from the module into the host.
+/// A call from the module to the simulator.
 pub(crate) struct Call {
     pub(crate) core: Arc<Core>,
-    /// A test wants this call to fail.
+    /// Whether an injected fault makes this call fail.
     pub(crate) fails: bool,
 }
 
-/// Every function of the host begins with this.
+/// Begins each simulated function.
 pub(crate) fn enter(function: &'static str) -> Call {
     let Some(core) = own_world() else {
         eprintln!("{function} was called on a thread that belongs to no simulated world");

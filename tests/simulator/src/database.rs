@@ -1,4 +1,4 @@
-//! The core's database layer: one SQLite database in memory, whatever the DSN says.
+//! Simulates the core's database layer with one SQLite database in memory for all DSNs.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
@@ -10,12 +10,12 @@ use crate::core::{Call, enter};
 use crate::ffi::{self, switch_status_t as Status};
 use crate::text::{from_c, from_malloc, to_c};
 
-/// Of the core's own tables, the one that the module looks into.
+/// The one of the core's own tables that the module reads.
 const RECOVERY: &str = "CREATE TABLE recovery (runtime_uuid TEXT, technology TEXT, profile_name TEXT, hostname TEXT, uuid TEXT, metadata TEXT)";
 
 pub(crate) struct Database {
     connection: Connection,
-    /// Connections that are handed out and not given back.
+    /// The number of handles that are in use.
     out: usize,
 }
 
@@ -94,7 +94,7 @@ pub(crate) unsafe extern "C" fn switch_core_sql_exec(sql: *const c_char) {
     // SAFETY: a C string that lives through the call.
     let sql = unsafe { from_c(sql) }.unwrap_or_default();
     let done = call.core.state().database.connection.execute_batch(&sql);
-    done.expect("what the module has the core's thread do is SQL");
+    done.expect("the statement for the core's thread is valid SQL");
 }
 
 #[unsafe(no_mangle)]
@@ -106,7 +106,7 @@ pub(crate) unsafe extern "C" fn switch_cache_db_release_db_handle(handle: *mut *
     database.out = database.out.saturating_sub(1);
 }
 
-/// Here one handle is as good as another.
+/// All handles are equivalent.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn switch_cache_db_flush_handles() {
     enter("switch_cache_db_flush_handles");
@@ -136,7 +136,7 @@ pub(crate) unsafe extern "C" fn switch_cache_db_execute_sql_callback(
     error: *mut *mut c_char,
 ) -> Status {
     let call = enter("switch_cache_db_execute_sql_callback");
-    // SAFETY: as above; the module's function is called with as many values as it is told, which live through the call.
+    // SAFETY: as above; the module's function is called with the number of values, which live through the call.
     unsafe {
         let sql = from_c(sql).unwrap_or_default();
         let found = call.core.state().database.rows(&sql);

@@ -1,4 +1,4 @@
-//! Dialplans: from an extension to the applications that run there, and how a leg gets from one to another.
+//! Simulates dialplans: finds the applications of an extension, runs them, and transfers legs.
 
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
@@ -11,14 +11,14 @@ use crate::ffi::{self, switch_status_t as Status};
 use crate::leg::{ChannelState, LegId, Profile, Session, status};
 use crate::text::{from_c, to_c};
 
-/// What the dialplan is asked.
+/// The data with which a dialplan is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
-    /// What was dialled, or transferred to.
+    /// The dialled number, or the destination of a transfer.
     pub extension: String,
     pub context: String,
     pub caller_number: String,
-    /// UUID of the leg.
+    /// The UUID of the leg.
     pub leg: String,
 }
 
@@ -27,13 +27,13 @@ pub type Plan = Vec<(String, String)>;
 
 type Rules = dyn Fn(&Route) -> Option<Plan> + Send + Sync;
 
-/// The dialplan that the host calls `XML`: here a function that the test gives.
+/// The dialplan `XML`, which is a function of the test.
 #[derive(Default)]
 pub(crate) struct Dialplan {
     pub(crate) rules: Option<Arc<Rules>>,
 }
 
-/// More transfers than these are taken for a loop.
+/// More transfers than this count as a loop.
 const MOST_TRANSFERS: i64 = 70;
 
 impl Core {
@@ -52,7 +52,7 @@ impl Core {
         })
     }
 
-    /// The leg's thread looks for what to do at its extension.
+    /// Finds the applications of the leg's extension, on the leg's thread.
     pub(crate) fn route(&self, id: LegId) {
         let (profile, calling) = self.leg(id, |leg| (leg.profile.clone(), leg.outbound && !leg.answered));
         if calling {
@@ -76,7 +76,7 @@ impl Core {
                 self.leg(id, |leg| {
                     leg.plan = plan.into();
                     if is_inline {
-                        // The host puts the number back that was dialled before.
+                        // FreeSWITCH restores the number that was dialled before.
                         let before = leg.profile.field("rdnis");
                         leg.profile.set("destination_number", &before);
                         leg.profile.set("rdnis", "");
@@ -87,7 +87,7 @@ impl Core {
         }
     }
 
-    /// The leg's thread runs one application after the other.
+    /// Runs the applications one after the other, on the leg's thread.
     pub(crate) fn execute(&self, id: LegId) {
         while self.leg(id, |leg| leg.state == ChannelState::Execute) {
             let Some((application, data)) = self.leg(id, |leg| leg.plan.pop_front()) else { break };
@@ -100,7 +100,7 @@ impl Core {
         }
     }
 
-    /// As `switch_ivr_session_transfer`.
+    /// Transfers a leg as `switch_ivr_session_transfer` does.
     pub(crate) fn transfer(&self, id: LegId, extension: &str, dialplan: Option<&str>, context: Option<&str>) -> bool {
         let now = self.wall() / 1_000_000;
         let left =
@@ -142,7 +142,7 @@ fn is_dialplan(name: &str) -> bool {
     ["XML", "inline"].iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// `app:data,app2:data2`, with another separator after `m:<separator>:`.
+/// Parses `app:data,app2:data2`, or the same with another separator after `m:<separator>:`.
 fn inline(target: &str) -> Plan {
     let mut characters = target.chars();
     let (separator, rest) = match (characters.next(), characters.next(), characters.next(), characters.next()) {
@@ -161,7 +161,7 @@ pub(crate) unsafe extern "C" fn switch_ivr_session_transfer(
     context: *const c_char,
 ) -> Status {
     let call = enter("switch_ivr_session_transfer");
-    // SAFETY: the module's handles are sessions of ours; null or C strings that live through the call.
+    // SAFETY: the module's handles are sessions of the simulator; null or C strings that live through the call.
     let (session, extension, dialplan, context) =
         unsafe { (Session::of(session, &call), from_c(extension), from_c(dialplan), from_c(context)) };
     if call.fails {
@@ -171,24 +171,24 @@ pub(crate) unsafe extern "C" fn switch_ivr_session_transfer(
     status(call.core.transfer(session.id, &extension, dialplan.as_deref(), context.as_deref()))
 }
 
-/// What a dialplan answers with, and the texts that it points to. It stays in the pool of the session it was asked for.
+/// The answer of a dialplan and the texts to which it points. It is kept in the pool of the session.
 struct Extension {
     _texts: Vec<CString>,
     _applications: Vec<ffi::switch_caller_application_t>,
     head: ffi::switch_caller_extension_t,
 }
 
-// SAFETY: it points to itself only, and is only ever freed by the pool that holds it.
+// SAFETY: it points to itself only, and only the pool that holds it frees it.
 unsafe impl Send for Extension {}
 
-/// The function behind each of the host's dialplans; which one tells the profile that it is asked with.
+/// The function of each of the simulator's own dialplans. The caller profile says which dialplan is asked.
 pub(crate) unsafe extern "C" fn hunt(
     session: *mut ffi::switch_core_session_t,
     argument: *mut c_void,
     profile: *mut ffi::switch_caller_profile_t,
 ) -> *mut ffi::switch_caller_extension_t {
     let call = enter("hunt_function");
-    // SAFETY: the module's handles are ours; the argument is null or a C string.
+    // SAFETY: the module's handles are the simulator's; the argument is null or a C string.
     let (session, argument, profile) =
         unsafe { (Session::of(session, &call), from_c(argument.cast()), Profile::of(profile)) };
     let profile = profile.unwrap_or_else(|| call.core.leg(session.id, |leg| leg.profile.clone()));
@@ -197,7 +197,7 @@ pub(crate) unsafe extern "C" fn hunt(
     plan.map_or(ptr::null_mut(), |plan| handed_out(&plan, session))
 }
 
-/// What is still to run at the leg's extension: the host counts an application as done when it begins.
+/// The applications of the leg's extension that are still to run. FreeSWITCH counts an application as done when it begins.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_channel_get_caller_extension(
     channel: *mut ffi::switch_channel_t,

@@ -1,4 +1,4 @@
-//! The dialplan as the XML that the host would have of it: one extension, made of what the test's rules say for whoever asks.
+//! Provides the dialplan as XML, as FreeSWITCH has it: one extension with the applications that the test's function returns for the leg.
 
 use std::ffi::{CString, c_char, c_int};
 use std::ptr;
@@ -9,7 +9,7 @@ use crate::ffi::{self, switch_status_t as Status};
 use crate::leg::Session;
 use crate::text::{filled_in, from_c, from_malloc, to_c};
 
-/// Elements that point to each other. They stay where they are as long as this lives.
+/// Elements that point to each other. They keep their addresses until this is dropped.
 #[derive(Default)]
 pub(crate) struct Tree {
     #[allow(clippy::vec_box, reason = "others point to them, so they must not move")]
@@ -38,7 +38,7 @@ impl Tree {
         pointers.push(ptr::null_mut());
         let (name, txt) = (self.text(name), self.text(""));
         for pair in children.windows(2) {
-            // SAFETY: elements of this tree, which nobody else has yet.
+            // SAFETY: elements of this tree, which has no other owner yet.
             unsafe { (*pair[0]).ordered = pair[1] };
         }
         let child = children.first().copied().unwrap_or(ptr::null_mut());
@@ -106,7 +106,7 @@ pub(crate) unsafe extern "C" fn switch_xml_locate(
     Status::SWITCH_STATUS_SUCCESS
 }
 
-/// Nothing here says a time.
+/// No condition here has a time.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_xml_std_datetime_check(
     _element: ffi::switch_xml_t,
@@ -117,7 +117,7 @@ pub(crate) unsafe extern "C" fn switch_xml_std_datetime_check(
     -1
 }
 
-/// Variables of the leg; there are no functions to ask.
+/// Expands variables of the leg. API functions in the text are not simulated.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_channel_expand_variables_check(
     channel: *mut ffi::switch_channel_t,

@@ -1,4 +1,4 @@
-//! Events: made, filled, fired or destroyed, and whom they are told.
+//! Simulates events: creates, fills, fires and destroys them, and calls the bound functions.
 
 use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -13,16 +13,16 @@ use crate::text::{from_c, to_c};
 /// An event that was fired.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
-    /// When, in virtual time since the world began.
+    /// The virtual time since the start.
     pub at: Duration,
-    /// For a CUSTOM event its subclass, such as `callpark::info`; else empty.
+    /// The subclass of a CUSTOM event, such as `callpark::info`. It is empty for other events.
     pub subclass: String,
-    /// Names and values, in the order in which they were added.
+    /// The names and values of the headers, in the order in which they were added.
     pub headers: Vec<(String, String)>,
 }
 
 impl Event {
-    /// A header by its name, in whatever case.
+    /// The header with this name, which is case-insensitive.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -35,29 +35,29 @@ struct EventData {
     kind: Kind,
     subclass: String,
     headers: Vec<(String, String)>,
-    /// Values that were handed out as C strings, which stay as long as the event.
+    /// The values that were returned as C strings, which are kept as long as the event.
     handed: Vec<CString>,
 }
 
 struct Binding {
-    /// Address of what the module's node points to.
+    /// The address to which the module's node points.
     node: usize,
     kind: Kind,
     subclass: Option<String>,
     callback: ffi::switch_event_callback_t,
-    /// It was unbound; its node must not be used again.
+    /// Whether it was unbound. Its node must not be used again then.
     gone: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Events {
     pub(crate) fired: Vec<Event>,
-    /// Addresses of events that are neither fired nor destroyed.
+    /// The addresses of events that are neither fired nor destroyed.
     live: Vec<usize>,
     subclasses: Vec<String>,
     bindings: Vec<Binding>,
     queue: VecDeque<(Kind, String, Headers)>,
-    /// A callback is running.
+    /// Whether a callback is running.
     delivering: bool,
     thread: Option<crate::kernel::TaskId>,
     over: bool,
@@ -108,7 +108,7 @@ impl Core {
         thread.inspect(|thread| self.kernel.poke(*thread));
     }
 
-    /// As if the host itself had fired it.
+    /// Fires an event of FreeSWITCH itself.
     pub(crate) fn announce(&self, kind: Kind, subclass: &str, headers: &[(String, String)]) {
         let thread = {
             let events = &mut self.state().events;
@@ -131,7 +131,7 @@ impl Core {
         for callback in callbacks {
             let event = self.new_event(kind, subclass);
             self.with_event(event, |event| event.headers = headers.to_vec());
-            // SAFETY: the module's function, which it unbinds before it goes; the event lives through the call.
+            // SAFETY: the module's function, which it unbinds before it is unloaded; the event lives through the call.
             unsafe { callback(event) };
             self.drop_event(event);
         }
@@ -149,12 +149,12 @@ impl Core {
         event.cast()
     }
 
-    /// What the event held; `None` if it was none, or not any more.
+    /// Takes the content of an event. Returns `None` if the address is not, or no longer, that of an event.
     fn drop_event(&self, event: *mut ffi::switch_event_t) -> Option<EventData> {
         let events = &mut self.state().events;
         let at = events.live.iter().position(|live| *live == event as usize)?;
         events.live.remove(at);
-        // SAFETY: it was in the list of live ones, so it is a box of ours that nobody has taken back.
+        // SAFETY: it was in the list of live events, so it is a box that was made here and not taken back.
         Some(*unsafe { Box::from_raw(event.cast::<EventData>()) })
     }
 
@@ -165,7 +165,7 @@ impl Core {
             }
             return None;
         }
-        // SAFETY: it is in the list of live ones, and only its owner uses it.
+        // SAFETY: it is in the list of live events, and only its owner uses it.
         Some(what(unsafe { &mut *event.cast::<EventData>() }))
     }
 
@@ -216,7 +216,7 @@ pub(crate) unsafe extern "C" fn switch_event_add_header_string(
     Status::SWITCH_STATUS_SUCCESS
 }
 
-/// The first value of a header, whatever its name's case.
+/// The first value of a header, whose name is case-insensitive.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_event_get_header_idx(
     event: *mut ffi::switch_event_t,
@@ -295,7 +295,7 @@ pub(crate) unsafe extern "C" fn switch_event_bind_removable(
     Status::SWITCH_STATUS_SUCCESS
 }
 
-/// Comes back when no bound function is running any more.
+/// Returns when no bound function is running any more.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_event_unbind(node: *mut *mut ffi::switch_event_node_t) -> Status {
     let call = enter("switch_event_unbind");

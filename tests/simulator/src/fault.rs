@@ -1,6 +1,6 @@
 //! Injects faults at certain calls to FreeSWITCH.
 
-/// The planned faults, each with the number of calls until it is injected.
+/// The planned faults, and the number of calls so far.
 #[derive(Default)]
 pub(crate) struct FaultPlan {
     faults: Vec<PlannedFault>,
@@ -8,21 +8,21 @@ pub(crate) struct FaultPlan {
 }
 
 struct PlannedFault {
-    /// `None`: whichever function it is.
+    /// The name of the function, or `None` for any function.
     function: Option<String>,
     left: u64,
     what: FaultKind,
 }
 
 pub(crate) enum FaultKind {
-    /// The call fails, as it does in the host.
+    /// The call fails, as it can in FreeSWITCH.
     Fail,
-    /// This happens just before the call.
+    /// This function runs just before the call.
     Happen(Box<dyn FnOnce() + Send>),
 }
 
 impl FaultKind {
-    /// True if the call is to fail.
+    /// Returns true if the call must fail.
     pub(crate) fn run(self) -> bool {
         match self {
             FaultKind::Fail => true,

@@ -1,11 +1,10 @@
 //! Lists the functions of FreeSWITCH that the module may call.
 //!
-//! The compiler sees here that each is what the headers declare, and the linker that each is wanted: otherwise it would
-//! leave out what only the module calls.
+//! The compiler checks here that each has the type in the headers. The linker keeps each in the program, although only the module calls it.
 
 use crate::ffi;
 
-/// Two functions stand in one array only if they have one and the same type.
+/// Two functions can be in one array only if they have the same type.
 macro_rules! function_table {
     ($($module:ident: $($name:ident),+;)*) => {
         const SAME: &[usize] = &[$($({ let _ = [ffi::$name, crate::$module::$name]; 0 }),+),*];
@@ -37,7 +36,7 @@ function_table! {
     xml: switch_xml_open_cfg, switch_xml_reload, switch_xml_free, switch_xml_toxml_ex;
 }
 
-/// Keeps all of it in the program. Two are apart: they are variadic in the headers (see `log.rs`).
+/// Keeps all functions in the program. Two are not in the table, because they are variadic in the headers (see `log.rs`).
 pub(crate) fn keep() {
     for function in &FUNCTIONS {
         std::hint::black_box(function());

@@ -1,4 +1,4 @@
-//! Global values of FreeSWITCH: clocks, variables, names.
+//! Simulates global values of FreeSWITCH: clocks, variables and names.
 
 use std::ffi::{CString, c_char};
 use std::ptr;

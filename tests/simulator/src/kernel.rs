@@ -1,16 +1,15 @@
 //! Schedules the simulated threads in virtual time.
 //!
-//! Every simulated thread is a real one, but only one at a time is let go on, and it goes on until it waits for
-//! something. When nobody can go on, time steps to the next moment that somebody waits for. So a scenario takes the same
-//! course each time it runs, and a day passes as fast as its events can be worked off. With a seed, the order in which
-//! threads go on is shuffled, and a thread may lose its turn at any call to the host: another seed, another course.
+//! Every simulated thread is a real one, but only one runs at a time, until it waits for something. When no thread can run, the time advances to
+//! the next time for which a thread waits. So a scenario has the same course of events each time, and a day takes only as long as its events.
+//! With a seed, the order of the threads is shuffled, and a thread may lose its turn at any call to the simulator: each seed has a course of
+//! its own.
 //!
-//! A thread that sleeps elsewhere (it joins another, say) would hold everybody up. As soon as only another thread can wake it,
-//! and none is left to do so, or after a moment, it is taken to be *outside*: the others go on, and it queues up again when
-//! it next calls the host.
+//! A thread that sleeps elsewhere (for example, because it joins another thread) would block all others. When only another thread can wake it and
+//! none is left that could, or after a while, it counts as *outside*: the others run, and it waits for its turn again at its next call.
 //!
-//! Or all are *at large*: threads run as the machine lets them, on real time. That is for looking at what they do to each other
-//! with a thread sanitizer, for which threads that take turns have no races, and for many commands in little time.
+//! In *real-time mode* all threads run at the same time and in real time. It is for the thread sanitizer, which finds no races between threads that
+//! take turns, and for many commands in a short time.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -25,17 +24,17 @@ use crate::thread_state::{is_asleep, is_gone, sleeps_deeply};
 /// Microseconds since the simulated machine was started.
 pub(crate) type Micros = u64;
 
-/// In how many checks in a row a thread must sleep elsewhere to be taken to be outside, if it may wake up by itself. Checks are counted and not time: on a
-/// busy machine the driver itself may be away for a while, and then sees a thread once that only waits for a lock.
+/// The number of checks in a row in which a thread that may wake up by itself must sleep elsewhere, to count as outside. It is a number and not a
+/// time, because on a busy machine the driver itself may not run for a while, and then sees a thread that only waits for a lock.
 const ASLEEP: u32 = 60;
-/// How often it is checked, in real time, whether threads sleep.
+/// The real time between two checks whether threads sleep.
 const LOOK: Duration = Duration::from_millis(1);
-/// How many checks in a row must find everybody in the same deep sleep. Two show that there was a moment at which all slept, and
-/// then nobody was left to wake them; one more is for what the system may not tell.
+/// The number of checks in a row that must find all threads in the same deep sleep. Two show that at one time all slept, so that none was left to
+/// wake them; one more is for states that the system may not report.
 const LOOKS: u32 = 3;
-/// For how long, in real time, a thread may be busy without calling the host before the world is given up.
+/// The maximum real time for which a thread may run without a call to the simulator. After it the world is given up.
 const HUNG: Duration = Duration::from_secs(20);
-/// Uptime at the beginning: a clock that starts at 0 would hide sums that go below it.
+/// The uptime at the start. A clock that starts at 0 would hide subtractions with a negative result.
 pub(crate) const UPTIME: Micros = 3_600_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -43,11 +42,11 @@ pub(crate) struct TaskId(usize);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum TaskState {
-    /// Could go on, and is not yet let.
+    /// It can run, but it is not its turn.
     Ready,
     Running,
     Waiting(&'static str),
-    /// Asleep where the simulator cannot see. `for_long`: waited for once, in vain, since the last thread ended.
+    /// It sleeps outside of the simulator. `for_long`: the driver has waited for it once, without success, since the last thread ended.
     Outside {
         for_long: bool,
     },
@@ -56,43 +55,43 @@ enum TaskState {
 
 struct Task {
     name: String,
-    /// The system's number for its thread, once it runs.
+    /// The system's ID of its thread, once it runs.
     thread: libc::pid_t,
     wakeup: Arc<Condvar>,
     state: TaskState,
     alarm: Option<(Micros, u64)>,
     poked: bool,
     last_call: &'static str,
-    /// It has noticed that it is its turn.
+    /// Whether it has noticed that it is its turn.
     in_turn: bool,
 }
 
 struct Schedule {
     now: Micros,
-    /// How far time may step.
+    /// The time up to which the time may advance.
     horizon: Micros,
     running: Option<TaskId>,
     ready: VecDeque<TaskId>,
     alarms: BTreeSet<(Micros, u64, TaskId)>,
     tasks: Vec<Task>,
     sequence: u64,
-    /// The driver waits for the end of this one: time stops there.
+    /// The driver waits for the end of this task: the time stops there.
     awaited: Option<TaskId>,
-    /// Grows with everything that happens, so that standstill can be told.
+    /// Increases with everything that happens, so that a standstill can be detected.
     progress: u64,
-    dice: Option<fastrand::Rng>,
+    random: Option<fastrand::Rng>,
 }
 
-/// What was seen of those who do not wait for the simulator.
+/// The results of the checks of the threads that do not wait for the simulator.
 #[derive(Default)]
 struct QuietPeriod {
-    /// Who slept, and how often they had gone to sleep by then.
+    /// The sleeping tasks, and how often each had fallen asleep.
     sleepers: Vec<(TaskId, u64)>,
     checks: u32,
 }
 
 impl QuietPeriod {
-    /// Takes in a look: whether all sleep, and have for a while.
+    /// Adds the result of a check. Returns whether all have slept for a while.
     fn lasts(&mut self, sleepers: Option<Vec<(TaskId, u64)>>) -> bool {
         let Some(sleepers) = sleepers else {
             self.checks = 0;
@@ -106,27 +105,27 @@ impl QuietPeriod {
 
 pub(crate) struct Kernel {
     schedule: Mutex<Schedule>,
-    /// Simulated threads that want the schedule: the system shows them asleep, too, but they are not.
-    knocking: AtomicUsize,
+    /// The number of simulated threads that wait for the schedule's lock. The system reports them as sleeping too.
+    locking: AtomicUsize,
     driver: Condvar,
-    /// When the world began in which threads are at large.
+    /// The time of the start in real-time mode.
     real_time: Option<Instant>,
 }
 
 impl Kernel {
     pub(crate) fn new() -> Kernel {
-        Kernel::taking_turns(None)
+        Kernel::with_clock(None)
     }
 
     pub(crate) fn real_time() -> Kernel {
-        Kernel::taking_turns(Some(Instant::now()))
+        Kernel::with_clock(Some(Instant::now()))
     }
 
     pub(crate) fn is_real_time(&self) -> bool {
         self.real_time.is_some()
     }
 
-    fn taking_turns(real_time: Option<Instant>) -> Kernel {
+    fn with_clock(real_time: Option<Instant>) -> Kernel {
         let schedule = Schedule {
             now: UPTIME,
             horizon: UPTIME,
@@ -137,32 +136,32 @@ impl Kernel {
             sequence: 0,
             awaited: None,
             progress: 0,
-            dice: None,
+            random: None,
         };
-        Kernel { schedule: Mutex::new(schedule), knocking: AtomicUsize::new(0), driver: Condvar::new(), real_time }
+        Kernel { schedule: Mutex::new(schedule), locking: AtomicUsize::new(0), driver: Condvar::new(), real_time }
     }
 
-    /// The schedule, for a simulated thread.
-    fn knock(&self) -> MutexGuard<'_, Schedule> {
-        self.knocking.fetch_add(1, Ordering::SeqCst);
+    /// Locks the schedule for a simulated thread.
+    fn lock_schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.locking.fetch_add(1, Ordering::SeqCst);
         let schedule = self.schedule.lock();
-        self.knocking.fetch_sub(1, Ordering::SeqCst);
+        self.locking.fetch_sub(1, Ordering::SeqCst);
         schedule
     }
 
     pub(crate) fn now(&self) -> Micros {
         match self.real_time {
             Some(began) => UPTIME + crate::core::micros(began.elapsed()),
-            None => self.knock().now,
+            None => self.lock_schedule().now,
         }
     }
 
-    /// Shuffles from here on.
+    /// Shuffles the order of the threads from now on.
     pub(crate) fn shuffle(&self, seed: u64) {
-        self.schedule.lock().dice = Some(fastrand::Rng::with_seed(seed));
+        self.schedule.lock().random = Some(fastrand::Rng::with_seed(seed));
     }
 
-    /// A new thread, known before it runs, so that time does not pass it by.
+    /// Adds a new thread. It is added before it runs, because the time could otherwise advance before.
     pub(crate) fn register(&self, name: &str) -> TaskId {
         let mut schedule = self.schedule.lock();
         let id = schedule.add(name);
@@ -170,15 +169,15 @@ impl Kernel {
         id
     }
 
-    /// One that never waits for its turn.
+    /// Adds a thread that never waits for its turn.
     pub(crate) fn visitor(&self) -> TaskId {
         self.schedule.lock().add("visitor")
     }
 
-    /// Called by the new thread itself: comes back when it may go on.
+    /// Called by the new thread itself. Returns when it is its turn.
     pub(crate) fn begin(&self, me: TaskId) {
-        let mut schedule = self.knock();
-        // SAFETY: takes nothing, answers with a number.
+        let mut schedule = self.lock_schedule();
+        // SAFETY: it takes no argument and returns a number.
         schedule.tasks[me.0].thread = unsafe { libc::gettid() };
         if !self.is_real_time() {
             self.await_turn(&mut schedule, me);
@@ -186,7 +185,7 @@ impl Kernel {
     }
 
     pub(crate) fn finish(&self, me: TaskId) {
-        let mut schedule = self.knock();
+        let mut schedule = self.lock_schedule();
         schedule.tasks[me.0].state = TaskState::Over;
         schedule.wait_for_outside(true);
         if schedule.awaited == Some(me) {
@@ -204,12 +203,12 @@ impl Kernel {
         self.schedule.lock().tasks[task.0].state == TaskState::Over
     }
 
-    /// Waits until `until`, or until somebody pokes this thread; a poke from before counts. True if poked.
+    /// Waits until `until`, or until another thread pokes this one; an earlier poke counts. Returns true if it was poked.
     pub(crate) fn wait(&self, me: TaskId, until: Option<Micros>, why: &'static str) -> bool {
         if self.is_real_time() {
             return self.wait_in_real_time(me, until);
         }
-        let mut schedule = self.knock();
+        let mut schedule = self.lock_schedule();
         if !std::mem::take(&mut schedule.tasks[me.0].poked) {
             if until.is_some_and(|until| until <= schedule.now) {
                 return false;
@@ -229,7 +228,7 @@ impl Kernel {
         true
     }
 
-    /// Waits until `until`, whoever pokes; who did has poked the thread's next wait.
+    /// Waits until `until`, also if it is poked. A poke then counts for the next wait.
     pub(crate) fn sleep(&self, me: TaskId, until: Micros) {
         let mut poked = false;
         while self.now() < until {
@@ -257,7 +256,7 @@ impl Kernel {
 
     /// Ends a thread's wait, or its next one.
     pub(crate) fn poke(&self, task: TaskId) {
-        let mut schedule = self.knock();
+        let mut schedule = self.lock_schedule();
         schedule.tasks[task.0].poked = true;
         if self.is_real_time() {
             schedule.tasks[task.0].wakeup.notify_one();
@@ -268,13 +267,13 @@ impl Kernel {
         }
     }
 
-    /// A simulated thread calls the host. Here a thread comes back that was outside, and a shuffled one may lose its turn.
+    /// A simulated thread calls the simulator. A thread that was outside waits for its turn here, and with a seed a thread may lose its turn.
     pub(crate) fn enter(&self, me: TaskId, call: &'static str) {
-        let mut schedule = self.knock();
+        let mut schedule = self.lock_schedule();
         schedule.progress += 1;
         schedule.tasks[me.0].last_call = call;
         let was_outside = matches!(schedule.tasks[me.0].state, TaskState::Outside { .. });
-        let loses_turn = schedule.dice.as_mut().is_some_and(|dice| dice.u8(..) < 32);
+        let loses_turn = schedule.random.as_mut().is_some_and(|random| random.u8(..) < 32);
         if was_outside || loses_turn {
             schedule.give_up_turn(me);
             schedule.make_ready(me);
@@ -283,7 +282,7 @@ impl Kernel {
         }
     }
 
-    /// Lets everything happen that happens until `until`, and sets the clock to it.
+    /// Runs everything that happens until `until`, and sets the clock to it.
     pub(crate) fn run_to(&self, until: Micros) {
         if self.is_real_time() {
             return std::thread::sleep(Duration::from_micros(until.saturating_sub(self.now())));
@@ -294,8 +293,7 @@ impl Kernel {
         schedule.now = schedule.horizon;
     }
 
-    /// Lets everything happen until `task` is over, but no longer than until `limit`; then what comes of it without time
-    /// passing. False if the limit was reached.
+    /// Runs everything until `task` is over, at most until `limit`, and then everything that takes no time. Returns false if the limit was reached.
     pub(crate) fn run_until_over(&self, task: TaskId, limit: Micros) -> bool {
         let mut schedule = self.schedule.lock();
         let is_over = |schedule: &Schedule| schedule.tasks[task.0].state == TaskState::Over;
@@ -316,7 +314,7 @@ impl Kernel {
         is_over(&schedule)
     }
 
-    /// Until nothing can happen up to the horizon any more, or the task is over.
+    /// Runs until nothing is left to happen up to the horizon, or until the task is over.
     fn run(&self, schedule: &mut MutexGuard<'_, Schedule>, task: Option<TaskId>) {
         let mut seen = (schedule.progress, Instant::now());
         let (mut quiet, mut asleep_looks) = (QuietPeriod::default(), 0);
@@ -341,7 +339,7 @@ impl Kernel {
                     return;
                 }
                 panic!("{report}");
-            } else if self.knocking.load(Ordering::SeqCst) > 0 {
+            } else if self.locking.load(Ordering::SeqCst) > 0 {
                 (quiet, asleep_looks) = (QuietPeriod::default(), 0);
             } else {
                 let quiet = quiet.lasts(schedule.deep_sleepers());
@@ -358,8 +356,8 @@ impl Kernel {
                         schedule.progress += 1;
                     }
                     Some(_) => {}
-                    // Only sleepers are left, and they do not wake up from this. The one that is waited for will: it may stand in
-                    // a queue of the system's, which on a busy machine takes its time.
+                    // Only sleeping threads are left, and none of them wakes another. The awaited thread will wake up: it may wait in a queue of
+                    // the system, which can take a while on a busy machine.
                     None if !awaited(schedule) && asleep => {
                         return schedule.wait_for_outside(false);
                     }
@@ -377,7 +375,7 @@ impl Kernel {
         schedule.tasks[me.0].in_turn = true;
     }
 
-    /// Nobody's turn: the next one's, stepping time if need be.
+    /// If no thread has its turn, gives it to the next one. It advances the time if necessary.
     fn dispatch(&self, schedule: &mut Schedule) {
         if schedule.running.is_some() {
             return;
@@ -399,7 +397,7 @@ impl Kernel {
         }
     }
 
-    /// Threads that are not over, and what they do.
+    /// A description of the threads that are not over.
     pub(crate) fn report(&self) -> String {
         self.schedule.lock().report()
     }
@@ -424,13 +422,13 @@ impl Schedule {
         self.ready.is_empty() && self.next_alarm().is_none()
     }
 
-    /// Those that may come back at any moment.
+    /// The threads outside that may return at any time.
     fn outside(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(|task| task.state == TaskState::Outside { for_long: false })
     }
 
-    /// Those who could wake each other without the simulator: the one whose turn it is, all that are outside, and those that
-    /// are over, until the system has done away with them. `None` unless all of them sleep deeply.
+    /// The threads that could wake each other without the simulator: the one whose turn it is, all that are outside, and those that are over, until
+    /// the system has removed them. Returns `None` unless all of them sleep deeply.
     fn deep_sleepers(&mut self) -> Option<Vec<(TaskId, u64)>> {
         let mut sleepers = Vec::new();
         for (at, task) in self.tasks.iter_mut().enumerate() {
@@ -446,8 +444,8 @@ impl Schedule {
         Some(sleepers)
     }
 
-    /// A thread that waits for the network need not be waited for each time; one that waits for another thread must be, once
-    /// that one has ended.
+    /// Sets whether the driver waits for the threads outside. It need not wait each time for a thread that waits for the network, but it must wait
+    /// for a thread that joins another one when that has ended.
     fn wait_for_outside(&mut self, wait: bool) {
         for task in &mut self.tasks {
             if let TaskState::Outside { for_long } = &mut task.state {
@@ -460,7 +458,7 @@ impl Schedule {
         self.alarms.first().map(|alarm| alarm.0).filter(|due| *due <= self.horizon)
     }
 
-    /// To the next moment that somebody waits for: all who wait for it can go on.
+    /// Advances the time to the next time for which a thread waits. All threads that wait for it can then run.
     fn step(&mut self) {
         let Some(due) = self.next_alarm() else { return };
         self.now = self.now.max(due);
@@ -481,8 +479,8 @@ impl Schedule {
     }
 
     fn next_ready(&mut self) -> Option<TaskId> {
-        match &mut self.dice {
-            Some(dice) if self.ready.len() > 1 => self.ready.remove(dice.usize(..self.ready.len())),
+        match &mut self.random {
+            Some(random) if self.ready.len() > 1 => self.ready.remove(random.usize(..self.ready.len())),
             _ => self.ready.pop_front(),
         }
     }
@@ -508,7 +506,7 @@ mod tests {
     use super::*;
     use std::thread;
 
-    /// Runs `bodies` as simulated threads for a minute; answers what they wrote down, with the time.
+    /// Runs `bodies` as simulated threads for a minute. Returns what they have written, in order.
     fn course(seed: Option<u64>, bodies: &[fn(&Kernel, TaskId) -> Vec<&'static str>]) -> Vec<&'static str> {
         let (kernel, notes) = (Kernel::new(), Mutex::new(Vec::new()));
         if let Some(seed) = seed {
@@ -544,13 +542,13 @@ mod tests {
     }
 
     #[test]
-    fn threads_go_on_in_the_order_of_what_they_wait_for() {
+    fn threads_run_in_the_order_of_the_times_for_which_they_wait() {
         assert_eq!(course(None, &[long, short]), ["short", "long"]);
         assert_eq!(course(None, &[short, long]), ["short", "long"]);
     }
 
     #[test]
-    fn a_seed_gives_the_same_course_each_time_and_another_seed_another() {
+    fn each_seed_has_one_course_of_its_own() {
         fn a(kernel: &Kernel, me: TaskId) -> Vec<&'static str> {
             short(kernel, me);
             vec!["a"]
@@ -562,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poke_is_not_lost_when_it_comes_before_the_wait() {
+    fn a_poke_before_the_wait_is_not_lost() {
         fn poked(kernel: &Kernel, me: TaskId) -> Vec<&'static str> {
             kernel.poke(me);
             if kernel.wait(me, None, "test") { vec!["poked"] } else { vec![] }
@@ -571,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poke_ends_no_sleep_and_is_kept_for_the_wait_after() {
+    fn a_poke_does_not_end_a_sleep_and_is_kept_for_the_next_wait() {
         fn sleeper(kernel: &Kernel, me: TaskId) -> Vec<&'static str> {
             kernel.poke(me);
             kernel.sleep(me, UPTIME + 5_000_000);
@@ -582,7 +580,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_waited_for_may_take_its_time_elsewhere() {
+    fn an_awaited_thread_may_take_long_outside() {
         let kernel = Kernel::new();
         let slow = kernel.register("slow");
         thread::scope(|scope| {
@@ -598,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_blocks_outside_does_not_hold_up_the_others() {
+    fn a_thread_that_blocks_outside_does_not_block_the_others() {
         let kernel = Kernel::new();
         let (blocked, other) = (kernel.register("blocked"), kernel.register("other"));
         let (ring, wait) = std::sync::mpsc::channel();

@@ -1,7 +1,7 @@
-//! A stand-in for FreeSWITCH's core: loads the real module through the C interface, on machines without FreeSWITCH.
+//! Simulates FreeSWITCH's core: loads the real module through the C interface, on machines without FreeSWITCH.
 //!
-//! Time is virtual, so a day passes in seconds and a scenario takes the same course each time; faults are put where a test
-//! wants them; what the module leaves behind is an error. [`World`] is the way in:
+//! Time is virtual, so a day takes seconds, and a scenario has the same course of events each time. A test can inject faults at any call. It is an
+//! error if the module leaves anything behind. A test begins with a [`World`]:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -24,12 +24,11 @@
 //! world.finish();
 //! ```
 //!
-//! How it is built: every leg is a thread that runs its dialplan, as in the host; `kernel` lets one thread go on at a time
-//! and steps time when none can. Each of the other files is one thing of the host's, with its C functions; `function_table` lists
-//! them all and proves them against the headers. What it knows of the host was read in FreeSWITCH's source and is kept
-//! honest by running the same scenarios on a real one.
+//! Every leg is a thread that runs its dialplan, as in FreeSWITCH. `kernel` lets one thread run at a time, and advances the time when none can.
+//! Each of the other files simulates one part of FreeSWITCH with its C functions; `function_table` lists these and checks them against the headers.
+//! The behaviour was read in FreeSWITCH's source, and the same scenarios run on a real FreeSWITCH.
 //!
-//! Not simulated: sound itself, SIP, signal bridges (two legs with bypassed media), presence, databases.
+//! Not simulated are audio, SIP, signal bridges (two legs with bypassed media), presence, and databases other than SQLite.
 
 mod api;
 mod apps;

@@ -20,7 +20,7 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// The host logs every level.
+/// FreeSWITCH logs every level here.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_session_ctl(command: ffi::switch_session_ctl_t, value: *mut c_void) -> i32 {
     let call = enter("switch_core_session_ctl");
@@ -34,8 +34,8 @@ pub(crate) unsafe extern "C" fn switch_core_session_ctl(command: ffi::switch_ses
     0
 }
 
-/// The host's is variadic. The module only ever gives the format `%s` and one text, and such a call passes its arguments
-/// as this one takes them, in the C calling conventions of Linux on x86-64 and AArch64.
+/// FreeSWITCH's function is variadic. The module only uses the format `%s` with one text, and in the C calling conventions of Linux on x86-64 and
+/// AArch64 such a call passes its arguments as to this function.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_log_printf(
     channel: ffi::switch_text_channel_t,

@@ -1,4 +1,4 @@
-//! A day of an office with the module, without FreeSWITCH: simulated calls, told as they happen.
+//! Simulates a day of calls in an office with the module, without FreeSWITCH, and prints what happens.
 
 mod office_day;
 
@@ -11,10 +11,10 @@ use office_day::OfficeDay;
 
 const USAGE: &str =
     "simulator <libmod_callpark.so> [--hours <n>] [--speed <n>] [--seed <n>] [--dashboard <address:port>]
-  --hours  how long the day is (8)
-  --speed  simulated seconds in a second; 0: as fast as it goes (600)
-  --seed   another day (1)
-  --dashboard  where the module serves it; off without";
+  --hours      the length of the day (8)
+  --speed      simulated seconds per second; 0: as fast as possible (600)
+  --seed       a number that determines the calls of the day (1)
+  --dashboard  the address of the module's dashboard; without it there is none";
 
 struct Options {
     module: String,
@@ -24,15 +24,15 @@ struct Options {
     dashboard: Option<String>,
 }
 
-fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options { module: String::new(), hours: 8, speed: 600, seed: 1, dashboard: None };
     while let Some(argument) = arguments.next() {
-        let place = match argument.as_str() {
+        let option = match argument.as_str() {
             "--hours" => &mut options.hours,
             "--speed" => &mut options.speed,
             "--seed" => &mut options.seed,
             "--dashboard" => {
-                options.dashboard = arguments.next();
+                options.dashboard = Some(arguments.next().ok_or("--dashboard: no value, expected an address")?);
                 continue;
             }
             option if option.starts_with("--") => return Err(format!("unknown option {option}")),
@@ -40,16 +40,20 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
                 options.module = argument;
                 continue;
             }
-            _ => return Err(format!("what is {argument}?")),
+            _ => return Err(format!("unexpected argument {argument}, expected one module")),
         };
-        let value = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;
-        *place = value.parse().map_err(|_| format!("{argument} needs a number, not {value}"))?;
+        let value = arguments.next().ok_or_else(|| format!("{argument}: no value, expected a whole number"))?;
+        *option = value.parse().map_err(|_| format!("{argument}: {value}, expected a whole number"))?;
     }
-    if options.module.is_empty() { Err("which module?".into()) } else { Ok(options) }
+    if options.module.is_empty() {
+        Err("no module, expected the path of libmod_callpark.so".into())
+    } else {
+        Ok(options)
+    }
 }
 
 fn main() -> ExitCode {
-    let options = match options(std::env::args().skip(1)) {
+    let options = match parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(why) => {
             eprintln!("{why}\n{USAGE}");
@@ -59,11 +63,11 @@ fn main() -> ExitCode {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     if let Err(error) = ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)) {
-        eprintln!("Ctrl-C will end this at once: {error}");
+        eprintln!("Ctrl-C will end the program immediately: {error}");
     }
-    println!("These are SIMULATED calls: the module is real, FreeSWITCH, phones and people are not.\n");
-    let mut office = match OfficeDay::open(&options.module, options.seed, options.dashboard.as_deref()) {
-        Ok(office) => office,
+    println!("These calls are SIMULATED: the module is real; FreeSWITCH, the phones and the people are not.\n");
+    let mut day = match OfficeDay::begin(&options.module, options.seed, options.dashboard.as_deref()) {
+        Ok(day) => day,
         Err(why) => {
             eprintln!("{} cannot be loaded: {why}", options.module);
             return ExitCode::FAILURE;
@@ -72,17 +76,17 @@ fn main() -> ExitCode {
     let step = Duration::from_secs(1);
     for second in 0..options.hours * 3600 {
         if stop.load(Ordering::Relaxed) {
-            println!("\nThe office closes early.");
+            println!("\nThe simulation was interrupted.");
             break;
         }
         if second > 0 && second % 3600 == 0 {
-            office.show();
+            day.show();
         }
-        office.live(step);
+        day.advance(step);
         if options.speed > 0 {
             std::thread::sleep(step.div_f64(options.speed as f64));
         }
     }
-    office.close();
+    day.end();
     ExitCode::SUCCESS
 }

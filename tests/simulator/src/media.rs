@@ -1,5 +1,5 @@
-//! Sound that is sent to a leg from outside its own thread. No leg of this host has RTP, so the module never gets so far: each
-//! leg plays for itself, in virtual time. Music that is shared is proved on a real FreeSWITCH.
+//! The functions for shared music, which is sent to a leg from another thread. No simulated leg has RTP, so the module never calls most of them:
+//! each leg plays its own music, in virtual time. Shared music is tested on a real FreeSWITCH.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
@@ -15,7 +15,7 @@ pub(crate) unsafe extern "C" fn switch_core_session_get_media_handle(
     ptr::null_mut()
 }
 
-/// What may only be called for a leg with RTP.
+/// Defines functions that may only be called for a leg with RTP.
 macro_rules! not_without_rtp {
     ($($name:ident($($argument:ty),+) $(-> $answer:ty)?;)+) => {
         $(

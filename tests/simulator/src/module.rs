@@ -11,10 +11,10 @@ use crate::core::{Core, enter};
 use crate::ffi::{self, switch_module_interface_name_t as Kind, switch_status_t as Status};
 use crate::text::{from_c, to_c};
 
-/// Counts who holds an interface or a module; the module knows it as a lock by pointer.
+/// Counts the holders of an interface or a module. The module knows it as a pointer to a lock.
 type LockCount = AtomicI32;
 
-/// The host's own applications and dialplans count as one module that never goes.
+/// The simulator's own applications and dialplans count as one module that is never unloaded.
 #[derive(Default)]
 pub(crate) struct Modules {
     loaded: Option<Loaded>,
@@ -22,12 +22,12 @@ pub(crate) struct Modules {
     applications: Vec<*mut ffi::switch_application_interface_t>,
     commands: Vec<*mut ffi::switch_api_interface_t>,
     dialplans: Vec<*mut ffi::switch_dialplan_interface_t>,
-    /// Whether interfaces of the host's own are made yet.
+    /// Whether the simulator's own interfaces have been made.
     host: Option<*mut ffi::switch_loadable_module_interface_t>,
     #[allow(clippy::vec_box, reason = "their addresses are handed out")]
     locks: Vec<Box<LockCount>>,
     texts: Vec<CString>,
-    /// Guards all counts of holders.
+    /// The lock of all counts of holders.
     reflock: Option<*mut LockCount>,
 }
 
@@ -65,7 +65,7 @@ impl Modules {
         pointer
     }
 
-    /// The host's own interfaces, made when they are first asked for.
+    /// The simulator's own interfaces, which are made at their first use.
     fn add_host(&mut self) {
         if self.host.is_some() {
             return;
@@ -97,7 +97,7 @@ impl Modules {
 
     fn forget_registered(&mut self) {
         let host = self.host;
-        // SAFETY: all are boxes of ours, and nobody holds one: the caller has seen to that.
+        // SAFETY: all are boxes that were made here, and the caller has made sure that none is held.
         unsafe {
             let of_module = |parent| Some(parent) != host;
             for interface in self.applications.extract_if_compat(|it| of_module((**it).parent)) {
@@ -124,7 +124,7 @@ impl Modules {
 
 impl Drop for Modules {
     fn drop(&mut self) {
-        // SAFETY: the world ends, so nobody uses them any more.
+        // SAFETY: the world ends, so they are not used any more.
         unsafe {
             self.applications.drain(..).for_each(|it| drop(Box::from_raw(it)));
             self.commands.drain(..).for_each(|it| drop(Box::from_raw(it)));
@@ -134,7 +134,7 @@ impl Drop for Modules {
     }
 }
 
-/// `Vec::extract_if` is younger than the oldest compiler that is served.
+/// `Vec::extract_if` needs a newer compiler than the oldest that is supported.
 trait ExtractIf<T> {
     fn extract_if_compat(&mut self, which: impl Fn(&T) -> bool) -> Vec<T>;
 }
@@ -148,14 +148,14 @@ impl<T> ExtractIf<T> for Vec<T> {
 }
 
 /// # Safety
-/// `name` is a C string that stays.
+/// `name` is a C string that is never freed.
 unsafe fn named(name: *const c_char, wanted: &str) -> bool {
     // SAFETY: by this function's contract.
     unsafe { from_c(name) }.is_some_and(|name| name.eq_ignore_ascii_case(wanted))
 }
 
 /// # Safety
-/// The locks are ours, or null in an interface that was never registered.
+/// The locks were made here, or they are null in an interface that was never registered.
 unsafe fn add_to(lock: *mut c_void, by: i32) {
     // SAFETY: by this function's contract.
     if let Some(lock) = unsafe { lock.cast::<LockCount>().as_ref() } {
@@ -163,7 +163,7 @@ unsafe fn add_to(lock: *mut c_void, by: i32) {
     }
 }
 
-/// Waits for a mutex of ours; only where threads are at large has anybody else got it.
+/// Waits for a mutex that was made here. Only in real-time mode can another thread hold it.
 ///
 /// # Safety
 /// As [`add_to`].
@@ -188,7 +188,7 @@ unsafe fn let_go(lock: *mut c_void) {
 macro_rules! hold {
     ($interface:expr, $by:expr) => {{
         let interface = $interface;
-        // SAFETY: one of ours, which stays while it is held; its parent and its locks with it.
+        // SAFETY: it was made here and is kept while it is held, with its parent and its locks.
         unsafe {
             add_to((*(*interface).parent).rwlock.cast(), $by);
             add_to((*interface).rwlock.cast(), $by);
@@ -201,8 +201,7 @@ macro_rules! hold {
 }
 
 impl Core {
-    /// Loads `libmod_x.so` as `mod_x`: a copy of it, so that its statics are this world's alone. Runs on a thread of the
-    /// host's.
+    /// Loads a copy of `libmod_x.so` as `mod_x`, so that this world has its statics for itself. It runs on a thread of the simulator.
     pub(crate) fn load(&self, path: &Path) -> Result<(), String> {
         if self.state().modules.is_loaded() {
             return Err("Module already loaded".into());
@@ -212,10 +211,10 @@ impl Core {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let copy: PathBuf = folder.path().join(format!("{name}.so"));
         std::fs::copy(path, &copy).map_err(|error| format!("{}: {error}", path.display()))?;
-        // SAFETY: a module's own code runs at load, as in the host.
+        // SAFETY: a module's own code runs at load, as in FreeSWITCH.
         let library =
             unsafe { Library::open(Some(&copy), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| error.to_string())?;
-        // SAFETY: the symbol has this type by the host's contract.
+        // SAFETY: the symbol has this type by FreeSWITCH's contract.
         let table = unsafe {
             let symbol = format!("{name}_module_interface");
             let found = library
@@ -228,28 +227,28 @@ impl Core {
     }
 
     /// # Safety
-    /// At `table` is a module's table, which stays.
+    /// `table` points to a module's table, which is never freed.
     pub(crate) unsafe fn load_linked(&self, table: usize) -> Result<(), String> {
         // SAFETY: by this function's contract.
         unsafe { self.begin(std::ptr::with_exposed_provenance(table), None, None) }
     }
 
     /// # Safety
-    /// `table` is a module's table, which stays as long as the library is open.
+    /// `table` is a module's table, which is valid as long as the library is open.
     unsafe fn begin(
         &self,
         table: *const ffi::switch_loadable_module_function_table_t,
         library: Option<Library>,
         folder: Option<tempfile::TempDir>,
     ) -> Result<(), String> {
-        // SAFETY: as long as the library is open.
+        // SAFETY: it is valid as long as the library is open.
         let (version, load) = unsafe { ((*table).switch_api_version, (*table).load) };
         if version != ffi::SWITCH_API_VERSION as c_int {
             return Err(format!("Trying to load an out of date module, please rebuild the module. ({version})"));
         }
         let load = load.ok_or("the module has no load function")?;
         let mut interface = ptr::null_mut();
-        // SAFETY: the module's function, called as the host does; the pool is a handle that only comes back to us.
+        // SAFETY: the module's function, called as by FreeSWITCH; the pool is a handle that is only given back to the simulator.
         let status = unsafe { load(&mut interface, ptr::NonNull::dangling().as_ptr()) };
         if status != Status::SWITCH_STATUS_SUCCESS {
             self.state().modules.forget_registered();
@@ -262,10 +261,10 @@ impl Core {
         Ok(())
     }
 
-    /// Runs on a thread of the host's.
+    /// Unloads a module. It runs on a thread of the simulator.
     pub(crate) fn unload(&self) -> Result<(), String> {
         let loaded = self.state().modules.loaded.take().ok_or("No such module!")?;
-        // SAFETY: it stays until it is forgotten, below.
+        // SAFETY: it is kept until it is removed below.
         let users = unsafe { (*(*loaded.interface).rwlock.cast::<LockCount>()).load(Ordering::Relaxed) };
         if users > 0 {
             self.state().modules.loaded = Some(loaded);
@@ -273,7 +272,7 @@ impl Core {
         }
         // SAFETY: the library is open.
         let status = match unsafe { (*loaded.table).shutdown } {
-            // SAFETY: the module's function, called as the host does.
+            // SAFETY: the module's function, called as by FreeSWITCH.
             Some(shutdown) => unsafe { shutdown() },
             None => Status::SWITCH_STATUS_SUCCESS,
         };
@@ -284,7 +283,7 @@ impl Core {
         self.state().modules.forget_registered();
         let mut loaded = loaded;
         let library = loaded.library.take();
-        // What a module's statics hold is no leak, and a sanitizer that looks in the end would find them gone.
+        // Memory that a module's statics hold is no leak, but a sanitizer would report it if the module were unloaded before its final check.
         if std::env::var_os("SIMULATOR_KEEPS_MODULES").is_some() {
             std::mem::forget(library);
             return Ok(());
@@ -295,7 +294,7 @@ impl Core {
     pub(crate) fn hold_application(&self, name: &str) -> Option<*mut ffi::switch_application_interface_t> {
         let modules = &mut self.state().modules;
         modules.add_host();
-        // SAFETY: ours, and their names stay.
+        // SAFETY: they were made here, and their names are never freed.
         let found = modules.applications.iter().find(|it| unsafe { named((***it).interface_name, name) }).copied()?;
         hold!(found, 1);
         Some(found)
@@ -305,12 +304,12 @@ impl Core {
         hold!(interface, -1);
     }
 
-    /// Runs a command line on the calling thread; answers with what it wrote.
+    /// Runs a command line on the calling thread. Returns its output.
     pub(crate) fn command(&self, line: &str) -> String {
         let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
         let found = {
             let modules = &self.state().modules;
-            // SAFETY: ours, and their names stay.
+            // SAFETY: they were made here, and their names are never freed.
             let found = modules.commands.iter().find(|it| unsafe { named((***it).interface_name, name) }).copied();
             found.inspect(|found| hold!(*found, 1))
         };
@@ -320,7 +319,7 @@ impl Core {
         let mut stream =
             ffi::switch_stream_handle_t { raw_write_function: Some(write_raw), data, ..Default::default() };
         let arguments = to_c(arguments);
-        // SAFETY: held; the module's function, called as it registered it; all lives through the call.
+        // SAFETY: it is held; the module's function, called as it was registered; all lives through the call.
         unsafe {
             if let Some(function) = (*interface).function {
                 let _ = function(arguments.as_ptr(), ptr::null_mut(), &mut stream);
@@ -336,7 +335,7 @@ unsafe extern "C" fn write_raw(
     bytes: *mut u8,
     length: ffi::switch_size_t,
 ) -> Status {
-    // SAFETY: `command` made the stream; the module's bytes are as many as it says.
+    // SAFETY: `command` made the stream, and the data has the length that the module gives.
     unsafe {
         let answer = &mut *(*stream).data.cast::<Vec<u8>>();
         answer.extend_from_slice(std::slice::from_raw_parts(bytes, length));
@@ -358,7 +357,7 @@ pub(crate) unsafe extern "C" fn switch_loadable_module_create_module_interface(
     call.core.state().modules.new_interface(&name)
 }
 
-/// Zeroed, for the module to fill.
+/// Makes a zeroed interface, which the module fills.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_loadable_module_create_interface(
     parent: *mut ffi::switch_loadable_module_interface_t,
@@ -406,7 +405,7 @@ pub(crate) unsafe extern "C" fn switch_loadable_module_get_dialplan_interface(
     let name = unsafe { from_c(name) }.unwrap_or_default();
     let modules = &mut call.core.state().modules;
     modules.add_host();
-    // SAFETY: ours, and their names stay.
+    // SAFETY: they were made here, and their names are never freed.
     let found = modules.dialplans.iter().find(|it| unsafe { named((***it).interface_name, &name) }).copied();
     let Some(found) = found else { return ptr::null_mut() };
     hold!(found, 1);
@@ -416,7 +415,7 @@ pub(crate) unsafe extern "C" fn switch_loadable_module_get_dialplan_interface(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_mutex_lock(lock: *mut ffi::switch_mutex_t) -> Status {
     enter("switch_mutex_lock");
-    // SAFETY: the only locks that a module gets are those of interfaces, which are ours.
+    // SAFETY: a module gets only the locks of interfaces, which were made here.
     unsafe { seize(lock.cast()) };
     Status::SWITCH_STATUS_SUCCESS
 }
@@ -437,10 +436,10 @@ pub(crate) unsafe extern "C" fn switch_thread_rwlock_unlock(lock: *mut ffi::swit
     Status::SWITCH_STATUS_SUCCESS
 }
 
-/// Where cargo puts the module beside the tests that are built with it: `libmod_callpark.so`.
+/// The path of `libmod_callpark.so`, which cargo has built together with the tests.
 ///
 /// # Panics
-/// If it is not there: then nobody has built it, and a test of it must not pass.
+/// If the file does not exist. A test of a module that was not built must not pass.
 pub fn built_module() -> PathBuf {
     let program = std::env::current_exe().expect("a running program has a path");
     let folders = program.ancestors().skip(1).take(3);
@@ -448,5 +447,8 @@ pub fn built_module() -> PathBuf {
         .flat_map(|folder| [folder.join("libmod_callpark.so"), folder.join("deps/libmod_callpark.so")])
         .collect();
     let newest = candidates.iter().filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path))).max();
-    newest.map_or_else(|| panic!("libmod_callpark.so is in none of {candidates:?}: build it"), |(_, path)| path.clone())
+    newest.map_or_else(
+        || panic!("libmod_callpark.so was not built, expected it in one of {candidates:?}"),
+        |(_, path)| path.clone(),
+    )
 }

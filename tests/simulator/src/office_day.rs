@@ -1,4 +1,4 @@
-//! People: callers, a receptionist who parks them, colleagues who take them, and some who lose patience.
+//! Simulates the calls of an office: callers, a receptionist who parks them, and colleagues who retrieve them.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -48,15 +48,15 @@ fn dialplan(extension: &str) -> Option<Plan> {
     }
 }
 
-/// What somebody does next.
+/// A step of a person, which happens at a planned time.
 #[derive(Clone, Copy)]
 enum Step {
     CallIn,
-    /// The receptionist has heard what the caller wants.
+    /// The receptionist parks the caller, or handles the call.
     Decide(usize),
-    /// A colleague fetches the caller.
+    /// A colleague retrieves the caller.
     Fetch(usize),
-    /// The caller has no patience left, or nothing left to say.
+    /// The caller hangs up.
     HangUp(usize),
 }
 
@@ -71,16 +71,17 @@ pub(crate) struct OfficeDay {
     agenda: BTreeMap<(Duration, usize), Step>,
     steps: usize,
     calls: Vec<OfficeCall>,
-    told: usize,
+    /// The number of events that were printed or skipped.
+    printed: usize,
     tally: BTreeMap<String, usize>,
-    /// Stays as long as the office.
+    /// Kept until the end, because dropping it deletes the file.
     _token_file: Option<tempfile::NamedTempFile>,
 }
 
-/// Makes a token for this day alone, and says where to look.
+/// Makes a token for this run, and prints the address of the dashboard.
 fn show_dashboard(address: &str) -> Result<tempfile::NamedTempFile, String> {
     let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
-    // Readable by its owner only, as the module wants it.
+    // Only the owner can read it, as the module requires.
     let mut file = tempfile::NamedTempFile::new().map_err(|why| why.to_string())?;
     writeln!(file, "{token} view,act *").map_err(|why| why.to_string())?;
     println!("Dashboard: http://{address}/   token: {token}\n");
@@ -88,8 +89,8 @@ fn show_dashboard(address: &str) -> Result<tempfile::NamedTempFile, String> {
 }
 
 impl OfficeDay {
-    /// `dashboard`: the address at which the module serves it, with a token that is made and told.
-    pub(crate) fn open(module: &str, seed: u64, dashboard: Option<&str>) -> Result<OfficeDay, String> {
+    /// Loads the module. `dashboard` is the address at which the module serves its dashboard.
+    pub(crate) fn begin(module: &str, seed: u64, dashboard: Option<&str>) -> Result<OfficeDay, String> {
         let world = World::new();
         world.set_global("domain", DOMAIN);
         let token_file = dashboard.map(show_dashboard).transpose()?;
@@ -104,35 +105,35 @@ impl OfficeDay {
         world.set_dialplan(|route| dialplan(&route.extension));
         world.set_phone(RECEPTION, Phone::Answers(Duration::from_secs(4)));
         world.set_length("voicemail.wav", Duration::from_secs(20));
-        // Nobody listens to the sound itself.
+        // Long frames, because audio does not matter here.
         world.set_frame(Duration::from_millis(100));
         world.load(module)?;
-        let mut office = OfficeDay {
+        let mut day = OfficeDay {
             world,
             rng: fastrand::Rng::with_seed(seed),
             agenda: BTreeMap::new(),
             steps: 0,
             calls: Vec::new(),
-            told: 0,
+            printed: 0,
             tally: BTreeMap::new(),
             _token_file: token_file,
         };
-        office.plan(5, Step::CallIn);
-        Ok(office)
+        day.plan(5, Step::CallIn);
+        Ok(day)
     }
 
-    /// Lets `time` pass, and people do what they do in it.
-    pub(crate) fn live(&mut self, time: Duration) {
+    /// Advances the time, and takes the steps that are planned for it.
+    pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.world.now() + time;
         while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= end) {
             let ((at, _), step) = entry.remove_entry();
             self.world.advance(at.saturating_sub(self.world.now()));
-            self.tell_events();
+            self.print_events();
             self.take(step);
-            self.tell_events();
+            self.print_events();
         }
         self.world.advance(end.saturating_sub(self.world.now()));
-        self.tell_events();
+        self.print_events();
     }
 
     fn plan(&mut self, seconds: u64, step: Step) {
@@ -187,7 +188,7 @@ impl OfficeDay {
                 let seconds = self.between(20, 75);
                 self.plan(seconds, Step::HangUp(call));
             }
-            // Nobody comes: the reception is rung back.
+            // Nobody retrieves the caller: the module rings the reception.
             _ => self.plan(240, Step::HangUp(call)),
         }
     }
@@ -215,16 +216,16 @@ impl OfficeDay {
         say_at(self.world.now(), what);
     }
 
-    fn tell_events(&mut self) {
-        let events = self.world.events_since(self.told);
-        self.told += events.len();
+    fn print_events(&mut self) {
+        let events = self.world.events_since(self.printed);
+        self.printed += events.len();
         for event in events.iter().filter(|event| event.subclass == "callpark::info") {
             *self.tally.entry(event.get("CallPark-Action").unwrap_or_default().to_owned()).or_default() += 1;
             say_at(event.at, &format!("    {}", in_words(event)));
         }
     }
 
-    /// What the module itself says of its lots.
+    /// Prints the module's own listings.
     pub(crate) fn show(&mut self) {
         for command in ["callpark lots", "callpark list"] {
             println!("\n> {command}\n{}", self.world.command(command).trim_end());
@@ -232,14 +233,14 @@ impl OfficeDay {
         println!();
     }
 
-    /// Everybody goes home; what the module leaves behind is an error.
-    pub(crate) fn close(mut self) {
+    /// Ends all calls, prints a summary and unloads the module. It is an error if the module leaves anything behind.
+    pub(crate) fn end(mut self) {
         self.show();
         for leg in self.world.legs() {
             leg.hang_up();
         }
         self.world.advance(Duration::from_secs(2));
-        self.tell_events();
+        self.print_events();
         println!("\n{} callers. Events of the module, by action:", self.calls.len());
         for (action, count) in &self.tally {
             println!("  {action}: {count}");
@@ -249,7 +250,7 @@ impl OfficeDay {
     }
 }
 
-/// The office opens at eight.
+/// Prints a line with the time of day. The day begins at 08:00.
 fn say_at(time: Duration, what: &str) {
     let seconds = 8 * 3600 + time.as_secs();
     println!("{:02}:{:02}:{:02}  {what}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -260,13 +261,13 @@ fn in_words(event: &Event) -> String {
     let (who, slot, parker) = (get("Caller-Caller-ID-Name"), get("CallPark-Slot"), get("CallPark-Parker"));
     let waited = get("CallPark-Wait-Ms").parse::<u64>().unwrap_or(0) / 1000;
     match get("CallPark-Action") {
-        "park" => format!("{who} waits in {slot}."),
-        "retrieve" => format!("{who} is taken out of {slot} by {} after {waited} s.", get("CallPark-Retriever")),
-        "ringback" => format!("{who} has waited {waited} s in {slot}: {parker} is rung back."),
-        "ringback-failed" => format!("{parker} does not answer for {who} ({}).", get("CallPark-Cause")),
-        "return" => format!("{who} is back with {parker} after {waited} s."),
+        "park" => format!("{who} is parked in {slot}."),
+        "retrieve" => format!("{} retrieves {who} from {slot} after {waited} s.", get("CallPark-Retriever")),
+        "ringback" => format!("{who} has waited {waited} s in {slot}: the recall rings {parker}."),
+        "ringback-failed" => format!("{parker} does not answer the recall of {who} ({}).", get("CallPark-Cause")),
+        "return" => format!("{parker} answers the recall and has {who} after {waited} s."),
         "fallback" => format!("{who} goes from {slot} to the fallback after {waited} s."),
-        "abandon" => format!("{who} gave up in {slot} after {waited} s."),
+        "abandon" => format!("{who} hangs up in {slot} after {waited} s."),
         other => format!("{other}: {who}, slot {slot}."),
     }
 }

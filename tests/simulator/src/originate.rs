@@ -13,18 +13,18 @@ use crate::kernel::Micros;
 use crate::leg::{LegId, Profile};
 use crate::text::from_c;
 
-/// What somebody does when their phone rings.
+/// What a phone does with an incoming call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phone {
-    /// Answers after that time.
+    /// Answers after this time.
     Answers(Duration),
-    /// Lets it ring.
+    /// Rings without an end.
     Silent,
     Busy,
     Rejects,
-    /// Rings for that time, then rejects.
+    /// Rings for this time, and then rejects the call.
     RejectsAfter(Duration),
-    /// Is known, and has no phone registered.
+    /// The user exists, but no phone is registered.
     Unregistered,
 }
 
@@ -33,27 +33,27 @@ pub(crate) struct User {
     pub(crate) variables: Vec<(String, String)>,
 }
 
-/// For how long `user/` rings if nothing else is said, whatever the call to it was given (mod_dptools).
+/// The default time for which `user/` rings, whatever the timeout of the outer call is (mod_dptools).
 const DEFAULT_USER_RING_TIME: Duration = Duration::from_secs(60);
-/// How often the host looks whether it is still wanted.
+/// The time between two checks whether the call was cancelled.
 const CANCEL_CHECK_INTERVAL: Micros = 20_000;
 
-/// A call to be made.
+/// An originated call.
 pub(crate) struct OutgoingCall {
     pub(crate) to: String,
     pub(crate) ring_timeout: Duration,
     pub(crate) caller_name: String,
     pub(crate) caller_number: String,
     pub(crate) variables: Vec<(String, String)>,
-    /// The leg that calls, if one does: it ends the call by hanging up.
+    /// The calling leg, if there is one. Its hangup ends the call.
     pub(crate) by: Option<LegId>,
-    /// Set to another cause than none by another thread, it ends the call.
+    /// Another thread ends the call by setting this to a cause.
     pub(crate) cancel: *mut HostCause,
 }
 
 struct Ringing {
     leg: LegId,
-    /// When what happens.
+    /// The planned actions of the phones, with their times.
     then: Option<(Micros, Result<(), Cause>)>,
     until: Micros,
 }
@@ -73,7 +73,7 @@ impl Core {
         }
     }
 
-    /// Rings until somebody answers; the leg that did is read-locked for the caller of this.
+    /// Rings until a phone answers. The answered leg is read-locked for the caller of this function.
     pub(crate) fn originate(&self, call: &OutgoingCall) -> Result<LegId, Cause> {
         let (variables, rest) = leading_variables(&call.to, '{', '}');
         let variables: Vec<(String, String)> = call.variables.iter().cloned().chain(variables).collect();
@@ -126,7 +126,7 @@ impl Core {
     ) -> Result<LegId, OriginateFailure> {
         loop {
             let now = self.kernel.now();
-            // SAFETY: null, or the module's, which waits for this call; another thread of it may write it any time.
+            // SAFETY: null, or the module's, which waits for this call; another thread of the module may write it at any time.
             let cancelled = (!call.cancel.is_null()).then(|| unsafe { AtomicU32::from_ptr(call.cancel.cast()) });
             let cancelled = cancelled.map_or(0, |cause| cause.load(Ordering::Acquire));
             if cancelled != 0 {
@@ -231,11 +231,11 @@ impl Core {
 
 struct OriginateFailure {
     cause: Cause,
-    /// What comes after `|` is not tried.
+    /// The alternatives after `|` are not tried.
     final_: bool,
 }
 
-/// `{a=b,c=d}rest`
+/// Splits `{a=b,c=d}rest` into the variables and the rest.
 fn leading_variables(text: &str, open: char, close: char) -> (Vec<(String, String)>, &str) {
     let Some((inside, rest)) = text.strip_prefix(open).and_then(|text| text.split_once(close)) else {
         return (Vec::new(), text);
@@ -245,7 +245,7 @@ fn leading_variables(text: &str, open: char, close: char) -> (Vec<(String, Strin
 }
 
 #[unsafe(no_mangle)]
-#[allow(clippy::too_many_arguments)] // the host's
+#[allow(clippy::too_many_arguments)] // as in FreeSWITCH
 pub(crate) unsafe extern "C" fn switch_ivr_originate(
     session: *mut ffi::switch_core_session_t,
     answered: *mut *mut ffi::switch_core_session_t,
@@ -266,7 +266,7 @@ pub(crate) unsafe extern "C" fn switch_ivr_originate(
     if !session.is_null() {
         core.misuse("calls somebody for a session: the module never does, and it is not simulated");
     }
-    // SAFETY: null or C strings, and an event of ours, that live through the call.
+    // SAFETY: null or C strings, and an event that was made here, that live through the call.
     let outgoing = unsafe {
         OutgoingCall {
             to: from_c(to).unwrap_or_default(),

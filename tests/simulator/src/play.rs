@@ -11,10 +11,10 @@ use crate::kernel::Micros;
 use crate::leg::{LegId, Session, Sound, status};
 use crate::text::from_c;
 
-/// How long files last of which the test says nothing.
+/// The default length of files.
 const ORDINARY: Duration = Duration::from_secs(2);
 
-/// Which sounds there are.
+/// The known sounds and their lengths.
 #[derive(Default)]
 pub(crate) struct Sounds {
     pub(crate) missing: HashSet<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Sounds {
 }
 
 impl Sounds {
-    /// `Err` if there is no such file; `None` if it never ends.
+    /// The length of a file: `Err` if it does not exist, and `None` if it never ends.
     fn length(&self, file: &str) -> Result<Option<Duration>, ()> {
         if self.missing.contains(file) {
             return Err(());
@@ -38,13 +38,13 @@ impl Sounds {
                 Ok(u64::try_from(ms).ok().map(Duration::from_millis))
             }
             Some(("file" | "http" | "https", _)) | None => Ok(Some(ORDINARY)),
-            // The host has no module for it.
+            // There is no module for this kind of file.
             Some(_) => Err(()),
         }
     }
 }
 
-/// Who is asked while something plays: `switch_input_args_t`, which lives through the call.
+/// The callbacks of a playback: `switch_input_args_t`, which lives through the call.
 type Args = *mut ffi::switch_input_args_t;
 
 impl Core {
@@ -57,7 +57,7 @@ impl Core {
             let (name, data) = phrase.split_once(':').unwrap_or((phrase, ""));
             return self.say(id, name, data, args);
         }
-        // As in the host, where the loop over the files is never entered then.
+        // In FreeSWITCH the loop over the files is not entered then.
         if !self.leg(id, |leg| leg.is_ready()) {
             return Status::SWITCH_STATUS_SUCCESS;
         }
@@ -92,7 +92,7 @@ impl Core {
         self.sound(id, quiet, Some(time), args)
     }
 
-    /// A leg that is not answered gets its sound all the same, as early media.
+    /// Plays to a leg. A leg that is not answered gets the sound as early media.
     fn pre_answer(&self, id: LegId) {
         self.leg(id, |leg| leg.early_media |= !leg.outbound && !leg.answered && !leg.is_down());
     }
@@ -104,8 +104,8 @@ impl Core {
         status
     }
 
-    /// Until `end`, the leg is wanted elsewhere, or whoever is asked says to stop. Keys, hang-up and transfer are seen at
-    /// once, where the host sees them with the next packet.
+    /// Plays until `end`, until the leg is transferred or hung up, or until a callback stops it. Digits, hangup and transfer are noticed at once,
+    /// whereas FreeSWITCH notices them with the next packet.
     fn sound_out(&self, id: LegId, end: Option<Micros>, args: Args) -> Status {
         // SAFETY: NULL, or the module's, which waits for this call.
         let args = unsafe { args.as_ref() };
@@ -115,7 +115,7 @@ impl Core {
         let mut next = asked.map(|_| self.kernel.now() + frame);
         loop {
             if !self.leg(id, |leg| leg.is_ready()) {
-                // When the far end has hung up, the host's read fails, and it ends without an error of its own.
+                // When the far end has hung up, FreeSWITCH's read fails, and the playback ends without an error.
                 return status(self.leg(id, |leg| leg.is_down()));
             }
             if let Some((args, key)) = args.and_then(|args| Some((args, self.key(id)?))) {
@@ -128,7 +128,7 @@ impl Core {
             let now = self.kernel.now();
             if let (Some((args, ask)), Some(due)) = (asked, next.filter(|due| now >= *due)) {
                 next = Some(due + frame);
-                // SAFETY: the module's function, called as it asked to be; a frame is nothing that it looks into.
+                // SAFETY: the module's function, called as it was passed; it does not read the frame.
                 let status = unsafe { ask(session, ptr::null_mut(), args.user_data) };
                 if status != Status::SWITCH_STATUS_SUCCESS {
                     return status;
@@ -142,20 +142,20 @@ impl Core {
         }
     }
 
-    /// The next key that was pressed.
+    /// Takes the next DTMF digit.
     fn key(&self, id: LegId) -> Option<char> {
         self.leg(id, |leg| leg.keys.pop_front())
     }
 }
 
-/// There is no such file: any status but the ones that the module knows. The host's number.
+/// FreeSWITCH's status for a missing file. The module has no special case for it.
 const NOT_FOUND: Status = Status(14);
 
 fn press(session: *mut ffi::switch_core_session_t, args: &ffi::switch_input_args_t, key: char) -> Status {
     let mut dtmf = ffi::switch_dtmf_t { digit: key as u8 as c_char, duration: 2000, ..Default::default() };
     match args.input_callback {
         None => Status::SWITCH_STATUS_BREAK,
-        // SAFETY: the module's function, called as it asked to be; the key lives through the call.
+        // SAFETY: the module's function, called as it was passed; the digit lives through the call.
         Some(input) => unsafe {
             let key = ptr::from_mut(&mut dtmf).cast::<c_void>();
             input(session, key, ffi::switch_input_type_t::SWITCH_INPUT_TYPE_DTMF, args.buf, args.buflen)
@@ -171,7 +171,7 @@ pub(crate) unsafe extern "C" fn switch_ivr_play_file(
     args: Args,
 ) -> Status {
     let call = enter("switch_ivr_play_file");
-    // SAFETY: the module's handles are sessions of ours; a C string that lives through the call.
+    // SAFETY: the module's handles are sessions of the simulator; a C string that lives through the call.
     let (session, file) = unsafe { (Session::of(session, &call), from_c(file)) };
     call.core.check_thread(session.id, "plays a file to");
     if call.fails {

@@ -1,4 +1,4 @@
-//! The scheduler: tasks at times of the wall clock, all on one thread (`switch_scheduler.c`).
+//! Simulates the scheduler: tasks at times of the wall clock, all on one thread (`switch_scheduler.c`).
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::ffi;
 use crate::kernel::{Micros, TaskId};
 use crate::text::from_c;
 
-/// How often the host walks its list.
+/// The time between two checks of the list of tasks.
 const SCHEDULER_INTERVAL: Micros = 500_000;
 
 struct ScheduledTask {
@@ -91,7 +91,7 @@ impl Core {
         let Some((Some(function), argument, due)) = picked else { return };
         let mut told =
             ffi::switch_scheduler_task_t { runtime: due, task_id: id, cmd_arg: argument, ..Default::default() };
-        // SAFETY: the module's function, which deletes its task before it goes; the task lives through the call.
+        // SAFETY: the module's function, which deletes its task before it is unloaded; the task lives through the call.
         unsafe { function(&mut told) };
         let later = self.wall() / 1_000_000;
         let tasks = &mut self.state().tasks.tasks;
@@ -102,7 +102,7 @@ impl Core {
     }
 }
 
-/// A time that is past is taken for a repeat interval.
+/// A time in the past counts as a repeat interval.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_scheduler_add_task(
     due: ffi::time_t,
@@ -132,7 +132,7 @@ pub(crate) unsafe extern "C" fn switch_scheduler_add_task(
     id
 }
 
-/// Does not wait for one that runs: that one is not armed again.
+/// Does not wait for a running task; that task is not scheduled again.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_scheduler_del_task_id(id: u32) -> u32 {
     let call = enter("switch_scheduler_del_task_id");

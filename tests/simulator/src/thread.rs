@@ -1,8 +1,8 @@
-//! The threads that the module starts itself, and their clocks.
+//! Simulates the threads that the module starts itself, and their clocks.
 //!
-//! They have to be known before they first call the host, or time would pass them by. So the module's `pthread_create` is
-//! this one: the program's own symbols come before the C library's. So is its `clock_nanosleep`, or a moment's sleep would
-//! take real time, with everybody waiting, and no virtual one; and its `clock_gettime`, of which one clock shows virtual time.
+//! The simulator must know these threads before their first call, or the time could advance before. So the module's `pthread_create` is the one
+//! here, because the program's symbols precede those of the C library. Its `clock_nanosleep` is here too, because a sleep would otherwise take
+//! real time and no virtual time, and so is its `clock_gettime`, one of whose clocks shows the virtual time.
 
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, OnceLock};
@@ -14,36 +14,36 @@ use crate::kernel::TaskId;
 type Start = extern "C" fn(*mut c_void) -> *mut c_void;
 type Create = unsafe extern "C" fn(*mut libc::pthread_t, *const libc::pthread_attr_t, Start, *mut c_void) -> c_int;
 
-/// Where the function below is. Asked for by this name, it is also taken into a program that has another of its name: a
-/// sanitizer's gives way.
+/// The address of the function below. Because of this reference it is linked also into a program with another function of this name, such as a
+/// sanitizer's.
 #[inline(never)]
 pub(crate) fn own_create() -> usize {
     pthread_create as *const () as usize
 }
 
-/// As [`own_create`].
+/// See [`own_create`].
 #[inline(never)]
 pub(crate) fn own_sleep() -> usize {
     clock_nanosleep as *const () as usize
 }
 
-/// As [`own_create`].
+/// See [`own_create`].
 #[inline(never)]
 pub(crate) fn own_clock() -> usize {
     clock_gettime as *const () as usize
 }
 
-/// Of a simulated thread's clocks the raw monotonic one, by which the module measures waits, shows virtual time. All others
-/// are the system's: the standard library needs them to wait for other threads.
+/// For a simulated thread, the raw monotonic clock, with which the module measures waits, shows the virtual time. All other clocks are the
+/// system's, because the standard library needs them to wait for other threads.
 ///
 /// # Safety
-/// As the C library's.
+/// The same as for the C library's function.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
     // SAFETY: by this function's contract.
     unsafe {
         let Some(core) = (clock == libc::CLOCK_MONOTONIC_RAW).then(own_world).flatten() else {
-            // Past the C library, whose function has this one's name; it sets `errno` as that does.
+            // A direct system call, because the C library's function has the same name as this one. It sets `errno` as that does.
             return libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int;
         };
         if !core.kernel.is_real_time() {
@@ -55,10 +55,10 @@ pub(crate) unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut
     0
 }
 
-/// `std::thread::sleep` ends up here. A simulated thread sleeps in virtual time; any other, and one at large, really does.
+/// `std::thread::sleep` calls this. A simulated thread sleeps in virtual time; any other thread, and any in real-time mode, in real time.
 ///
 /// # Safety
-/// As the C library's.
+/// The same as for the C library's function.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn clock_nanosleep(
     clock: libc::clockid_t,
@@ -70,7 +70,7 @@ pub(crate) unsafe extern "C" fn clock_nanosleep(
     // SAFETY: by this function's contract.
     unsafe {
         let Some(core) = core else {
-            // Past the C library, whose function has this one's name.
+            // A direct system call, because the C library's function has the same name as this one.
             let slept = libc::syscall(libc::SYS_clock_nanosleep, clock, flags, time, left);
             return if slept == 0 { 0 } else { *libc::__errno_location() };
         };
@@ -89,7 +89,7 @@ struct ThreadStart {
 }
 
 /// # Safety
-/// As the C library's.
+/// The same as for the C library's function.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn pthread_create(
     thread: *mut libc::pthread_t,
@@ -112,7 +112,7 @@ pub(crate) unsafe extern "C" fn pthread_create(
 }
 
 extern "C" fn begin(place: *mut c_void) -> *mut c_void {
-    // SAFETY: from `pthread_create` above, which gave it up.
+    // SAFETY: from `pthread_create` above, which has released it.
     let ThreadStart { core, id, start, argument } = *unsafe { Box::from_raw(place.cast::<ThreadStart>()) };
     become_task(&core, id);
     core.kernel.begin(id);
@@ -124,7 +124,7 @@ extern "C" fn begin(place: *mut c_void) -> *mut c_void {
 fn real() -> Create {
     static REAL: OnceLock<Create> = OnceLock::new();
     *REAL.get_or_init(|| {
-        // SAFETY: the C library has this function, of this type, and so does a sanitizer, which must know of every thread.
+        // SAFETY: the C library has this function with this type, and so does a sanitizer, which must know every thread.
         unsafe {
             let of_sanitizer = libc::dlsym(libc::RTLD_DEFAULT, c"__interceptor_pthread_create".as_ptr());
             let of_library = libc::dlsym(libc::RTLD_NEXT, c"pthread_create".as_ptr());

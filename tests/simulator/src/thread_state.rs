@@ -1,9 +1,9 @@
-//! Finds out whether a thread sleeps.
+//! Determines whether a thread sleeps.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 
-/// It sleeps, and does not merely wait for a processor.
+/// Whether the thread sleeps, and does not only wait for a processor.
 pub(crate) fn is_asleep(thread: libc::pid_t) -> bool {
     let stat = of(thread, "stat").unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
@@ -13,12 +13,12 @@ pub(crate) fn is_gone(thread: libc::pid_t) -> bool {
     !fs::exists(format!("/proc/self/task/{thread}")).unwrap_or(true)
 }
 
-/// How often it has gone to sleep so far, if it now sleeps until another thread of its own world wakes it: it waits for a
-/// lock or for a signal of `parking_lot`'s, for a message in a channel, or for a thread's end. `None` if it is awake, if it
-/// will wake up by itself soon, if the network may wake it, if it waits for a lock that belongs to the whole program (that
-/// of the allocator, say, which a thread of another world may have), or if the system does not tell.
+/// The number of times that the thread has fallen asleep, if it now sleeps until another thread of its own world wakes it: it waits for a lock or a
+/// condition variable of `parking_lot`, for a message in a channel, or for the end of a thread. Returns `None` if it is awake, if it will wake up by
+/// itself soon, if the network may wake it, if it waits for a lock of the whole program (for example the allocator's, which a thread of another world
+/// may hold), or if the system does not report the state.
 pub(crate) fn sleeps_deeply(thread: libc::pid_t) -> Option<u64> {
-    // The number of the system call and its six arguments; only of a thread that is asleep in one.
+    // The file has the number of the system call and its six arguments if the thread sleeps in a system call.
     let call = of(thread, "syscall")?;
     let mut numbers = call.split_whitespace();
     if numbers.next()?.parse::<libc::c_long>().ok()? != libc::SYS_futex {
@@ -44,10 +44,10 @@ pub(crate) fn sleeps_deeply(thread: libc::pid_t) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
 }
 
-/// Whether a thread with this timeout sleeps on for a while. The timeout is in our own memory, on the stack of that thread,
-/// which may be gone meanwhile: so the system is asked to read it.
+/// Whether a thread with this timeout will sleep for a while. The timeout is on the stack of that thread, which may have ended meanwhile, so the
+/// system reads it.
 fn is_long(timeout: u64, from_now: bool) -> Option<bool> {
-    const LONG: i64 = 1; // seconds: no wait of the module's is between this and a moment
+    const LONG: i64 = 1; // seconds: the module's waits are much shorter, or longer than this
     let mut bytes = [0; size_of::<[i64; 2]>()];
     File::open("/proc/self/mem").ok()?.read_exact_at(&mut bytes, timeout).ok()?;
     let seconds = i64::from_ne_bytes(bytes[..8].try_into().ok()?);
@@ -55,7 +55,7 @@ fn is_long(timeout: u64, from_now: bool) -> Option<bool> {
         return Some(seconds >= LONG);
     }
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: it fills what it is given.
+    // SAFETY: it only writes into the given buffer.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     Some(seconds - now.tv_sec > LONG)
 }
@@ -73,12 +73,12 @@ mod tests {
 
     use parking_lot::{Condvar, Mutex};
 
-    /// On a busy machine a thread takes its time to get to sleep.
+    /// The maximum time until a thread sleeps, on a busy machine.
     const LONG: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(500);
 
-    /// Whether a thread that does this is seen in deep sleep before long. `what` ends when it hears from the receiver or
-    /// `bell` rings.
+    /// Whether a thread that runs `what` is detected in deep sleep within this time. `what` ends with a message from the receiver or with the
+    /// condition variable.
     fn seen_deep(before: Duration, what: impl FnOnce(mpsc::Receiver<()>, &(Mutex<bool>, Condvar)) + Send) -> bool {
         let (end, over) = mpsc::channel();
         let (tell, told) = mpsc::channel();
@@ -86,11 +86,11 @@ mod tests {
         thread::scope(|scope| {
             let bell = &bell;
             scope.spawn(move || {
-                // SAFETY: takes nothing, answers with a number.
-                tell.send(unsafe { libc::gettid() }).expect("the test listens");
+                // SAFETY: it takes no argument and returns a number.
+                tell.send(unsafe { libc::gettid() }).expect("the test receives");
                 what(over, bell);
             });
-            let thread = told.recv().expect("it says its number");
+            let thread = told.recv().expect("the thread sends its ID");
             let until = Instant::now() + before;
             let mut deep = false;
             while !deep && Instant::now() < until {

@@ -123,8 +123,7 @@ impl World {
         World::of(Kernel::new())
     }
 
-    /// One in which time is real and threads run as the machine lets them: nothing takes the same course twice, and no faults
-    /// are injected.
+    /// Makes a world in real-time mode: threads run at the same time, no course of events is the same twice, and no faults are injected.
     pub fn real_time() -> World {
         World::of(Kernel::real_time())
     }
@@ -138,7 +137,7 @@ impl World {
         World { core, down: false }
     }
 
-    // What there is.
+    // Settings.
 
     /// Sets a global variable, such as `domain`.
     pub fn set_global(&self, name: &str, value: &str) {
@@ -155,19 +154,19 @@ impl World {
         self.core.state().configurations.texts.remove(name);
     }
 
-    /// The dialplan `XML`: which applications run at an extension; `None` if there is no such extension.
+    /// Sets the dialplan `XML`: a function that returns the applications of an extension, or `None` if there is no such extension.
     pub fn set_dialplan(&self, rules: impl Fn(&Route) -> Option<Plan> + Send + Sync + 'static) {
         self.core.state().dialplan.rules = Some(Arc::new(rules));
     }
 
-    /// A user `1001@example.com`, or any other address of a dial string (`loopback/700`), and what they do when it rings.
+    /// Sets what the phone of a user (`1001@example.com`) or of another address of a dial string (`loopback/700`) does with a call.
     pub fn set_phone(&self, address: &str, phone: Phone) {
         let mut state = self.core.state();
         let variables = state.users.remove(address).map(|user| user.variables).unwrap_or_default();
         state.users.insert(address.into(), User { phone, variables });
     }
 
-    /// A variable that the directory sets on legs to this user.
+    /// Sets a variable that the directory sets on legs to this user.
     pub fn set_user_var(&self, address: &str, name: &str, value: &str) {
         let mut state = self.core.state();
         if let Some(user) = state.users.get_mut(address) {
@@ -175,40 +174,40 @@ impl World {
         }
     }
 
-    /// How long a file or phrase lasts; else 2 s. Streams without end never end.
+    /// Sets the length of a file or phrase, which is 2 s otherwise. Streams never end.
     pub fn set_length(&self, sound: &str, length: Duration) {
         self.core.state().sounds.lengths.insert(sound.into(), length);
     }
 
-    /// There is no such file, stream or phrase.
+    /// Removes a file, stream or phrase.
     pub fn remove_sound(&self, sound: &str) {
         self.core.state().sounds.missing.insert(sound.into());
     }
 
-    /// How often whoever plays something is asked; else every 20 ms. Less often makes long simulations quicker.
+    /// Sets the time between two calls of a playback's callback, which is 20 ms otherwise. A longer time makes long simulations faster.
     pub fn set_frame(&self, frame: Duration) {
         self.core.state().frame = micros(frame).max(1000);
     }
 
     // The module.
 
-    /// Loads a module, as `load mod_callpark` does. The error is what the host would log.
+    /// Loads a module, as `load mod_callpark` does. The error is the text that FreeSWITCH would log.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<(), String> {
         let path = path.as_ref().to_owned();
         self.on_host_thread("load", move |core| core.load(&path))
     }
 
-    /// As [`World::load`], for a module that is linked into this program: its table.
+    /// Loads a module that is linked into this program, by its table.
     ///
     /// # Safety
-    /// `table` is the one that a loader would find, and stays.
+    /// `table` is the table that a loader would find, and it is never freed.
     pub unsafe fn load_linked(&self, table: *const std::ffi::c_void) -> Result<(), String> {
         let table = table.expose_provenance();
         // SAFETY: by this function's contract.
         self.on_host_thread("load", move |core| unsafe { core.load_linked(table) })
     }
 
-    /// As `unload mod_callpark`: refused while anybody is in it.
+    /// Unloads the module, as `unload mod_callpark` does. It is refused while the module is in use.
     pub fn unload(&self) -> Result<(), String> {
         self.on_host_thread("unload", |core| core.unload())
     }
@@ -217,13 +216,13 @@ impl World {
         self.core.state().modules.is_loaded()
     }
 
-    /// A command as on the console, such as `callpark list`; its answer. If it waits for something, time passes.
+    /// Runs a command of the console, such as `callpark list`, and returns its answer. If the command waits for something, the time advances.
     pub fn command(&self, line: &str) -> String {
         let line = line.to_owned();
         self.on_host_thread("command", move |core| core.command(&line))
     }
 
-    /// As [`World::command`], but the test goes on. If it waits for something, that takes the time it takes.
+    /// Starts a command as [`World::command`] does, without waiting for its end.
     pub fn begin_command(&self, line: &str) -> PendingCommand {
         let (line, answer) = (line.to_owned(), Arc::new(Mutex::new(None)));
         let place = Arc::clone(&answer);
@@ -244,13 +243,13 @@ impl World {
         self.on_host_thread("completion", move |core| core.complete(&line))
     }
 
-    /// Tells all who want to know that the XML was read again.
+    /// Fires the event for a reload of the XML.
     pub fn reload_xml(&self) {
         self.core.announce(Kind::SWITCH_EVENT_RELOADXML, "", &[]);
         self.core.settle();
     }
 
-    /// A phone subscribes to a lamp, such as `701@example.com`: mod_sofia asks for its state.
+    /// Lets a phone subscribe to a lamp, such as `701@example.com`: mod_sofia asks for its state.
     pub fn subscribe(&self, lamp: &str, call_id: &str) {
         let headers =
             [("to", format!("park+{lamp}")), ("sub-call-id", call_id.to_owned()), ("expires", "300".to_owned())];
@@ -259,13 +258,13 @@ impl World {
         self.core.settle();
     }
 
-    /// Runs something that calls the host, on this thread. Only where threads are at large.
+    /// Runs a function that calls the simulator, on this thread. It is only for real-time mode.
     pub fn visit<R>(&self, what: impl FnOnce() -> R) -> R {
-        assert!(self.core.kernel.is_real_time(), "threads that take turns let nobody in between");
+        assert!(self.core.kernel.is_real_time(), "only a world in real-time mode can be visited");
         self.core.visit(|_| what())
     }
 
-    /// Forgets events and log lines, of which a long run would have no end.
+    /// Deletes all events and log lines, because a long run would have too many.
     pub fn forget_the_past(&self) {
         let mut state = self.core.state();
         state.events.fired.clear();
@@ -281,13 +280,13 @@ impl World {
         let task = self.core.spawn(name, move |core| *place.lock() = Some(what(core)));
         self.run_until_over(task, name);
         let result = result.lock().take();
-        result.unwrap_or_else(|| panic!("{name} did not come back; threads:\n{}", self.core.kernel.report()))
+        result.unwrap_or_else(|| panic!("{name} did not return; threads:\n{}", self.core.kernel.report()))
     }
 
     fn run_until_over(&self, task: TaskId, name: &str) {
         let limit = self.core.kernel.now() + micros(COMMAND);
         if !self.core.kernel.run_until_over(task, limit) {
-            panic!("{name} did not come back in {COMMAND:?}; threads:\n{}", self.core.kernel.report());
+            panic!("{name} did not return in {COMMAND:?}; threads:\n{}", self.core.kernel.report());
         }
     }
 
@@ -317,19 +316,19 @@ impl World {
         self.handle(id)
     }
 
-    /// All legs that are up, in the order in which they came.
+    /// All legs that are up, in the order in which they were made.
     pub fn legs(&self) -> Vec<Leg> {
         let up: Vec<LegId> = self.core.state().legs.all().filter(|(_, leg)| !leg.is_down()).map(|(id, _)| id).collect();
         up.into_iter().map(|id| self.handle(id)).collect()
     }
 
-    /// All legs there ever were, in the order in which they came.
+    /// All legs, also those that have ended, in the order in which they were made.
     pub fn all_legs(&self) -> Vec<Leg> {
         let all: Vec<LegId> = self.core.state().legs.all().map(|(id, _)| id).collect();
         all.into_iter().map(|id| self.handle(id)).collect()
     }
 
-    /// The latest leg that is up and was called at that user's address (`1001@example.com`).
+    /// The latest leg to this user's address (`1001@example.com`) that is up.
     pub fn leg_to(&self, address: &str) -> Option<Leg> {
         let dialled = |leg: &Leg| {
             let part = |name: &str| leg.var(name).unwrap_or_default();
@@ -371,28 +370,27 @@ impl World {
         self.core.wall().div_euclid(1_000_000)
     }
 
-    /// Sets the wall clock, as an administrator or NTP may; the clock that never jumps goes on.
+    /// Sets the wall clock, as an administrator or NTP may. The monotonic clock is not changed.
     pub fn set_wall_clock(&self, seconds: i64) {
         let now = self.core.kernel.now() as i64;
         self.core.state().wall_ahead = seconds * 1_000_000 - now;
         self.core.settle();
     }
 
-    /// From here on threads go on in an order that `seed` determines, and may lose their turn at any call to the host. The
-    /// same seed gives the same course of events.
+    /// Lets threads run in an order that `seed` determines from now on; they may lose their turn at any call to the simulator. The same seed gives
+    /// the same course of events.
     pub fn shuffle(&self, seed: u64) {
         self.core.kernel.shuffle(seed);
     }
 
     // Faults.
 
-    /// Something goes wrong at the `nth` call from now to a function of the host, such as
-    /// `switch_ivr_multi_threaded_bridge`.
+    /// Injects a fault at the `nth` call from now to a function of FreeSWITCH, such as `switch_ivr_multi_threaded_bridge`.
     pub fn at_call(&self, function: &str, nth: u64) -> Fault<'_> {
         Fault { world: self, function: Some(function.into()), nth }
     }
 
-    /// As [`World::at_call`], whichever function it is: to try each moment of a scenario in turn.
+    /// Injects a fault at the `nth` call from now to any function, so that a test can try each moment of a scenario.
     pub fn at_any_call(&self, nth: u64) -> Fault<'_> {
         Fault { world: self, function: None, nth }
     }
@@ -407,7 +405,7 @@ impl World {
         self.core.state().plan.clear();
     }
 
-    // What was seen.
+    // Results.
 
     /// All fired events, in order.
     pub fn events(&self) -> Vec<Event> {
@@ -419,7 +417,7 @@ impl World {
         self.core.state().events.fired.iter().skip(seen).cloned().collect()
     }
 
-    /// Those of a subclass, such as `callpark::info`.
+    /// All events of a subclass, such as `callpark::info`.
     pub fn events_of(&self, subclass: &str) -> Vec<Event> {
         self.events().into_iter().filter(|event| event.subclass == subclass).collect()
     }
@@ -429,7 +427,7 @@ impl World {
         self.core.state().log.clone()
     }
 
-    /// Rules of the host that the module broke so far: each is an error when the world goes.
+    /// The rules of FreeSWITCH that the module has broken so far. Each is an error at the end of the world.
     pub fn misuse(&self) -> Vec<String> {
         self.core.state().misuse.clone()
     }
@@ -439,8 +437,8 @@ impl World {
     /// Unloads the module and checks that it leaves nothing behind.
     ///
     /// # Panics
-    /// With a list of all that is left: legs that are up, read locks, threads, events, XML trees, scheduler tasks, event
-    /// bindings and subclasses, completions, interfaces that are held, and broken rules of the host.
+    /// With a list of everything that is left: legs that are up, read locks, threads, events, XML trees, scheduler tasks, event bindings and
+    /// subclasses, completions, interfaces that are held, and broken rules.
     pub fn finish(mut self) {
         let problems = self.take_down();
         assert!(problems.is_empty(), "the simulated world did not end clean:\n  {}", problems.join("\n  "));
@@ -482,7 +480,7 @@ impl World {
     }
 }
 
-/// One that was not finished is checked all the same.
+/// A world that was not finished is checked too.
 impl Drop for World {
     fn drop(&mut self) {
         if self.down {

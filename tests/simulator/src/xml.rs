@@ -15,9 +15,9 @@ use crate::text::{filled_in, from_c, from_malloc};
 #[derive(Default)]
 pub(crate) struct Configurations {
     pub(crate) texts: HashMap<String, String>,
-    /// Addresses of trees that are not freed yet, each with its text.
+    /// The addresses of trees that are not freed yet, each with its text.
     open: Vec<(usize, String)>,
-    /// The same with trees that have elements.
+    /// The same for trees that have elements.
     pub(crate) trees: Vec<(usize, Tree)>,
 }
 
@@ -28,8 +28,7 @@ impl Configurations {
     }
 }
 
-/// The text as the host writes it again: without comments and declarations. `None` if it is no XML, which the host does
-/// not read.
+/// Writes the text as FreeSWITCH does, without comments and declarations. Returns `None` if it is not XML, which FreeSWITCH does not read.
 fn written_anew(text: &str) -> Option<String> {
     let (mut reader, mut writer) = (Reader::from_str(text), Writer::new(Vec::new()));
     reader.config_mut().check_end_names = true;
@@ -50,7 +49,7 @@ fn written_anew(text: &str) -> Option<String> {
     String::from_utf8(writer.into_inner()).ok()
 }
 
-/// A tree and its node are handles only: the module asks for the text.
+/// A tree and its node are only handles, because the module asks for the text.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_xml_open_cfg(
     name: *const c_char,
@@ -76,7 +75,7 @@ pub(crate) unsafe extern "C" fn switch_xml_open_cfg(
     handle
 }
 
-/// There are no files here to read: what was given to the world is what is in force. Everybody is told all the same.
+/// There are no files to read, because the world has the configuration. The event is fired as in FreeSWITCH.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_xml_reload(why: *mut *const c_char) -> ffi::switch_status_t {
     let call = enter("switch_xml_reload");
@@ -125,7 +124,7 @@ pub(crate) unsafe extern "C" fn switch_xml_free(xml: ffi::switch_xml_t) {
         at.map(|at| open.remove(at))
     };
     match found {
-        // SAFETY: from `switch_xml_open_cfg`, and just taken out of the list of those that are open.
+        // SAFETY: from `switch_xml_open_cfg`, and just removed from the list of open trees.
         Some((handle, _)) => drop(unsafe { Box::from_raw(ptr::with_exposed_provenance_mut::<u8>(handle)) }),
         None => call.core.misuse("frees an XML tree that is not open"),
     }

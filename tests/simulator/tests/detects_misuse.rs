@@ -1,4 +1,4 @@
-//! The simulator can fail: a module that does what it must not do is noticed. The module is `faulty_module.c`.
+//! Tests the simulator itself: it detects the misuses of `faulty_module.c`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use simulator::{Caller, Cause, Leg, Phone, Sound, World};
 fn build(name: &str, defines: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
-    let (module, root) = (folder.join("mod_clumsy.so"), Path::new(env!("CARGO_MANIFEST_DIR")));
+    let (module, root) = (folder.join("mod_faulty.so"), Path::new(env!("CARGO_MANIFEST_DIR")));
     let done = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
         .args(["-shared", "-fPIC", "-w", "-include", "stdio.h", "-o"])
         .arg(&module)
@@ -26,14 +26,14 @@ fn build(name: &str, defines: &[&str]) -> PathBuf {
 
 fn faulty_module() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("clumsy", &[]))
+    BUILT.get_or_init(|| build("faulty", &[]))
 }
 
-/// A world with the clumsy module, in which an extension is an application and its data: `play:tone.wav`.
+/// A world with the faulty module, in which an extension is an application and its data: `play:tone.wav`.
 fn world() -> World {
     let world = World::new();
     world.set_global("domain", "example.com");
-    world.set_config("faulty_module.conf", "<configuration/>");
+    world.set_config("faulty.conf", "<configuration/>");
     world.set_dialplan(|route| {
         let (application, data) = route.extension.split_once(':').unwrap_or((&route.extension, ""));
         Some(vec![("answer".into(), String::new()), (application.into(), data.into())])
@@ -50,15 +50,15 @@ fn second() -> Duration {
     Duration::from_secs(1)
 }
 
-/// What the world complains of at its end.
-fn complaint(world: World) -> String {
+/// The problems that the world reports at its end.
+fn problems(world: World) -> String {
     let end = catch_unwind(AssertUnwindSafe(|| world.finish()));
-    let panic = end.expect_err("the world complains");
+    let panic = end.expect_err("the world reports a problem");
     panic.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 
 #[test]
-fn a_module_that_leaves_nothing_behind_is_not_complained_of() {
+fn a_module_that_leaves_nothing_behind_has_no_problems() {
     let world = world();
     let leg = world.call(&ann(), "sleep:500");
     world.advance(second());
@@ -73,7 +73,7 @@ fn each_thing_left_behind_is_named() {
         ("let_go_twice", "was not locked"),
         ("event", "1 events are neither fired nor destroyed"),
         ("xml", "1 XML trees are not freed"),
-        ("task", "the scheduler task clumsy is left"),
+        ("task", "the scheduler task faulty is left"),
         ("hook", "left a message hook"),
         ("format:%d", "logged with the format"),
         ("foreign", "on another thread than its own"),
@@ -81,16 +81,16 @@ fn each_thing_left_behind_is_named() {
         let world = world();
         world.call(&ann(), application);
         world.advance(second());
-        let complaint = complaint(world);
-        assert!(complaint.contains(word), "{application}: {complaint}");
+        let problems = problems(world);
+        assert!(problems.contains(word), "{application}: {problems}");
     }
 }
 
 #[test]
-fn a_leg_that_nobody_hung_up_is_named() {
+fn a_leg_that_is_still_up_is_named() {
     let world = world();
     world.call(&ann(), "wait");
-    assert!(complaint(world).contains("still up"));
+    assert!(problems(world).contains("still up"));
 }
 
 #[test]
@@ -101,16 +101,16 @@ fn a_module_in_use_is_not_unloaded() {
     leg.hang_up();
     assert_eq!(world.unload(), Ok(()));
     world.call(&ann(), "wait");
-    assert_eq!(world.legs(), [], "there is no such application any more");
+    assert_eq!(world.legs(), [], "the application of the unloaded module still exists");
 }
 
 #[test]
-fn what_the_host_would_not_load_is_not_loaded() {
+fn a_module_that_freeswitch_would_refuse_is_not_loaded() {
     let world = World::new();
-    assert!(world.load(build("old", &["-DCLUMSY_VERSION=4"])).unwrap_err().contains("out of date"));
-    let unresolved = world.load(build("missing", &["-DCLUMSY_MISSING"])).unwrap_err();
+    assert!(world.load(build("old", &["-DFAULTY_VERSION=4"])).unwrap_err().contains("out of date"));
+    let unresolved = world.load(build("missing", &["-DFAULTY_MISSING"])).unwrap_err();
     assert!(unresolved.contains("switch_no_such_function"), "{unresolved}");
-    assert!(world.load("/nowhere/mod_clumsy.so").is_err());
+    assert!(world.load("/nowhere/mod_faulty.so").is_err());
 }
 
 fn played(file: &str, then: impl FnOnce(&World, &Leg)) -> (Option<String>, Leg) {
@@ -126,7 +126,7 @@ fn played(file: &str, then: impl FnOnce(&World, &Leg)) -> (Option<String>, Leg) 
 }
 
 #[test]
-fn whoever_plays_is_asked_fifty_times_a_second_until_the_end() {
+fn a_callback_is_called_fifty_times_a_second_until_the_end_of_a_file() {
     let (played, leg) = played("long.wav", |_, _| {});
     assert_eq!(played.as_deref(), Some("150 frames, status 0"));
     let heard = leg.heard();
@@ -136,11 +136,11 @@ fn whoever_plays_is_asked_fifty_times_a_second_until_the_end() {
 }
 
 #[test]
-fn playing_ends_by_a_key_a_transfer_a_hang_up_and_a_missing_file() {
+fn a_digit_a_transfer_a_hangup_and_a_missing_file_end_a_playback() {
     let status = |file, then: fn(&World, &Leg)| played(file, then).0;
-    let played_on = "250 frames, status 0";
+    let until_the_end = "250 frames, status 0";
     assert_eq!(status("missing.wav", |_, _| {}).as_deref(), Some("0 frames, status 14"));
-    assert_eq!(status("local_stream://moh", |_, leg| leg.press("1")).as_deref(), Some(played_on), "another key");
+    assert_eq!(status("local_stream://moh", |_, leg| leg.press("1")).as_deref(), Some(until_the_end), "another digit");
     assert_eq!(status("local_stream://moh", |_, leg| leg.press("12#")).as_deref(), Some("50 frames, status 11"));
     let transfer = |_: &World, leg: &Leg| assert!(leg.transfer("sleep:2000"));
     assert_eq!(status("local_stream://moh", transfer).as_deref(), Some("50 frames, status 1"));
@@ -148,7 +148,7 @@ fn playing_ends_by_a_key_a_transfer_a_hang_up_and_a_missing_file() {
 }
 
 #[test]
-fn a_bridge_ends_for_both_and_a_transferred_leg_goes_on() {
+fn a_bridge_ends_for_both_and_a_transferred_leg_continues() {
     let world = world();
     world.set_phone("1001@example.com", Phone::Answers(2 * second()));
     let caller = world.call(&ann(), "bridge:user/1001");
@@ -170,7 +170,7 @@ fn a_bridge_ends_for_both_and_a_transferred_leg_goes_on() {
 }
 
 #[test]
-fn phones_do_what_the_test_says() {
+fn phones_behave_as_the_test_says() {
     let world = world();
     for (phone, cause) in [
         (Phone::Busy, Cause::USER_BUSY),
@@ -185,12 +185,12 @@ fn phones_do_what_the_test_says() {
         assert_eq!(caller.cause(), cause, "{phone:?}");
     }
     let caller = world.call(&ann(), "bridge:user/1009|error/user_busy");
-    assert_eq!(caller.cause(), Cause::USER_BUSY, "the last of what was tried");
+    assert_eq!(caller.cause(), Cause::USER_BUSY, "not the cause of the last attempt");
     world.finish();
 }
 
 #[test]
-fn the_wall_clock_can_jump_and_the_other_does_not() {
+fn the_wall_clock_can_be_set_and_the_monotonic_clock_does_not_change() {
     let world = world();
     world.set_wall_clock(1_000_000_000);
     world.advance(90 * second());

@@ -1,4 +1,4 @@
-//! What a scenario looks like: the real module, a caller, a receptionist, a colleague.
+//! An example of scenarios with the real module, a caller, a receptionist and a colleague.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn office() -> World {
         let run = |application: &str, data: &str| -> Option<Plan> { Some(vec![(application.into(), data.into())]) };
         match route.extension.as_str() {
             "700" => run("callpark_park", "auto"),
-            // Time for the test to plan what goes wrong.
+            // The sleep gives the test time to inject a fault.
             "soon" => Some(vec![("sleep".into(), "1000".into()), ("callpark_slot".into(), "701".into())]),
             slot if slot.starts_with('7') => run("callpark_slot", slot),
             user if user.starts_with('1') => run("bridge", &format!("user/{user}@example.com")),
@@ -38,7 +38,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A caller from outside, parked by blind transfer by 1001.
+/// An outside caller whom 1001 has parked by a blind transfer.
 fn parked_caller(world: &World) -> Leg {
     let caller = world.call(&Caller::outside("Mr Chen", "030123"), "1001");
     world.advance(seconds(10));
@@ -55,7 +55,7 @@ fn actions(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn a_colleague_takes_the_caller_and_nobody_sat_in_silence() {
+fn a_colleague_retrieves_the_caller_who_never_hears_silence() {
     let world = office();
     let caller = parked_caller(&world);
     assert!(world.command("callpark list").contains("Mr Chen"));
@@ -71,10 +71,10 @@ fn a_colleague_takes_the_caller_and_nobody_sat_in_silence() {
 }
 
 #[test]
-fn nobody_comes_and_the_parker_is_rung_back() {
+fn without_a_retrieval_the_recall_rings_the_parker() {
     let world = office();
     let caller = parked_caller(&world);
-    assert!(world.advance_until(seconds(60), || world.leg_to("1001@example.com").is_some()), "it rings");
+    assert!(world.advance_until(seconds(60), || world.leg_to("1001@example.com").is_some()), "the parker is not rung");
     world.advance(seconds(4));
     assert!(world.leg_to("1001@example.com").unwrap().talks_to(&caller));
     caller.hang_up();
@@ -82,8 +82,8 @@ fn nobody_comes_and_the_parker_is_rung_back() {
     world.finish();
 }
 
-/// Somebody hangs up at each single call that the module makes to the host. Whichever it is: the caller's wait ends with
-/// one outcome, with `retrieve` if they talked; until then the caller hears something; and nothing is left behind.
+/// A leg hangs up at each call that the module makes to FreeSWITCH, one after the other. Each time the caller has one outcome, `retrieve` if the two
+/// were connected; until then the caller is never in silence; and nothing is left behind.
 fn hang_up_at_any_moment(who: fn(&Leg, &Leg) -> Leg) {
     for nth in 1.. {
         let world = office();
@@ -121,9 +121,9 @@ fn the_colleague_may_hang_up_at_any_moment() {
     hang_up_at_any_moment(|_, colleague| colleague.clone());
 }
 
-/// Two colleagues dial the slot at once, in whatever order their threads go on: one gets the caller.
+/// Two colleagues dial the slot at the same time, with different orders of their threads.
 #[test]
-fn two_who_dial_at_once_do_not_both_get_the_caller() {
+fn only_one_of_two_who_dial_at_once_gets_the_caller() {
     for seed in 0..50 {
         let world = office();
         world.shuffle(seed);

@@ -1,4 +1,4 @@
-/* A module that does on purpose what a module must not do, so that the simulator can be seen to notice. */
+/* A module with deliberate misuses of FreeSWITCH's functions, which the simulator must detect. */
 #include <switch.h>
 #include <pthread.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static switch_application_interface_t *add(switch_loadable_module_interface_t *m
 
 static void hold(switch_core_session_t *session, const char *data)
 {
-	switch_core_session_perform_locate(switch_core_session_get_uuid(session), "clumsy", "hold", 1);
+	switch_core_session_perform_locate(switch_core_session_get_uuid(session), "faulty", "hold", 1);
 }
 
 static void let_go_twice(switch_core_session_t *session, const char *data)
@@ -26,13 +26,13 @@ static void let_go_twice(switch_core_session_t *session, const char *data)
 static void event(switch_core_session_t *session, const char *data)
 {
 	switch_event_t *event;
-	switch_event_create_subclass_detailed("clumsy", "event", 1, &event, SWITCH_EVENT_REQUEST_PARAMS, NULL);
+	switch_event_create_subclass_detailed("faulty", "event", 1, &event, SWITCH_EVENT_REQUEST_PARAMS, NULL);
 }
 
 static void xml(switch_core_session_t *session, const char *data)
 {
 	switch_xml_t node;
-	switch_xml_open_cfg("faulty_module.conf", &node, NULL);
+	switch_xml_open_cfg("faulty.conf", &node, NULL);
 }
 
 static void tick(switch_scheduler_task_t *task)
@@ -42,7 +42,7 @@ static void tick(switch_scheduler_task_t *task)
 
 static void task(switch_core_session_t *session, const char *data)
 {
-	switch_scheduler_add_task(switch_micro_time_now() / 1000000 + 1, tick, "clumsy", "clumsy", 0, NULL, 0);
+	switch_scheduler_add_task(switch_micro_time_now() / 1000000 + 1, tick, "faulty", "faulty", 0, NULL, 0);
 }
 
 static switch_status_t on_message(switch_core_session_t *session, switch_core_session_message_t *message)
@@ -57,7 +57,7 @@ static void hook(switch_core_session_t *session, const char *data)
 
 static void format(switch_core_session_t *session, const char *data)
 {
-	switch_log_printf(SWITCH_CHANNEL_ID_LOG, "clumsy", "format", 1, NULL, SWITCH_LOG_ERROR, data, "");
+	switch_log_printf(SWITCH_CHANNEL_ID_LOG, "faulty", "format", 1, NULL, SWITCH_LOG_ERROR, data, "");
 }
 
 static void wait(switch_core_session_t *session, const char *data)
@@ -76,7 +76,7 @@ static switch_status_t stop_at_hash(switch_core_session_t *session, void *input,
 	return ((switch_dtmf_t *)input)->digit == '#' ? SWITCH_STATUS_BREAK : SWITCH_STATUS_SUCCESS;
 }
 
-/* Plays a file; says in variables how often it was asked and with what status it ended. */
+/* Plays a file. It sets a variable to the number of callbacks and the final status. */
 static void play(switch_core_session_t *session, const char *data)
 {
 	int frames = 0;
@@ -109,7 +109,7 @@ static void foreign(switch_core_session_t *session, const char *data)
 
 static switch_status_t load(switch_loadable_module_interface_t **module, switch_memory_pool_t *pool)
 {
-	*module = switch_loadable_module_create_module_interface(pool, "mod_clumsy");
+	*module = switch_loadable_module_create_module_interface(pool, "mod_faulty");
 	add(*module, "hold", hold);
 	add(*module, "let_go_twice", let_go_twice);
 	add(*module, "event", event);
@@ -128,13 +128,13 @@ static switch_status_t done(void)
 	return SWITCH_STATUS_SUCCESS;
 }
 
-#ifndef CLUMSY_VERSION
-#define CLUMSY_VERSION SWITCH_API_VERSION
+#ifndef FAULTY_VERSION
+#define FAULTY_VERSION SWITCH_API_VERSION
 #endif
 
-#ifdef CLUMSY_MISSING
+#ifdef FAULTY_MISSING
 void switch_no_such_function(void);
-void *clumsy_wants = switch_no_such_function;
+void *faulty_wants = switch_no_such_function;
 #endif
 
-switch_loadable_module_function_table_t mod_clumsy_module_interface = { CLUMSY_VERSION, load, done, NULL, 0 };
+switch_loadable_module_function_table_t mod_faulty_module_interface = { FAULTY_VERSION, load, done, NULL, 0 };

@@ -1,4 +1,4 @@
-//! Channels: what the module asks and tells a leg.
+//! Simulates the functions for channels.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -10,7 +10,7 @@ use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as Status}
 use crate::text::{filled_in, from_c};
 
 impl Core {
-    /// A variable, a field of the caller profile, or a global, in this order, as the host looks them up.
+    /// A variable, a field of the caller profile, or a global variable, in this order, as in FreeSWITCH.
     pub(crate) fn look_up(&self, id: LegId, name: &str) -> Option<String> {
         let mut state = self.state();
         let leg = state.legs.get_mut(id);
@@ -29,7 +29,7 @@ impl Core {
         filled_in(text, "${", |name| self.look_up(id, name))
     }
 
-    /// False if the far end refused, or the leg is down.
+    /// Answers a leg. Returns false if the far end refused, or if the leg is down.
     pub(crate) fn answer(&self, id: LegId) -> bool {
         let (outbound, down, answered, refuses) =
             self.leg(id, |leg| (leg.outbound, leg.is_down(), leg.answered, leg.refuses_answer));
@@ -78,7 +78,7 @@ pub(crate) unsafe extern "C" fn switch_channel_get_cause(
     call.core.leg(session.id, |leg| leg.cause).to_host()
 }
 
-/// Nothing is recovered here: the call is only seen.
+/// Recovery is not simulated. The function only counts as a call.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_recovery_track(_session: *mut ffi::switch_core_session_t) {
     enter("switch_core_recovery_track");
@@ -120,7 +120,7 @@ pub(crate) unsafe extern "C" fn switch_channel_get_partner_uuid_copy(
         return ptr::null();
     };
     let uuid = session.strdup(&uuid);
-    // SAFETY: the buffer is as long as the module says; strncpy fills it up with NULs.
+    // SAFETY: the buffer has the length that the module gives; strncpy fills the rest with NULs.
     unsafe { libc::strncpy(buffer, uuid, length) };
     buffer
 }
@@ -173,7 +173,7 @@ pub(crate) unsafe extern "C" fn switch_channel_set_variable_var_check(
     // SAFETY: as above.
     let (session, name, value) = unsafe { (Session::of_channel(channel, &call), from_c(name), from_c(value)) };
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Status::SWITCH_STATUS_FALSE };
-    // The host refuses a value that would expand, if it is told to look.
+    // With the check on, FreeSWITCH refuses a value that would be expanded.
     let expands = value.as_deref().is_some_and(|value| value.contains("${"));
     if expands && check == ffi::switch_bool_t::SWITCH_TRUE {
         return Status::SWITCH_STATUS_FALSE;
@@ -224,7 +224,7 @@ pub(crate) unsafe extern "C" fn switch_channel_test_flag(channel: *mut ffi::swit
         Flag::CF_LEG_HOLDING => |leg| leg.holding,
         Flag::CF_PROXY_MODE => |leg| leg.bypassed,
         Flag::CF_TRANSFER => |leg| leg.transferred,
-        // The host never holds a leg itself; a hold is the far end's.
+        // FreeSWITCH itself never holds a leg here; only the far end does.
         Flag::CF_PROTO_HOLD => |leg| leg.holding,
         Flag::CF_HOLD | Flag::CF_PROXY_MEDIA => |_| false,
         _ => {
@@ -265,7 +265,7 @@ unsafe fn interrupt(channel: *mut ffi::switch_channel_t, flag: Flag, value: bool
     call.core.changed(session.id);
 }
 
-/// Nobody has anything run on a leg here but by a transfer.
+/// Broadcasts are not simulated: only a transfer runs an application on a leg.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_session_flush_private_events(_: *mut ffi::switch_core_session_t) -> u32 {
     drop(enter("switch_core_session_flush_private_events"));
@@ -306,7 +306,7 @@ pub(crate) unsafe extern "C" fn switch_channel_test_ready(
     ready.into()
 }
 
-/// Nothing is recorded here, so there is nothing to hand on.
+/// Recordings are not simulated, so there is nothing to transfer.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_ivr_transfer_recordings(
     _from: *mut ffi::switch_core_session_t,
@@ -316,7 +316,7 @@ pub(crate) unsafe extern "C" fn switch_ivr_transfer_recordings(
     Status::SWITCH_STATUS_FALSE
 }
 
-/// Audio back to this server, if it went past it.
+/// Brings the audio of a leg in bypass media back to FreeSWITCH.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_ivr_media(uuid: *const c_char, _flags: ffi::switch_media_flag_t) -> Status {
     let call = enter("switch_ivr_media");
@@ -331,7 +331,7 @@ pub(crate) unsafe extern "C" fn switch_ivr_media(uuid: *const c_char, _flags: ff
     status(!call.fails)
 }
 
-/// The headers that the host puts on every event about a channel, as far as anybody here reads them.
+/// Adds those headers that FreeSWITCH adds to every event about a channel and that the module or a test reads.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_channel_event_set_data(
     channel: *mut ffi::switch_channel_t,
@@ -377,7 +377,7 @@ fn describe(leg: &LegState) -> Vec<(String, String)> {
     headers
 }
 
-/// `caller_id_name` is `Caller-ID-Name`.
+/// Converts the name of a profile field to that of a header: `caller_id_name` to `Caller-ID-Name`.
 fn header_of(field: &str) -> String {
     let word = |word: &str| match word {
         "id" | "ani" | "rdnis" => word.to_uppercase(),

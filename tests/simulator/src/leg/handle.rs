@@ -1,4 +1,4 @@
-//! A test's hands and ears at the far end of a leg.
+//! The interface with which a test controls the far end of a leg.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::{ChannelState, LegId, LegState, Sound};
 use crate::cause::Cause;
 use crate::core::Core;
 
-/// What a leg heard, and when (virtual time since the world began).
+/// A sound that a leg heard, with the virtual times since the start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeardSound {
     pub from: Duration,
@@ -16,9 +16,9 @@ pub struct HeardSound {
     pub sound: Sound,
 }
 
-/// One side of a call, as whoever holds the phone sees it. It may be used after the leg is gone: then it tells how it was.
+/// One leg, as the user of the phone sees it. It can be used after the leg has ended, and then shows its last state.
 ///
-/// What a test does with it has taken effect, as far as that takes no time, when the call comes back.
+/// When an action returns, everything that takes no time has happened.
 #[derive(Clone)]
 pub struct Leg {
     core: Arc<Core>,
@@ -51,7 +51,7 @@ impl Leg {
         self.see(|leg| leg.uuid.clone())
     }
 
-    /// Hangs up, normally.
+    /// Hangs up with a normal cause.
     pub fn hang_up(&self) {
         self.hang_up_because(Cause::NORMAL_CLEARING);
     }
@@ -61,50 +61,49 @@ impl Leg {
         self.core.settle();
     }
 
-    /// Presses keys, as fast as they can be taken.
+    /// Sends DTMF digits, as fast as they are accepted.
     pub fn press(&self, keys: &str) {
         self.see(|leg| leg.keys.extend(keys.chars()));
         self.core.changed(self.id);
         self.core.settle();
     }
 
-    /// The far end refuses when the host answers this leg.
+    /// Lets the far end refuse the answer of this leg.
     pub fn refuse_answer(&self) {
         self.see(|leg| leg.refuses_answer = true);
     }
 
-    /// Lets the media of this leg go past the host, as in a call with bypassed media.
+    /// Puts this leg into bypass media.
     pub fn bypass_media(&self) {
         self.see(|leg| leg.bypassed = true);
     }
 
-    /// Sends the leg to an extension of the dialplan, as the command `uuid_transfer` does. False if the host refuses.
+    /// Transfers the leg to an extension of the dialplan, as the command `uuid_transfer` does. Returns false if FreeSWITCH refuses.
     pub fn transfer(&self, extension: &str) -> bool {
         self.transfer_to(extension, None, None)
     }
 
-    /// As [`Leg::transfer`], to another dialplan (`inline` too) or context.
+    /// Transfers the leg as [`Leg::transfer`] does, to another dialplan (also `inline`) or context.
     pub fn transfer_to(&self, extension: &str, dialplan: Option<&str>, context: Option<&str>) -> bool {
         let done = self.is_up() && self.core.transfer(self.id, extension, dialplan, context);
         self.core.settle();
         done
     }
 
-    /// Blind transfer by the phone of this leg, which must be in a conversation: the other party goes to `extension`, and
-    /// this phone hangs up. `by` is what the phone's Referred-By header says (`1001@example.com`). Answers with the other
-    /// party.
+    /// Makes a blind transfer by the phone of this leg, which must be in a conversation: the other party goes to `extension`, and this phone hangs
+    /// up. `by` is the user in the Referred-By header (`1001@example.com`). Returns the other party.
     pub fn blind_transfer(&self, extension: &str, by: &str) -> Leg {
         let other = self.partner().expect("a blind transfer needs a conversation");
         other.referred(extension, by);
         self.core.transfer(other.id, extension, None, None);
         self.core.settle();
-        // The phone is told that the transfer was accepted, and ends its own call.
+        // The phone ends its own call after the transfer was accepted.
         self.hang_up();
         other
     }
 
-    /// Attended transfer by the phone that has this leg, in a conversation, and the leg `consultation`: the other party
-    /// takes the consultation's place. Where that is with an application, the host dials its extension again.
+    /// Makes an attended transfer by the phone that has this leg, in a conversation, and the leg `consultation`: the other party replaces the
+    /// consultation. If that runs an application, FreeSWITCH dials its extension again.
     pub fn attended_transfer(&self, consultation: &Leg, by: &str) -> Leg {
         let other = self.partner().expect("an attended transfer needs a conversation");
         let (inline, dialled) = consultation.see(|leg| {
@@ -126,7 +125,7 @@ impl Leg {
         other
     }
 
-    /// What mod_sofia leaves on a leg that a REFER moves.
+    /// Sets the variables that mod_sofia sets on a leg that a REFER moves.
     fn referred(&self, extension: &str, by: &str) {
         self.see(|leg| {
             leg.set_variable("sip_h_Referred-By", Some(&format!("<sip:{by}>")));
@@ -137,14 +136,14 @@ impl Leg {
         });
     }
 
-    /// Runs an application in the middle of this leg's conversation, as a feature code does (`bind_meta_app`).
+    /// Runs an application during this leg's conversation, as a feature code does (`bind_meta_app`).
     pub fn feature(&self, application: &str, data: &str) {
         self.see(|leg| leg.asides.push_back((application.to_owned(), data.to_owned())));
         self.core.changed(self.id);
         self.core.settle();
     }
 
-    /// A variable, a field of the caller profile, or a global, as the dialplan sees it.
+    /// A variable, a field of the caller profile, or a global variable, as the dialplan sees it.
     pub fn var(&self, name: &str) -> Option<String> {
         self.core.look_up(self.id, name)
     }
@@ -165,17 +164,17 @@ impl Leg {
         self.see(|leg| leg.answered)
     }
 
-    /// Why it is down; [`Cause::NONE`] while it is up.
+    /// The hangup cause; [`Cause::NONE`] while the leg is up.
     pub fn cause(&self) -> Cause {
         self.see(|leg| leg.cause)
     }
 
-    /// The application that runs on it.
+    /// The application that runs on the leg.
     pub fn application(&self) -> Option<String> {
         self.see(|leg| leg.application.clone())
     }
 
-    /// Whom it talks to.
+    /// The leg with which this leg is bridged.
     pub fn partner(&self) -> Option<Leg> {
         let uuid = self.see(|leg| match &leg.hears {
             Sound::Talking(uuid) if !leg.is_down() => Some(uuid.clone()),
@@ -185,17 +184,17 @@ impl Leg {
         Some(Leg::new(Arc::clone(&self.core), id))
     }
 
-    /// Both hear each other.
+    /// Whether both legs hear each other.
     pub fn talks_to(&self, other: &Leg) -> bool {
         self.partner().as_ref() == Some(other) && other.partner().as_ref() == Some(self)
     }
 
-    /// What it hears now; `None` once it is down.
+    /// The present sound, or `None` after the end of the leg.
     pub fn hears(&self) -> Option<Sound> {
         self.see(|leg| (!leg.is_down()).then(|| leg.hears.clone()))
     }
 
-    /// All that it has heard, what it hears now included.
+    /// All sounds, including the present one.
     pub fn heard(&self) -> Vec<HeardSound> {
         let now = self.core.since_start();
         self.see(|leg| {
@@ -207,8 +206,7 @@ impl Leg {
         })
     }
 
-    /// The longest time on end for which it heard nothing at all with the line up. Pieces of silence that follow each other
-    /// count as one.
+    /// The longest time without any sound while the leg was answered. Consecutive pieces of silence count as one.
     pub fn longest_silence(&self) -> Duration {
         let (mut longest, mut silence, mut until) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         for heard in self.heard() {
@@ -224,12 +222,12 @@ impl Leg {
         longest
     }
 
-    /// Read locks that somebody holds on its session.
+    /// The number of read locks on its session.
     pub fn read_locks(&self) -> usize {
         self.see(|leg| leg.locks.len())
     }
 
-    /// Nothing is left of it in the host.
+    /// Whether FreeSWITCH has destroyed the leg.
     pub fn is_gone(&self) -> bool {
         self.see(|leg| leg.destroyed)
     }

@@ -1,4 +1,4 @@
-//! The list of all legs, as the host hands it out.
+//! Simulates the list of all legs.
 
 use std::ffi::CString;
 use std::ptr;
@@ -7,7 +7,7 @@ use crate::core::enter;
 use crate::ffi;
 use crate::text::to_c;
 
-/// What the module reads stands first; behind it what keeps that alive.
+/// The list that the module reads, followed by the data to which it points.
 #[repr(C)]
 struct List {
     seen: ffi::switch_console_callback_match_t,
@@ -15,7 +15,7 @@ struct List {
     words: Vec<CString>,
 }
 
-/// The UUIDs of all sessions there are; null if there is none.
+/// The UUIDs of all sessions, or null if there is none.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_session_findall() -> *mut ffi::switch_console_callback_match_t {
     let call = enter("switch_core_session_findall");
@@ -33,7 +33,7 @@ pub(crate) unsafe extern "C" fn switch_core_session_findall() -> *mut ffi::switc
     let mut list = Box::new(List { seen: Default::default(), nodes: words.iter().map(node).collect(), words });
     let first = list.nodes.as_mut_ptr();
     for at in 1..list.nodes.len() {
-        // SAFETY: both are within the list, which does not grow any more.
+        // SAFETY: both are within the list, which is not enlarged any more.
         unsafe { (*first.add(at - 1)).next = first.add(at) };
     }
     list.seen.head = first;
@@ -44,7 +44,7 @@ pub(crate) unsafe extern "C" fn switch_core_session_findall() -> *mut ffi::switc
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_console_free_matches(matches: *mut *mut ffi::switch_console_callback_match_t) {
     enter("switch_console_free_matches");
-    // SAFETY: a list from above, given back once.
+    // SAFETY: a list that was made above and is given back once.
     unsafe {
         let list = std::mem::replace(&mut *matches, ptr::null_mut());
         if !list.is_null() {

@@ -1,4 +1,4 @@
-//! Legs: one side of a call, each with a thread of its own that goes from state to state.
+//! Simulates legs, each with a thread of its own that runs the states of the channel.
 
 mod channel;
 mod handle;
@@ -21,7 +21,7 @@ use crate::core::{Core, me};
 use crate::ffi;
 use crate::kernel::TaskId;
 
-/// Where a leg is in its life, with the host's numbers (`switch_channel_state_t`).
+/// The state of a leg, with FreeSWITCH's numbers (`switch_channel_state_t`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum ChannelState {
     Init = 1,
@@ -35,23 +35,23 @@ pub enum ChannelState {
 
 const _: () = assert!(ChannelState::HungUp as u32 == ffi::switch_channel_state_t::CS_HANGUP.0);
 
-/// What somebody hears.
+/// The sound that a leg hears.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Sound {
-    /// Nothing at all, on a line that is up: what a caller must never hear for long.
+    /// No sound on an answered leg. A caller must never hear this for long.
     Silence,
-    /// The line is not answered yet.
+    /// The leg is not answered yet.
     Ringing,
-    /// A file or stream, by its name.
+    /// A file or stream with this name.
     Playing(String),
-    /// A phrase macro, with its data.
+    /// A phrase macro and its data.
     Phrase(String, String),
-    /// Whoever has the leg of that UUID.
+    /// The other party, whose leg has this UUID.
     Talking(String),
 }
 
 impl Sound {
-    /// The line is up, and nothing is to be heard.
+    /// Whether the leg is answered and there is no sound.
     pub fn is_silence(&self) -> bool {
         match self {
             Sound::Silence => true,
@@ -77,32 +77,32 @@ pub(crate) struct LegState {
     pub(crate) originatee: Option<Profile>,
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) state: ChannelState,
-    /// The state that the leg's thread has taken up.
+    /// The state that the leg's thread runs.
     pub(crate) running: ChannelState,
     pub(crate) cause: Cause,
     pub(crate) answered: bool,
     pub(crate) early_media: bool,
     pub(crate) bridged: bool,
     pub(crate) transferred: bool,
-    /// Its media goes past the host.
+    /// Whether it is in bypass media.
     pub(crate) bypassed: bool,
-    /// The far end has put it on hold.
+    /// Whether the far end has put it on hold.
     pub(crate) holding: bool,
-    /// To applications it looks as if it were wanted elsewhere.
+    /// Whether applications see it as being transferred.
     pub(crate) interrupted: bool,
-    /// An answer from the host is refused by the far end.
+    /// Whether the far end refuses an answer.
     pub(crate) refuses_answer: bool,
     pub(crate) keys: VecDeque<char>,
-    /// Read locks, by the thread that holds each.
+    /// The read locks, with the thread that holds each.
     pub(crate) locks: Vec<TaskId>,
     pub(crate) hooks: Vec<ffi::switch_receive_message_hook_t>,
-    /// Threads to be told of every change.
+    /// The threads that are poked at every change.
     pub(crate) watchers: Vec<TaskId>,
-    /// Whom this leg is to be bridged with when it takes up the exchange of media.
+    /// The leg with which this leg is bridged when it begins to exchange media.
     pub(crate) bridge_with: Option<LegId>,
-    /// Applications still to be run in the extension that the leg is in.
+    /// The applications of the leg's extension that are still to run.
     pub(crate) plan: VecDeque<(String, String)>,
-    /// Applications that somebody wants run in the middle of a bridge.
+    /// The applications to run during the bridge.
     pub(crate) asides: VecDeque<(String, String)>,
     pub(crate) application: Option<String>,
     pub(crate) hears: Sound,
@@ -152,7 +152,7 @@ impl LegState {
         self.state >= ChannelState::HungUp
     }
 
-    /// An application may go on (`switch_channel_test_ready`).
+    /// Whether an application may continue (`switch_channel_test_ready`).
     pub(crate) fn is_ready(&self) -> bool {
         self.state > ChannelState::Routing
             && !self.is_down()
@@ -165,12 +165,12 @@ impl LegState {
         (self.answered || self.early_media) && !self.bypassed
     }
 
-    /// A variable, by its name in whatever case (`switch_event_get_header`).
+    /// The variable with this name, which is case-insensitive (`switch_event_get_header`).
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// An empty value deletes it, as in the host.
+    /// Sets a variable. An empty value deletes it, as in FreeSWITCH.
     pub(crate) fn set_variable(&mut self, name: &str, value: Option<&str>) {
         self.variables.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -206,7 +206,7 @@ impl Legs {
         self.0.iter().rposition(|leg| !leg.destroyed && leg.uuid == uuid).map(LegId)
     }
 
-    /// In the order in which they came.
+    /// All legs, in the order in which they were made.
     pub(crate) fn all(&self) -> impl Iterator<Item = (LegId, &LegState)> {
         self.0.iter().enumerate().map(|(at, leg)| (LegId(at), leg))
     }
@@ -217,7 +217,7 @@ impl Core {
         what(self.state().legs.get_mut(id))
     }
 
-    /// A leg whose thread has not begun yet.
+    /// Makes a leg, whose thread is not started.
     pub(crate) fn new_leg(&self, outbound: bool, mut profile: Profile) -> LegId {
         let now = self.since_start();
         let mut state = self.state();
@@ -233,14 +233,14 @@ impl Core {
     pub(crate) fn begin_leg(self: &Arc<Core>, id: LegId) {
         let name = self.leg(id, |leg| format!("leg {} ({})", leg.uuid, leg.profile.field("caller_id_name")));
         let task = self.spawn(&name, move |core| {
-            // At large it may be quicker than the line below.
+            // In real-time mode the thread may run before the next line.
             core.leg(id, |leg| leg.task = Some(me()));
             core.live(id);
         });
         self.leg(id, |leg| leg.task = Some(task));
     }
 
-    /// Something about this leg is no longer as it was: its own thread and all who watch it look again.
+    /// Pokes the leg's own thread and all threads that watch it, after a change.
     pub(crate) fn changed(&self, id: LegId) {
         let threads: Vec<TaskId> = self.leg(id, |leg| leg.task.iter().chain(&leg.watchers).copied().collect());
         for thread in threads {
@@ -248,7 +248,7 @@ impl Core {
         }
     }
 
-    /// Runs `what` while the calling thread is told of every change of `id`.
+    /// Runs `what` while every change of `id` pokes the calling thread.
     pub(crate) fn watching<R>(&self, id: LegId, what: impl FnOnce() -> R) -> R {
         let me = me();
         self.leg(id, |leg| leg.watchers.push(me));
@@ -261,7 +261,7 @@ impl Core {
         result
     }
 
-    /// As `switch_channel_set_state`: a leg that is hung up stays so.
+    /// Sets the state as `switch_channel_set_state` does: a leg that has hung up stays in that state.
     pub(crate) fn set_state(&self, id: LegId, state: ChannelState) {
         self.leg(id, |leg| {
             if !leg.is_down() {
@@ -271,7 +271,7 @@ impl Core {
         self.changed(id);
     }
 
-    /// Only the first cause counts.
+    /// Hangs up the leg. Only the first cause counts.
     pub(crate) fn hang_up(&self, id: LegId, cause: Cause) {
         let now = self.since_start();
         let first = self.leg(id, |leg| {
@@ -297,7 +297,7 @@ impl Core {
         });
     }
 
-    /// What a leg hears when nothing is played to it.
+    /// The sound of a leg to which nothing is played.
     pub(crate) fn hear_nothing(&self, id: LegId) {
         let quiet = self.leg(id, |leg| if leg.answered || leg.early_media { Sound::Silence } else { Sound::Ringing });
         self.hear(id, quiet);
@@ -314,7 +314,7 @@ impl Core {
         self.changed(id);
     }
 
-    /// The leg's thread, from beginning to end (`switch_core_session_run`).
+    /// The function of the leg's thread (`switch_core_session_run`).
     fn live(self: &Arc<Core>, id: LegId) {
         loop {
             let state = self.leg(id, |leg| {

@@ -1,4 +1,4 @@
-//! Caller profiles: who calls whom, and where the call is in the dialplan.
+//! Simulates caller profiles: the caller, the callee, and the position in the dialplan.
 
 use std::cell::RefCell;
 use std::ffi::{CString, c_char};
@@ -33,7 +33,7 @@ const FIELDS: &[&str] = &[
 pub(crate) struct Profile(Vec<(&'static str, String)>);
 
 impl Profile {
-    /// A field by its name, in whatever case.
+    /// The field with this name, which is case-insensitive.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -42,7 +42,7 @@ impl Profile {
         self.get(name).unwrap_or_default().to_owned()
     }
 
-    /// False if a profile has no such field.
+    /// Sets a field. Returns false if a profile has no such field.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> bool {
         let Some(field) = FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name)) else { return false };
         self.0.retain(|(known, _)| known != field);
@@ -55,7 +55,7 @@ impl Profile {
     }
 
     /// # Safety
-    /// `pointer` is null or was made of a profile that the session still keeps.
+    /// `pointer` is null or points to a profile that the session still keeps.
     pub(crate) unsafe fn of(pointer: *const ffi::switch_caller_profile_t) -> Option<Profile> {
         // SAFETY: by this function's contract.
         unsafe { pointer.cast::<Profile>().as_ref() }.cloned()
@@ -71,7 +71,7 @@ impl Session {
     }
 }
 
-/// Answers with a copy as of now; the module only ever clones it.
+/// Returns a copy of the present profile, which the module only clones.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_channel_get_caller_profile(
     channel: *mut ffi::switch_channel_t,
@@ -87,14 +87,14 @@ thread_local! {
     static ANSWER: RefCell<CString> = RefCell::default();
 }
 
-/// The answer lives until the thread asks again; the module copies it at once.
+/// The returned text is valid until the thread's next call; the module copies it at once.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_caller_get_field_by_name(
     profile: *mut ffi::switch_caller_profile_t,
     name: *const c_char,
 ) -> *const c_char {
     enter("switch_caller_get_field_by_name");
-    // SAFETY: the module's handles are profiles of ours, and a C string that lives through the call.
+    // SAFETY: the module's handles are profiles of the simulator, and a C string that lives through the call.
     let (profile, name) = unsafe { (Profile::of(profile), from_c(name)) };
     match profile.zip(name).and_then(|(profile, name)| profile.get(&name).map(to_c)) {
         Some(value) => ANSWER.with_borrow_mut(|answer| {
@@ -111,7 +111,7 @@ pub(crate) unsafe extern "C" fn switch_caller_profile_clone(
     original: *mut ffi::switch_caller_profile_t,
 ) -> *mut ffi::switch_caller_profile_t {
     let call = enter("switch_caller_profile_clone");
-    // SAFETY: the module's handles are sessions and profiles of ours.
+    // SAFETY: the module's handles are sessions and profiles of the simulator.
     let (session, profile) = unsafe { (Session::of(session, &call), Profile::of(original)) };
     profile.map_or(std::ptr::null_mut(), |profile| session.keep_profile(profile))
 }
@@ -156,7 +156,7 @@ pub(crate) unsafe extern "C" fn switch_channel_set_profile_var(
     value: *const c_char,
 ) -> ffi::switch_status_t {
     let call = enter("switch_channel_set_profile_var");
-    // SAFETY: a session of ours, and C strings that live through the call.
+    // SAFETY: a session of the simulator, and C strings that live through the call.
     let (session, name, value) = unsafe { (Session::of_channel(channel, &call), from_c(name), from_c(value)) };
     let name = name.unwrap_or_default();
     if !call.core.leg(session.id, |leg| leg.profile.set(&name, &value.unwrap_or_default())) {

@@ -1,4 +1,4 @@
-//! What the module holds of a leg: the host's `switch_core_session_t *`, and what it may do with the session itself.
+//! Simulates sessions, which the module knows as `switch_core_session_t *`.
 
 use std::any::Any;
 use std::ffi::{CString, c_char, c_int};
@@ -13,13 +13,13 @@ use crate::text::{from_c, to_c};
 
 const MAGIC: u64 = 0x5e55_1015_1e65_0001;
 
-/// The same address serves as session, channel and memory pool, all of which the module knows by pointer only. It stays as
-/// long as the world, so that a use after the leg has gone is a fault that can be told, and nothing worse.
+/// The same address is the session, the channel and the memory pool, which the module knows as pointers only. It is kept as long as the world, so
+/// that the simulator can report a use after the end of the leg.
 pub(crate) struct Session {
     magic: u64,
     pub(crate) id: LegId,
     pub(crate) uuid: CString,
-    /// What was allocated in the session's pool.
+    /// The memory that was allocated in the session's pool.
     kept: Mutex<Vec<Box<dyn Any + Send>>>,
 }
 
@@ -29,7 +29,7 @@ impl Session {
     }
 
     /// # Safety
-    /// `session` is one that the host handed out.
+    /// `session` was returned by the simulator.
     pub(crate) unsafe fn of<'a>(session: *mut ffi::switch_core_session_t, call: &Call) -> &'a Session {
         // SAFETY: by this function's contract; sessions are kept until the world ends.
         let session = unsafe { session.cast::<Session>().as_ref() }.filter(|session| session.magic == MAGIC);
@@ -44,7 +44,7 @@ impl Session {
     }
 
     /// # Safety
-    /// `channel` is one that the host handed out.
+    /// `channel` was returned by the simulator.
     pub(crate) unsafe fn of_channel<'a>(channel: *mut ffi::switch_channel_t, call: &Call) -> &'a Session {
         // SAFETY: by this function's contract; both are the same here.
         unsafe { Session::of(channel.cast(), call) }
@@ -54,7 +54,7 @@ impl Session {
         self.kept.lock().push(thing);
     }
 
-    /// A copy in the session's pool.
+    /// Copies text into the session's pool.
     pub(crate) fn strdup(&self, text: &str) -> *mut c_char {
         let text = to_c(text);
         let pointer = text.as_ptr().cast_mut();
@@ -72,7 +72,7 @@ impl Session {
 }
 
 impl Core {
-    /// A read lock for the calling thread; `None` if there is no such leg or it is going down.
+    /// Gets a read lock for the calling thread. Returns `None` if there is no such leg or if it is ending.
     pub(crate) fn locate(&self, uuid: &str) -> Option<LegId> {
         let holder = me();
         let mut state = self.state();
@@ -105,7 +105,7 @@ impl Core {
     }
 }
 
-/// What ran on a leg is not noted here: to the module, whoever moved the leg did so from outside.
+/// The applications that ran on a leg are not recorded. So to the module each transfer of a leg looks like one from outside.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_core_session_get_app_log(
     _session: *mut ffi::switch_core_session_t,
