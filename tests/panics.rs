@@ -12,41 +12,41 @@ use simulator::{Caller, Leg, Phone, World};
 
 const PARKER: &str = "1001@example.com";
 
-/// The name of each fence, and the test of a panic in it.
+/// The name of each panic fence, and the test of a panic there.
 const FENCES: &[(&str, fn())] = &[
-    ("callpark_park", the_dialplan_goes_on),
-    ("callpark_retrieve", the_dialplan_goes_on_for_a_retriever),
-    ("callpark_slot", the_dialplan_goes_on_for_a_slot),
-    ("after a bug", two_bugs_leave_the_dialplan),
-    ("callpark", a_command_says_so),
-    ("completion", nothing_is_offered),
-    ("event", the_event_passes_by),
-    ("tick", the_ring_back_is_late),
+    ("callpark_park", the_dialplan_continues),
+    ("callpark_retrieve", the_dialplan_continues_for_a_retriever),
+    ("callpark_slot", the_dialplan_continues_for_a_slot),
+    ("after a bug", the_dialplan_continues_after_two_panics),
+    ("callpark", a_command_answers_with_an_error),
+    ("completion", there_are_no_completions),
+    ("event", an_event_is_ignored),
+    ("tick", the_recall_is_late),
     ("timers", the_scheduler_ticks_instead),
-    ("due", what_is_due_comes_again),
-    ("listener frame", the_music_goes_on),
-    ("listener key", the_key_does_nothing),
-    ("bridge message", they_talk_all_the_same),
-    ("database row", half_an_answer_is_none),
-    ("storage", what_is_to_be_written_is_written_later),
+    ("due", a_due_recall_is_repeated),
+    ("listener frame", the_music_continues),
+    ("listener key", a_digit_has_no_effect),
+    ("bridge message", the_two_legs_are_connected),
+    ("database row", an_incomplete_answer_is_an_error),
+    ("storage", rows_are_written_later),
     ("storage worker", the_worker_is_started_again),
     ("storage reader", the_history_is_read_later),
-    ("history query", half_a_query_is_none),
+    ("history query", an_interrupted_query_is_an_error),
     ("recall", the_recall_has_failed),
-    ("failed recall", the_caller_can_still_be_taken),
-    ("observer", nobody_is_told_and_nobody_is_lost),
-    ("slot store", nothing_is_saved_and_nobody_is_lost),
-    ("http", the_telephone_needs_no_dashboard),
+    ("failed recall", the_caller_can_still_be_retrieved),
+    ("observer", no_caller_is_lost_without_an_event),
+    ("slot store", no_caller_is_lost_without_the_slot_store),
+    ("http", calls_do_not_need_the_dashboard),
     ("http request", the_request_fails),
     ("http work", the_action_fails),
     ("load", the_module_is_not_loaded),
-    ("undone load", the_module_is_not_loaded_and_not_undone),
-    ("shutdown", the_module_stays_until_it_can_go),
+    ("undone load", the_module_is_not_loaded_after_two_panics),
+    ("shutdown", the_module_stays_until_it_can_be_unloaded),
 ];
 
-/// Fences that the simulator does not reach, because its legs have no RTP, so that music is never shared, and because it recovers none.
+/// Fences that the simulator does not reach: its legs have no RTP, so music is never shared, and it recovers no leg.
 const ONLY_LIVE: &[&str] = &["music", "signal", "recovered leg"];
-/// Fences behind others: what is done after a panic, or when a thread starts.
+/// Fences that are reached only after another panic, or when a thread starts.
 const ONLY_HERE: &[&str] =
     &["after a bug", "failed recall", "undone load", "storage worker", "storage reader", "timers"];
 
@@ -163,16 +163,16 @@ fn records(world: &World) -> usize {
     history.matches("\"uuid\"").count()
 }
 
-fn the_dialplan_goes_on() {
+fn the_dialplan_continues() {
     let world = office();
     inject_panic(&world, "callpark_park");
     let caller = sent(&world, "700");
     assert!(hears(&caller, "reception"));
-    assert_eq!(cleared(&world), 2, "it is tried twice");
+    assert_eq!(cleared(&world), 2, "the application was not tried twice");
     close(world);
 }
 
-fn the_dialplan_goes_on_for_a_retriever() {
+fn the_dialplan_continues_for_a_retriever() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "callpark_retrieve");
@@ -184,7 +184,7 @@ fn the_dialplan_goes_on_for_a_retriever() {
     close(world);
 }
 
-fn the_dialplan_goes_on_for_a_slot() {
+fn the_dialplan_continues_for_a_slot() {
     let world = office();
     inject_panic(&world, "callpark_slot");
     let caller = sent(&world, "702");
@@ -193,7 +193,7 @@ fn the_dialplan_goes_on_for_a_slot() {
     close(world);
 }
 
-fn two_bugs_leave_the_dialplan() {
+fn the_dialplan_continues_after_two_panics() {
     let world = office();
     inject(&world, "panic 0 callpark_park;panic 0 after a bug");
     let caller = sent(&world, "700");
@@ -202,7 +202,7 @@ fn two_bugs_leave_the_dialplan() {
     close(world);
 }
 
-fn a_command_says_so() {
+fn a_command_answers_with_an_error() {
     let world = office();
     inject_panic(&world, "callpark");
     assert_eq!(world.command("callpark list"), "-ERR internal error, see the log\n");
@@ -210,7 +210,7 @@ fn a_command_says_so() {
     close(world);
 }
 
-fn nothing_is_offered() {
+fn there_are_no_completions() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "completion");
@@ -222,7 +222,7 @@ fn nothing_is_offered() {
     close(world);
 }
 
-fn the_event_passes_by() {
+fn an_event_is_ignored() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "event");
@@ -233,7 +233,7 @@ fn the_event_passes_by() {
     close(world);
 }
 
-fn the_ring_back_is_late() {
+fn the_recall_is_late() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "tick");
@@ -257,7 +257,7 @@ fn the_scheduler_ticks_instead() {
     close(world);
 }
 
-fn what_is_due_comes_again() {
+fn a_due_recall_is_repeated() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "due");
@@ -269,7 +269,7 @@ fn what_is_due_comes_again() {
     close(world);
 }
 
-fn the_music_goes_on() {
+fn the_music_continues() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "listener frame");
@@ -281,7 +281,7 @@ fn the_music_goes_on() {
     close(world);
 }
 
-fn the_key_does_nothing() {
+fn a_digit_has_no_effect() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "listener key");
@@ -295,7 +295,7 @@ fn the_key_does_nothing() {
     close(world);
 }
 
-fn they_talk_all_the_same() {
+fn the_two_legs_are_connected() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "bridge message");
@@ -310,7 +310,7 @@ fn they_talk_all_the_same() {
     close(world);
 }
 
-fn half_an_answer_is_none() {
+fn an_incomplete_answer_is_an_error() {
     let world = office();
     parked(&world).hang_up();
     assert_eq!(records(&world), 1);
@@ -321,12 +321,12 @@ fn half_an_answer_is_none() {
     close(world);
 }
 
-fn what_is_to_be_written_is_written_later() {
-    the_record_is_written_later();
+fn rows_are_written_later() {
+    the_history_row_is_written_later();
     the_slot_is_written_later();
 }
 
-fn the_record_is_written_later() {
+fn the_history_row_is_written_later() {
     let world = office();
     let caller = parked(&world);
     inject_panic(&world, "storage");
@@ -369,7 +369,7 @@ fn the_history_is_read_later() {
     close(world);
 }
 
-fn half_a_query_is_none() {
+fn an_interrupted_query_is_an_error() {
     let world = office();
     parked(&world).hang_up();
     assert_eq!(records(&world), 1);
@@ -391,7 +391,7 @@ fn the_recall_has_failed() {
     close(world);
 }
 
-fn the_caller_can_still_be_taken() {
+fn the_caller_can_still_be_retrieved() {
     let world = office();
     let caller = parked(&world);
     inject(&world, "panic 0 recall;panic 0 failed recall");
@@ -402,7 +402,7 @@ fn the_caller_can_still_be_taken() {
     close(world);
 }
 
-fn nobody_is_told_and_nobody_is_lost() {
+fn no_caller_is_lost_without_an_event() {
     let world = office();
     inject_panic(&world, "observer");
     let caller = parked(&world);
@@ -411,7 +411,7 @@ fn nobody_is_told_and_nobody_is_lost() {
     close(world);
 }
 
-fn nothing_is_saved_and_nobody_is_lost() {
+fn no_caller_is_lost_without_the_slot_store() {
     let world = office();
     inject_panic(&world, "slot store");
     let caller = parked(&world);
@@ -423,7 +423,7 @@ fn nothing_is_saved_and_nobody_is_lost() {
 const TOKEN: &str = "reception-0123456789";
 
 /// An office with a dashboard, and the address of the dashboard.
-fn open_to_the_net() -> (World, String, tempfile::TempDir) {
+fn office_with_dashboard() -> (World, String, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let tokens = folder.path().join("tokens");
     fs::write(&tokens, format!("{TOKEN} view,act *\n")).unwrap();
@@ -462,8 +462,8 @@ fn ask(world: &World, address: &str, request: &str) -> u16 {
     client.join().unwrap()
 }
 
-fn the_telephone_needs_no_dashboard() {
-    let (world, address, _folder) = open_to_the_net();
+fn calls_do_not_need_the_dashboard() {
+    let (world, address, _folder) = office_with_dashboard();
     inject_panic(&world, "http");
     world.load(simulator::built_module()).unwrap();
     let caller = parked(&world);
@@ -471,12 +471,12 @@ fn the_telephone_needs_no_dashboard() {
     assert!(cleared(&world) >= 1);
     taken(&world, &caller);
     world.advance(seconds(2));
-    assert_eq!(ask(&world, &address, "GET /healthz"), 200, "it is started again");
+    assert_eq!(ask(&world, &address, "GET /healthz"), 200, "the HTTP server was not started again");
     close(world);
 }
 
 fn the_request_fails() {
-    let (world, address, _folder) = open_to_the_net();
+    let (world, address, _folder) = office_with_dashboard();
     world.load(simulator::built_module()).unwrap();
     inject_panic(&world, "http request");
     assert_eq!(ask(&world, &address, "GET /api/v1/calls"), 500);
@@ -486,7 +486,7 @@ fn the_request_fails() {
 }
 
 fn the_action_fails() {
-    let (world, address, _folder) = open_to_the_net();
+    let (world, address, _folder) = office_with_dashboard();
     world.load(simulator::built_module()).unwrap();
     let caller = parked(&world);
     inject_panic(&world, "http work");
@@ -507,14 +507,14 @@ fn the_module_is_not_loaded() {
     close(world);
 }
 
-fn the_module_is_not_loaded_and_not_undone() {
+fn the_module_is_not_loaded_after_two_panics() {
     let world = world();
     inject(&world, "panic 0 load;panic 0 undone load");
     assert!(world.load(simulator::built_module()).is_err());
     world.finish();
 }
 
-fn the_module_stays_until_it_can_go() {
+fn the_module_stays_until_it_can_be_unloaded() {
     let world = office();
     inject_panic(&world, "shutdown");
     assert!(world.unload().is_err());
@@ -525,7 +525,7 @@ fn the_module_stays_until_it_can_go() {
 }
 
 #[test]
-fn every_fence_holds() {
+fn every_fence_catches_its_panic() {
     for (fence, seen) in FENCES {
         eprintln!("behind the fence {fence}:");
         seen();
@@ -582,30 +582,30 @@ fn at_each_step(fence: &str) {
 }
 
 #[test]
-fn nobody_is_lost_whichever_step_of_parking_panics() {
+fn no_caller_is_lost_by_a_panic_while_parking() {
     at_each_step("callpark_park");
 }
 
 #[test]
-fn nobody_is_lost_whichever_step_of_retrieving_panics() {
+fn no_caller_is_lost_by_a_panic_while_retrieving() {
     at_each_step("callpark_slot");
 }
 
 #[test]
-fn nobody_is_lost_whichever_step_of_recalling_panics() {
+fn no_caller_is_lost_by_a_panic_during_a_recall() {
     at_each_step("recall");
     at_each_step("due");
     at_each_step("tick");
 }
 
 #[test]
-fn nobody_is_lost_whichever_step_of_writing_panics() {
+fn no_caller_is_lost_by_a_panic_while_writing() {
     at_each_step("storage");
     at_each_step("observer");
 }
 
 #[test]
-fn nobody_is_lost_whichever_step_of_connecting_panics() {
+fn no_caller_is_lost_by_a_panic_while_connecting() {
     at_each_step("bridge message");
 }
 
@@ -625,7 +625,7 @@ fn quoted_after(text: &str, before: &str) -> Vec<String> {
 /// Names that are not literals. The test below finds them where they are passed.
 const NAMED_ELSEWHERE: &[&str] = &["A::NAME.to_str()", "C::NAME.to_str()", "name,"];
 
-/// Each fence has a test.
+/// Checks that each fence has a test.
 #[test]
 fn every_fence_is_tested_and_every_callback_fenced() {
     let mut found = BTreeSet::from(["callpark".to_owned()]);

@@ -77,7 +77,7 @@ fn automatic_slots_follow_the_lots_order() {
 }
 
 #[test]
-fn of_two_who_want_one_slot_exactly_one_gets_the_caller() {
+fn of_two_retrievers_of_one_slot_exactly_one_gets_the_caller() {
     let mut table = table(LotSettings::default());
     park(&mut table, "a");
     let pick = RetrieveTarget::Slot(slot("701"));
@@ -89,7 +89,7 @@ fn of_two_who_want_one_slot_exactly_one_gets_the_caller() {
 }
 
 #[test]
-fn a_claim_that_comes_to_nothing_leaves_the_caller_parked() {
+fn a_released_claim_leaves_the_caller_parked() {
     let mut table = table(LotSettings::default());
     park(&mut table, "a");
     table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
@@ -100,7 +100,7 @@ fn a_claim_that_comes_to_nothing_leaves_the_caller_parked() {
 }
 
 #[test]
-fn oldest_and_newest_pass_over_those_being_taken() {
+fn oldest_and_newest_skip_claimed_calls() {
     let mut table = table(LotSettings::default());
     for uuid in ["a", "b", "c"] {
         park(&mut table, uuid);
@@ -114,7 +114,7 @@ fn oldest_and_newest_pass_over_those_being_taken() {
 }
 
 #[test]
-fn full_lots_overflow_once_around() {
+fn full_lots_overflow_in_a_circle_once() {
     let chain = |to: &str| LotSettings { overflow_lot: Some(to.into()), ..LotSettings::default() };
     let plans = [plan("a", DOMAIN, "1", chain("b")), plan("b", DOMAIN, "2", chain("a"))];
     let mut table = Table::new(&plans, None);
@@ -123,7 +123,7 @@ fn full_lots_overflow_once_around() {
 }
 
 #[test]
-fn a_taken_slot_is_returned_or_the_next_one_used() {
+fn slot_taken_returns_the_call_or_uses_the_next_slot() {
     for (taken, expected) in [(SlotTaken::Return, None), (SlotTaken::Next, Some("701"))] {
         let mut table = table(LotSettings { slot_taken: taken, ..LotSettings::default() });
         table.park(&request("a", SlotRequest::Slot(slot("702"))), false, at(0)).unwrap();
@@ -134,7 +134,7 @@ fn a_taken_slot_is_returned_or_the_next_one_used() {
 }
 
 #[test]
-fn terms_are_those_of_the_lot_that_has_the_slot() {
+fn the_settings_are_those_of_the_lot_that_has_the_slot() {
     let quick = LotSettings { park_timeout: Duration::from_secs(7), ..LotSettings::default() };
     let table = Table::new(
         &[plan("main", DOMAIN, "701-703", LotSettings::default()), plan("quick", DOMAIN, "801", quick)],
@@ -146,7 +146,7 @@ fn terms_are_those_of_the_lot_that_has_the_slot() {
 }
 
 #[test]
-fn who_is_of_no_domain_is_led_to_the_only_lot_there_is_and_to_no_other() {
+fn a_leg_without_a_domain_uses_the_only_lot_and_no_other() {
     let lot = |domain: &str, slots: &str| plan("main", domain, slots, LotSettings::default());
     let wanted = |place: LotSelector, plans: &[LotPlan]| {
         let found = Table::new(plans, None).resolve(&place, Some(&slot("701")));
@@ -155,11 +155,15 @@ fn who_is_of_no_domain_is_led_to_the_only_lot_there_is_and_to_no_other() {
     let nobody = LotSelector { any: true, ..place("10.0.0.1") };
     let only = [lot("a.test", "701-703")];
     assert_eq!(wanted(nobody.clone(), &only), "a.test");
-    assert_eq!(wanted(place("b.test"), &only), "", "somebody of another domain is not");
+    assert_eq!(wanted(place("b.test"), &only), "", "a leg of another domain");
     let elsewhere = LotSelector { lot: LotName::parse("main@b.test"), ..nobody.clone() };
-    assert_eq!(wanted(elsewhere, &only), "", "nor who names another");
-    assert_eq!(wanted(nobody.clone(), &[lot("a.test", "701"), lot("b.test", "701")]), "", "of two, which?");
-    assert_eq!(wanted(nobody.clone(), &[lot("10.0.0.1", "801"), lot("b.test", "701")]), "", "its domain has lots");
+    assert_eq!(wanted(elsewhere, &only), "", "a lot of another domain is named");
+    assert_eq!(wanted(nobody.clone(), &[lot("a.test", "701"), lot("b.test", "701")]), "", "there are two lots");
+    assert_eq!(
+        wanted(nobody.clone(), &[lot("10.0.0.1", "801"), lot("b.test", "701")]),
+        "",
+        "the leg's own domain has lots"
+    );
 }
 
 #[test]
@@ -175,7 +179,7 @@ fn templates_are_copied_into_each_domain_and_kept_apart() {
 
 /// The name of a lot becomes an argument in a dialplan, where the text after a comma would be another application.
 #[test]
-fn a_domain_that_is_no_name_has_no_lots() {
+fn an_invalid_domain_has_no_lots() {
     let plans = [plan("main", "*", "701-702", LotSettings::default())];
     let mut table = Table::new(&plans, None);
     for domain in ["x,system:id", "$\\{x}", "a b", "", "a@b", "-x"] {
@@ -186,11 +190,11 @@ fn a_domain_that_is_no_name_has_no_lots() {
     }
     let both = LotSelector { domains: vec!["x,system:id".into(), "a.test".into()], ..place("") };
     let parked = table.park(&ParkRequest { place: both, ..request("b", SlotRequest::Auto) }, false, at(0)).unwrap();
-    assert_eq!(parked.info.lot.to_string(), "main@a.test", "the next likeliest domain");
+    assert_eq!(parked.info.lot.to_string(), "main@a.test", "not the next domain of the list");
 }
 
 #[test]
-fn a_reservation_is_for_its_leg_and_lapses() {
+fn a_reservation_is_for_its_leg_and_expires() {
     let mut table = table(LotSettings::default());
     table.park(&request("a", SlotRequest::Auto), true, at(0)).unwrap();
     assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
@@ -212,7 +216,7 @@ fn a_reservation_is_for_its_leg_and_lapses() {
 }
 
 #[test]
-fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
+fn a_leg_that_replaces_a_parked_one_is_the_same_call() {
     let mut table = table(LotSettings { park_timeout: Duration::from_secs(90), ..LotSettings::default() });
     park(&mut table, "other");
     table.park(&ParkRequest { parker: "".into(), ..request("dialler", SlotRequest::Auto) }, false, at(1)).unwrap();
@@ -229,7 +233,11 @@ fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
         (at(1), Some(at(96))),
         "it waits since then, and may wait as long from now on"
     );
-    assert_eq!(call.info.parker, request("caller", SlotRequest::Auto).parker, "of the dialler nothing was known");
+    assert_eq!(
+        call.info.parker,
+        request("caller", SlotRequest::Auto).parker,
+        "the parker of the first leg was unknown"
+    );
     assert!(
         table.leave("dialler", LeaveReason::HungUp, at(7)).is_none() && !table.expect_replacement("dialler", at(7))
     );
@@ -238,7 +246,7 @@ fn a_leg_that_takes_the_place_of_a_parked_one_is_the_same_call() {
 }
 
 #[test]
-fn a_parked_call_whose_next_leg_never_comes_has_an_outcome() {
+fn a_parked_call_whose_next_leg_never_arrives_has_an_outcome() {
     let mut table = table(LotSettings::default());
     park(&mut table, "a");
     assert!(table.expect_replacement("a", at(5)));
@@ -250,7 +258,7 @@ fn a_parked_call_whose_next_leg_never_comes_has_an_outcome() {
 }
 
 #[test]
-fn a_leg_takes_a_place_over_in_whatever_state_the_call_is() {
+fn a_leg_replaces_another_in_every_state_of_the_call() {
     for state in 0..4 {
         let mut table = table(LotSettings {
             park_timeout: Duration::from_secs(1),
@@ -279,7 +287,7 @@ fn a_leg_takes_a_place_over_in_whatever_state_the_call_is() {
 }
 
 #[test]
-fn a_caller_on_the_way_to_the_fallback_who_never_gets_there_waits_on() {
+fn a_caller_who_does_not_reach_the_fallback_stays_parked() {
     let mut table = table(LotSettings {
         park_timeout: Duration::from_secs(1),
         ringback_attempts: 0,
@@ -289,11 +297,11 @@ fn a_caller_on_the_way_to_the_fallback_who_never_gets_there_waits_on() {
     park(&mut table, "a");
     assert!(matches!(table.due(at(1)).as_slice(), [TimerAction::Fallback(_)]));
     assert!(table.due(at(31)).is_empty() && table.find_leg("a").unwrap().state == State::Parked);
-    assert!(matches!(table.due(at(61)).as_slice(), [TimerAction::Fallback(_)]), "and it is tried again");
+    assert!(matches!(table.due(at(61)).as_slice(), [TimerAction::Fallback(_)]), "the fallback is not repeated");
 }
 
 #[test]
-fn a_parker_holds_as_many_calls_as_allowed() {
+fn a_parker_holds_at_most_the_allowed_number_of_calls() {
     let mut table = table(LotSettings { park_limit_per_user: 1, ..LotSettings::default() });
     park(&mut table, "a");
     assert_eq!(table.park(&request("b", SlotRequest::Auto), false, at(0)).unwrap_err(), Refusal::Limit(1));
@@ -302,12 +310,12 @@ fn a_parker_holds_as_many_calls_as_allowed() {
 }
 
 #[test]
-fn ring_back_ring_back_fallback() {
+fn two_recalls_and_then_the_fallback() {
     let mut table = table(LotSettings { ringback_attempts: 2, fallback: fallback(), ..LotSettings::default() });
     park(&mut table, "a");
     assert!(table.due(at(89)).is_empty());
     assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 1));
-    assert!(table.due(at(95)).is_empty(), "told once");
+    assert!(table.due(at(95)).is_empty(), "the action is due twice");
     table.ring_failed("a", 1, at(110)).unwrap();
     assert!(table.ring_failed("a", 1, at(111)).is_none());
     assert!(table.due(at(199)).is_empty());
@@ -343,7 +351,7 @@ fn a_retriever_and_the_parker_race_in_either_order() {
 }
 
 #[test]
-fn a_fallback_that_failed_keeps_the_caller_and_comes_again() {
+fn a_failed_fallback_keeps_the_caller_and_is_repeated() {
     let mut table = table(LotSettings { ringback: RingBack::Nobody, fallback: fallback(), ..LotSettings::default() });
     park(&mut table, "a");
     assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::Fallback(_)]));
@@ -355,7 +363,7 @@ fn a_fallback_that_failed_keeps_the_caller_and_comes_again() {
 }
 
 #[test]
-fn max_park_time_interrupts_a_ring_back() {
+fn max_park_time_interrupts_a_recall() {
     let settings =
         LotSettings { max_park_time: Duration::from_secs(100), fallback: fallback(), ..LotSettings::default() };
     let mut table = table(settings);
@@ -366,7 +374,7 @@ fn max_park_time_interrupts_a_ring_back() {
 }
 
 #[test]
-fn nobody_to_ring_and_no_fallback_means_for_ever() {
+fn without_parker_and_fallback_a_call_has_no_timer() {
     let mut table = table(LotSettings::default());
     table.park(&ParkRequest { parker: "".into(), ..request("a", SlotRequest::Auto) }, false, at(0)).unwrap();
     assert_eq!(table.next_deadline(), None);
@@ -375,7 +383,7 @@ fn nobody_to_ring_and_no_fallback_means_for_ever() {
 }
 
 #[test]
-fn a_new_configuration_keeps_calls_under_their_old_terms_until_it_is_applied() {
+fn parked_calls_keep_their_settings_until_a_new_configuration_is_applied() {
     let mut table = table(LotSettings::default());
     park(&mut table, "a");
     let shorter = plan(
@@ -397,7 +405,7 @@ fn a_new_configuration_keeps_calls_under_their_old_terms_until_it_is_applied() {
 }
 
 #[test]
-fn a_slot_that_moved_to_another_lot_is_still_taken() {
+fn an_occupied_slot_that_moved_to_another_lot_is_not_free() {
     let mut table = table(LotSettings::default());
     park(&mut table, "a");
     table.replace_lots(&[plan("other", DOMAIN, "701", LotSettings::default())], None);
@@ -408,21 +416,24 @@ fn a_slot_that_moved_to_another_lot_is_still_taken() {
 }
 
 #[test]
-fn a_consultation_keeps_its_slot_for_the_call_that_follows() {
+fn a_consultation_reserves_its_slot_for_the_following_call() {
     let mut table = table(LotSettings { park_limit_per_user: 1, ..LotSettings::default() });
     let kept = table.reserve_for_consultation(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
     assert_eq!((kept.info.slot.as_str(), kept.state, kept.deadline), ("701", State::Reserved, None));
-    assert!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_err(), "nobody is there yet");
+    assert!(
+        table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_err(),
+        "a reserved slot was claimed"
+    );
     // The parker's leg ends when the transfer begins, and the caller arrives a moment later.
     table.expect_replacement("consulting", at(5));
-    assert!(table.reserved_legs().is_empty(), "the leg that is gone is not looked for");
+    assert!(table.reserved_legs().is_empty(), "a reservation for a leg that has ended");
     let call = table.take_over("consulting", &request("caller", SlotRequest::Auto), at(6)).unwrap();
     assert_eq!((call.info.slot.as_str(), call.state, call.parked_at), ("701", State::Parked, at(6)));
     table.check().unwrap();
 }
 
 #[test]
-fn a_consultation_that_is_given_up_frees_its_slot() {
+fn the_end_of_a_consultation_frees_its_slot() {
     let mut table = table(LotSettings::default());
     table.reserve_for_consultation(&request("consulting", SlotRequest::Auto), at(0)).unwrap();
     assert!(
@@ -452,13 +463,13 @@ fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), SlotStatus>) -> 
     }
     for ((domain, slot), before) in shown.iter() {
         let now = table.slot_status(domain, slot).map_or(SlotStatus::Free, |(_, look)| look);
-        prop_assert_eq!(before, &now, "the lamp of {}@{} is not told", slot, domain);
+        prop_assert_eq!(before, &now, "the change of the lamp of {}@{} is not reported", slot, domain);
     }
     Ok(())
 }
 
 #[test]
-fn a_recovered_caller_goes_on_where_they_were() {
+fn a_recovered_call_is_parked_as_before() {
     let mut table = table(LotSettings::default());
     table.reserve_for_recovery(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
     assert!(matches!(
@@ -466,7 +477,7 @@ fn a_recovered_caller_goes_on_where_they_were() {
         Err(Refusal::AwaitingRecovery(_))
     ));
     assert_eq!(park(&mut table, "new"), "701");
-    assert_eq!(park(&mut table, "newer"), "703", "the slot is kept");
+    assert_eq!(park(&mut table, "newer"), "703", "a reserved slot was assigned");
     let saved = RestoreParams {
         waited: Duration::from_secs(30),
         left: Some(Duration::from_secs(60)),
@@ -478,14 +489,14 @@ fn a_recovered_caller_goes_on_where_they_were() {
     assert_eq!((back.info.slot.as_str(), back.attempt, back.rings_left), ("702", 1, 2));
     assert_eq!((back.deadline, at(10_000).since(back.parked_at).as_secs()), (Some(at(10_060)), 30));
     let oldest = table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
-    assert_eq!(&*oldest.info.uuid, "new", "who was parked before them is still the oldest");
+    assert_eq!(&*oldest.info.uuid, "new", "a call that was parked earlier is not the oldest");
     assert!(table.due(at(60)).iter().all(|due| !matches!(due, TimerAction::Lost(_))));
     table.check().unwrap();
 }
 
 /// A caller waits for a slot in a lot whose fallback is removed before there is one.
 #[test]
-fn nobody_goes_to_a_fallback_that_their_lot_has_no_longer() {
+fn no_caller_goes_to_a_removed_fallback() {
     let limited =
         LotSettings { fallback: fallback(), max_park_time: Duration::from_secs(200), ..LotSettings::default() };
     for reload_applies in [true, false] {
@@ -504,10 +515,10 @@ fn nobody_goes_to_a_fallback_that_their_lot_has_no_longer() {
     }
 }
 
-/// Two callers come back, and the slot of the first is another node's by now. Before: the first got the slot of the second, and whoever
-/// retrieved by the number they had been told was connected to the wrong caller.
+/// Two calls are recovered, and the slot of the first belongs to another node by now. Before: the first got the slot of the second, and a user who
+/// dialled the announced slot was connected to the wrong caller.
 #[test]
-fn a_recovered_caller_whose_slot_is_taken_leaves_the_slots_of_others_alone() {
+fn a_recovered_call_whose_slot_is_occupied_gets_no_slot_of_another_call() {
     for order in [SlotOrder::First, SlotOrder::Next, SlotOrder::LongestFree] {
         let mut table = table(LotSettings { slot_order: order, ..LotSettings::default() });
         table.park(&request("other", SlotRequest::Slot(slot("701"))), false, at(0)).unwrap();
@@ -521,7 +532,7 @@ fn a_recovered_caller_whose_slot_is_taken_leaves_the_slots_of_others_alone() {
 }
 
 #[test]
-fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
+fn the_slot_of_a_call_that_is_not_recovered_becomes_free() {
     let mut table = table(LotSettings::default());
     table.reserve_for_recovery(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
     assert!(table.due(at(59)).is_empty());
@@ -532,7 +543,7 @@ fn nobody_waits_for_ever_for_a_caller_who_is_not_recovered() {
 }
 
 #[test]
-fn of_two_callers_in_one_slot_the_own_one_is_in_front() {
+fn of_two_callers_in_one_slot_the_nodes_own_comes_first() {
     let mut table = table(LotSettings::default());
     table.park(&request("before", SlotRequest::Slot(slot("702"))), false, at(0)).unwrap();
     park(&mut table, "here");
@@ -705,7 +716,7 @@ proptest! {
                 Step::LeaveReason { leg, moved } => {
                     let reserved = waiting.get(&name(leg)).copied();
                     let outcome = table.leave(&name(leg), if moved { LeaveReason::Moved } else { LeaveReason::HungUp }, now);
-                    prop_assert_eq!(outcome.is_some(), reserved == Some(false), "one outcome for each who was parked");
+                    prop_assert_eq!(outcome.is_some(), reserved == Some(false), "not one outcome for each parked call");
                     ended = reserved.map(|_| name(leg));
                 }
                 Step::Pass(seconds) => {
@@ -713,11 +724,11 @@ proptest! {
                     for due in table.due(now) {
                         if let TimerAction::Lapsed(ended) = due {
                             let never_parked = waiting.remove(&*ended.call.info.uuid);
-                            prop_assert_eq!(never_parked, Some(!ended.call.was_parked), "one outcome for each who was parked");
+                            prop_assert_eq!(never_parked, Some(!ended.call.was_parked), "not one outcome for each parked call");
                         }
                     }
                     let again = table.due(now);
-                    prop_assert!(again.iter().all(|due| matches!(due, TimerAction::SlotFree(_))), "told once");
+                    prop_assert!(again.iter().all(|due| matches!(due, TimerAction::SlotFree(_))), "an action is due twice");
                 }
                 Step::RingNow(leg) => {
                     let _ = table.ring_now(&name(leg));
@@ -736,7 +747,7 @@ proptest! {
                 }
                 Step::Keep(leg) => {
                     if let Ok(call) = table.reserve_for_consultation(&request(&name(leg), SlotRequest::Auto), now) {
-                        prop_assert_eq!(call.deadline, None, "kept for as long as its leg lives");
+                        prop_assert_eq!(call.deadline, None, "a reservation must last as long as its leg");
                         prop_assert!(waiting.insert(name(leg), true).is_none());
                     }
                 }
@@ -747,7 +758,7 @@ proptest! {
                     if let Ok(call) = table.take_over(&name(kept_by), &order, now) {
                         if let Some(held) = held {
                             prop_assert!(waiting.remove(&*held.info.uuid).is_some());
-                            prop_assert_eq!(&held.info.slot, &call.info.slot, "the same slot");
+                            prop_assert_eq!(&held.info.slot, &call.info.slot, "another slot");
                         }
                         prop_assert!(waiting.insert(call.info.uuid.to_string(), false).is_none());
                     }
@@ -785,7 +796,7 @@ proptest! {
                         let before = before.unwrap();
                         prop_assert!(before.is_unassigned() && before.refused != "denied" && before.state == State::Parked);
                         prop_assert!(!call.is_unassigned());
-                        prop_assert_eq!((before.id, before.parked_at), (call.id, call.parked_at), "it is the same call");
+                        prop_assert_eq!((before.id, before.parked_at), (call.id, call.parked_at), "another call");
                     }
                 }
                 Step::Unassign(leg) => {
@@ -810,14 +821,14 @@ proptest! {
                 prop_assert!(false, "after {step:?}: {wrong}");
             }
             let calls: Vec<_> = table.calls(None).into_iter().filter(Call::is_here).collect();
-            prop_assert_eq!(calls.len(), waiting.len(), "after {:?} the table has others than those who wait", step);
+            prop_assert_eq!(calls.len(), waiting.len(), "after {:?} the table has other calls than those that are parked", step);
             let slots: HashSet<_> = calls.iter().map(|call| (call.info.lot.domain.clone(), call.info.slot.clone())).collect();
             prop_assert_eq!(slots.len(), calls.len(), "two callers in one slot");
             for call in &calls {
                 prop_assert!(waiting.contains_key(&*call.info.uuid));
                 let for_ever = call.info.settings.park_timeout.is_zero() || !(call.info.can_ring() || call.info.settings.fallback.is_some());
                 if call.state == State::Parked && !for_ever {
-                    prop_assert!(call.deadline.is_some(), "after {:?} nothing will happen for {:?}", step, call);
+                    prop_assert!(call.deadline.is_some(), "after {:?} there is no timer for {:?}", step, call);
                 }
             }
         }

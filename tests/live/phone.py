@@ -350,7 +350,7 @@ class Call:
             self.audio.peer = (host, int(port.group(1)))
 
     def _obey(self, offer):
-        """Whoever is put on hold listens and says nothing."""
+        """Sets the direction by the offer of the other side: on hold, this phone sends no audio."""
         asked = re.search(r"a=(sendonly|recvonly|inactive)", offer)
         self.direction = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}[asked.group(1)] if asked else "sendrecv"
         self.audio.muted = self.direction in ("recvonly", "inactive")

@@ -308,8 +308,8 @@ def test_an_outsider_names_no_user_of_another_tenant_as_the_parker(switch, phone
     outsider.refer("701", referred_by="2000@other.test")
     row = wait_for(switch.calls)[0]
     assert (row["parker"], row["domain"]) == (f"{outsider.phone.user}@{DOMAIN}", DOMAIN)
-    switch.api("callpark ringback 701")
-    time.sleep(0.5)
+    assert switch.api("callpark ringback 701").startswith("+OK")
+    assert outsider.phone.rang.get(timeout=6), "the recall does not ring the phone that parked"
     assert victim.rang.qsize() == 0
     outsider.hang_up()
     user.wait_call().hang_up()

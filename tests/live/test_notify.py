@@ -117,8 +117,9 @@ def test_a_name_dials_nobody(switch, phones, name):
     notify(switch, "page:user/none-${caller_name}@callpark.test")
     victim = phones("1003", says=800)
     victim.on_ring = 0
+    before = len(switch.log())
     caller = phones(says=600).call("do-park-701", name=name)
     assert caller.audio.hears(MUSIC)
-    time.sleep(0.5)
+    assert wait_for(lambda: "page failed slot=701" in switch.log()[before:]), "the page was not tried"
     assert victim.rang.empty()
     caller.hang_up()
