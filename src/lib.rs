@@ -20,7 +20,7 @@
 //!
 //! | part | what is there | may use |
 //! |---|---|---|
-//! | [`parking`] | the rules: slots, lots, calls, outcomes | |
+//! | [`parking`] | the rules: who may park and retrieve, slots, lots, calls, outcomes | |
 //! | [`config`] | `callpark.conf.xml` to a checked, immutable `Config` | `parking` |
 //! | `ffi` | the bindings, by bindgen | |
 //! | `freeswitch` | safe FreeSWITCH, one file for each thing of it; with `ffi` the only `unsafe` | `ffi`, `parking` |

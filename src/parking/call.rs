@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::access::Denial;
 use super::names::{LotId, Slot, SlotRequest};
 use super::settings::{CallOverrides, LotSettings};
 
@@ -325,9 +326,9 @@ pub enum Refusal {
     /// The parker has as many calls parked as the lot allows.
     #[error("the parker has {0} calls parked, and park-limit-per-user allows no more")]
     Limit(u32),
-    /// The parker may not park in that lot, for this reason.
-    #[error("{0}")]
-    NotAllowed(&'static str),
+    /// Somebody may not park or retrieve there.
+    #[error(transparent)]
+    NotAllowed(#[from] Denial),
     /// No call is parked there.
     #[error("nobody is parked in {0}")]
     Empty(String),

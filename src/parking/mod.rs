@@ -1,10 +1,11 @@
-//! Decides what happens to parked calls: which slot a call gets, which of several retrievers gets the call, and what is due when.
+//! Decides what happens to parked calls: who may park and retrieve, which slot a call gets, which of several retrievers gets it, what is due when.
 //!
 //! The rules are pure: they use no FreeSWITCH, clock, lock or thread, and cannot panic. [`Table`] is told what happened and when, and returns
 //! what follows.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod access;
 mod call;
 mod calls;
 mod free_slots;
@@ -14,6 +15,7 @@ mod request;
 mod settings;
 mod table;
 
+pub use access::{Arrival, Denial, ParkFacts, ParkedBy, RetrieveAccess, RetrieveFacts, may_park, may_retrieve};
 pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, Refusal, RemoteState, State};
 pub use lot::LotPlan;
 pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotRequest, SlotsError, is_name, parse_slots};

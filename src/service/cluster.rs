@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::call_log::{About, log_call};
-use super::identity::{Arrival, PARKER_VARIABLE, Parker};
+use super::identity::{PARKER_VARIABLE, Parker};
 use super::template::{call_field, fill_in, percent_encoded};
 use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
 use crate::freeswitch::{CancelToken, Dial, HangupCause, Leg};
 use crate::parking::{
-    Call, CallInfo, ChangedSlot, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest, Refusal, RemoteCall,
-    Slot, SlotOrder, SlotRequest, Table,
+    Arrival, Call, CallInfo, ChangedSlot, Denial, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest,
+    Refusal, RemoteCall, Slot, SlotOrder, SlotRequest, Table,
 };
 
 /// The maximum number of slots that are tried, because other nodes may claim them first.
@@ -224,10 +224,10 @@ impl ParkingService {
     }
 
     /// Redeems the ticket of a leg from another node. Returns `None` if the leg has none.
-    pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<RetrieveTicket, AppResult>> {
+    pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<RetrieveTicket, Refusal>> {
         let code = leg.var(TICKET_VARIABLE).filter(|_| self.clustered())?;
         leg.unset_var(TICKET_VARIABLE);
-        Some(self.slot_store.redeem(&code).ok_or(AppResult::Denied("its ticket is not valid")))
+        Some(self.slot_store.redeem(&code).ok_or(Denial::InvalidTicket.into()))
     }
 }
 

@@ -13,8 +13,6 @@ pub(crate) enum AppResult {
     Parked,
     Retrieved,
     Refused(Refusal),
-    /// The user may not do this, for this reason.
-    Denied(&'static str),
     /// The data of the application is invalid, for this reason.
     Invalid(String),
     /// The leg hung up or was moved in the meantime.
@@ -27,7 +25,6 @@ impl AppResult {
             AppResult::Parked => "parked",
             AppResult::Retrieved => "retrieved",
             AppResult::Refused(refusal) => refusal.name(),
-            AppResult::Denied(_) => "denied",
             AppResult::Invalid(_) => "invalid",
             AppResult::LegGone => "gone",
         }
@@ -90,7 +87,6 @@ impl ParkingService {
         leg.set_var("callpark_result", verdict.name());
         let why = match &verdict {
             AppResult::Refused(refusal) => refusal.to_string(),
-            AppResult::Denied(why) => (*why).to_owned(),
             AppResult::Invalid(why) => why.clone(),
             _ => verdict.name().to_owned(),
         };

@@ -1,27 +1,11 @@
-//! Finds out how a leg came to its extension. This decides whether it is parked or retrieves, and whose permission counts.
+//! Finds out how a leg came to its extension.
 
 use super::last_peer;
 use super::{address, referred_by};
 use crate::freeswitch::{Leg, RanApplication};
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::service) enum Arrival {
-    /// A person transferred it, from a conversation or by REFER, or the phone that it rang diverted it.
-    Transferred,
-    /// A command or a script moved it.
-    Moved,
-    /// Its far end dialled the extension, or the dialplan sent it there before it was answered.
-    Dialled,
-    /// Its own dialplan sent it there after it was answered, or executes the extension: the caller chose it in a menu.
-    Chosen,
-}
+use crate::parking::Arrival;
 
 impl Arrival {
-    /// Whether somebody else brought the leg here.
-    pub(in crate::service) fn by_others(self) -> bool {
-        matches!(self, Arrival::Transferred | Arrival::Moved)
-    }
-
     pub(in crate::service) fn of(leg: &Leg<'_>) -> Arrival {
         if referred_to_here(leg) || leg.var(DIVERTED_TO).is_some() {
             return Arrival::Transferred;

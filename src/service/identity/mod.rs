@@ -7,9 +7,8 @@ mod user;
 
 use super::ParkingService;
 use crate::freeswitch::{self, Leg};
-use crate::parking::{LotName, LotSelector, Party};
+use crate::parking::{Arrival, LotName, LotSelector, Party};
 
-pub(super) use arrival::Arrival;
 pub(super) use parker::{External, PARKER_VARIABLE, Parker, note_parker};
 pub(super) use user::UserClaim;
 

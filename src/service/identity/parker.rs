@@ -5,6 +5,7 @@ use super::last_peer::LastPeer;
 use super::user::user_in_directory;
 use super::{domain, referred_by};
 use crate::freeswitch::{self, Leg};
+use crate::parking::ParkedBy;
 use crate::service::ParkingService;
 use crate::service::call_log::log_call;
 use crate::service::template::is_address;
@@ -33,9 +34,13 @@ impl Parker {
         named_parker(leg).map(|name| Parker { named: true, ..Parker::user(name) })
     }
 
-    /// Whether the parker is a user of this server whose leg has proved it.
-    pub(in crate::service) fn is_proven_user(&self) -> bool {
-        !self.name.is_empty() && self.dial_string.is_none() && !self.named
+    /// What the permission to park depends on.
+    pub(in crate::service) fn parked_by(&self) -> ParkedBy<'_> {
+        match self {
+            Parker { named: true, .. } => ParkedBy::Named,
+            Parker { name, dial_string: None, .. } if !name.is_empty() => ParkedBy::User(name),
+            _ => ParkedBy::Unproven,
+        }
     }
 }
 

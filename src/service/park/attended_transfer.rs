@@ -4,9 +4,9 @@
 
 use super::hand_over::with_transfer_target;
 use crate::freeswitch::{Leg, PlayToEnd, SessionGuard};
-use crate::parking::{Call, LeaveReason};
+use crate::parking::{Arrival, Call, LeaveReason};
 use crate::service::call_log::log_call;
-use crate::service::identity::{Arrival, Parker};
+use crate::service::identity::Parker;
 use crate::service::wait::hold_music::Music;
 use crate::service::wait::leg_commands::LegCommands;
 use crate::service::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};

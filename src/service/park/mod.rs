@@ -11,11 +11,11 @@ pub(super) mod talking_legs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::identity::{Arrival, Parker};
+use super::identity::Parker;
 use super::{ActionError, AppResult, ParkingService, identity};
 use crate::config::parse_bool;
 use crate::freeswitch::{self, HangupCause, Leg, PlayToEnd, SessionGuard};
-use crate::parking::{Call, LotName, ParkRequest, Refusal, Slot, SlotRequest, State};
+use crate::parking::{Arrival, Call, LotName, ParkRequest, Refusal, Slot, SlotRequest, State};
 use enter_slot::Coming;
 use hand_over::with_transfer_target;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::ParkOrder;
 use crate::config::{ValueError, parse_bool, parse_destination, parse_ringback, seconds};
 use crate::freeswitch::{self, Leg};
-use crate::parking::{CallOverrides, LotSettings, ParkRequest, RingBack};
+use crate::parking::{Arrival, CallOverrides, LotSettings, ParkRequest, ParkedBy, RingBack};
 use crate::service::call_log::log_call;
-use crate::service::identity::{Arrival, Parker};
+use crate::service::identity::Parker;
 use crate::service::{ParkingService, entropy, identity};
 
 impl ParkingService {
@@ -26,7 +26,8 @@ impl ParkingService {
     /// Makes the request for a leg that runs an application. A transfer goes into a lot of the domain of the user who transfers, whoever the caller
     /// is.
     pub(super) fn request_on(&self, leg: &Leg<'_>, order: &ParkOrder, arrival: Arrival, parker: Parker) -> ParkRequest {
-        let theirs = parker.domain.clone().filter(|_| arrival == Arrival::Transferred && parker.is_proven_user());
+        let transfers = arrival == Arrival::Transferred && matches!(parker.parked_by(), ParkedBy::User(_));
+        let theirs = parker.domain.clone().filter(|_| transfers);
         let mut request = self.request(leg, order, parker, None);
         request.place.domains.splice(0..0, theirs);
         request

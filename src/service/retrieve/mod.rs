@@ -49,7 +49,7 @@ impl ParkingService {
         }
         let (retriever, claimed) = match self.claim(leg, &place, &order.pick) {
             Ok(claim) => claim,
-            Err(verdict) => return refuse(verdict),
+            Err(refusal) => return refuse(AppResult::Refused(refusal)),
         };
         let call = match claimed {
             Ok(call) => call,
@@ -91,7 +91,7 @@ impl ParkingService {
         leg: &Leg<'_>,
         place: &LotSelector,
         pick: &RetrieveTarget,
-    ) -> Result<(Retriever, Result<Call, Refusal>), AppResult> {
+    ) -> Result<(Retriever, Result<Call, Refusal>), Refusal> {
         let uuid = leg.uuid();
         // The other node has checked the permission of a leg with a ticket.
         if let Some(ticket) = self.redeem(leg) {
@@ -129,7 +129,7 @@ impl ParkingService {
             RetrieveTarget::Oldest => "oldest",
             RetrieveTarget::Newest => "newest",
         };
-        let lot = self.permitted(leg, place, pick)?.lot;
+        let lot = self.permitted(leg, place, pick).map_err(AppResult::Refused)?.lot;
         let left = leg.transfer(&format!("callpark_retrieve:{what} {lot}"), Some("inline"), None);
         if left { Ok(()) } else { Err(AppResult::LegGone) }
     }
