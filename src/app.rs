@@ -9,7 +9,7 @@ use crate::config::{Config, ConfigError, ConfigHandle};
 use crate::freeswitch::{Binding, Completions, Recoverer, Subclass, Ticker, Ticks, Wakers};
 use crate::moh::SharedMusic;
 use crate::service::{Observer, ParkingService};
-use crate::storage::{ClusterSlots, HistoryObserver, Storage};
+use crate::storage::{HistoryObserver, Storage};
 use crate::web::{Counters, HttpServer, MetricsObserver, Sources, StreamClients, StreamObserver};
 use crate::{events, presence};
 
@@ -49,7 +49,7 @@ impl App {
             Box::new(StreamObserver(changes.clone())),
             Box::new(MetricsObserver(Arc::clone(&counts))),
         ];
-        let slot_store = Box::new(ClusterSlots(Arc::clone(&storage)));
+        let slot_store = Arc::<Storage>::clone(&storage);
         let service = Arc::new(ParkingService::new(config, errors, Arc::clone(&music), observers, slot_store));
         let http = Arc::new(HttpServer::new(Sources {
             service: Arc::clone(&service),

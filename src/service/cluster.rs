@@ -9,12 +9,10 @@ use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
 use crate::freeswitch::{CancelToken, Dial, HangupCause, Leg};
 use crate::parking::{
-    Arrival, Call, CallInfo, ChangedSlot, Denial, Ended, LeaveReason, LotName, MonotonicTime, Outcome, ParkRequest,
-    Refusal, RemoteCall, Slot, SlotOrder, SlotRequest, Table,
+    Arrival, Call, CallInfo, ChangedSlot, Denial, Ended, LeaveReason, LotName, Outcome, Refusal, RemoteCall, Slot,
+    SlotRequest,
 };
 
-/// The maximum number of slots that are tried, because other nodes may claim them first.
-const MAX_CLAIM_TRIES: usize = 100;
 /// How long the call to another node may ring.
 const NODE_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable for the header with the ticket, which mod_sofia sends and receives.
@@ -29,12 +27,14 @@ pub(crate) struct RetrieveTicket {
 
 /// The slot store that the nodes of a cluster share. No function takes longer than a caller can wait.
 pub(crate) trait SlotStore: Send + Sync {
-    /// Saves the calls in slots that have changed, for the next start and for the other nodes.
+    /// Saves the calls in slots that have changed, for the next start and for the other nodes, and does not wait for that. A call whose slot is
+    /// being claimed is written by the claim.
     fn save(&self, service: &ParkingService, slots: &[ChangedSlot]);
+    /// Claims a slot for this node: writes the call if no other node has one in that slot, and waits for the answer. The error is the call of
+    /// the node that has it. Without an answer the slot is this node's, because a caller does not wait for a database.
+    fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>>;
     /// Forgets the leg of a call that has ended, so that it is not recovered.
     fn forget_leg(&self, uuid: &str);
-    /// Claims a slot for this node. The error is the call of the node that has it.
-    fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>>;
     /// Issues a ticket with which a leg may retrieve a call at `node`, once. Returns false if the store does not answer.
     fn issue(&self, code: &str, node: &str, ticket: RetrieveTicket) -> bool;
     /// Redeems a ticket. Returns `None` if it is not valid for this node, or not any more.
@@ -47,52 +47,6 @@ pub(super) const LEFT_BEHIND: &str = "callpark_left_behind";
 impl ParkingService {
     pub(crate) fn clustered(&self) -> bool {
         self.config.get().settings.cluster
-    }
-
-    /// Takes a slot by the rules and claims it for all nodes. If another node has the slot, the rules decide again.
-    pub(super) fn take(
-        &self,
-        request: &ParkRequest,
-        park: impl Fn(&mut Table, MonotonicTime) -> Result<Call, Refusal>,
-    ) -> Result<Call, Refusal> {
-        let undo = |table: &mut Table, now| drop(table.leave(&request.uuid, LeaveReason::HungUp, now));
-        match self.take_for_all(park, undo)? {
-            Some(call) => {
-                log_call!(Debug, &call, reason = why_slot(&request.wanted, &call); "chose slot");
-                Ok(call)
-            }
-            None => Err(Refusal::Full(self.lot_named(&request.place)?)),
-        }
-    }
-
-    /// Lets the rules `decide` on a slot until one can be claimed; `undo` reverts a decision. Returns `None` if other nodes were faster too
-    /// often.
-    pub(super) fn take_for_all<E>(
-        &self,
-        decide: impl Fn(&mut Table, MonotonicTime) -> Result<Call, E>,
-        undo: impl Fn(&mut Table, MonotonicTime),
-    ) -> Result<Option<Call>, E> {
-        for _ in 0..MAX_CLAIM_TRIES {
-            let call = self.change(&decide)?;
-            let Err(other) = self.slot_store.claim(&call) else { return Ok(Some(call)) };
-            log_call!(Debug, &call, node = other.node; "another node claimed the slot first");
-            self.change(|table, now| {
-                undo(table, now);
-                table.add_remote_call(&other, now);
-            });
-        }
-        Ok(None)
-    }
-
-    /// Does the same for a leg that runs this application. Its command queue is opened first, because a retriever may claim the call while
-    /// the other nodes are still asked.
-    pub(super) fn take_here(
-        &self,
-        request: &ParkRequest,
-        park: impl Fn(&mut Table, MonotonicTime) -> Result<Call, Refusal>,
-    ) -> Result<Call, Refusal> {
-        self.leg_commands.open(&request.uuid);
-        self.take(request, park)
     }
 
     /// Returns the call of this node in a slot, including one that awaits recovery.
@@ -228,18 +182,6 @@ impl ParkingService {
         let code = leg.var(TICKET_VARIABLE).filter(|_| self.clustered())?;
         leg.unset_var(TICKET_VARIABLE);
         Some(self.slot_store.redeem(&code).ok_or(Denial::InvalidTicket.into()))
-    }
-}
-
-/// Returns the reason for which the rules chose a slot.
-fn why_slot(wanted: &SlotRequest, call: &Call) -> &'static str {
-    match (wanted, call.info.settings.slot_order) {
-        (SlotRequest::Slot(slot), _) if *slot == call.info.slot => "it was asked for",
-        (SlotRequest::Slot(_), _) => "the slot that was asked for is taken, and slot-taken is next",
-        (SlotRequest::Auto, SlotOrder::First) => "slot-order is first",
-        (SlotRequest::Auto, SlotOrder::Next) => "slot-order is next",
-        (SlotRequest::Auto, SlotOrder::LongestFree) => "slot-order is longest-free",
-        (SlotRequest::Auto, SlotOrder::Random) => "slot-order is random",
     }
 }
 

@@ -13,12 +13,14 @@
 //! | `recall` | ringing the parker: whom, on which thread, who answered |
 //! | `recovery` | the snapshot of a parked call, and the call that is restored from it |
 //! | `timers`, `ending`, `actions` | what is due; the one end of each call; what others may do to a parked call |
+//! | `claims` | a slot that the rules chose, claimed for all nodes of a cluster |
 //! | `cluster` | the slots of other nodes, and tickets |
 //! | `park_event`, `notify`, `prompts`, `call_log` | who is told: observers, `notify`, the ear, the log |
 //! | `listing`, `views` | what others may see |
 
 mod actions;
 mod call_log;
+mod claims;
 mod cluster;
 mod collect_digits;
 mod configuration;
@@ -49,7 +51,7 @@ use parking_lot::Mutex;
 use crate::config::{ConfigError, ConfigHandle};
 use crate::freeswitch::{self, OutgoingCalls, guard};
 use crate::moh::SharedMusic;
-use crate::parking::{Call, LotId, LotSelector, MonotonicTime, Refusal, Table};
+use crate::parking::{Call, ChangedSlot, LotId, LotSelector, MonotonicTime, Refusal, Table};
 
 pub(crate) use call_log::{About, log_call};
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
@@ -85,7 +87,8 @@ pub(crate) struct ParkingService {
     held_conversations: retrieve::held_conversations::HeldConversations,
     intercepts: recall::intercept::Intercepts,
     observers: Vec<Box<dyn Observer>>,
-    slot_store: Box<dyn SlotStore>,
+    slot_store: Arc<dyn SlotStore>,
+    claims: claims::Claims,
     /// The errors of the configuration file, if it is not the configuration in force.
     config_errors: Mutex<Vec<ConfigError>>,
     /// The number of re-reads that this module has requested and for which no event has arrived yet.
@@ -100,7 +103,7 @@ impl ParkingService {
         errors: Vec<ConfigError>,
         music: Arc<SharedMusic>,
         observers: Vec<Box<dyn Observer>>,
-        slot_store: Box<dyn SlotStore>,
+        slot_store: Arc<dyn SlotStore>,
     ) -> ParkingService {
         let in_force = config.get();
         let table = Table::new(&in_force.lots, in_force.default_lot.as_deref());
@@ -119,6 +122,7 @@ impl ParkingService {
             intercepts: recall::intercept::Intercepts::default(),
             observers,
             slot_store,
+            claims: claims::Claims::default(),
             config_errors: Mutex::new(errors),
             own_reloads: AtomicU32::new(0),
             loaded_at: freeswitch::now(),
@@ -135,7 +139,7 @@ impl ParkingService {
         self.rings.end_all();
     }
 
-    /// Takes the lock, decides, and releases it. Then the observers get the slots that changed.
+    /// Takes the lock, decides, and releases it. Then the slots that changed are written, and the observers get them.
     #[track_caller]
     fn change<T>(&self, decide: impl FnOnce(&mut Table, MonotonicTime) -> T) -> T {
         let now = freeswitch::now();
@@ -145,11 +149,16 @@ impl ParkingService {
             (answer, table.take_changed_slots())
         };
         if !touched.is_empty() {
-            guard::fence("slot store", (), || self.slot_store.save(self, &touched));
+            self.save_slots(&touched);
             self.each_observer(|observer| observer.on_slots_changed(self, &touched));
             self.save_changed(&touched);
         }
         answer
+    }
+
+    /// Has the slot store write what is in these slots.
+    fn save_slots(&self, slots: &[ChangedSlot]) {
+        guard::fence("slot store", (), || self.slot_store.save(self, slots));
     }
 
     /// Gives an event to the observers.

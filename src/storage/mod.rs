@@ -7,6 +7,7 @@
 //! leave is written by one [`worker`]; what people ask for is read by one [`reader`].
 
 mod backoff;
+mod claims;
 mod connection;
 mod cycle;
 mod history;
@@ -23,6 +24,7 @@ mod record;
 mod recovery_rows;
 mod schema;
 mod slot_row;
+mod slot_store;
 mod slots;
 mod statistics;
 mod tickets;
@@ -35,7 +37,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 pub(crate) use connection::StorageError;
-pub(crate) use observers::{ClusterSlots, HistoryObserver};
+pub(crate) use observers::HistoryObserver;
 pub(crate) use record::{HistoryFilter, Record};
 pub(crate) use statistics::{Tally, local_time};
 #[cfg(feature = "fuzzing")]
@@ -46,17 +48,14 @@ pub(crate) use {
 
 use crate::config::ConfigHandle;
 use crate::freeswitch::Worker;
-use crate::parking::{Call, RemoteCall};
 use crate::service::ParkingService;
 use backoff::Backoff;
 use pending_history::PendingHistory;
-use pending_slots::{PendingWrites, SyncState, TicketRequest};
+use pending_slots::{PendingWrites, TicketRequest};
 use reader::Reader;
 use recovery_rows::RecoveryCopies;
 use worker::WorkerState;
 
-/// How long a caller waits for the database before this node decides alone.
-const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long loading waits to learn which slots must be reserved.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a retriever of a call on another node waits. mod_pgsql checks once a second whether its server is back.
@@ -217,33 +216,6 @@ impl Storage {
     /// Whether a caller waits for the worker.
     fn is_urgent(&self) -> bool {
         !self.writes.lock().is_empty()
-    }
-
-    /// Waits until the slot belongs to this node or to another one. Without an answer it belongs to this node, because a caller does not wait for a database.
-    fn await_claim(&self, call: &Call) -> Result<(), Box<RemoteCall>> {
-        let place = (call.info.lot.domain.to_string(), call.info.slot.key().to_owned());
-        let until = Instant::now() + CLAIM_TIMEOUT;
-        let mut writes = self.writes.lock();
-        loop {
-            let Some(wanted) = writes.wanted.get(&place).filter(|wanted| wanted.row.uuid == *call.info.uuid) else {
-                return Ok(());
-            };
-            match &wanted.state {
-                SyncState::Lost(other) => return Err(other.clone()),
-                SyncState::Claiming => {}
-                _ => return Ok(()),
-            }
-            let late =
-                self.slots_away.load(Ordering::Relaxed) || self.answered.wait_until(&mut writes, until).timed_out();
-            if late {
-                writes.write_again(&place, &call.info.uuid, SyncState::New);
-                drop(writes);
-                if !self.slots_away.swap(true, Ordering::Relaxed) {
-                    log::error!("the slot store does not answer; this node goes on with its own calls");
-                }
-                return Ok(());
-            }
-        }
     }
 
     /// Executes a request for which a caller waits. A database that was away is tried at once and not only when it is due, and tried again, because one

@@ -16,18 +16,14 @@ pub(super) const MAX_REFUSALS: u8 = 3;
 const MAX_ENDED: usize = 20_000;
 
 /// The state of a row of the slot store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SyncState {
-    /// In a cluster, the database is being asked which node has the slot.
-    Claiming,
     /// The row must be inserted. A row of another node for the same leg is older.
     New,
     /// The row was inserted before and must be inserted again. A row of another node for the same leg is newer.
     Again,
     /// The database has the row.
     Written,
-    /// The slot belongs to another node, with this row.
-    Lost(Box<RemoteCall>),
     /// The database refuses the row and accepts others. The call waits in its slot.
     SetAside,
 }
@@ -48,6 +44,22 @@ pub(super) struct SlotChange {
     pub(super) left: Vec<String>,
 }
 
+/// The answer to a claim: the state of the row of a call whose slot is this node's, or the call of the node that has the slot.
+pub(super) type ClaimAnswer = Result<SyncState, Box<RemoteCall>>;
+
+/// A slot that is claimed for a call of this node, and the answer.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) row: SlotRow,
+    pub(super) answer: Option<ClaimAnswer>,
+}
+
+impl Claim {
+    pub(super) fn is_answered(&self) -> bool {
+        self.answer.is_some()
+    }
+}
+
 /// A request for which a caller waits for a short time.
 #[derive(Debug)]
 pub(super) enum TicketRequest {
@@ -59,19 +71,21 @@ pub(super) enum TicketRequest {
 #[derive(Debug, Default)]
 pub(super) struct PendingWrites {
     pub(super) wanted: HashMap<SlotKey, PendingRow>,
-    changed: BTreeSet<SlotKey>,
+    pub(super) changed: BTreeSet<SlotKey>,
     /// The calls that have left a slot, until their rows are known to be deleted.
-    left: HashMap<SlotKey, Vec<String>>,
+    pub(super) left: HashMap<SlotKey, Vec<String>>,
     ended: HashSet<String>,
     ended_in_order: VecDeque<String>,
     orders: VecDeque<TicketRequest>,
+    /// The claims for which callers wait, by the UUID of the leg.
+    pub(super) claims: HashMap<String, Claim>,
     /// Whether the rows of the previous run have been read.
     pub(super) loaded_previous: bool,
 }
 
 impl PendingWrites {
     pub(super) fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.orders.is_empty()
+        self.changed.is_empty() && self.orders.is_empty() && self.claims.values().all(Claim::is_answered)
     }
 
     pub(super) fn push_ticket_request(&mut self, order: TicketRequest) {
@@ -87,6 +101,11 @@ impl PendingWrites {
     /// A caller who waits is told when the other end of the channel is dropped.
     pub(super) fn drop_ticket_requests(&mut self) {
         self.orders.clear();
+    }
+
+    /// Whether the row of a call is the one that must be in a slot.
+    pub(super) fn has(&self, place: &SlotKey, uuid: &str) -> bool {
+        self.wanted.get(place).is_some_and(|wanted| wanted.row.uuid == uuid)
     }
 
     /// Returns some of the rows that must be written, which then count as written.
@@ -108,33 +127,30 @@ impl PendingWrites {
         self.changed.contains(place)
     }
 
-    /// Sets the row of a slot. With `claim`, the database is asked first which node has the slot.
-    pub(super) fn set_row(&mut self, place: SlotKey, now: Option<SlotRow>, claim: bool) {
-        let before = self.wanted.get(&place);
-        let state = match (&now, before) {
-            (None, None) => return,
-            (Some(row), Some(before)) if row.uuid == before.row.uuid => {
-                if *row == before.row {
-                    return;
-                }
-                match &before.state {
-                    SyncState::SetAside => SyncState::New,
-                    state => state.clone(),
-                }
-            }
-            _ if claim => SyncState::Claiming,
-            _ => SyncState::New,
+    /// Sets the row of a slot.
+    pub(super) fn set_row(&mut self, place: SlotKey, now: Option<SlotRow>) {
+        let Some(row) = now else { return self.leave(&place, "") };
+        let state = match self.wanted.get(&place).filter(|before| before.row.uuid == row.uuid) {
+            Some(before) if before.row == row => return,
+            Some(PendingRow { state: SyncState::SetAside, .. }) | None => SyncState::New,
+            Some(before) => before.state,
         };
-        if let Some(before) = before.filter(|before| now.as_ref().is_none_or(|row| row.uuid != before.row.uuid)) {
-            let uuid = before.row.uuid.clone();
-            self.left.entry(place.clone()).or_default().push(uuid.clone());
-            self.remember(uuid);
+        self.leave(&place, &row.uuid);
+        // A leg that comes back into the slot that it has just left: its old row is deleted before the new one is inserted.
+        self.forget_left_calls(&place, std::slice::from_ref(&row.uuid));
+        self.changed.insert(place.clone());
+        self.wanted.insert(place, PendingRow { row, state, refusals: 0 });
+    }
+
+    /// Notes that the call in a slot has left it, unless that is `next`.
+    pub(super) fn leave(&mut self, place: &SlotKey, next: &str) {
+        if self.has(place, next) {
+            return;
         }
-        match now {
-            Some(row) => drop(self.wanted.insert(place.clone(), PendingRow { row, state, refusals: 0 })),
-            None => drop(self.wanted.remove(&place)),
-        }
-        self.changed.insert(place);
+        let Some(before) = self.wanted.remove(place) else { return };
+        self.left.entry(place.clone()).or_default().push(before.row.uuid.clone());
+        self.remember(before.row.uuid);
+        self.changed.insert(place.clone());
     }
 
     /// Whether this node has or had a call.
@@ -169,15 +185,6 @@ impl PendingWrites {
         }
     }
 
-    /// What the database answered to the question whose a slot is. Where nobody waited for so long, the call is in the slot in
-    /// any case, and is still to be inserted beside the other.
-    pub(super) fn set_claim_result(&mut self, place: &SlotKey, uuid: &str, state: SyncState) {
-        let waits = |wanted: &PendingRow| wanted.row.uuid == uuid && matches!(wanted.state, SyncState::Claiming);
-        if matches!(state, SyncState::Written) || self.wanted.get(place).is_some_and(waits) {
-            self.set_state(place, uuid, state);
-        }
-    }
-
     /// Writes a row again that the database does not have any more.
     pub(super) fn write_again(&mut self, place: &SlotKey, uuid: &str, state: SyncState) {
         self.set_state(place, uuid, state);
@@ -199,7 +206,7 @@ impl PendingWrites {
     /// Inserts all rows again, because the database is another one or has lost them.
     pub(super) fn write_all_again(&mut self) {
         for (place, wanted) in &mut self.wanted {
-            if matches!(wanted.state, SyncState::Written) {
+            if wanted.state == SyncState::Written {
                 wanted.state = SyncState::Again;
                 self.changed.insert(place.clone());
             }
@@ -209,7 +216,7 @@ impl PendingWrites {
     /// Tries the rows again that the database refused.
     pub(super) fn retry_set_aside(&mut self) {
         for (place, wanted) in &mut self.wanted {
-            if matches!(wanted.state, SyncState::SetAside) {
+            if wanted.state == SyncState::SetAside {
                 wanted.state = SyncState::New;
                 self.changed.insert(place.clone());
             }
@@ -218,7 +225,7 @@ impl PendingWrites {
 
     /// The legs that the database is known to have for this node.
     pub(super) fn written(&self) -> HashSet<String> {
-        let written = self.wanted.values().filter(|wanted| matches!(wanted.state, SyncState::Written));
+        let written = self.wanted.values().filter(|wanted| wanted.state == SyncState::Written);
         written.map(|wanted| wanted.row.uuid.clone()).collect()
     }
 }

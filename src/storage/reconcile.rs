@@ -156,7 +156,7 @@ struct Differences {
 fn differences(writes: &mut PendingWrites, own: &[RemoteCall]) -> Differences {
     let in_it: HashSet<(&str, &str, &str)> =
         own.iter().map(|absent| (&*absent.lot.domain, absent.slot.key(), &*absent.uuid)).collect();
-    let is_written = |wanted: &PendingRow| matches!(wanted.state, SyncState::Written);
+    let is_written = |wanted: &PendingRow| wanted.state == SyncState::Written;
     let vanished: Vec<(SlotKey, SlotRow)> = writes
         .wanted
         .iter()

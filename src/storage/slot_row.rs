@@ -47,6 +47,10 @@ impl SlotRow {
         }
     }
 
+    pub(super) fn key(&self) -> SlotKey {
+        (self.domain.clone(), self.slot.clone())
+    }
+
     /// The lot as it is written in the log.
     pub(super) fn lot(&self) -> String {
         format!("{}@{}", self.lot, self.domain)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{StorageError, text_at, unless_away};
 use super::cycle::Cycle;
-use super::pending_slots::{MAX_REFUSALS, PendingRow, SlotChange, SyncState};
+use super::pending_slots::{ClaimAnswer, MAX_REFUSALS, PendingRow, SlotChange, SyncState};
 use super::schema::SLOT_COLUMNS;
 use super::slot_row::{SlotKey, SlotRow};
 use crate::parking::RemoteCall;
@@ -43,12 +43,16 @@ impl Cycle<'_> {
     pub(super) fn write_changes(&self) -> Result<Conflict, StorageError> {
         let mut progress = WriteProgress::default();
         let done = loop {
+            // A caller waits for these.
+            if let Err(why) = self.answer_claims(&mut progress) {
+                break Err(why);
+            }
             let changes = self.storage.writes.lock().take_changes(MAX_SLOT_BATCH);
             if changes.is_empty() {
                 break Ok(());
             }
             let before = progress.written;
-            if let Err(why) = self.write_batch(&changes, &mut progress) {
+            if let Err(why) = self.write_batch(&changes.iter().collect::<Vec<_>>(), &mut progress) {
                 self.storage.writes.lock().put_back(changes.into_iter().map(|change| change.place));
                 break Err(why);
             }
@@ -61,37 +65,29 @@ impl Cycle<'_> {
         done.and(progress.obstacle.map_or(Ok(progress.found), Err))
     }
 
-    fn write_batch(&self, changes: &[SlotChange], progress: &mut WriteProgress) -> Result<(), StorageError> {
-        let is_claim = |change: &&SlotChange| {
-            change.wanted.as_ref().is_some_and(|wanted| matches!(wanted.state, SyncState::Claiming))
-        };
-        let (claims, info): (Vec<&SlotChange>, Vec<&SlotChange>) = changes.iter().partition(is_claim);
-        // A caller waits for these.
-        for change in claims {
-            let Some(PendingRow { row, .. }) = &change.wanted else { continue };
-            let state = self.claim(change, row, progress)?;
-            if matches!(state, SyncState::Lost(_)) {
+    /// Asks the database which node has the slots that callers wait for.
+    fn answer_claims(&self, progress: &mut WriteProgress) -> Result<(), StorageError> {
+        loop {
+            let claim = self.storage.writes.lock().next_claim();
+            let Some((row, left)) = claim else { return Ok(()) };
+            let answer = self.claim(&row, &left)?;
+            if answer.is_err() {
                 progress.found = Conflict::SlotTaken;
             }
             let mut writes = self.storage.writes.lock();
-            writes.set_claim_result(&change.place, &row.uuid, state);
-            writes.forget_left_calls(&change.place, &change.left);
+            writes.forget_left_calls(&row.key(), &left);
+            writes.answer_claim(row, answer);
             drop(writes);
             self.storage.answered.notify_all();
-            progress.written += 1;
         }
-        self.write_together(&info, progress)
     }
 
     /// Writes all changes together. If that fails, it writes them one by one, so that a refused row does not delay the others.
-    fn write_together(&self, info: &[&SlotChange], progress: &mut WriteProgress) -> Result<(), StorageError> {
-        if info.is_empty() {
-            return Ok(());
-        }
-        let statements: Vec<String> = info.iter().flat_map(|change| self.statements(change)).collect();
+    fn write_batch(&self, changes: &[&SlotChange], progress: &mut WriteProgress) -> Result<(), StorageError> {
+        let statements: Vec<String> = changes.iter().flat_map(|change| self.statements(change)).collect();
         let failed = unless_away(self.connection.execute_together(&statements))?;
-        let missing = self.unwritten(info, failed.is_some())?;
-        for change in info.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
+        let missing = self.unwritten(changes, failed.is_some())?;
+        for change in changes.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
             self.is_written(change, progress)?;
         }
         let until = Instant::now() + MAX_SINGLE_WRITES;
@@ -140,7 +136,7 @@ impl Cycle<'_> {
             |place: &SlotKey, uuid: &str| there.contains(&(place.0.clone(), place.1.clone(), uuid.to_owned()));
         let written = |change: &&&SlotChange| {
             let wanted = change.wanted.as_ref();
-            let is_update = |wanted: &PendingRow| matches!(wanted.state, SyncState::Written);
+            let is_update = |wanted: &PendingRow| wanted.state == SyncState::Written;
             let is_kept =
                 |wanted: &PendingRow| is_there(&change.place, &wanted.row.uuid) && !(failed && is_update(wanted));
             let row_is_there = wanted.is_none_or(is_kept);
@@ -178,7 +174,7 @@ impl Cycle<'_> {
         let mut writes = self.storage.writes.lock();
         writes.forget_left_calls(&change.place, &change.left);
         if let Some(PendingRow { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
-            writes.set_claim_result(&change.place, &row.uuid, SyncState::Written);
+            writes.set_state(&change.place, &row.uuid, SyncState::Written);
         }
         drop(writes);
         self.storage.answered.notify_all();
@@ -216,7 +212,7 @@ impl Cycle<'_> {
         let Some(PendingRow { row, state, .. }) = wanted else { return statements };
         let uuid = self.connection.text(&row.uuid);
         let same_leg = match state {
-            SyncState::Claiming | SyncState::Lost(_) | SyncState::SetAside => return statements,
+            SyncState::SetAside => return statements,
             SyncState::Written => {
                 let changes = row.changes(&self.connection, self.ahead);
                 statements.push(format!("UPDATE callpark_calls SET {changes} WHERE uuid = {uuid} AND node = {node}"));
@@ -238,20 +234,14 @@ impl Cycle<'_> {
         format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT {turn}, {values} {condition}")
     }
 
-    /// Asks the database whether a slot belongs to this node.
-    fn claim(
-        &self,
-        change: &SlotChange,
-        row: &SlotRow,
-        progress: &mut WriteProgress,
-    ) -> Result<SyncState, StorageError> {
+    /// Writes the row of a call if its slot is free in the table, and reads back which node has the slot.
+    fn claim(&self, row: &SlotRow, left: &[String]) -> Result<ClaimAnswer, StorageError> {
         let (here, node, uuid) =
-            (self.at(&change.place), self.connection.text(&self.node), self.connection.text(&row.uuid));
+            (self.at(&row.key()), self.connection.text(&self.node), self.connection.text(&row.uuid));
         let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
         let changes = row.changes(&self.connection, self.ahead);
         let values = row.values(&self.connection, &self.node, self.ahead);
-        // This deletes the row of a call of this node that was in the slot and has ended.
-        let mut statements = self.statements(&SlotChange { wanted: None, ..change.clone() });
+        let mut statements = self.statements(&SlotChange { place: row.key(), wanted: None, left: left.to_vec() });
         // A caller who was recovered from another node keeps the slot.
         statements.push(format!("UPDATE callpark_calls SET node = {node}, {changes} WHERE uuid = {uuid}"));
         statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
@@ -260,15 +250,11 @@ impl Cycle<'_> {
         let ours = |absent: &RemoteCall| *absent.node == *self.node && *absent.uuid == *row.uuid;
         let is_ours = there.iter().any(ours);
         match (is_ours, there.into_iter().next(), refused) {
-            (true, ..) => Ok(SyncState::Written),
-            (false, Some(other), _) => Ok(SyncState::Lost(Box::new(other))),
+            (true, ..) => Ok(Ok(SyncState::Written)),
+            (false, Some(other), _) => Ok(Err(Box::new(other))),
             (false, None, Some(why)) if !self.accepts_probe_row(row)? => Err(why),
             // No node has the slot, or a row that no node wrote is in it. The row is written beside that one.
-            (false, None, why) => {
-                self.storage.writes.lock().set_claim_result(&change.place, &row.uuid, SyncState::New);
-                self.refused(change, &why.unwrap_or(StorageError::RowsNotKept), progress);
-                Ok(SyncState::New)
-            }
+            (false, None, _) => Ok(Ok(SyncState::New)),
         }
     }
 

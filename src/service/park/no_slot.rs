@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::freeswitch::{self, CancelToken, HangupCause, Leg, SessionGuard};
-use crate::parking::{Call, ParkRequest, State};
+use crate::parking::{Call, ParkRequest, State, Table};
 use crate::service::call_log::{About, log_call};
 use crate::service::prompts::phrase_of;
 use crate::service::recall::JOIN;
@@ -28,9 +28,7 @@ impl ParkingService {
         waited: Option<Duration>,
     ) {
         let commands = self.leg_commands.open(&request.uuid);
-        let waits = |table: &mut crate::parking::Table, now| {
-            table.wait_for_slot(request, refused, waited.unwrap_or_default(), now)
-        };
+        let waits = |table: &mut Table, now| table.wait_for_slot(request, refused, waited.unwrap_or_default(), now);
         let call = match self.change(waits) {
             Ok(call) => call,
             Err(why) => return log_call!(Error, request, cause = why; "call cannot wait for a slot"),
@@ -48,9 +46,8 @@ impl ParkingService {
 
     /// Takes a slot that has come free, unless another call was faster.
     pub(in crate::service) fn take_free_slot(&self, uuid: &str) -> Option<Call> {
-        let taken =
-            self.take_for_all(|table, now| table.assign(uuid, now).ok_or(()), |table, now| table.unassign(uuid, now));
-        let taken = taken.ok().flatten();
+        let undo = |table: &mut Table, now| table.unassign(uuid, now);
+        let taken = self.take_for_all(uuid, |table, now| table.assign(uuid, now).ok_or(()), undo).ok().flatten();
         match &taken {
             Some(call) => log_call!(Debug, call; "assigned a slot that came free"),
             None => log_call!(Debug, About::channel(uuid); "no slot was assigned, another call was quicker"),

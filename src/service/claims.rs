@@ -1,0 +1,121 @@
+//! Takes slots: the rules choose one, and in a cluster it is then claimed for all nodes.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+
+use super::ParkingService;
+use super::call_log::log_call;
+use crate::parking::{
+    Call, LeaveReason, MonotonicTime, ParkRequest, Refusal, RemoteCall, SlotOrder, SlotRequest, Table,
+};
+
+/// The maximum number of slots that are tried, because other nodes may claim them first.
+const MAX_CLAIM_TRIES: usize = 100;
+
+/// The legs for which slots are being claimed.
+#[derive(Debug, Default)]
+pub(super) struct Claims(Mutex<HashSet<String>>);
+
+impl Claims {
+    /// Returns `None` if another thread is claiming a slot for the leg.
+    fn begin<'a>(&'a self, uuid: &'a str) -> Option<Claiming<'a>> {
+        self.0.lock().insert(uuid.to_owned()).then_some(Claiming { claims: self, uuid })
+    }
+}
+
+/// A claim in progress. It ends when this is dropped.
+struct Claiming<'a> {
+    claims: &'a Claims,
+    uuid: &'a str,
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        self.claims.0.lock().remove(self.uuid);
+    }
+}
+
+impl ParkingService {
+    /// Takes a slot by the rules and claims it for all nodes. If another node has the slot, the rules decide again.
+    pub(super) fn take(
+        &self,
+        request: &ParkRequest,
+        park: impl Fn(&mut Table, MonotonicTime) -> Result<Call, Refusal>,
+    ) -> Result<Call, Refusal> {
+        let undo = |table: &mut Table, now| drop(table.leave(&request.uuid, LeaveReason::HungUp, now));
+        match self.take_for_all(&request.uuid, park, undo)? {
+            Some(call) => {
+                log_call!(Debug, &call, reason = why_slot(&request.wanted, &call); "chose slot");
+                Ok(call)
+            }
+            None => Err(Refusal::Full(self.lot_named(&request.place)?)),
+        }
+    }
+
+    /// Lets the rules `decide` on a slot for a leg until one can be claimed; `undo` reverts a decision. Returns `None` if other nodes were
+    /// faster too often.
+    pub(super) fn take_for_all<E>(
+        &self,
+        uuid: &str,
+        decide: impl Fn(&mut Table, MonotonicTime) -> Result<Call, E>,
+        undo: impl Fn(&mut Table, MonotonicTime),
+    ) -> Result<Option<Call>, E> {
+        if !self.clustered() {
+            return self.change(decide).map(Some);
+        }
+        // The slots that other nodes turned out to have stay taken until this claim is over. The comparison with the database would drop the calls of
+        // a node with the name of this one.
+        let mut others: Vec<Box<RemoteCall>> = Vec::new();
+        for _ in 0..MAX_CLAIM_TRIES {
+            let claiming = self.claims.begin(uuid);
+            let call = self.change(|table, now| {
+                others.iter().for_each(|other| table.add_remote_call(other, now));
+                decide(table, now)
+            })?;
+            let claimed = self.slot_store.claim(&call);
+            drop(claiming);
+            let Err(other) = claimed else {
+                // The call may have changed or ended while it was claimed.
+                self.save_slots(&[(call.info.lot.clone(), call.info.slot.clone())]);
+                return Ok(Some(call));
+            };
+            log_call!(Debug, &call, node = other.node; "another node claimed the slot first");
+            // In one step, so that nobody else takes the slot in between.
+            self.change(|table, now| {
+                undo(table, now);
+                table.add_remote_call(&other, now);
+            });
+            others.push(other);
+        }
+        Ok(None)
+    }
+
+    /// Does the same for a leg that runs this application. Its command queue is opened first, because a retriever may claim the call while
+    /// the other nodes are still asked.
+    pub(super) fn take_here(
+        &self,
+        request: &ParkRequest,
+        park: impl Fn(&mut Table, MonotonicTime) -> Result<Call, Refusal>,
+    ) -> Result<Call, Refusal> {
+        self.leg_commands.open(&request.uuid);
+        self.take(request, park)
+    }
+
+    /// Whether a slot is being claimed for a leg.
+    pub(crate) fn is_claiming(&self, uuid: &str) -> bool {
+        self.claims.0.lock().contains(uuid)
+    }
+}
+
+/// Returns the reason for which the rules chose a slot.
+fn why_slot(wanted: &SlotRequest, call: &Call) -> &'static str {
+    match (wanted, call.info.settings.slot_order) {
+        (SlotRequest::Slot(slot), _) if *slot == call.info.slot => "it was asked for",
+        (SlotRequest::Slot(_), _) => "the slot that was asked for is taken, and slot-taken is next",
+        (SlotRequest::Auto, SlotOrder::First) => "slot-order is first",
+        (SlotRequest::Auto, SlotOrder::Next) => "slot-order is next",
+        (SlotRequest::Auto, SlotOrder::LongestFree) => "slot-order is longest-free",
+        (SlotRequest::Auto, SlotOrder::Random) => "slot-order is random",
+    }
+}
