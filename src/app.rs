@@ -9,7 +9,7 @@ use crate::config::{Config, ConfigError, ConfigHandle};
 use crate::freeswitch::{Binding, Completions, Recoverer, Subclass, Ticker, Ticks, Wakers};
 use crate::moh::SharedMusic;
 use crate::service::{Observer, ParkingService};
-use crate::storage::{HistoryObserver, Storage};
+use crate::storage::Storage;
 use crate::web::{Counters, HttpServer, MetricsObserver, Sources, StreamClients, StreamObserver};
 use crate::{events, presence};
 
@@ -45,12 +45,12 @@ impl App {
         let observers: Vec<Box<dyn Observer>> = vec![
             Box::new(events::EventPublisher),
             Box::<presence::Lamps>::default(),
-            Box::new(HistoryObserver(Arc::clone(&storage))),
             Box::new(StreamObserver(changes.clone())),
             Box::new(MetricsObserver(Arc::clone(&counts))),
         ];
-        let slot_store = Arc::<Storage>::clone(&storage);
-        let service = Arc::new(ParkingService::new(config, errors, Arc::clone(&music), observers, slot_store));
+        let (slot_store, history) = (Arc::<Storage>::clone(&storage), Arc::<Storage>::clone(&storage));
+        let service = ParkingService::new(config, errors, Arc::clone(&music), observers, slot_store, history);
+        let service = Arc::new(service);
         let http = Arc::new(HttpServer::new(Sources {
             service: Arc::clone(&service),
             storage: Arc::clone(&storage),

@@ -36,6 +36,7 @@ const FENCES: &[(&str, fn())] = &[
     ("failed recall", the_caller_can_still_be_retrieved),
     ("observer", no_caller_is_lost_without_an_event),
     ("slot store", no_caller_is_lost_without_the_slot_store),
+    ("history", no_caller_is_lost_without_the_history),
     ("http", calls_do_not_need_the_dashboard),
     ("http request", the_request_fails),
     ("http work", the_action_fails),
@@ -408,6 +409,8 @@ fn no_caller_is_lost_without_an_event() {
     let caller = parked(&world);
     taken(&world, &caller);
     assert!(cleared(&world) > 10);
+    // Before: without the observers, the outcome was not recorded.
+    assert_eq!(records(&world), 1);
     close(world);
 }
 
@@ -417,6 +420,16 @@ fn no_caller_is_lost_without_the_slot_store() {
     let caller = parked(&world);
     taken(&world, &caller);
     assert!(cleared(&world) >= 3);
+    close(world);
+}
+
+fn no_caller_is_lost_without_the_history() {
+    let world = office();
+    inject_panic(&world, "history");
+    let caller = parked(&world);
+    taken(&world, &caller);
+    assert_eq!(cleared(&world), 1);
+    assert_eq!(records(&world), 0);
     close(world);
 }
 

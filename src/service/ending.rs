@@ -6,7 +6,7 @@
 use super::call_log::log_call;
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
 use crate::freeswitch::{Leg, guard};
-use crate::parking::{Ended, LeaveReason, Outcome};
+use crate::parking::{Call, Ended, LeaveReason, LotId, Outcome};
 
 /// The details of an end besides its outcome.
 #[derive(Clone, Copy, Default)]
@@ -17,9 +17,24 @@ pub(super) struct Ending<'a> {
     pub(super) cause: Option<&'a str>,
 }
 
+/// The history of ended calls. Nothing here waits.
+pub(crate) trait History: Send + Sync {
+    /// Records the outcome of a call that was on `node`.
+    fn record(&self, ended: &Ended, retriever: Option<&Retriever>, node: String);
+    /// Removes the outcome of a call, because its caller was recovered after the call had been given up.
+    fn take_back(&self, call: &Call);
+    /// Counts a call for which a lot had no slot.
+    fn count_refused(&self, lot: &LotId);
+}
+
 impl ParkingService {
+    /// Gives something to the history. A panic in it does not affect the call.
+    pub(super) fn tell_history(&self, tell: impl Fn(&dyn History)) {
+        guard::fence("history", (), || tell(&*self.history));
+    }
+
     /// Carries out what follows from the end of a call: the recall stops, the slot is not handed over, and the outcome is written to the leg, the
-    /// log and the events.
+    /// log, the history and the events.
     pub(super) fn end_call(&self, ended: &Ended, ending: Ending<'_>) {
         let uuid = &ended.call.info.uuid;
         // The leg may be in a slot again by now, or here while another node's call of it has ended.
@@ -42,6 +57,10 @@ impl ParkingService {
             guard::fence("slot store", (), || self.slot_store.forget_leg(uuid));
         }
         log_outcome(ended, ending.retriever, ending.cause);
+        self.tell_history(|history| {
+            let node = ended.call.node().map_or_else(|| self.node_name(), |node| node.to_string());
+            history.record(ended, ending.retriever, node);
+        });
         self.publish(&ParkEvent {
             call: Some(&ended.call),
             leg: ending.leg,

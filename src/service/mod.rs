@@ -7,6 +7,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | `identity` | how a leg came here, and to which user it belongs |
+//! | `permission` | the facts by which the rules decide who may park and who may retrieve; the PIN |
 //! | `park` | from an application or a command to a call in its slot, or without one; attended transfers |
 //! | `wait` | the loop of a parked leg, its music, and the commands that other threads send it |
 //! | `retrieve` | from an application or a command to two connected legs |
@@ -57,6 +58,7 @@ pub(crate) use call_log::{About, log_call};
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
 pub(crate) use collect_digits::collect_digits;
 pub(crate) use configuration::{log_config_errors, read_config};
+pub(crate) use ending::History;
 pub(crate) use error::ActionError;
 pub(crate) use identity::last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
@@ -89,6 +91,7 @@ pub(crate) struct ParkingService {
     observers: Vec<Box<dyn Observer>>,
     slot_store: Arc<dyn SlotStore>,
     claims: claims::Claims,
+    history: Arc<dyn History>,
     /// The errors of the configuration file, if it is not the configuration in force.
     config_errors: Mutex<Vec<ConfigError>>,
     /// The number of re-reads that this module has requested and for which no event has arrived yet.
@@ -104,6 +107,7 @@ impl ParkingService {
         music: Arc<SharedMusic>,
         observers: Vec<Box<dyn Observer>>,
         slot_store: Arc<dyn SlotStore>,
+        history: Arc<dyn History>,
     ) -> ParkingService {
         let in_force = config.get();
         let table = Table::new(&in_force.lots, in_force.default_lot.as_deref());
@@ -123,6 +127,7 @@ impl ParkingService {
             observers,
             slot_store,
             claims: claims::Claims::default(),
+            history,
             config_errors: Mutex::new(errors),
             own_reloads: AtomicU32::new(0),
             loaded_at: freeswitch::now(),

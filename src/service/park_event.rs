@@ -113,7 +113,7 @@ pub(crate) struct Subscription {
     pub(crate) expires: Duration,
 }
 
-/// Gets all events, on the thread on which they happen, and must not wait.
+/// Gets all events, on the thread on which they happen, and must not wait. An observer only observes: without it, the same happens to each call.
 pub(crate) trait Observer: Send + Sync {
     fn on_event(&self, _service: &ParkingService, _event: &ParkEvent<'_>) {}
 

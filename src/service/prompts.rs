@@ -108,6 +108,9 @@ impl ParkingService {
                 AppResult::Refused(Refusal::Full(lot)) => Some(lot),
                 _ => lot,
             };
+            if let Some(lot) = refused_lot.filter(|_| what == EventKind::Full) {
+                self.tell_history(|history| history.count_refused(lot));
+            }
             self.publish(&ParkEvent {
                 leg: Some(leg),
                 lot: refused_lot,

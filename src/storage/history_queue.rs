@@ -5,29 +5,38 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::connection::StorageError;
+use super::connection::{StorageError, truncated};
 use super::pending_history::{HistoryWrite, MAX_HISTORY, PendingHistory};
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
+use super::schema::width;
 use super::statistics::{self, Tally};
 use super::{Storage, history};
 use crate::freeswitch;
+use crate::parking::{Call, Ended, LotId};
+use crate::service::{History, Retriever};
 
 /// How long a query for statistics waits for the last rows to be written.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl Storage {
-    pub(super) fn add_record(&self, record: Record) {
+impl History for Storage {
+    fn record(&self, ended: &Ended, retriever: Option<&Retriever>, node: String) {
+        let record = Record::new(ended, retriever, node).private(self.config.get().settings.record_privacy);
         self.push_history(|history| history.push(HistoryWrite::Ended(Box::new(record))));
     }
 
-    pub(super) fn add_take_back(&self, key: RecordKey) {
+    fn take_back(&self, call: &Call) {
+        let key = (call.info.uuid.to_string(), call.info.parked_at_ms);
         self.push_history(|history| history.push(HistoryWrite::TakeBack(key)));
     }
 
-    pub(super) fn add_refused(&self, refused: RefusedCall) {
+    fn count_refused(&self, lot: &LotId) {
+        let key = |text| truncated(text, width::KEY).to_owned();
+        let refused = RefusedCall { at: freeswitch::epoch_ms(), lot: key(&lot.name), domain: key(&lot.domain) };
         self.push_history(|history| history.push_refused(refused));
     }
+}
 
+impl Storage {
     fn push_history(&self, push: impl FnOnce(&mut PendingHistory) -> bool) {
         if !push(&mut self.history.lock()) {
             // This is logged once for a hundred rows, so that the log does not overflow too.

@@ -14,7 +14,6 @@ mod history;
 mod history_queue;
 mod history_writer;
 mod nodes;
-mod observers;
 mod pending_history;
 mod pending_slots;
 mod probe_row;
@@ -37,7 +36,6 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 pub(crate) use connection::StorageError;
-pub(crate) use observers::HistoryObserver;
 pub(crate) use record::{HistoryFilter, Record};
 pub(crate) use statistics::{Tally, local_time};
 #[cfg(feature = "fuzzing")]

@@ -6,8 +6,8 @@ use utoipa::openapi::Object;
 
 use super::probe_row;
 use crate::config::Privacy;
-use crate::parking::{Call, Outcome};
-use crate::service::{self, ParkEvent};
+use crate::parking::{Ended, Outcome};
+use crate::service::{self, Retriever};
 
 /// A call that has ended. The field names are those of the listings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
@@ -61,15 +61,9 @@ pub(crate) struct RefusedCall {
 }
 
 impl Record {
-    /// Makes the row of a call that has ended. `own_node` is the name of this node.
-    pub(super) fn new(
-        call: &Call,
-        outcome: Outcome,
-        event: &ParkEvent<'_>,
-        own_node: impl FnOnce() -> String,
-    ) -> Record {
+    /// Makes the row of a call that has ended on `node`.
+    pub(super) fn new(Ended { call, outcome, wait }: &Ended, retriever: Option<&Retriever>, node: String) -> Record {
         let info = &call.info;
-        let retriever = event.retriever.map(|retriever| retriever.user.clone());
         Record {
             lot: info.lot.name.to_string(),
             domain: info.lot.domain.to_string(),
@@ -77,13 +71,13 @@ impl Record {
             caller_name: info.caller.name.clone(),
             caller_number: info.caller.number.clone(),
             parker: info.parker.to_string(),
-            retriever: retriever.unwrap_or_default(),
+            retriever: retriever.map(|retriever| retriever.user.clone()).unwrap_or_default(),
             label: call.label.to_string(),
             parked_at: info.parked_at_ms,
-            wait_ms: i64::try_from(event.wait.as_millis()).unwrap_or(i64::MAX),
+            wait_ms: i64::try_from(wait.as_millis()).unwrap_or(i64::MAX),
             outcome: outcome.to_string(),
             attempts: call.attempt.into(),
-            node: call.node().map_or_else(own_node, |node| node.to_string()),
+            node,
             uuid: info.uuid.to_string(),
         }
     }

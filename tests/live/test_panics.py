@@ -176,7 +176,7 @@ def test_a_panic_while_connecting_does_not_prevent_the_conversation(buggy, phone
     assert buggy.clear() == 1
 
 
-@pytest.mark.parametrize("fence", ["storage", "observer", "slot store"])
+@pytest.mark.parametrize("fence", ["storage", "observer", "slot store", "history"])
 def test_a_panic_while_storing_or_publishing_harms_no_call(buggy, phones, fence):
     buggy.plant(fence)
     caller = parked(buggy, phones)

@@ -60,6 +60,9 @@ impl ParkingService {
         let saved = if leg.answered() { None } else { self.write_snapshot(leg) };
         let audible = leg.answer_and_anchor_media();
         let wait = freeswitch::now().since(call.parked_at);
+        if coming == Coming::Recovered {
+            self.tell_history(|history| history.take_back(call));
+        }
         self.publish(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
         // Logging and saving come after the event, because a program may wait for the event, and both are slow: FreeSWITCH's log
         // has one lock, and saving writes the whole leg as XML.

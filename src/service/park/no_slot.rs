@@ -37,6 +37,9 @@ impl ParkingService {
         leg.answer_and_anchor_media();
         log_call!(Warning, &call, cause = refused; "call waits for a slot");
         let what = if waited.is_some() { EventKind::Recover } else { EventKind::NoSlot };
+        if what == EventKind::Recover {
+            self.tell_history(|history| history.take_back(&call));
+        }
         self.publish(&ParkEvent { call: Some(&call), leg: Some(leg), cause: Some(refused), ..ParkEvent::of(what) });
         self.save(leg, None);
         // The parker is rung now.
