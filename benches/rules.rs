@@ -149,8 +149,9 @@ fn leave(criterion: &mut Criterion) {
             office.time(bencher, Office::park_all, claim, Office::end_all);
         });
         group.bench_function(BenchmarkId::new("connected", calls), |bencher| {
-            let connect =
-                |table: &mut Table, request: &ParkRequest, now| drop(black_box(table.connected(&request.uuid, now)));
+            let connect = |table: &mut Table, request: &ParkRequest, now| {
+                drop(black_box(table.leave(&request.uuid, LeaveReason::Intercepted, now)))
+            };
             let claimed = |office: &mut Office| {
                 office.park_all();
                 office.claim_all();

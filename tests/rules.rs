@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mod_callpark::parking::{
-    Call, CallOverrides, Destination, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings, MonotonicTime,
-    Outcome, ParkRequest, Party, Refusal, RemoteCall, RemoteState, RestoreParams, RetrieveTarget, RingBack, Slot,
-    SlotOrder, SlotRequest, SlotStatus, SlotTaken, State, Table, TimerAction, parse_slots,
+    Call, CallOverrides, Claimant, Destination, Ended, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings,
+    MonotonicTime, NoSlotReason, Outcome, ParkRequest, Party, Refusal, RemoteCall, RemoteState, RestoreParams,
+    RetrieveTarget, RingBack, Slot, SlotOrder, SlotRequest, SlotStatus, SlotTaken, State, Table, TimerAction,
+    parse_slots, waits_for_slot,
 };
 use proptest::prelude::*;
 
@@ -57,6 +58,10 @@ fn park(table: &mut Table, uuid: &str) -> String {
     table.park(&request(uuid, SlotRequest::Auto), false, at(0)).unwrap().info.slot.to_string()
 }
 
+fn connected(table: &mut Table, uuid: &str, now: MonotonicTime) -> Option<Ended> {
+    table.connected(table.find_leg(uuid)?.id, now)
+}
+
 fn fallback() -> Option<Destination> {
     Destination::parse("1000")
 }
@@ -83,7 +88,7 @@ fn of_two_retrievers_of_one_slot_exactly_one_gets_the_caller() {
     let pick = RetrieveTarget::Slot(slot("701"));
     table.claim(&place(DOMAIN), &pick, "first").unwrap();
     assert_eq!(table.claim(&place(DOMAIN), &pick, "second").unwrap_err(), Refusal::Gone(slot("701")));
-    assert_eq!(table.connected("a", at(9)).unwrap().outcome, Outcome::Retrieved);
+    assert_eq!(connected(&mut table, "a", at(9)).unwrap().outcome, Outcome::Retrieved);
     assert!(matches!(table.claim(&place(DOMAIN), &pick, "third"), Err(Refusal::Empty(_))));
     table.check().unwrap();
 }
@@ -93,10 +98,73 @@ fn a_released_claim_leaves_the_caller_parked() {
     let mut table = table(LotSettings::default());
     park(&mut table, "a");
     table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
-    assert!(!table.release("a", "somebody else", at(1)));
-    assert!(table.release("a", "r", at(1)));
+    assert_eq!(table.release("a", "somebody else", at(1)), None);
+    assert_eq!(table.release("a", "r", at(1)), Some(Claimant::Retriever));
     assert_eq!(table.find_leg("a").unwrap().state, State::Parked);
     assert_eq!(table.find_leg("a").unwrap().deadline, Some(at(90)));
+}
+
+#[test]
+fn a_claim_is_refused_if_the_call_needs_another_permission() {
+    let with_pin = |pin: &str| LotSettings { retrieve_pin: Some(pin.into()), ..LotSettings::default() };
+    let mut table = table(with_pin("1"));
+    park(&mut table, "a");
+    let mut claim = |pin| table.claim_as_permitted(&place(DOMAIN), &RetrieveTarget::Oldest, &with_pin(pin), "r");
+    assert_eq!(claim("2").unwrap_err(), Refusal::Gone(slot("701")));
+    assert!(claim("1").is_ok());
+}
+
+#[test]
+fn the_end_of_a_conversation_does_not_end_the_next_call_of_the_leg() {
+    let mut table = table(LotSettings::default());
+    park(&mut table, "a");
+    let first = table.find_leg("a").unwrap().id;
+    assert!(table.connected(first, at(1)).is_some());
+    park(&mut table, "a");
+    assert!(table.connected(first, at(2)).is_none() && table.call_count() == 1);
+}
+
+#[test]
+fn an_intercepted_call_is_retrieved_or_returned() {
+    for (returning, outcome) in [(false, Outcome::Retrieved), (true, Outcome::Returned)] {
+        let mut table = table(LotSettings::default());
+        park(&mut table, "a");
+        table.due(at(90));
+        assert!(!returning || table.ring_answered("a", 1, "p"));
+        assert_eq!(table.leave("a", LeaveReason::Intercepted, at(91)).unwrap().outcome, outcome);
+    }
+}
+
+#[test]
+fn a_call_can_be_changed_only_on_the_node_that_has_its_leg() {
+    let mut table = table(LotSettings::default());
+    table.add_remote_call(&absent_at("there", "701"), at(0));
+    table.reserve_for_recovery(&absent_at("lost", "702"), at(60), at(0));
+    for (uuid, expected) in [
+        ("there", Refusal::OnOtherNode(slot("701"), "far".into())),
+        ("lost", Refusal::AwaitingRecovery(slot("702"))),
+        ("nobody", Refusal::Empty("channel nobody".into())),
+    ] {
+        assert_eq!(table.set_label(uuid, "x").unwrap_err(), expected);
+        assert_eq!(table.extend(uuid, Duration::from_secs(1)).unwrap_err(), expected);
+        assert_eq!(table.ring_now(uuid).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn a_transferred_leg_without_a_slot_waits_and_a_dialled_one_does_not() {
+    let nobody = LotSettings { ringback: RingBack::Nobody, ..LotSettings::default() };
+    let way_out = LotSettings { fallback: fallback(), ..nobody.clone() };
+    for (brought_by_others, parker, settings, goes_on, waits) in [
+        (false, "1001@a.test", &way_out, false, false),
+        (true, "1001@a.test", &LotSettings::default(), true, true),
+        (true, "", &LotSettings::default(), true, false),
+        (true, "", &LotSettings::default(), false, true),
+        (true, "1001@a.test", &nobody, true, false),
+        (true, "", &way_out, true, true),
+    ] {
+        assert_eq!(waits_for_slot(brought_by_others, parker, settings, goes_on), waits, "{parker} {goes_on}");
+    }
 }
 
 #[test]
@@ -220,7 +288,7 @@ fn a_leg_that_replaces_a_parked_one_is_the_same_call() {
     let mut table = table(LotSettings { park_timeout: Duration::from_secs(90), ..LotSettings::default() });
     park(&mut table, "other");
     table.park(&ParkRequest { parker: "".into(), ..request("dialler", SlotRequest::Auto) }, false, at(1)).unwrap();
-    table.set_label("dialler", "Mr Chen");
+    table.set_label("dialler", "Mr Chen").unwrap();
     assert!(table.expect_replacement("dialler", at(5)));
     assert!(
         table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r").is_err(),
@@ -252,7 +320,7 @@ fn a_parked_call_whose_next_leg_never_arrives_has_an_outcome() {
     assert!(table.expect_replacement("a", at(5)));
     assert!(table.due(at(14)).is_empty());
     assert!(
-        matches!(table.due(at(15)).as_slice(), [TimerAction::Lapsed(ended)] if ended.call.was_parked && ended.outcome == Outcome::Abandoned)
+        matches!(table.due(at(15)).as_slice(), [TimerAction::Ended(ended, Ended::NOT_ARRIVED)] if ended.outcome == Outcome::Abandoned)
     );
     assert_eq!(table.call_count(), 0);
 }
@@ -281,7 +349,7 @@ fn a_leg_replaces_another_in_every_state_of_the_call() {
             (call.info.slot.as_str(), call.state, call.attempt, call.deadline),
             ("701", State::Parked, 0, Some(at(10)))
         );
-        assert!(table.connected("a", at(9)).is_none());
+        assert!(connected(&mut table, "a", at(9)).is_none());
         table.check().unwrap();
     }
 }
@@ -336,16 +404,16 @@ fn a_retriever_and_the_parker_race_in_either_order() {
     let mut quicker_retriever = ringing();
     quicker_retriever.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
     assert!(!quicker_retriever.ring_answered("a", 1, "p"));
-    assert_eq!(quicker_retriever.connected("a", at(91)).unwrap().outcome, Outcome::Retrieved);
+    assert_eq!(connected(&mut quicker_retriever, "a", at(91)).unwrap().outcome, Outcome::Retrieved);
 
     let mut quicker_parker = ringing();
     assert!(quicker_parker.ring_answered("a", 1, "p"));
     assert!(quicker_parker.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").is_err());
-    assert_eq!(quicker_parker.connected("a", at(91)).unwrap().outcome, Outcome::Returned);
+    assert_eq!(connected(&mut quicker_parker, "a", at(91)).unwrap().outcome, Outcome::Returned);
 
     let mut gone_again = ringing();
     assert!(gone_again.ring_answered("a", 1, "p"));
-    assert!(gone_again.release("a", "p", at(92)), "the parker hung up at once");
+    assert_eq!(gone_again.release("a", "p", at(92)), Some(Claimant::Parker), "the parker hung up at once");
     assert_eq!(gone_again.find_leg("a").unwrap().state, State::Parked);
     assert_eq!(gone_again.find_leg("a").unwrap().deadline, Some(at(182)));
 }
@@ -399,7 +467,7 @@ fn parked_calls_keep_their_settings_until_a_new_configuration_is_applied() {
     table.replace_lots(&[plan("other", DOMAIN, "801", LotSettings::default())], None);
     table.check().unwrap();
     assert_eq!(&*table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").unwrap().info.uuid, "a");
-    table.connected("a", at(6));
+    connected(&mut table, "a", at(6));
     assert!(table.lots(at(6)).iter().all(|lot| &*lot.id.name == "other"));
     table.check().unwrap();
 }
@@ -490,7 +558,7 @@ fn a_recovered_call_is_parked_as_before() {
     assert_eq!((back.deadline, at(10_000).since(back.parked_at).as_secs()), (Some(at(10_060)), 30));
     let oldest = table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
     assert_eq!(&*oldest.info.uuid, "new", "a call that was parked earlier is not the oldest");
-    assert!(table.due(at(60)).iter().all(|due| !matches!(due, TimerAction::Lost(_))));
+    assert!(table.due(at(60)).iter().all(|due| !matches!(due, TimerAction::Ended(..))));
     table.check().unwrap();
 }
 
@@ -502,7 +570,7 @@ fn no_caller_goes_to_a_removed_fallback() {
     for reload_applies in [true, false] {
         let mut table = Table::new(&[plan("main", DOMAIN, "701", limited.clone())], None);
         park(&mut table, "a");
-        table.wait_for_slot(&request("b", SlotRequest::Auto), "full", Duration::ZERO, at(0)).unwrap();
+        table.wait_for_slot(&request("b", SlotRequest::Auto), NoSlotReason::Full, Duration::ZERO, at(0)).unwrap();
         table.replace_lots(&[plan("main", DOMAIN, "701", LotSettings::default())], None);
         if reload_applies {
             table.apply_settings(at(0));
@@ -537,7 +605,9 @@ fn the_slot_of_a_call_that_is_not_recovered_becomes_free() {
     table.reserve_for_recovery(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
     assert!(table.due(at(59)).is_empty());
     let due = table.due(at(60));
-    assert!(matches!(due.as_slice(), [TimerAction::Lost(ended)] if ended.outcome == Outcome::Abandoned));
+    assert!(
+        matches!(due.as_slice(), [TimerAction::Ended(ended, Ended::NOT_RECOVERED)] if ended.outcome == Outcome::Abandoned)
+    );
     assert_eq!(table.slot_status(DOMAIN, &slot("702")).unwrap().1, SlotStatus::Free);
     table.check().unwrap();
 }
@@ -552,8 +622,9 @@ fn of_two_callers_in_one_slot_the_nodes_own_comes_first() {
     table.replace_lots(&[plan("main", DOMAIN, "701-703", LotSettings::default())], None);
     let take = RetrieveTarget::Slot(slot("701"));
     assert_eq!(&*table.claim(&place(DOMAIN), &take, "r").unwrap().info.uuid, "here");
-    table.connected("here", at(2)).unwrap();
-    assert!(matches!(table.claim(&place(DOMAIN), &take, "r"), Err(Refusal::OnOtherNode(..))));
+    connected(&mut table, "here", at(2)).unwrap();
+    let there = table.claim(&place(DOMAIN), &take, "r").unwrap();
+    assert_eq!((&*there.info.uuid, there.node().map(|node| &**node)), ("there", Some("far")), "it must be asked");
     table.replace_remote_calls(&[], at(3));
     assert_eq!(table.slot_status(DOMAIN, &slot("701")).unwrap().1, SlotStatus::Free);
     table.check().unwrap();
@@ -709,7 +780,7 @@ proptest! {
                 Step::Connected(leg) => {
                     let state = table.find_leg(&name(leg)).map(|call| call.state);
                     if matches!(state, Some(State::Retrieving { .. })) {
-                        ended = table.connected(&name(leg), now).map(|ended| ended.call.info.uuid.to_string());
+                        ended = connected(&mut table, &name(leg), now).map(|ended| ended.call.info.uuid.to_string());
                         prop_assert!(ended.is_some());
                     }
                 }
@@ -722,10 +793,13 @@ proptest! {
                 Step::Pass(seconds) => {
                     now = now.after(Duration::from_secs(seconds.into()));
                     for due in table.due(now) {
-                        if let TimerAction::Lapsed(ended) = due {
-                            let never_parked = waiting.remove(&*ended.call.info.uuid);
-                            prop_assert_eq!(never_parked, Some(!ended.call.was_parked), "not one outcome for each parked call");
-                        }
+                        let (ended, was_parked) = match due {
+                            TimerAction::Lapsed(ended) => (ended, false),
+                            TimerAction::Ended(ended, Ended::NOT_ARRIVED) => (ended, true),
+                            _ => continue,
+                        };
+                        let never_parked = waiting.remove(&*ended.call.info.uuid);
+                        prop_assert_eq!(never_parked, Some(!was_parked), "not one outcome for each parked call");
                     }
                     let again = table.due(now);
                     prop_assert!(again.iter().all(|due| matches!(due, TimerAction::SlotFree(_))), "an action is due twice");
@@ -784,7 +858,7 @@ proptest! {
                 }
                 Step::WaitForSlot { leg, slot: wanted, denied } => {
                     let wanted = wanted.map_or(SlotRequest::Auto, |n| SlotRequest::Slot(slot(&(n + 1).to_string())));
-                    let refused = if denied { "denied" } else { "full" };
+                    let refused = if denied { NoSlotReason::Denied } else { NoSlotReason::Full };
                     if let Ok(call) = table.wait_for_slot(&request(&name(leg), wanted), refused, Duration::ZERO, now) {
                         prop_assert!(call.is_unassigned() && call.state_name() == "waiting-for-slot");
                         prop_assert!(waiting.insert(call.info.uuid.to_string(), false).is_none());
@@ -794,14 +868,14 @@ proptest! {
                     let before = table.find_leg(&name(leg));
                     if let Some(call) = table.assign(&name(leg), now) {
                         let before = before.unwrap();
-                        prop_assert!(before.is_unassigned() && before.refused != "denied" && before.state == State::Parked);
+                        prop_assert!(before.is_unassigned() && before.refused != Some(NoSlotReason::Denied) && before.state == State::Parked);
                         prop_assert!(!call.is_unassigned());
                         prop_assert_eq!((before.id, before.parked_at), (call.id, call.parked_at), "another call");
                     }
                 }
                 Step::Unassign(leg) => {
                     // Only the service does this, with a slot that another node has.
-                    if table.find_leg(&name(leg)).is_some_and(|call| call.state == State::Parked && !call.refused.is_empty()) {
+                    if table.find_leg(&name(leg)).is_some_and(|call| call.state == State::Parked && call.refused.is_some()) {
                         table.unassign(&name(leg), now);
                         prop_assert!(table.find_leg(&name(leg)).is_some_and(|call| call.is_unassigned()));
                     }

@@ -202,8 +202,9 @@ fn the_manual_has_each_word_of_the_source() {
     assert_eq!(names(STATES), states());
     assert_eq!(names(OUTCOMES), outcomes());
     let verdicts = matched_strings("src/service/prompts.rs", "impl AppResult", "name");
-    let refusals = matched_strings("src/parking/call.rs", "impl Refusal", "name");
-    assert_eq!(names(RESULTS), &verdicts | &refusals);
+    let of_refusals = |of| matched_strings("src/parking/refusal.rs", of, "name");
+    let refusals = ["impl Refusal", "impl NoSlotReason"].map(of_refusals);
+    assert_eq!(names(RESULTS), refusals.iter().fold(verdicts, |all, some| &all | some));
 }
 
 #[test]

@@ -4,10 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
-
-use super::access::Denial;
 use super::names::{LotId, Slot, SlotRequest};
+use super::refusal::{NoSlotReason, Refusal};
 use super::settings::{CallOverrides, LotSettings};
 
 /// Identifies a parked call. An id is never used twice, and a call that was parked later has a larger one.
@@ -124,6 +122,27 @@ impl Call {
     #[must_use]
     pub fn is_here(&self) -> bool {
         !matches!(self.state, State::AwaitingRecovery | State::OnOtherNode { .. })
+    }
+
+    /// Refuses what can be done only on the FreeSWITCH that has the leg.
+    pub fn must_be_here(&self) -> Result<(), Refusal> {
+        match &self.state {
+            State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(self.info.slot.clone())),
+            State::OnOtherNode { node, .. } => Err(Refusal::OnOtherNode(self.info.slot.clone(), Arc::clone(node))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a slot is reserved for the leg, which is not there.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        matches!(self.state, State::Reserved | State::Expected)
+    }
+
+    /// Whether the call is claimed by this retriever.
+    #[must_use]
+    pub fn is_claimed_by(&self, retriever: &str) -> bool {
+        matches!(&self.state, State::Retrieving { by, .. } if **by == *retriever)
     }
 }
 
@@ -252,8 +271,8 @@ pub struct Call {
     pub rings_left: u32,
     /// Whether the leg has been in its slot. Then there was a `park` event, and there must be an outcome.
     pub was_parked: bool,
-    /// Why a call has no slot, as the value of `callpark_result`; empty for one that has a slot.
-    pub refused: &'static str,
+    /// Why the call had no slot when it was sent to its lot; `None` if it had one.
+    pub refused: Option<NoSlotReason>,
     /// The slot that a call without a slot takes when it comes free; `None` if it may not have one.
     pub(super) wants: Option<SlotRequest>,
     /// Distinguishes calls without a slot.
@@ -291,6 +310,14 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Whether the caller waits for nobody any more. One who was sent elsewhere does, and is recovered there after a crash.
+    #[must_use]
+    pub fn ends_the_wait(self) -> bool {
+        matches!(self, Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned)
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -308,76 +335,9 @@ pub struct Ended {
     pub wait: Duration,
 }
 
-/// Why a request was refused. [`Refusal::name`] is the value of `callpark_result`; the text is for the log and for answers to commands.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum Refusal {
-    /// There is no lot of that name.
-    #[error("no lot {0}")]
-    NoSuchLot(String),
-    /// There is no slot of that number.
-    #[error("no slot {0}")]
-    NoSuchSlot(String),
-    /// The lot, and the lots into which it overflows, have no free slot.
-    #[error("lot {0} is full")]
-    Full(LotId),
-    /// The requested slot is occupied.
-    #[error("slot {0} is taken")]
-    Taken(Slot),
-    /// The parker has as many calls parked as the lot allows.
-    #[error("the parker has {0} calls parked, and park-limit-per-user allows no more")]
-    Limit(u32),
-    /// Somebody may not park or retrieve there.
-    #[error(transparent)]
-    NotAllowed(#[from] Denial),
-    /// No call is parked there.
-    #[error("nobody is parked in {0}")]
-    Empty(String),
-    /// Somebody else is taking the call in that slot.
-    #[error("the call in slot {0} is being taken by somebody else")]
-    Gone(Slot),
-    /// The leg that is to be parked still rings.
-    #[error("channel {0} has not answered yet and cannot be parked")]
-    NotAnswered(String),
-    /// The leg is parked already, in that slot.
-    #[error("the call {}", where_parked(.0))]
-    AlreadyParked(Slot),
-    /// A recall of the call in that slot would call nobody.
-    #[error("a recall of the call in slot {0} would call nobody")]
-    NobodyToRing(Slot),
-    /// Something else is happening to the call in that slot.
-    #[error("the call in slot {0} is {1}")]
-    Busy(Slot, &'static str),
-    /// The call in that slot may wait without limit, so there is no time-out to extend.
-    #[error("the call in slot {0} has no time-out")]
-    NoTimeout(Slot),
-    /// The call in that slot is on that other node.
-    #[error("the call in slot {0} waits on node {1}")]
-    OnOtherNode(Slot, Arc<str>),
-    /// The call in that slot waits for its recovery after a crash.
-    #[error("the caller in slot {0} was lost in a crash and is not recovered yet")]
-    AwaitingRecovery(Slot),
-}
-
-fn where_parked(slot: &Slot) -> String {
-    if slot.is_unassigned() { "waits for a slot already".into() } else { format!("is parked in slot {slot} already") }
-}
-
-impl Refusal {
-    /// The value of `callpark_result`.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Refusal::NoSuchLot(_)
-            | Refusal::NoSuchSlot(_)
-            | Refusal::NobodyToRing(_)
-            | Refusal::NoTimeout(_)
-            | Refusal::NotAnswered(_) => "invalid",
-            Refusal::Full(_) => "full",
-            Refusal::Taken(_) | Refusal::AlreadyParked(_) => "taken",
-            Refusal::Limit(_) => "limit",
-            Refusal::NotAllowed(_) => "denied",
-            Refusal::Empty(_) => "empty",
-            Refusal::Gone(_) | Refusal::Busy(..) | Refusal::OnOtherNode(..) | Refusal::AwaitingRecovery(_) => "gone",
-        }
-    }
+impl Ended {
+    /// The cause of an end: the leg that was to take the place of the parked one has not arrived.
+    pub const NOT_ARRIVED: &str = "transfer failed";
+    /// The cause of an end: the caller was not recovered after a crash.
+    pub const NOT_RECOVERED: &str = "not recovered";
 }

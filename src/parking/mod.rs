@@ -11,16 +11,21 @@ mod calls;
 mod free_slots;
 mod lot;
 mod names;
+mod refusal;
 mod request;
 mod settings;
 mod table;
 
 pub use access::{Arrival, Denial, ParkFacts, ParkedBy, RetrieveAccess, RetrieveFacts, may_park, may_retrieve};
-pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, Refusal, RemoteState, State};
+pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, RemoteState, State};
 pub use lot::LotPlan;
 pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotRequest, SlotsError, is_name, parse_slots};
+pub use refusal::{NoSlotReason, Refusal};
 pub use request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
 pub use settings::{
     CallOverrides, Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf,
 };
-pub use table::{ChangedSlot, Layout, LotStatus, LotView, RemoteCall, RestoreParams, SlotStatus, Table, TimerAction};
+pub use table::{
+    ChangedSlot, Claimant, Layout, LotStatus, LotView, RemoteCall, RestoreParams, SlotStatus, Table, TimerAction,
+    waits_for_slot,
+};

@@ -58,4 +58,6 @@ pub enum LeaveReason {
     HungUp,
     /// Something moved the leg elsewhere.
     Moved,
+    /// Somebody was connected with it outside the slot (`intercept`).
+    Intercepted,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ActionError, EventKind, ParkEvent, ParkingService};
 use crate::freeswitch::{self, Leg, SessionGuard};
-use crate::parking::{Call, Destination, Refusal, State};
+use crate::parking::{Call, Destination, Refusal};
 
 impl ParkingService {
     /// Starts the recall now, before the time-out.
@@ -30,9 +30,7 @@ impl ParkingService {
 
     /// Sets the label.
     pub(crate) fn label(&self, call: &Call, text: &str) -> Result<(), Refusal> {
-        must_be_here(call)?;
-        let labelled = self.change(|table, _| table.set_label(&call.info.uuid, text));
-        let call = labelled.ok_or_else(|| Refusal::Empty(format!("slot {}", call.info.slot)))?;
+        let call = self.change(|table, _| table.set_label(&call.info.uuid, text))?;
         if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var("callpark_label", text);
             let wait = freeswitch::now().since(call.parked_at);
@@ -43,18 +41,9 @@ impl ParkingService {
 
     /// Transfers the parked caller.
     pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), ActionError> {
-        must_be_here(call)?;
+        call.must_be_here()?;
         let leg = SessionGuard::find(&call.info.uuid).ok_or(ActionError::CallerGone)?;
         send_if_reachable(&leg, to)
-    }
-}
-
-fn must_be_here(call: &Call) -> Result<(), Refusal> {
-    let slot = call.info.slot.clone();
-    match &call.state {
-        State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(slot)),
-        State::OnOtherNode { node, .. } => Err(Refusal::OnOtherNode(slot, Arc::clone(node))),
-        _ => Ok(()),
     }
 }
 

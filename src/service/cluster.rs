@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::call_log::{About, log_call};
+use super::ending::Ending;
 use super::identity::{PARKER_VARIABLE, Parker};
 use super::template::{call_field, fill_in, percent_encoded};
 use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
@@ -84,7 +85,8 @@ impl ParkingService {
     /// Ends a call whose node has died and whose caller nobody recovered.
     pub(crate) fn end_lost_remote_call(&self, absent: &RemoteCall) {
         let call = self.change(|table, now| table.absent_call(absent, now));
-        self.end_unrecovered(&Ended { call, outcome: Outcome::Abandoned, wait: absent.waited });
+        let ended = Ended { call, outcome: Outcome::Abandoned, wait: absent.waited };
+        self.end_call(&ended, Ending { cause: Some(Ended::NOT_RECOVERED), ..Ending::default() });
     }
 
     /// Connects a leg with a call on another node, by a call to that node with a ticket.

@@ -52,8 +52,7 @@ impl ParkingService {
                 leg.set_var("callpark_retriever", &retriever.user);
             }
         }
-        // A caller who was sent to a fallback or transferred still waits for a person, so the leg is recovered if FreeSWITCH dies.
-        if matches!(ended.outcome, Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned) {
+        if ended.outcome.ends_the_wait() {
             guard::fence("slot store", (), || self.slot_store.forget_leg(uuid));
         }
         log_outcome(ended, ending.retriever, ending.cause);
@@ -74,7 +73,7 @@ impl ParkingService {
     /// Ends the reservation of a leg that vanished on its way to the slot. A call that was parked before ends with it.
     pub(super) fn end_on_the_way(&self, uuid: &str) {
         if let Some(ended) = self.change(|table, now| table.leave(uuid, LeaveReason::HungUp, now)) {
-            self.end_call(&ended, Ending { cause: Some("transfer failed"), ..Ending::default() });
+            self.end_call(&ended, Ending { cause: Some(Ended::NOT_ARRIVED), ..Ending::default() });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use super::call_log::{About, log_call};
 use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
 use crate::freeswitch::{Leg, PlayToEnd};
-use crate::parking::{LotId, Refusal, Slot};
+use crate::parking::{LotId, NoSlotReason, Refusal, Slot};
 
 /// The result of an application, which is the value of `callpark_result`.
 #[derive(Clone, Debug)]
@@ -27,6 +27,15 @@ impl AppResult {
             AppResult::Refused(refusal) => refusal.name(),
             AppResult::Invalid(_) => "invalid",
             AppResult::LegGone => "gone",
+        }
+    }
+
+    /// Why a leg that was to be parked has no slot.
+    pub(super) fn no_slot(&self) -> Option<NoSlotReason> {
+        match self {
+            AppResult::Refused(refusal) => refusal.no_slot(),
+            AppResult::Invalid(_) => Some(NoSlotReason::Invalid),
+            AppResult::Parked | AppResult::Retrieved | AppResult::LegGone => None,
         }
     }
 

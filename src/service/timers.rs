@@ -40,7 +40,7 @@ impl ParkingService {
                 drop(self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now)))
             }
             TimerAction::Fallback(call) => drop(self.change(|table, now| table.fallback_failed(&call.info.uuid, now))),
-            TimerAction::Lost(_) | TimerAction::Fetch(_) | TimerAction::Lapsed(_) | TimerAction::SlotFree(_) => {}
+            TimerAction::Ended(..) | TimerAction::Fetch(_) | TimerAction::Lapsed(_) | TimerAction::SlotFree(_) => {}
         }
     }
 
@@ -56,7 +56,9 @@ impl ParkingService {
                     self.change(|table, now| table.fallback_failed(uuid, now));
                 }
             }
-            TimerAction::Lost(ended) => self.end_unrecovered(&ended),
+            TimerAction::Ended(ended, cause) => {
+                self.end_call(&ended, Ending { cause: Some(cause), ..Ending::default() });
+            }
             TimerAction::SlotFree(call) => {
                 log_call!(Debug, &call; "a slot is free for the waiting call");
                 self.leg_commands.post(&call.info.uuid, LegCommand::SlotFree);
@@ -81,19 +83,11 @@ impl ParkingService {
     fn end_lapsed_reservation(&self, ended: &Ended) {
         let uuid = &ended.call.info.uuid;
         self.hand_overs.forget(uuid);
-        if ended.call.was_parked {
-            return self.end_call(ended, Ending { cause: Some("transfer failed"), ..Ending::default() });
-        }
         log_call!(Warning, &ended.call; "released slot, nobody came to it");
         if let Some(leg) = SessionGuard::find(uuid).filter(|_| ended.call.fetched) {
             let (call, leg, cause) = (Some(&ended.call), Some(&*leg), Some("went elsewhere"));
             self.publish(&ParkEvent { call, leg, wait: ended.wait, cause, ..ParkEvent::of(EventKind::ParkFailed) });
         }
-    }
-
-    /// Ends the call of a caller whom nobody recovered.
-    pub(super) fn end_unrecovered(&self, ended: &Ended) {
-        self.end_call(ended, Ending { cause: Some("not recovered"), ..Ending::default() });
     }
 }
 

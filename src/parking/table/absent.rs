@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::park::new_call;
 use super::{LotSelector, ParkRequest, SlotRequest, Table};
-use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, Refusal, RemoteState, State};
+use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, RemoteState, State};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, Slot};
+use crate::parking::refusal::Refusal;
 use crate::parking::settings::CallOverrides;
 
 /// A call as the slot store describes it.

@@ -21,13 +21,16 @@ use foldhash::HashMap;
 
 pub use absent::{RemoteCall, RestoreParams};
 pub use layout::Layout;
+pub use retrieve::Claimant;
 pub use status::{LotStatus, SlotStatus};
 pub use timeouts::TimerAction;
+pub use unassigned::waits_for_slot;
 
-use super::call::{Call, CallId, Ended, MonotonicTime, Outcome, Refusal};
+use super::call::{Call, CallId, Ended, MonotonicTime, Outcome};
 use super::calls::CallSlab;
 pub(crate) use super::lot::LotPlan;
 use super::names::{LotId, Slot, SlotRequest, is_name, lowercase};
+use super::refusal::Refusal;
 use super::request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
 use super::settings::LotSettings;
 use tenant::Tenant;
@@ -96,11 +99,18 @@ impl Table {
         self.tenants.entry(Arc::clone(domain)).or_default().add_copies(&self.templates, domain);
     }
 
-    /// Changes the label of a call. Returns `None` if that leg is not parked here.
-    pub fn set_label(&mut self, uuid: &str, label: &str) -> Option<Call> {
-        let id = self.call_here(uuid)?.id;
+    /// Changes the label of a call.
+    pub fn set_label(&mut self, uuid: &str, label: &str) -> Result<Call, Refusal> {
+        let id = self.call_of(uuid)?.id;
         self.update(id, |call| call.label = label.into());
-        self.calls.get(&id).cloned()
+        self.call_of(uuid).cloned()
+    }
+
+    /// The call of a leg, which must be on this FreeSWITCH.
+    fn call_of(&self, uuid: &str) -> Result<&Call, Refusal> {
+        let call = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id));
+        let call = call.ok_or_else(|| Refusal::Empty(format!("channel {uuid}")))?;
+        call.must_be_here().map(|()| call)
     }
 
     /// The call of a leg on this FreeSWITCH.
@@ -118,12 +128,6 @@ impl Table {
     #[must_use]
     pub fn find_leg(&self, uuid: &str) -> Option<Call> {
         self.by_uuid.get(uuid).and_then(|id| self.calls.get(id)).cloned()
-    }
-
-    /// Whether this call is still in the table. Its leg may have been parked again, which is another call.
-    #[must_use]
-    pub fn has(&self, call: &Call) -> bool {
-        self.by_uuid.get(&call.info.uuid) == Some(&call.id)
     }
 
     /// All calls, or those of one lot, in no particular order.

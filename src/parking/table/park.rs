@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{LeaveReason, ParkRequest, SlotRequest, Table, Tenant};
-use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Refusal, State};
+use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, State};
 use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, Slot};
+use crate::parking::refusal::Refusal;
 use crate::parking::settings::SlotTaken;
 
 /// How long a leg may take to its slot before it is sent there again. No leg takes longer, so something else has moved it.
@@ -110,8 +111,9 @@ impl Table {
     /// Ends a call whose leg has left its slot. Returns `None` if the call has ended already, or had never arrived.
     pub fn leave(&mut self, uuid: &str, how: LeaveReason, now: MonotonicTime) -> Option<Ended> {
         let call = self.call_here(uuid)?;
-        let reserved = matches!(call.state, State::Reserved | State::Expected);
+        let reserved = call.is_reserved();
         let outcome = match how {
+            LeaveReason::Intercepted => call.outcome_if_connected(),
             LeaveReason::HungUp => Outcome::Abandoned,
             LeaveReason::Moved if call.state == State::FallingBack => Outcome::Fallback,
             LeaveReason::Moved => Outcome::Transferred,
@@ -181,7 +183,7 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         attempt: 0,
         rings_left: settings.ringback_attempts,
         was_parked: false,
-        refused: "",
+        refused: None,
         wants: None,
         number: 0,
         fetched: false,

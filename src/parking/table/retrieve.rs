@@ -3,12 +3,50 @@
 use std::sync::Arc;
 
 use super::{LotSelector, RetrieveTarget, Table};
-use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, Refusal, RemoteState, State};
+use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, RemoteState, State};
+use crate::parking::refusal::Refusal;
+use crate::parking::settings::LotSettings;
+
+/// Who had a claim that has ended without a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Claimant {
+    /// A retriever, whose own application tells them.
+    Retriever,
+    /// The parker who answered a recall. No application runs on that leg.
+    Parker,
+}
+
+impl Call {
+    /// The outcome if the leg that claims the call is connected with the caller.
+    pub(super) fn outcome_if_connected(&self) -> Outcome {
+        match self.state {
+            State::Retrieving { returning: true, .. } => Outcome::Returned,
+            _ => Outcome::Retrieved,
+        }
+    }
+}
 
 impl Table {
-    /// Claims a call for a retriever. Nobody else gets it until [`Table::connected`] or [`Table::release`].
+    /// Claims a call for a retriever. Nobody else gets it until [`Table::connected`] or [`Table::release`]. A call that is on another node is not
+    /// claimed: that node must be asked for it.
     pub fn claim(&mut self, place: &LotSelector, pick: &RetrieveTarget, retriever: &str) -> Result<Call, Refusal> {
         self.claim_call(self.target(place, pick)?, retriever)
+    }
+
+    /// Claims a call for a retriever who was allowed to have one with the settings `permitted`. The call may be another one since, because
+    /// dialling a PIN takes time.
+    pub fn claim_as_permitted(
+        &mut self,
+        place: &LotSelector,
+        pick: &RetrieveTarget,
+        permitted: &LotSettings,
+        retriever: &str,
+    ) -> Result<Call, Refusal> {
+        let call = self.find_target(place, pick)?;
+        if !call.info.settings.same_access(permitted) {
+            return Err(Refusal::Gone(call.info.slot.clone()));
+        }
+        self.claim_call(call.id, retriever)
     }
 
     /// Returns the call that a retriever would claim now.
@@ -35,13 +73,13 @@ impl Table {
         let call = self.calls.get(&id).ok_or_else(gone)?;
         match &call.state {
             State::Reserved | State::Expected => Err(Refusal::Empty(format!("slot {} yet", call.info.slot))),
-            State::Retrieving { by, .. } if **by == *retriever => Ok(call.clone()),
+            State::Retrieving { .. } if call.is_claimed_by(retriever) => Ok(call.clone()),
             State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.info.slot.clone())),
             State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(call.info.slot.clone())),
             State::OnOtherNode { is: RemoteState::Reserved | RemoteState::Retrieving, .. } => {
                 Err(Refusal::Gone(call.info.slot.clone()))
             }
-            State::OnOtherNode { node, .. } => Err(Refusal::OnOtherNode(call.info.slot.clone(), Arc::clone(node))),
+            State::OnOtherNode { .. } => Ok(call.clone()),
             State::Parked | State::RingingBack => {
                 self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false });
                 self.calls.get(&id).cloned().ok_or_else(gone)
@@ -55,18 +93,17 @@ impl Table {
         self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false })
     }
 
-    /// Ends a claim, because the retriever gave up or could not be connected. The call waits on. Returns false if it was not claimed by them.
-    pub fn release(&mut self, uuid: &str, retriever: &str, now: MonotonicTime) -> bool {
-        let Some(id) = self.if_claimed(uuid, retriever) else { return false };
-        let returning =
-            self.calls.get(&id).is_some_and(|call| matches!(call.state, State::Retrieving { returning: true, .. }));
+    /// Ends a claim, because the retriever gave up or could not be connected. The call waits on. Returns `None` if it was not claimed by them.
+    pub fn release(&mut self, uuid: &str, retriever: &str, now: MonotonicTime) -> Option<Claimant> {
+        let id = self.if_claimed(uuid, retriever)?;
+        let returning = self.calls.get(&id)?.outcome_if_connected() == Outcome::Returned;
         self.wait_on(id, returning, now);
-        true
+        Some(if returning { Claimant::Parker } else { Claimant::Retriever })
     }
 
     /// Ends all claims of a retriever.
     pub fn release_all(&mut self, retriever: &str, now: MonotonicTime) {
-        let claimed = |call: &&Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *retriever);
+        let claimed = |call: &&Call| call.is_claimed_by(retriever);
         let uuids: Vec<Arc<str>> = self.calls.values().filter(claimed).map(|call| call.info.uuid.clone()).collect();
         for uuid in uuids {
             self.release(&uuid, retriever, now);
@@ -82,11 +119,11 @@ impl Table {
         }
     }
 
-    /// Ends a call because the caller was connected. Returns `None` if it has ended already.
-    pub fn connected(&mut self, uuid: &str, now: MonotonicTime) -> Option<Ended> {
-        let call = self.call_here(uuid)?;
-        let returning = matches!(call.state, State::Retrieving { returning: true, .. });
-        self.end(call.id, if returning { Outcome::Returned } else { Outcome::Retrieved }, now)
+    /// Ends a call because the caller was connected. Returns `None` if it has ended already. Its leg may have been parked again during the
+    /// conversation, which is another call.
+    pub fn connected(&mut self, id: CallId, now: MonotonicTime) -> Option<Ended> {
+        let outcome = self.calls.get(&id)?.outcome_if_connected();
+        self.end(id, outcome, now)
     }
 
     fn waiting_in(&self, place: &LotSelector, newest: bool) -> Result<CallId, Refusal> {
@@ -108,7 +145,6 @@ impl Table {
 
     fn if_claimed(&self, uuid: &str, retriever: &str) -> Option<CallId> {
         let id = *self.by_uuid.get(uuid)?;
-        let call = self.calls.get(&id)?;
-        matches!(&call.state, State::Retrieving { by, .. } if **by == *retriever).then_some(id)
+        self.calls.get(&id)?.is_claimed_by(retriever).then_some(id)
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::park::RESERVATION;
 use super::{LotPlan, Table};
-use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Refusal, State};
+use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, State};
+use crate::parking::refusal::Refusal;
 
 /// The minimum time after which a fallback that failed is tried again.
 const FALLBACK_RETRY: Duration = Duration::from_secs(30);
@@ -22,10 +23,10 @@ pub enum TimerAction {
     Fallback(Call),
     /// Send the leg to its slot again, because it has not arrived.
     Fetch(Call),
-    /// The leg for which a slot was reserved has not arrived, and the slot is free. A call that was parked before has an outcome now.
+    /// The leg for which a slot was reserved has not arrived, and the slot is free. No call was parked.
     Lapsed(Ended),
-    /// The caller for whom a slot was reserved after a crash was not recovered.
-    Lost(Ended),
+    /// A parked call has ended, for this cause: [`Ended::NOT_ARRIVED`] or [`Ended::NOT_RECOVERED`].
+    Ended(Ended, &'static str),
     /// There is a slot for a caller who has none; see [`Table::assign`].
     SlotFree(Call),
 }
@@ -87,8 +88,17 @@ impl Table {
         let call = self.calls.get(&id)?;
         match call.state {
             State::Reserved if !call.fetched => self.fetch(id, now),
-            State::Reserved | State::Expected => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lapsed),
-            State::AwaitingRecovery => self.end(id, Outcome::Abandoned, now).map(TimerAction::Lost),
+            State::Reserved | State::Expected => {
+                let ended = self.end(id, Outcome::Abandoned, now)?;
+                Some(match ended.call.was_parked {
+                    true => TimerAction::Ended(ended, Ended::NOT_ARRIVED),
+                    false => TimerAction::Lapsed(ended),
+                })
+            }
+            State::AwaitingRecovery => {
+                let ended = self.end(id, Outcome::Abandoned, now)?;
+                Some(TimerAction::Ended(ended, Ended::NOT_RECOVERED))
+            }
             // This is decided when the connection has succeeded or failed, or by the other node.
             State::Retrieving { .. } | State::OnOtherNode { .. } => None,
             // The thread of the leg should have reported the result long ago.
@@ -137,18 +147,14 @@ impl Table {
 
     /// Begins a recall now, before the time-out.
     pub fn ring_now(&mut self, uuid: &str) -> Result<TimerAction, Refusal> {
-        let gone = || Refusal::Empty(format!("channel {uuid}"));
-        let id = *self.by_uuid.get(uuid).ok_or_else(gone)?;
-        let call = self.calls.get(&id).ok_or_else(gone)?;
-        let slot = call.info.slot.clone();
+        let call = self.call_of(uuid)?;
+        let (id, slot) = (call.id, call.info.slot.clone());
         match call.state {
-            State::Parked if call.can_ring() => self.ring(id).ok_or_else(gone),
+            State::Parked if call.can_ring() => self.ring(id).ok_or(Refusal::Gone(slot)),
             State::Parked => Err(Refusal::NobodyToRing(slot)),
             State::RingingBack => Err(Refusal::Busy(slot, "ringing back already")),
-            State::Retrieving { .. } => Err(Refusal::Gone(slot)),
             State::Reserved | State::Expected | State::FallingBack => Err(Refusal::Busy(slot, "on its way")),
-            State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(slot)),
-            State::OnOtherNode { ref node, .. } => Err(Refusal::OnOtherNode(slot, Arc::clone(node))),
+            State::Retrieving { .. } | State::AwaitingRecovery | State::OnOtherNode { .. } => Err(Refusal::Gone(slot)),
         }
     }
 
@@ -184,16 +190,12 @@ impl Table {
 
     /// Moves the next time-out by `more`.
     pub fn extend(&mut self, uuid: &str, more: Duration) -> Result<Call, Refusal> {
-        let gone = || Refusal::Empty(format!("channel {uuid}"));
-        let id = *self.by_uuid.get(uuid).ok_or_else(gone)?;
-        let call = self.calls.get(&id).ok_or_else(gone)?;
-        let slot = call.info.slot.clone();
+        let call = self.call_of(uuid)?;
+        let (id, slot) = (call.id, call.info.slot.clone());
         let at = match (&call.state, call.deadline) {
             (State::Reserved | State::Expected | State::FallingBack, _) => {
                 return Err(Refusal::Busy(slot, "on its way"));
             }
-            (State::AwaitingRecovery, _) => return Err(Refusal::AwaitingRecovery(slot)),
-            (State::OnOtherNode { node, .. }, _) => return Err(Refusal::OnOtherNode(slot, Arc::clone(node))),
             (_, None) => return Err(Refusal::NoTimeout(slot)),
             (_, Some(at)) => at,
         };
@@ -204,7 +206,7 @@ impl Table {
             }
         });
         self.set_deadline(id, Some(later));
-        self.calls.get(&id).cloned().ok_or_else(gone)
+        self.call_of(uuid).cloned()
     }
 
     /// Applies the settings of the lots to calls that are parked already, with the overrides of each call. Time-outs count from parking.

@@ -6,19 +6,26 @@ use std::time::Duration;
 
 use super::park::new_call;
 use super::{ParkRequest, Table};
-use crate::parking::call::{Call, CallId, CallInfo, MonotonicTime, Outcome, Refusal, State};
+use crate::parking::call::{Call, CallId, CallInfo, MonotonicTime, Outcome, State};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, LotName, Slot};
+use crate::parking::refusal::{NoSlotReason, Refusal};
+use crate::parking::settings::LotSettings;
 
-/// The reason of a caller who may not be parked there, and so gets no slot that comes free.
-const DENIED: &str = "denied";
+/// Decides whether a leg for which there is no slot waits for one. One that its far end brought hears the reason instead. One that others brought
+/// cannot be told, and waits, unless there is nobody to ring, no fallback, and an application that follows in its dialplan (`goes_on`).
+#[must_use]
+pub fn waits_for_slot(brought_by_others: bool, parker: &str, settings: &LotSettings, goes_on: bool) -> bool {
+    let has_a_way = settings.ringback.has_somebody(parker) || settings.fallback.is_some();
+    brought_by_others && (has_a_way || !goes_on)
+}
 
 impl Table {
-    /// Adds a call without a slot. `refused` is the reason, as the value of `callpark_result`; `waited` is how long it has waited already.
+    /// Adds a call without a slot. `waited` is how long it has waited already.
     pub fn wait_for_slot(
         &mut self,
         request: &ParkRequest,
-        refused: &'static str,
+        refused: NoSlotReason,
         waited: Duration,
         now: MonotonicTime,
     ) -> Result<Call, Refusal> {
@@ -31,8 +38,9 @@ impl Table {
         call.number = number;
         call.start_waiting(now);
         call.parked_at = id.parked_at;
-        call.refused = refused;
-        call.wants = (refused != DENIED).then(|| request.wanted.clone());
+        call.refused = Some(refused);
+        // A caller who may not be parked there gets no slot that becomes free.
+        call.wants = (refused != NoSlotReason::Denied).then(|| request.wanted.clone());
         // The parker is rung once, and at once. The fallback follows.
         call.rings_left = 1;
         call.deadline = Some(now);

@@ -15,7 +15,7 @@ use super::identity::Parker;
 use super::{ActionError, AppResult, ParkingService, identity};
 use crate::config::parse_bool;
 use crate::freeswitch::{self, HangupCause, Leg, PlayToEnd, SessionGuard};
-use crate::parking::{Arrival, Call, LotName, ParkRequest, Refusal, Slot, SlotRequest, State};
+use crate::parking::{Arrival, Call, LotName, ParkRequest, Refusal, Slot, SlotRequest, State, waits_for_slot};
 use enter_slot::Coming;
 use hand_over::with_transfer_target;
 
@@ -119,17 +119,17 @@ impl ParkingService {
         verdict: AppResult,
         transferred: bool,
     ) -> AppResult {
-        let nowhere = matches!(verdict.name(), "full" | "taken" | "limit" | "invalid" | "denied");
-        let has_a_way = || {
-            let settings = self.settings_for(request);
-            settings.ringback.has_somebody(&request.parker) || settings.fallback.is_some()
-        };
-        if transferred && nowhere && (has_a_way() || !leg.has_next_application()) {
-            self.wait_for_slot(leg, request, verdict.name(), None);
-            verdict
-        } else {
-            self.leg_commands.close(&request.uuid);
-            self.explain(leg, verdict, request.wanted.slot())
+        let (settings, goes_on) = (self.settings_for(request), leg.has_next_application());
+        let waits = waits_for_slot(transferred, &request.parker, &settings, goes_on);
+        match verdict.no_slot().filter(|_| waits) {
+            Some(reason) => {
+                self.wait_for_slot(leg, request, reason, None);
+                verdict
+            }
+            None => {
+                self.leg_commands.close(&request.uuid);
+                self.explain(leg, verdict, request.wanted.slot())
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::freeswitch::{self, CancelToken, HangupCause, Leg, SessionGuard};
-use crate::parking::{Call, ParkRequest, State, Table};
+use crate::parking::{Call, NoSlotReason, ParkRequest, Table};
 use crate::service::call_log::{About, log_call};
 use crate::service::prompts::phrase_of;
 use crate::service::recall::JOIN;
@@ -18,13 +18,13 @@ const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(60);
 const EXPLANATION_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl ParkingService {
-    /// Lets a caller wait for a slot. Returns when the call has its outcome and the leg was moved or has hung up. `refused` is the reason, as the
-    /// value of `callpark_result`; `waited` is how long the caller has waited for a slot already.
+    /// Lets a caller wait for a slot. Returns when the call has its outcome and the leg was moved or has hung up. `refused` is the reason why there
+    /// is no slot; `waited` is how long the caller has waited for a slot already.
     pub(in crate::service) fn wait_for_slot(
         self: &Arc<Self>,
         leg: &Leg<'_>,
         request: &ParkRequest,
-        refused: &'static str,
+        refused: NoSlotReason,
         waited: Option<Duration>,
     ) {
         let commands = self.leg_commands.open(&request.uuid);
@@ -35,12 +35,17 @@ impl ParkingService {
         };
         identity::note_parker(leg, &request.parker);
         leg.answer_and_anchor_media();
-        log_call!(Warning, &call, cause = refused; "call waits for a slot");
+        log_call!(Warning, &call, cause = refused.name(); "call waits for a slot");
         let what = if waited.is_some() { EventKind::Recover } else { EventKind::NoSlot };
         if what == EventKind::Recover {
             self.tell_history(|history| history.take_back(&call));
         }
-        self.publish(&ParkEvent { call: Some(&call), leg: Some(leg), cause: Some(refused), ..ParkEvent::of(what) });
+        self.publish(&ParkEvent {
+            call: Some(&call),
+            leg: Some(leg),
+            cause: Some(refused.name()),
+            ..ParkEvent::of(what)
+        });
         self.save(leg, None);
         // The parker is rung now.
         self.on_tick();
@@ -70,7 +75,7 @@ impl ParkingService {
         if !self.change(|table, _| table.ring_answered(uuid, call.attempt, &parker)) {
             return peer.hang_up(HangupCause::LoseRace);
         }
-        let phrase = phrase_of(call.refused).unwrap_or(c"callpark_full");
+        let phrase = call.refused.and_then(|reason| phrase_of(reason.name())).unwrap_or(c"callpark_full");
         let said = phrase.to_string_lossy();
         let told = peer.transfer(&format!("phrase:{said},callpark_retrieve:join"), Some("inline"), None);
         drop(peer);
@@ -87,8 +92,7 @@ impl ParkingService {
         leg.unset_var(JOIN);
         let parker = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
         // After `EXPLANATION_TIMEOUT` the claim was released; the call is claimed again if nobody else has it.
-        let is_theirs = |call: &Call| matches!(&call.state, State::Retrieving { by, .. } if **by == *parker.uuid);
-        let call = self.call_of(&uuid).filter(is_theirs);
+        let call = self.call_of(&uuid).filter(|call| call.is_claimed_by(&parker.uuid));
         let call = call.or_else(|| self.change(|table, _| table.claim_leg(&uuid, &parker.uuid)).ok());
         let Some(call) = call else { return Some(AppResult::LegGone) };
         if !self.leg_commands.post(&uuid, LegCommand::Return(parker.clone())) {

@@ -14,7 +14,7 @@ use super::error::RecallError;
 use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
 use crate::freeswitch::{self, CancelToken, HangupCause, Leg, SessionGuard};
-use crate::parking::{Call, LotSettings};
+use crate::parking::{Call, LotSettings, NoSlotReason};
 use dial::{Phone, call_phone};
 use last_dialled::LastDialled;
 
@@ -74,7 +74,7 @@ impl ParkingService {
     fn ring_for_unassigned(self: &Arc<Self>, call: &Call, cancel: &CancelToken) {
         let info = &call.info;
         let answered = self.dial_string(&info.uuid, &info.settings.ringback, &info.parker).and_then(|dial| {
-            let prefix = format!("{}: ", call.refused);
+            let prefix = format!("{}: ", call.refused.map_or("", NoSlotReason::name));
             let _noted = LastDialled::note(&dial, &info.uuid);
             let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings };
             call_phone(&self.outgoing, &phone, &[(JOIN, &info.uuid)], cancel)

@@ -12,7 +12,7 @@ use super::call_log::log_call;
 use super::park::enter_slot::Coming;
 use super::{AppResult, ParkingService};
 use crate::freeswitch::{self, Leg, SessionGuard};
-use crate::parking::{Call, ChangedSlot, MonotonicTime, ParkRequest, RestoreParams, State};
+use crate::parking::{Call, ChangedSlot, MonotonicTime, NoSlotReason, ParkRequest, RestoreParams, State};
 use snapshot::{ParkedCallSnapshot, SNAPSHOT, millis};
 
 /// The variables that name the partner of a bridged leg. A leg that was bridged before it was parked would be recovered into that bridge.
@@ -33,7 +33,8 @@ impl ParkingService {
         log_call!(Debug, &request, slot = snapshot.slot, lot = snapshot.lot, waited = format!("{}s", saved.waited.as_secs()),
             left = saved.left.map_or("none".into(), |left| format!("{}s", left.as_secs())), attempts_left = saved.rings_left; "recovers call");
         // A caller who may not be parked there gets no slot after a crash either.
-        let restored = if snapshot.refused == "denied" { Err("denied") } else { self.restore(&request, &saved) };
+        let refused = NoSlotReason::named(&snapshot.refused).filter(|reason| *reason == NoSlotReason::Denied);
+        let restored = refused.map_or_else(|| self.restore(&request, &saved), Err);
         let call = match restored {
             Ok(call) => call,
             Err(refused) => {
@@ -54,10 +55,10 @@ impl ParkingService {
         Some(snapshot.parked_at.saturating_add(millis(waited)))
     }
 
-    fn restore(&self, request: &ParkRequest, saved: &RestoreParams) -> Result<Call, &'static str> {
+    fn restore(&self, request: &ParkRequest, saved: &RestoreParams) -> Result<Call, NoSlotReason> {
         self.take_here(request, |table, now| table.restore(request, saved, now)).map_err(|refusal| {
             log_call!(Warning, request, cause = refusal; "recovered call has no slot");
-            refusal.name()
+            refusal.no_slot().unwrap_or(NoSlotReason::Full)
         })
     }
 

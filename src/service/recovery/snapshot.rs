@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::freeswitch::{self, Leg};
-use crate::parking::{Call, LotName, MonotonicTime, ParkRequest, RestoreParams, RingBack, Slot, SlotRequest, State};
+use crate::parking::{
+    Call, LotName, MonotonicTime, NoSlotReason, ParkRequest, RestoreParams, RingBack, Slot, SlotRequest, State,
+};
 use crate::service::ParkingService;
 use crate::service::call_log::log_call;
 use crate::service::identity::Parker;
@@ -51,7 +53,7 @@ impl ParkedCallSnapshot {
             version: SNAPSHOT_VERSION,
             lot: info.lot.to_string(),
             slot: info.slot.to_string(),
-            refused: call.refused.to_owned(),
+            refused: call.refused.map_or("", NoSlotReason::name).to_owned(),
             parker: info.parker.to_string(),
             label: call.label.to_string(),
             parked_at: info.parked_at_ms,

@@ -61,10 +61,7 @@ impl ParkingService {
         if leg.still_rings() {
             return Err(ActionError::NotAnswered(uuid.to_owned()));
         }
-        match self.change(|table, _| table.claim_leg(&call.info.uuid, uuid)) {
-            Ok(_) | Err(Refusal::OnOtherNode(..)) => {}
-            Err(refusal) => return Err(refusal.into()),
-        }
+        self.change(|table, _| table.claim_leg(&call.info.uuid, uuid))?;
         self.rings.cancel(&call.info.uuid);
         self.send_to_caller(&leg, call)
     }
@@ -73,10 +70,7 @@ impl ParkingService {
     pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), ActionError> {
         let uuid = &*call.info.uuid;
         let claim = ClaimGuard { service: self, call: uuid, holder: format!("dialling {:016x}", entropy()) };
-        match self.change(|table, _| table.claim_leg(uuid, &claim.holder)) {
-            Ok(_) | Err(Refusal::OnOtherNode(..)) => {}
-            Err(refusal) => return Err(refusal.into()),
-        }
+        self.change(|table, _| table.claim_leg(uuid, &claim.holder))?;
         let Party { name, number } = &*call.info.caller;
         let dial = Dial {
             to: dial,
@@ -112,7 +106,7 @@ impl ParkingService {
     /// Releases the claims of legs that did not arrive.
     pub(in crate::service) fn release_unclaimed(&self) {
         for (leg, call) in self.assigned.overdue(freeswitch::now()) {
-            if self.change(|table, now| table.release(&call, &leg, now)) {
+            if self.change(|table, now| table.release(&call, &leg, now)).is_some() {
                 log_call!(Warning, About::channel(&call), retriever_uuid = leg; "retriever did not come, the caller waits on");
             }
         }

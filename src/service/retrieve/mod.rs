@@ -11,7 +11,7 @@ use super::recall::dial::displayable;
 use super::wait::leg_commands::LegCommand;
 use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
 use crate::freeswitch::{self, Leg};
-use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget, State};
+use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget};
 
 /// How long a retriever waits until the thread of the parked leg begins to connect it. It takes up to 20 ms, unless the media of that leg is being
 /// changed, or something runs on that leg that cannot be interrupted.
@@ -47,21 +47,14 @@ impl ParkingService {
                 Err(verdict) => refuse(verdict),
             };
         }
-        let (retriever, claimed) = match self.claim(leg, &place, &order.pick) {
+        let (retriever, call) = match self.claim(leg, &place, &order.pick) {
             Ok(claim) => claim,
             Err(refusal) => return refuse(AppResult::Refused(refusal)),
         };
-        let call = match claimed {
-            Ok(call) => call,
-            Err(Refusal::OnOtherNode(slot, node)) => {
-                let Ok(call) = self.table.lock().find(&place, &slot) else {
-                    return refuse(AppResult::Refused(Refusal::Gone(slot)));
-                };
-                let verdict = self.retrieve_from_node(leg, &call, &node, &retriever);
-                return if matches!(verdict, AppResult::Retrieved) { verdict } else { refuse(verdict) };
-            }
-            Err(refusal) => return refuse(AppResult::Refused(refusal)),
-        };
+        if let Some(node) = call.node() {
+            let verdict = self.retrieve_from_node(leg, &call, node, &retriever);
+            return if matches!(verdict, AppResult::Retrieved) { verdict } else { refuse(verdict) };
+        }
         log_call!(Debug, leg, slot = call.info.slot, lot = call.info.lot, call = call.info.uuid; "claimed call");
         log_call!(Debug, &call, retriever = retriever.user, retriever_uuid = retriever.uuid; "call is claimed");
         self.rings.cancel(&call.info.uuid);
@@ -85,35 +78,22 @@ impl ParkingService {
         }
     }
 
-    /// Claims a call. Returns the retriever and the call, or the reason why there is none; an error if the retriever may not retrieve.
-    fn claim(
-        &self,
-        leg: &Leg<'_>,
-        place: &LotSelector,
-        pick: &RetrieveTarget,
-    ) -> Result<(Retriever, Result<Call, Refusal>), Refusal> {
+    /// Claims a call. Returns the retriever and the call.
+    fn claim(&self, leg: &Leg<'_>, place: &LotSelector, pick: &RetrieveTarget) -> Result<(Retriever, Call), Refusal> {
         let uuid = leg.uuid();
         // The other node has checked the permission of a leg with a ticket.
         if let Some(ticket) = self.redeem(leg) {
             let RetrieveTicket { uuid: call, retriever } = ticket?;
-            let claimed = self.change(|table, _| table.claim_leg(&call, &uuid));
-            return Ok((Retriever { user: retriever, uuid }, claimed));
+            let call = self.change(|table, _| table.claim_leg(&call, &uuid))?;
+            return Ok((Retriever { user: retriever, uuid }, call));
         }
         if let Some(call) = self.assigned.take(&uuid) {
-            let claimed = self.change(|table, _| table.claim_leg(&call, &uuid));
-            return Ok((Retriever { user: self.user_of(leg), uuid }, claimed));
+            let call = self.change(|table, _| table.claim_leg(&call, &uuid))?;
+            return Ok((Retriever { user: self.user_of(leg), uuid }, call));
         }
         let Permitted { user, settings, .. } = self.may_retrieve(leg, place, pick)?;
-        let claimed = self.change(|table, _| {
-            // While the PIN was dialled, another call may have got the slot.
-            let call = table.find_target(place, pick)?;
-            if call.info.settings.same_access(&settings) {
-                table.claim(place, pick, &uuid)
-            } else {
-                Err(Refusal::Gone(call.info.slot.clone()))
-            }
-        });
-        Ok((Retriever { user, uuid }, claimed))
+        let call = self.change(|table, _| table.claim_as_permitted(place, pick, &settings, &uuid))?;
+        Ok((Retriever { user, uuid }, call))
     }
 
     /// Takes a leg out of its conversation for a parked call that it may retrieve, because the core cannot connect a bridged leg. The application
@@ -148,10 +128,7 @@ impl ParkingService {
                 }
                 return true;
             }
-            let mine = matches!(
-                self.call_of(&call.info.uuid).map(|call| call.state),
-                Some(State::Retrieving { by, .. }) if *by == *retriever.uuid
-            );
+            let mine = self.call_of(&call.info.uuid).is_some_and(|call| call.is_claimed_by(&retriever.uuid));
             if !mine {
                 // Connecting takes the leg away before the call leaves the table; so if the leg is still here, it was not
                 // connected.

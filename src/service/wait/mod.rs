@@ -16,7 +16,7 @@ use super::park::enter_slot::Coming;
 use super::recall::dial::displayable;
 use super::{ParkingService, Retriever, identity};
 use crate::freeswitch::{self, Bridged, HangupCause, Leg, PlaybackControl, SessionGuard, SuspendedVariables};
-use crate::parking::{Call, LeaveReason, MonotonicTime, Outcome, Party, State, Table};
+use crate::parking::{Call, Claimant, LeaveReason, MonotonicTime, Outcome, Party};
 use hold_music::{Comfort, DEFAULT_MUSIC, Music};
 use leg_commands::{LegCommand, LegCommands};
 
@@ -103,19 +103,14 @@ impl ParkingService {
 
     /// Whether this retriever still has the claim, and its leg can be connected. A leg that gave up may run something else.
     fn is_claimed(&self, call: &Call, retriever: &Retriever, other: &Leg<'_>) -> bool {
-        let state = self.call_of(&call.info.uuid).map(|call| call.state);
-        other.ready() && matches!(state, Some(State::Retrieving { by, .. }) if *by == *retriever.uuid)
+        other.ready() && self.call_of(&call.info.uuid).is_some_and(|call| call.is_claimed_by(&retriever.uuid))
     }
 
     /// Lets the caller wait on. The application of a retriever reports the failure there; a parker who answered a recall has no application and is
     /// hung up.
     fn give_up(&self, call: &Call, retriever: &Retriever, other: Option<&Leg<'_>>) {
-        let state = self.change(|table, now| {
-            let state = table.find_leg(&call.info.uuid).map(|call| call.state);
-            table.release(&call.info.uuid, &retriever.uuid, now);
-            state
-        });
-        if let (Some(State::Retrieving { returning: true, .. }), Some(other)) = (state, other) {
+        let claimant = self.change(|table, now| table.release(&call.info.uuid, &retriever.uuid, now));
+        if let (Some(Claimant::Parker), Some(other)) = (claimant, other) {
             other.hang_up(HangupCause::NormalClearing);
         }
     }
@@ -159,11 +154,7 @@ impl ParkingService {
     }
 
     fn connected(&self, leg: &Leg<'_>, other: &Leg<'_>, call: &Call, retriever: &Retriever) {
-        // If the caller was parked again during the conversation, the leg has another call in the table, which must not be ended
-        // here.
-        let connected =
-            |table: &mut Table, now| table.has(call).then(|| table.connected(&call.info.uuid, now)).flatten();
-        let Some(ended) = self.change(connected) else { return };
+        let Some(ended) = self.change(|table, now| table.connected(call.id, now)) else { return };
         self.leg_commands.close(&call.info.uuid);
         Self::remove_snapshot(leg);
         self.withdraw_hand_over(leg);
@@ -188,11 +179,8 @@ impl ParkingService {
         let how = if leg.hung_up() { LeaveReason::HungUp } else { LeaveReason::Moved };
         self.rings.cancel(&call.info.uuid);
         let retriever = self.intercepted_by(leg);
-        let ended = self.change(|table, now| match retriever {
-            Some(_) => table.connected(&call.info.uuid, now),
-            None => table.leave(&call.info.uuid, how, now),
-        });
-        if let Some(ended) = ended {
+        let how = if retriever.is_some() { LeaveReason::Intercepted } else { how };
+        if let Some(ended) = self.change(|table, now| table.leave(&call.info.uuid, how, now)) {
             self.end_call(&ended, Ending { leg: Some(leg), retriever: retriever.as_ref(), cause: None });
         }
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::freeswitch::Leg;
-use crate::parking::State;
 use crate::service::ParkingService;
 use crate::service::call_log::log_call;
 
@@ -13,7 +12,7 @@ impl ParkingService {
         let uuid = leg.uuid();
         self.change(|table, now| table.release_all(&uuid, now));
         let Some(call) = self.call_of(&uuid).filter(|call| call.is_here()) else { return !leg.ready() };
-        if matches!(call.state, State::Reserved | State::Expected) {
+        if call.is_reserved() {
             self.end_on_the_way(&uuid);
             return !leg.ready();
         }
