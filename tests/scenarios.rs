@@ -1,6 +1,7 @@
-//! The real module on the simulated host: the races of a parked call, each in every order, and what changes underneath it.
+//! Tests of the real module that only the simulator can run: races in every order, injected faults, clock steps, and long times. Scenarios
+//! that also run on a real FreeSWITCH are in the table `tests/scenarios.toml`.
 //!
-//! After each: exactly one outcome, no leg that sat in silence, and (by `World::finish`) no lock, thread, task or leg left.
+//! After each test: exactly one outcome, no leg that sat in silence, and (by `World::finish`) no lock, thread, task or leg left.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -421,19 +422,6 @@ fn a_retriever_who_leaves_at_the_last_moment_leaves_the_caller_in_the_slot() {
 }
 
 #[test]
-fn busy_rejecting_unregistered_and_silent_parkers_lead_on() {
-    let params = format!(r#"{RINGS}<param name="ringback-attempts" value="2"/><param name="fallback" value="900"/>"#);
-    for phone in [Phone::Busy, Phone::Rejects, Phone::Unregistered, Phone::Silent] {
-        let world = office(&params);
-        let caller = parked(&world, phone);
-        world.advance(seconds(100));
-        let expected = ["park", "ringback", "ringback-failed", "ringback", "ringback-failed", "fallback"];
-        assert_eq!(actions(&world), expected, "{phone:?}");
-        close(world, &caller, &["fallback"], "no answer");
-    }
-}
-
-#[test]
 fn a_step_of_the_clock_fires_nothing_early_and_nothing_late() {
     for step in [-86_400, -3600, -2, 2, 3600, 86_400] {
         for moment in (0..1000).step_by(if thorough() { 100 } else { 500 }) {
@@ -515,59 +503,8 @@ fn a_thousand_are_rung_back_in_time() {
     world.finish();
 }
 
-/// A caller transferred by nobody that is known, to a lot that is full; `then` is what the dialplan has after parking.
-fn full_and_nobody_known(params: &str, then: &'static [(&str, &str)]) -> (World, Vec<Leg>) {
-    let world = office(params);
-    world.set_dialplan(move |route| {
-        let mut plan = match route.extension.as_str() {
-            "700" => vec![("callpark_park".to_owned(), "auto".to_owned())],
-            "900" => vec![("playback".to_owned(), "local_stream://reception".to_owned())],
-            _ => vec![("answer".to_owned(), String::new()), ("playback".to_owned(), "local_stream://ivr".to_owned())],
-        };
-        if route.extension == "700" {
-            plan.extend(then.iter().map(|(application, data)| ((*application).to_owned(), (*data).to_owned())));
-        }
-        Some(plan)
-    });
-    let mut legs: Vec<Leg> = (0..5).map(|n| world.call(&Caller::outside("C", &n.to_string()), "700")).collect();
-    let last = world.call(&Caller::outside("Mr Chen", "030123"), "5");
-    world.advance(seconds(2));
-    assert!(last.transfer("700"));
-    world.advance(seconds(2));
-    assert_eq!(last.var("callpark_result").as_deref(), Some("full"));
-    legs.push(last);
-    (world, legs)
-}
-
 fn hears(leg: &Leg, what: &str) -> bool {
     leg.hears().is_some_and(|sound| format!("{sound:?}").contains(what))
-}
-
-#[test]
-fn who_was_transferred_to_a_full_lot_by_nobody_known_is_not_hung_up() {
-    let (world, legs) = full_and_nobody_known(FALLS, &[]);
-    assert!(hears(&legs[5], "reception"), "the lot has a fallback, and they hear {:?}", legs[5].heard());
-    legs.iter().for_each(Leg::hang_up);
-    world.advance(seconds(2));
-    world.finish();
-
-    let (world, legs) = full_and_nobody_known("", &[("playback", "local_stream://closed")]);
-    assert!(hears(&legs[5], "closed"), "the dialplan says what then");
-    legs.iter().for_each(Leg::hang_up);
-    world.advance(seconds(2));
-    world.finish();
-
-    let (world, legs) = full_and_nobody_known("", &[]);
-    assert!(hears(&legs[5], "moh"), "there is nothing left but to wait");
-    legs[2].hang_up();
-    assert!(
-        world.advance_until(seconds(40), || world.command("callpark list").contains("Mr Chen")),
-        "a slot came free"
-    );
-    assert!(legs[5].longest_silence() < millis(300));
-    legs.iter().for_each(Leg::hang_up);
-    world.advance(seconds(2));
-    world.finish();
 }
 
 #[test]

@@ -33,16 +33,17 @@ EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:HTTP ser
 # These tests load the processor or analyse every packet, so they never run at the same time.
 EXCLUSIVE = {"test_chaos", "test_command", "test_concurrency", "test_music", "test_soak"}
 # The files that take longest.
-LONG = [*sorted(EXCLUSIVE), "test_cluster", "test_recover", "test_ringback", "test_history"]
+LONG = [*sorted(EXCLUSIVE), "test_cluster", "test_scenarios", "test_recover", "test_ringback", "test_history"]
+# The longest files, each of which is split between two processes.
+SPLIT = {"test_cluster", "test_scenarios"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    # Each process runs whole files with one FreeSWITCH, the longest files first. test_cluster is split, because each of its tests starts
-    # FreeSWITCHes of its own.
+    # Each process runs whole files with one FreeSWITCH, the longest files first.
     for n, item in enumerate(items):
         group = "exclusive" if item.path.stem in EXCLUSIVE else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(f"{group}-{n % 2}" if group == "test_cluster" else group))
+        item.add_marker(pytest.mark.xdist_group(f"{group}-{n % 2}" if group in SPLIT else group))
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if find_prefix() is None:
         for item in items:

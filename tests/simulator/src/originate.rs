@@ -141,7 +141,7 @@ impl Core {
                 let happens = one.then.filter(|(when, _)| *when <= now).map(|(_, what)| what);
                 if self.leg(leg, |leg| leg.is_down()) {
                     cause = self.leg(leg, |leg| leg.cause);
-                } else if happens == Some(Ok(())) {
+                } else if happens == Some(Ok(())) || self.leg(leg, |leg| leg.answered) {
                     self.mark_answered(leg);
                     return Ok(leg);
                 } else if let Some(Err(why)) = happens {

@@ -61,6 +61,17 @@ impl Leg {
         self.core.settle();
     }
 
+    /// Answers the phone, which rings.
+    pub fn answer(&self) {
+        self.core.mark_answered(self.id);
+        self.core.settle();
+    }
+
+    /// The phone puts the other party on hold, or resumes the call.
+    pub fn set_on_hold(&self, holding: bool) {
+        self.see(|leg| leg.holding = holding);
+    }
+
     /// Sends DTMF digits, as fast as they are accepted.
     pub fn press(&self, keys: &str) {
         self.see(|leg| leg.keys.extend(keys.chars()));
