@@ -51,6 +51,8 @@ const FUNCTIONS: &[&str] = &[
     "switch_channel_test_ready",
     "switch_caller_get_field_by_name",
     "switch_caller_profile_clone",
+    "switch_caller_extension_new",
+    "switch_caller_extension_add_application",
     "switch_core_session_get_app_log",
     // other modules
     "switch_api_execute",

@@ -144,6 +144,7 @@ typedef enum {
 	SWITCH_EVENT_CHANNEL_UNHOLD = 12,
 	SWITCH_EVENT_CHANNEL_BRIDGE = 13,
 	SWITCH_EVENT_CHANNEL_UNBRIDGE = 14,
+	SWITCH_EVENT_CHANNEL_ORIGINATE = 21,
 	SWITCH_EVENT_SHUTDOWN = 28,
 	SWITCH_EVENT_PRESENCE_IN = 38,
 	SWITCH_EVENT_PRESENCE_PROBE = 41,
@@ -702,6 +703,12 @@ void switch_channel_clear_flag(switch_channel_t *channel, switch_channel_flag_t 
 int switch_channel_test_ready(switch_channel_t *channel, switch_bool_t check_ready, switch_bool_t check_media);
 const char *switch_caller_get_field_by_name(switch_caller_profile_t *caller_profile, const char *name);
 switch_caller_profile_t *switch_caller_profile_clone(switch_core_session_t *session, switch_caller_profile_t *tocopy);
+
+/* Answering for a dialplan. */
+switch_caller_extension_t *switch_caller_extension_new(switch_core_session_t *session, const char *extension_name,
+	const char *extension_number);
+void switch_caller_extension_add_application(switch_core_session_t *session,
+	switch_caller_extension_t *caller_extension, const char *application_name, const char *extra_data);
 
 /* Finding out whether a destination exists. */
 switch_application_interface_t *switch_loadable_module_get_application_interface(const char *name);

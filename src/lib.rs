@@ -5,7 +5,7 @@
 //!                  │ ABI
 //!    ffi ── freeswitch              safe wrapper of FreeSWITCH; of the rules it uses only plain types
 //!                  │
-//!    applications  commands  events  presence  web      entry points: parse, call the service, render
+//!    applications  dialplan  commands  events  presence  web      entry points: parse, call the service, render
 //!                  │
 //!              service ── storage   executes what the rules decide ── the database
 //!               │      │
@@ -28,12 +28,13 @@
 //! | `service` | executes what the rules decide; holds the one lock | `parking`, `config`, `freeswitch`, `moh` |
 //! | `storage` | the database: the history, and the slot store for the next start and for the other nodes | `parking`, `config`, `service`, `freeswitch` |
 //! | `applications` | the dialplan applications | `parking`, `service`, `freeswitch` |
+//! | `dialplan` | the dialplan `callpark`: the numbers of the lots | `parking`, `service`, `freeswitch` |
 //! | `events` | `callpark::info` | `parking`, `service`, `freeswitch` |
 //! | `presence` | lamps | `parking`, `service`, `freeswitch` |
 //! | `web` | dashboard, JSON API, metrics | `parking`, `config`, `service`, `freeswitch`, `moh`, `storage` |
 //! | `commands` | the `callpark` command | `parking`, `config`, `service`, `freeswitch`, `moh`, `applications`, `storage`, `web` |
 //! | `app` | owns all of the above while the module is loaded | `parking`, `config`, `service`, `freeswitch`, `moh`, `events`, `presence`, `storage`, `web`, `commands` |
-//! | `module` | the exported table, load and unload; the one static by which FreeSWITCH's callbacks find the `App` | `app`, `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `presence`, `commands` |
+//! | `module` | the exported table, load and unload; the one static by which FreeSWITCH's callbacks find the `App` | `app`, `parking`, `config`, `service`, `freeswitch`, `applications`, `dialplan`, `events`, `presence`, `commands` |
 //! | `manual` | the test that writes and checks the tables in `docs/`, in no build | `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `commands`, `web` |
 //! | `fuzzing` | entry points for `tests/fuzz`, in no release build | `app`, `module`, `parking`, `config`, `service`, `freeswitch`, `applications`, `commands`, `storage`, `web` |
 #![deny(unsafe_code)]
@@ -48,6 +49,7 @@ mod app;
 mod applications;
 mod commands;
 pub mod config;
+mod dialplan;
 mod events;
 #[allow(unsafe_code)]
 mod ffi;

@@ -13,7 +13,7 @@ use crate::freeswitch::{
     StateLookup, Ticker, Ticks, Wakers, function_table,
 };
 use crate::service::{self, ParkingService};
-use crate::{applications, commands, config, events, freeswitch, presence};
+use crate::{applications, commands, config, dialplan, events, freeswitch, presence};
 
 /// The symbol that FreeSWITCH's loader looks up in `mod_callpark.so`.
 // SAFETY: the only symbol of this name, and of the type the loader expects.
@@ -68,7 +68,10 @@ impl Lifecycle for Module {
             log::error!(event:% = events::INFO.to_string_lossy(); "module is not loaded, another module has its event");
             return LoadStatus::Failed;
         };
-        if !(applications::add_all::<Loaded>(interfaces) && commands::add::<Loaded>(interfaces)) {
+        if !(applications::add_all::<Loaded>(interfaces)
+            && dialplan::add::<Loaded>(interfaces)
+            && commands::add::<Loaded>(interfaces))
+        {
             log::error!("module is not loaded, FreeSWITCH has no memory for its interfaces");
             return LoadStatus::Failed;
         }
@@ -81,6 +84,7 @@ impl Lifecycle for Module {
             Binding::bind::<OnReloadXml, Loaded>(),
             presence::on_probe::<Loaded>(),
             presence::on_profile::<Loaded>(),
+            service::on_originate::<Loaded>(),
             service::on_answer::<Loaded>(),
             service::on_bridge::<Loaded>(),
             service::on_hangup::<Loaded>(),

@@ -18,6 +18,7 @@ const FENCES: &[(&str, fn())] = &[
     ("callpark_retrieve", the_dialplan_continues_for_a_retriever),
     ("callpark_slot", the_dialplan_continues_for_a_slot),
     ("after a bug", the_dialplan_continues_after_two_panics),
+    ("dialplan", the_next_dialplan_is_asked),
     ("callpark", a_command_answers_with_an_error),
     ("completion", there_are_no_completions),
     ("event", an_event_is_ignored),
@@ -200,6 +201,18 @@ fn the_dialplan_continues_after_two_panics() {
     let caller = sent(&world, "700");
     assert!(hears(&caller, "reception"));
     assert_eq!(cleared(&world), 4);
+    close(world);
+}
+
+fn the_next_dialplan_is_asked() {
+    let world = office();
+    let caller = outside(&world);
+    assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
+    inject_panic(&world, "dialplan");
+    assert!(caller.transfer_to("900", Some("callpark,XML"), None));
+    world.advance(seconds(1));
+    assert!(hears(&caller, "reception"));
+    assert_eq!(cleared(&world), 1);
     close(world);
 }
 

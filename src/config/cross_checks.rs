@@ -17,6 +17,7 @@ pub(super) fn check(
 ) {
     names_are_unique(lots, errors);
     slots_are_unique(lots, errors);
+    extensions_are_unique(lots, errors);
     overflow_lots_exist(lots, errors);
     let mut of_settings = |key: &str, value: &str, kind| {
         let element = settings.map(|settings| settings.param_error(&ConfigSection::Settings, key, Some(value), kind));
@@ -68,6 +69,46 @@ fn overflow_lots_exist(lots: &LotElements<'_>, errors: &mut Vec<ConfigError>) {
         };
         errors.push(element.param_error(&ConfigSection::Lot(lot.id.clone()), "overflow-lot", Some(next), kind));
     }
+}
+
+/// A number of a domain is one slot, or one extension of one lot.
+fn extensions_are_unique(lots: &LotElements<'_>, errors: &mut Vec<ConfigError>) {
+    let is_seen_by = |lot: &LotPlan, other: &LotPlan| {
+        let shared = *lot.id.domain == *"*" || *other.id.domain == *"*" || lot.id.domain == other.id.domain;
+        shared && (lot.id == other.id || lot.id.name != other.id.name)
+    };
+    for (nth, (lot, element)) in lots.iter().enumerate() {
+        for (which, (key, number)) in extensions(lot).into_iter().enumerate() {
+            let as_slot = || {
+                let slot = Slot::parse(number)?;
+                let has = |other: &LotPlan| is_seen_by(lot, other) && other.slots.binary_search(&slot).is_ok();
+                let owner = lots.iter().map(|(other, _)| other).find(|other| has(other))?;
+                Some(format!("is a slot of lot {}", owner.id))
+            };
+            let as_extension = || {
+                let earlier = lots.iter().take(nth + 1).enumerate().flat_map(|(of, (other, _))| {
+                    let before = if of == nth { which } else { usize::MAX };
+                    extensions(other).into_iter().take(before).map(move |(key, number)| (other, key, number))
+                });
+                let mut same = earlier.filter(|(other, _, taken)| *taken == number && is_seen_by(lot, other));
+                same.next().map(|(other, key, _)| format!("is the {key} of lot {}", other.id))
+            };
+            if let Some(owner) = as_slot().or_else(as_extension) {
+                let section = ConfigSection::Lot(lot.id.clone());
+                errors.push(element.param_error(&section, key, Some(number), ConfigErrorKind::NumberTaken { owner }));
+            }
+        }
+    }
+}
+
+fn extensions(lot: &LotPlan) -> Vec<(&'static str, &str)> {
+    let settings = &lot.settings;
+    let given = [
+        ("park-extension", &settings.park_extension),
+        ("oldest-extension", &settings.oldest_extension),
+        ("ask-extension", &settings.ask_extension),
+    ];
+    given.into_iter().filter_map(|(key, number)| Some((key, number.as_ref()?.as_str()))).collect()
 }
 
 /// No two lots of a domain may have the same slot, because a slot identifies its lot. A template counts in every domain that has no lot of its

@@ -79,6 +79,8 @@ pub enum ConfigErrorKind {
     NotItsSlot,
     #[error("slot {slot} belongs to lot {owner} already, expected each slot once in a domain")]
     SlotOfOtherLot { slot: Slot, owner: LotId },
+    #[error("{owner} already, expected a number of its own in each domain")]
+    NumberTaken { owner: String },
     #[error("has no effect without {0}")]
     Needs(&'static str),
     #[error("there is no such lot in this domain")]

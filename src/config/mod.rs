@@ -7,6 +7,7 @@ mod handle;
 mod lot;
 mod lot_params;
 mod settings;
+mod values;
 
 use std::sync::Arc;
 
@@ -20,8 +21,8 @@ pub(crate) use handle::ConfigHandle;
 pub use lot_params::LOT_PARAMS;
 #[cfg(test)]
 pub(crate) use lot_params::SLOTS_MEANING;
-pub(crate) use lot_params::{parse_bool, parse_destination, parse_ringback, seconds};
 pub use settings::SETTINGS;
+pub(crate) use values::{parse_bool, parse_destination, parse_ringback, seconds};
 
 /// A checked configuration.
 #[derive(Debug, Default, Clone)]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::document::Element;
 use super::error::{ConfigError, ConfigErrorKind, ConfigSection, ValueError};
-use super::lot_params::{number, parse_bool};
+use super::values::{number, parse_bool};
 use super::{Config, Privacy, params};
 use crate::parking::is_name;
 

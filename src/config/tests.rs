@@ -1,5 +1,5 @@
 use super::*;
-use crate::parking::{Notify, UsersOf};
+use crate::parking::{Extension, Notify, UsersOf};
 
 const GOOD: &str = r#"<configuration name="callpark.conf" description="Call parking">
   <settings><param name="default-lot" value="main"/></settings>
@@ -233,6 +233,41 @@ fn who_may_park_and_retrieve() {
         let text = lot(&format!(r#"<param name="slots" value="1"/><param name="{name}" value="{value}"/>"#));
         let expected = format!("callpark.conf.xml: lot main@a.b: {name}=\"{value}\": {why}");
         assert!(errors(&text).contains(&expected), "{}", errors(&text));
+    }
+}
+
+#[test]
+fn the_numbers_of_a_lot_are_its_own() {
+    let with = |params: &str| lot(&format!(r#"<param name="slots" value="701-702"/>{params}"#));
+    let param = |name: &str, number: &str| format!(r#"<param name="{name}" value="{number}"/>"#);
+    let good = param("park-extension", "700") + &param("oldest-extension", "*21") + &param("ask-extension", "");
+    let settings = read(&with(&good), None).unwrap().lots[0].settings.clone();
+    assert_eq!(settings.park_extension.as_ref().map(Extension::as_str), Some("700"));
+    assert_eq!(settings.oldest_extension.as_ref().map(Extension::as_str), Some("*21"));
+    assert_eq!(settings.ask_extension, None);
+    for (params, why) in [
+        (param("park-extension", "7 0"), "park-extension=\"7 0\": expected 1 to 64 of"),
+        (param("park-extension", "${x}"), "park-extension=\"${x}\": expected 1 to 64 of"),
+        (param("park-extension", "702"), "park-extension=\"702\": is a slot of lot main@a.b already"),
+        (
+            param("park-extension", "700") + &param("ask-extension", "700"),
+            "ask-extension=\"700\": is the park-extension of lot main@a.b already",
+        ),
+    ] {
+        assert!(errors(&with(&params)).contains(why), "{}", errors(&with(&params)));
+    }
+    let two = |domains: [&str; 2]| {
+        let lots = domains.iter().zip(["1-2", "8-9"]).enumerate().map(|(nth, (domain, slots))| {
+            format!(
+                r#"<lot name="lot{nth}" domain="{domain}"><param name="slots" value="{slots}"/>
+                <param name="park-extension" value="700"/></lot>"#
+            )
+        });
+        format!(r#"<configuration name="callpark.conf"><lots>{}</lots></configuration>"#, lots.collect::<String>())
+    };
+    assert!(read(&two(["a.b", "c.d"]), None).is_ok(), "in two domains");
+    for domains in [["a.b", "a.b"], ["*", "a.b"], ["a.b", "*"]] {
+        assert!(errors(&two(domains)).contains("is the park-extension of lot lot0@"), "{domains:?}");
     }
 }
 

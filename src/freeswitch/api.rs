@@ -31,6 +31,13 @@ pub(crate) fn in_network(address: &str, list: &str) -> bool {
     api("acl", &format!("{address} {list}")).trim() == "true"
 }
 
+/// The dialplans of a SIP profile (`callpark,XML`), in the order in which they are asked.
+pub(crate) fn profile_dialplan(profile: &str) -> Option<String> {
+    let status = is_name(profile).then(|| api("sofia", &format!("xmlstatus profile {profile}")))?;
+    let (_, from) = status.split_once("<dialplan>")?;
+    from.split_once("</dialplan>").map(|(dialplans, _)| dialplans.to_owned())
+}
+
 /// Whether FreeSWITCH has a module loaded.
 pub(crate) fn module_loaded(name: &str) -> bool {
     api("module_exists", name).trim() == "true"

@@ -63,8 +63,12 @@ pub(crate) enum UnreachableError {
 
 impl Leg<'_> {
     /// Checks that `destination` exists where the core would look it up for this leg, and that each of its applications is loaded, because the core
-    /// hangs up if not. Nothing is executed.
-    pub(crate) fn can_reach(&self, destination: &Destination) -> Result<(), UnreachableError> {
+    /// hangs up if not. Nothing is executed. `ours` is the name of the module's own dialplan, and whether that has the extension.
+    pub(crate) fn can_reach(
+        &self,
+        destination: &Destination,
+        ours: (&str, &dyn Fn() -> bool),
+    ) -> Result<(), UnreachableError> {
         // This is the order of a transfer (switch_ivr_session_transfer in switch_ivr.c). The dialplan `inline`, to which a leg may have been
         // transferred, has no extensions.
         let own_dialplan = || self.var("dialplan").filter(|dialplan| !dialplan.eq_ignore_ascii_case("inline"));
@@ -76,6 +80,12 @@ impl Leg<'_> {
         let context = context.unwrap_or_else(|| "default".to_owned());
         let mut unknown = false;
         for dialplan in dialplans.split(',').map(str::trim) {
+            if dialplan.eq_ignore_ascii_case(ours.0) {
+                if ours.1() {
+                    return Ok(());
+                }
+                continue;
+            }
             match self.hunt_in(HuntTarget { extension: &destination.extension, context: &context, dialplan }) {
                 HuntResult::Applications(applications) => {
                     return match applications.iter().find(|name| !application_exists(name)) {

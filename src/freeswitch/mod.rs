@@ -28,6 +28,7 @@ mod originate;
 mod output_stream;
 mod playback;
 mod recovery;
+mod routing;
 mod rtp_writer;
 mod scheduler;
 mod session;
@@ -38,7 +39,7 @@ mod waker;
 mod worker;
 mod xml;
 
-pub(crate) use api::{api, has_domain, has_user, in_network, module_loaded, send_message};
+pub(crate) use api::{api, has_domain, has_user, in_network, module_loaded, profile_dialplan, send_message};
 pub(crate) use app_log::RanApplication;
 pub(crate) use application::{Application, add_application};
 pub(crate) use bridge::Bridged;
@@ -54,6 +55,7 @@ pub(crate) use module_table::{FunctionTable, Interfaces, Lifecycle, LoadStatus, 
 pub(crate) use originate::{CancelToken, Dial, OriginateError, OutgoingCalls, PICKED_UP};
 pub(crate) use playback::{PlayResult, PlayToEnd, PlaybackControl};
 pub(crate) use recovery::Recoverer;
+pub(crate) use routing::{Dialplan, DialplanStep, add_dialplan};
 pub(crate) use rtp_writer::{AudioFormat, AudioSource, Encoder, RtpWriter, SendResult};
 pub(crate) use scheduler::{OnTick, TICK_TOLERANCE, Ticker, Ticks};
 pub(crate) use session::{HangupCause, Leg, SessionGuard, all_legs};

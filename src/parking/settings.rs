@@ -148,6 +148,12 @@ pub struct LotSettings {
     pub overflow_lot: Option<String>,
     /// How many calls one parker may have parked at a time; 0 means any number.
     pub park_limit_per_user: u32,
+    /// The number at which a call is parked in a free slot.
+    pub park_extension: Option<Extension>,
+    /// The number that retrieves the call that has waited longest.
+    pub oldest_extension: Option<Extension>,
+    /// The number that asks for the slot and retrieves its call.
+    pub ask_extension: Option<Extension>,
     /// The time from parking to the first recall; zero means never.
     pub park_timeout: Duration,
     /// Who is called by a recall.
@@ -226,6 +232,9 @@ impl Default for LotSettings {
             slot_taken: SlotTaken::default(),
             overflow_lot: None,
             park_limit_per_user: 0,
+            park_extension: None,
+            oldest_extension: None,
+            ask_extension: None,
             park_timeout: Duration::from_secs(90),
             ringback: RingBack::default(),
             ringback_timeout: Duration::from_secs(20),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::transfer_dialplan::DIALPLAN;
 use super::{ActionError, EventKind, ParkEvent, ParkingService};
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, Destination, Refusal};
@@ -43,13 +44,14 @@ impl ParkingService {
     pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), ActionError> {
         call.must_be_here()?;
         let leg = SessionGuard::find(&call.info.uuid).ok_or(ActionError::CallerGone)?;
-        send_if_reachable(&leg, to)
+        self.send_if_reachable(&leg, to)
     }
-}
 
-/// Transfers a leg to a destination, if that exists.
-pub(super) fn send_if_reachable(leg: &Leg<'_>, to: &Destination) -> Result<(), ActionError> {
-    leg.can_reach(to)?;
-    let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
-    sent.then_some(()).ok_or_else(|| ActionError::TransferRefused(to.extension.clone()))
+    /// Sends a leg to a destination that exists.
+    pub(super) fn send_if_reachable(&self, leg: &Leg<'_>, to: &Destination) -> Result<(), ActionError> {
+        let is_ours = || self.number_of(leg, std::iter::once((to.extension.as_str(), false))).is_some();
+        leg.can_reach(to, (DIALPLAN, &is_ours))?;
+        let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
+        sent.then_some(()).ok_or_else(|| ActionError::TransferRefused(to.extension.clone()))
+    }
 }

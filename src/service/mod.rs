@@ -30,6 +30,7 @@ mod error;
 mod identity;
 mod lock_stats;
 mod notify;
+mod numbers;
 mod park;
 mod park_event;
 mod permission;
@@ -40,6 +41,7 @@ mod recovery;
 mod retrieve;
 mod template;
 mod timers;
+mod transfer_dialplan;
 mod views;
 mod wait;
 
@@ -68,6 +70,7 @@ pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscript
 pub(crate) use prompts::AppResult;
 pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
+pub(crate) use transfer_dialplan::on_originate;
 pub(crate) use views::{CallRow, LotRow, text_enum};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
@@ -88,6 +91,7 @@ pub(crate) struct ParkingService {
     talking_legs: park::talking_legs::TalkingLegs,
     held_conversations: retrieve::held_conversations::HeldConversations,
     intercepts: recall::intercept::Intercepts,
+    profiles: transfer_dialplan::Profiles,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Arc<dyn SlotStore>,
     claims: claims::Claims,
@@ -124,6 +128,7 @@ impl ParkingService {
             talking_legs: park::talking_legs::TalkingLegs::default(),
             held_conversations: retrieve::held_conversations::HeldConversations::default(),
             intercepts: recall::intercept::Intercepts::default(),
+            profiles: transfer_dialplan::Profiles::default(),
             observers,
             slot_store,
             claims: claims::Claims::default(),

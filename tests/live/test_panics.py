@@ -119,6 +119,16 @@ def test_after_a_panic_in_an_application_the_dialplan_continues(buggy, phones, f
     assert buggy.switch.calls() == []
 
 
+def test_after_a_panic_in_the_dialplan_the_next_one_is_asked(buggy, phones):
+    call = phones().call("tone-1300")
+    assert call.audio.hears(1300)
+    buggy.plant("dialplan")
+    buggy.switch.api(f"uuid_transfer {buggy.switch.leg(direction='inbound')} do-slot-702 callpark,XML default")
+    assert call.audio.hears(1700, within=5)
+    assert buggy.clear() == 1
+    call.hang_up()
+
+
 def test_a_panic_in_a_command_or_a_completion_is_an_error_answer(buggy):
     buggy.plant("callpark")
     assert buggy.switch.api("callpark list").startswith("-ERR internal error")

@@ -6,6 +6,7 @@
 mod absent;
 mod check;
 mod layout;
+mod number;
 mod park;
 mod retrieve;
 mod status;
@@ -21,6 +22,7 @@ use foldhash::HashMap;
 
 pub use absent::{RemoteCall, RestoreParams};
 pub use layout::Layout;
+pub use number::Number;
 pub use retrieve::Claimant;
 pub use status::{LotStatus, SlotStatus};
 pub use timeouts::TimerAction;

@@ -6,13 +6,22 @@ use crate::freeswitch::{Leg, RanApplication};
 use crate::parking::Arrival;
 
 impl Arrival {
+    /// How the leg came to the application that runs on it.
     pub(in crate::service) fn of(leg: &Leg<'_>) -> Arrival {
+        let ran = leg.applications();
+        Arrival::after(leg, ran.split_last().map_or(&[][..], |(_, before)| before))
+    }
+
+    /// How the leg came to its number, of which no application runs yet.
+    pub(in crate::service) fn at_number(leg: &Leg<'_>) -> Arrival {
+        Arrival::after(leg, &leg.applications())
+    }
+
+    /// `before`: the applications that ran before.
+    fn after(leg: &Leg<'_>, before: &[RanApplication]) -> Arrival {
         if referred_to_here(leg) || leg.var(DIVERTED_TO).is_some() {
             return Arrival::Transferred;
         }
-        let ran = leg.applications();
-        // The last one is the application that asks.
-        let before = ran.split_last().map_or(&[][..], |(_, before)| before);
         let referred = referred_by(leg).is_some() || leg.var("sip_refer_to").is_some();
         let talked = referred || leg.var("last_bridge_to").is_some();
         if talked && !chose_since(before, last_peer::talked_at(leg)) {

@@ -119,6 +119,7 @@ impl OnEvent for OnBridge {
         if let (Some(one), Some(other)) = (leg("Bridge-A-Unique-ID"), leg("Bridge-B-Unique-ID")) {
             service.note_peer(&one, &other);
             service.note_peer(&other, &one);
+            service.extend_transfers(&one, &other);
             service.note_conversation(&one);
             service.note_conversation(&other);
         }

@@ -9,7 +9,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::actions::send_if_reachable;
 use super::call_log::log_call;
 use super::ending::Ending;
 use super::park::enter_slot::Coming;
@@ -62,7 +61,7 @@ impl ParkingService {
                 None => music.play(leg, commands, Some(&comfort)),
             }
             if music.key_pressed() || comfort.key_pressed() {
-                leave_by_exit_key(leg, call);
+                leave_by_exit_key(self, leg, call);
             }
         }
     }
@@ -146,7 +145,7 @@ impl ParkingService {
     /// Sends the caller to the fallback. If it cannot be reached, the caller waits on in the same slot.
     fn fall_back(&self, leg: &Leg<'_>, call: &Call) {
         let Some(fallback) = &call.info.settings.fallback else { return };
-        if let Err(why) = send_if_reachable(leg, fallback) {
+        if let Err(why) = self.send_if_reachable(leg, fallback) {
             let to = &fallback.extension;
             log_call!(Error, call, fallback = to, cause = why; "fallback failed, the caller waits on");
             self.change(|table, now| table.fallback_failed(&call.info.uuid, now));
@@ -195,10 +194,10 @@ fn idle_until_hangup(leg: &Leg<'_>) {
 }
 
 /// Sends a caller who pressed the exit key to the destination of the lot, if that exists.
-fn leave_by_exit_key(leg: &Leg<'_>, call: &Call) {
+fn leave_by_exit_key(service: &ParkingService, leg: &Leg<'_>, call: &Call) {
     let Some(destination) = &call.info.settings.exit_destination else { return };
     log_call!(Debug, call, destination = destination.extension; "caller pressed the exit key");
-    if let Err(why) = send_if_reachable(leg, destination) {
+    if let Err(why) = service.send_if_reachable(leg, destination) {
         let to = &destination.extension;
         log_call!(Error, call, destination = to, cause = why; "exit failed, the caller waits on");
     }

@@ -64,6 +64,9 @@ impl Core {
                 Some((name, argument)) => (name, Some(argument)),
                 None => (dialplan, None),
             };
+            if let Some(plan) = self.hunt_in_module(id, name) {
+                return Some((false, plan?));
+            }
             if !is_dialplan(name) {
                 return None;
             }
@@ -85,6 +88,15 @@ impl Core {
                 self.set_state(id, ChannelState::Execute);
             }
         }
+    }
+
+    /// Asks a dialplan that the module has registered, if there is one of that name.
+    fn hunt_in_module(&self, id: LegId, name: &str) -> Option<Option<Plan>> {
+        let session = self.leg(id, |leg| leg.session.as_ptr());
+        self.with_dialplan(name, |hunt| {
+            // SAFETY: the module's function, called as FreeSWITCH calls it; what it returns is in the session's pool.
+            unsafe { plan_of(hunt?(session, ptr::null_mut(), ptr::null_mut())) }
+        })
     }
 
     /// Runs the applications one after the other, on the leg's thread.
@@ -207,6 +219,55 @@ pub(crate) unsafe extern "C" fn switch_channel_get_caller_extension(
     let session = unsafe { Session::of_channel(channel, &call) };
     let plan: Plan = call.core.leg(session.id, |leg| leg.plan.iter().cloned().collect());
     handed_out(&plan, session)
+}
+
+/// Copies the applications of an extension.
+///
+/// # Safety
+/// `extension` is null, or an extension whose texts are C strings.
+unsafe fn plan_of(extension: *mut ffi::switch_caller_extension_t) -> Option<Plan> {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut next = extension.as_ref()?.applications.as_ref();
+        let mut plan = Plan::new();
+        while let Some(application) = next {
+            let text = |text| from_c(text).unwrap_or_default();
+            plan.push((text(application.application_name), text(application.application_data)));
+            next = application.next.as_ref();
+        }
+        Some(plan)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_caller_extension_new(
+    session: *mut ffi::switch_core_session_t,
+    _name: *const c_char,
+    _number: *const c_char,
+) -> *mut ffi::switch_caller_extension_t {
+    let call = enter("switch_caller_extension_new");
+    // SAFETY: the module's handles are sessions of ours.
+    let session = unsafe { Session::of(session, &call) };
+    if call.fails { ptr::null_mut() } else { handed_out(&Plan::new(), session) }
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_caller_extension_add_application(
+    session: *mut ffi::switch_core_session_t,
+    extension: *mut ffi::switch_caller_extension_t,
+    name: *const c_char,
+    data: *const c_char,
+) {
+    let call = enter("switch_caller_extension_add_application");
+    // SAFETY: the module's handles are ours, and the texts are C strings; the extension stays in the session's pool.
+    unsafe {
+        let session = Session::of(session, &call);
+        let mut plan = plan_of(extension).unwrap_or_default();
+        plan.push((from_c(name).unwrap_or_default(), from_c(data).unwrap_or_default()));
+        let applications = (*handed_out(&plan, session)).applications;
+        (*extension).applications = applications;
+        (*extension).current_application = applications;
+    }
 }
 
 fn handed_out(plan: &Plan, session: &Session) -> *mut ffi::switch_caller_extension_t {

@@ -103,6 +103,9 @@ impl Modules {
             for interface in self.applications.extract_if_compat(|it| of_module((**it).parent)) {
                 drop(Box::from_raw(interface));
             }
+            for interface in self.dialplans.extract_if_compat(|it| of_module((**it).parent)) {
+                drop(Box::from_raw(interface));
+            }
             for interface in self.commands.extract_if_compat(|it| of_module((**it).parent)) {
                 drop(Box::from_raw(interface));
             }
@@ -300,6 +303,29 @@ impl Core {
         Some(found)
     }
 
+    /// Runs `ask` with the hunt function of a dialplan that the module has registered. `None`: it has no such dialplan.
+    pub(crate) fn with_dialplan<T>(
+        &self,
+        name: &str,
+        ask: impl FnOnce(ffi::switch_dialplan_hunt_function_t) -> T,
+    ) -> Option<T> {
+        let interface = {
+            let modules = &mut self.state().modules;
+            modules.add_host();
+            let host = modules.host;
+            // SAFETY: ours, and their names stay.
+            let is_it = |it: &&*mut ffi::switch_dialplan_interface_t| unsafe {
+                Some((***it).parent) != host && named((***it).interface_name, name)
+            };
+            modules.dialplans.iter().find(is_it).copied()?
+        };
+        hold!(interface, 1);
+        // SAFETY: it is held, so neither it nor its module is freed meanwhile.
+        let answer = ask(unsafe { (*interface).hunt_function });
+        hold!(interface, -1);
+        Some(answer)
+    }
+
     pub(crate) fn let_go_of_application(&self, interface: *mut ffi::switch_application_interface_t) {
         hold!(interface, -1);
     }
@@ -380,6 +406,12 @@ pub(crate) unsafe extern "C" fn switch_loadable_module_create_interface(
             let interface = ffi::switch_api_interface_t { rwlock, reflock, parent, ..Default::default() };
             let pointer = Box::into_raw(Box::new(interface));
             modules.commands.push(pointer);
+            pointer.cast()
+        }
+        Kind::SWITCH_DIALPLAN_INTERFACE => {
+            let interface = ffi::switch_dialplan_interface_t { rwlock, reflock, parent, ..Default::default() };
+            let pointer = Box::into_raw(Box::new(interface));
+            modules.dialplans.push(pointer);
             pointer.cast()
         }
         _ => ptr::null_mut(),
