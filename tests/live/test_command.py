@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from conftest import LOTS, MUSIC
+from conftest import LOTS
 from phone import DOMAIN
 from switch import wait_for
 
@@ -54,36 +54,6 @@ def test_completion_offers_verbs_lots_and_occupied_slots(switch, phones):
     assert wait_for(lambda: "retrieve" in switch.api("console_complete callpark re"))
     assert wait_for(lambda: "704" in switch.api("console_complete callpark show 7"))
     assert wait_for(lambda: "main@" in switch.api("console_complete callpark list m"))
-    caller.hang_up()
-
-
-def test_park_and_retrieve_by_command(switch, phones):
-    receptionist = phones("1001", says=700)
-    receptionist.on_ring = 0.1
-    caller = phones(says=600, name="Alice").call("1001")
-    call = receptionist.wait_call()
-    assert call.answered.wait(5) and caller.audio.hears(700)
-    leg = switch.leg(direction="outbound")
-    assert switch.api(f"callpark park {leg} -bleg 706 main").startswith("+OK 706 main@")
-    assert caller.audio.hears(MUSIC) and call.wait_over()
-    row = switch.calls()[0]
-    assert (row["caller_name"], row["parker"], row["slot"]) == ("Alice", f"1001@{DOMAIN}", "706")
-    taker = phones("1002", says=900)
-    taker.on_ring = 0.1
-    assert switch.api(f"callpark retrieve 706 user/1002@{DOMAIN}").startswith("+OK")
-    assert taker.wait_call().audio.hears(600) and caller.audio.hears(900)
-    caller.hang_up()
-
-
-def test_a_command_retrieves_a_call_for_an_existing_leg(switch, phones):
-    caller = phones(says=600).call("do-park-705")
-    assert wait_for(switch.calls)
-    taker = phones("1002", says=900).call("tone-1300")
-    assert taker.audio.hears(1300)
-    leg = switch.leg(dest="tone-1300")
-    assert switch.api(f"callpark retrieve 705 {leg}").startswith("+OK")
-    assert taker.audio.hears(600) and caller.audio.hears(900)
-    taker.hang_up()
     caller.hang_up()
 
 
@@ -174,20 +144,6 @@ def test_tenants_do_not_see_each_other(switch, phones):
     assert own.audio.hears(1700) and len(switch.calls()) == 1
     for call in (stranger, own, caller):
         call.hang_up()
-
-
-def test_a_retriever_is_asked_for_the_pin(switch, phones):
-    assert switch.reload('<lot name="main" domain="*"><param name="slots" value="701"/><param name="retrieve-pin" value="42"/>'
-                         '</lot>').startswith("+OK")
-    caller = phones(says=600).call("do-park-701")
-    taker = phones("1002", says=900).call("do-retrieve-701")
-    time.sleep(0.6)
-    taker.press("11")
-    assert not taker.audio.hears(600, within=0.6), "connected with a wrong PIN"
-    taker.press("42")
-    assert taker.audio.hears(600, within=5), "not connected with the right PIN"
-    taker.hang_up()
-    assert caller.wait_over()
 
 
 def test_the_pin_is_that_of_the_call_that_is_retrieved(switch, phones):

@@ -1,7 +1,5 @@
 """Tests callers who were transferred and get no slot: these calls are in the state `waiting-for-slot`."""
 
-import pytest
-
 from conftest import MUSIC
 from parking import lot
 from switch import wait_for
@@ -36,52 +34,6 @@ def full(switch, phones, *more, **params):
 
 def waiting(switch):
     return [row for row in switch.calls() if row["state"] == WAITING]
-
-
-def test_the_call_is_listed_has_an_event_and_gets_the_slot_that_becomes_free(switch, phones):
-    """Before: the call was in no list, and the module looked for a free slot every 30 s only."""
-    first, parker, caller = full(switch, phones)
-    assert wait_for(lambda: waiting(switch), 3)
-    row = waiting(switch)[0]
-    assert (row["slot"], row["lot"], row["parker"], row["caller_name"]) == ("", "main", "1001@callpark.test", "Bob")
-    event = switch.events.wait("no-slot")
-    assert event["Unique-ID"] == row["uuid"] and event["CallPark-Lot"] == "main" and event["CallPark-Cause"] == "full"
-    assert caller.audio.hears(MUSIC) and parker.wait_call(4), "the parker was not rung at once"
-    # The parker does not answer, and then the slot becomes free.
-    assert switch.events.wait("ringback-failed", 8)
-    first.hang_up()
-    assert wait_for(lambda: [(row["slot"], row["state"]) for row in switch.calls()] == [("701", "parked")], 4), switch.calls()
-    assert switch.calls()[0]["uuid"] == row["uuid"] and switch.calls()[0]["parked_at"] == row["parked_at"]
-    assert wait_for(lambda: switch.events.of(row["uuid"]).count("park") == 1)
-    taker = phones("1002", says=900).call("do-retrieve-701")
-    assert caller.audio.hears(900)
-    taker.hang_up()
-    assert switch.events.of(row["uuid"])[-1] == "retrieve"
-
-
-@pytest.mark.parametrize("how, outcome", [("hangs up", "abandon"), ("answers", "return"), ("fallback", "fallback"), ("moved", "transfer")])
-def test_the_call_has_exactly_one_outcome(switch, phones, how, outcome):
-    more = [("fallback", "tone-1300")] if how == "fallback" else []
-    _, parker, caller = full(switch, phones, *more, **{"ringback-timeout": "3"})
-    assert wait_for(lambda: waiting(switch), 3)
-    uuid = waiting(switch)[0]["uuid"]
-    back = parker.wait_call(4)
-    if how == "hangs up":
-        caller.hang_up()
-        assert back.wait_over(3), "the phone still rings after the caller has hung up"
-    elif how == "answers":
-        back.answer()
-        assert back.audio.hears(1100, within=8) and caller.audio.hears(700)
-        back.hang_up()
-    elif how == "moved":
-        switch.api(f"uuid_transfer {uuid} tone-1300")
-        assert caller.audio.hears(1300)
-    else:
-        assert caller.audio.hears(1300, within=8)
-    assert wait_for(lambda: not waiting(switch), 4)
-    assert wait_for(lambda: outcome in switch.events.of(uuid), 3)
-    ends = [event for event in switch.events.of(uuid) if event in ("retrieve", "return", "fallback", "transfer", "abandon")]
-    assert ends == [outcome]
 
 
 def test_the_call_is_in_the_history(own, phones_of):  # noqa: F811

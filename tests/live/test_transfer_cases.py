@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import LOTS, MUSIC
-from parking import lot, park_by_transfer, with_lot
+from parking import lot
 from phone import DOMAIN, Failed
 from switch import wait_for
 
@@ -199,39 +199,6 @@ def test_a_parked_user_who_transfers_another_call_there_hands_over_the_slot(swit
     assert switch.events.wait("retrieve")["CallPark-Parker"] == f"1001@{DOMAIN}"
 
 
-def test_another_call_is_transferred_to_a_slot_whose_recall_rings(switch, phones):
-    """The two callers are not connected. The second caller returns to the user who made the transfer."""
-    with_lot(switch, ("ringback-timeout", "30"), ("park-timeout", "1"))
-    first, row = park_by_transfer(phones, switch, "702")
-    parker = phones.made[0]
-    parker.on_ring = None
-    ringing = parker.wait_call(6)
-    other = phones("1003", says=750)
-    other.on_ring = 0.1
-    phones(says=900, name="Bob").call("1003")
-    call = other.wait_call()
-    assert call.answered.wait(5)
-    call.refer("702")
-    back = other.wait_call(6)
-    assert back.caller_name == "taken: Bob" and back.audio.hears(900, within=6)
-    assert not ringing.over.is_set() and first.audio.hears(MUSIC) and not first.audio.hears(900, within=0.5)
-    back.hang_up()
-    first.hang_up()
-    assert wait_for(lambda: [action for action in switch.events.of(row["uuid"]) if action != "ringback"] == ["park", "abandon"])
-
-
-def test_a_caller_is_transferred_away_while_the_recall_rings(switch, phones):
-    with_lot(switch, ("ringback-timeout", "30"), ("park-timeout", "1"))
-    caller, row = park_by_transfer(phones, switch)
-    parker = phones.made[0]
-    parker.on_ring = None
-    ringing = parker.wait_call(6)
-    switch.api(f"uuid_transfer {row['uuid']} tone-1300")
-    assert caller.audio.hears(1300) and ringing.wait_over(3)
-    assert switch.events.of(row["uuid"]) == ["park", "ringback", "transfer"]
-    caller.hang_up()
-
-
 # --- invalid application data
 
 
@@ -259,31 +226,6 @@ def test_after_mistyped_data_the_dialplan_of_a_dialling_leg_continues(switch, ph
     assert phone.audio.hears(1700)
     assert switch.calls() == []
     phone.hang_up()
-
-
-# --- commands that name a leg
-
-
-def test_retrieve_refuses_the_leg_that_is_parked(switch, phones):
-    """Before: the caller was lost."""
-    caller, row = park_by_transfer(phones, switch)
-    answer = switch.api(f"callpark retrieve 701 {row['uuid']}")
-    assert answer.startswith("-ERR") and row["uuid"] in answer and "701" in answer
-    assert caller.audio.hears(MUSIC) and [call["slot"] for call in switch.calls()] == ["701"]
-    caller.hang_up()
-    assert wait_for(lambda: actions(switch) == ["park", "abandon"])
-
-
-def test_retrieve_refuses_a_leg_that_is_parked_elsewhere(switch, phones):
-    """Before: two callers were connected."""
-    first = phones(says=600).call("do-park-701")
-    second = phones(says=650).call("do-park-702")
-    rows = wait_for(lambda: len(switch.calls()) == 2 and switch.calls())
-    answer = switch.api(f"callpark retrieve 701 {rows[1]['uuid']}")
-    assert answer.startswith("-ERR") and "702" in answer
-    assert first.audio.hears(MUSIC) and second.audio.hears(MUSIC) and len(switch.calls()) == 2
-    for call in (first, second):
-        call.hang_up()
 
 
 def test_a_leg_that_still_rings_is_not_parked(switch, phones):
