@@ -23,7 +23,6 @@ typedef struct switch_media_handle_s switch_media_handle_t;
 typedef struct switch_rtp switch_rtp_t;
 typedef struct switch_jb_s switch_jb_t;
 typedef union switch_codec_settings switch_codec_settings_t;
-typedef struct switch_state_handler_table switch_state_handler_table_t;
 typedef struct switch_ivr_dmachine switch_ivr_dmachine_t;
 typedef struct switch_dial_handle_s switch_dial_handle_t;
 typedef struct switch_cache_db_handle switch_cache_db_handle_t;
@@ -302,6 +301,24 @@ typedef switch_status_t (*switch_read_frame_callback_function_t)(switch_core_ses
 typedef switch_status_t (*switch_receive_message_hook_t)(switch_core_session_t *, switch_core_session_message_t *);
 typedef switch_status_t (*switch_kill_channel_hook_t)(switch_core_session_t *, int);
 typedef int (*switch_core_recover_callback_t)(switch_core_session_t *);
+
+typedef switch_status_t (*switch_state_handler_t)(switch_core_session_t *);
+typedef struct switch_state_handler_table {
+	switch_state_handler_t on_init;
+	switch_state_handler_t on_routing;
+	switch_state_handler_t on_execute;
+	switch_state_handler_t on_hangup;
+	switch_state_handler_t on_exchange_media;
+	switch_state_handler_t on_soft_execute;
+	switch_state_handler_t on_consume_media;
+	switch_state_handler_t on_hibernate;
+	switch_state_handler_t on_reset;
+	switch_state_handler_t on_park;
+	switch_state_handler_t on_reporting;
+	switch_state_handler_t on_destroy;
+	int flags;
+	void *padding[10];
+} switch_state_handler_table_t;
 typedef int (*switch_core_db_callback_func_t)(void *pArg, int argc, char **argv, char **columnNames);
 typedef void (*switch_event_callback_t)(switch_event_t *);
 typedef void (*switch_scheduler_func_t)(switch_scheduler_task_t *task);
@@ -665,6 +682,8 @@ switch_console_callback_match_t *switch_core_session_findall(void);
 void switch_core_recovery_track(switch_core_session_t *session);
 switch_status_t switch_core_register_secondary_recover_callback(const char *key, switch_core_recover_callback_t cb);
 void switch_core_unregister_secondary_recover_callback(const char *key);
+int switch_core_add_state_handler(const switch_state_handler_table_t *state_handler);
+void switch_core_remove_state_handler(const switch_state_handler_table_t *state_handler);
 switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);
 switch_app_log_t *switch_core_session_get_app_log(switch_core_session_t *session);
 switch_status_t switch_core_event_hook_add_receive_message(switch_core_session_t *session,

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use crate::commands::CommandContext;
 use crate::config::{Config, ConfigError, ConfigHandle};
-use crate::freeswitch::{Binding, Completions, Recoverer, Subclass, Ticker, Ticks, Wakers};
+use crate::freeswitch::{Binding, Completions, NewLegs, Recoverer, Subclass, Ticker, Ticks, Wakers};
 use crate::moh::SharedMusic;
 use crate::service::{Observer, ParkingService};
 use crate::storage::Storage;
@@ -19,6 +19,7 @@ pub(crate) struct Registered {
     pub(crate) ticker: Ticker,
     pub(crate) recoverer: Recoverer,
     pub(crate) bindings: Vec<Binding>,
+    pub(crate) new_legs: NewLegs,
     pub(crate) completions: Completions,
     pub(crate) events: Subclass,
 }

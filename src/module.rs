@@ -84,7 +84,6 @@ impl Lifecycle for Module {
             Binding::bind::<OnReloadXml, Loaded>(),
             presence::on_probe::<Loaded>(),
             presence::on_profile::<Loaded>(),
-            service::on_originate::<Loaded>(),
             service::on_answer::<Loaded>(),
             service::on_bridge::<Loaded>(),
             service::on_hangup::<Loaded>(),
@@ -92,7 +91,7 @@ impl Lifecycle for Module {
             service::on_core_park::<Loaded>(),
             freeswitch::on_media_bug::<Loaded>(),
         ];
-        let Some(bindings) = bindings.into_iter().collect() else {
+        let (Some(bindings), Some(new_legs)) = (bindings.into_iter().collect(), service::on_new_leg::<Loaded>()) else {
             log::error!("module is not loaded, FreeSWITCH refused to bind its event handlers");
             Self::shutdown();
             return LoadStatus::Failed;
@@ -106,6 +105,7 @@ impl Lifecycle for Module {
             ticker,
             recoverer: Recoverer::register(),
             bindings,
+            new_legs,
             completions,
             events: subclass,
         });

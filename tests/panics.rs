@@ -19,6 +19,7 @@ const FENCES: &[(&str, fn())] = &[
     ("callpark_slot", the_dialplan_continues_for_a_slot),
     ("after a bug", the_dialplan_continues_after_two_panics),
     ("dialplan", the_next_dialplan_is_asked),
+    ("new leg", the_leg_is_called_all_the_same),
     ("callpark", a_command_answers_with_an_error),
     ("completion", there_are_no_completions),
     ("event", an_event_is_ignored),
@@ -213,6 +214,15 @@ fn the_next_dialplan_is_asked() {
     world.advance(seconds(1));
     assert!(hears(&caller, "reception"));
     assert_eq!(cleared(&world), 1);
+    close(world);
+}
+
+fn the_leg_is_called_all_the_same() {
+    let world = office();
+    inject_panic(&world, "new leg");
+    let caller = outside(&world);
+    assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
+    assert_eq!(cleared(&world), 2, "the caller and the phone are two legs");
     close(world);
 }
 

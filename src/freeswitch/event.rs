@@ -115,8 +115,6 @@ pub(crate) enum CoreEvent {
     ReloadXml,
     /// A phone has subscribed and asks for the present state.
     PresenceProbe,
-    /// This server calls a phone.
-    Originate,
     /// A leg is answered.
     Answer,
     /// Two legs hear each other.
@@ -165,7 +163,6 @@ impl Binding {
         let (kind, subclass) = match E::EVENT {
             CoreEvent::ReloadXml => (Type::SWITCH_EVENT_RELOADXML, ptr::null()),
             CoreEvent::PresenceProbe => (Type::SWITCH_EVENT_PRESENCE_PROBE, ptr::null()),
-            CoreEvent::Originate => (Type::SWITCH_EVENT_CHANNEL_ORIGINATE, ptr::null()),
             CoreEvent::Answer => (Type::SWITCH_EVENT_CHANNEL_ANSWER, ptr::null()),
             CoreEvent::Bridge => (Type::SWITCH_EVENT_CHANNEL_BRIDGE, ptr::null()),
             CoreEvent::Hangup => (Type::SWITCH_EVENT_CHANNEL_HANGUP_COMPLETE, ptr::null()),

@@ -54,12 +54,13 @@ impl Observer for Lamps {
         let domain = service.domain_of_host(&subscription.host).to_ascii_lowercase();
         let name = match Slot::parse(&subscription.lamp) {
             Some(slot) => LampName::of_slot(&domain.into(), &slot),
+            None if subscription.is_plain => return,
             None => LampName::of_lot(&LotId::new(&subscription.lamp, &domain)),
         };
         if let Some(lamp) = current_state(service, &name) {
             self.spellings.lock().learn(&name, &subscription.host, now().after(subscription.expires), now());
             self.answer(service, &name, lamp, subscription);
-        } else if !subscribe::is_valet_parking_loaded() {
+        } else if !subscription.is_plain && !subscribe::is_valet_parking_loaded() {
             // There is no such slot. Without an answer, some phones show the key as broken.
             self.publisher.send_to_subscriber(&name, &Lamp::Dark, subscription);
         }

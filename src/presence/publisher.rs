@@ -1,11 +1,17 @@
 //! Sends the PRESENCE_IN event of a lamp, from which mod_sofia makes the NOTIFYs (`sofia_presence.c`).
 
+use std::iter;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::lamp::{Lamp, LampName};
+use super::lamp::{Lamp, LampName, LampTarget};
 use crate::freeswitch::Event;
 use crate::parking::{LampState, Party};
 use crate::service::Subscription;
+
+/// The protocol of a subscription to `park+701`, or to a number that the presence map has.
+const PARK: &str = "park";
+/// The protocol of a subscription to plain `701`, which mod_sofia takes for the number of a user.
+const PLAIN: &str = "sip";
 
 /// Fires the events, and counts them as the core's presence events have it.
 #[derive(Debug, Default)]
@@ -16,20 +22,23 @@ pub(super) struct PresencePublisher {
 impl PresencePublisher {
     /// Sends a state to all phones that have subscribed to a lamp. `spellings` are other spellings of its domain.
     pub(super) fn send_to_all(&self, name: &LampName, lamp: &Lamp, spellings: &[String]) {
-        self.send(&name.domain, name.user(), lamp, None);
-        for host in spellings {
-            self.send(host, name.user(), lamp, None);
+        for host in iter::once(&*name.domain).chain(spellings.iter().map(String::as_str)) {
+            self.send(PARK, host, name.user(), lamp, None);
+            if let LampTarget::Slot(_) = name.target {
+                self.send(PLAIN, host, name.user(), lamp, None);
+            }
         }
     }
 
     /// Sends a state to one phone.
     pub(super) fn send_to_subscriber(&self, name: &LampName, lamp: &Lamp, subscription: &Subscription) {
-        self.send(&subscription.host, name.user(), lamp, subscription.call_id.as_deref());
+        let proto = if subscription.is_plain { PLAIN } else { PARK };
+        self.send(proto, &subscription.host, name.user(), lamp, subscription.call_id.as_deref());
     }
 
-    fn send(&self, host: &str, what: &str, lamp: &Lamp, call_id: Option<&str>) {
+    fn send(&self, proto: &str, host: &str, what: &str, lamp: &Lamp, call_id: Option<&str>) {
         let Some(mut event) = Event::presence() else { return };
-        event.set("proto", "park");
+        event.set("proto", proto);
         event.set("from", &format!("{what}@{host}"));
         event.set("event_type", "presence");
         event.set("alt_event_type", "dialog");

@@ -41,7 +41,8 @@ impl OnEvent for OnProbe {
 
     fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let Some(to) = event.get("to") else { return };
-        let Some((lamp, host)) = to.strip_prefix("park+").and_then(|to| to.split_once('@')) else { return };
+        let name = to.strip_prefix("park+");
+        let Some((lamp, host)) = name.unwrap_or(&to).split_once('@') else { return };
         let expires = event.get("expires").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         // The end of a subscription raises this event too, and mod_sofia has ended it already.
         if expires == Some(Duration::ZERO) {
@@ -49,6 +50,7 @@ impl OnEvent for OnProbe {
         }
         service.subscribed(&Subscription {
             lamp: lamp.to_owned(),
+            is_plain: name.is_none(),
             host: host.to_owned(),
             call_id: event.get("sub-call-id"),
             expires: expires.unwrap_or(DEFAULT_EXPIRY),

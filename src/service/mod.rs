@@ -70,7 +70,7 @@ pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscript
 pub(crate) use prompts::AppResult;
 pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
-pub(crate) use transfer_dialplan::on_originate;
+pub(crate) use transfer_dialplan::on_new_leg;
 pub(crate) use views::{CallRow, LotRow, text_enum};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {

@@ -106,6 +106,8 @@ impl ParkEvent<'_> {
 pub(crate) struct Subscription {
     /// The slot or the name of a lot, as the phone wrote it.
     pub(crate) lamp: String,
+    /// Whether the phone has written it without `park+`. It may be the number of a user then.
+    pub(crate) is_plain: bool,
     /// The domain, as the phone wrote it.
     pub(crate) host: String,
     /// The Call-ID of the subscription; `None` if it is not known.

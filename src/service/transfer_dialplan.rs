@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::ParkingService;
-use crate::freeswitch::{self, Binding, CoreEvent, EventRef, Leg, OnEvent, SessionGuard, StateLookup};
+use crate::freeswitch::{self, Leg, NewLegs, OnNewLeg, SessionGuard, StateLookup};
 use crate::parking::MonotonicTime;
 
 /// The dialplan of the module, as a SIP profile names it.
@@ -49,21 +49,20 @@ impl ParkingService {
     }
 }
 
-/// A phone is called. It may transfer its caller before the bridge.
-pub(crate) fn on_originate<W: StateLookup<ParkingService>>() -> Option<Binding> {
-    Binding::bind::<Originate, W>()
+/// Registers the callback for phones that are called. Events would come too late: a phone may transfer its caller as soon as it has answered.
+pub(crate) fn on_new_leg<W: StateLookup<ParkingService>>() -> Option<NewLegs> {
+    NewLegs::register::<CalledPhone, W>()
 }
 
-struct Originate;
+struct CalledPhone;
 
-impl OnEvent for Originate {
+impl OnNewLeg for CalledPhone {
     type Context = ParkingService;
-    const EVENT: CoreEvent = CoreEvent::Originate;
 
-    fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
-        let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
-        if let (Some(caller), Some(phone)) = (leg("variable_originating_leg_uuid"), leg("Unique-ID")) {
-            service.extend_transfers(&caller, &phone);
+    fn on_new_leg(service: &Arc<ParkingService>, phone: &Leg<'_>) {
+        let caller = phone.var("originating_leg_uuid").filter(|_| phone.outbound());
+        if let Some(caller) = caller.and_then(|uuid| SessionGuard::find(&uuid)) {
+            service.extend_transfers(&caller, phone);
         }
     }
 }

@@ -3,6 +3,8 @@
 The XML dialplan of these tests has none of the numbers here.
 """
 
+import time
+
 import pytest
 
 from conftest import MUSIC, new_switch
@@ -22,9 +24,6 @@ def own_switch(failures):
     switch.configure(lot(*NUMBERS, slots=SLOTS))
     try:
         switch.start()
-        # FreeSWITCH delivers its first events late, and the module learns from events which phones may transfer to its numbers.
-        assert switch.reload(lot(*NUMBERS, slots=SLOTS)).startswith("+OK")
-        switch.events.wait("reload")
         yield switch
     finally:
         switch.keep = failures() > 0
@@ -107,3 +106,33 @@ def test_a_command_transfers_a_leg_to_a_number(switch, phones):
     parked = other.wait_call()
     assert parked.audio.hears(MUSIC, within=5) and switch.calls()[0]["slot"] == "80002"
     parked.hang_up()
+
+
+def test_a_lamp_of_a_plain_number_needs_no_presence_map(switch, phones):
+    """The presence map of these tests has only numbers of three digits. Before: there was no NOTIFY with a dialog."""
+    lamp, other = phones("1003").subscribe("80003"), phones("1003").subscribe("80004")
+    assert lamp.shows("terminated") and other.shows("terminated")
+    caller, _ = park_by_transfer(phones, switch, "80003")
+    assert lamp.shows("confirmed")
+    assert lamp.dialog().get("entity") == f"sip:80003@{DOMAIN}"
+    for _ in range(5):
+        lamp.bodies.clear()
+        lamp.subscribe()
+        # FreeSWITCH itself answers first, with no dialog: for it, the number is that of a user without calls.
+        assert lamp.shows("confirmed"), "a refreshed subscription did not get the state"
+    time.sleep(0.3)
+    assert lamp.state == "confirmed", lamp.states
+    taker = phones("1002", says=900).call("80003")
+    assert taker.audio.hears(600) and lamp.shows("terminated")
+    caller.hang_up()
+    assert set(other.states) <= {None, "terminated"}
+
+
+def test_a_subscription_to_a_user_is_left_to_freeswitch(switch, phones):
+    lamp = phones("1003").subscribe("1002")
+    other = phones("1002", says=600)
+    other.on_ring = 0.1
+    call = phones("1001", says=700).call("1002")
+    assert call.audio.hears(600) and lamp.shows("confirmed")
+    call.hang_up()
+    assert lamp.shows("terminated")

@@ -129,6 +129,14 @@ def test_after_a_panic_in_the_dialplan_the_next_one_is_asked(buggy, phones):
     call.hang_up()
 
 
+def test_a_panic_at_a_new_leg_harms_no_call(buggy, phones):
+    buggy.plant("new leg")
+    call = phones().call("tone-1300")
+    assert call.audio.hears(1300)
+    assert buggy.clear() == 1
+    call.hang_up()
+
+
 def test_a_panic_in_a_command_or_a_completion_is_an_error_answer(buggy):
     buggy.plant("callpark")
     assert buggy.switch.api("callpark list").startswith("-ERR internal error")

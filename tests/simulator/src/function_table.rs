@@ -28,7 +28,7 @@ function_table! {
     leg: switch_channel_set_flag_value, switch_channel_clear_flag, switch_core_session_flush_private_events, switch_ivr_broadcast, switch_ivr_unhold;
     leg: switch_caller_get_field_by_name, switch_core_session_get_app_log;
     log: switch_core_session_ctl;
-    module: switch_loadable_module_create_module_interface, switch_loadable_module_create_interface, switch_loadable_module_get_application_interface, switch_loadable_module_get_dialplan_interface, switch_mutex_lock, switch_mutex_unlock, switch_thread_rwlock_unlock;
+    module: switch_core_add_state_handler, switch_core_remove_state_handler, switch_loadable_module_create_module_interface, switch_loadable_module_create_interface, switch_loadable_module_get_application_interface, switch_loadable_module_get_dialplan_interface, switch_mutex_lock, switch_mutex_unlock, switch_thread_rwlock_unlock;
     originate: switch_ivr_originate;
     play: switch_ivr_phrase_macro_event, switch_ivr_play_file, switch_ivr_sleep;
     scheduler: switch_scheduler_add_task, switch_scheduler_del_task_id;

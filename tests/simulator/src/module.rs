@@ -9,6 +9,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use crate::core::{Core, enter};
 use crate::ffi::{self, switch_module_interface_name_t as Kind, switch_status_t as Status};
+use crate::leg::LegId;
 use crate::text::{from_c, to_c};
 
 /// Counts the holders of an interface or a module. The module knows it as a pointer to a lock.
@@ -22,6 +23,7 @@ pub(crate) struct Modules {
     applications: Vec<*mut ffi::switch_application_interface_t>,
     commands: Vec<*mut ffi::switch_api_interface_t>,
     dialplans: Vec<*mut ffi::switch_dialplan_interface_t>,
+    state_handlers: Vec<*const ffi::switch_state_handler_table_t>,
     /// Whether the simulator's own interfaces have been made.
     host: Option<*mut ffi::switch_loadable_module_interface_t>,
     #[allow(clippy::vec_box, reason = "their addresses are handed out")]
@@ -483,4 +485,32 @@ pub fn built_module() -> PathBuf {
         || panic!("libmod_callpark.so was not built, expected it in one of {candidates:?}"),
         |(_, path)| path.clone(),
     )
+}
+
+impl Core {
+    /// Runs the callbacks for a new leg, on the leg's thread.
+    pub(crate) fn tell_state_handlers(&self, id: LegId) {
+        let tables = self.state().modules.state_handlers.clone();
+        let session = self.leg(id, |leg| leg.session.as_ptr());
+        for table in tables {
+            // SAFETY: the module removes its table before it is unloaded, and its code outlives the call.
+            unsafe { (*table).on_init.map(|on_init| on_init(session)) };
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_add_state_handler(
+    table: *const ffi::switch_state_handler_table_t,
+) -> c_int {
+    let call = enter("switch_core_add_state_handler");
+    let handlers = &mut call.core.state().modules.state_handlers;
+    handlers.push(table);
+    handlers.len() as c_int - 1
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_core_remove_state_handler(table: *const ffi::switch_state_handler_table_t) {
+    let call = enter("switch_core_remove_state_handler");
+    call.core.state().modules.state_handlers.retain(|known| *known != table);
 }

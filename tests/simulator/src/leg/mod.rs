@@ -325,7 +325,10 @@ impl Core {
             self.changed(id);
             match state {
                 ChannelState::HungUp => break,
-                ChannelState::Init => self.set_state(id, ChannelState::Routing),
+                ChannelState::Init => {
+                    self.tell_state_handlers(id);
+                    self.set_state(id, ChannelState::Routing);
+                }
                 ChannelState::Routing => self.route(id),
                 ChannelState::Execute => self.execute(id),
                 ChannelState::ExchangeMedia => self.exchange_media(id),
