@@ -3,15 +3,16 @@ SHELL := /bin/sh
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET_DIR)/release/libmod_callpark.so
+DOCTOR := $(TARGET_DIR)/release/callpark-doctor
 FREESWITCH_PREFIX ?= $(shell scripts/find-freeswitch)
 export FREESWITCH_PREFIX
 
-.PHONY: help build test lint msrv deny audit rules examples sequences panics fuzz sanitize abi live page soak chaos run bench install uninstall clean deps deps-build has-deps has-deps-build
+.PHONY: help build test lint msrv deny audit rules examples sequences panics fuzz sanitize abi live page soak chaos run bench install doctor uninstall clean deps deps-build has-deps has-deps-build
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-build: has-deps-build ## build the module, target/release/libmod_callpark.so
+build: has-deps-build ## build the module, target/release/libmod_callpark.so, and the doctor
 	$(CARGO) build --release
 
 # Targets that use one processor, or wait for the clock, run two at a time.
@@ -88,11 +89,15 @@ bench: has-deps build ## measure the rules, and parked calls beside mod_valet_pa
 	CALLPARK_MODULE="$(MODULE)" scripts/bench
 
 # Under sudo there is usually no cargo in the path, and root should not build: `sudo make install` installs what `make build` built.
-install: ## install the module and its configuration into FreeSWITCH
-	@if command -v $(CARGO) >/dev/null || [ ! -f "$(MODULE)" ]; then $(MAKE) build; fi
-	scripts/install "$(MODULE)"
+install: ## install the module and its configuration into FreeSWITCH; name the lines that remain to be written
+	@if command -v $(CARGO) >/dev/null || [ ! -f "$(MODULE)" ] || [ ! -f "$(DOCTOR)" ]; then $(MAKE) build; fi
+	scripts/install "$(MODULE)" "$(DOCTOR)"
 
-uninstall: ## remove the module from FreeSWITCH; the configuration stays
+doctor: ## report what the running FreeSWITCH lacks, each with the line that fixes it; FS_CLI='fs_cli -P 8022'
+	@if [ ! -f "$(DOCTOR)" ]; then $(CARGO) build --release -q --package callpark-doctor; fi
+	@scripts/install --doctor "$(DOCTOR)"
+
+uninstall: ## remove what `make install` installed, except files that were changed since
 	scripts/install --remove
 
 clean:

@@ -1,0 +1,48 @@
+//! The checks: each looks at one thing that the module needs, and names what is missing, in conflict or at fault.
+
+mod dialplan;
+mod languages;
+mod modules;
+mod profiles;
+mod state;
+
+use crate::configuration::Configuration;
+use crate::files::Files;
+use crate::finding::{Finding, Fix};
+use crate::fs_cli::Running;
+
+/// All that the checks look at.
+pub(crate) struct Facts {
+    pub(crate) configuration: Configuration,
+    pub(crate) files: Files,
+    /// The default language of FreeSWITCH; empty if none is set.
+    pub(crate) default_language: String,
+    /// What the running FreeSWITCH says; None if only files are looked at.
+    pub(crate) running: Option<Running>,
+}
+
+impl Facts {
+    /// Has the operator give a command to FreeSWITCH.
+    fn command(&self, command: &str) -> Fix {
+        let fs_cli = self.running.as_ref().map_or("fs_cli", |running| &running.fs_cli);
+        Fix::Run(format!("{fs_cli} -x '{command}'"))
+    }
+}
+
+const CHECKS: &[fn(&Facts) -> Vec<Finding>] = &[
+    modules::listed,
+    modules::loaded,
+    dialplan::numbers,
+    dialplan::feature_code,
+    dialplan::users,
+    profiles::presence_map,
+    profiles::track_calls,
+    languages::phrases,
+    state::configuration,
+    state::token_file,
+    state::database,
+];
+
+pub(crate) fn all(facts: &Facts) -> Vec<Finding> {
+    CHECKS.iter().flat_map(|check| check(facts)).collect()
+}

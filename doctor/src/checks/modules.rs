@@ -1,0 +1,58 @@
+//! Whether FreeSWITCH loads the module, and no module that answers for the same calls.
+
+use super::Facts;
+use crate::files::Files;
+use crate::finding::{Finding, Fix, Kind};
+
+const LISTS: [&str; 3] = ["pre_load_modules.conf", "modules.conf", "post_load_modules.conf"];
+
+fn load_line(module: &str) -> String {
+    format!(r#"<load module="{module}"/>"#)
+}
+
+/// Has FreeSWITCH load a module at each start.
+pub(super) fn add_to_list(files: &Files, list: &str, module: &str) -> Fix {
+    Fix::Add { file: files.autoload(list), inside: "<modules>".into(), line: load_line(module) }
+}
+
+/// The modules that are loaded at the start.
+pub(super) fn listed(facts: &Facts) -> Vec<Finding> {
+    let files = &facts.files;
+    let is_listed = |module: &str| facts.configuration.modules.iter().any(|listed| listed == module);
+    let valet_parking = LISTS.iter().find_map(|list| {
+        let file = files.autoload(list);
+        files.line(&file, &["<load ", "\"mod_valet_parking\""]).map(|line| (file, line))
+    });
+    let added = || add_to_list(files, "modules.conf", "mod_callpark");
+    let missing = (Kind::Missing, "FreeSWITCH does not load mod_callpark at its start");
+    let conflict = (
+        Kind::Conflict,
+        "FreeSWITCH loads mod_valet_parking at its start, which answers for lamps and commands of mod_callpark",
+    );
+    let ((kind, what), fix) = match (is_listed("mod_callpark"), is_listed("mod_valet_parking"), valet_parking) {
+        (true, false, _) => return Vec::new(),
+        (false, false, _) => (missing, added()),
+        (false, true, Some((file, line))) => {
+            (missing, Fix::Replace { file, number: line.number, old: line.text, new: load_line("mod_callpark") })
+        }
+        (true, true, Some((file, line))) => (conflict, Fix::Remove { file, number: line.number, line: line.text }),
+        (false, true, None) => (missing, added()),
+        (true, true, None) => (conflict, Fix::Do("remove mod_valet_parking from modules.conf.xml".into())),
+    };
+    vec![Finding::new(kind, what, [fix])]
+}
+
+/// The modules that are loaded now.
+pub(super) fn loaded(facts: &Facts) -> Vec<Finding> {
+    let Some(running) = &facts.running else { return Vec::new() };
+    let mut found = Vec::new();
+    if !running.loads_module {
+        let load = [facts.command("reloadxml"), facts.command("load mod_callpark")];
+        found.push(Finding::new(Kind::Missing, "mod_callpark is not loaded", load));
+    }
+    if running.loads_valet_parking {
+        let restart = "restart FreeSWITCH at a quiet time, because mod_valet_parking cannot be unloaded";
+        found.push(Finding::new(Kind::Conflict, "mod_valet_parking is loaded", [Fix::Do(restart.into())]));
+    }
+    found
+}

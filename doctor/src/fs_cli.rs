@@ -1,0 +1,95 @@
+//! A running FreeSWITCH, by its command line fs_cli.
+
+use std::process::Command;
+
+/// Why FreeSWITCH did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FsCliError {
+    #[error("cannot run {program}: {cause}")]
+    CannotRun { program: String, cause: std::io::Error },
+    #[error("{command} does not reach FreeSWITCH: {answer}")]
+    NotConnected { command: String, answer: String },
+}
+
+/// The command fs_cli, with its arguments.
+pub(crate) struct FsCli {
+    words: Vec<String>,
+}
+
+impl FsCli {
+    pub(crate) fn new(command: &str) -> FsCli {
+        FsCli { words: command.split_whitespace().map(str::to_owned).collect() }
+    }
+
+    /// Has FreeSWITCH carry out a command, and returns its answer.
+    pub(crate) fn api(&self, command: &str) -> Result<String, FsCliError> {
+        let program = self.words.first().cloned().unwrap_or_default();
+        let output = Command::new(&program).args(&self.words[1..]).args(["-x", command]).output();
+        let output = output.map_err(|cause| FsCliError::CannotRun { program, cause })?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let answer = text(&output.stdout);
+        // fs_cli may report a failure on either stream, and exit with 0.
+        if output.status.success() && !answer.starts_with("[ERROR]") {
+            return Ok(answer);
+        }
+        let answer = if answer.is_empty() { text(&output.stderr) } else { answer };
+        Err(FsCliError::NotConnected { command: self.words.join(" "), answer })
+    }
+
+    /// A global variable; empty if it is not set.
+    pub(crate) fn global(&self, name: &str) -> Result<String, FsCliError> {
+        let value = self.api(&format!("global_getvar {name}"))?;
+        // fs_cli reports an empty answer like this.
+        Ok(if value.starts_with("-ERR") { String::new() } else { value })
+    }
+
+    pub(crate) fn is_loaded(&self, module: &str) -> Result<bool, FsCliError> {
+        Ok(self.api(&format!("module_exists {module}"))? == "true")
+    }
+}
+
+/// What only a running FreeSWITCH knows.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    /// The command fs_cli that reaches it.
+    pub(crate) fs_cli: String,
+    pub(crate) loads_module: bool,
+    pub(crate) loads_valet_parking: bool,
+    pub(crate) loads_pgsql: bool,
+    /// The answer to `callpark status`.
+    pub(crate) status: String,
+    /// The dialplan of each SIP profile, by name, as the running profile has it.
+    pub(crate) dialplans: Vec<(String, String)>,
+}
+
+impl Running {
+    pub(crate) fn ask(fs_cli: &FsCli, profiles: impl Iterator<Item = String>) -> Result<Running, FsCliError> {
+        let loads_module = fs_cli.is_loaded("mod_callpark")?;
+        let mut dialplans = Vec::new();
+        for profile in profiles {
+            let status = fs_cli.api(&format!("sofia status profile {profile}"))?;
+            if let Some(dialplan) = field(&status, "Dialplan") {
+                dialplans.push((profile, dialplan.to_owned()));
+            }
+        }
+        Ok(Running {
+            fs_cli: fs_cli.words.join(" "),
+            loads_module,
+            loads_valet_parking: fs_cli.is_loaded("mod_valet_parking")?,
+            loads_pgsql: fs_cli.is_loaded("mod_pgsql")?,
+            status: if loads_module { fs_cli.api("callpark status")? } else { String::new() },
+            dialplans,
+        })
+    }
+
+    /// A line of `callpark status`.
+    pub(crate) fn status(&self, name: &str) -> Option<&str> {
+        field(&self.status, name)
+    }
+}
+
+/// The value after a name at the start of a line.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(name));
+    values.find(|value| value.starts_with([' ', '\t'])).map(str::trim)
+}

@@ -1,0 +1,390 @@
+//! `scripts/install` and the doctor on each layout of FreeSWITCH, with configurations in the shape of FreeSWITCH's own and of FusionPBX.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const DOCTOR: &str = env!("CARGO_BIN_EXE_callpark-doctor");
+/// What the doctor says when all is well.
+const WELL: &str = "nothing is missing, in conflict or at fault\n";
+
+/// An installed FreeSWITCH below a folder that stands for the root of the system.
+struct System {
+    root: TempDir,
+    prefix: &'static str,
+    conf: &'static str,
+    modules: &'static str,
+}
+
+const MODULES: &str = r#"<configuration name="modules.conf"><modules>
+    <load module="mod_sofia"/>
+    <!-- <load module="mod_callpark"/> -->
+    <load module="mod_valet_parking"/>
+  </modules></configuration>"#;
+const PROFILE: &str = r#"<profile name="internal"><settings>
+    <param name="auth-calls" value="$${internal_auth_calls}"/>
+    <!-- <param name="dialplan" value="callpark,XML"/> -->
+    <param name="dialplan" value="XML"/>
+  </settings></profile>"#;
+const DOCUMENT: &str = r#"<?xml version="1.0"?>
+<document type="freeswitch/xml">
+  <X-PRE-PROCESS cmd="include" data="vars.xml"/>
+  <section name="configuration"><X-PRE-PROCESS cmd="include" data="autoload_configs/*.xml"/></section>
+  <section name="dialplan"><X-PRE-PROCESS cmd="include" data="dialplan/*.xml"/></section>
+  <section name="directory"/>
+  <section name="languages"><X-PRE-PROCESS cmd="include" data="LANG/en/*.xml"/><X-PRE-PROCESS cmd="include" data="LANG/es/*.xml"/></section>
+</document>"#;
+const ENGLISH: &str = r#"<include><language name="en"><phrases><macros>
+  <X-PRE-PROCESS cmd="include" data="demo/*.xml"/> <X-PRE-PROCESS cmd="include" data="vm/sounds.xml"/>
+  <X-PRE-PROCESS cmd="include" data="ivr/*.xml"/>
+</macros></phrases></language></include>"#;
+const SPANISH: &str = r#"<include><language name="es"><phrases><macros>
+  <X-PRE-PROCESS cmd="include" data="demo/*-es-ES.xml"/>
+</macros></phrases></language></include>"#;
+const DIALPLAN: &str = r#"<include><context name="default">
+  <extension name="fifo"><condition field="destination_number" expression="park\+(\d+)"><action application="fifo" data="$1 in"/></condition></extension>
+  <X-PRE-PROCESS cmd="include" data="default/*.xml"/>
+</context></include>"#;
+
+impl System {
+    fn new(prefix: &'static str, conf: &'static str, modules: &'static str, languages: &str) -> System {
+        let system = System { root: tempfile::tempdir().unwrap(), prefix, conf, modules };
+        system.write("freeswitch.xml", &DOCUMENT.replace("LANG", languages));
+        system.write("vars.xml", r#"<include><X-PRE-PROCESS cmd="set" data="internal_auth_calls=true"/></include>"#);
+        system.write("autoload_configs/modules.conf.xml", MODULES);
+        let sofia = r#"<configuration name="sofia.conf"><profiles><X-PRE-PROCESS cmd="include" data="../sip_profiles/*.xml"/></profiles></configuration>"#;
+        system.write("autoload_configs/sofia.conf.xml", sofia);
+        system.write("sip_profiles/internal.xml", PROFILE);
+        system.write("dialplan/default.xml", DIALPLAN);
+        system.write(&format!("{languages}/en/en.xml"), ENGLISH);
+        system.write(&format!("{languages}/es/es_ES.xml"), SPANISH);
+        fs::create_dir_all(system.at(modules)).unwrap();
+        fs::write(system.at(modules).join("mod_dptools.so"), "").unwrap();
+        system
+    }
+
+    fn vanilla() -> System {
+        System::new("/usr/local/freeswitch", "/usr/local/freeswitch/conf", "/usr/local/freeswitch/mod", "lang")
+    }
+
+    fn debian() -> System {
+        System::new("/usr", "/etc/freeswitch", "/usr/lib/freeswitch/mod", "lang")
+    }
+
+    fn fusionpbx() -> System {
+        let system = System::new("/usr", "/etc/freeswitch", "/usr/lib/freeswitch/mod", "languages");
+        let lua = r#"<configuration name="lua.conf"><settings><param name="xml-handler-bindings" value="configuration,dialplan,directory,languages"/></settings></configuration>"#;
+        system.write("autoload_configs/lua.conf.xml", lua);
+        // Its profiles and its dialplan are in a database.
+        for file in ["sip_profiles/internal.xml", "dialplan/default.xml"] {
+            fs::remove_file(system.conf(file)).unwrap();
+        }
+        system
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.path().join(path.trim_start_matches('/'))
+    }
+
+    fn conf(&self, file: &str) -> PathBuf {
+        self.at(self.conf).join(file)
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.conf(file)).unwrap()
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::create_dir_all(self.conf(file).parent().unwrap()).unwrap();
+        fs::write(self.conf(file), text).unwrap();
+    }
+
+    fn edit(&self, file: &str, old: &str, new: &str) {
+        assert!(self.read(file).contains(old), "{file} has {old}");
+        self.write(file, &self.read(file).replace(old, new));
+    }
+
+    fn script(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/install");
+        let mut command = Command::new(script);
+        command.args(arguments).env("DESTDIR", self.root.path()).env("FREESWITCH_PREFIX", self.prefix);
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Installs a program in place of the module, because only its format matters here.
+    fn install(&self) -> String {
+        self.script(&[DOCTOR, DOCTOR], &[])
+    }
+
+    fn remove(&self) -> String {
+        self.script(&["--remove"], &[])
+    }
+
+    /// The answer of the doctor for these files, and whether all is well.
+    fn doctor(&self) -> (bool, String) {
+        answer(Command::new(DOCTOR).arg("--files").arg(self.at(self.conf)).output().unwrap())
+    }
+
+    /// All files of the module, without the list of installed files.
+    fn files(&self) -> Vec<String> {
+        let find =
+            Command::new("find").arg(self.root.path()).args(["-type", "f", "-name", "*callpark*"]).output().unwrap();
+        let root = self.root.path().display().to_string();
+        let mut files: Vec<String> =
+            String::from_utf8(find.stdout).unwrap().lines().map(|line| line.replace(&root, "")).collect();
+        files.retain(|file| !file.ends_with(".sha256"));
+        files.sort();
+        files
+    }
+}
+
+fn answer(output: Output) -> (bool, String) {
+    assert!(output.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Before: the folders came from the pkg-config file alone, phrases went into `lang/en/ivr` in any case, and the dialplan was always installed.
+#[test]
+fn each_layout_gets_what_belongs_there() {
+    for (system, languages, bin) in [
+        (System::vanilla(), "lang", "/usr/local/freeswitch/bin"),
+        (System::debian(), "lang", "/usr/bin"),
+        (System::fusionpbx(), "languages", "/usr/bin"),
+    ] {
+        let said = system.install();
+        let mut expected = vec![
+            format!("{}/autoload_configs/callpark.conf.xml", system.conf),
+            format!("{}/{languages}/en/ivr/callpark.xml", system.conf),
+            format!("{}/mod_callpark.so", system.modules),
+            format!("{}/.debug/mod_callpark.so.debug", system.modules),
+            format!("{bin}/callpark-doctor"),
+        ];
+        // The phrases of other languages, where FreeSWITCH has the language, with the name that its file includes.
+        if Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/lang/es").exists() {
+            expected.push(format!("{}/{languages}/es/demo/callpark-es-ES.xml", system.conf));
+        }
+        expected.sort();
+        assert_eq!(system.files(), expected);
+        assert!(said.contains(r#"<load module="mod_callpark"/>"#), "{said}");
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(system.at(system.modules).join("mod_callpark.so")), 0o755);
+        assert_eq!(mode(system.conf("autoload_configs/callpark.conf.xml")), mode(system.conf("freeswitch.xml")));
+    }
+}
+
+#[test]
+fn install_ends_with_the_lines_that_remain_and_the_doctor_is_content_with_them() {
+    let system = System::vanilla();
+    let said = system.install();
+    let (_, remaining) = said.split_once("What remains to be done here:\n").unwrap();
+    let (well, text) = system.doctor();
+    assert!(!well && remaining.starts_with(&text), "one list of what is needed: {said}");
+    assert!(text.contains("modules.conf.xml, line 4, replace\n      <load module=\"mod_valet_parking\"/>\n  by\n      <load module=\"mod_callpark\"/>"), "{text}");
+    assert!(text.contains("internal.xml, line 4, replace\n      <param name=\"dialplan\" value=\"XML\"/>\n  by\n      <param name=\"dialplan\" value=\"callpark,XML\"/>"), "{text}");
+    assert!(
+        text.contains("internal.xml, add to <settings>:\n      <param name=\"track-calls\" value=\"true\"/>"),
+        "{text}"
+    );
+    assert_eq!(text.matches("missing: ").count(), 3, "{text}");
+
+    system.edit("autoload_configs/modules.conf.xml", "mod_valet_parking", "mod_callpark");
+    system.edit(
+        "sip_profiles/internal.xml",
+        r#"<param name="dialplan" value="XML"/>"#,
+        r#"<param name="dialplan" value="callpark,XML"/><param name="track-calls" value="true"/>"#,
+    );
+    assert_eq!(system.doctor(), (true, WELL.into()));
+    assert!(system.install().contains(WELL));
+}
+
+#[test]
+fn on_fusionpbx_one_line_remains_and_the_dialplan_is_an_advice() {
+    let system = System::fusionpbx();
+    let said = system.install();
+    assert!(said.contains("note: ") && said.contains("Advanced, SIP Profiles, internal"), "{said}");
+    system.edit("autoload_configs/modules.conf.xml", "mod_valet_parking", "mod_callpark");
+    assert!(system.doctor().0);
+}
+
+#[test]
+fn what_exists_is_kept_and_phrases_that_nobody_changed_are_renewed() {
+    let system = System::debian();
+    system.install();
+    system.edit("autoload_configs/callpark.conf.xml", "701-720", "801-820");
+    system.edit("lang/en/ivr/callpark.xml", "400", "800");
+    let said = system.install();
+    assert_eq!(said.matches("kept:").count(), 2, "{said}");
+    assert!(system.read("autoload_configs/callpark.conf.xml").contains("801-820"));
+    assert!(system.read("lang/en/ivr/callpark.xml").contains("800"));
+
+    // As an earlier version installed them: the recorded checksum is that of the file.
+    let system = System::debian();
+    system.install();
+    let sum = |text: &str| {
+        let script = format!("printf %s '{text}' | sha256sum | cut -d ' ' -f 1");
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let list: Vec<String> = system
+        .read(".mod_callpark.sha256")
+        .lines()
+        .map(|line| {
+            let renewed = line.ends_with("callpark.xml") || line.ends_with("callpark.conf.xml");
+            if renewed { format!("{}{}", sum("earlier"), &line[64..]) } else { line.to_owned() }
+        })
+        .collect();
+    system.write(".mod_callpark.sha256", &(list.join("\n") + "\n"));
+    for file in ["lang/en/ivr/callpark.xml", "autoload_configs/callpark.conf.xml"] {
+        system.write(file, "earlier");
+    }
+    system.script(&[DOCTOR, DOCTOR], &[("FS_CLI", "false")]);
+    assert!(system.read("lang/en/ivr/callpark.xml").contains("callpark_announce_slot"));
+    assert_eq!(system.read("autoload_configs/callpark.conf.xml"), "earlier", "the configuration is never overwritten");
+}
+
+#[test]
+fn uninstall_removes_what_was_installed_unless_it_was_changed() {
+    let system = System::vanilla();
+    let before = system.files();
+    system.script(&[DOCTOR, DOCTOR], &[("XML_DIALPLAN", "yes")]);
+    assert!(system.conf("dialplan/default/00_callpark.xml").exists());
+    system.remove();
+    assert_eq!(system.files(), before);
+
+    system.script(&[DOCTOR, DOCTOR], &[("XML_DIALPLAN", "yes")]);
+    system.edit("dialplan/default/00_callpark.xml", "*5", "*7");
+    let said = system.remove();
+    assert!(said.contains("kept, because it was changed"), "{said}");
+    assert_eq!(system.files(), ["/usr/local/freeswitch/conf/dialplan/default/00_callpark.xml"]);
+}
+
+#[test]
+fn an_installation_without_a_list_is_removed_too() {
+    let system = System::vanilla();
+    system.script(&[DOCTOR, DOCTOR], &[("XML_DIALPLAN", "yes")]);
+    fs::remove_file(system.conf(".mod_callpark.sha256")).unwrap();
+    fs::remove_file(system.at("/usr/local/freeswitch/bin/callpark-doctor")).unwrap();
+    fs::remove_dir_all(system.at("/usr/local/freeswitch/mod/.debug")).unwrap();
+    system.remove();
+    assert_eq!(system.files(), Vec::<String>::new());
+}
+
+#[test]
+fn extensions_of_the_xml_dialplan_must_come_before_those_that_take_their_numbers() {
+    let system = System::vanilla();
+    system.script(&[DOCTOR, DOCTOR], &[("XML_DIALPLAN", "yes")]);
+    let (well, text) = system.doctor();
+    assert!(!well && text.contains("in the context default, the extension fifo takes park+701 before"), "{text}");
+    assert!(!text.contains("does not ask the dialplan callpark"), "one of the two ways is enough: {text}");
+    let include = r#"<X-PRE-PROCESS cmd="include" data="default/*.xml"/>"#;
+    system.edit("dialplan/default.xml", include, "");
+    system.edit("dialplan/default.xml", r#"<context name="default">"#, &format!("<context name=\"default\">{include}"));
+    assert!(!system.doctor().1.contains("takes park+701"));
+}
+
+#[test]
+fn conflicts_are_named() {
+    let system = System::vanilla();
+    system.install();
+    let has = |what: &str| {
+        let (well, text) = system.doctor();
+        assert!(!well && text.contains(what), "{what}: {text}");
+    };
+    system.edit("autoload_configs/modules.conf.xml", "<modules>", r#"<modules><load module="mod_callpark"/>"#);
+    has("conflict: FreeSWITCH loads mod_valet_parking at its start");
+    system.edit("sip_profiles/internal.xml", "\"XML\"", "\"XML,callpark\"");
+    has("conflict: the SIP profile internal asks the XML dialplan before callpark");
+    system.edit(
+        "sip_profiles/internal.xml",
+        "\"XML,callpark\"",
+        r#""callpark,XML"/><param name="presence-proto-lookup" value="true""#,
+    );
+    system.write("autoload_configs/presence_map.conf.xml", "<configuration name=\"presence_map.conf\"><domains><domain name=\"*\">\n<exten regex=\"1\\d\" proto=\"conf\"/></domain></domains></configuration>");
+    has("conflict: the presence map gives lamps on 710 to conf, by the expression 1\\d");
+    has(
+        "line 2, replace\n      <exten regex=\"1\\d\" proto=\"conf\"/></domain></domains></configuration>\n  by\n      <exten regex=\"^(?:1\\d)$\" proto=\"conf\"/>",
+    );
+    let number = "<extension name=\"pressed\"><condition><action application=\"bind_digit_action\" data=\"c,*5,exec:callpark_park,auto,self,self\"/></condition></extension>";
+    system.edit("dialplan/default.xml", "</context>", &format!("{number}</context>"));
+    if !system.read("autoload_configs/callpark.conf.xml").contains("name=\"feature-code\"") {
+        system.edit(
+            "autoload_configs/callpark.conf.xml",
+            "<settings>",
+            r#"<settings><param name="feature-code" value="*5"/>"#,
+        );
+    }
+    has(
+        "conflict: feature-code in callpark.conf.xml and the extension pressed of the context default bind the same keys",
+    );
+    system.edit(
+        "autoload_configs/callpark.conf.xml",
+        "<settings>",
+        r#"<settings><param name="db-dsn" value="pgsql://host=db"/>"#,
+    );
+    has("pre_load_modules.conf.xml, add to <modules>:\n      <load module=\"mod_pgsql\"/>");
+}
+
+/// A stand-in for fs_cli, which answers from files.
+fn fs_cli(folder: &Path, answers: &[(&str, &str)]) -> String {
+    let program = folder.join("fs_cli");
+    fs::write(&program, format!("#!/bin/sh\ncat \"{}/$(echo \"$2\" | tr ' /' '__')\"\n", folder.display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    for (command, answer) in answers {
+        fs::write(folder.join(command.replace([' ', '/'], "_")), answer).unwrap();
+    }
+    program.display().to_string()
+}
+
+#[test]
+fn a_running_freeswitch_is_asked_for_its_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = folder.path().display().to_string();
+    let document = r#"<document><section name="configuration">
+        <configuration name="modules.conf"><modules><load module="mod_callpark"/></modules></configuration>
+        <configuration name="callpark.conf"><lots><lot><param name="slots" value="701"/></lot></lots></configuration></section></document>"#;
+    let sofia = r#"<configuration name="sofia.conf"><profile name="internal"><settings><param name="dialplan" value="callpark,XML"/><param name="track-calls" value="true"/></settings></profile></configuration>"#;
+    let status = "slot store       does not answer\ndashboard        does not run, and is tried again: port in use\nconfiguration    callpark.conf.xml has 1 errors, not in force\n                 line 3: slots \"x\"\n";
+    let command = fs_cli(
+        folder.path(),
+        &[
+            ("xml_locate root", document),
+            ("xml_locate configuration configuration name sofia.conf", sofia),
+            ("global_getvar conf_dir", &conf),
+            ("global_getvar default_language", "-ERR no reply"),
+            ("module_exists mod_callpark", "true"),
+            ("module_exists mod_valet_parking", "true"),
+            ("module_exists mod_pgsql", "false"),
+            ("sofia status profile internal", "Name internal\nDialplan         \tXML\n"),
+            ("callpark status", status),
+        ],
+    );
+    let (well, text) = answer(Command::new(DOCTOR).args(["--fs-cli", &command]).output().unwrap());
+    assert!(!well);
+    for said in [
+        "conflict: mod_valet_parking is loaded",
+        "fault: the SIP profile internal runs with the dialplan XML",
+        "fault: the database cannot be written",
+        "fault: the dashboard does not run, and is tried again: port in use",
+        "fault: callpark.conf.xml has 1 errors, not in force",
+        "      line 3: slots \"x\"",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(text.contains(&format!("{command} -x 'sofia profile internal rescan'")), "{text}");
+}
+
+#[test]
+fn a_freeswitch_that_does_not_answer_is_told_apart_from_a_fault() {
+    let output = Command::new(DOCTOR).args(["--fs-cli", "false"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("does not reach FreeSWITCH"));
+    let output = Command::new(DOCTOR).arg("--unknown").output().unwrap();
+    assert!(
+        output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains("usage: callpark-doctor")
+    );
+}
