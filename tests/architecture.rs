@@ -1,4 +1,5 @@
-//! Checks the structure: imports between rooms point one way, `unsafe` is used only in its rooms, and each dependency has a reason.
+//! Checks the structure: imports between parts point one way, `unsafe` is used only in its parts, the tables of modules are complete, and each dependency has a
+//! reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,21 +22,21 @@ const STATICS: &[(&str, &str)] = &[
     ("src/fuzzing/http.rs", "RUNTIME"),
 ];
 
-/// Each room and what it may use of ours, as the table in `src/lib.rs` says: ``| `room` | what is there | `parking`, `config` |``.
-fn rooms() -> Vec<(String, Vec<String>)> {
+/// Each part and the parts that it may use, as the table in `src/lib.rs` says: ``| `part` | what is there | `parking`, `config` |``.
+fn parts() -> Vec<(String, Vec<String>)> {
     let text = fs::read_to_string("src/lib.rs").unwrap();
     let in_ticks = |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
     let row = |line: &str| {
         let cells: Vec<&str> = line.strip_prefix("//! |")?.split('|').collect();
-        let room = in_ticks(cells.first()?).first()?.clone();
-        Some((room, in_ticks(cells.get(2)?)))
+        let part = in_ticks(cells.first()?).first()?.clone();
+        Some((part, in_ticks(cells.get(2)?)))
     };
     text.lines().filter_map(row).collect()
 }
 
-fn sources(room: &Path) -> Vec<PathBuf> {
+fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(room).unwrap().map(|entry| entry.unwrap().path()) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_dir() {
             found.extend(sources(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") {
@@ -49,46 +50,78 @@ fn code_lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
 }
 
-/// Returns the rooms that a source names and may not use.
-fn strangers(rooms: &[(String, Vec<String>)], module: &str, text: &str) -> Vec<String> {
-    let room = |path: &str| path.split("::").next().unwrap_or_default().to_owned();
-    let own = room(module);
+/// Returns the parts that a source names and may not use.
+fn forbidden_parts(parts: &[(String, Vec<String>)], module: &str, text: &str) -> Vec<String> {
+    let part = |path: &str| path.split("::").next().unwrap_or_default().to_owned();
+    let own = part(module);
     let allowed =
-        rooms.iter().find(|(name, _)| *name == own).map(|(_, allowed)| allowed.as_slice()).unwrap_or_default();
-    let is_room = |name: &String| rooms.iter().any(|(room, _)| room == name);
-    let named = named_paths(module, text).into_iter().map(|path| room(&path));
-    named.filter(|name| is_room(name) && *name != own && !allowed.contains(name)).collect()
+        parts.iter().find(|(name, _)| *name == own).map(|(_, allowed)| allowed.as_slice()).unwrap_or_default();
+    let is_part = |name: &String| parts.iter().any(|(part, _)| part == name);
+    let named = named_paths(module, text).into_iter().map(|path| part(&path));
+    named.filter(|name| is_part(name) && *name != own && !allowed.contains(name)).collect()
 }
 
 #[test]
 fn imports_point_one_way() {
-    let rooms = rooms();
+    let parts = parts();
     let mut found = Vec::new();
     for path in sources(Path::new("src")).iter().filter(|path| !path.ends_with("lib.rs")) {
         let module = module_of(path);
-        let strangers = strangers(&rooms, &module, &fs::read_to_string(path).unwrap());
-        assert!(strangers.is_empty(), "{}: uses {strangers:?}", path.display());
+        let forbidden = forbidden_parts(&parts, &module, &fs::read_to_string(path).unwrap());
+        assert!(forbidden.is_empty(), "{}: uses {forbidden:?}", path.display());
         found.push(module.split("::").next().unwrap().to_owned());
     }
     found.sort();
     found.dedup();
-    let mut known: Vec<_> = rooms.iter().map(|(room, _)| room.clone()).collect();
+    let mut known: Vec<_> = parts.iter().map(|(part, _)| part.clone()).collect();
     known.sort();
-    assert_eq!(found, known, "the rooms of the table in src/lib.rs");
-    let no_way_back = |room: &str, allowed: &[String]| {
+    assert_eq!(found, known, "the parts of the table in src/lib.rs");
+    let no_way_back = |part: &str, allowed: &[String]| {
         allowed
             .iter()
-            .find(|other| rooms.iter().any(|(name, back)| name == *other && back.contains(&room.to_owned())))
+            .find(|other| parts.iter().any(|(name, back)| name == *other && back.contains(&part.to_owned())))
             .cloned()
     };
-    for (room, allowed) in &rooms {
-        assert_eq!(no_way_back(room, allowed), None, "{room} and that one may use each other");
+    for (part, allowed) in &parts {
+        assert_eq!(no_way_back(part, allowed), None, "{part} and that one may use each other");
     }
     assert_eq!(
-        strangers(&rooms, "parking::call", "use crate::{config, freeswitch::Leg};"),
+        forbidden_parts(&parts, "parking::call", "use crate::{config, freeswitch::Leg};"),
         ["config", "freeswitch"],
         "the test can fail"
     );
+}
+
+/// The modules that a `mod.rs` declares, and those in the first column of the table in its documentation. `None` without a table.
+fn module_table(text: &str) -> Option<(Vec<String>, Vec<String>)> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! |")?.split('|').next());
+    let mut listed: Vec<String> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let declared = |line: &str| {
+        let (before, rest) = line.split_once("mod ")?;
+        let is_declaration = before.is_empty() || before.starts_with("pub");
+        rest.strip_suffix(';').filter(|_| is_declaration).map(str::to_owned)
+    };
+    let mut declared: Vec<String> = text.lines().filter_map(declared).collect();
+    listed.sort();
+    declared.sort();
+    (!listed.is_empty()).then_some((listed, declared))
+}
+
+/// Before: the table of the service named a module that did not exist, and left out nine.
+#[test]
+fn module_tables_have_each_module() {
+    let mut count = 0;
+    for path in sources(Path::new("src")).iter().filter(|path| path.ends_with("mod.rs")) {
+        if let Some((listed, declared)) = module_table(&fs::read_to_string(path).unwrap()) {
+            assert_eq!(listed, declared, "{}: modules in the table, and declared modules", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no table was found");
+    let text =
+        "//! | module | what is there |\n//! | `b`, `a` | x of `Y` |\nmod a;\npub(crate) mod c;\n    mod tests {";
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(module_table(text), Some((names(&["a", "b"]), names(&["a", "c"]))), "the test can fail");
 }
 
 /// Every path that `tree`, a part of a `use`, stands for: `a::{b, c::d}` for `a::b` and `a::c::d`.
@@ -202,7 +235,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn unsafe_stays_in_its_rooms() {
+fn unsafe_stays_in_its_parts() {
     for path in sources(Path::new("src")) {
         let text = fs::read_to_string(&path).unwrap();
         let count = code_lines(&text).filter(|line| line.contains("unsafe") && !line.contains("unsafe_code")).count();

@@ -56,7 +56,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "slot-taken",
         "`return`",
-        "What happens to a call that is transferred to an occupied slot: `return` (the parker is called back at once and is told why) or `next` (the call gets the next free slot).",
+        "What happens to a call that is transferred to an occupied slot: `return` (the parker is called back at once and is told why) or `next` (the call gets a free slot, chosen as by `auto`).",
         |settings, value| {
             settings.slot_taken = choice(value, &[("return", SlotTaken::Return), ("next", SlotTaken::Next)])?;
             Ok(())
@@ -65,7 +65,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "overflow-lot",
         "empty",
-        "The lot in which `auto` looks for a slot when this lot is full.",
+        "The lot from which a call gets a slot when this lot is full; see [below](#a-full-lot).",
         |settings, value| {
             settings.overflow_lot = optional(value);
             Ok(())
@@ -74,7 +74,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "park-limit-per-user",
         "`0`",
-        "The number of calls that one parker may have parked at the same time. `0`: there is no limit.",
+        "The number of calls that one parker may have parked at the same time, in all lots and on all nodes; see [below](#a-full-lot). `0`: there is no limit.",
         |settings, value| {
             settings.park_limit_per_user = number(value, 0, 100_000)?;
             Ok(())
@@ -162,7 +162,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "max-park-time",
         "`0`",
-        "Seconds after which the call goes to the fallback in any case. `0`: there is no such limit.",
+        "Seconds after which the call goes to the fallback in any case. It needs a `fallback`. `0`: there is no such limit.",
         |settings, value| {
             settings.max_park_time = seconds(value, 0)?;
             Ok(())
@@ -180,20 +180,25 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "comfort-file",
         "empty",
-        "A file that is played to the caller every `comfort-interval` seconds.",
+        "A file that is played to the caller every `comfort-interval` seconds. It needs a `comfort-interval`.",
         |settings, value| {
             settings.comfort_file = optional(value);
             Ok(())
         },
     ),
-    row("comfort-interval", "`0`", "Seconds between two comfort messages. `0`: there are none.", |settings, value| {
-        settings.comfort_interval = seconds(value, 0)?;
-        Ok(())
-    }),
+    row(
+        "comfort-interval",
+        "`0`",
+        "Seconds between two comfort messages. It needs a `comfort-file`. `0`: there are none.",
+        |settings, value| {
+            settings.comfort_interval = seconds(value, 0)?;
+            Ok(())
+        },
+    ),
     row(
         "exit-key",
         "empty",
-        "A key by which the caller leaves the slot for the `exit-destination`.",
+        "A key by which the caller leaves the slot for the `exit-destination`. It needs one.",
         |settings, value| {
             settings.exit_key = key(value)?;
             Ok(())

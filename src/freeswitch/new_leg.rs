@@ -27,11 +27,12 @@ unsafe impl Send for NewLegs {}
 unsafe impl Sync for NewLegs {}
 
 impl NewLegs {
-    /// Registers the callback. Returns `None` if the core has no room for it: it takes 30 of all modules (`SWITCH_MAX_STATE_HANDLERS`).
+    /// Registers the callback. Returns `None` if the core has no room for it: it accepts 30 from all modules together
+    /// (`SWITCH_MAX_STATE_HANDLERS`).
     pub(crate) fn register<H: OnNewLeg, W: StateLookup<H::Context>>() -> Option<NewLegs> {
         // SAFETY: the table is constant, and is removed before the code of this module goes.
-        let index: c_int = unsafe { ffi::switch_core_add_state_handler(Table::<H, W>::TABLE) };
-        (index >= 0).then(|| NewLegs(Table::<H, W>::TABLE))
+        let index: c_int = unsafe { ffi::switch_core_add_state_handler(StateHandlers::<H, W>::TABLE) };
+        (index >= 0).then(|| NewLegs(StateHandlers::<H, W>::TABLE))
     }
 }
 
@@ -43,9 +44,9 @@ impl Drop for NewLegs {
     }
 }
 
-struct Table<H, W>(H, W);
+struct StateHandlers<H, W>(H, W);
 
-impl<H: OnNewLeg, W: StateLookup<H::Context>> Table<H, W> {
+impl<H: OnNewLeg, W: StateLookup<H::Context>> StateHandlers<H, W> {
     const TABLE: &'static ffi::switch_state_handler_table_t = &ffi::switch_state_handler_table_t {
         on_init: Some(on_init::<H, W>),
         on_routing: None,
@@ -64,7 +65,7 @@ impl<H: OnNewLeg, W: StateLookup<H::Context>> Table<H, W> {
     };
 }
 
-/// Success lets the core go on.
+/// Returns success, so that the core continues.
 unsafe extern "C" fn on_init<H: OnNewLeg, W: StateLookup<H::Context>>(
     session: *mut ffi::switch_core_session_t,
 ) -> ffi::switch_status_t {

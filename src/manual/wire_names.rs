@@ -125,7 +125,10 @@ const SET: &[(&str, &str)] = &[
     ("callpark_domain", "The domain of the lot."),
     ("callpark_slot", "The slot. The parker's leg has it too."),
     ("callpark_parker", "The parker."),
-    ("callpark_label", "The label, if there is one."),
+    (
+        "callpark_label",
+        "The label of the call, if it has one. The label of a slot (`<slot number=... label=...>`) is not set, because it must not follow the caller to another slot; events and listings have it.",
+    ),
     ("callpark_parked_at", "The time when the call was parked, in milliseconds since 1970."),
     ("callpark_outcome", "The [outcome](#outcomes)."),
     ("callpark_retriever", "The user who retrieved the call or answered the recall."),

@@ -53,7 +53,7 @@ impl ParkingService {
         }
     }
 
-    /// Lets the rules `decide` on a slot for a leg until one can be claimed; `undo` reverts a decision. Returns `None` if other nodes were
+    /// Lets the rules `decide` on a slot for a leg, again and again until the slot can be claimed; `undo` reverts a decision. Returns `None` if other nodes were
     /// faster too often.
     pub(super) fn take_for_all<E>(
         &self,
@@ -64,8 +64,8 @@ impl ParkingService {
         if !self.clustered() {
             return self.change(decide).map(Some);
         }
-        // The slots that other nodes turned out to have stay taken until this claim is over. The comparison with the database would drop the calls of
-        // a node with the name of this one.
+        // The calls of other nodes that were in the chosen slots. They are added to the table again before each try, because the comparison with
+        // the database drops those of a node that has the name of this one, and the rules would choose the same slot again.
         let mut others: Vec<Box<RemoteCall>> = Vec::new();
         for _ in 0..MAX_CLAIM_TRIES {
             let claiming = self.claims.begin(uuid);
@@ -91,8 +91,8 @@ impl ParkingService {
         Ok(None)
     }
 
-    /// Does the same for a leg that runs this application. Its command queue is opened first, because a retriever may claim the call while
-    /// the other nodes are still asked.
+    /// As [`ParkingService::take`], for a leg on whose thread this runs. The command queue of the leg is opened first, because a retriever may
+    /// claim the call while the other nodes are still asked.
     pub(super) fn take_here(
         &self,
         request: &ParkRequest,

@@ -58,8 +58,8 @@ impl ParkingService {
     /// Reserves the slots of the calls that this node had when it died.
     pub(crate) fn reserve_for_recovery(&self, calls: &[RemoteCall], window: Duration) {
         self.change(|table, now| {
-            for absent in calls {
-                table.reserve_for_recovery(absent, now.after(window), now);
+            for remote in calls {
+                table.reserve_for_recovery(remote, now.after(window), now);
             }
         });
     }
@@ -71,21 +71,21 @@ impl ParkingService {
 
     /// Gives up a call whose caller another node has recovered, because this node seemed to be dead. The leg here has no far end any more.
     /// It is not hung up, because its BYE could end the call on the other node.
-    pub(crate) fn relinquish(&self, absent: &RemoteCall) {
-        if self.call_of(&absent.uuid).is_none_or(|call| !call.is_here()) {
+    pub(crate) fn relinquish(&self, remote: &RemoteCall) {
+        if self.call_of(&remote.uuid).is_none_or(|call| !call.is_here()) {
             return;
         }
-        log_call!(Warning, About::channel(&absent.uuid), slot = absent.slot, lot = absent.lot, node = absent.node; "relinquished call, another node recovered it");
-        self.rings.cancel(&absent.uuid);
-        self.leg_commands.post(&absent.uuid, super::wait::leg_commands::LegCommand::Forget);
-        self.leg_commands.close(&absent.uuid);
-        self.change(|table, now| table.leave(&absent.uuid, LeaveReason::Moved, now));
+        log_call!(Warning, About::channel(&remote.uuid), slot = remote.slot, lot = remote.lot, node = remote.node; "relinquished call, another node recovered it");
+        self.rings.cancel(&remote.uuid);
+        self.leg_commands.post(&remote.uuid, super::wait::leg_commands::LegCommand::Forget);
+        self.leg_commands.close(&remote.uuid);
+        self.change(|table, now| table.leave(&remote.uuid, LeaveReason::Moved, now));
     }
 
     /// Ends a call whose node has died and whose caller nobody recovered.
-    pub(crate) fn end_lost_remote_call(&self, absent: &RemoteCall) {
-        let call = self.change(|table, now| table.absent_call(absent, now));
-        let ended = Ended { call, outcome: Outcome::Abandoned, wait: absent.waited };
+    pub(crate) fn end_lost_remote_call(&self, remote: &RemoteCall) {
+        let call = self.change(|table, now| table.absent_call(remote, now));
+        let ended = Ended { call, outcome: Outcome::Abandoned, wait: remote.waited };
         self.end_call(&ended, Ending { cause: Some(Ended::NOT_RECOVERED), ..Ending::default() });
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The service holds the one lock and works in the same order everywhere: take the lock, ask the rules, release the lock,
 //! then act. It never calls FreeSWITCH while it holds the lock. The thread of a parked leg plays the music to that leg,
-//! connects the retriever and reports the end of the call, so the events of one call are always in order.
+//! connects the retriever and reports the end of the call, so no other thread ends a call that is just being connected.
+//! ARCHITECTURE.md lists what other threads may do to the leg.
 //!
 //! | module | what is there |
 //! |---|---|
@@ -12,12 +13,16 @@
 //! | `wait` | the loop of a parked leg, its music, and the commands that other threads send it |
 //! | `retrieve` | from an application or a command to two connected legs |
 //! | `recall` | ringing the parker: whom, on which thread, who answered |
+//! | `transfer_dialplan` | makes the numbers of the lots reachable by a transfer |
 //! | `recovery` | the snapshot of a parked call, and the call that is restored from it |
 //! | `timers`, `ending`, `actions` | what is due; the one end of each call; what others may do to a parked call |
 //! | `claims` | a slot that the rules chose, claimed for all nodes of a cluster |
 //! | `cluster` | the slots of other nodes, and tickets |
-//! | `park_event`, `notify`, `prompts`, `call_log` | who is told: observers, `notify`, the ear, the log |
-//! | `listing`, `views` | what others may see |
+//! | `configuration` | reads the configuration at load and at a reload |
+//! | `park_event`, `notify`, `prompts`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
+//! | `collect_digits`, `template` | the digits that a user enters; `${name}` in dial strings and commands |
+//! | `numbers`, `queries`, `views` | what a dialled number does; calls and lots for listings, and their rows |
+//! | `error`, `lock_stats` | the errors of actions; how long the slot table is locked |
 
 mod actions;
 mod call_log;

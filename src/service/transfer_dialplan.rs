@@ -18,7 +18,7 @@ use crate::parking::MonotonicTime;
 pub(super) const DIALPLAN: &str = "callpark";
 /// The variable with the dialplans of a transfer that names none.
 const OF_TRANSFERS: &str = "force_transfer_dialplan";
-/// For how long the dialplans of a SIP profile are taken as known; a rescan changes them.
+/// How long the answer about a SIP profile is used before mod_sofia is asked again, because a rescan of the profile may change it.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 
 /// Which SIP profiles ask the module's dialplan, and when that was found out.
@@ -40,10 +40,12 @@ impl Profiles {
 }
 
 impl ParkingService {
-    /// Has transfers of both legs of a conversation ask the module's dialplan, if the phone at one of them may.
+    /// Makes a later transfer of either of these two legs, which are connected or about to be, ask the module's dialplan before their own. Does nothing
+    /// unless one of them belongs to a SIP profile that names that dialplan, because only its phones may dial the numbers of the lots.
     pub(super) fn extend_transfers(&self, one: &Leg<'_>, other: &Leg<'_>) {
-        let may = |leg: &Leg<'_>| leg.var("sofia_profile_name").is_some_and(|profile| self.profiles.ask_us(&profile));
-        if [one, other].into_iter().any(may) {
+        let may_dial =
+            |leg: &Leg<'_>| leg.var("sofia_profile_name").is_some_and(|profile| self.profiles.ask_us(&profile));
+        if [one, other].into_iter().any(may_dial) {
             [one, other].into_iter().for_each(extend);
         }
     }
@@ -67,6 +69,7 @@ impl OnNewLeg for CalledPhone {
     }
 }
 
+/// Sets the variable with the dialplans of a transfer: the module's, then those that the leg asks itself.
 fn extend(leg: &Leg<'_>) {
     let own = leg.profile("dialplan").filter(|dialplan| !dialplan.eq_ignore_ascii_case("inline"));
     let own = own.unwrap_or_else(|| "XML".to_owned());

@@ -1,10 +1,11 @@
 //! The database: the history of parked calls, and which call is in which slot.
 //!
-//! **A write is true when it was read back.** The core's drivers report success for writes that never happened. So each write can be executed
-//! twice, and a row leaves its queue only when a query has returned its key.
+//! **A write counts only when it was read back.** The core's drivers report success for writes that never happened. So each write can be
+//! executed twice without harm, and a row leaves its queue only when a query has returned its key.
 //!
-//! Calls never wait here for the database, but for one thing: in a cluster, a moment for the answer whose a slot is. What they
-//! leave is written by one [`worker`]; what people ask for is read by one [`reader`].
+//! The threads of calls do not wait for the database: they add rows to queues, which one thread writes ([`worker`]). In a cluster there are two
+//! exceptions, both limited in time: a call that claims a slot waits for the answer which node has the slot, and a retriever of a call on another
+//! node waits for a ticket. A second thread answers queries of the history for commands and HTTP ([`reader`]).
 
 mod backoff;
 mod claims;
@@ -62,18 +63,20 @@ const TICKET_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_TICKET_TRIES: u32 = 12;
 /// How long shutdown waits for the last writes.
 const WORKER_CLOSE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Ticks, each about a second, between two comparisons of the slots with the table, and two looks for old rows.
+/// Ticks, each about a second, after which an idle worker is woken to compare the slot store with the calls, and to delete old rows of the history.
+/// The worker decides itself whether these are due (`COMPARE_INTERVAL`, `CLEANUP_INTERVAL`), because it also runs whenever there is something
+/// to write. A cleanup may be late: the wake-ups for it are far apart, so that an idle node does not touch its database.
 const COMPARE_TICKS: u32 = 5;
 const FORGET_TICKS: u32 = 600;
 
-/// Open from load to unload.
+/// The storage, which exists from load to unload.
 pub(crate) struct Storage {
     config: ConfigHandle,
     writes: Mutex<PendingWrites>,
     history: Mutex<PendingHistory>,
-    /// All of it is written, or cannot be.
+    /// Notified when the queue of the history is empty, and when the database fails, so that a query of statistics need not wait; with `history`.
     drained: Condvar,
-    /// Something has been done that somebody waits for; with `writes`.
+    /// Notified when the worker has answered a claim, has read the slots of the previous run, has written a row, or has failed; with `writes`.
     answered: Condvar,
     signal: Mutex<Signal>,
     work: Condvar,
@@ -81,7 +84,7 @@ pub(crate) struct Storage {
     worker_state: Mutex<WorkerState>,
     reader: Reader,
     backoff: Mutex<Backoff>,
-    /// The slot store does not answer, or takes no writes.
+    /// Whether the slot store does not answer, or accepts no writes.
     slots_away: AtomicBool,
     history_away: AtomicBool,
     ticks: AtomicU32,
@@ -144,7 +147,7 @@ impl Storage {
         true
     }
 
-    /// Does what is due, and tries again what could not be written. It is called once a second.
+    /// Wakes the worker if something waits to be written or may be due. It is called once a second.
     pub(crate) fn on_tick(self: &Arc<Self>, service: &Arc<ParkingService>) {
         recovery_rows::on_tick(&self.recovery_copies);
         self.start_worker(service);
@@ -183,7 +186,7 @@ impl Storage {
         self.work.notify_one();
     }
 
-    /// Whether this is the last cycle.
+    /// Waits until there is something to do. Returns true if the module is being unloaded, so that the cycle that follows is the last one.
     fn wait_for_work(&self) -> bool {
         let mut signal = self.signal.lock();
         while !(signal.work || signal.closing) {

@@ -1,5 +1,5 @@
-//! Compares the slot store with the calls that this node knows: those of its previous run, its present ones, and in a cluster those of the other
-//! nodes.
+//! Compares the slot store with the slot table: reads the calls of this node's previous run, repairs the rows of its present calls, and in a cluster
+//! reads the calls of the other nodes.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use super::worker::WorkerState;
 use crate::freeswitch;
 use crate::parking::{RemoteCall, RemoteState};
 
-/// How often the slots are compared with the table, if there is no cluster.
+/// The minimum time between two comparisons of the slot store with the calls, if there is no cluster.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 
 impl WorkerState {
-    /// What the table has: of this node's calls, and in a cluster, of the others'.
-    pub(super) fn compare_with_table(&mut self, cycle: &mut Cycle<'_>) -> Result<(), StorageError> {
+    /// Compares the rows of the slot store with the calls of this node, and in a cluster takes over the state of the other nodes' calls.
+    pub(super) fn compare_with_slot_store(&mut self, cycle: &mut Cycle<'_>) -> Result<(), StorageError> {
         let clustered = cycle.settings.cluster;
         self.next_comparison =
             freeswitch::now().after(if clustered { HEARTBEAT_INTERVAL / 2 } else { COMPARE_INTERVAL });
@@ -47,14 +47,14 @@ impl WorkerState {
             cycle.reap_dead_node(&dead, beat, clock)?;
         }
         let (own, mut others): (Vec<RemoteCall>, Vec<RemoteCall>) =
-            cycle.rows("", clock)?.into_iter().partition(|absent| *absent.node == *cycle.node);
-        for absent in others.iter_mut().filter(|absent| self.monitor.is_silent(&absent.node, now)) {
-            absent.is = RemoteState::Reserved;
+            cycle.rows("", clock)?.into_iter().partition(|remote| *remote.node == *cycle.node);
+        for remote in others.iter_mut().filter(|remote| self.monitor.is_silent(&remote.node, now)) {
+            remote.is = RemoteState::Reserved;
         }
-        // A call that this node is just taking over still belongs to another node in the table.
+        // A call that this node is just taking over may still have the row of the other node, so only calls whose rows are written are compared.
         let written = cycle.storage.writes.lock().written();
-        for absent in others.iter().filter(|absent| written.contains(&*absent.uuid)) {
-            cycle.service.relinquish(absent);
+        for remote in others.iter().filter(|remote| written.contains(&*remote.uuid)) {
+            cycle.service.relinquish(remote);
         }
         cycle.service.replace_remote_calls(&others);
         if cycle.compare(&own)? > 0 {
@@ -81,7 +81,7 @@ impl Cycle<'_> {
         )?;
         {
             let mut writes = self.storage.writes.lock();
-            left.iter().for_each(|absent| writes.remember(absent.uuid.to_string()));
+            left.iter().for_each(|remote| writes.remember(remote.uuid.to_string()));
         }
         let window = self.window();
         if !left.is_empty() {
@@ -96,8 +96,8 @@ impl Cycle<'_> {
         Ok(())
     }
 
-    /// This node's rows in the table are what they are to be, or become it. A row of this node's name that this node never wrote is
-    /// another's of the same name: it is not touched. The answer: how many of these there are.
+    /// Corrects this node's rows: deletes those of calls that have ended, and has missing ones written again. A row with this node's name that this
+    /// node never wrote comes from another node with the same name, and is kept. Returns the number of such rows.
     pub(super) fn compare(&self, own: &[RemoteCall]) -> Result<usize, StorageError> {
         let Differences { vanished, stale, foreign } = differences(&mut self.storage.writes.lock(), own);
         let node = self.connection.text(&self.node);
@@ -125,17 +125,18 @@ impl Cycle<'_> {
         if !lost.is_empty() {
             log::warn!(node:% = node, calls = lost.len(); "node is dead, and nobody recovered its callers");
         }
-        for absent in &lost {
-            self.service.end_lost_remote_call(absent);
+        for remote in &lost {
+            self.service.end_lost_remote_call(remote);
         }
         Ok(())
     }
 
-    /// Returns the rows of this node that fulfil the condition `more`.
+    /// Returns the calls in this node's rows that fulfil the condition `more`.
     fn own_rows(&self, more: &str) -> Result<Vec<RemoteCall>, StorageError> {
         self.rows(&format!("WHERE node = {} {more}", self.connection.text(&self.node)), self.clock())
     }
 
+    /// Returns the calls in the rows that fulfil the SQL clause `which`. `clock` is the present time of the clock that all nodes share.
     pub(super) fn rows(&self, which: &str, clock: i64) -> Result<Vec<RemoteCall>, StorageError> {
         let mut rows = Vec::new();
         let sql = format!("SELECT {SLOT_COLUMNS} FROM callpark_calls {which}");
@@ -144,36 +145,38 @@ impl Cycle<'_> {
     }
 }
 
+/// The rows in which the slot store differs from the calls of this node.
 struct Differences {
-    /// This node needs the row, and had written it.
+    /// Rows that this node has written and still needs, and that are gone.
     vanished: Vec<SlotRow>,
-    /// This node had written the row, and does not need it any more.
+    /// Rows of calls of this node that have ended.
     stale: Vec<(SlotKey, String)>,
-    /// This node never wrote the row.
+    /// The number of rows with this node's name that it never wrote.
     foreign: usize,
 }
 
+/// Finds the differences, except in slots whose change is still waiting to be written. Missing rows are queued again.
 fn differences(writes: &mut PendingWrites, own: &[RemoteCall]) -> Differences {
-    let in_it: HashSet<(&str, &str, &str)> =
-        own.iter().map(|absent| (&*absent.lot.domain, absent.slot.key(), &*absent.uuid)).collect();
+    let stored: HashSet<(&str, &str, &str)> =
+        own.iter().map(|remote| (&*remote.lot.domain, remote.slot.key(), &*remote.uuid)).collect();
     let is_written = |wanted: &PendingRow| wanted.state == SyncState::Written;
     let vanished: Vec<(SlotKey, SlotRow)> = writes
         .wanted
         .iter()
         .filter(|(place, wanted)| is_written(wanted) && !writes.is_changed(place))
-        .filter(|(place, wanted)| !in_it.contains(&(&*place.0, &*place.1, &*wanted.row.uuid)))
+        .filter(|(place, wanted)| !stored.contains(&(&*place.0, &*place.1, &*wanted.row.uuid)))
         .map(|(place, wanted)| (place.clone(), wanted.row.clone()))
         .collect();
     for (place, row) in &vanished {
         writes.write_again(place, &row.uuid, SyncState::Again);
     }
     let (mut stale, mut foreign) = (Vec::new(), 0);
-    for absent in own {
-        let place = (absent.lot.domain.to_string(), absent.slot.key().to_owned());
-        let known = writes.wanted.get(&place).is_some_and(|wanted| *wanted.row.uuid == *absent.uuid);
+    for remote in own {
+        let place = (remote.lot.domain.to_string(), remote.slot.key().to_owned());
+        let known = writes.wanted.get(&place).is_some_and(|wanted| *wanted.row.uuid == *remote.uuid);
         match known || writes.is_changed(&place) {
             true => {}
-            false if writes.had_call(&absent.uuid) => stale.push((place, absent.uuid.to_string())),
+            false if writes.had_call(&remote.uuid) => stale.push((place, remote.uuid.to_string())),
             false => foreign += 1,
         }
     }

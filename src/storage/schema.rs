@@ -1,7 +1,8 @@
 //! Creates and checks the tables, and knows the widths of their columns.
 //!
 //! Several versions of this module may use one database at a time, while the nodes of a cluster are upgraded one after the other. So tables are only
-//! extended, by columns with defaults; each statement names its columns; and the check is whether these exist, not a version number.
+//! extended, by columns with defaults; each statement names its columns; and this version checks whether these columns exist. It does not refuse
+//! a database of a newer version: the version number that it writes is for older versions, see [`SCHEMA_VERSION`].
 
 use super::connection::{Connection, Dialect, StorageError, number_at, text_at};
 
@@ -15,8 +16,8 @@ pub(super) mod width {
     pub(crate) const LABEL: usize = 4096;
 }
 
-/// The version of the schema. Earlier versions of the module refuse a database of a higher version, so it increases only for a change with which they
-/// could not work.
+/// The version of the schema, which is written to the database. This version only logs a higher one. But the first versions of the module refuse a
+/// database with a higher version than their own, so the number increases only for a change with which they could not work.
 const SCHEMA_VERSION: i64 = 2;
 
 struct DbTable {

@@ -149,7 +149,7 @@ mod tests {
             texts.map(|text| Some(text.to_owned())).to_vec()
         };
         assert!(
-            read(&row("701", "u"), 5).is_some_and(|absent| absent.is == RemoteState::Parked && absent.left.is_none())
+            read(&row("701", "u"), 5).is_some_and(|remote| remote.is == RemoteState::Parked && remote.left.is_none())
         );
         assert!(read(&row("no slot", "u"), 5).is_none());
         assert!(read(&row("701", ""), 5).is_none());

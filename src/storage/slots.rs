@@ -130,8 +130,8 @@ impl Cycle<'_> {
     }
 
     /// Returns the changes that the database does not have. With `failed`, their transaction failed, so a row that exists is unchanged.
-    fn unwritten<'c>(&self, info: &[&'c SlotChange], failed: bool) -> Result<Vec<&'c SlotChange>, StorageError> {
-        let there = self.own_rows_at(info)?;
+    fn unwritten<'c>(&self, changes: &[&'c SlotChange], failed: bool) -> Result<Vec<&'c SlotChange>, StorageError> {
+        let there = self.own_rows_at(changes)?;
         let is_there =
             |place: &SlotKey, uuid: &str| there.contains(&(place.0.clone(), place.1.clone(), uuid.to_owned()));
         let written = |change: &&&SlotChange| {
@@ -142,7 +142,7 @@ impl Cycle<'_> {
             let row_is_there = wanted.is_none_or(is_kept);
             row_is_there && !change.left.iter().any(|uuid| is_there(&change.place, uuid))
         };
-        Ok(info.iter().filter(|change| !written(change)).copied().collect())
+        Ok(changes.iter().filter(|change| !written(change)).copied().collect())
     }
 
     /// Reads domain, slot and UUID of this node's rows in these slots.
@@ -247,7 +247,7 @@ impl Cycle<'_> {
         statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
         let refused = unless_away(self.connection.execute_together(&statements))?;
         let there = self.rows(&format!("WHERE {here} ORDER BY turn"), self.clock())?;
-        let ours = |absent: &RemoteCall| *absent.node == *self.node && *absent.uuid == *row.uuid;
+        let ours = |remote: &RemoteCall| *remote.node == *self.node && *remote.uuid == *row.uuid;
         let is_ours = there.iter().any(ours);
         match (is_ours, there.into_iter().next(), refused) {
             (true, ..) => Ok(Ok(SyncState::Written)),

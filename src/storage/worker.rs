@@ -29,10 +29,10 @@ const REFUSED_ROWS_RETRY_INTERVAL: Duration = Duration::from_secs(15);
 pub(super) struct WorkerState {
     /// The database that was used last.
     dsn: Option<String>,
-    /// Whether its tables were checked.
+    /// Whether the tables of that database were checked.
     tables_are_checked: bool,
     tables: Backoff,
-    /// Whether it has refused something since it was opened.
+    /// Whether that database has refused something since it was opened.
     was_refused: bool,
     recovery_rows_kept: bool,
     pub(super) heartbeat: Heartbeat,
@@ -108,7 +108,7 @@ impl WorkerState {
         }
         self.write_slots_and_tickets(&cycle)?;
         if due || (clustered && freeswitch::now() >= self.next_comparison) {
-            self.compare_with_table(&mut cycle)?;
+            self.compare_with_slot_store(&mut cycle)?;
         }
         if self.history.write(&cycle, self.next_comparison)?.is_some() {
             self.on_refusal();
@@ -149,14 +149,15 @@ impl WorkerState {
         Ok(Cycle { connection, storage, service, settings, node, ahead: self.ahead, closing })
     }
 
-    /// Sends the heartbeat first, because a locked table must not delay it.
+    /// Checks the tables of a database that has accepted no rows, and creates those that are missing. A refusal is no error of the cycle, because the
+    /// heartbeat must be sent in any case.
     fn repair_tables(&mut self, connection: &Connection) -> Result<(), StorageError> {
         match schema::prepare(connection) {
             Ok(prepared) => {
                 self.tables.succeeded();
                 self.tables_are_checked = true;
                 if prepared == TablesState::Created {
-                    // The rows that waited for them are written now.
+                    // The rows that waited for the tables are written in this cycle.
                     self.slots.try_now();
                     self.history.backoff.try_now();
                 }
@@ -170,7 +171,8 @@ impl WorkerState {
         }
     }
 
-    /// Checks the tables again, because the database answers but accepts no rows: they may be missing, or the file may have been read-only.
+    /// Has the tables checked and the file opened again in the next cycle, because the database answers but accepts no rows: a table may be missing, or
+    /// the file may have been read-only when it was opened.
     fn on_refusal(&mut self) {
         self.tables_are_checked = false;
         self.was_refused = true;
@@ -201,7 +203,7 @@ impl WorkerState {
                     storage.slots_succeed();
                 }
                 if found == Conflict::SlotTaken {
-                    // This node knows too little of the others.
+                    // Another node has a call that this node does not know yet, so the slot store is read in this cycle.
                     self.next_comparison = MonotonicTime::default();
                 }
                 Ok(())

@@ -41,7 +41,7 @@ impl Call {
         self.deadline = self.next_deadline(now);
     }
 
-    /// When the caller goes to the fallback at the latest; `None` if there is no limit or no fallback.
+    /// When the caller goes to the fallback at the latest, by `max-park-time`; `None` if there is no limit or no fallback.
     pub(super) fn limit(&self) -> Option<MonotonicTime> {
         let settings = &self.info.settings;
         let limited = !settings.max_park_time.is_zero() && settings.fallback.is_some();
@@ -171,7 +171,8 @@ impl Table {
         self.calls.get(&id).cloned()
     }
 
-    /// The fallback could not be reached: the caller waits on in the same slot, and everything begins anew.
+    /// Lets a caller whose fallback could not be reached wait on in the same slot. Recalls and the fallback begin again, without `max-park-time`: its
+    /// limit has passed or soon will, and would make the fallback that has just failed due again at once, in place of the recalls.
     pub fn fallback_failed(&mut self, uuid: &str, now: MonotonicTime) -> Option<Call> {
         let id = *self.by_uuid.get(uuid)?;
         let falling = self.calls.get(&id).is_some_and(|call| call.state == State::FallingBack);

@@ -1,5 +1,5 @@
-//! Remembers with whom a leg was bridged last. The leg of a person who transfers a caller is gone when the caller arrives, and a phone may write
-//! anything into the Referred-By header. So the peer is noted when two legs are bridged, while both exist.
+//! Remembers with whom a leg was bridged last, to identify the parker. When a transferred caller arrives, the leg of the user who transferred it is
+//! gone, and a phone may write anything into the Referred-By header. So each leg of a bridge gets variables that name the other one, while both exist.
 
 use std::sync::Arc;
 
@@ -19,14 +19,16 @@ const LAST_PEER_UUID: &str = "callpark_last_peer";
 /// The variable with the start of that bridge, in microseconds since 1970.
 const LAST_TALK_AT: &str = "callpark_last_talk";
 
-/// The leg that answered this one's call, and whom this one had been bridged with until then. A phone may transfer its caller before the two
-/// are bridged, and then they never are.
+/// The variable with the UUID of the phone that answered the call of this leg, and of the leg with which this one had been bridged before. It is
+/// needed because a phone may transfer its caller after it has answered and before the two are bridged; then they never are, and the core names
+/// no peer.
 const ANSWERED_BY: &str = "callpark_answered_by";
 
 /// The variable in which the core names the other leg when the bridge begins.
 const BRIDGED_TO: &str = "last_bridge_to";
 
-/// Returns what was noted of the last bridge of a leg; `None` if there is nothing, or only of an earlier bridge.
+/// Returns the peer that was noted for the last bridge of a leg, or for the phone that has just answered its call; `None` if nothing was noted, or
+/// only for an earlier bridge.
 fn noted(leg: &Leg<'_>) -> Option<LastPeer> {
     let bridged = |peer: &String| leg.var(BRIDGED_TO).as_ref() == Some(peer);
     let answered = |peer: &String| leg.var(ANSWERED_BY) == Some(answered_by(leg, peer));
@@ -61,7 +63,7 @@ pub(in crate::service) enum LastPeer {
 impl ParkingService {
     /// Returns the party at the other end of the last bridge of a leg; `None` if there was no bridge, or the party is not known any more.
     pub(in crate::service) fn last_peer(&self, leg: &Leg<'_>) -> Option<LastPeer> {
-        // The core tells of a bridge on a thread of its own, and the transfer may be quicker.
+        // The event of a bridge comes on another thread of the core, and may come later than the transfer that ends the bridge.
         let late = || {
             self.note_peer(leg, &*SessionGuard::find(&leg.var(BRIDGED_TO)?)?);
             noted(leg)
@@ -69,7 +71,8 @@ impl ParkingService {
         noted(leg).or_else(late)
     }
 
-    /// Notes `peer` on a leg with which it is bridged. This runs on the core's event thread, so it does not ask the directory, which may be slow.
+    /// Writes to the variables of a leg who `peer` is, with which it is bridged. This runs on the core's event thread, so it does not ask the
+    /// directory, which may be slow.
     pub(in crate::service) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
         let (mut user, mut vouched, mut external) = (None, None, None);
         match self.claim_of(peer) {
@@ -104,7 +107,7 @@ impl OnEvent for OnAnswer {
     fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
         let Some(caller) = leg("variable_originating_leg_uuid") else { return };
-        // Another phone of a group may be too late.
+        // Of several phones that ring, one may answer when the caller is connected to another already.
         let Some(peer) = leg("Unique-ID").filter(|peer| peer.outbound() && caller.partner().is_none()) else { return };
         service.note_peer(&caller, &peer);
         caller.set_var(ANSWERED_BY, &answered_by(&caller, &peer.uuid()));

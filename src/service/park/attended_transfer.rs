@@ -12,8 +12,9 @@ use crate::service::wait::leg_commands::LegCommands;
 use crate::service::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};
 
 impl ParkingService {
-    /// Returns the other call of this leg's user, if there is one. Then the leg is a consultation. A leg of another system, all of whose users are one
-    /// user here, must be parked instead.
+    /// Returns the other call of this leg's user, if there is one. Then the leg is a consultation. Another PBX may register as one user of this
+    /// server, for all of its phones: the other call may be that of somebody else, and the leg must be parked. So unless the leg comes from the
+    /// user's own phone, only a call on hold counts.
     pub(super) fn other_call_of_user(&self, leg: &Leg<'_>) -> Option<SessionGuard> {
         let user = self.user_of(leg);
         let own_phone = is_own_phone(leg, &user);

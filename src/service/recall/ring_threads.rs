@@ -15,7 +15,7 @@ const MAX_RINGING: usize = 200;
 
 #[derive(Debug, Default)]
 pub(in crate::service) struct Rings {
-    /// The calls that ring or are queued, by the UUID of the waiting leg.
+    /// The calls that ring or are queued, by the UUID of the waiting leg. A page has the key `page <dial string>`, because it is not for one leg.
     ringing: Mutex<HashMap<String, Arc<CancelToken>>>,
     work: Arc<Mutex<RingQueue>>,
 }

@@ -40,7 +40,8 @@ pub(super) struct ParkedCallSnapshot {
     latest_at: Option<i64>,
     attempt: u32,
     rings_left: u32,
-    /// The dial string of the parker, if it is not that of the lot.
+    /// The dial string of the parker, if it is not that of the lot. This is the one override that must be here: it may come from the leg of a parker
+    /// outside this server, which is gone by now. The others are variables of the leg itself, which FreeSWITCH recovers with it.
     ringback: Option<String>,
 }
 
