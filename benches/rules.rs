@@ -24,7 +24,7 @@ const ORDERS: [(&str, SlotOrder); 4] = [
 
 fn place() -> LotSelector {
     LotSelector {
-        lot: Some(LotName { name: "main".into(), domain: None }),
+        lot: Some(LotName { name: "main".into(), domain: None, may_be_new: false }),
         domains: vec!["bench.test".into()],
         any: false,
     }
@@ -33,7 +33,7 @@ fn place() -> LotSelector {
 fn request(n: usize, lot: &str) -> ParkRequest {
     ParkRequest {
         uuid: format!("{:08x}-0000-4000-8000-{n:012}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff).into(),
-        place: LotSelector { lot: Some(LotName { name: lot.into(), domain: None }), ..place() },
+        place: LotSelector { lot: Some(LotName { name: lot.into(), domain: None, may_be_new: false }), ..place() },
         wanted: SlotRequest::Auto,
         caller: Party { name: "Alice".into(), number: "5551234".into() }.into(),
         parker: format!("{}@bench.test", 1000 + n % 500).into(),

@@ -10,8 +10,9 @@ use crate::freeswitch::{Binding, Completions, NewLegs, Recoverer, Subclass, Tick
 use crate::moh::SharedMusic;
 use crate::service::{Observer, ParkingService};
 use crate::storage::Storage;
+use crate::valet::Valet;
 use crate::web::{Counters, HttpServer, MetricsObserver, Sources, StreamClients, StreamObserver};
-use crate::{events, presence};
+use crate::{events, presence, valet};
 
 /// The registrations with the core. They are dropped from top to bottom, in the reverse order of their registration.
 #[expect(dead_code, reason = "they are held until they are dropped")]
@@ -21,7 +22,7 @@ pub(crate) struct Registered {
     pub(crate) bindings: Vec<Binding>,
     pub(crate) new_legs: NewLegs,
     pub(crate) completions: Completions,
-    pub(crate) events: Subclass,
+    pub(crate) events: [Option<Subclass>; 2],
 }
 
 /// The owner of everything between load and unload. Threads and legs that use a part hold that part.
@@ -33,25 +34,31 @@ pub(crate) struct App {
     pub(crate) service: Arc<ParkingService>,
     pub(crate) http: Arc<HttpServer>,
     pub(crate) command_context: Arc<CommandContext>,
+    /// `None` if the interface of mod_valet_parking is not offered.
+    pub(crate) valet: Option<Arc<Valet>>,
     registered: Mutex<Option<Registered>>,
 }
 
 impl App {
     /// Makes all parts; none of them runs yet. `errors` are those of the configuration file, if `config` is the emergency configuration.
-    pub(crate) fn new(config: Config, errors: Vec<ConfigError>, wakers: Wakers) -> App {
+    /// `offers_valet` is whether the interface of mod_valet_parking is offered.
+    pub(crate) fn new(config: Config, errors: Vec<ConfigError>, wakers: Wakers, offers_valet: bool) -> App {
         let (wakers, config) = (Arc::new(wakers), ConfigHandle::new(config));
         let music = Arc::new(SharedMusic::new(Arc::clone(&wakers)));
         let storage = Arc::new(Storage::new(config.clone()));
         let (changes, counts) = (StreamClients::default(), Arc::new(Counters::default()));
-        let observers: Vec<Box<dyn Observer>> = vec![
+        let (valet_events, valet_lots) = offers_valet.then(valet::observer).unzip();
+        let mut observers: Vec<Box<dyn Observer>> = vec![
             Box::new(events::EventPublisher),
             Box::<presence::Lamps>::default(),
             Box::new(StreamObserver(changes.clone())),
             Box::new(MetricsObserver(Arc::clone(&counts))),
         ];
+        observers.extend(valet_events);
         let (slot_store, history) = (Arc::<Storage>::clone(&storage), Arc::<Storage>::clone(&storage));
         let service = ParkingService::new(config, errors, Arc::clone(&music), observers, slot_store, history);
         let service = Arc::new(service);
+        let valet = valet_lots.map(|lots| Arc::new(Valet::new(Arc::clone(&service), lots)));
         let http = Arc::new(HttpServer::new(Sources {
             service: Arc::clone(&service),
             storage: Arc::clone(&storage),
@@ -73,6 +80,7 @@ impl App {
             service,
             http,
             command_context,
+            valet,
             registered: Mutex::default(),
         }
     }

@@ -5,7 +5,7 @@
 //!                  │ ABI
 //!    ffi ── freeswitch              safe wrapper of FreeSWITCH; of the rules it uses only plain types
 //!                  │
-//!    applications  dialplan  commands  events  presence  web      entry points: parse, call the service, render
+//!    applications  dialplan  valet  commands  events  presence  web      entry points: parse, call the service, render
 //!                  │
 //!              service ── storage   executes what the rules decide ── the database
 //!               │      │
@@ -29,12 +29,13 @@
 //! | `storage` | the database: the history, and the slot store for the next start and for the other nodes | `parking`, `config`, `service`, `freeswitch` |
 //! | `applications` | the dialplan applications | `parking`, `service`, `freeswitch` |
 //! | `dialplan` | the dialplan `callpark`: the numbers of the lots | `parking`, `service`, `freeswitch` |
+//! | `valet` | the interface of mod_valet_parking | `parking`, `config`, `service`, `freeswitch`, `applications` |
 //! | `events` | `callpark::info` | `parking`, `service`, `freeswitch` |
 //! | `presence` | lamps | `parking`, `service`, `freeswitch` |
 //! | `web` | dashboard, JSON API, metrics | `parking`, `config`, `service`, `freeswitch`, `moh`, `storage` |
 //! | `commands` | the `callpark` command | `parking`, `config`, `service`, `freeswitch`, `moh`, `applications`, `storage`, `web` |
-//! | `app` | owns all of the above while the module is loaded | `parking`, `config`, `service`, `freeswitch`, `moh`, `events`, `presence`, `storage`, `web`, `commands` |
-//! | `module` | the exported table, load and unload; the one static by which FreeSWITCH's callbacks find the `App` | `app`, `parking`, `config`, `service`, `freeswitch`, `applications`, `dialplan`, `events`, `presence`, `commands` |
+//! | `app` | owns all of the above while the module is loaded | `parking`, `config`, `service`, `freeswitch`, `moh`, `events`, `presence`, `storage`, `valet`, `web`, `commands` |
+//! | `module` | the exported table, load and unload; the one static by which FreeSWITCH's callbacks find the `App` | `app`, `parking`, `config`, `service`, `freeswitch`, `applications`, `dialplan`, `valet`, `events`, `presence`, `commands` |
 //! | `manual` | the test that writes and checks the tables in `docs/`, in no build | `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `commands`, `web` |
 //! | `fuzzing` | entry points for `tests/fuzz`, in no release build | `app`, `module`, `parking`, `config`, `service`, `freeswitch`, `applications`, `commands`, `storage`, `web` |
 #![deny(unsafe_code)]
@@ -66,4 +67,5 @@ pub mod parking;
 mod presence;
 mod service;
 mod storage;
+mod valet;
 mod web;

@@ -13,6 +13,7 @@ use crate::freeswitch::{
     StateLookup, Ticker, Ticks, Wakers, function_table,
 };
 use crate::service::{self, ParkingService};
+use crate::valet::{self, Valet};
 use crate::{applications, commands, config, dialplan, events, freeswitch, presence};
 
 /// The symbol that FreeSWITCH's loader looks up in `mod_callpark.so`.
@@ -50,6 +51,12 @@ impl StateLookup<CommandContext> for Loaded {
     }
 }
 
+impl StateLookup<Valet> for Loaded {
+    fn find() -> Option<Arc<Valet>> {
+        APP.read().as_deref().and_then(|app| app.valet.clone())
+    }
+}
+
 impl StateLookup<Wakers> for Loaded {
     fn find() -> Option<Arc<Wakers>> {
         part(|app| &app.wakers)
@@ -76,7 +83,8 @@ impl Lifecycle for Module {
             return LoadStatus::Failed;
         }
         let (config, errors) = configuration();
-        let app = Arc::new(App::new(config, errors, Wakers::new::<Loaded>()));
+        let valet_events = valet::offer::<Loaded>(interfaces, config.settings.valet_compat);
+        let app = Arc::new(App::new(config, errors, Wakers::new::<Loaded>(), valet_events.is_some()));
         *APP.write() = Some(Arc::clone(&app));
         app.storage.load(&app.service);
         let completions = commands::completions::<Loaded>();
@@ -107,7 +115,7 @@ impl Lifecycle for Module {
             bindings,
             new_legs,
             completions,
-            events: subclass,
+            events: [Some(subclass), valet_events],
         });
         LoadStatus::Done
     }

@@ -36,7 +36,7 @@ pub(crate) enum ArgumentError {
 /// Parses `[<slot>|auto] [<lot>[@<domain>]]`.
 pub(crate) fn parse_park_order(data: &str) -> Result<ParkOrder, ArgumentError> {
     let words = split(data, 2)?;
-    let order = |wanted, lot| Ok(ParkOrder { wanted, lot });
+    let order = |wanted, lot| Ok(ParkOrder::new(wanted, lot));
     match words.as_slice() {
         [] => order(SlotRequest::Auto, None),
         [place] => match (wanted(place), LotName::parse(place)) {
@@ -86,8 +86,8 @@ pub(crate) fn parse_slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder),
         [slot] => (slot, None),
         [slot, lot, ..] => (slot, Some(parse_lot_name(lot)?)),
     };
-    let slot = dialled(slot).ok_or_else(|| ArgumentError::NotASlot(quote_argument(slot)))?;
-    let park = ParkOrder { wanted: SlotRequest::Slot(slot.clone()), lot: lot.clone() };
+    let slot = parse_dialled_slot(slot)?;
+    let park = ParkOrder::new(SlotRequest::Slot(slot.clone()), lot.clone());
     Ok((park, RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }))
 }
 
@@ -103,6 +103,11 @@ fn dialled(word: &str) -> Option<Slot> {
         Cow::Borrowed(word)
     };
     Slot::parse(&plain)
+}
+
+/// Parses a slot as a phone may write it.
+pub(crate) fn parse_dialled_slot(word: &str) -> Result<Slot, ArgumentError> {
+    dialled(word).ok_or_else(|| ArgumentError::NotASlot(quote_argument(word)))
 }
 
 pub(crate) fn parse_slot(word: &str) -> Result<Slot, ArgumentError> {

@@ -5,7 +5,9 @@ mod park;
 mod retrieve;
 mod slot;
 
-pub(crate) use arguments::{ArgumentError, parse_lot_name, parse_park_order, parse_slot, quote_argument};
+pub(crate) use arguments::{
+    ArgumentError, parse_dialled_slot, parse_lot_name, parse_park_order, parse_slot, quote_argument,
+};
 #[cfg(feature = "fuzzing")]
 pub(crate) use arguments::{RetrieveArgument, parse_retrieve_order, parse_slot_order};
 
@@ -27,7 +29,7 @@ pub(crate) fn add_all<W: StateLookup<ParkingService>>(interfaces: &mut Interface
 
 /// Runs the body of an application with the service. If the module is being unloaded, there is no service, and the leg continues in its
 /// dialplan.
-fn serve(
+pub(crate) fn serve(
     service: Option<Arc<ParkingService>>,
     leg: Leg<'_>,
     body: impl FnOnce(&Arc<ParkingService>, &Leg<'_>) -> AppResult,
@@ -49,6 +51,6 @@ fn serve(
     }
 }
 
-fn after_panic(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
+pub(crate) fn after_panic(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
     service.is_none_or(|service| service.after_panic(&leg))
 }

@@ -60,6 +60,8 @@ pub struct Settings {
     pub cluster: bool,
     /// The dial string, with `${...}`, that connects a retriever's leg with another node.
     pub cluster_dial: String,
+    /// Whether the interface of mod_valet_parking is offered.
+    pub valet_compat: ValetCompat,
 }
 
 impl Default for Settings {
@@ -75,8 +77,21 @@ impl Default for Settings {
             recover_window: 60,
             cluster: false,
             cluster_dial: String::new(),
+            valet_compat: ValetCompat::default(),
         }
     }
+}
+
+/// When the interface of mod_valet_parking is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ValetCompat {
+    /// If mod_valet_parking is not loaded.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// What the history keeps of a caller.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::document::Element;
 use super::error::{ConfigError, ConfigErrorKind, ConfigSection, ValueError};
 use super::values::{number, parse_bool};
-use super::{Config, Privacy, params};
+use super::{Config, Privacy, ValetCompat, params};
 use crate::parking::is_name;
 
 /// One setting.
@@ -55,6 +55,20 @@ pub const SETTINGS: &[Setting] = &[
         "ACL lists or networks of the SIP proxies that authenticate users for this server; see [below](#who-somebody-is).",
         |config, value| {
             config.settings.trusted_proxies = acl_lists(value)?.into();
+            Ok(())
+        },
+    ),
+    row(
+        "valet-compat",
+        "`auto`",
+        "Whether the module offers the interface of mod_valet_parking, so that [its dialplans run unchanged](migrating.md): `true`, `false`, or `auto` = if mod_valet_parking is not loaded. It is decided when the module is loaded.",
+        |config, value| {
+            config.settings.valet_compat = match value {
+                "auto" => ValetCompat::Auto,
+                _ if parse_bool(value).is_err() => return Err(ValueError::NotOneOf("auto, true, false".into())),
+                _ if parse_bool(value) == Ok(true) => ValetCompat::Always,
+                _ => ValetCompat::Never,
+            };
             Ok(())
         },
     ),

@@ -20,6 +20,7 @@ pub fn application(data: &[u8]) {
         let place = match &order.wanted {
             SlotRequest::Auto => "auto".to_owned(),
             SlotRequest::Slot(slot) => dialable(slot).to_string(),
+            SlotRequest::LowestOf(_) => unreachable!("it cannot be written"),
         };
         let again = parse_park_order(&format!("{place} {}", named(order.lot.as_ref()))).expect("its own words");
         assert_eq!((&order.wanted, &order.lot), (&again.wanted, &again.lot));
@@ -42,7 +43,7 @@ fn dialable(slot: &Slot) -> &Slot {
 }
 
 fn named(lot: Option<&LotName>) -> String {
-    let Some(LotName { name, domain }) = lot else { return String::new() };
+    let Some(LotName { name, domain, .. }) = lot else { return String::new() };
     assert!(is_name(name) && domain.as_deref().is_none_or(is_name), "{lot:?}");
     domain.as_ref().map_or_else(|| name.clone(), |domain| format!("{name}@{domain}"))
 }

@@ -51,7 +51,7 @@ fn accepted(config: &Config) {
     let mut full = 0;
     for (number, lot) in config.lots.iter().enumerate() {
         let domain = if &*lot.id.domain == "*" { "nobody.test" } else { &*lot.id.domain };
-        let place = LotName { name: lot.id.name.to_string(), domain: Some(domain.to_owned()) };
+        let place = LotName { name: lot.id.name.to_string(), domain: Some(domain.to_owned()), may_be_new: false };
         let request = ParkRequest {
             uuid: number.to_string().into(),
             place: LotSelector { lot: Some(place), domains: Vec::new(), any: false },

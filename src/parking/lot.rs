@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::call::CallId;
 use super::free_slots::FreeSlots;
-use super::names::{LotId, Slot};
+use super::names::{LotId, Slot, SlotRange};
 use super::settings::{LotSettings, SlotOrder};
 
 /// A lot as the configuration describes it. Domain `*` makes it a template for every domain.
@@ -68,6 +68,13 @@ impl Lot {
     pub(super) fn last_free(&self) -> Option<(u32, Slot)> {
         let index = self.held.iter().rposition(Option::is_none)?;
         Some((u32::try_from(index).ok()?, self.plan.slots.get(index)?.clone()))
+    }
+
+    /// Returns the free slot with the lowest number in a range.
+    pub(super) fn lowest_free(&self, range: SlotRange) -> Option<(u32, Slot)> {
+        let slots = self.plan.slots.iter().zip(0..).zip(&self.held);
+        let mut free = slots.filter(|((slot, _), held)| held.is_none() && range.contains(slot));
+        free.next().map(|((slot, index), _)| (index, slot.clone()))
     }
 
     pub(super) fn held(&self, index: u32) -> Option<&CallId> {

@@ -19,7 +19,9 @@ mod table;
 pub use access::{Arrival, Denial, ParkFacts, ParkedBy, RetrieveAccess, RetrieveFacts, may_park, may_retrieve};
 pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, RemoteState, State};
 pub use lot::LotPlan;
-pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotRequest, SlotsError, is_name, parse_slots};
+pub use names::{
+    Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotRange, SlotRequest, SlotsError, is_name, parse_slots,
+};
 pub use refusal::{NoSlotReason, Refusal};
 pub use request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
 pub use settings::{

@@ -231,6 +231,8 @@ pub struct LotName {
     pub name: String,
     /// The domain, if it is named.
     pub domain: Option<String>,
+    /// Whether the lot is made if the configuration has none of this name. Such a lot has every slot.
+    pub may_be_new: bool,
 }
 
 impl LotName {
@@ -242,7 +244,14 @@ impl LotName {
             None => (text, None),
         };
         let good = is_name(name) && domain.is_none_or(is_name);
-        good.then(|| LotName { name: name.into(), domain: domain.map(str::to_ascii_lowercase) })
+        let domain = domain.map(str::to_ascii_lowercase);
+        good.then(|| LotName { name: name.into(), domain, may_be_new: false })
+    }
+
+    /// Returns the name of a lot that is made if the configuration has none of this name.
+    #[must_use]
+    pub fn or_new(self) -> LotName {
+        LotName { may_be_new: true, ..self }
     }
 }
 
@@ -253,6 +262,32 @@ pub enum SlotRequest {
     Auto,
     /// This slot.
     Slot(Slot),
+    /// The free slot with the lowest number in this range.
+    LowestOf(SlotRange),
+}
+
+/// A range of numbers, without leading zeros.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlotRange {
+    /// The lowest number.
+    pub first: u32,
+    /// The highest number; `None` for no limit.
+    pub last: Option<u32>,
+}
+
+impl SlotRange {
+    /// Whether a slot is in the range.
+    #[must_use]
+    pub fn contains(self, slot: &Slot) -> bool {
+        let text = slot.as_str();
+        let number = text.parse::<u32>().ok().filter(|_| text.len() == 1 || !text.starts_with('0'));
+        number.is_some_and(|number| number >= self.first && self.last.is_none_or(|last| number <= last))
+    }
+
+    /// The slots of the range, in ascending order.
+    pub fn slots(self) -> impl Iterator<Item = Slot> {
+        (self.first..=self.last.unwrap_or(u32::MAX)).filter_map(|number| Slot::parse(&number.to_string()))
+    }
 }
 
 impl SlotRequest {
@@ -261,7 +296,7 @@ impl SlotRequest {
     pub fn slot(&self) -> Option<&Slot> {
         match self {
             SlotRequest::Slot(slot) => Some(slot),
-            SlotRequest::Auto => None,
+            SlotRequest::Auto | SlotRequest::LowestOf(_) => None,
         }
     }
 }

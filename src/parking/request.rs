@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::call::Party;
-use super::names::{LotName, Slot, SlotRequest};
+use super::names::{LotName, Slot, SlotRange, SlotRequest};
 use super::settings::CallOverrides;
 
 /// Selects a lot by its name, or by a slot, in the first of the domains that has it.
@@ -26,6 +26,8 @@ pub enum RetrieveTarget {
     Oldest,
     /// The call that was parked last.
     Newest,
+    /// The call that has waited longest in the slots of this range.
+    OldestOf(SlotRange),
 }
 
 /// A request to park a leg.

@@ -206,9 +206,31 @@ pub struct LotSettings {
     pub lamp_caller_id: bool,
     /// The notifications that are sent when a call is parked.
     pub notify: Vec<Notify>,
+    /// Whether the lot is in no configuration, but was made for a request that named it.
+    pub is_new_lot: bool,
+    /// Whether a caller whose time is over and who has no other fallback goes on in the dialplan.
+    pub goes_on: bool,
 }
 
 impl LotSettings {
+    /// The settings of a lot that is made for a request. The dialplan decides who reaches it and for how long callers wait in it.
+    #[must_use]
+    pub fn of_new_lot() -> LotSettings {
+        LotSettings {
+            park_timeout: Duration::ZERO,
+            park_from: UsersOf::Anywhere,
+            retrieve_from: UsersOf::Anywhere,
+            is_new_lot: true,
+            ..LotSettings::default()
+        }
+    }
+
+    /// Whether there is something else to do with a caller than recalls.
+    #[must_use]
+    pub fn has_fallback(&self) -> bool {
+        self.fallback.is_some() || self.goes_on
+    }
+
     /// The longest time after which something is due by these settings.
     #[must_use]
     pub fn longest(&self) -> Duration {
@@ -261,6 +283,8 @@ impl Default for LotSettings {
             lamp_state: LampState::default(),
             lamp_caller_id: false,
             notify: Vec::new(),
+            is_new_lot: false,
+            goes_on: false,
         }
     }
 }
@@ -280,6 +304,12 @@ pub struct CallOverrides {
     pub hold_music: Option<String>,
     /// Instead of [`LotSettings::announce`].
     pub announce: Option<bool>,
+    /// Instead of [`LotSettings::ringback_attempts`].
+    pub ringback_attempts: Option<u32>,
+    /// Instead of [`LotSettings::exit_key`] and [`LotSettings::exit_destination`].
+    pub exit: Option<(char, Destination)>,
+    /// Instead of [`LotSettings::goes_on`].
+    pub goes_on: Option<bool>,
 }
 
 impl CallOverrides {
@@ -289,7 +319,8 @@ impl CallOverrides {
         if *self == CallOverrides::default() {
             return Arc::clone(settings);
         }
-        let CallOverrides { park_timeout, ringback, ringback_timeout, fallback, hold_music, announce } = self.clone();
+        let CallOverrides { park_timeout, ringback, ringback_timeout, fallback, hold_music, announce, .. } =
+            self.clone();
         let mut own = LotSettings::clone(settings);
         own.park_timeout = park_timeout.unwrap_or(own.park_timeout);
         own.ringback = ringback.unwrap_or(own.ringback);
@@ -297,7 +328,28 @@ impl CallOverrides {
         own.fallback = fallback.or(own.fallback);
         own.hold_music = hold_music.or(own.hold_music);
         own.announce = announce.unwrap_or(own.announce);
+        own.ringback_attempts = self.ringback_attempts.unwrap_or(own.ringback_attempts);
+        own.goes_on = self.goes_on.unwrap_or(own.goes_on);
+        if let Some((key, destination)) = self.exit.clone() {
+            (own.exit_key, own.exit_destination) = (Some(key), Some(destination));
+        }
         if own == **settings { Arc::clone(settings) } else { Arc::new(own) }
+    }
+
+    /// Returns these changes, and those of `other` in what they leave open.
+    #[must_use]
+    pub fn or(self, other: CallOverrides) -> CallOverrides {
+        CallOverrides {
+            park_timeout: self.park_timeout.or(other.park_timeout),
+            ringback: self.ringback.or(other.ringback),
+            ringback_timeout: self.ringback_timeout.or(other.ringback_timeout),
+            fallback: self.fallback.or(other.fallback),
+            hold_music: self.hold_music.or(other.hold_music),
+            announce: self.announce.or(other.announce),
+            ringback_attempts: self.ringback_attempts.or(other.ringback_attempts),
+            exit: self.exit.or(other.exit),
+            goes_on: self.goes_on.or(other.goes_on),
+        }
     }
 }
 

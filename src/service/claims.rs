@@ -113,6 +113,7 @@ fn why_slot(wanted: &SlotRequest, call: &Call) -> &'static str {
     match (wanted, call.info.settings.slot_order) {
         (SlotRequest::Slot(slot), _) if *slot == call.info.slot => "it was asked for",
         (SlotRequest::Slot(_), _) => "the slot that was asked for is taken, and slot-taken is next",
+        (SlotRequest::LowestOf(_), _) => "it is the lowest free one of the range",
         (SlotRequest::Auto, SlotOrder::First) => "slot-order is first",
         (SlotRequest::Auto, SlotOrder::Next) => "slot-order is next",
         (SlotRequest::Auto, SlotOrder::LongestFree) => "slot-order is longest-free",

@@ -156,8 +156,8 @@ impl ParkingService {
         self.change(|table, now| table.remove_remote_call(uuid, now));
         peer.set_var("callpark_label", &call.label);
         let id = lot;
-        let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()) };
-        let order = |wanted| ParkOrder { wanted, lot: Some(lot.clone()) };
+        let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()), may_be_new: true };
+        let order = |wanted| ParkOrder::new(wanted, Some(lot.clone()));
         let parker = Parker::user(parker.to_string());
         let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), parker.clone(), None, Arrival::Moved);
         let again = send(SlotRequest::Slot(slot.clone())).or_else(|_| send(SlotRequest::Auto));

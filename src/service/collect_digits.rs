@@ -16,16 +16,27 @@ const SILENCE: &str = "silence_stream://30000";
 /// Says `phrase` and collects keys until `#`, `most` keys, or the time-out. The first key ends the phrase. Keys are also collected if the phrase
 /// cannot be said. Returns `None` if there was no key.
 pub(crate) fn collect_digits(leg: &Leg<'_>, phrase: &CStr, most: usize) -> Option<String> {
+    ask_digits(leg, most, KEY_TIMEOUT, |keys| leg.say(phrase, "", keys))
+}
+
+/// Does the same with a prompt that `play` plays, and waits for each key for `key_timeout`.
+pub(crate) fn ask_digits(
+    leg: &Leg<'_>,
+    most: usize,
+    key_timeout: Duration,
+    play: impl FnOnce(&mut dyn PlaybackControl) -> bool,
+) -> Option<String> {
     let mut keys = DigitCollector {
         typed: String::new(),
         most,
+        key_timeout,
         complete: false,
         prompting: true,
         until: MonotonicTime::default(),
     };
-    leg.say(phrase, "", &mut keys);
+    let _ = play(&mut keys);
     keys.prompting = false;
-    keys.until = freeswitch::now().after(KEY_TIMEOUT);
+    keys.until = freeswitch::now().after(key_timeout);
     while !keys.complete && leg.ready() && freeswitch::now() < keys.until && leg.play(SILENCE, &mut keys) {}
     Some(keys.typed).filter(|typed| !typed.is_empty())
 }
@@ -33,6 +44,7 @@ pub(crate) fn collect_digits(leg: &Leg<'_>, phrase: &CStr, most: usize) -> Optio
 struct DigitCollector {
     typed: String,
     most: usize,
+    key_timeout: Duration,
     complete: bool,
     prompting: bool,
     until: MonotonicTime,
@@ -48,7 +60,7 @@ impl PlaybackControl for DigitCollector {
     }
 
     fn key(&mut self, key: char) -> ControlFlow<()> {
-        self.until = freeswitch::now().after(KEY_TIMEOUT);
+        self.until = freeswitch::now().after(self.key_timeout);
         if key == '#' {
             self.complete = true;
         } else {

@@ -63,7 +63,7 @@ use crate::parking::{Call, ChangedSlot, LotId, LotSelector, MonotonicTime, Refus
 
 pub(crate) use call_log::{About, log_call};
 pub(crate) use cluster::{RetrieveTicket, SlotStore};
-pub(crate) use collect_digits::collect_digits;
+pub(crate) use collect_digits::{ask_digits, collect_digits};
 pub(crate) use configuration::{log_config_errors, read_config};
 pub(crate) use ending::History;
 pub(crate) use error::ActionError;

@@ -7,7 +7,7 @@ use super::{ParkingService, collect_digits, template};
 use crate::freeswitch::{self, Leg};
 use crate::parking::{
     self, Arrival, Denial, LotId, LotSelector, LotSettings, ParkFacts, ParkRequest, Refusal, RetrieveAccess,
-    RetrieveFacts, RetrieveTarget,
+    RetrieveFacts, RetrieveTarget, Slot,
 };
 
 const PIN_TRIES: usize = 3;
@@ -15,6 +15,7 @@ const PIN_TRIES: usize = 3;
 /// The permission of a leg to retrieve from a lot.
 pub(super) struct Permitted {
     pub(super) lot: LotId,
+    pub(super) slot: Slot,
     /// The user of the leg; empty if it belongs to none.
     pub(super) user: String,
     /// The settings of the call for which this was checked.
@@ -76,7 +77,13 @@ impl ParkingService {
             RetrieveAccess::Allowed => None,
             RetrieveAccess::NeedsPin(pin) => Some(pin.to_owned()),
         };
-        Ok(Permitted { lot: call.info.lot.clone(), user, settings: call.info.settings.clone(), pin })
+        Ok(Permitted {
+            lot: call.info.lot.clone(),
+            slot: call.info.slot.clone(),
+            user,
+            settings: call.info.settings.clone(),
+            pin,
+        })
     }
 }
 

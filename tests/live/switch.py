@@ -95,7 +95,7 @@ class Switch:
         self.prefix, self.module = prefix, Path(module)
         self.dir = Path(tempfile.mkdtemp(prefix="callpark-live."))
         self.sip_port, self.outside_port, self.esl_port = free_port(), free_port(), free_port()
-        for name in ("mod", "conf", "log", "run", "db", "storage", "temp", "sounds", "recordings"):
+        for name in ("mod", "conf", "log", "run", "db", "storage", "temp", "sounds", "recordings", "scripts"):
             (self.dir / name).mkdir()
         for name in [*MODULES, *LATER]:
             source = module_dir(prefix) / f"mod_{name}.so"
@@ -152,7 +152,7 @@ class Switch:
 
     def start(self):
         program = next(p for p in (self.prefix / "bin/freeswitch", self.prefix / "sbin/freeswitch") if p.exists())
-        folders = [word for name in ("conf", "log", "run", "db", "mod", "storage", "temp", "sounds", "recordings")
+        folders = [word for name in ("conf", "log", "run", "db", "mod", "storage", "temp", "sounds", "recordings", "scripts")
                    for word in (f"-{name}", str(self.dir / name))]
         with open(self.dir / "console", "wb") as console:
             self.process = subprocess.Popen([str(program), "-nonat", "-nc", "-nf", "-nort", *folders],

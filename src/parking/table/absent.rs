@@ -1,12 +1,14 @@
 //! Calls whose leg is not on this FreeSWITCH: those that it had when it died, until they are recovered or ended, and those of the other nodes of
 //! a cluster.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::new_lot::FreeSlot;
 use super::park::new_call;
-use super::{LotSelector, ParkRequest, SlotRequest, Table};
+use super::{LotSelector, ParkRequest, SlotRequest, Table, Tenant};
 use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, RemoteState, State};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, Slot};
@@ -70,16 +72,15 @@ impl Table {
         let lot = self.lot_to_restore(request)?;
         self.open(&lot.domain);
         let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
-        let own = request.wanted.slot().and_then(|slot| tenant.free_slot(slot));
-        // Others who are yet to be recovered are more likely in the first slots of the lot than in the last.
-        let last =
-            || tenant.lots.get(&lot.name).and_then(|lot| lot.last_free().map(|(index, slot)| (lot, index, slot)));
-        let any = || tenant.find_slot(&lot, &SlotRequest::Auto, request.entropy);
-        let (home, index, slot) = own.or_else(last).map_or_else(any, Ok)?;
+        let (plan, index, slot) = match self.new_lot(&request.place) {
+            Some(_) => self.find_slot_for(request, &lot)?,
+            None => tenant.slot_to_restore(&lot, request)?,
+        };
+        let plan = plan.into_owned();
         let id = self.calls.next_id(now.before(saved.waited));
-        let new = new_call(&home.plan, request, slot, Some(index), id);
+        let new = new_call(&plan, request, slot, index, id);
         // The fallback of the lot may have been removed.
-        let fallback = new.info.settings.fallback.is_some();
+        let fallback = new.info.settings.has_fallback();
         let call = Call {
             state: State::Parked,
             was_parked: true,
@@ -106,7 +107,7 @@ impl Table {
     fn lot_to_restore(&self, request: &ParkRequest) -> Result<LotId, Refusal> {
         let named = match &request.wanted {
             SlotRequest::Slot(slot) => self.resolve(&request.place, Some(slot)),
-            SlotRequest::Auto => self.resolve(&request.place, None),
+            SlotRequest::Auto | SlotRequest::LowestOf(_) => self.resolve(&request.place, None),
         };
         // If the configuration does not have the lot or slot any more, any lot of the domain is better than none.
         let anywhere = LotSelector {
@@ -212,6 +213,18 @@ impl Table {
             label: Arc::clone(&absent.label),
             ..new_call(&plan.unwrap_or_else(unknown), &request, absent.slot.clone(), index, id)
         }
+    }
+}
+
+impl Tenant {
+    /// Finds the slot of a recovered call, or another one of its lot.
+    fn slot_to_restore(&self, lot: &LotId, request: &ParkRequest) -> Result<FreeSlot<'_>, Refusal> {
+        let own = request.wanted.slot().and_then(|slot| self.free_slot(slot));
+        // Others who are yet to be recovered are more likely in the first slots of the lot than in the last.
+        let last = || self.lots.get(&lot.name).and_then(|lot| lot.last_free().map(|(index, slot)| (lot, index, slot)));
+        let any = || self.find_slot(lot, &SlotRequest::Auto, request.entropy);
+        let (home, index, slot) = own.or_else(last).map_or_else(any, Ok)?;
+        Ok((Cow::Borrowed(&home.plan), Some(index), slot))
     }
 }
 

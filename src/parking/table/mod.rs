@@ -6,6 +6,7 @@
 mod absent;
 mod check;
 mod layout;
+mod new_lot;
 mod number;
 mod park;
 mod retrieve;
@@ -173,6 +174,9 @@ impl Table {
 
     /// Finds the selected lot. With a slot, it is one that has that slot.
     pub fn resolve(&self, place: &LotSelector, slot: Option<&Slot>) -> Result<LotId, Refusal> {
+        if let Some(lot) = self.new_lot(place) {
+            return Ok(lot);
+        }
         let named_domain = place.lot.as_ref().and_then(|lot| lot.domain.as_ref());
         let domains = named_domain.map_or(place.domains.as_slice(), std::slice::from_ref);
         let name = place.lot.as_ref().map(|lot| lot.name.as_str());
@@ -198,6 +202,9 @@ impl Table {
     /// Returns the settings of the selected lot, or the defaults if there is none.
     #[must_use]
     pub fn settings_at(&self, place: &LotSelector, slot: Option<&Slot>) -> Arc<LotSettings> {
+        if self.new_lot(place).is_some() {
+            return Arc::new(LotSettings::of_new_lot());
+        }
         let lot = self.resolve(place, slot).or_else(|_| self.resolve(place, None));
         let plan = lot.ok().and_then(|lot| {
             let own = self.tenants.get(&lot.domain).and_then(|tenant| tenant.lots.get(&lot.name)).map(|lot| &lot.plan);
@@ -224,16 +231,15 @@ impl Table {
         };
         let found = match slot {
             Some(slot) => {
-                let call = tenant.held(slot).and_then(|id| self.calls.get(id));
-                let home = || tenant.slots.get(slot).map(|(name, _)| name);
-                let lot = call.map(|call| &call.info.lot.name).or_else(home)?;
-                name.is_none_or(|name| **lot == *name).then_some(lot)?
+                let call = tenant.held(slot).and_then(|id| self.calls.get(id)).map(|call| &call.info.lot.name);
+                let home = tenant.slots.get(slot).map(|(name, _)| name);
+                [call, home].into_iter().flatten().find(|lot| name.is_none_or(|name| ***lot == *name))?
             }
             None => {
                 let named = |wanted: &str| tenant.lots.get_key_value(wanted).map(|(name, _)| name);
                 match name {
                     Some(name) => named(name),
-                    None => default.and_then(named).or_else(|| tenant.lots.keys().next()),
+                    None => default.and_then(named).or_else(|| tenant.first_lot()),
                 }?
             }
         };
@@ -250,7 +256,8 @@ impl Table {
     fn call_in(&self, place: &LotSelector, slot: &Slot) -> Result<CallId, Refusal> {
         let lot = self.resolve(place, Some(slot))?;
         let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held(slot)).copied();
-        held.ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
+        let in_lot = |id: &CallId| self.calls.get(id).is_some_and(|call| call.info.lot == lot);
+        held.filter(in_lot).ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
     }
 
     fn insert(&mut self, call: Call) {

@@ -23,13 +23,13 @@ impl Table {
         }
         let lot = self.resolve(&request.place, request.wanted.slot())?;
         self.open(&lot.domain);
-        let tenant = self.tenants.get(&lot.domain).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
-        let (home, index, slot) = tenant.find_slot(&lot, &request.wanted, request.entropy)?;
-        let limit = home.plan.settings.park_limit_per_user;
+        let (plan, index, slot) = self.find_slot_for(request, &lot)?;
+        let limit = plan.settings.park_limit_per_user;
         if limit > 0 && self.held_by_parker.get(&request.parker).is_some_and(|held| *held >= limit) {
             return Err(Refusal::Limit(limit));
         }
-        let mut call = new_call(&home.plan, request, slot, Some(index), self.calls.next_id(now));
+        let plan = plan.into_owned();
+        let mut call = new_call(&plan, request, slot, index, self.calls.next_id(now));
         if !reserve {
             call.start_waiting(now);
         }
@@ -61,7 +61,9 @@ impl Table {
         }
         let Some(held) = self.call_here(holder).cloned() else { return self.park(request, false, now) };
         let settings = self.plan_of(&held).map_or(&held.info.settings, |plan| &plan.settings);
-        let settings = request.overrides.apply(settings);
+        // The dialplan of the user who reserved the slot may have changed the settings, for the caller who comes now.
+        let overrides = request.overrides.clone().or(held.info.overrides.clone());
+        let settings = overrides.apply(settings);
         let text = |held: &Arc<str>, new: &str| if held.is_empty() { Arc::from(new) } else { Arc::clone(held) };
         let (since, parked_at_ms) =
             if held.was_parked { (held.parked_at, held.info.parked_at_ms) } else { (now, request.parked_at_ms) };
@@ -78,7 +80,7 @@ impl Table {
                 parker: text(&held.info.parker, &request.parker),
                 parked_at_ms,
                 settings,
-                overrides: request.overrides.clone(),
+                overrides,
                 ..CallInfo::clone(&held.info)
             }),
             ..held
@@ -148,6 +150,10 @@ impl Tenant {
             if !self.lots.get(&lot.name).is_some_and(takes_next) {
                 return Err(Refusal::Taken(slot.clone()));
             }
+        }
+        if let SlotRequest::LowestOf(range) = wanted {
+            let home = self.lots.get(&lot.name).ok_or_else(|| Refusal::NoSuchLot(lot.to_string()))?;
+            return home.lowest_free(*range).map(|(index, slot)| (home, index, slot)).ok_or(Refusal::Full(lot.clone()));
         }
         let mut seen: Vec<&str> = Vec::new();
         let mut name: &str = &lot.name;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{LotSelector, RetrieveTarget, Table};
 use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, RemoteState, State};
+use crate::parking::names::Slot;
 use crate::parking::refusal::Refusal;
 use crate::parking::settings::LotSettings;
 
@@ -58,7 +59,9 @@ impl Table {
     fn target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<CallId, Refusal> {
         match pick {
             RetrieveTarget::Slot(slot) => self.call_in(place, slot),
-            RetrieveTarget::Oldest | RetrieveTarget::Newest => self.waiting_in(place, *pick == RetrieveTarget::Newest),
+            RetrieveTarget::Oldest => self.waiting_in(place, false, |_| true),
+            RetrieveTarget::Newest => self.waiting_in(place, true, |_| true),
+            RetrieveTarget::OldestOf(range) => self.waiting_in(place, false, |slot| range.contains(slot)),
         }
     }
 
@@ -126,14 +129,19 @@ impl Table {
         self.end(id, outcome, now)
     }
 
-    fn waiting_in(&self, place: &LotSelector, newest: bool) -> Result<CallId, Refusal> {
+    fn waiting_in(
+        &self,
+        place: &LotSelector,
+        newest: bool,
+        in_range: impl Fn(&Slot) -> bool,
+    ) -> Result<CallId, Refusal> {
         let lot = self.resolve(place, None)?;
         let empty = || Refusal::Empty(format!("lot {lot}"));
         let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
         let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
         let free_to_take = |id: &&CallId| {
             let free = [RemoteState::Parked, RemoteState::RingingBack];
-            self.calls.get(id).is_some_and(|call| match &call.state {
+            self.calls.get(id).filter(|call| in_range(&call.info.slot)).is_some_and(|call| match &call.state {
                 State::Parked | State::RingingBack => true,
                 State::OnOtherNode { is, .. } => free.contains(is),
                 _ => false,

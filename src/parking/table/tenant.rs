@@ -40,6 +40,12 @@ impl Tenant {
         self.calls_in(slot).next()
     }
 
+    /// The name of the first lot, which is one with slots if there is any.
+    pub(super) fn first_lot(&self) -> Option<&Arc<str>> {
+        let with_slots = self.lots.iter().find(|(_, lot)| lot.size() > 0).map(|(name, _)| name);
+        with_slots.or_else(|| self.lots.keys().next())
+    }
+
     pub(super) fn in_use(&self) -> bool {
         !self.displaced.is_empty() || self.lots.values().any(|lot| !lot.waiting.is_empty())
     }

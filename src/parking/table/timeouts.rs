@@ -44,14 +44,14 @@ impl Call {
     /// When the caller goes to the fallback at the latest, by `max-park-time`; `None` if there is no limit or no fallback.
     pub(super) fn limit(&self) -> Option<MonotonicTime> {
         let settings = &self.info.settings;
-        let limited = !settings.max_park_time.is_zero() && settings.fallback.is_some();
+        let limited = !settings.max_park_time.is_zero() && settings.has_fallback();
         limited.then(|| self.parked_at.after(settings.max_park_time))
     }
 
     /// When something is due for a caller who begins to wait now.
     pub(super) fn next_deadline(&self, now: MonotonicTime) -> Option<MonotonicTime> {
         let settings = &self.info.settings;
-        let something_to_do = self.can_ring() || settings.fallback.is_some();
+        let something_to_do = self.can_ring() || settings.has_fallback();
         let wait = if self.is_unassigned() {
             settings.park_timeout.max(UNASSIGNED_RECALL_INTERVAL)
         } else {
@@ -108,7 +108,7 @@ impl Table {
             }
             State::RingingBack => call.overdue(now).then(|| self.fall_back(id, now)).flatten(),
             State::Parked => {
-                let fallback = call.info.settings.fallback.is_some();
+                let fallback = call.info.settings.has_fallback();
                 let ring = call.can_ring() && (call.rings_left > 0 || !fallback);
                 if fallback && (call.overdue(now) || !ring) {
                     self.fall_back(id, now)
@@ -251,7 +251,7 @@ impl Table {
     pub(super) fn wait_on(&mut self, id: CallId, after_ring: bool, now: MonotonicTime) {
         self.update(id, |call| call.state = State::Parked);
         let Some(call) = self.calls.get(&id) else { return };
-        let deadline = if after_ring && call.rings_left == 0 && call.info.settings.fallback.is_some() {
+        let deadline = if after_ring && call.rings_left == 0 && call.info.settings.has_fallback() {
             Some(now)
         } else if after_ring || call.deadline.is_none() || call.deadline == call.latest {
             call.next_deadline(now)

@@ -16,7 +16,7 @@ use crate::parking::settings::LotSettings;
 /// cannot be told, and waits, unless there is nobody to ring, no fallback, and an application that follows in its dialplan (`goes_on`).
 #[must_use]
 pub fn waits_for_slot(brought_by_others: bool, parker: &str, settings: &LotSettings, goes_on: bool) -> bool {
-    let has_a_way = settings.ringback.has_somebody(parker) || settings.fallback.is_some();
+    let has_a_way = settings.ringback.has_somebody(parker) || settings.has_fallback();
     brought_by_others && (has_a_way || !goes_on)
 }
 
@@ -77,7 +77,7 @@ impl Table {
         let settings = call.info.overrides.apply(&plan.settings);
         let mut call = self.take_out(call.id)?;
         call.rings_left = settings.ringback_attempts;
-        call.index = Some(index);
+        call.index = index;
         call.info = Arc::new(CallInfo { lot: plan.id, slot, settings, ..CallInfo::clone(&call.info) });
         // A limit that has passed already would send the caller to the fallback just when there is a slot.
         call.latest = call.limit().filter(|limit| *limit > now);
@@ -96,15 +96,23 @@ impl Table {
         self.insert(call);
     }
 
-    fn slot_for(&self, call: &Call) -> Option<(LotPlan, u32, Slot)> {
+    fn slot_for(&self, call: &Call) -> Option<(LotPlan, Option<u32>, Slot)> {
         let wanted = call.wants.as_ref().filter(|_| call.is_unassigned() && call.state == State::Parked)?;
         let tenant = self.tenants.get(&call.info.lot.domain)?;
         let entropy = u64::from(call.id.sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let (home, index, slot) = tenant.find_slot(&call.info.lot, wanted, entropy).ok()?;
-        let limit = home.plan.settings.park_limit_per_user;
+        let CallInfo { lot, settings, .. } = &*call.info;
+        let has_slots = tenant.lots.get(&lot.name).is_some_and(|lot| lot.size() > 0);
+        let (plan, index, slot) = if settings.is_new_lot && !has_slots {
+            let plan = LotPlan::without_slots(lot.clone(), Arc::clone(settings));
+            (plan, None, tenant.find_any_slot(lot, wanted).ok()?)
+        } else {
+            let (home, index, slot) = tenant.find_slot(lot, wanted, entropy).ok()?;
+            (home.plan.clone(), Some(index), slot)
+        };
+        let limit = plan.settings.park_limit_per_user;
         // This call is one of those that the parker has parked.
         let too_many = limit > 0 && self.held_by_parker.get(&call.info.parker).is_some_and(|held| *held > limit);
-        (!too_many).then(|| (home.plan.clone(), index, slot))
+        (!too_many).then_some((plan, index, slot))
     }
 
     /// Removes a call from the table, to insert it elsewhere.

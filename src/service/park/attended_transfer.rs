@@ -51,7 +51,7 @@ impl ParkingService {
             }
         };
         let (slot, lot) = (&call.info.slot, &call.info.lot);
-        self.publish(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Reserve) });
+        self.publish(&ParkEvent { call: Some(&call), leg: Some(leg), ..ParkEvent::of(EventKind::Reserve) });
         log_call!(Info, &call; "reserved slot for the transfer that follows");
         leg.set_var("callpark_result", "parked");
         leg.set_var("callpark_slot", slot.as_str());
@@ -69,7 +69,7 @@ impl ParkingService {
             self.withdraw_hand_over(leg);
             log_call!(Info, &call; "released slot, the consultation is over");
             self.change(|table, now| table.leave(&request.uuid, LeaveReason::HungUp, now));
-            self.publish(&ParkEvent { call: Some(&call), ..ParkEvent::of(EventKind::Release) });
+            self.publish(&ParkEvent { call: Some(&call), leg: Some(leg), ..ParkEvent::of(EventKind::Release) });
         }
         AppResult::Parked
     }

@@ -15,7 +15,9 @@ use super::identity::Parker;
 use super::{ActionError, AppResult, ParkingService, identity};
 use crate::config::parse_bool;
 use crate::freeswitch::{self, HangupCause, Leg, PlayToEnd, SessionGuard};
-use crate::parking::{Arrival, Call, LotName, ParkRequest, Refusal, Slot, SlotRequest, State, waits_for_slot};
+use crate::parking::{
+    Arrival, Call, CallOverrides, LotName, ParkRequest, Refusal, Slot, SlotRequest, State, waits_for_slot,
+};
 use enter_slot::Coming;
 use hand_over::with_transfer_target;
 
@@ -27,6 +29,14 @@ const BRIDGE_EXIT_TIME: Duration = Duration::from_millis(300);
 pub(crate) struct ParkOrder {
     pub(crate) wanted: SlotRequest,
     pub(crate) lot: Option<LotName>,
+    /// What the order itself changes of the lot's settings.
+    pub(crate) overrides: CallOverrides,
+}
+
+impl ParkOrder {
+    pub(crate) fn new(wanted: SlotRequest, lot: Option<LotName>) -> ParkOrder {
+        ParkOrder { wanted, lot, overrides: CallOverrides::default() }
+    }
 }
 
 /// The leg that a command parks.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::hand_over::with_transfer_target;
 use crate::freeswitch::Leg;
-use crate::parking::{Refusal, RetrieveTarget, SlotRequest};
+use crate::parking::{Arrival, Refusal, RetrieveTarget, SlotRequest};
 use crate::service::{AppResult, ParkOrder, ParkingService, RetrieveOrder, identity};
 
 impl ParkingService {
@@ -36,6 +36,26 @@ impl ParkingService {
         }
     }
 
+    /// Runs `valet_park` with a slot: as `callpark_slot`, but a leg that dials an empty slot is parked there. A user whom a command or a script sends to
+    /// an occupied slot retrieves; two callers are never connected.
+    pub(crate) fn park_or_retrieve_as_valet(
+        self: &Arc<Self>,
+        leg: &Leg<'_>,
+        park: &ParkOrder,
+        retrieve: &RetrieveOrder,
+    ) -> AppResult {
+        let parks = || match Arrival::of(leg) {
+            Arrival::Transferred => true,
+            Arrival::Moved => self.user_of(leg).is_empty() || self.is_slot_empty(leg, retrieve),
+            Arrival::Dialled | Arrival::Chosen => self.is_slot_empty(leg, retrieve),
+        };
+        if !self.has_ticket(leg) && (leg.partner().is_some() || parks()) {
+            self.park(leg, park)
+        } else {
+            self.retrieve(leg, retrieve)
+        }
+    }
+
     fn is_slot_empty(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> bool {
         let place = self.lot_selector(leg, order.lot.clone(), None);
         let RetrieveTarget::Slot(slot) = &order.pick else { return false };
@@ -53,7 +73,7 @@ impl ParkingService {
         if leg.partner().is_some() || !identity::was_transferred(leg) {
             return self.refuse_invalid(leg, application, why);
         }
-        let request = self.request(leg, &ParkOrder { wanted: SlotRequest::Auto, lot: None }, self.parker_of(leg), None);
+        let request = self.request(leg, &ParkOrder::new(SlotRequest::Auto, None), self.parker_of(leg), None);
         let verdict = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
         self.without_slot(leg, &request, verdict, true)
     }

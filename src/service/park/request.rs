@@ -48,7 +48,7 @@ impl ParkingService {
             caller: identity::party(leg).into(),
             parker: parker.name.into(),
             label: leg.var("callpark_label").unwrap_or_default(),
-            overrides: overrides(leg),
+            overrides: overrides(leg).or(order.overrides.clone()),
             parked_at_ms: freeswitch::epoch_ms(),
             entropy: entropy(),
         };
@@ -74,6 +74,7 @@ fn overrides(leg: &Leg<'_>) -> CallOverrides {
         fallback: amended(leg, "callpark_fallback", parse_destination),
         hold_music: leg.var("callpark_hold_music"),
         announce: amended(leg, "callpark_announce", parse_bool),
+        ..CallOverrides::default()
     }
 }
 

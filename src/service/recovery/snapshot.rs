@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::freeswitch::{self, Leg};
 use crate::parking::{
-    Call, LotName, MonotonicTime, NoSlotReason, ParkRequest, RestoreParams, RingBack, Slot, SlotRequest, State,
+    Call, CallOverrides, Destination, LotName, MonotonicTime, NoSlotReason, ParkRequest, RestoreParams, RingBack, Slot,
+    SlotRequest, State,
 };
 use crate::service::ParkingService;
 use crate::service::call_log::log_call;
@@ -43,12 +44,22 @@ pub(super) struct ParkedCallSnapshot {
     /// The dial string of the parker, if it is not that of the lot. This is the one override that must be here: it may come from the leg of a parker
     /// outside this server, which is gone by now. The others are variables of the leg itself, which FreeSWITCH recovers with it.
     ringback: Option<String>,
+    /// Whether the lot is in no configuration.
+    is_new_lot: bool,
+    /// Where the caller goes when the time is over, and by which key, if that is not as the lot says.
+    fallback: Option<Value>,
+    goes_on: Option<bool>,
+    ringback_attempts: Option<u32>,
+    hold_music: Option<String>,
+    exit_key: Option<char>,
+    exit_destination: Option<Value>,
 }
 
 impl ParkedCallSnapshot {
     pub(in crate::service) fn of(call: &Call, now: MonotonicTime, epoch_ms: i64) -> ParkedCallSnapshot {
         let info = &call.info;
         let ringing = call.state == State::RingingBack;
+        let (changed, exit) = (&info.overrides, info.overrides.exit.as_ref());
         let on_the_wall = |moment: MonotonicTime| epoch_ms.saturating_add(millis(moment.since(now)));
         ParkedCallSnapshot {
             version: SNAPSHOT_VERSION,
@@ -63,10 +74,17 @@ impl ParkedCallSnapshot {
             latest_at: call.latest.map(on_the_wall),
             attempt: call.attempt.saturating_sub(u32::from(ringing)),
             rings_left: call.rings_left.saturating_add(u32::from(ringing)),
-            ringback: match &info.overrides.ringback {
+            ringback: match &changed.ringback {
                 Some(RingBack::DialString(dial)) => Some(dial.clone()),
                 _ => None,
             },
+            is_new_lot: info.settings.is_new_lot,
+            fallback: changed.fallback.as_ref().map(words_of),
+            goes_on: changed.goes_on,
+            ringback_attempts: changed.ringback_attempts,
+            hold_music: changed.hold_music.clone(),
+            exit_key: exit.map(|(key, _)| *key),
+            exit_destination: exit.map(|(_, destination)| words_of(destination)),
         }
     }
 
@@ -99,6 +117,13 @@ impl ParkedCallSnapshot {
             attempt: count("attempt").unwrap_or(0),
             rings_left: count("rings_left").unwrap_or(1),
             ringback: word("ringback"),
+            is_new_lot: fields["is_new_lot"] == true,
+            fallback: fields.get("fallback").cloned(),
+            goes_on: fields["goes_on"].as_bool(),
+            ringback_attempts: count("ringback_attempts"),
+            hold_music: word("hold_music"),
+            exit_key: word("exit_key").and_then(|key| key.chars().next()),
+            exit_destination: fields.get("exit_destination").cloned(),
         })
     }
 
@@ -116,13 +141,40 @@ impl ParkedCallSnapshot {
 
     pub(in crate::service) fn request(&self, service: &ParkingService, leg: &Leg<'_>) -> Option<ParkRequest> {
         let wanted = if self.slot.is_empty() { SlotRequest::Auto } else { SlotRequest::Slot(Slot::parse(&self.slot)?) };
-        let order = ParkOrder { wanted, lot: LotName::parse(&self.lot) };
+        let lot = LotName::parse(&self.lot).map(|lot| LotName { may_be_new: self.is_new_lot, ..lot });
+        let order = ParkOrder { overrides: self.overrides(), ..ParkOrder::new(wanted, lot) };
         let mut request = service.request(leg, &order, Parker::user(self.parker.clone()), None);
         if let Some(dial) = &self.ringback {
             request.overrides.ringback = Some(RingBack::DialString(dial.clone()));
         }
         Some(ParkRequest { label: self.label.clone(), parked_at_ms: self.parked_at, ..request })
     }
+}
+
+impl ParkedCallSnapshot {
+    /// What the call changed of the settings of its lot. The variables of the leg do not say it all: an attended transfer brought some of it.
+    fn overrides(&self) -> CallOverrides {
+        let destination = |words: &Option<Value>| words.as_ref().and_then(destination_of);
+        CallOverrides {
+            fallback: destination(&self.fallback),
+            goes_on: self.goes_on,
+            ringback_attempts: self.ringback_attempts,
+            hold_music: self.hold_music.clone(),
+            exit: self.exit_key.zip(destination(&self.exit_destination)),
+            ..CallOverrides::default()
+        }
+    }
+}
+
+/// A destination as its extension, dialplan and context.
+fn words_of(destination: &Destination) -> Value {
+    let Destination { extension, dialplan, context } = destination;
+    json!([extension, dialplan, context])
+}
+
+fn destination_of(words: &Value) -> Option<Destination> {
+    let word = |at: usize| words[at].as_str().map(str::to_owned);
+    Some(Destination { extension: word(0)?, dialplan: word(1), context: word(2) })
 }
 
 /// Parses a snapshot, and returns the lot, the slot and the remaining times.
@@ -162,6 +214,11 @@ mod tests {
             attempt: 1,
             rings_left: 2,
             ringback: Some("sofia/gateway/x/5".into()),
+            is_new_lot: true,
+            fallback: Some(json!(["1000", null, "a context"])),
+            exit_key: Some('0'),
+            exit_destination: Some(json!(["1001", "XML", null])),
+            ..ParkedCallSnapshot::default()
         }
     }
 

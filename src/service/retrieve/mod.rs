@@ -34,7 +34,7 @@ impl ParkingService {
         let place = self.lot_selector(leg, order.lot.clone(), None);
         let slot = match &order.pick {
             RetrieveTarget::Slot(slot) => Some(slot),
-            RetrieveTarget::Oldest | RetrieveTarget::Newest => None,
+            RetrieveTarget::Oldest | RetrieveTarget::Newest | RetrieveTarget::OldestOf(_) => None,
         };
         let refuse = |verdict: AppResult| {
             let lot = self.table.lock().resolve(&place, slot).ok();
@@ -104,12 +104,12 @@ impl ParkingService {
         place: &LotSelector,
         pick: &RetrieveTarget,
     ) -> Result<(), AppResult> {
+        let Permitted { lot, slot, .. } = self.permitted(leg, place, pick).map_err(AppResult::Refused)?;
         let what = match pick {
-            RetrieveTarget::Slot(slot) => slot.as_str(),
+            RetrieveTarget::Slot(_) | RetrieveTarget::OldestOf(_) => slot.as_str(),
             RetrieveTarget::Oldest => "oldest",
             RetrieveTarget::Newest => "newest",
         };
-        let lot = self.permitted(leg, place, pick).map_err(AppResult::Refused)?.lot;
         let left = leg.transfer(&format!("callpark_retrieve:{what} {lot}"), Some("inline"), None);
         if left { Ok(()) } else { Err(AppResult::LegGone) }
     }

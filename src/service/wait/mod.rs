@@ -49,6 +49,8 @@ impl ParkingService {
                         return;
                     }
                 }
+                // The dialplan has something else for the caller.
+                Some(LegCommand::FallBack) if settings.goes_on => return self.on_left_slot(leg, call),
                 Some(LegCommand::FallBack) => self.fall_back(leg, call),
                 Some(LegCommand::Forget) => return idle_until_hangup(leg),
                 Some(LegCommand::SlotFree) => {
