@@ -19,7 +19,7 @@ pub(crate) fn add<W: StateLookup<ParkingService>>(interfaces: &mut Interfaces<'_
 struct CallPark;
 
 impl Dialplan for CallPark {
-    type Of = ParkingService;
+    type Context = ParkingService;
     const NAME: &'static CStr = c"callpark";
 
     fn find(service: &Arc<ParkingService>, leg: &Leg<'_>, number: &str) -> Option<DialplanStep> {

@@ -12,7 +12,7 @@ use crate::ffi;
 
 /// A dialplan application. It runs on the thread of the leg, and returns when the channel is not ready any more.
 ///
-/// `of` is what it works with, and `None` while the module is being unloaded.
+/// `context` is what it works with, and `None` while the module is being unloaded.
 pub(crate) trait Application {
     type Context;
     const NAME: &'static CStr;
@@ -20,10 +20,10 @@ pub(crate) trait Application {
     const LONG_DESCRIPTION: &'static CStr;
     const SYNTAX: &'static CStr;
 
-    fn run(of: Option<Arc<Self::Context>>, leg: Leg<'_>, data: &str);
+    fn run(context: Option<Arc<Self::Context>>, leg: Leg<'_>, data: &str);
 
     /// Handles the leg after the application has panicked. Returns true if the application need not run again.
-    fn after_panic(of: Option<Arc<Self::Context>>, leg: Leg<'_>) -> bool;
+    fn after_panic(context: Option<Arc<Self::Context>>, leg: Leg<'_>) -> bool;
 }
 
 /// Registers the application `A`. Returns false if FreeSWITCH has no memory for it.

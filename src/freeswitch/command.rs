@@ -17,8 +17,8 @@ pub(crate) trait Command {
     const DESCRIPTION: &'static CStr;
     const SYNTAX: &'static CStr;
 
-    /// Runs a command line, which does not contain the name of the command. `of` is `None` while the module is being unloaded.
-    fn run(of: Option<Arc<Self::Context>>, line: &str) -> CommandOutput;
+    /// Runs a command line, which does not contain the name of the command. `context` is `None` while the module is being unloaded.
+    fn run(context: Option<Arc<Self::Context>>, line: &str) -> CommandOutput;
 }
 
 /// The complete output of a command.

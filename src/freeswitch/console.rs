@@ -16,7 +16,7 @@ pub(crate) trait Completer {
     /// The name in completion lines: `::callpark::slots`.
     const NAME: &'static CStr;
 
-    fn candidates(of: &Arc<Self::Context>) -> Vec<String>;
+    fn candidates(context: &Arc<Self::Context>) -> Vec<String>;
 }
 
 /// The completion lines of the module. Dropping this removes them.
@@ -68,7 +68,7 @@ unsafe extern "C" fn trampoline<C: Completer, W: StateLookup<C::Context>>(
     if found.is_empty() {
         return ffi::switch_status_t::SWITCH_STATUS_FALSE;
     }
-    // A list of our own, made from nothing: what the core's pointer holds before is not set (switch_console.c).
+    // The list is begun here, because the core does not initialise the pointer that it passes (switch_console.c).
     let mut list = ptr::null_mut();
     for word in &found {
         let word = to_c(word);

@@ -20,7 +20,7 @@ pub(crate) enum DatabaseKind {
     Module,
 }
 
-/// What a database did not do. The DSN, which may hold a password, is in no text.
+/// Why an operation of a database failed. No text contains the DSN, which may have a password.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub(crate) enum DatabaseError {
     #[error("the database cannot be reached, or no module for {0}:// is loaded")]
@@ -29,7 +29,7 @@ pub(crate) enum DatabaseError {
     NoModule(String),
     #[error("the database file cannot be opened")]
     CannotOpen,
-    /// In the words of its driver.
+    /// The error text of the driver.
     #[error("{0}")]
     Driver(String),
     #[error("the database refused the statement and gave no reason")]
@@ -67,7 +67,7 @@ impl Database {
             });
         };
         let database = Database { handle, _of_one_thread: PhantomData };
-        // If the module of a DSN is missing, the core takes the DSN as the name of a SQLite file.
+        // If the module of a DSN is missing, the core opens a SQLite file whose name is the DSN.
         match of_a_module {
             Some(prefix) if database.kind() != DatabaseKind::Module => Err(DatabaseError::NoModule(prefix.to_owned())),
             _ => Ok(database),

@@ -147,7 +147,7 @@ pub(crate) trait OnEvent {
     /// What it works with.
     type Context;
     const EVENT: CoreEvent;
-    fn on_event(of: &Arc<Self::Context>, event: &EventRef<'_>);
+    fn on_event(context: &Arc<Self::Context>, event: &EventRef<'_>);
 }
 
 /// A subscription to one kind of event, until this is dropped.

@@ -1,6 +1,6 @@
 //! Finds out which applications an extension of the XML dialplan would run, without running any of them.
 //!
-//! mod_dialplan_xml itself cannot be asked: while it hunts, it runs each `inline="true"` action that it passes (`exec_app` in
+//! mod_dialplan_xml itself cannot be asked: while it looks for the extension (FreeSWITCH calls this a hunt), it runs each `inline="true"` action that it passes (`exec_app` in
 //! `mod_dialplan_xml.c`), and hangs up the caller if no module has such an application. So its conditions are evaluated here, in the same
 //! order. Inline actions are not run; only the variables that they set are noted, because later conditions may depend on them.
 
@@ -70,7 +70,7 @@ pub(super) enum HuntResult {
     /// The applications in their order, including inline ones.
     Applications(Vec<String>),
     Nothing,
-    /// This cannot be found out without running the dialplan.
+    /// The applications cannot be found out without running the dialplan.
     Unknown,
 }
 

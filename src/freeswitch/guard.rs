@@ -38,7 +38,7 @@ pub(crate) fn mark(_name: &str) {
 pub(crate) fn log_panic(name: &str, panic: &(dyn Any + Send)) {
     CAUGHT.fetch_add(1, Ordering::Relaxed);
     let message = panic_message(panic);
-    // The log call could panic too, and nothing may leave here but a value.
+    // Logging may panic too, and no panic may leave this function.
     let _ = catch_unwind(|| log::error!(fence = name, cause = message; "bug in mod_callpark, a panic was caught"));
 }
 

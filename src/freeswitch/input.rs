@@ -23,8 +23,8 @@ impl Leg<'_> {
         status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
     }
 
-    /// The number of bytes that have come from the far end, dropped or not. A read does not tell, because the core returns comfort noise if nothing
-    /// came or if it has dropped what came.
+    /// The number of bytes that have come from the far end, dropped or not. The result of a read does not show it, because the core returns comfort noise
+    /// if nothing came, and also if it has dropped what came.
     pub(crate) fn received(&self) -> usize {
         let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
         // SAFETY: the session is kept, and this is its own thread, which alone takes in what comes; without a pool the core's own

@@ -146,10 +146,10 @@ impl OutgoingCalls {
             if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { SessionGuard::locked(answered) } else { None }
         };
         let leg = leg.ok_or_else(|| OriginateError::of(cause))?;
-        // A leg that answers at once is still being routed, and its thread would sleep through a transfer that sets the very
-        // state it is in.
+        // A leg that answers at once may still be in the state CS_ROUTING, which a transfer sets too. The thread of the leg does not notice a state
+        // that is set again, so the leg must have reached its next state before it is transferred.
         for _ in 0..200 {
-            // Who has picked up has been routed long ago, and does not settle.
+            // A leg that has picked up the call runs an application, and never reaches that state.
             if leg.is_consuming_media() || leg.hung_up() || leg.var(PICKED_UP).is_some() {
                 break;
             }

@@ -49,7 +49,7 @@ impl Leg<'_> {
         self.play_file(file, control) != PlayResult::Failed
     }
 
-    /// Does the same, and returns how it ended.
+    /// As [`Leg::play`], and returns how it ended.
     pub(crate) fn play_file(&self, file: &str, control: &mut dyn PlaybackControl) -> PlayResult {
         let file = to_c(file);
         let mut control = control;

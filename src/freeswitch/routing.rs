@@ -20,15 +20,16 @@ pub(crate) struct DialplanStep {
 
 /// A dialplan. FreeSWITCH asks it on the thread of the leg.
 pub(crate) trait Dialplan {
-    type Of;
+    /// What it works with.
+    type Context;
     const NAME: &'static CStr;
 
     /// Returns the application for a number. `None`: FreeSWITCH asks the next dialplan of the leg.
-    fn find(of: &Arc<Self::Of>, leg: &Leg<'_>, number: &str) -> Option<DialplanStep>;
+    fn find(context: &Arc<Self::Context>, leg: &Leg<'_>, number: &str) -> Option<DialplanStep>;
 }
 
 /// Registers the dialplan `D`. Returns false if FreeSWITCH has no memory for it.
-pub(crate) fn add_dialplan<D: Dialplan, W: StateLookup<D::Of>>(interfaces: &mut Interfaces<'_>) -> bool {
+pub(crate) fn add_dialplan<D: Dialplan, W: StateLookup<D::Context>>(interfaces: &mut Interfaces<'_>) -> bool {
     let kind = ffi::switch_module_interface_name_t::SWITCH_DIALPLAN_INTERFACE;
     let Some(entry) = interfaces.add::<ffi::switch_dialplan_interface_t>(kind) else { return false };
     entry.interface_name = D::NAME.as_ptr();
@@ -37,7 +38,7 @@ pub(crate) fn add_dialplan<D: Dialplan, W: StateLookup<D::Of>>(interfaces: &mut 
 }
 
 /// `profile` is NULL, or the profile with the number for `execute_extension`.
-unsafe extern "C" fn hunt<D: Dialplan, W: StateLookup<D::Of>>(
+unsafe extern "C" fn hunt<D: Dialplan, W: StateLookup<D::Context>>(
     session: *mut ffi::switch_core_session_t,
     _argument: *mut c_void,
     profile: *mut ffi::switch_caller_profile_t,
@@ -45,7 +46,7 @@ unsafe extern "C" fn hunt<D: Dialplan, W: StateLookup<D::Of>>(
     fence("dialplan", ptr::null_mut(), || {
         // SAFETY: the core calls this on the session's own thread, so the session outlives the call (switch_core_state_machine.c).
         let leg = unsafe { Leg::running(session) };
-        let found = leg.zip(W::find()).and_then(|(leg, of)| {
+        let found = leg.zip(W::find()).and_then(|(leg, context)| {
             let number = match profile.is_null() {
                 true => leg.profile("destination_number"),
                 // SAFETY: the profile and its fields outlive the call.
@@ -53,7 +54,7 @@ unsafe extern "C" fn hunt<D: Dialplan, W: StateLookup<D::Of>>(
                     from_c(ffi::switch_caller_get_field_by_name(profile, c"destination_number".as_ptr()))
                 },
             }?;
-            let step = D::find(&of, &leg, &number)?;
+            let step = D::find(&context, &leg, &number)?;
             Some(leg.extension(&number, &step))
         });
         found.unwrap_or(ptr::null_mut())

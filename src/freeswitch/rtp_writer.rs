@@ -237,8 +237,8 @@ struct RtpTarget {
     implementation: *const ffi::switch_codec_implementation_t,
 }
 
-// SAFETY: the core lets any thread write to a session that is kept, as each leg of a bridge does to the other; that it is kept
-// is `Leg::share_media`'s to see to.
+// SAFETY: the core lets any thread write to a session that is kept, as each leg of a bridge does to the other; `Leg::share_media` keeps it
+// while it is the target.
 unsafe impl Send for RtpTarget {}
 
 impl RtpWriter {

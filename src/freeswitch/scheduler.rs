@@ -1,7 +1,7 @@
 //! Runs the module's tick about once a second, independently of the wall clock.
 //!
-//! A thread of the module measures the period by the monotonic clock. The core's scheduler is the second trigger, in case the system has no thread
-//! to give. Its tasks follow the wall clock: after a step back none runs for as long as the step, and a task during which the clock steps back never
+//! A thread of the module measures the period by the monotonic clock. The core's scheduler is the second trigger, in case the system cannot
+//! start a thread. Its tasks follow the wall clock: after a step back none runs for as long as the step, and a task during which the clock steps back never
 //! runs again (`switch_scheduler_execute`).
 
 use std::sync::Arc;
@@ -32,8 +32,8 @@ const UNLOAD_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// Handles a tick. It may run on the thread of the core's scheduler, which all modules share, so it must not wait.
 pub(crate) trait OnTick {
     type Context;
-    fn ticks(of: &Self::Context) -> &Ticks;
-    fn tick(of: &Self::Context);
+    fn ticks(context: &Self::Context) -> &Ticks;
+    fn tick(context: &Self::Context);
 }
 
 /// When the last tick began. It is locked while a tick runs, so that there are never two at a time.

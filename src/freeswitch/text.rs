@@ -21,8 +21,8 @@ pub(super) fn inert_to_c(text: &str) -> CString {
 /// Replaces each `$` by `%`, as `profile_dup_clean` of the core does. FreeSWITCH expands `${...}` in everything that it reads from a channel,
 /// including the values of variables, and `${system(...)}` runs a command (`switch_channel_expand_variables`).
 ///
-/// The core keeps a `$` that no `{` follows. That is not enough: `set` expands twice, a backslash or a quote in between is removed in between, and
-/// `${name:0:20}{`, or two texts in a row, can form a `${`.
+/// The core's function keeps a `$` that is not followed by `{`. That is not enough: `set` expands a text twice and removes backslashes and quotes in
+/// between, so `$\{` becomes `${`; and two texts in a row, or an expression such as `${name:0:20}{`, can form a `${`.
 pub(crate) fn inert(text: &str) -> Cow<'_, str> {
     if text.contains('$') { Cow::Owned(text.replace('$', "%")) } else { Cow::Borrowed(text) }
 }

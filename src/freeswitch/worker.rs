@@ -38,7 +38,8 @@ impl Worker {
         Ok(Worker { name, thread, over })
     }
 
-    /// Joins the thread if it ends within `timeout`. Otherwise returns false: the module's code must stay loaded, and the libraries do.
+    /// Joins the thread if it ends within `timeout`. Otherwise returns false: the code of the module must stay loaded, and all
+    /// libraries are kept.
     pub(crate) fn join_within(self, timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
         {

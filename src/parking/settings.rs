@@ -11,7 +11,7 @@ pub enum SlotOrder {
     /// The free slot with the lowest number.
     #[default]
     First,
-    /// The next free slot after the one that was taken last.
+    /// The free slot that follows the one that was taken last.
     Next,
     /// The slot that has been free for longest.
     LongestFree,
@@ -25,7 +25,7 @@ pub enum SlotTaken {
     /// The parker is rung, is told why, and gets the caller back.
     #[default]
     Return,
-    /// The call gets the next free slot.
+    /// The call gets a free slot, chosen as by `auto`.
     Next,
 }
 

@@ -53,7 +53,7 @@ pub(crate) enum StorageError {
 }
 
 impl StorageError {
-    /// There is nobody who could take or answer anything now; else the database answers, and refuses this.
+    /// Whether the database cannot be reached or does not answer. Otherwise it answers, and has refused the operation.
     pub(super) fn is_away(&self) -> bool {
         match self {
             StorageError::Away(_)
@@ -199,7 +199,7 @@ impl Connection {
         done.and(end)
     }
 
-    /// Checks whether rows can be deleted, which is not the case on a standby.
+    /// Checks whether the database accepts writes at all. A standby does not.
     pub(super) fn can_write(&self) -> bool {
         self.execute("UPDATE callpark_schema SET version = version").is_ok()
     }

@@ -123,7 +123,7 @@ impl Storage {
         })
     }
 
-    /// Returns the same from a cache of some seconds, for dashboards, of which there may be many.
+    /// As [`Storage::tallies`], but from a cache of some seconds, because many dashboards may ask.
     pub(crate) fn recent_tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
         self.reader.cached(days, filter.clone(), || self.tallies(days, filter))
     }

@@ -76,7 +76,7 @@ pub(super) struct PendingWrites {
     pub(super) left: HashMap<SlotKey, Vec<String>>,
     ended: HashSet<String>,
     ended_in_order: VecDeque<String>,
-    orders: VecDeque<TicketRequest>,
+    ticket_requests: VecDeque<TicketRequest>,
     /// The claims for which callers wait, by the UUID of the leg.
     pub(super) claims: HashMap<String, Claim>,
     /// Whether the rows of the previous run have been read.
@@ -85,22 +85,22 @@ pub(super) struct PendingWrites {
 
 impl PendingWrites {
     pub(super) fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.orders.is_empty() && self.claims.values().all(Claim::is_answered)
+        self.changed.is_empty() && self.ticket_requests.is_empty() && self.claims.values().all(Claim::is_answered)
     }
 
-    pub(super) fn push_ticket_request(&mut self, order: TicketRequest) {
-        if self.orders.len() < MAX_TICKET_REQUESTS {
-            self.orders.push_back(order);
+    pub(super) fn push_ticket_request(&mut self, request: TicketRequest) {
+        if self.ticket_requests.len() < MAX_TICKET_REQUESTS {
+            self.ticket_requests.push_back(request);
         }
     }
 
     pub(super) fn pop_ticket_request(&mut self) -> Option<TicketRequest> {
-        self.orders.pop_front()
+        self.ticket_requests.pop_front()
     }
 
-    /// A caller who waits is told when the other end of the channel is dropped.
+    /// Drops all requests, because the database is away. Each caller who waits learns it, because its channel is dropped too.
     pub(super) fn drop_ticket_requests(&mut self) {
-        self.orders.clear();
+        self.ticket_requests.clear();
     }
 
     /// Whether the row of a call is the one that must be in a slot.
@@ -108,7 +108,7 @@ impl PendingWrites {
         self.wanted.get(place).is_some_and(|wanted| wanted.row.uuid == uuid)
     }
 
-    /// Returns some of the rows that must be written, which then count as written.
+    /// Takes at most `most` of the changes that must be written. Those that cannot be written are put back ([`PendingWrites::put_back`]).
     pub(super) fn take_changes(&mut self, most: usize) -> Vec<SlotChange> {
         let taken = std::iter::from_fn(|| self.changed.pop_first()).take(most);
         taken
@@ -153,7 +153,7 @@ impl PendingWrites {
         self.changed.insert(place.clone());
     }
 
-    /// Whether this node has or had a call.
+    /// Notes that this node has or had a call, for [`PendingWrites::had_call`].
     pub(super) fn remember(&mut self, uuid: String) {
         if self.ended.insert(uuid.clone()) {
             self.ended_in_order.push_back(uuid);
@@ -163,7 +163,7 @@ impl PendingWrites {
         }
     }
 
-    /// Whether a row that must not be there belongs to a call that this node had.
+    /// Whether this node has or had a call, so that it may delete a row of it that is no longer needed.
     pub(super) fn had_call(&self, uuid: &str) -> bool {
         self.ended.contains(uuid)
     }
@@ -178,7 +178,7 @@ impl PendingWrites {
         }
     }
 
-    /// The database said how that row stands; unless there is another by now.
+    /// Sets the state of the row of a leg, unless the slot has the row of another leg by now.
     pub(super) fn set_state(&mut self, place: &SlotKey, uuid: &str, state: SyncState) {
         if let Some(wanted) = self.wanted.get_mut(place).filter(|wanted| wanted.row.uuid == uuid) {
             wanted.state = state;
@@ -203,7 +203,7 @@ impl PendingWrites {
         wanted.refusals
     }
 
-    /// Inserts all rows again, because the database is another one or has lost them.
+    /// Has all rows inserted again, because the database is another one or has lost them.
     pub(super) fn write_all_again(&mut self) {
         for (place, wanted) in &mut self.wanted {
             if wanted.state == SyncState::Written {
@@ -223,7 +223,7 @@ impl PendingWrites {
         }
     }
 
-    /// The legs that the database is known to have for this node.
+    /// The legs of this node whose rows are known to be in the database.
     pub(super) fn written(&self) -> HashSet<String> {
         let written = self.wanted.values().filter(|wanted| wanted.state == SyncState::Written);
         written.map(|wanted| wanted.row.uuid.clone()).collect()

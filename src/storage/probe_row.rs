@@ -1,8 +1,8 @@
 //! Probe rows, which show whether the database refuses a certain row or accepts no row at present.
 //!
-//! That other rows of a batch were written proves nothing: on a full disk one row may fit into a page, and the next may not. So a row counts as refused
-//! only if the database accepts a probe row: a row of the same size, for the same pages, with harmless texts. It is inserted and deleted in one
-//! transaction, so that nobody sees it.
+//! If the database writes other rows of a batch, that proves nothing: on a full disk one row may fit into a page, and the next may not. So a row counts
+//! as refused only if the database accepts a probe row: a row of the same size with harmless texts, whose key leads to the same page of the
+//! index. It is inserted and deleted in one transaction, so no other connection sees it.
 
 /// Returns a harmless text of `length` bytes. It does not repeat, because PostgreSQL compresses long texts, and this one must not need less space
 /// than the text that it replaces.
@@ -15,13 +15,14 @@ pub(super) fn filler(bytes: usize) -> String {
     (0..bytes).map(letter).collect()
 }
 
-/// A text of a key, of as many bytes, without what could be refused: an index has it beside the one that it stands for.
+/// Returns a key of as many bytes and with as much in common as possible, without characters that the database could refuse. So an index has it next
+/// to the key that it replaces.
 pub(super) fn plain(key: &str) -> String {
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"-.*#".contains(&byte);
     key.bytes().map(|byte| if harmless(byte) { char::from(byte) } else { 'x' }).collect()
 }
 
-/// The same, and another than the one that it stands for.
+/// As [`plain`], but always different from the key that it replaces.
 pub(super) fn other(key: &str) -> String {
     let mut other = plain(key);
     let last = other.pop();

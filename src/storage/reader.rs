@@ -40,7 +40,7 @@ struct Cached {
 type CachedAnswer = Arc<Mutex<Option<(MonotonicTime, Vec<Tally>)>>>;
 
 impl Reader {
-    /// The answer of a query, or why it failed.
+    /// Executes a query on the thread of the reader, and waits for its answer.
     pub(super) fn read<T: Send + 'static>(
         &self,
         dsn: String,

@@ -74,7 +74,8 @@ pub(super) fn on_tick(copies: &Mutex<Option<RecoveryCopies>>) {
     }
 }
 
-/// Drops the copy of a leg that came back, and is gone before the core's new note of it was seen: it is to be recovered no more.
+/// Deletes the copy of a leg whose call has ended, so that the leg is not recovered again. [`on_tick`] would miss a leg that comes back and ends
+/// between two ticks, because it never sees the new row that the core saves for that leg.
 pub(super) fn forget(copies: &Mutex<Option<RecoveryCopies>>, uuid: &str) {
     let copies = *copies.lock();
     if let Some(RecoveryCopies { quoting, .. }) = copies {

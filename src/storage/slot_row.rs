@@ -8,10 +8,11 @@ use super::schema::width;
 use crate::freeswitch;
 use crate::parking::{Call, LotId, MonotonicTime, Party, RemoteCall, RemoteState, Slot};
 
-/// Where a call is parked: domain and slot.
+/// What identifies a slot: its domain and its number.
 pub(super) type SlotKey = (String, String);
 
-/// Times are those of this node's monotonic clock, in milliseconds. The table has times of the clock that all nodes share.
+/// A row of the slot store. Its times are those of this node's monotonic clock, in milliseconds; in the database they are those of the clock that all
+/// nodes share, so that another node can read them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct SlotRow {
     pub(super) domain: String,

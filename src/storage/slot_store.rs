@@ -16,7 +16,7 @@ const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
 impl SlotStore for Storage {
     fn save(&self, service: &ParkingService, slots: &[ChangedSlot]) {
         {
-            // The table is read under this lock, so that of two threads the one that reads later writes later.
+            // The slot table is read under this lock, so that of two threads the one that reads later writes later.
             let mut writes = self.writes.lock();
             for (lot, slot) in slots {
                 let place = (lot.domain.to_string(), slot.key().to_owned());

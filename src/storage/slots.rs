@@ -1,7 +1,7 @@
 //! Writes the slot store: which call is in which slot.
 //!
-//! A single node writes it in the background, and reads it after a crash. In a cluster a slot belongs to this node when its row is in the table, whose
-//! primary key assigns each slot once. A change counts as written when a query has returned its key.
+//! A single node writes it in the background, and reads it after a crash. In a cluster a slot belongs to this node when its row is in the database:
+//! a claim inserts it as the first row of the slot, which the primary key allows once. A change counts as written when a query has returned its key.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -18,12 +18,12 @@ const MAX_SLOT_BATCH: usize = 100;
 /// How long the changes of a failed batch are tried one by one before the rest waits for the next cycle, so that the heartbeat is not late.
 const MAX_SINGLE_WRITES: Duration = Duration::from_secs(1);
 
-/// Differences between the database and what this node knew.
+/// Whether the slot store has shown that this node does not know all calls of the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Conflict {
     #[default]
     None,
-    /// The slot was free for this node.
+    /// A slot that was free as far as this node knew belongs to another node.
     SlotTaken,
 }
 
@@ -43,7 +43,7 @@ impl Cycle<'_> {
     pub(super) fn write_changes(&self) -> Result<Conflict, StorageError> {
         let mut progress = WriteProgress::default();
         let done = loop {
-            // A caller waits for these.
+            // Claims come first, because callers wait for them.
             if let Err(why) = self.answer_claims(&mut progress) {
                 break Err(why);
             }
@@ -88,7 +88,7 @@ impl Cycle<'_> {
         let failed = unless_away(self.connection.execute_together(&statements))?;
         let missing = self.unwritten(changes, failed.is_some())?;
         for change in changes.iter().filter(|change| !missing.iter().any(|one| one.place == change.place)) {
-            self.is_written(change, progress)?;
+            self.on_written(change, progress)?;
         }
         let until = Instant::now() + MAX_SINGLE_WRITES;
         for change in missing {
@@ -103,7 +103,7 @@ impl Cycle<'_> {
     fn write_alone(&self, change: &SlotChange, progress: &mut WriteProgress) -> Result<(), StorageError> {
         let failed = unless_away(self.connection.execute_together(&self.statements(change)))?;
         if self.unwritten(&[change], failed.is_some())?.is_empty() {
-            return self.is_written(change, progress);
+            return self.on_written(change, progress);
         }
         let why = failed.unwrap_or(StorageError::RowsNotKept);
         let takes_others = match &change.wanted {
@@ -111,7 +111,7 @@ impl Cycle<'_> {
             None => self.connection.can_write(),
         };
         if takes_others {
-            self.refused(change, &why, progress);
+            self.on_refused(change, &why, progress);
         } else {
             progress.later.push(change.place.clone());
             progress.obstacle = Some(why);
@@ -164,7 +164,8 @@ impl Cycle<'_> {
         Ok(found)
     }
 
-    fn is_written(&self, change: &SlotChange, progress: &mut WriteProgress) -> Result<(), StorageError> {
+    /// Counts a change as written, and notes it in the queue.
+    fn on_written(&self, change: &SlotChange, progress: &mut WriteProgress) -> Result<(), StorageError> {
         progress.written += 1;
         if let Some(PendingRow { row, state: SyncState::New | SyncState::Again, .. }) = &change.wanted {
             if self.service.clustered() {
@@ -182,9 +183,9 @@ impl Cycle<'_> {
     }
 
     /// Counts that the database refused a row. After some tries the row is set aside.
-    fn refused(&self, change: &SlotChange, why: &StorageError, progress: &mut WriteProgress) {
+    fn on_refused(&self, change: &SlotChange, why: &StorageError, progress: &mut WriteProgress) {
         let Some(PendingRow { row, .. }) = &change.wanted else {
-            // A row that is still in the table is found by the comparison.
+            // The comparison finds the row and deletes it later.
             return;
         };
         match self.storage.writes.lock().count_refusal(&change.place, &row.uuid) {
@@ -234,7 +235,7 @@ impl Cycle<'_> {
         format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT {turn}, {values} {condition}")
     }
 
-    /// Writes the row of a call if its slot is free in the table, and reads back which node has the slot.
+    /// Writes the row of a call if no row has its slot, and reads back which node has the slot.
     fn claim(&self, row: &SlotRow, left: &[String]) -> Result<ClaimAnswer, StorageError> {
         let (here, node, uuid) =
             (self.at(&row.key()), self.connection.text(&self.node), self.connection.text(&row.uuid));

@@ -90,9 +90,9 @@ fn tallies_of_day(
 ) -> Result<Vec<Tally>, StorageError> {
     let name = day.format("%Y-%m-%d").to_string();
     let (from, to) = (day_began(day), day_began(day + Days::new(1)));
-    let meant = |at: &str| format!("{at} >= {from} AND {at} < {to}{}", condition(connection, filter));
+    let condition_on = |at: &str| format!("{at} >= {from} AND {at} < {to}{}", condition(connection, filter));
     let mut tallies: BTreeMap<(String, String), Tally> = BTreeMap::new();
-    connection.query(&counts_sql(&meant("parked_at"), service_level), &mut |row| {
+    connection.query(&counts_sql(&condition_on("parked_at"), service_level), &mut |row| {
         let tally = read(row, &name, service_level);
         tallies.insert((tally.domain.clone(), tally.lot.clone()), tally);
     })?;
@@ -105,7 +105,7 @@ fn tallies_of_day(
     let quarter = format!("parked_at - parked_at % {QUARTER_HOUR_MS}");
     let sql = format!(
         "SELECT domain, lot, {quarter}, COUNT(*) FROM callpark_records WHERE {} GROUP BY domain, lot, {quarter}",
-        meant("parked_at")
+        condition_on("parked_at")
     );
     connection.query(&sql, &mut |row| {
         of(row, &mut |tally| {
@@ -116,7 +116,7 @@ fn tallies_of_day(
     })?;
     let sql = format!(
         "SELECT domain, lot, COUNT(*) FROM callpark_refused WHERE {} GROUP BY domain, lot",
-        meant("refused_at")
+        condition_on("refused_at")
     );
     connection.query(&sql, &mut |row| of(row, &mut |tally| tally.full = unsigned(row, 2)))?;
     let mut tallies: Vec<Tally> = tallies.into_values().collect();
@@ -148,7 +148,7 @@ fn counts_sql(meant: &str, service_level: u32) -> String {
     )
 }
 
-/// A row of that query.
+/// Parses a row of that query.
 pub(crate) fn read(row: &DbRow, day: &str, service_level: u32) -> Tally {
     let parked = unsigned(row, 2);
     let [retrieved, returned, fallback, transferred, abandoned] = [3, 4, 5, 6, 7].map(|at| unsigned(row, at));

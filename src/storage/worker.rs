@@ -187,9 +187,9 @@ impl WorkerState {
         }
         let execute_ticket_requests = || {
             loop {
-                let order = storage.writes.lock().pop_ticket_request();
-                let Some(order) = order else { return Ok(()) };
-                tickets::execute(&cycle.connection, order, &cycle.node, cycle.clock())?;
+                let request = storage.writes.lock().pop_ticket_request();
+                let Some(request) = request else { return Ok(()) };
+                tickets::execute(&cycle.connection, request, &cycle.node, cycle.clock())?;
             }
         };
         let done = unless_away(execute_ticket_requests()).and_then(|_| match cycle.closing || self.slots.is_due(now) {

@@ -12,7 +12,7 @@ impl Arrival {
         Arrival::after(leg, ran.split_last().map_or(&[][..], |(_, before)| before))
     }
 
-    /// How the leg came to its number, of which no application runs yet.
+    /// How the leg came to its number, before an application runs there.
     pub(in crate::service) fn at_number(leg: &Leg<'_>) -> Arrival {
         Arrival::after(leg, &leg.applications())
     }
@@ -72,7 +72,7 @@ fn moved_after_answer(leg: &Leg<'_>, before: &[RanApplication]) -> Option<i64> {
     let moved = time("profile_created_time").unwrap_or(i64::MAX);
     let after = match time("answered_time") {
         None => leg.answered(),
-        // Too close to say by the clock.
+        // These times come from different clocks, so they are too close to be compared.
         Some(answered) if answered.abs_diff(moved) <= MAX_CLOCK_DIFFERENCE_US.unsigned_abs() => {
             answered_before_moving(before)
         }

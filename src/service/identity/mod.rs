@@ -12,7 +12,7 @@ use crate::parking::{Arrival, LotName, LotSelector, Party};
 pub(super) use parker::{External, PARKER_VARIABLE, Parker, note_parker};
 pub(super) use user::UserClaim;
 
-/// The name that the core gives to a party without one (`switch_ivr_originate.c`).
+/// The name that the core gives to a called party without one (`switch_ivr_originate.c`).
 const NAME_OF_NAMELESS: &str = "Outbound Call";
 
 /// Returns the party at the far end of a leg. On a leg that this server called, that is the callee, unless caller and callee were exchanged
@@ -39,7 +39,7 @@ fn withheld(leg: &Leg<'_>, party: Party) -> Party {
     let anonymous = !leg.outbound()
         && (from("sip_from_user") == Party::WITHHELD_NUMBER || from("sip_from_host") == "anonymous.invalid");
     let number = asked || anonymous || flag("privacy_hide_number");
-    // A name is often a number too, where the caller has no other.
+    // With the number goes the name, because the name of a caller who has none is the number.
     let name = number || flag("privacy_hide_name");
     Party {
         name: if name { Party::WITHHELD_NAME.into() } else { party.name },
@@ -87,7 +87,8 @@ impl ParkingService {
         domain_in(&self.user_of(leg)).unwrap_or_else(|| domain(leg))
     }
 
-    /// Selects the lot that a leg names, in the most likely of its domains. `parkers` is the domain of the parker.
+    /// Makes the selector of the lot that a leg names: by the domains to which the leg may belong, the most likely one first. `parkers` is the domain of
+    /// the parker.
     pub(super) fn lot_selector(&self, leg: &Leg<'_>, lot: Option<LotName>, parkers: Option<String>) -> LotSelector {
         let users = domain_in(&self.user_of(leg));
         let any = users.is_none() && own_domain(leg).is_none() && parkers.is_none();

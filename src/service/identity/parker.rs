@@ -102,7 +102,7 @@ impl ParkingService {
         parker
     }
 
-    /// Identifies the parker of a leg that came here itself: the one that the channel names, otherwise the last peer, otherwise a user in a trustworthy
+    /// Identifies the parker of a leg on which an application runs: the one that the channel names, otherwise the last peer, otherwise a user in a trustworthy
     /// Referred-By, otherwise nobody.
     pub(in crate::service) fn parker_of(&self, leg: &Leg<'_>) -> Parker {
         let (parker, evidence) = self.parker_and_evidence(leg);
@@ -141,7 +141,7 @@ impl ParkingService {
     }
 }
 
-/// Returns the user whose phone diverted the call here (302), who is the one that was called last.
+/// Returns the user whose phone diverted the call here (302): the one that the leg called last.
 fn diverter(leg: &Leg<'_>) -> Option<String> {
     leg.var(DIVERTED_TO)?;
     called_user(leg)
