@@ -41,8 +41,9 @@ pub(super) struct ParkedCallSnapshot {
     latest_at: Option<i64>,
     attempt: u32,
     rings_left: u32,
-    /// The dial string of the parker, if it is not that of the lot. This is the one override that must be here: it may come from the leg of a parker
-    /// outside this server, which is gone by now. The others are variables of the leg itself, which FreeSWITCH recovers with it.
+    // These overrides must be here, because they cannot be read again. All others come from variables of the leg, which FreeSWITCH recovers with it
+    // (`overrides` in park/request.rs).
+    /// The dial string of the parker, if it is not that of the lot. It may come from the leg of a parker outside this server, which is gone by now.
     ringback: Option<String>,
     /// Whether the lot is in no configuration.
     is_new_lot: bool,
