@@ -34,7 +34,7 @@ pub(super) struct TimedGuard<'a, T> {
 }
 
 struct TimingNote<'a, T> {
-    watched: &'a TimedMutex<T>,
+    mutex: &'a TimedMutex<T>,
     work_before: Duration,
     since: Instant,
     held: Duration,
@@ -71,7 +71,7 @@ impl<T> TimedMutex<T> {
         // This is a system call, so it is made before the lock is taken.
         let work_before = freeswitch::cpu_time();
         let guard = self.inner.lock();
-        let note = TimingNote { watched: self, work_before, since: Instant::now(), held: Duration::ZERO, place };
+        let note = TimingNote { mutex: self, work_before, since: Instant::now(), held: Duration::ZERO, place };
         TimedGuard { guard, note }
     }
 
@@ -129,7 +129,7 @@ impl<T> Drop for TimedGuard<'_, T> {
 impl<T> Drop for TimingNote<'_, T> {
     fn drop(&mut self) {
         // The measured time includes the wait for the lock and its release, so it is rather too long than too short.
-        self.watched.note(self.held, self.place, || freeswitch::cpu_time().saturating_sub(self.work_before));
+        self.mutex.note(self.held, self.place, || freeswitch::cpu_time().saturating_sub(self.work_before));
     }
 }
 

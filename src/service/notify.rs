@@ -52,21 +52,21 @@ impl Pages {
     /// Returns when a page begins. A page whose end was not noticed delays the next one no longer than its maximum duration.
     fn begin(&self, page: &Page) -> PageStart {
         let now = freeswitch::now();
-        let mut lines = self.0.lock();
-        match lines.get_mut(&page.dial) {
-            Some(line) if now.since(line.since) < PAGE_RING_TIMEOUT + MAX_PAGE_DURATION + PAGE_RING_TIMEOUT => {
-                if line.waiting.len() >= MAX_WAITING_PAGES {
+        let mut queues = self.0.lock();
+        match queues.get_mut(&page.dial) {
+            Some(queue) if now.since(queue.since) < PAGE_RING_TIMEOUT + MAX_PAGE_DURATION + PAGE_RING_TIMEOUT => {
+                if queue.waiting.len() >= MAX_WAITING_PAGES {
                     return PageStart::Never;
                 }
-                line.waiting.push_back(page.clone());
+                queue.waiting.push_back(page.clone());
                 PageStart::Later
             }
-            Some(line) => {
-                line.since = now;
+            Some(queue) => {
+                queue.since = now;
                 PageStart::Now
             }
             None => {
-                lines.insert(page.dial.clone(), PageQueue { since: now, waiting: VecDeque::new() });
+                queues.insert(page.dial.clone(), PageQueue { since: now, waiting: VecDeque::new() });
                 PageStart::Now
             }
         }
@@ -75,12 +75,12 @@ impl Pages {
     /// Ends a page, and returns the next one for the same phones.
     fn end(&self, dial: &str) -> Option<Page> {
         let now = freeswitch::now();
-        let mut lines = self.0.lock();
-        let line = lines.get_mut(dial)?;
-        line.since = now;
-        let next = line.waiting.pop_front();
+        let mut queues = self.0.lock();
+        let queue = queues.get_mut(dial)?;
+        queue.since = now;
+        let next = queue.waiting.pop_front();
         if next.is_none() {
-            lines.remove(dial);
+            queues.remove(dial);
         }
         next
     }
