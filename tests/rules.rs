@@ -81,6 +81,51 @@ fn automatic_slots_follow_the_lots_order() {
     }
 }
 
+/// Adds a caller without a slot.
+fn wait_without_slot(table: &mut Table, uuid: &str, now: MonotonicTime) {
+    table.wait_for_slot(&request(uuid, SlotRequest::Auto), NoSlotReason::Full, Duration::ZERO, now).unwrap();
+}
+
+fn longest_wait(table: &Table, now: MonotonicTime) -> Option<Duration> {
+    table.lots(now).iter().find(|lot| &*lot.id.domain == DOMAIN).unwrap().longest_wait
+}
+
+/// Before: a caller beside a full lot was in no count and raised no alert, and a reserved slot counted as a caller.
+#[test]
+fn a_lot_counts_those_who_wait_in_it() {
+    let waiting = |table: &Table| table.lot_status(DOMAIN, "main").unwrap().1.waiting;
+    let mut table = table(LotSettings::default());
+    table.park(&request("coming", SlotRequest::Auto), true, at(0)).unwrap();
+    assert_eq!((waiting(&table), longest_wait(&table, at(9))), (0, None));
+    wait_without_slot(&mut table, "without", at(5));
+    assert_eq!((waiting(&table), longest_wait(&table, at(9))), (1, Some(Duration::from_secs(4))));
+    table.arrive("coming", at(6)).unwrap();
+    assert_eq!((waiting(&table), longest_wait(&table, at(9))), (2, Some(Duration::from_secs(4))));
+}
+
+/// Before: each was offered the slot, and the first thread got it.
+#[test]
+fn a_slot_that_comes_free_is_offered_to_the_one_who_waits_longest() {
+    let mut table = table(LotSettings { ringback: RingBack::Nobody, ..LotSettings::default() });
+    for uuid in ["a", "b", "c"] {
+        park(&mut table, uuid);
+    }
+    for (uuid, since) in [("second", 2), ("first", 1), ("third", 3)] {
+        wait_without_slot(&mut table, uuid, at(since));
+    }
+    let offered = |table: &mut Table| -> Vec<String> {
+        let free = |due| if let TimerAction::SlotFree(call) = due { Some(call.info.uuid.to_string()) } else { None };
+        table.due(at(10)).into_iter().filter_map(free).collect()
+    };
+    assert_eq!(offered(&mut table), [""; 0]);
+    table.leave("b", LeaveReason::HungUp, at(5));
+    assert_eq!(offered(&mut table), ["first"]);
+    table.leave("c", LeaveReason::HungUp, at(5));
+    assert_eq!(offered(&mut table), ["first", "second"]);
+    table.assign("first", at(10)).unwrap();
+    assert_eq!(offered(&mut table), ["second"]);
+}
+
 #[test]
 fn of_two_retrievers_of_one_slot_exactly_one_gets_the_caller() {
     let mut table = table(LotSettings::default());
@@ -363,9 +408,9 @@ fn a_caller_who_does_not_reach_the_fallback_stays_parked() {
         ..LotSettings::default()
     });
     park(&mut table, "a");
-    assert!(matches!(table.due(at(1)).as_slice(), [TimerAction::Fallback(_)]));
+    assert!(matches!(table.due(at(1)).as_slice(), [TimerAction::Fallback(..)]));
     assert!(table.due(at(31)).is_empty() && table.find_leg("a").unwrap().state == State::Parked);
-    assert!(matches!(table.due(at(61)).as_slice(), [TimerAction::Fallback(_)]), "the fallback is not repeated");
+    assert!(matches!(table.due(at(61)).as_slice(), [TimerAction::Fallback(..)]), "the fallback is not repeated");
 }
 
 #[test]
@@ -389,7 +434,7 @@ fn two_recalls_and_then_the_fallback() {
     assert!(table.due(at(199)).is_empty());
     assert!(matches!(table.due(at(200)).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 2));
     table.ring_failed("a", 2, at(220)).unwrap();
-    assert!(matches!(table.due(at(220)).as_slice(), [TimerAction::Fallback(_)]));
+    assert!(matches!(table.due(at(220)).as_slice(), [TimerAction::Fallback(..)]));
     assert_eq!(table.leave("a", LeaveReason::Moved, at(221)).unwrap().outcome, Outcome::Fallback);
 }
 
@@ -422,12 +467,12 @@ fn a_retriever_and_the_parker_race_in_either_order() {
 fn a_failed_fallback_keeps_the_caller_and_is_repeated() {
     let mut table = table(LotSettings { ringback: RingBack::Nobody, fallback: fallback(), ..LotSettings::default() });
     park(&mut table, "a");
-    assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::Fallback(_)]));
+    assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::Fallback(..)]));
     assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::Gone(_))));
     table.fallback_failed("a", at(91)).unwrap();
     assert!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_ok());
     table.release("a", "r", at(92));
-    assert!(matches!(table.due(at(181)).as_slice(), [TimerAction::Fallback(_)]));
+    assert!(matches!(table.due(at(181)).as_slice(), [TimerAction::Fallback(..)]));
 }
 
 #[test]
@@ -437,7 +482,7 @@ fn max_park_time_interrupts_a_recall() {
     let mut table = table(settings);
     park(&mut table, "a");
     assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::RingBack(_)]));
-    assert!(matches!(table.due(at(100)).as_slice(), [TimerAction::Fallback(_)]));
+    assert!(matches!(table.due(at(100)).as_slice(), [TimerAction::Fallback(..)]));
     assert!(table.ring_failed("a", 1, at(101)).is_none());
 }
 

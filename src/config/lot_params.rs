@@ -41,15 +41,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "`first`",
         "The free slot that `auto` uses: `first` (the lowest number), `next` (the one after the slot that was used last), `longest-free` or `random`.",
         |settings, value| {
-            settings.slot_order = choice(
-                value,
-                &[
-                    ("first", SlotOrder::First),
-                    ("next", SlotOrder::Next),
-                    ("longest-free", SlotOrder::LongestFree),
-                    ("random", SlotOrder::Random),
-                ],
-            )?;
+            settings.slot_order = choice(value, &SlotOrder::NAMES)?;
             Ok(())
         },
     ),

@@ -136,7 +136,8 @@ impl Call {
     /// Whether a slot is reserved for the leg, which is not there.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        matches!(self.state, State::Reserved | State::Expected)
+        let on_other_node = matches!(self.state, State::OnOtherNode { is: RemoteState::Reserved, .. });
+        on_other_node || matches!(self.state, State::Reserved | State::Expected)
     }
 
     /// Whether the call is claimed by this retriever.

@@ -28,6 +28,6 @@ pub use settings::{
     CallOverrides, Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf,
 };
 pub use table::{
-    ChangedSlot, Claimant, Layout, LotStatus, LotView, Number, RemoteCall, RestoreParams, SlotStatus, Table,
-    TimerAction, waits_for_slot,
+    ChangedSlot, Claimant, FallbackReason, Layout, LotStatus, LotView, Number, RemoteCall, RestoreParams, SlotStatus,
+    Table, TimerAction, waits_for_slot,
 };

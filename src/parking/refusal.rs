@@ -72,15 +72,11 @@ impl Refusal {
         }
     }
 
-    /// Why a leg that was to be parked has no slot; `None` if it was to be retrieved.
+    /// Why a leg that was to be parked has no slot; `None` for a refusal of something else.
     #[must_use]
     pub fn no_slot(&self) -> Option<NoSlotReason> {
         match self {
-            Refusal::NoSuchLot(_)
-            | Refusal::NoSuchSlot(_)
-            | Refusal::NobodyToRing(_)
-            | Refusal::NoTimeout(_)
-            | Refusal::NotAnswered(_) => Some(NoSlotReason::Invalid),
+            Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) => Some(NoSlotReason::Invalid),
             Refusal::Full(_) => Some(NoSlotReason::Full),
             Refusal::Taken(_) | Refusal::AlreadyParked(_) => Some(NoSlotReason::Taken),
             Refusal::Limit(_) => Some(NoSlotReason::Limit),
@@ -88,6 +84,9 @@ impl Refusal {
             Refusal::Empty(_)
             | Refusal::Gone(_)
             | Refusal::Busy(..)
+            | Refusal::NobodyToRing(_)
+            | Refusal::NoTimeout(_)
+            | Refusal::NotAnswered(_)
             | Refusal::OnOtherNode(..)
             | Refusal::AwaitingRecovery(_) => None,
         }

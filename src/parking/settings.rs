@@ -19,6 +19,22 @@ pub enum SlotOrder {
     Random,
 }
 
+impl SlotOrder {
+    /// The orders, by their names in the file.
+    pub const NAMES: [(&'static str, SlotOrder); 4] = [
+        ("first", SlotOrder::First),
+        ("next", SlotOrder::Next),
+        ("longest-free", SlotOrder::LongestFree),
+        ("random", SlotOrder::Random),
+    ];
+
+    /// Its name in the file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        SlotOrder::NAMES.iter().find(|(_, order)| *order == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// What happens to a call that is sent to an occupied slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SlotTaken {

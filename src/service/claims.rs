@@ -6,9 +6,7 @@ use parking_lot::Mutex;
 
 use super::ParkingService;
 use super::call_log::log_call;
-use crate::parking::{
-    Call, LeaveReason, MonotonicTime, ParkRequest, Refusal, RemoteCall, SlotOrder, SlotRequest, Table,
-};
+use crate::parking::{Call, LeaveReason, MonotonicTime, ParkRequest, Refusal, RemoteCall, Slot, Table};
 
 /// The maximum number of slots that are tried, because other nodes may claim them first.
 const MAX_CLAIM_TRIES: usize = 100;
@@ -46,7 +44,7 @@ impl ParkingService {
         let undo = |table: &mut Table, now| drop(table.leave(&request.uuid, LeaveReason::HungUp, now));
         match self.take_for_all(&request.uuid, park, undo)? {
             Some(call) => {
-                log_call!(Debug, &call, reason = why_slot(&request.wanted, &call); "chose slot");
+                log_call!(Debug, &call, wanted = request.wanted.slot().map_or("auto", Slot::as_str), slot_order = call.info.settings.slot_order.name(); "chose slot");
                 Ok(call)
             }
             None => Err(Refusal::Full(self.lot_named(&request.place)?)),
@@ -105,18 +103,5 @@ impl ParkingService {
     /// Whether a slot is being claimed for a leg.
     pub(crate) fn is_claiming(&self, uuid: &str) -> bool {
         self.claims.0.lock().contains(uuid)
-    }
-}
-
-/// Returns the reason for which the rules chose a slot.
-fn why_slot(wanted: &SlotRequest, call: &Call) -> &'static str {
-    match (wanted, call.info.settings.slot_order) {
-        (SlotRequest::Slot(slot), _) if *slot == call.info.slot => "it was asked for",
-        (SlotRequest::Slot(_), _) => "the slot that was asked for is taken, and slot-taken is next",
-        (SlotRequest::LowestOf(_), _) => "it is the lowest free one of the range",
-        (SlotRequest::Auto, SlotOrder::First) => "slot-order is first",
-        (SlotRequest::Auto, SlotOrder::Next) => "slot-order is next",
-        (SlotRequest::Auto, SlotOrder::LongestFree) => "slot-order is longest-free",
-        (SlotRequest::Auto, SlotOrder::Random) => "slot-order is random",
     }
 }

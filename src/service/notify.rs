@@ -142,7 +142,10 @@ impl ParkingService {
                 service.end_page(&page.dial);
             }
         };
-        self.rings.spawn(&key_of, call, move || on_failure.end_page(&dial));
+        let ended = dial.clone();
+        if !self.rings.spawn(&key_of, call, move || on_failure.end_page(&dial)) {
+            self.end_page(&ended);
+        }
     }
 
     fn end_page(self: &Arc<Self>, dial: &str) {

@@ -2,7 +2,7 @@
 
 use super::ParkingService;
 use crate::freeswitch::Leg;
-use crate::parking::{Arrival, LotSelector, Number, ParkedBy};
+use crate::parking::{Arrival, LotSelector, Number};
 
 impl ParkingService {
     /// Returns the first of `readings` that stands for something, with what that is. A reading is a text and whether it may be the name of a lot.
@@ -38,13 +38,6 @@ impl ParkingService {
             return None;
         }
         drop(table);
-        let parker = self.parker_of(leg);
-        let first = parker
-            .domain
-            .clone()
-            .filter(|_| arrival == Arrival::Transferred && matches!(parker.parked_by(), ParkedBy::User(_)));
-        let mut place = self.lot_selector(leg, None, parker.domain);
-        place.domains.splice(0..0, first);
-        Some(place)
+        Some(self.place_of_arrival(leg, None, arrival, &self.parker_of(leg)))
     }
 }

@@ -107,9 +107,10 @@ impl ParkingService {
             ..leg.into()
         };
         log_call!(Info, about, result = verdict.name(), cause = why; "refused {doing}");
-        let what = match verdict.name() {
-            "full" => Some(EventKind::Full),
-            "denied" | "limit" => Some(EventKind::Denied),
+        let refusal = if let AppResult::Refused(refusal) = &verdict { refusal.no_slot() } else { None };
+        let what = match refusal {
+            Some(NoSlotReason::Full) => Some(EventKind::Full),
+            Some(NoSlotReason::Denied | NoSlotReason::Limit) => Some(EventKind::Denied),
             _ => None,
         };
         if let Some(what) = what {

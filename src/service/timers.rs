@@ -6,16 +6,13 @@ use super::call_log::log_call;
 use super::ending::Ending;
 use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService};
-use crate::freeswitch::{self, SessionGuard, TICK_TOLERANCE, guard};
+use crate::freeswitch::{SessionGuard, TICK_TOLERANCE, guard};
 use crate::parking::{Call, CallInfo, Ended, MonotonicTime, State, TimerAction};
 
 impl ParkingService {
-    /// Does everything that is due, without waiting.
+    /// Does what one second brings, without waiting.
     pub(crate) fn on_tick(self: &Arc<Self>) {
-        let due = self.change(|table, now| table.due(MonotonicTime(now.0 + TICK_TOLERANCE)));
-        for due in due {
-            self.execute(due);
-        }
+        self.execute_due();
         // A caller who hangs up on the way to a slot never runs the application, so the reservation is ended here.
         let coming = self.table.lock().reserved_legs();
         for uuid in coming.into_iter().filter(|uuid| SessionGuard::find(uuid).is_none()) {
@@ -25,6 +22,14 @@ impl ParkingService {
         self.end_music_of_resumed();
         self.release_unclaimed();
         self.each_observer(|observer| observer.on_tick(self));
+    }
+
+    /// Executes everything that is due.
+    pub(super) fn execute_due(self: &Arc<Self>) {
+        let due = self.change(|table, now| table.due(MonotonicTime(now.0 + TICK_TOLERANCE)));
+        for due in due {
+            self.execute(due);
+        }
     }
 
     /// Executes an action. If that panics, the call and all others still get their next time-out.
@@ -39,7 +44,9 @@ impl ParkingService {
             TimerAction::RingBack(call) => {
                 drop(self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now)))
             }
-            TimerAction::Fallback(call) => drop(self.change(|table, now| table.fallback_failed(&call.info.uuid, now))),
+            TimerAction::Fallback(call, _) => {
+                drop(self.change(|table, now| table.fallback_failed(&call.info.uuid, now)))
+            }
             TimerAction::Ended(..) | TimerAction::Fetch(_) | TimerAction::Lapsed(_) | TimerAction::SlotFree(_) => {}
         }
     }
@@ -47,9 +54,9 @@ impl ParkingService {
     fn execute_action(self: &Arc<Self>, due: TimerAction) {
         match due {
             TimerAction::RingBack(call) => self.start_recall(call),
-            TimerAction::Fallback(call) => {
+            TimerAction::Fallback(call, why) => {
                 let uuid = &call.info.uuid;
-                log_call!(Debug, &call, cause = why_fallback(&call); "fallback is due");
+                log_call!(Debug, &call, cause = why.name(); "fallback is due");
                 self.rings.cancel(uuid);
                 if !self.leg_commands.post(uuid, LegCommand::FallBack) {
                     log_call!(Error, &call; "fallback failed, the leg of the call takes no commands");
@@ -88,16 +95,5 @@ impl ParkingService {
             let (call, leg, cause) = (Some(&ended.call), Some(&*leg), Some("went elsewhere"));
             self.publish(&ParkEvent { call, leg, wait: ended.wait, cause, ..ParkEvent::of(EventKind::ParkFailed) });
         }
-    }
-}
-
-/// Returns the reason for which a call goes to its fallback and not to its parker.
-fn why_fallback(call: &Call) -> &'static str {
-    if call.latest.is_some_and(|latest| latest <= MonotonicTime(freeswitch::now().0 + TICK_TOLERANCE)) {
-        "max-park-time is over"
-    } else if !call.can_ring() {
-        "there is nobody to ring"
-    } else {
-        "no recall is left"
     }
 }

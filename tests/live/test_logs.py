@@ -51,7 +51,7 @@ def test_all_steps_of_a_call_are_logged_on_its_channel(debugged, phones_of):
     assert_in_order(
         lines(debugged, row["uuid"]),
         ("DEBUG", rf'identified parker parker=1001@{DOMAIN} evidence="[^"]+"'),
-        ("DEBUG", rf'chose slot {keys} reason="slot-order is first"'),
+        ("DEBUG", rf'chose slot {keys} wanted=auto slot_order=first'),
         ("NOTICE", rf"parked call {keys}"),
         ("INFO", rf"started recall {keys} attempt=1 attempts_left=0"),
         ("INFO", rf"recall failed {keys} attempt=1 cause=USER_BUSY"),

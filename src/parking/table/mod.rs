@@ -26,11 +26,12 @@ pub use layout::Layout;
 pub use number::Number;
 pub use retrieve::Claimant;
 pub use status::{LotStatus, SlotStatus};
-pub use timeouts::TimerAction;
+pub use timeouts::{FallbackReason, TimerAction};
 pub use unassigned::waits_for_slot;
 
 use super::call::{Call, CallId, Ended, MonotonicTime, Outcome};
 use super::calls::CallSlab;
+use super::lot::Lot;
 pub(crate) use super::lot::LotPlan;
 use super::names::{LotId, Slot, SlotRequest, is_name, lowercase};
 use super::refusal::Refusal;
@@ -154,7 +155,7 @@ impl Table {
             size: lot.size(),
             free: lot.free_count(),
             used: lot.waiting.len(),
-            longest_wait: lot.waiting.first().and_then(|id| self.calls.get(id)).map(|call| now.since(call.parked_at)),
+            longest_wait: self.waiting_for(lot).map(|call| now.since(call.parked_at)).max(),
         });
         let templates = self.templates.iter().map(|plan| LotView {
             id: plan.id.clone(),
@@ -164,6 +165,13 @@ impl Table {
             longest_wait: None,
         });
         of_tenants.chain(templates).collect()
+    }
+
+    /// The callers who wait in a lot, with a slot or without one. Nobody waits in a slot that is only reserved.
+    fn waiting_for<'t>(&'t self, lot: &'t Lot) -> impl Iterator<Item = &'t Call> {
+        let without_slot = self.unassigned.iter().filter_map(|id| self.calls.get(id));
+        let of_lot = without_slot.filter(|call| call.info.lot == lot.plan.id);
+        lot.waiting.iter().filter_map(|id| self.calls.get(id)).filter(|call| !call.is_reserved()).chain(of_lot)
     }
 
     /// The number of calls.

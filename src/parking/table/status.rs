@@ -29,7 +29,7 @@ pub enum SlotStatus {
 /// The state of a lot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LotStatus {
-    /// The number of calls that wait in it.
+    /// The number of callers who wait in it, with a slot or without one.
     pub waiting: usize,
     /// The dialog state that its lamp shows if there are any.
     pub state: LampState,
@@ -65,7 +65,7 @@ impl Table {
         let template = || self.templates.iter().find(|plan| plan.id.name == id.name);
         let settings = lot.map(|lot| &lot.plan.settings).or_else(|| template().map(|plan| &plan.settings));
         let look = LotStatus {
-            waiting: lot.map_or(0, |lot| lot.waiting.len()),
+            waiting: lot.map_or(0, |lot| self.waiting_for(lot).count()),
             state: settings.map(|settings| settings.lamp_state).unwrap_or_default(),
         };
         Some((id, look))

@@ -14,13 +14,36 @@ const FALLBACK_RETRY: Duration = Duration::from_secs(30);
 /// The minimum time after which the parker of a caller without a slot is rung again.
 const UNASSIGNED_RECALL_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Why a caller goes to the fallback and the parker is not rung.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FallbackReason {
+    /// `max-park-time` is over.
+    TimeIsOver,
+    /// The settings name nobody who could be rung.
+    NobodyToRing,
+    /// All recalls have failed.
+    NoRecallLeft,
+}
+
+impl FallbackReason {
+    /// The reason as the log has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            FallbackReason::TimeIsOver => "max-park-time is over",
+            FallbackReason::NobodyToRing => "there is nobody to ring",
+            FallbackReason::NoRecallLeft => "no recall is left",
+        }
+    }
+}
+
 /// Something that is due for a call. The call is as it is afterwards.
 #[derive(Clone, Debug)]
 pub enum TimerAction {
     /// Begin a recall.
     RingBack(Call),
     /// Send the caller to the fallback, and end a recall that rings.
-    Fallback(Call),
+    Fallback(Call, FallbackReason),
     /// Send the leg to its slot again, because it has not arrived.
     Fetch(Call),
     /// The leg for which a slot was reserved has not arrived, and the slot is free. No call was parked.
@@ -70,11 +93,11 @@ impl Call {
 }
 
 impl Table {
-    /// Returns everything that is due by `now`, each thing once.
+    /// Returns everything that is due by `now`, each thing once. A free slot is offered until it is taken.
     pub fn due(&mut self, now: MonotonicTime) -> Vec<TimerAction> {
         let ids: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         let mut due: Vec<TimerAction> = ids.into_iter().filter_map(|id| self.due_for(id, now)).collect();
-        due.extend(self.calls_with_free_slot().map(TimerAction::SlotFree));
+        due.extend(self.calls_with_free_slot().into_iter().map(TimerAction::SlotFree));
         due
     }
 
@@ -106,17 +129,27 @@ impl Table {
                 self.fallback_failed(&call.info.uuid.clone(), now);
                 None
             }
-            State::RingingBack => call.overdue(now).then(|| self.fall_back(id, now)).flatten(),
+            State::RingingBack => {
+                call.overdue(now).then(|| self.fall_back(id, FallbackReason::TimeIsOver, now)).flatten()
+            }
             State::Parked => {
                 let fallback = call.info.settings.has_fallback();
-                let ring = call.can_ring() && (call.rings_left > 0 || !fallback);
-                if fallback && (call.overdue(now) || !ring) {
-                    self.fall_back(id, now)
-                } else if ring {
-                    self.ring(id)
+                let why_not_rung = if fallback && call.overdue(now) {
+                    Some(FallbackReason::TimeIsOver)
+                } else if !call.can_ring() {
+                    Some(FallbackReason::NobodyToRing)
+                } else if fallback && call.rings_left == 0 {
+                    Some(FallbackReason::NoRecallLeft)
                 } else {
-                    self.set_deadline(id, None);
                     None
+                };
+                match why_not_rung {
+                    None => self.ring(id),
+                    Some(why) if fallback => self.fall_back(id, why, now),
+                    Some(_) => {
+                        self.set_deadline(id, None);
+                        None
+                    }
                 }
             }
         }
@@ -128,10 +161,10 @@ impl Table {
         self.calls.get(&id).cloned().map(TimerAction::Fetch)
     }
 
-    fn fall_back(&mut self, id: CallId, now: MonotonicTime) -> Option<TimerAction> {
+    fn fall_back(&mut self, id: CallId, why: FallbackReason, now: MonotonicTime) -> Option<TimerAction> {
         self.update(id, |call| call.state = State::FallingBack);
         self.set_deadline(id, Some(now.after(FALLBACK_RETRY)));
-        self.calls.get(&id).cloned().map(TimerAction::Fallback)
+        self.calls.get(&id).cloned().map(|call| TimerAction::Fallback(call, why))
     }
 
     fn ring(&mut self, id: CallId) -> Option<TimerAction> {

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
+
 use super::park::new_call;
 use super::{ParkRequest, Table};
 use crate::parking::call::{Call, CallId, CallInfo, MonotonicTime, Outcome, State};
-use crate::parking::lot::LotPlan;
+use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, LotName, Slot};
 use crate::parking::refusal::{NoSlotReason, Refusal};
 use crate::parking::settings::LotSettings;
@@ -64,10 +66,18 @@ impl Table {
         lot.map_or_else(unknown, |lot| lot.plan.clone())
     }
 
-    /// The calls without a slot for which there is one now, except those that are being connected.
-    pub(super) fn calls_with_free_slot(&self) -> impl Iterator<Item = Call> {
+    /// The calls without a slot for which there is one now, those that have waited longest first: no more of a lot than it has free slots.
+    pub(super) fn calls_with_free_slot(&self) -> Vec<Call> {
+        let mut offered: HashMap<LotId, usize> = HashMap::default();
         let waiting = self.unassigned.iter().filter_map(|id| self.calls.get(id));
-        waiting.filter(|call| self.slot_for(call).is_some()).cloned()
+        let first = waiting.filter(|call| {
+            let Some((plan, ..)) = self.slot_for(call) else { return false };
+            let free = self.tenants.get(&plan.id.domain).and_then(|tenant| tenant.lots.get(&plan.id.name));
+            let offered = offered.entry(plan.id).or_default();
+            *offered += 1;
+            *offered <= free.map_or(0, Lot::free_count)
+        });
+        first.cloned().collect()
     }
 
     /// Assigns a free slot to a call without one. Returns `None` if there is none, or if the call is being connected.

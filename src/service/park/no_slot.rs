@@ -48,7 +48,7 @@ impl ParkingService {
         });
         self.save(leg, None);
         // The parker is rung now.
-        self.on_tick();
+        self.execute_due();
         self.wait_loop(leg, &call, &commands);
     }
 
@@ -82,7 +82,7 @@ impl ParkingService {
         if !(told && wait_for_explanation(&parker, cancel)) {
             log_call!(Info, call; "parker hung up before the call was returned");
             self.change(|table, now| table.release(uuid, &parker, now));
-            self.on_tick();
+            self.execute_due();
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ParkOrder;
 use crate::config::{ValueError, parse_bool, parse_destination, parse_ringback, seconds};
 use crate::freeswitch::{self, Leg};
-use crate::parking::{Arrival, CallOverrides, LotSettings, ParkRequest, ParkedBy, RingBack};
+use crate::parking::{Arrival, CallOverrides, LotName, LotSelector, LotSettings, ParkRequest, ParkedBy, RingBack};
 use crate::service::call_log::log_call;
 use crate::service::identity::Parker;
 use crate::service::{ParkingService, entropy, identity};
@@ -23,14 +23,25 @@ impl ParkingService {
         request.overrides.apply(&settings)
     }
 
-    /// Makes the request for a leg that runs an application. A transfer goes into a lot of the domain of the user who transfers, whoever the caller
-    /// is.
+    /// Makes the request for a leg that runs an application.
     pub(super) fn request_on(&self, leg: &Leg<'_>, order: &ParkOrder, arrival: Arrival, parker: Parker) -> ParkRequest {
+        let place = self.place_of_arrival(leg, order.lot.clone(), arrival, &parker);
+        ParkRequest { place, ..self.request(leg, order, parker, None) }
+    }
+
+    /// Selects the lot for a leg by the way it has arrived. A transfer goes into a lot of the domain of the user who transfers, whoever the caller
+    /// is.
+    pub(in crate::service) fn place_of_arrival(
+        &self,
+        leg: &Leg<'_>,
+        lot: Option<LotName>,
+        arrival: Arrival,
+        parker: &Parker,
+    ) -> LotSelector {
         let transfers = arrival == Arrival::Transferred && matches!(parker.parked_by(), ParkedBy::User(_));
-        let theirs = parker.domain.clone().filter(|_| transfers);
-        let mut request = self.request(leg, order, parker, None);
-        request.place.domains.splice(0..0, theirs);
-        request
+        let mut place = self.lot_selector(leg, lot, parker.domain.clone());
+        place.domains.splice(0..0, parker.domain.clone().filter(|_| transfers));
+        place
     }
 
     /// Makes the request for a leg. `by` is the leg of the conversation from which it is parked.

@@ -119,7 +119,7 @@ impl ParkingService {
                 ..what
             });
         }
-        self.on_tick();
+        self.execute_due();
     }
 }
 
