@@ -290,6 +290,17 @@ impl SlotRange {
     }
 }
 
+impl fmt::Display for SlotRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SlotRequest::Auto => f.write_str("auto"),
+            SlotRequest::Slot(slot) => f.write_str(slot.as_str()),
+            SlotRequest::LowestOf(SlotRange { first, last: None }) => write!(f, "{first}-"),
+            SlotRequest::LowestOf(SlotRange { first, last: Some(last) }) => write!(f, "{first}-{last}"),
+        }
+    }
+}
+
 impl SlotRequest {
     /// The slot, if one is named.
     #[must_use]

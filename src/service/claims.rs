@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::ParkingService;
 use super::call_log::log_call;
-use crate::parking::{Call, LeaveReason, MonotonicTime, ParkRequest, Refusal, RemoteCall, Slot, Table};
+use crate::parking::{Call, LeaveReason, MonotonicTime, ParkRequest, Refusal, RemoteCall, Table};
 
 /// The maximum number of slots that are tried, because other nodes may claim them first.
 const MAX_CLAIM_TRIES: usize = 100;
@@ -44,7 +44,7 @@ impl ParkingService {
         let undo = |table: &mut Table, now| drop(table.leave(&request.uuid, LeaveReason::HungUp, now));
         match self.take_for_all(&request.uuid, park, undo)? {
             Some(call) => {
-                log_call!(Debug, &call, wanted = request.wanted.slot().map_or("auto", Slot::as_str), slot_order = call.info.settings.slot_order.name(); "chose slot");
+                log_call!(Debug, &call, wanted = request.wanted, slot_order = call.info.settings.slot_order.name(); "chose slot");
                 Ok(call)
             }
             None => Err(Refusal::Full(self.lot_named(&request.place)?)),
