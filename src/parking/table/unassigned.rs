@@ -71,11 +71,12 @@ impl Table {
         let mut offered: HashMap<LotId, usize> = HashMap::default();
         let waiting = self.unassigned.iter().filter_map(|id| self.calls.get(id));
         let first = waiting.filter(|call| {
-            let Some((plan, ..)) = self.slot_for(call) else { return false };
-            let free = self.tenants.get(&plan.id.domain).and_then(|tenant| tenant.lots.get(&plan.id.name));
-            let offered = offered.entry(plan.id).or_default();
+            let Some((plan, index, _)) = self.slot_for(call) else { return false };
+            let lot = self.tenants.get(&plan.id.domain).and_then(|tenant| tenant.lots.get(&plan.id.name));
+            let offered = offered.entry(plan.id.clone()).or_default();
             *offered += 1;
-            *offered <= free.map_or(0, Lot::free_count)
+            // A lot that no configuration has is never full.
+            index.is_none() || *offered <= lot.map_or(0, Lot::free_count)
         });
         first.cloned().collect()
     }
