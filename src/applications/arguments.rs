@@ -44,7 +44,7 @@ pub(crate) fn parse_park_order(data: &str) -> Result<ParkOrder, ArgumentError> {
             (None, Some(lot)) => order(SlotRequest::Auto, Some(lot)),
             (None, None) => Err(ArgumentError::NotAPlaceOrLot(quote_argument(place))),
         },
-        [place, lot, ..] => match (wanted(place), parse_lot_name(lot)?) {
+        [place, lot, ..] => match (wanted(place).or_else(|| named(place)), parse_lot_name(lot)?) {
             (Some(wanted), lot) => order(wanted, Some(lot)),
             (None, _) => Err(ArgumentError::NotAPlace(quote_argument(place))),
         },
@@ -86,13 +86,18 @@ pub(crate) fn parse_slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder),
         [slot] => (slot, None),
         [slot, lot, ..] => (slot, Some(parse_lot_name(lot)?)),
     };
-    let slot = parse_dialled_slot(slot)?;
+    let slot = dialled(slot).ok_or_else(|| ArgumentError::NotASlot(quote_argument(slot)))?;
     let park = ParkOrder::new(SlotRequest::Slot(slot.clone()), lot.clone());
     Ok((park, RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }))
 }
 
 fn wanted(word: &str) -> Option<SlotRequest> {
     if word == "auto" { Some(SlotRequest::Auto) } else { dialled(word).map(SlotRequest::Slot) }
+}
+
+/// Parses a slot that is a name. It is used only beside the name of its lot, because it could be one.
+fn named(word: &str) -> Option<SlotRequest> {
+    Slot::parse_with_names(word).map(SlotRequest::Slot)
 }
 
 /// Parses a slot as a phone may write it: `#` is `%23` in a SIP address, and mod_sofia does not decode the address of a Refer-To.
@@ -105,13 +110,14 @@ fn dialled(word: &str) -> Option<Slot> {
     Slot::parse(&plain)
 }
 
-/// Parses a slot as a phone may write it.
+/// Parses a slot as a phone may write it, or one that is a name.
 pub(crate) fn parse_dialled_slot(word: &str) -> Result<Slot, ArgumentError> {
-    dialled(word).ok_or_else(|| ArgumentError::NotASlot(quote_argument(word)))
+    let slot = dialled(word).or_else(|| Slot::parse_with_names(word));
+    slot.ok_or_else(|| ArgumentError::NotASlot(quote_argument(word)))
 }
 
 pub(crate) fn parse_slot(word: &str) -> Result<Slot, ArgumentError> {
-    Slot::parse(word).ok_or_else(|| ArgumentError::NotASlot(quote_argument(word)))
+    Slot::parse_with_names(word).ok_or_else(|| ArgumentError::NotASlot(quote_argument(word)))
 }
 
 pub(crate) fn parse_lot_name(word: &str) -> Result<LotName, ArgumentError> {

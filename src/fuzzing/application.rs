@@ -19,6 +19,10 @@ pub fn application(data: &[u8]) {
     if let Ok(order) = &parks {
         let place = match &order.wanted {
             SlotRequest::Auto => "auto".to_owned(),
+            SlotRequest::Slot(slot) if order.lot.is_some() => {
+                assert_eq!(Slot::parse_with_names(slot.as_str()).as_ref(), Some(slot));
+                slot.to_string()
+            }
             SlotRequest::Slot(slot) => dialable(slot).to_string(),
             SlotRequest::LowestOf(_) => unreachable!("it cannot be written"),
         };

@@ -27,6 +27,15 @@ impl Slot {
         ArrayString::from(text).ok().filter(|_| good).map(Slot)
     }
 
+    /// Parses a slot that may also be a name, such as `front-desk`, which only a dialplan can write. A name begins with a letter or a plus sign, so that
+    /// a mistyped number is none. Only a lot that is made for a request has such slots.
+    #[must_use]
+    pub fn parse_with_names(text: &str) -> Option<Slot> {
+        let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '+') && text.len() <= MAX_SLOT_LENGTH;
+        let name = Extension::parse(text).filter(|_| is_name).and_then(|name| ArrayString::from(name.as_str()).ok());
+        name.map(Slot).or_else(|| Slot::parse(text))
+    }
+
     /// Returns the slot of a call that has none. The number distinguishes such calls.
     #[must_use]
     pub fn unassigned(number: u64) -> Slot {
@@ -58,7 +67,7 @@ impl Slot {
             .strip_prefix(UNASSIGNED)
             .filter(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number.map(Slot::unassigned).or_else(|| Slot::parse(key))
+        number.map(Slot::unassigned).or_else(|| Slot::parse_with_names(key))
     }
 
     /// Splits a slot into a prefix and a number: `*0701` into `*` and `0701`.
@@ -353,6 +362,14 @@ mod tests {
             assert!(Slot::parse(bad).is_none(), "{bad}");
         }
         assert_ne!(Slot::parse("0701"), Slot::parse("701"));
+        for name in ["front-desk", "A1", "+4930123"] {
+            let slot = Slot::parse_with_names(name).filter(|slot| slot.as_str() == name);
+            assert!(slot.is_some() && Slot::parse(name).is_none() && Slot::from_key(name) == slot, "{name}");
+        }
+        for bad in ["7o1", "a b", "a'b", "~a", "-1", "abcdefghijklmnopqrstu"] {
+            assert!(Slot::parse_with_names(bad).is_none(), "{bad}");
+        }
+        assert_eq!(Slot::parse_with_names("*701"), Slot::parse("*701"));
     }
 
     #[test]

@@ -56,7 +56,12 @@ impl Observer for Lamps {
         let name = match Slot::parse(&subscription.lamp) {
             Some(slot) => LampName::of_slot(&domain.into(), &slot),
             None if subscription.is_plain => return,
-            None => LampName::of_lot(&LotId::new(&subscription.lamp, &domain)),
+            None => {
+                let of_slot = Slot::parse_with_names(&subscription.lamp)
+                    .map(|slot| LampName::of_slot(&domain.as_str().into(), &slot))
+                    .filter(|name| current_state(service, name).is_some());
+                of_slot.unwrap_or_else(|| LampName::of_lot(&LotId::new(&subscription.lamp, &domain)))
+            }
         };
         if let Some(lamp) = current_state(service, &name) {
             self.spellings.lock().learn(&name, &subscription.host, now().after(subscription.expires), now());

@@ -131,7 +131,7 @@ fn carry_out(
 ) -> Result<CallRow, ApiError> {
     let not_a_slot =
         || ApiError::OutOfRange { field: "slot", value: quoted(slot), expected: "1 to 20 digits, * and #" };
-    let slot = Slot::parse(slot).ok_or_else(not_a_slot)?;
+    let slot = Slot::parse_with_names(slot).ok_or_else(not_a_slot)?;
     let call = service.call_at(domain, &slot)?;
     let Some(found) = ACTIONS.iter().find(|found| found.row.name == action) else {
         let names: Vec<&str> = ACTIONS.iter().map(|action| action.row.name).collect();

@@ -18,6 +18,7 @@ DIALPLAN = "".join([
     extension("orbit-(.*)", ("answer", ""), ("set", "valet_parking_timeout=20"), ("set", "valet_parking_orbit_exten=tone-1300"),
               ("set", "valet_hold_music=tone_stream://%(1000,0,950);loops=-1"), ("valet_park", f"own@{DOMAIN} $1")),
     extension("late-(.*)", ("answer", ""), ("set", "valet_parking_timeout=2"), ("valet_park", f"own@{DOMAIN} $1")),
+    extension("named-(.*)", ("answer", ""), ("valet_park", f"{LOT} $1")),
     extension("bad-(.*)", ("answer", ""), ("valet_park", "$1")),
 ])
 
@@ -91,6 +92,26 @@ def test_who_holds_another_call_reserves_the_slot_and_programs_see_it(switch, ph
     switch.valet.wait("exit", Valet_Extension="6002")
     assert switch.wait_parked(0) == {}
     call.hang_up()
+
+
+def test_a_slot_may_be_a_name(switch, phones):
+    """As the dialplan writes it; also for lamps, commands and an attended transfer."""
+    other = phones("1002", says=600)
+    other.on_ring = 0.1
+    parker = phones("1001", says=700)
+    call = parker.call("1002")
+    assert call.audio.hears(600)
+    call.hold()
+    consultation = parker.call("named-front-desk")
+    switch.wait_parked()
+    call.refer("named-front-desk", replaces=consultation)
+    assert wait_for(lambda: [row["state"] for row in switch.calls()] == ["parked"])
+    assert [slot for _, slot in switch.parked()] == ["front-desk"] and switch.json("show front-desk")["slot"] == "front-desk"
+    lamp = phones("1003").subscribe("park+front-desk")
+    assert lamp.shows("confirmed")
+    taker = phones("1000", says=900).call("named-front-desk")
+    assert taker.audio.hears(600) and lamp.shows("terminated")
+    taker.hang_up()
 
 
 def test_a_leg_of_no_user_retrieves_nobody(switch, phones):

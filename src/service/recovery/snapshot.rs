@@ -141,7 +141,11 @@ impl ParkedCallSnapshot {
     }
 
     pub(in crate::service) fn request(&self, service: &ParkingService, leg: &Leg<'_>) -> Option<ParkRequest> {
-        let wanted = if self.slot.is_empty() { SlotRequest::Auto } else { SlotRequest::Slot(Slot::parse(&self.slot)?) };
+        let wanted = if self.slot.is_empty() {
+            SlotRequest::Auto
+        } else {
+            SlotRequest::Slot(Slot::parse_with_names(&self.slot)?)
+        };
         let lot = LotName::parse(&self.lot).map(|lot| LotName { may_be_new: self.is_new_lot, ..lot });
         let order = ParkOrder { overrides: self.overrides(), ..ParkOrder::new(wanted, lot) };
         let mut request = service.request(leg, &order, Parker::user(self.parker.clone()), None);
@@ -186,7 +190,7 @@ pub(crate) fn read_snapshot(
     longest: Duration,
 ) -> Option<(Option<LotName>, Option<Slot>, RestoreParams)> {
     let snapshot = ParkedCallSnapshot::read(text, epoch_ms)?;
-    Some((LotName::parse(&snapshot.lot), Slot::parse(&snapshot.slot), snapshot.left(epoch_ms, longest)))
+    Some((LotName::parse(&snapshot.lot), Slot::parse_with_names(&snapshot.slot), snapshot.left(epoch_ms, longest)))
 }
 
 pub(super) fn millis(time: Duration) -> i64 {
