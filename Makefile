@@ -7,7 +7,7 @@ DOCTOR := $(TARGET_DIR)/release/callpark-doctor
 FREESWITCH_PREFIX ?= $(shell scripts/find-freeswitch)
 export FREESWITCH_PREFIX
 
-.PHONY: help build test lint msrv deny audit rules examples sequences panics fuzz sanitize abi live page soak chaos run bench install doctor uninstall clean deps deps-build has-deps has-deps-build
+.PHONY: help build test lint msrv deny audit rules examples sequences panics fuzz sanitize abi live page soak chaos run bench install doctor uninstall deb test-deb release clean deps deps-build has-deps has-deps-build
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,7 +28,7 @@ lint: has-deps-build ## check the format; run clippy, and shellcheck if it is in
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; else echo "skipped: shellcheck is not installed"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/* debian/*.p* .ci/run; else echo "skipped: shellcheck is not installed"; fi
 
 msrv: has-deps-build ## check the module with the oldest supported compiler, which rustup must have
 	$(CARGO) +$(shell sed -n 's/^rust-version = "\([^"]*\)".*/\1/p' Cargo.toml) check --locked --lib
@@ -99,6 +99,15 @@ doctor: ## report what the running FreeSWITCH lacks, each with the line that fix
 
 uninstall: ## remove what `make install` installed, except files that were changed since
 	scripts/install --remove
+
+deb: has-deps-build ## make the Debian package, target/deb/*.deb; ARCH=arm64, REVISION=2
+	scripts/deb $(ARCH)
+
+test-deb: ## install, upgrade and remove the package in a fresh Debian 12, and park a call there; needs root and debootstrap
+	scripts/test-deb
+
+release: has-deps-build ## make an archive with module, configuration and documents, target/dist/*.tar.xz; ARCH=arm64
+	scripts/release $(ARCH)
 
 clean:
 	$(CARGO) clean

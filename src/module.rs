@@ -107,6 +107,11 @@ impl Lifecycle for Module {
         app.service.note_conversations();
         app.service.publish_all_lamps();
         presence::warn_about_valet_parking();
+        if freeswitch::is_replaced() {
+            log::warn!(
+                "the earlier version of the module is still in memory and was loaded again; restart FreeSWITCH to load the new file"
+            );
+        }
         app.http.apply();
         let ticker = Ticker::start::<EverySecond, Loaded>();
         app.keep_registrations(Registered {

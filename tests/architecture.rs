@@ -331,6 +331,24 @@ fn shared_names(files: &[(String, Vec<String>)]) -> Vec<String> {
     shared.map(|(name, paths)| format!("{name}: {}", paths.join(", "))).collect()
 }
 
+/// Before: the module could not be built where no FreeSWITCH is installed, and nothing noticed it, because tests run where one is.
+#[test]
+fn the_shipped_headers_have_the_constants_that_the_code_uses() {
+    let headers = fs::read_to_string("freeswitch-headers/switch.h").unwrap();
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("SWITCH_")).map(str::to_owned).collect()
+    };
+    let shipped = words(&headers);
+    assert!(shipped.contains("SWITCH_EVENT_CUSTOM"), "the test looks in the right place");
+    for path in sources(Path::new("src/freeswitch")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let used: BTreeSet<String> = code_lines(&text).flat_map(words).collect();
+        let missing: Vec<_> = used.difference(&shipped).collect();
+        assert!(missing.is_empty(), "{}: {missing:?}", path.display());
+    }
+}
+
 /// A reader who finds a name in two places takes it for one thing. Before: 26 names stood for two to four types each.
 #[test]
 fn no_two_types_have_one_name() {

@@ -32,6 +32,7 @@ impl Facts {
 const CHECKS: &[fn(&Facts) -> Vec<Finding>] = &[
     modules::listed,
     modules::loaded,
+    modules::replaced,
     dialplan::numbers,
     dialplan::feature_code,
     dialplan::users,

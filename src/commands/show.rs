@@ -77,6 +77,7 @@ pub(super) fn status(handles: &CommandContext, words: Arguments<'_>) -> Result<S
         ("records dropped", storage.dropped().to_string()),
         ("rows refused", storage.refused_rows().to_string()),
         ("panics caught", guard::caught().to_string()),
+        ("module file", module_file().into()),
         ("configuration", config),
     ] {
         text.push_str(&format!("{name:<16} {value}\n"));
@@ -85,6 +86,10 @@ pub(super) fn status(handles: &CommandContext, words: Arguments<'_>) -> Result<S
         text.push_str(&format!("{:<16} {error}\n", ""));
     }
     Ok(text)
+}
+
+fn module_file() -> &'static str {
+    if freeswitch::is_replaced() { "has been replaced; restart FreeSWITCH to load it" } else { "is in memory" }
 }
 
 fn music_played(counts: &moh::MusicCounters) -> String {

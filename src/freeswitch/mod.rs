@@ -18,6 +18,7 @@ mod extension;
 #[cfg(feature = "fault-injection")]
 mod fault_injection;
 pub(crate) mod guard;
+mod image;
 mod in_progress;
 mod input;
 mod log;
@@ -51,6 +52,7 @@ pub(crate) use core::{queue_sql, run_uuid, switch_name, usual_domain};
 pub(crate) use database::{Database, DatabaseError, DatabaseKind};
 pub(crate) use dialplan::UnreachableError;
 pub(crate) use event::{Binding, CoreEvent, Event, EventRef, OnEvent, Subclass};
+pub(crate) use image::is_replaced;
 pub(crate) use log::{LogLevel, UUID, log_line};
 pub(crate) use module_table::{FunctionTable, Interfaces, Lifecycle, LoadStatus, function_table};
 pub(crate) use new_leg::{NewLegs, OnNewLeg};

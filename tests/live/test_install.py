@@ -148,8 +148,13 @@ def test_an_upgrade_leaves_the_loaded_module_in_place(stock, phones_at):
     maps = open(f"/proc/{stock.process.pid}/maps").read()
     assert f"{loaded} (deleted)" in maps and len(stock.calls()) == 1
     assert "Module in use" in stock.api("reload mod_callpark")
+    status, said = stock.doctor()
+    assert status == 1 and problems(said) == ["fault: mod_callpark has been replaced, and FreeSWITCH goes on with the version that it has loaded"]
     caller.hang_up()
     assert stock.wait_idle()
+    # Before: `reload` was said to load the new version.
+    stock.api("reload mod_callpark")
+    assert wait_for(lambda: "earlier version of the module is still in memory" in stock.log())
 
 
 def test_uninstall_leaves_only_what_was_changed(stock):
@@ -157,4 +162,4 @@ def test_uninstall_leaves_only_what_was_changed(stock):
     said = stock.install("--remove")
     assert "kept, because it was changed" in said
     left = [path.name for path in stock.root.rglob("*callpark*")]
-    assert left == ["callpark.conf.xml"]
+    assert sorted(left) == [".mod_callpark.sha256", "callpark.conf.xml"]

@@ -56,3 +56,14 @@ pub(super) fn loaded(facts: &Facts) -> Vec<Finding> {
     }
     found
 }
+
+/// The file of the module is newer than what FreeSWITCH has in memory. `reload` does not help: the system returns what it has in memory.
+pub(super) fn replaced(facts: &Facts) -> Vec<Finding> {
+    let file = facts.running.as_ref().and_then(|running| running.status("module file"));
+    let is_replaced = file.is_some_and(|state| state.starts_with("has been replaced"));
+    let finding = || {
+        let what = "mod_callpark has been replaced, and FreeSWITCH goes on with the version that it has loaded";
+        Finding::new(Kind::Fault, what, [facts.command("fsctl shutdown restart elegant")])
+    };
+    is_replaced.then(finding).into_iter().collect()
+}
