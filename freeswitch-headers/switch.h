@@ -198,6 +198,10 @@ typedef enum {
 	SWITCH_MESSAGE_INDICATE_RECOVERY_REFRESH = 39
 } switch_core_session_message_types_t;
 
+typedef enum { SWITCH_DTMF_RECV = 0, SWITCH_DTMF_SEND = 1 } switch_dtmf_direction_t;
+
+typedef enum { DIGIT_TARGET_SELF = 0 } switch_digit_action_target_t;
+
 typedef enum { SWITCH_INPUT_TYPE_DTMF = 0, SWITCH_INPUT_TYPE_EVENT = 1 } switch_input_type_t;
 
 typedef enum {
@@ -435,6 +439,8 @@ typedef struct {
 	int32_t flags;
 	switch_dtmf_source_t source;
 } switch_dtmf_t;
+typedef switch_status_t (*switch_recv_dtmf_hook_t)(switch_core_session_t *, const switch_dtmf_t *,
+	switch_dtmf_direction_t direction);
 
 /* An element of the XML registry. */
 struct switch_xml {
@@ -809,6 +815,13 @@ switch_jb_t *switch_rtp_get_jitter_buffer(switch_rtp_t *rtp_session);
 uint32_t switch_rtp_test_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flags);
 switch_size_t switch_channel_has_dtmf(switch_channel_t *channel);
 switch_status_t switch_channel_dequeue_dtmf(switch_channel_t *channel, switch_dtmf_t *dtmf);
+switch_status_t switch_channel_queue_dtmf(switch_channel_t *channel, const switch_dtmf_t *dtmf);
+switch_status_t switch_channel_dtmf_lock(switch_channel_t *channel);
+switch_status_t switch_channel_dtmf_unlock(switch_channel_t *channel);
+switch_status_t switch_core_session_send_dtmf(switch_core_session_t *session, const switch_dtmf_t *dtmf);
+switch_ivr_dmachine_t *switch_core_session_get_dmachine(switch_core_session_t *session, switch_digit_action_target_t target);
+switch_status_t switch_core_event_hook_add_recv_dtmf(switch_core_session_t *session, switch_recv_dtmf_hook_t recv_dtmf);
+switch_status_t switch_core_event_hook_remove_recv_dtmf(switch_core_session_t *session, switch_recv_dtmf_hook_t recv_dtmf);
 switch_status_t switch_ivr_parse_all_messages(switch_core_session_t *session);
 
 /* Events. */

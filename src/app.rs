@@ -8,7 +8,7 @@ use crate::commands::CommandContext;
 use crate::config::{Config, ConfigError, ConfigHandle};
 use crate::freeswitch::{Binding, Completions, NewLegs, Recoverer, Subclass, Ticker, Ticks, Wakers};
 use crate::moh::SharedMusic;
-use crate::service::{Observer, ParkingService};
+use crate::service::{FeatureCodeHooks, Observer, ParkingService};
 use crate::storage::Storage;
 use crate::valet::Valet;
 use crate::web::{Counters, HttpServer, MetricsObserver, Sources, StreamClients, StreamObserver};
@@ -21,6 +21,7 @@ pub(crate) struct Registered {
     pub(crate) recoverer: Recoverer,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) new_legs: NewLegs,
+    pub(crate) feature_code: FeatureCodeHooks,
     pub(crate) completions: Completions,
     pub(crate) events: [Option<Subclass>; 2],
 }

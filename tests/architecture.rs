@@ -15,6 +15,7 @@ const STATICS: &[(&str, &str)] = &[
     ("src/freeswitch/memory.rs", "IN_USE"),
     ("src/freeswitch/memory.rs", "ALLOCATOR"),
     ("src/freeswitch/bridge.rs", "PENDING"),
+    ("src/freeswitch/digits.rs", "QUEUES"),
     // These exist only in builds for tests.
     ("src/freeswitch/fault_injection.rs", "STEPS_LEFT"),
     ("src/freeswitch/fault_injection.rs", "COUNT"),

@@ -18,6 +18,11 @@ const FENCES: &[(&str, fn())] = &[
     ("callpark_retrieve", the_dialplan_continues_for_a_retriever),
     ("callpark_slot", the_dialplan_continues_for_a_slot),
     ("after a bug", the_dialplan_continues_after_two_panics),
+    ("callpark_feature_code", the_conversation_continues),
+    ("digit", a_digit_reaches_the_other_party),
+    ("kept digits", digits_are_passed_on_at_the_next_tick),
+    ("due digits", a_digit_is_lost),
+    ("feature code", the_code_is_passed_on),
     ("dialplan", the_next_dialplan_is_asked),
     ("new leg", the_leg_is_called_all_the_same),
     ("callpark", a_command_answers_with_an_error),
@@ -60,7 +65,7 @@ fn seconds(seconds: u64) -> Duration {
 fn world() -> World {
     let world = World::new();
     world.set_global("domain", "example.com");
-    let configuration = r#"<configuration name="callpark.conf"><lots><lot name="main" domain="*">
+    let configuration = r#"<configuration name="callpark.conf"><settings><param name="feature-code" value="*5"/></settings><lots><lot name="main" domain="*">
         <param name="slots" value="701-705"/><param name="hold-music" value="local_stream://moh"/>
         <param name="park-timeout" value="30"/><param name="ringback-timeout" value="10"/>
         <param name="fallback" value="900"/><param name="exit-key" value="0"/>
@@ -222,8 +227,55 @@ fn the_leg_is_called_all_the_same() {
     inject_panic(&world, "new leg");
     let caller = outside(&world);
     assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
-    assert_eq!(cleared(&world), 2, "the caller and the phone are two legs");
+    assert_eq!(cleared(&world), 4, "the caller and the phone are two legs, each with two callbacks");
     close(world);
+}
+
+/// A caller from outside in a conversation with 1001. Returns both legs.
+fn conversation(world: &World) -> (Leg, Leg) {
+    let caller = outside(world);
+    assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
+    (caller, world.leg_to(PARKER).unwrap())
+}
+
+/// Injects a panic while 1001 presses keys. Returns what the other party got of them, after `time`.
+fn pressed(fence: &str, keys: &str, time: Duration) -> String {
+    let world = office();
+    let (caller, user) = conversation(&world);
+    inject_panic(&world, fence);
+    user.press(keys);
+    world.advance(time);
+    assert!(cleared(&world) > 0, "{fence}");
+    assert!(caller.talks_to(&user), "the conversation goes on");
+    let before = caller.digits();
+    user.press("7");
+    world.advance(seconds(1));
+    assert_eq!(caller.digits(), format!("{before}7"));
+    user.press("*5");
+    world.advance(seconds(3));
+    assert!(is_parked(&world), "the next time, the code has its effect");
+    close(world);
+    before
+}
+
+fn the_conversation_continues() {
+    assert_eq!(pressed("callpark_feature_code", "*5", seconds(1)), "");
+}
+
+fn a_digit_reaches_the_other_party() {
+    assert_eq!(pressed("digit", "*5", seconds(1)), "*5");
+}
+
+fn digits_are_passed_on_at_the_next_tick() {
+    assert_eq!(pressed("kept digits", "*", seconds(3)), "*");
+}
+
+fn a_digit_is_lost() {
+    assert_eq!(pressed("due digits", "*", seconds(3)), "");
+}
+
+fn the_code_is_passed_on() {
+    assert_eq!(pressed("feature code", "*5", seconds(6)), "*5");
 }
 
 fn a_command_answers_with_an_error() {

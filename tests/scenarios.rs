@@ -576,3 +576,137 @@ fn a_faulty_file_at_load_leaves_nobody_without_a_slot() {
     assert!(world.command("callpark status").contains("errors"));
     close(world, &caller, &["abandon"], "emergency");
 }
+
+// --- The feature code
+
+const CODE: &str = r#"<settings><param name="feature-code" value="*5"/></settings>"#;
+
+fn office_with_code() -> World {
+    let world = office("");
+    world.set_config("callpark.conf", &configuration("").replace("<lots>", &format!("{CODE}<lots>")));
+    assert!(world.command("callpark reload").starts_with("+OK"));
+    world
+}
+
+/// A caller from outside in a conversation with 1001. Returns both legs.
+fn conversation(world: &World) -> (Leg, Leg) {
+    let caller = world.call(&Caller::outside("Mr Chen", "030123"), "1001");
+    assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
+    (caller, world.leg_to(PARKER).unwrap())
+}
+
+/// Ends all calls, so that the next ones can be made in the same world.
+fn clear(world: &World) {
+    world.legs().iter().for_each(Leg::hang_up);
+    world.advance(seconds(3));
+}
+
+/// The digits come at many moments around the end of the pause, after which a lone `*` is passed on, and in many orders of the threads. Either the
+/// caller is parked and gets no digit, or the caller gets both in order.
+#[test]
+fn the_second_digit_of_the_code_comes_at_the_end_of_the_pause() {
+    let (world, mut seen) = (office_with_code(), BTreeMap::new());
+    for offset in (0..400).step_by(if thorough() { 20 } else { 100 }) {
+        for seed in 0..(if thorough() { 4 } else { 1 }) {
+            let (caller, user) = conversation(&world);
+            world.shuffle(seed);
+            user.press("*");
+            world.advance(millis(1300 + offset));
+            user.press("5");
+            world.advance(seconds(4));
+            let is_parked = world.command("callpark list as json").contains(&caller.uuid());
+            *seen.entry(is_parked).or_insert(0) += 1;
+            assert_eq!(caller.digits(), if is_parked { "" } else { "*5" }, "{offset} ms, seed {seed}");
+            clear(&world);
+        }
+    }
+    world.finish();
+    assert_eq!(seen.len(), 2, "both orders: {seen:?}");
+}
+
+/// Digits that follow at once, from another thread than the one that releases the `*`, do not overtake it.
+#[test]
+fn no_digit_overtakes_another_one() {
+    let world = office_with_code();
+    for seed in 0..(if thorough() { 60 } else { 3 }) {
+        let (caller, user) = conversation(&world);
+        world.shuffle(seed);
+        user.press("*");
+        world.advance(millis(1500));
+        user.press("1");
+        user.press("*23**6*");
+        world.advance(seconds(2));
+        assert_eq!(caller.digits(), "*1*23**6*", "seed {seed}");
+        clear(&world);
+    }
+    world.finish();
+}
+
+/// The conversation ends at each moment between the code and the slot. The user, who is in no conversation any more, is not parked instead.
+#[test]
+fn the_other_party_hangs_up_as_the_code_is_pressed() {
+    let mut seen = BTreeMap::new();
+    let world = office_with_code();
+    for nth in (5..500).step_by(if thorough() { 12 } else { 99 }) {
+        let (caller, user) = conversation(&world);
+        let before = actions(&world).len();
+        let leaves = caller.clone();
+        world.at_any_call(nth).happens(move || leaves.hang_up());
+        user.press("*5");
+        world.advance(seconds(4));
+        assert!(!world.command("callpark list as json").contains(&user.uuid()), "call {nth}: the user is parked");
+        let all = actions(&world).split_off(before);
+        assert!(
+            all.is_empty() || all == ["park", "abandon"] || all == ["abandon"] || all == ["park"],
+            "call {nth}: {all:?}"
+        );
+        *seen.entry(all).or_insert(0) += 1;
+        clear(&world);
+    }
+    world.finish();
+    assert!(seen.len() > 2 || !thorough(), "before, on the way and in the slot: {seen:?}");
+}
+
+/// A user presses a digit that may begin the code, and the module is unloaded before the pause is over: the digit is passed on, and no leg calls
+/// the module any more.
+#[test]
+fn the_module_is_unloaded_while_it_keeps_a_digit() {
+    let world = office_with_code();
+    let (caller, user) = conversation(&world);
+    user.press("*");
+    assert_eq!(caller.digits(), "");
+    assert_eq!(world.unload(), Ok(()));
+    world.advance(millis(100));
+    assert_eq!(caller.digits(), "*");
+    user.press("*5");
+    world.advance(seconds(2));
+    assert_eq!(caller.digits(), "**5");
+    assert!(caller.talks_to(&user));
+    world.load(simulator::built_module()).unwrap();
+    user.press("*5");
+    world.advance(seconds(4));
+    assert_eq!(caller.digits(), "**5");
+    assert_eq!(actions(&world).last().map(String::as_str), Some("park"));
+    clear(&world);
+    world.finish();
+}
+
+/// Each of the two users parks the other one, and if both press at once, one of them is parked.
+#[test]
+fn both_users_of_a_conversation_press_the_code_at_once() {
+    let world = office_with_code();
+    for seed in 0..(if thorough() { 40 } else { 3 }) {
+        let bob = world.call(&Caller::user("1002@example.com", "Bob"), "1001");
+        assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&bob))));
+        let user = world.leg_to(PARKER).unwrap();
+        world.shuffle(seed);
+        user.press("*5");
+        bob.press("*5");
+        world.advance(seconds(4));
+        let parked = world.command("callpark list as json").matches("\"uuid\"").count();
+        let up = [&bob, &user].iter().filter(|leg| leg.is_up()).count();
+        assert_eq!((parked, up), (1, 1), "seed {seed}: {}", world.command("callpark list"));
+        clear(&world);
+    }
+    world.finish();
+}

@@ -1,6 +1,7 @@
 //! The dialplan applications: each parses its arguments and calls the parking service.
 
 mod arguments;
+mod feature_code;
 mod park;
 mod retrieve;
 mod slot;
@@ -22,6 +23,7 @@ pub(crate) fn add_all<W: StateLookup<ParkingService>>(interfaces: &mut Interface
         add_application::<park::Park, W>,
         add_application::<retrieve::Retrieve, W>,
         add_application::<slot::ParkOrRetrieve, W>,
+        add_application::<feature_code::PressedFeatureCode, W>,
     ]
     .iter()
     .all(|add| add(interfaces))

@@ -11,7 +11,7 @@ mod values;
 
 use std::sync::Arc;
 
-use crate::parking::{LotId, LotPlan, LotSettings, parse_slots};
+use crate::parking::{FeatureCode, LotId, LotPlan, LotSettings, parse_slots};
 use document::Element;
 
 pub use cross_checks::is_node_name;
@@ -42,6 +42,8 @@ pub struct Config {
 pub struct Settings {
     /// ACL lists of the SIP proxies that authenticate users for this server.
     pub trusted_proxies: Arc<[String]>,
+    /// The digits by which a user parks the other party of a conversation.
+    pub feature_code: Option<FeatureCode>,
     /// The database of the history and the slot store.
     pub db_dsn: String,
     /// Days for which the history keeps a call.
@@ -68,6 +70,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             trusted_proxies: Arc::default(),
+            feature_code: None,
             db_dsn: "callpark".into(),
             record_days: 90,
             record_privacy: Privacy::Full,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::document::Element;
 use super::error::{ConfigError, ConfigErrorKind, ConfigSection, ValueError};
-use super::values::{number, parse_bool};
+use super::values::{feature_code, number, parse_bool};
 use super::{Config, Privacy, ValetCompat, params};
 use crate::parking::is_name;
 
@@ -46,6 +46,15 @@ pub const SETTINGS: &[Setting] = &[
         "The name of this FreeSWITCH in listings and, in a cluster, among the nodes. Each node needs its own name.",
         |config, value| {
             config.node_name = Some(value.to_owned()).filter(|name| !name.is_empty());
+            Ok(())
+        },
+    ),
+    row(
+        "feature-code",
+        "empty",
+        "The digits (such as `*5`) that a user of this server presses in a conversation to park the other party; see [feature codes](dialplan.md#feature-codes). Empty: none.",
+        |config, value| {
+            config.settings.feature_code = feature_code(value)?;
             Ok(())
         },
     ),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::ValueError;
-use crate::parking::{Destination, Extension, Notify, RingBack, UsersOf, is_name};
+use crate::parking::{Destination, Extension, FeatureCode, Notify, RingBack, UsersOf, is_name};
 
 /// Parses the parameter `ringback`, or the variable `callpark_ringback` of a channel.
 pub(crate) fn parse_ringback(value: &str) -> Result<RingBack, ValueError> {
@@ -54,6 +54,11 @@ pub(crate) fn parse_destination(value: &str) -> Result<Destination, ValueError> 
 
 pub(super) fn extension(value: &str) -> Result<Option<Extension>, ValueError> {
     let parse = |text: String| Extension::parse(&text).ok_or(ValueError::Expected(Extension::FORM));
+    optional(value).map(parse).transpose()
+}
+
+pub(super) fn feature_code(value: &str) -> Result<Option<FeatureCode>, ValueError> {
+    let parse = |text: String| FeatureCode::parse(&text).ok_or(ValueError::Expected(FeatureCode::FORM));
     optional(value).map(parse).transpose()
 }
 

@@ -1,5 +1,7 @@
 //! Answers legs, brings their media to this server, and ends holds.
 
+use std::ffi::CStr;
+
 use super::session::{FILE, Leg};
 use super::text::to_c;
 use crate::ffi::{self, switch_channel_flag_t as Flag};
@@ -109,6 +111,14 @@ impl Leg<'_> {
         let how = Flags::SMF_ECHO_ALEG.0 | Flags::SMF_LOOP.0 | Flags::SMF_PRIORITY.0;
         // SAFETY: both texts live through the call and are copied.
         unsafe { ffi::switch_ivr_broadcast(uuid.as_ptr(), music.as_ptr(), how) };
+    }
+
+    /// Has the thread of this leg run an application during its conversation. Media that bypasses this server comes back, which may take a while.
+    pub(crate) fn start_application(&self, name: &CStr) {
+        let (uuid, run) = (to_c(&self.uuid()), to_c(&format!("{}::", name.to_string_lossy())));
+        let how = ffi::switch_media_flag_enum_t::SMF_ECHO_ALEG.0;
+        // SAFETY: both texts live through the call and are copied.
+        unsafe { ffi::switch_ivr_broadcast(uuid.as_ptr(), run.as_ptr(), how) };
     }
 
     /// Ends what is broadcast to the leg. Returns false if nothing is.

@@ -13,6 +13,7 @@ mod console;
 mod core;
 mod database;
 mod dialplan;
+mod digits;
 mod event;
 mod extension;
 #[cfg(feature = "fault-injection")]
@@ -51,6 +52,7 @@ pub(crate) use console::{Completer, Completions};
 pub(crate) use core::{queue_sql, run_uuid, switch_name, usual_domain};
 pub(crate) use database::{Database, DatabaseError, DatabaseKind};
 pub(crate) use dialplan::UnreachableError;
+pub(crate) use digits::{Digit, DigitAction, DigitHook, DigitHooks, OnDigit};
 pub(crate) use event::{Binding, CoreEvent, Event, EventRef, OnEvent, Subclass};
 pub(crate) use image::is_replaced;
 pub(crate) use log::{LogLevel, UUID, log_line};

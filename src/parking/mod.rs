@@ -8,6 +8,7 @@
 mod access;
 mod call;
 mod calls;
+mod feature_code;
 mod free_slots;
 mod lot;
 mod names;
@@ -18,6 +19,7 @@ mod table;
 
 pub use access::{Arrival, Denial, ParkFacts, ParkedBy, RetrieveAccess, RetrieveFacts, may_park, may_retrieve};
 pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, RemoteState, State};
+pub use feature_code::{CodeMatch, FeatureCode};
 pub use lot::LotPlan;
 pub use names::{
     Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotRange, SlotRequest, SlotsError, is_name, parse_slots,

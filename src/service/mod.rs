@@ -12,6 +12,7 @@
 //! | `park` | from an application or a command to a call in its slot, or without one; attended transfers |
 //! | `wait` | the loop of a parked leg, its music, and the commands that other threads send it |
 //! | `retrieve` | from an application or a command to two connected legs |
+//! | `feature_code` | digits that park the other party of a conversation |
 //! | `recall` | ringing the parker: whom, on which thread, who answered |
 //! | `transfer_dialplan` | makes the numbers of the lots reachable by a transfer |
 //! | `recovery` | the snapshot of a parked call, and the call that is restored from it |
@@ -32,6 +33,7 @@ mod collect_digits;
 mod configuration;
 mod ending;
 mod error;
+mod feature_code;
 mod identity;
 mod lock_stats;
 mod notify;
@@ -67,6 +69,7 @@ pub(crate) use collect_digits::{ask_digits, collect_digits};
 pub(crate) use configuration::{log_config_errors, read_config};
 pub(crate) use ending::History;
 pub(crate) use error::ActionError;
+pub(crate) use feature_code::{FeatureCodeHooks, hook_digits};
 pub(crate) use identity::last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
 pub(crate) use park::talking_legs::{on_bridge, on_hangup};
@@ -97,6 +100,7 @@ pub(crate) struct ParkingService {
     held_conversations: retrieve::held_conversations::HeldConversations,
     intercepts: recall::intercept::Intercepts,
     profiles: transfer_dialplan::Profiles,
+    feature_codes: feature_code::FeatureCodes,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Arc<dyn SlotStore>,
     claims: claims::Claims,
@@ -134,6 +138,7 @@ impl ParkingService {
             held_conversations: retrieve::held_conversations::HeldConversations::default(),
             intercepts: recall::intercept::Intercepts::default(),
             profiles: transfer_dialplan::Profiles::default(),
+            feature_codes: feature_code::FeatureCodes::default(),
             observers,
             slot_store,
             claims: claims::Claims::default(),
@@ -151,6 +156,7 @@ impl ParkingService {
 
     /// Ends the service at unload. When this returns, no phone rings and no thread of the service runs.
     pub(crate) fn end(&self) {
+        self.end_feature_code();
         self.rings.end_all();
     }
 

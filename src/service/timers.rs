@@ -21,6 +21,7 @@ impl ParkingService {
         self.leg_commands.interrupt_all_waiting();
         self.end_music_of_resumed();
         self.release_unclaimed();
+        self.release_due_digits();
         self.each_observer(|observer| observer.on_tick(self));
     }
 

@@ -11,6 +11,7 @@ from typing import Callable
 
 RATE = 8000
 FRAME = 160
+TELEPHONE_EVENT = 101  # the payload type of RFC 2833
 
 
 def _encode(sample):
@@ -114,6 +115,9 @@ class Audio:
         self.peer = None
         self.heard = deque(maxlen=250)  # (time, payload), the last 5 s
         self.keys = deque()
+        # The received RFC 2833 events, as pairs of the digit and its duration in ms, in order.
+        self.events = []
+        self._event_of = None
         self.open = True
         # While it is on hold, it sends nothing.
         self.muted = False
@@ -143,12 +147,24 @@ class Audio:
                 packet, _ = self.socket.recvfrom(2048)
             except OSError:
                 return
+            if len(packet) >= 16 and packet[1] & 0x7F == TELEPHONE_EVENT:
+                self._take_event(packet)
             if len(packet) > 12 and packet[1] & 0x7F == self.codec.kind:
                 now = time.monotonic()
                 self.heard.append((now, packet[12:]))
                 self.trace.append(Packet(now, *struct.unpack("!HI", packet[2:8]), packet[12:]))
                 if self.meter and len(set(packet[12:])) > 4:  # a packet of silence has one or two different values
                     self.meter.heard(now)
+
+    def _take_event(self, packet):
+        """Notes a digit. All its packets have the same timestamp, and the duration grows."""
+        began, (code, _, samples) = packet[4:8], struct.unpack("!BBH", packet[12:16])
+        digit = ("0123456789*#"[code] if code < 12 else "?", samples * 1000 // RATE)
+        if began == self._event_of:
+            self.events[-1] = digit
+        else:
+            self.events.append(digit)
+        self._event_of = began
 
     def _speak(self):
         sequence, stamp, position, began = 0, 0, 0, 0

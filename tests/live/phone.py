@@ -287,6 +287,8 @@ class Call:
         self.answered = threading.Event()
         self.remote_cseq = None
         self.notified = queue.Queue()
+        # The digits that were received by INFO.
+        self.infos = []
         # The (name, number) pairs that the server sent for the display: first in the answer, then in updates.
         self.shown = []
         self.versions = 0
@@ -431,6 +433,9 @@ class Call:
             phone.respond(message, 200)
             phone.respond(self.pending, 487, tag=self.tag)
             self._end()
+        elif message.method == "INFO":
+            self.infos += re.findall(r"Signal=\s*(\S)", message.body)
+            phone.respond(message, 200)
         elif message.method == "NOTIFY":
             self.notified.put(message.body)
             phone.respond(message, 200)
@@ -511,6 +516,10 @@ class Call:
         for key in keys:
             self.audio.press(key)
             time.sleep(0.35)
+
+    def digits(self):
+        """The DTMF digits that were received, by RFC 2833 or INFO."""
+        return "".join(digit for digit, _ in self.audio.events) + "".join(self.infos)
 
     def info(self, key):
         """Sends a DTMF digit by SIP INFO."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import MUSIC, ROOT
+from parking import extension
+from phone import DOMAIN
 from switch import Switch, find_prefix, free_port, wait_for
 
 FAULTY_MODULE = Path(os.environ.get("CALLPARK_FAULT_INJECTION_MODULE", ROOT / "target/fault-injection/libmod_callpark.so"))
@@ -70,7 +72,8 @@ def buggy(failures):
     tokens = switch.dir / "tokens"
     tokens.write_text(f"{TOKEN} view,act *\n")
     tokens.chmod(0o600)
-    switch.configure(PATIENT, f'<param name="http-listen" value="127.0.0.1:{http}"/><param name="http-token-file" value="{tokens}"/>')
+    switch.configure(PATIENT, f'<param name="feature-code" value="*5"/><param name="http-listen" value="127.0.0.1:{http}"/><param name="http-token-file" value="{tokens}"/>',
+                     extensions=extension("plain-(1\\d\\d\\d)", ("bridge", f"user/$1@{DOMAIN}")))
     failed = failures()
     try:
         yield Buggy(switch.start(), http, tokens)
@@ -133,8 +136,29 @@ def test_a_panic_at_a_new_leg_harms_no_call(buggy, phones):
     buggy.plant("new leg")
     call = phones().call("tone-1300")
     assert call.audio.hears(1300)
-    assert buggy.clear() == 1
+    assert buggy.clear() == 2, "a leg has two callbacks"
     call.hang_up()
+
+
+@pytest.mark.parametrize("fence, keys, arrive", [("callpark_feature_code", "*5", ""), ("digit", "*5", "*5"), ("kept digits", "*", "*"),
+                                                 ("due digits", "*", ""), ("feature code", "*5", "*5")])
+def test_a_panic_at_a_digit_harms_no_call(buggy, phones, fence, keys, arrive):
+    """Afterwards digits pass, and the code has its effect."""
+    user = phones("1001", says=700)
+    user.on_ring = 0.1
+    caller = phones(says=600).call("plain-1001")
+    call = user.wait_call()
+    assert caller.audio.hears(700) and call.audio.hears(600)
+    buggy.plant(fence)
+    call.press(keys)
+    assert wait_for(lambda: buggy.caught() > buggy.before)
+    assert wait_for(lambda: caller.digits() == arrive, 8)
+    assert buggy.clear() > 0
+    call.press("7")
+    assert wait_for(lambda: caller.digits() == arrive + "7")
+    call.press("*5")
+    assert caller.audio.hears(MUSIC, within=5)
+    caller.hang_up()
 
 
 def test_a_panic_in_a_command_or_a_completion_is_an_error_answer(buggy):

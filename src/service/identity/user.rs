@@ -29,6 +29,15 @@ impl ParkingService {
         }
     }
 
+    /// Whether a leg belongs to a user, or a trusted proxy names one and the directory was not asked yet.
+    pub(in crate::service) fn may_belong_to_user(&self, leg: &Leg<'_>) -> bool {
+        match self.claim_of(leg) {
+            UserClaim::User(_) => true,
+            UserClaim::Vouched(_) => leg.var(PROXY_USER).is_none_or(|user| user != NOBODY),
+            UserClaim::Nobody => false,
+        }
+    }
+
     /// Returns the user that a leg names, without asking the directory.
     pub(in crate::service) fn claim_of(&self, leg: &Leg<'_>) -> UserClaim {
         if is_verto(leg) {

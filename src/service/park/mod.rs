@@ -148,7 +148,7 @@ impl ParkingService {
         self.refuse(leg, "parking", AppResult::Refused(refusal), lot.as_ref(), request.wanted.slot())
     }
 
-    fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> AppResult {
+    pub(in crate::service) fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> AppResult {
         match self.send_to_slot(partner, order, self.parker_on(leg), Some(leg), Arrival::Transferred) {
             Ok(call) => {
                 leg.set_var("callpark_result", "parked");

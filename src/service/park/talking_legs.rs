@@ -135,6 +135,7 @@ impl OnEvent for OnHangup {
     fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         if let Some(uuid) = event.get("Unique-ID") {
             service.talking_legs.0.lock().forget(&uuid);
+            service.forget_press(&uuid);
         }
     }
 }

@@ -206,6 +206,7 @@ impl Core {
             if self.leg(other, |leg| leg.is_down()) {
                 return false;
             }
+            self.pass_digits(me, other);
             match self.leg(me, |leg| leg.asides.pop_front()) {
                 Some((application, data)) => self.aside(me, other, &application, &data),
                 None => {
@@ -221,7 +222,9 @@ impl Core {
         self.tell(me, UNBRIDGE, Some(&other_uuid));
         self.hear_nothing(me);
         // Its result is in the state of the leg.
+        self.leg(me, |leg| leg.runs_aside = true);
         let _ = self.run_application(me, application, data);
+        self.leg(me, |leg| leg.runs_aside = false);
         self.tell(me, Message::SWITCH_MESSAGE_INDICATE_BRIDGE, Some(&other_uuid));
         if self.leg(me, |leg| leg.is_ready()) && self.leg(other, |leg| leg.bridged) {
             self.hear(me, Sound::Talking(other_uuid));

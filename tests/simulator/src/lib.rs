@@ -39,6 +39,7 @@ mod core;
 mod database;
 mod dialplan;
 mod dialplan_xml;
+mod digits;
 mod event;
 mod fault;
 mod ffi;

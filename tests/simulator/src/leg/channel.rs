@@ -221,6 +221,7 @@ pub(crate) unsafe extern "C" fn switch_channel_test_flag(channel: *mut ffi::swit
     let test: fn(&mut LegState) -> bool = match flag {
         Flag::CF_ANSWERED => |leg| leg.answered,
         Flag::CF_BRIDGED => |leg| leg.bridged,
+        Flag::CF_BROADCAST => |leg| leg.runs_aside,
         Flag::CF_LEG_HOLDING => |leg| leg.holding,
         Flag::CF_PROXY_MODE => |leg| leg.bypassed,
         Flag::CF_TRANSFER => |leg| leg.transferred,
@@ -270,17 +271,6 @@ unsafe fn interrupt(channel: *mut ffi::switch_channel_t, flag: Flag, value: bool
 pub(crate) unsafe extern "C" fn switch_core_session_flush_private_events(_: *mut ffi::switch_core_session_t) -> u32 {
     drop(enter("switch_core_session_flush_private_events"));
     0
-}
-
-/// The music of a leg whose partner holds is not simulated.
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn switch_ivr_broadcast(
-    _uuid: *const c_char,
-    _path: *const c_char,
-    _flags: ffi::switch_media_flag_t,
-) -> Status {
-    drop(enter("switch_ivr_broadcast"));
-    Status::SWITCH_STATUS_SUCCESS
 }
 
 #[unsafe(no_mangle)]

@@ -74,9 +74,12 @@ impl Leg {
 
     /// Sends DTMF digits, as fast as they are accepted.
     pub fn press(&self, keys: &str) {
-        self.see(|leg| leg.keys.extend(keys.chars()));
-        self.core.changed(self.id);
-        self.core.settle();
+        self.core.receive_digits(self.id, keys);
+    }
+
+    /// The DTMF digits that FreeSWITCH has sent to the far end.
+    pub fn digits(&self) -> String {
+        self.see(|leg| leg.dtmf.sent.clone())
     }
 
     /// Lets the far end refuse the answer of this leg.

@@ -18,6 +18,7 @@ pub(crate) use session::*;
 
 use crate::cause::Cause;
 use crate::core::{Core, me};
+use crate::digits::Dtmf;
 use crate::ffi;
 use crate::kernel::TaskId;
 
@@ -93,6 +94,7 @@ pub(crate) struct LegState {
     /// Whether the far end refuses an answer.
     pub(crate) refuses_answer: bool,
     pub(crate) keys: VecDeque<char>,
+    pub(crate) dtmf: Dtmf,
     /// The read locks, with the thread that holds each.
     pub(crate) locks: Vec<TaskId>,
     pub(crate) hooks: Vec<ffi::switch_receive_message_hook_t>,
@@ -104,6 +106,7 @@ pub(crate) struct LegState {
     pub(crate) plan: VecDeque<(String, String)>,
     /// The applications to run during the bridge.
     pub(crate) asides: VecDeque<(String, String)>,
+    pub(crate) runs_aside: bool,
     pub(crate) application: Option<String>,
     pub(crate) hears: Sound,
     pub(crate) hears_since: Duration,
@@ -134,12 +137,14 @@ impl LegState {
             interrupted: false,
             refuses_answer: false,
             keys: VecDeque::new(),
+            dtmf: Dtmf::default(),
             locks: Vec::new(),
             hooks: Vec::new(),
             watchers: Vec::new(),
             bridge_with: None,
             plan: VecDeque::new(),
             asides: VecDeque::new(),
+            runs_aside: false,
             application: None,
             hears: Sound::Ringing,
             hears_since: now,
