@@ -77,6 +77,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_mutex_unlock",
     "switch_thread_rwlock_unlock",
     // call control
+    "switch_ivr_blind_transfer_ack",
     "switch_ivr_broadcast",
     "switch_ivr_media",
     "switch_ivr_multi_threaded_bridge",

@@ -776,6 +776,7 @@ switch_status_t switch_ivr_phrase_macro_event(switch_core_session_t *session, co
 	const char *data, switch_event_t *event, const char *lang, switch_input_args_t *args);
 switch_status_t switch_ivr_play_file(switch_core_session_t *session, switch_file_handle_t *fh, const char *file,
 	switch_input_args_t *args);
+switch_status_t switch_ivr_blind_transfer_ack(switch_core_session_t *session, switch_bool_t success);
 switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, const char *extension,
 	const char *dialplan, const char *context);
 switch_status_t switch_ivr_sleep(switch_core_session_t *session, uint32_t ms, switch_bool_t sync,

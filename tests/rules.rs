@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use mod_callpark::parking::{
     Call, CallOverrides, Claimant, Destination, Ended, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings,
-    MonotonicTime, NoSlotReason, Outcome, ParkRequest, Party, Refusal, RemoteCall, RemoteState, RestoreParams,
-    RetrieveTarget, RingBack, Slot, SlotOrder, SlotRequest, SlotStatus, SlotTaken, State, Table, TimerAction,
-    parse_slots, waits_for_slot,
+    MonotonicTime, NoSlotReason, Outcome, ParkRequest, Party, RecallFailure, Refusal, RemoteCall, RemoteState,
+    RestoreParams, RetrieveTarget, RingBack, Slot, SlotOrder, SlotRequest, SlotStatus, SlotTaken, State, Table,
+    TimerAction, parse_slots, waits_for_slot,
 };
 use proptest::prelude::*;
 
 const DOMAIN: &str = "a.test";
+const NOT_ANSWERED: RecallFailure = RecallFailure::NotAnswered;
 
 fn plan(name: &str, domain: &str, slots: &str, settings: LotSettings) -> LotPlan {
     LotPlan {
@@ -384,7 +385,7 @@ fn a_leg_replaces_another_in_every_state_of_the_call() {
             1 => drop(table.due(at(1))),
             2 => assert!(
                 table.due(at(1)).len() == 1
-                    && table.ring_failed("a", 1, at(2)).is_some()
+                    && table.ring_failed("a", 1, NOT_ANSWERED, at(2)).is_some()
                     && table.due(at(3)).len() == 1
             ),
             _ => {}
@@ -429,13 +430,100 @@ fn two_recalls_and_then_the_fallback() {
     assert!(table.due(at(89)).is_empty());
     assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 1));
     assert!(table.due(at(95)).is_empty(), "the action is due twice");
-    table.ring_failed("a", 1, at(110)).unwrap();
-    assert!(table.ring_failed("a", 1, at(111)).is_none());
+    table.ring_failed("a", 1, NOT_ANSWERED, at(110)).unwrap();
+    assert!(table.ring_failed("a", 1, NOT_ANSWERED, at(111)).is_none());
     assert!(table.due(at(199)).is_empty());
     assert!(matches!(table.due(at(200)).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 2));
-    table.ring_failed("a", 2, at(220)).unwrap();
+    table.ring_failed("a", 2, NOT_ANSWERED, at(220)).unwrap();
     assert!(matches!(table.due(at(220)).as_slice(), [TimerAction::Fallback(..)]));
     assert_eq!(table.leave("a", LeaveReason::Moved, at(221)).unwrap().outcome, Outcome::Fallback);
+}
+
+/// Parks a call whose recall finds the parker busy `times` times, each time as soon as it is due. Returns the time of the last one.
+fn busy(table: &mut Table, times: u64) -> u64 {
+    park(table, "a");
+    for nth in 0..times {
+        let now = at(90 + 10 * nth);
+        assert!(matches!(table.due(now).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 1), "{nth}");
+        let call = table.ring_failed("a", 1, RecallFailure::Busy, now).unwrap();
+        assert_eq!((call.state, call.attempt), (State::Parked, 1));
+        table.check().unwrap();
+    }
+    90 + 10 * (times - 1)
+}
+
+#[test]
+fn a_busy_parker_is_called_again_six_times_and_it_is_one_attempt() {
+    let mut table = table(LotSettings { fallback: fallback(), ..LotSettings::default() });
+    let last = busy(&mut table, 7);
+    assert!(matches!(table.due(at(last)).as_slice(), [TimerAction::Fallback(..)]), "the attempt is over");
+}
+
+#[test]
+fn after_a_busy_attempt_the_next_one_is_repeated_as_often() {
+    let mut table = table(LotSettings { ringback_attempts: 2, fallback: fallback(), ..LotSettings::default() });
+    let last = busy(&mut table, 7);
+    assert_eq!(table.next_deadline(), Some(at(last + 90)), "another park-timeout");
+    assert!(matches!(table.due(at(last + 90)).as_slice(), [TimerAction::RingBack(call)] if call.attempt == 2));
+    assert_eq!(table.ring_failed("a", 2, RecallFailure::Busy, at(last + 90)).unwrap().busy, 1);
+}
+
+#[test]
+fn a_recall_that_is_not_answered_ends_the_repetitions() {
+    let mut table = table(LotSettings { fallback: fallback(), ..LotSettings::default() });
+    let last = busy(&mut table, 3);
+    assert!(matches!(table.due(at(last + 10)).as_slice(), [TimerAction::RingBack(_)]));
+    table.ring_failed("a", 1, NOT_ANSWERED, at(last + 30)).unwrap();
+    assert!(matches!(table.due(at(last + 30)).as_slice(), [TimerAction::Fallback(..)]));
+}
+
+#[test]
+fn a_busy_parker_counts_as_unanswered_without_repetitions() {
+    let at_once = LotSettings { ringback_busy_retry: Duration::ZERO, fallback: fallback(), ..LotSettings::default() };
+    let mut table = table(at_once);
+    let last = busy(&mut table, 1);
+    assert!(matches!(table.due(at(last)).as_slice(), [TimerAction::Fallback(..)]));
+}
+
+#[test]
+fn max_park_time_interrupts_the_wait_for_a_busy_parker() {
+    let limit = LotSettings { max_park_time: Duration::from_secs(95), fallback: fallback(), ..LotSettings::default() };
+    let mut table = table(limit);
+    busy(&mut table, 1);
+    assert!(matches!(table.due(at(95)).as_slice(), [TimerAction::Fallback(..)]));
+}
+
+#[test]
+fn a_busy_parker_is_called_again_after_everything_that_happens_meanwhile() {
+    let mut table = table(LotSettings { fallback: fallback(), ..LotSettings::default() });
+    busy(&mut table, 1);
+    table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
+    table.release("a", "r", at(92)).unwrap();
+    assert_eq!(table.next_deadline(), Some(at(100)), "a retriever gave up");
+    table.apply_settings(at(93));
+    assert_eq!(table.next_deadline(), Some(at(100)), "the configuration was applied");
+    table.extend("a", Duration::from_secs(30)).unwrap();
+    assert!(table.due(at(129)).is_empty());
+    assert!(matches!(table.ring_now("a"), Ok(TimerAction::RingBack(call)) if call.attempt == 1), "by a command");
+    assert!(table.ring_answered("a", 1, "p"));
+    table.release("a", "p", at(131)).unwrap();
+    assert!(matches!(table.due(at(131)).as_slice(), [TimerAction::Fallback(..)]), "the parker answered and gave up");
+}
+
+#[test]
+fn a_caller_without_a_slot_also_waits_for_a_busy_parker() {
+    let mut table = Table::new(
+        &[plan("main", DOMAIN, "701", LotSettings { fallback: fallback(), ..LotSettings::default() })],
+        None,
+    );
+    park(&mut table, "a");
+    table.wait_for_slot(&request("b", SlotRequest::Auto), NoSlotReason::Full, Duration::ZERO, at(0)).unwrap();
+    assert!(matches!(table.due(at(0)).as_slice(), [TimerAction::RingBack(_)]));
+    let call = table.ring_failed("b", 1, RecallFailure::Busy, at(0)).unwrap();
+    assert_eq!((call.state_name(), call.deadline), ("waiting-for-slot", Some(at(10))));
+    table.leave("a", LeaveReason::HungUp, at(1));
+    let call = table.assign("b", at(1)).unwrap();
+    assert_eq!((call.busy, call.deadline), (0, Some(at(91))), "a parked call like any other");
 }
 
 #[test]
@@ -483,7 +571,7 @@ fn max_park_time_interrupts_a_recall() {
     park(&mut table, "a");
     assert!(matches!(table.due(at(90)).as_slice(), [TimerAction::RingBack(_)]));
     assert!(matches!(table.due(at(100)).as_slice(), [TimerAction::Fallback(..)]));
-    assert!(table.ring_failed("a", 1, at(101)).is_none());
+    assert!(table.ring_failed("a", 1, NOT_ANSWERED, at(101)).is_none());
 }
 
 #[test]
@@ -596,10 +684,11 @@ fn a_recovered_call_is_parked_as_before() {
         left: Some(Duration::from_secs(60)),
         attempt: 1,
         rings_left: 2,
+        busy: 9,
         latest: None,
     };
     let back = table.restore(&request("a", SlotRequest::Slot(slot("702"))), &saved, at(10_000)).unwrap();
-    assert_eq!((back.info.slot.as_str(), back.attempt, back.rings_left), ("702", 1, 2));
+    assert_eq!((back.info.slot.as_str(), back.attempt, back.rings_left, back.busy), ("702", 1, 2, 6));
     assert_eq!((back.deadline, at(10_000).since(back.parked_at).as_secs()), (Some(at(10_060)), 30));
     let oldest = table.claim(&place(DOMAIN), &RetrieveTarget::Oldest, "r").unwrap();
     assert_eq!(&*oldest.info.uuid, "new", "a call that was parked earlier is not the oldest");
@@ -691,7 +780,7 @@ enum Step {
     Pass(u16),
     RingNow(u8),
     RingAnswered { leg: u8, attempt: u32, by: u8 },
-    RingFailed { leg: u8, attempt: u32 },
+    RingFailed { leg: u8, attempt: u32, busy: bool },
     FallbackFailed(u8),
     Extend(u8),
     Reload(u8, bool),
@@ -720,7 +809,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..120u16).prop_map(Step::Pass),
         1 => leg().prop_map(Step::RingNow),
         1 => (leg(), 0..4u32, 0..4u8).prop_map(|(leg, attempt, by)| Step::RingAnswered { leg, attempt, by }),
-        1 => (leg(), 0..4u32).prop_map(|(leg, attempt)| Step::RingFailed { leg, attempt }),
+        2 => (leg(), 0..4u32, any::<bool>()).prop_map(|(leg, attempt, busy)| Step::RingFailed { leg, attempt, busy }),
         1 => leg().prop_map(Step::FallbackFailed),
         1 => leg().prop_map(Step::Extend),
         1 => (0..4u8, any::<bool>()).prop_map(|(which, apply)| Step::Reload(which, apply)),
@@ -762,6 +851,7 @@ fn configuration(which: u8) -> Vec<LotPlan> {
         slot_order: [SlotOrder::First, SlotOrder::Next, SlotOrder::LongestFree, SlotOrder::Random][usize::from(n % 4)],
         fallback: fallback().filter(|_| n % 2 == 0),
         ringback_attempts: u32::from(n),
+        ringback_busy_retry: Duration::from_secs(if n == 1 { 0 } else { 10 }),
         max_park_time: Duration::from_secs(if n == 2 { 200 } else { 0 }),
         slot_taken: if n == 3 { SlotTaken::Next } else { SlotTaken::Return },
         park_limit_per_user: if n == 1 { 3 } else { 0 },
@@ -855,8 +945,16 @@ proptest! {
                 Step::RingAnswered { leg, attempt, by } => {
                     table.ring_answered(&name(leg), attempt, &format!("r{by}"));
                 }
-                Step::RingFailed { leg, attempt } => {
-                    table.ring_failed(&name(leg), attempt, now);
+                Step::RingFailed { leg, attempt, busy } => {
+                    let before = table.find_leg(&name(leg));
+                    let failure = if busy { RecallFailure::Busy } else { NOT_ANSWERED };
+                    if let Some(call) = table.ring_failed(&name(leg), attempt, failure, now) {
+                        let before = before.unwrap();
+                        let repeats = busy && before.busy < 6 && before.can_ring() && !before.info.settings.ringback_busy_retry.is_zero();
+                        prop_assert_eq!(call.busy, if repeats { before.busy + 1 } else { 0 });
+                        prop_assert_eq!((call.attempt, call.rings_left), (before.attempt, before.rings_left));
+                        prop_assert!(!repeats || call.deadline.is_some_and(|at| at > now || Some(at) == call.latest));
+                    }
                 }
                 Step::FallbackFailed(leg) => {
                     table.fallback_failed(&name(leg), now);

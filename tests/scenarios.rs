@@ -323,6 +323,54 @@ fn a_recovered_caller_whose_fallback_cannot_be_reached_waits_on_in_the_slot() {
     });
 }
 
+/// FreeSWITCH dies while the parker is busy and is to be called again: that is still the same recall afterwards.
+#[test]
+fn a_recovered_caller_waits_on_for_a_busy_parker() {
+    let world = office(RINGS);
+    let caller = parked(&world, Phone::Busy);
+    assert!(world.advance_until(seconds(35), || actions(&world).contains(&"ringback-failed".to_owned())));
+    let snapshot = caller.var("callpark_stay").expect("a parked leg carries what a recovery needs");
+    let wall_clock = world.wall_clock();
+    close(world, &caller, &["abandon"], "before the crash");
+
+    let world = office(RINGS);
+    world.set_wall_clock(wall_clock + 5);
+    let caller = world.call(&Caller::outside("Mr Chen", "030123").var("callpark_stay", &snapshot), "700");
+    let rings = |world: &World| actions(world).iter().filter(|action| *action == "ringback").count();
+    assert!(world.advance_until(seconds(10), || rings(&world) == 1), "{:?}", world.command("callpark list"));
+    assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
+    let events = world.events_of("callpark::info");
+    let returned = events.iter().find(|event| event.get("CallPark-Action") == Some("return")).unwrap();
+    assert_eq!(returned.get("CallPark-Attempt"), Some("1"), "the same attempt");
+    world.legs().iter().for_each(Leg::hang_up);
+    world.advance(seconds(2));
+    world.finish();
+}
+
+/// A busy parker for an hour: the caller is never lost, and nobody is called more often than the lot allows.
+#[test]
+fn a_parker_who_stays_busy_is_called_seven_times_in_each_turn() {
+    let world = office(RINGS);
+    world.set_frame(millis(500));
+    let caller = parked(&world, Phone::Busy);
+    world.advance(seconds(3600));
+    let rings = actions(&world).iter().filter(|action| *action == "ringback").count();
+    // Each turn takes 30 s until the recall, and 6 times 10 s for its repetitions.
+    assert!((7 * 39..=7 * 40).contains(&rings), "{rings}");
+    assert!(hears(&caller, "moh"));
+    close(world, &caller, &["abandon"], "busy for an hour");
+}
+
+#[test]
+fn a_recall_goes_through_the_dialplan() {
+    let params = r#"<param name="park-timeout" value="30"/><param name="ringback-via" value="dialplan"/><param name="ringback-context" value="sales"/>"#;
+    let world = office(params);
+    let caller = parked(&world, Phone::Silent);
+    world.set_phone("loopback/1001/sales/XML", Phone::Answers(seconds(1)));
+    assert!(world.advance_until(seconds(40), || caller.partner().is_some()), "{:?}", actions(&world));
+    close(world, &caller, &["return"], "through the dialplan");
+}
+
 #[test]
 fn two_retrievals() {
     let mut won = [0, 0];

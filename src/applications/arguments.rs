@@ -10,6 +10,9 @@ use crate::service::{ParkOrder, RetrieveOrder};
 /// The maximum length of the arguments, in bytes: more than a slot, a lot and a domain need.
 const MAX_ARGUMENT_BYTES: usize = 600;
 
+/// The first argument of `callpark_park` on a leg whose user holds the call that is to be parked.
+const HELD: &str = "held";
+
 /// Why arguments are invalid. Values are quoted by [`quote_argument`].
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub(crate) enum ArgumentError {
@@ -27,10 +30,16 @@ pub(crate) enum ArgumentError {
     NotAPlace(String),
     #[error("{0} is neither a slot, auto nor a lot")]
     NotAPlaceOrLot(String),
-    #[error("{0} is neither a slot, oldest, newest nor ask")]
+    #[error("{0} is neither a slot, oldest, newest, mine nor ask")]
     NotATarget(String),
     #[error("nothing was dialled, expected a slot")]
     NothingDialled,
+}
+
+/// Parses `held [<slot>|auto] [<lot>[@<domain>]]`. Returns `None` if the first word is another one.
+pub(crate) fn parse_held_order(data: &str) -> Option<Result<ParkOrder, ArgumentError>> {
+    let rest = data.trim_start().strip_prefix(HELD)?;
+    (rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_whitespace())).then(|| parse_park_order(rest))
 }
 
 /// Parses `[<slot>|auto] [<lot>[@<domain>]]`.
@@ -55,21 +64,24 @@ pub(crate) fn parse_park_order(data: &str) -> Result<ParkOrder, ArgumentError> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum RetrieveArgument {
     Target(RetrieveTarget),
+    /// A call that the user of the leg parked.
+    Mine,
     /// The user is asked for the slot.
     Ask,
 }
 
-/// Parses `<slot>|oldest|newest|ask [<lot>[@<domain>]]`.
+/// Parses `<slot>|oldest|newest|mine|ask [<lot>[@<domain>]]`.
 pub(crate) fn parse_retrieve_order(data: &str) -> Result<(RetrieveArgument, Option<LotName>), ArgumentError> {
     let words = split(data, 2)?;
     let (first, lot) = match words.as_slice() {
-        [] => return Err(ArgumentError::NoSlot("a slot, oldest, newest or ask, and optionally a lot")),
+        [] => return Err(ArgumentError::NoSlot("a slot, oldest, newest, mine or ask, and optionally a lot")),
         [first] => (first, None),
         [first, lot, ..] => (first, Some(parse_lot_name(lot)?)),
     };
     let asked = match *first {
         "oldest" => RetrieveArgument::Target(RetrieveTarget::Oldest),
         "newest" => RetrieveArgument::Target(RetrieveTarget::Newest),
+        "mine" => RetrieveArgument::Mine,
         "ask" => RetrieveArgument::Ask,
         slot => RetrieveArgument::Target(RetrieveTarget::Slot(
             dialled(slot).ok_or_else(|| ArgumentError::NotATarget(quote_argument(slot)))?,
@@ -163,6 +175,18 @@ mod tests {
     }
 
     #[test]
+    fn a_held_call_is_parked_by_the_first_word() {
+        let order = |data| parse_held_order(data).map(|order| order.map(|order| (order.wanted, order.lot)));
+        let slot = SlotRequest::Slot(Slot::parse("701").unwrap());
+        assert_eq!(order("held"), Some(Ok((SlotRequest::Auto, None))));
+        assert_eq!(order(" held 701 main "), Some(Ok((slot, LotName::parse("main")))));
+        for other in ["", "auto", "701", "heldlot", "main held"] {
+            assert_eq!(order(other), None, "{other}");
+        }
+        assert!(matches!(order("held 701 main x"), Some(Err(ArgumentError::TooMany { .. }))));
+    }
+
+    #[test]
     fn errors_quote_a_bad_argument_and_cut_a_long_one() {
         let long = "7".repeat(100_000);
         for data in
@@ -174,5 +198,6 @@ mod tests {
         }
         assert!(parse_retrieve_order("").is_err() && parse_slot_order("").is_err());
         assert_eq!(parse_retrieve_order("ask main").unwrap().0, RetrieveArgument::Ask);
+        assert_eq!(parse_retrieve_order("mine").unwrap(), (RetrieveArgument::Mine, None));
     }
 }

@@ -14,13 +14,17 @@ impl Application for Park {
     const NAME: &'static CStr = c"callpark_park";
     const SHORT_DESCRIPTION: &'static CStr = c"Park a call in a slot";
     const LONG_DESCRIPTION: &'static CStr =
-        c"On a leg in a bridge parks the other party, says the slot and lets this leg go; otherwise parks this leg.";
-    const SYNTAX: &'static CStr = c"[<slot>|auto] [<lot>[@<domain>]]";
+        c"On a leg in a bridge parks the other party, says the slot and lets this leg go; otherwise parks this leg, or with held the call that its user holds.";
+    const SYNTAX: &'static CStr = c"[held] [<slot>|auto] [<lot>[@<domain>]]";
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
-        serve(service, leg, |service, leg| match arguments::parse_park_order(data) {
-            Ok(order) => service.park(leg, &order),
-            Err(why) => service.refuse_invalid_park(leg, "callpark_park", &why),
+        serve(service, leg, |service, leg| match arguments::parse_held_order(data) {
+            Some(Ok(order)) => service.park_held(leg, &order),
+            Some(Err(why)) => service.refuse_invalid(leg, "callpark_park", &why),
+            None => match arguments::parse_park_order(data) {
+                Ok(order) => service.park(leg, &order),
+                Err(why) => service.refuse_invalid_park(leg, "callpark_park", &why),
+            },
         });
     }
 

@@ -16,16 +16,16 @@ impl Application for Retrieve {
     const NAME: &'static CStr = c"callpark_retrieve";
     const SHORT_DESCRIPTION: &'static CStr = c"Take a parked call";
     const LONG_DESCRIPTION: &'static CStr =
-        c"Connects this leg with the call parked in a slot, or with the one that waits longest or shortest.";
-    const SYNTAX: &'static CStr = c"<slot>|oldest|newest|ask [<lot>[@<domain>]]";
+        c"Connects this leg with the call parked in a slot, or with the one that waits longest or shortest, or longest of those that its user parked.";
+    const SYNTAX: &'static CStr = c"<slot>|oldest|newest|mine|ask [<lot>[@<domain>]]";
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
         serve(service, leg, |service, leg| {
-            // The module runs this application itself on legs that it has called: for a page, and for the parker of a caller without a slot.
+            // The module runs this application itself on legs that it has called: for a page, and for a parker who answered a recall.
             if service.announce_page(leg) {
                 return AppResult::Retrieved;
             }
-            service.join_unassigned(leg).unwrap_or_else(|| retrieve(service, leg, data))
+            service.join_caller(leg).unwrap_or_else(|| retrieve(service, leg, data))
         });
     }
 
@@ -37,16 +37,24 @@ impl Application for Retrieve {
 fn retrieve(service: &Arc<ParkingService>, leg: &Leg<'_>, data: &str) -> AppResult {
     match arguments::parse_retrieve_order(data) {
         Ok((RetrieveArgument::Target(pick), lot)) => service.retrieve(leg, &RetrieveOrder { pick, lot }),
+        Ok((RetrieveArgument::Mine, lot)) => service.retrieve_mine(leg, lot),
         Ok((RetrieveArgument::Ask, lot)) => ask(service, leg, lot),
         Err(why) => service.refuse_invalid(leg, "callpark_retrieve", &why),
     }
+}
+
+/// Whether a slot begins with the digits and has more.
+fn has_longer(slots: &[Slot], typed: &str) -> bool {
+    slots.iter().any(|slot| slot.as_str().len() > typed.len() && slot.as_str().starts_with(typed))
 }
 
 fn ask(service: &Arc<ParkingService>, leg: &Leg<'_>, lot: Option<LotName>) -> AppResult {
     if !leg.answer_and_anchor_media() {
         return AppResult::LegGone;
     }
-    let digits = collect_digits(leg, c"callpark_ask_slot", MAX_SLOT_LENGTH);
+    let slots = service.slots_to_dial(leg, lot.as_ref());
+    let is_complete = |typed: &str| !slots.is_empty() && !slots.iter().any(|slots| has_longer(slots, typed));
+    let digits = collect_digits(leg, c"callpark_ask_slot", MAX_SLOT_LENGTH, &is_complete);
     match digits.as_deref().and_then(Slot::parse) {
         Some(slot) => service.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }),
         None => service.refuse_invalid(leg, "callpark_retrieve", &ArgumentError::NothingDialled),

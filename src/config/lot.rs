@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::document::Element;
 use super::error::{ConfigError, ConfigErrorKind, ConfigSection};
 use super::{lot_params, params};
-use crate::parking::{LotId, LotPlan, LotSettings, Slot, is_name, parse_slots};
+use crate::parking::{LotId, LotPlan, LotSettings, RingBackVia, Slot, is_name, parse_slots};
 
 /// Reads a lot as far as possible, so that its errors do not hide those that concern several lots.
 pub(super) fn read(element: &Element, errors: &mut Vec<ConfigError>) -> LotPlan {
@@ -86,6 +86,8 @@ fn contradictions(
     needs("max-park-time", "fallback", !settings.max_park_time.is_zero() && settings.fallback.is_none());
     needs("comfort-interval", "comfort-file", !settings.comfort_interval.is_zero() && settings.comfort_file.is_none());
     needs("comfort-file", "comfort-interval", settings.comfort_interval.is_zero() && settings.comfort_file.is_some());
+    let by_dialplan = settings.ringback_via == RingBackVia::Dialplan;
+    needs("ringback-context", "ringback-via", settings.ringback_context.is_some() && !by_dialplan);
     needs("exit-key", "exit-destination", settings.exit_key.is_some() && settings.exit_destination.is_none());
     needs("exit-destination", "exit-key", settings.exit_key.is_none() && settings.exit_destination.is_some());
 }

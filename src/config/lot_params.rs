@@ -2,10 +2,10 @@
 
 use super::error::{ConfigErrorKind, ValueError};
 use super::values::{
-    choice, destination, extension, key, names, notify, number, optional, parse_bool, parse_ringback, pin, seconds,
-    users_of,
+    choice, context, destination, extension, key, names, notify, number, optional, parse_bool, parse_ringback, pin,
+    seconds, users_of,
 };
-use crate::parking::{LampState, LotSettings, SlotOrder, SlotTaken};
+use crate::parking::{LampState, LotSettings, RingBackVia, SlotOrder, SlotTaken};
 
 /// One parameter of a lot.
 #[derive(Debug)]
@@ -121,6 +121,33 @@ pub const LOT_PARAMS: &[LotParam] = &[
         Ok(())
     }),
     row(
+        "ringback-busy-retry",
+        "`10`",
+        "Seconds after which a parker who is busy (SIP 486 or 600) is called again, at most 6 times in a row. This is the same attempt. `0`: a busy parker has not answered.",
+        |settings, value| {
+            settings.ringback_busy_retry = seconds(value, 0)?;
+            Ok(())
+        },
+    ),
+    row(
+        "ringback-via",
+        "`user`",
+        "How a parker who is a user is called: `user` (the registered phones) or `dialplan` (the user's extension in the dialplan, which may wake a phone by a push message, or follow the user); see [below](#recall-and-fallback).",
+        |settings, value| {
+            settings.ringback_via = choice(value, &[("user", RingBackVia::User), ("dialplan", RingBackVia::Dialplan)])?;
+            Ok(())
+        },
+    ),
+    row(
+        "ringback-context",
+        "empty",
+        "The context for `ringback-via` = `dialplan`. Empty: the variable `user_context` of the parker in the directory, or else `default`.",
+        |settings, value| {
+            settings.ringback_context = context(value)?;
+            Ok(())
+        },
+    ),
+    row(
         "ringback-cid-prefix",
         "`Park ${slot}: `",
         "The text before the caller's name on the phone that a recall rings.",
@@ -145,7 +172,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "fallback",
         "empty",
-        "The destination of a call that nobody retrieves: `<extension> [<dialplan> [<context>]]`. Empty: waiting and recalls alternate.",
+        "The destination of a call that nobody retrieves: `<extension> [<dialplan> [<context>]]`; `${...}` in extension and context stands for a variable of the caller's leg. Empty: waiting and recalls alternate.",
         |settings, value| {
             settings.fallback = destination(value)?;
             Ok(())
@@ -163,7 +190,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "hold-music",
         "empty",
-        "The music on hold: any file or stream. Empty: the channel's own music on hold.",
+        "The music on hold: any file or stream. `${...}` stands for a variable of the caller's leg. Empty: the channel's own music on hold.",
         |settings, value| {
             settings.hold_music = optional(value);
             Ok(())
@@ -205,10 +232,15 @@ pub const LOT_PARAMS: &[LotParam] = &[
             Ok(())
         },
     ),
-    row("announce", "`true`", "Whether the slot is announced to the parker.", |settings, value| {
-        settings.announce = parse_bool(value)?;
-        Ok(())
-    }),
+    row(
+        "announce",
+        "`true`",
+        "Whether the slot is announced to the parker. An outside caller whom the dialplan parks is told only with `callpark_announce` = `true`.",
+        |settings, value| {
+            settings.announce = parse_bool(value)?;
+            Ok(())
+        },
+    ),
     row("park-tone", "empty", "A tone or file that the parker hears when the call is parked.", |settings, value| {
         settings.park_tone = optional(value);
         Ok(())
@@ -219,6 +251,15 @@ pub const LOT_PARAMS: &[LotParam] = &[
         "A tone or file that the caller hears when the call is retrieved.",
         |settings, value| {
             settings.retrieve_tone = optional(value);
+            Ok(())
+        },
+    ),
+    row(
+        "ringback-tone",
+        "empty",
+        "A tone or file that a parker who answers a recall hears before the caller. Its first 10 seconds are played.",
+        |settings, value| {
+            settings.ringback_tone = optional(value);
             Ok(())
         },
     ),

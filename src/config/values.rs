@@ -62,6 +62,11 @@ pub(super) fn feature_code(value: &str) -> Result<Option<FeatureCode>, ValueErro
     optional(value).map(parse).transpose()
 }
 
+pub(super) fn context(value: &str) -> Result<Option<String>, ValueError> {
+    let check = |text: String| if is_name(&text) { Ok(text) } else { Err(ValueError::Expected("a dialplan context")) };
+    optional(value).map(check).transpose()
+}
+
 pub(super) fn key(value: &str) -> Result<Option<char>, ValueError> {
     let mut keys = value.trim().chars();
     match (keys.next(), keys.next()) {

@@ -6,6 +6,7 @@
 mod api;
 mod app_log;
 mod application;
+mod blind_transfer;
 mod bridge;
 mod clock;
 mod command;

@@ -93,6 +93,9 @@ pub(crate) enum OriginateError {
     NoMemory,
     #[error("{0}")]
     NotAnswered(String),
+    /// Who was called is in another call (`USER_BUSY`, for the SIP responses 486 and 600).
+    #[error("{0}")]
+    Busy(String),
     /// Somebody else has taken the place of the leg that rang.
     #[error("{0}")]
     PickedUp(String),
@@ -104,6 +107,7 @@ impl OriginateError {
         let name = unsafe { from_c(ffi::switch_channel_cause2str(cause)) }.unwrap_or_default();
         match cause {
             Cause::SWITCH_CAUSE_ATTENDED_TRANSFER | Cause::SWITCH_CAUSE_PICKED_OFF => OriginateError::PickedUp(name),
+            Cause::SWITCH_CAUSE_USER_BUSY => OriginateError::Busy(name),
             _ => OriginateError::NotAnswered(name),
         }
     }

@@ -10,6 +10,9 @@ use super::event::Event;
 use super::text::{from_c, inert, inert_to_c, to_c};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
 
+/// The applications that run other applications, by a program.
+const SCRIPTS: [&str; 8] = ["lua", "javascript", "perl", "python", "python3", "socket", "erlang", "park"];
+
 /// A leg of a call. It is valid while an application runs on it, or while a read lock is held.
 ///
 /// It is not `Send`, because a read lock is released on the thread that took it. It is neither `Copy` nor `Clone`, because a copy out of
@@ -270,6 +273,28 @@ impl<'a> Leg<'a> {
             let extension = ffi::switch_channel_get_caller_extension(self.channel()).as_ref();
             extension.is_some_and(|extension| !extension.current_application.is_null())
         }
+    }
+
+    /// Whether a script, a program at the event socket, or somebody who controls a leg in the core's park runs the application that runs now, and
+    /// decides what follows.
+    pub(crate) fn is_run_by_script(&self) -> bool {
+        // SAFETY: the session is kept, and with it what its dialplan told it to do, which only its own thread changes. The strings of an
+        // application live as long.
+        let running = unsafe {
+            let Some(extension) = ffi::switch_channel_get_caller_extension(self.channel()).as_ref() else {
+                return false;
+            };
+            let mut at = extension.applications;
+            // The application whose successor is the next one is the one that the dialplan runs.
+            while let Some(application) = at.as_ref() {
+                if application.next == extension.current_application {
+                    break;
+                }
+                at = application.next;
+            }
+            at.as_ref().and_then(|application| from_c(application.application_name))
+        };
+        running.is_some_and(|name| SCRIPTS.contains(&name.as_str()))
     }
 
     /// Transfers the leg to an extension. The application that runs on it returns, and a bridge ends. Returns

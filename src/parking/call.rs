@@ -270,6 +270,8 @@ pub struct Call {
     pub attempt: u32,
     /// The number of recalls that remain before the fallback.
     pub rings_left: u32,
+    /// How often in a row the present recall has found the parker busy and was, or will be, repeated.
+    pub busy: u32,
     /// Whether the leg has been in its slot. Then there was a `park` event, and there must be an outcome.
     pub was_parked: bool,
     /// Why the call had no slot when it was sent to its lot; `None` if it had one.

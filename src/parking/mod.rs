@@ -14,6 +14,7 @@ mod lot;
 mod names;
 mod refusal;
 mod request;
+mod ringback_via;
 mod settings;
 mod table;
 
@@ -26,10 +27,11 @@ pub use names::{
 };
 pub use refusal::{NoSlotReason, Refusal};
 pub use request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
+pub use ringback_via::RingBackVia;
 pub use settings::{
     CallOverrides, Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf,
 };
 pub use table::{
-    ChangedSlot, Claimant, FallbackReason, Layout, LotStatus, LotView, Number, RemoteCall, RestoreParams, SlotStatus,
-    Table, TimerAction, waits_for_slot,
+    ChangedSlot, Claimant, FallbackReason, Layout, LotStatus, LotView, Number, RecallFailure, RemoteCall,
+    RestoreParams, SlotStatus, Table, TimerAction, waits_for_slot,
 };

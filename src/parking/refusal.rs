@@ -31,6 +31,9 @@ pub enum Refusal {
     /// No call is parked there.
     #[error("nobody is parked in {0}")]
     Empty(String),
+    /// The user who is to park a call on hold holds none.
+    #[error("{0} holds no call")]
+    NothingHeld(String),
     /// Somebody else is taking the call in that slot.
     #[error("the call in slot {0} is being taken by somebody else")]
     Gone(Slot),
@@ -67,7 +70,7 @@ impl Refusal {
     pub fn name(&self) -> &'static str {
         match (self.no_slot(), self) {
             (Some(reason), _) => reason.name(),
-            (None, Refusal::Empty(_)) => "empty",
+            (None, Refusal::Empty(_) | Refusal::NothingHeld(_)) => "empty",
             (None, _) => "gone",
         }
     }
@@ -82,6 +85,7 @@ impl Refusal {
             Refusal::Limit(_) => Some(NoSlotReason::Limit),
             Refusal::NotAllowed(_) => Some(NoSlotReason::Denied),
             Refusal::Empty(_)
+            | Refusal::NothingHeld(_)
             | Refusal::Gone(_)
             | Refusal::Busy(..)
             | Refusal::NobodyToRing(_)

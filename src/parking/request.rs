@@ -28,6 +28,9 @@ pub enum RetrieveTarget {
     Newest,
     /// The call that has waited longest in the slots of this range.
     OldestOf(SlotRange),
+    /// Of the calls that this user parked, the one that has waited longest. If no lot is named, it may be in any lot of the user's domain, or
+    /// wait for a slot.
+    OldestBy(String),
 }
 
 /// A request to park a leg.

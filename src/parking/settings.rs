@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::Extension;
+use super::ringback_via::RingBackVia;
 
 /// Which free slot `auto` takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -178,6 +179,14 @@ pub struct LotSettings {
     pub ringback_timeout: Duration,
     /// The number of recalls before the fallback.
     pub ringback_attempts: u32,
+    /// The time after which a busy parker is called again; zero means that a busy parker has not answered.
+    pub ringback_busy_retry: Duration,
+    /// How the phones of the parker are called.
+    pub ringback_via: RingBackVia,
+    /// The dialplan context of [`RingBackVia::Dialplan`]; `None` for the one of the parker in the directory.
+    pub ringback_context: Option<String>,
+    /// The tone that a parker hears who answers a recall.
+    pub ringback_tone: Option<String>,
     /// What is shown before the caller's name during a recall.
     pub ringback_cid_prefix: String,
     /// The Alert-Info header of a recall.
@@ -277,6 +286,10 @@ impl Default for LotSettings {
             ringback: RingBack::default(),
             ringback_timeout: Duration::from_secs(20),
             ringback_attempts: 1,
+            ringback_busy_retry: Duration::from_secs(10),
+            ringback_via: RingBackVia::default(),
+            ringback_context: None,
+            ringback_tone: None,
             ringback_cid_prefix: "Park ${slot}: ".into(),
             ringback_alert_info: None,
             ringback_ignore_voicemail: true,
@@ -372,7 +385,6 @@ impl CallOverrides {
 #[cfg(test)]
 mod tests {
     use super::*;
-
     #[test]
     fn an_extension_goes_where_the_lot_s_calls_go_and_is_never_an_application() {
         let of_lot = |fallback: &str| {
@@ -380,8 +392,7 @@ mod tests {
             let to = Destination::of_lot(&Extension::parse("hangup").unwrap(), &settings);
             (to.dialplan, to.context)
         };
-        let named = |dialplan: &str, context: &str| (Some(dialplan.to_owned()), Some(context.to_owned()));
-        assert_eq!(of_lot("900 XML sales"), named("XML", "sales"));
+        assert_eq!(of_lot("900 XML sales"), (Some("XML".to_owned()), Some("sales".to_owned())));
         for without in ["", "900", "playback:x inline", "playback:x Inline sales", "900 XML,inline:hangup sales"] {
             assert_eq!(of_lot(without), (None, None), "{without}");
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::template::fill_in_from_leg;
 use super::transfer_dialplan::DIALPLAN;
 use super::{ActionError, EventKind, ParkEvent, ParkingService};
 use crate::freeswitch::{self, Leg, SessionGuard};
@@ -49,9 +50,22 @@ impl ParkingService {
 
     /// Sends a leg to a destination that exists.
     pub(super) fn send_if_reachable(&self, leg: &Leg<'_>, to: &Destination) -> Result<(), ActionError> {
+        let to = &filled_in(to, leg);
         let is_ours = || self.number_of(leg, std::iter::once((to.extension.as_str(), false))).is_some();
         leg.can_reach(to, (DIALPLAN, &is_ours))?;
         let sent = leg.transfer(&to.extension, to.dialplan.as_deref(), to.context.as_deref());
         sent.then_some(()).ok_or_else(|| ActionError::TransferRefused(to.extension.clone()))
+    }
+}
+
+/// Fills the variables of the leg in a destination of the configuration. No variable can name a dialplan, and the core itself fills them in applications
+/// of the dialplan `inline`.
+fn filled_in(to: &Destination, leg: &Leg<'_>) -> Destination {
+    let is_inline = to.dialplan.as_deref().is_some_and(|dialplan| dialplan.eq_ignore_ascii_case("inline"));
+    let fill = |text: &str| if is_inline { text.to_owned() } else { fill_in_from_leg(text, leg) };
+    Destination {
+        extension: fill(&to.extension),
+        dialplan: to.dialplan.clone(),
+        context: to.context.as_deref().map(fill),
     }
 }

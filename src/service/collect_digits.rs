@@ -13,10 +13,15 @@ const KEY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The silence that the leg hears while keys are collected.
 const SILENCE: &str = "silence_stream://30000";
 
-/// Says `phrase` and collects keys until `#`, `most` keys, or the time-out. The first key ends the phrase. Keys are also collected if the phrase
+/// Says `phrase` and collects keys until `#`, `most` keys, the time-out, or until `is_complete`. The first key ends the phrase. Keys are also collected if the phrase
 /// cannot be said. Returns `None` if there was no key.
-pub(crate) fn collect_digits(leg: &Leg<'_>, phrase: &CStr, most: usize) -> Option<String> {
-    ask_digits(leg, most, KEY_TIMEOUT, |keys| leg.say(phrase, "", keys))
+pub(crate) fn collect_digits(
+    leg: &Leg<'_>,
+    phrase: &CStr,
+    most: usize,
+    is_complete: &dyn Fn(&str) -> bool,
+) -> Option<String> {
+    ask_digits(leg, most, KEY_TIMEOUT, is_complete, |keys| leg.say(phrase, "", keys))
 }
 
 /// Does the same with a prompt that `play` plays, and waits for each key for `key_timeout`.
@@ -24,12 +29,14 @@ pub(crate) fn ask_digits(
     leg: &Leg<'_>,
     most: usize,
     key_timeout: Duration,
+    is_complete: &dyn Fn(&str) -> bool,
     play: impl FnOnce(&mut dyn PlaybackControl) -> bool,
 ) -> Option<String> {
     let mut keys = DigitCollector {
         typed: String::new(),
         most,
         key_timeout,
+        is_complete,
         complete: false,
         prompting: true,
         until: MonotonicTime::default(),
@@ -41,16 +48,17 @@ pub(crate) fn ask_digits(
     Some(keys.typed).filter(|typed| !typed.is_empty())
 }
 
-struct DigitCollector {
+struct DigitCollector<'a> {
     typed: String,
     most: usize,
     key_timeout: Duration,
+    is_complete: &'a dyn Fn(&str) -> bool,
     complete: bool,
     prompting: bool,
     until: MonotonicTime,
 }
 
-impl PlaybackControl for DigitCollector {
+impl PlaybackControl for DigitCollector<'_> {
     fn frame(&mut self) -> ControlFlow<()> {
         if !self.prompting && freeswitch::now() >= self.until {
             ControlFlow::Break(())
@@ -65,7 +73,7 @@ impl PlaybackControl for DigitCollector {
             self.complete = true;
         } else {
             self.typed.push(key);
-            self.complete = self.typed.len() >= self.most;
+            self.complete = self.typed.len() >= self.most || (self.is_complete)(&self.typed);
         }
         if self.complete || self.prompting { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

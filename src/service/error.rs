@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::freeswitch::{OriginateError, UnreachableError};
-use crate::parking::{Refusal, Slot};
+use crate::parking::{RecallFailure, Refusal, Slot};
 
 #[derive(Debug, Error)]
 pub(crate) enum ActionError {
@@ -50,6 +50,14 @@ pub(super) enum RecallError {
 }
 
 impl RecallError {
+    /// What the rules must know of it.
+    pub(super) fn kind(&self) -> RecallFailure {
+        match self {
+            RecallError::NotAnswered(OriginateError::Busy(_)) => RecallFailure::Busy,
+            _ => RecallFailure::NotAnswered,
+        }
+    }
+
     pub(super) fn is_picked_up(&self) -> bool {
         matches!(self, RecallError::PickedUp | RecallError::NotAnswered(OriginateError::PickedUp(_)))
     }

@@ -20,7 +20,7 @@
 //! | `claims` | a slot that the rules chose, claimed for all nodes of a cluster |
 //! | `cluster` | the slots of other nodes, and tickets |
 //! | `configuration` | reads the configuration at load and at a reload |
-//! | `park_event`, `notify`, `prompts`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
+//! | `park_event`, `notify`, `page_phones`, `prompts`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
 //! | `collect_digits`, `template` | the digits that a user enters; `${name}` in dial strings and commands |
 //! | `numbers`, `queries`, `views` | what a dialled number does; calls and lots for listings, and their rows |
 //! | `error`, `lock_stats` | the errors of actions; how long the slot table is locked |
@@ -38,6 +38,7 @@ mod identity;
 mod lock_stats;
 mod notify;
 mod numbers;
+mod page_phones;
 mod park;
 mod park_event;
 mod permission;

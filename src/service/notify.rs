@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::ParkingService;
 use super::call_log::log_call;
+use super::page_phones::phones_of;
 use super::template::{call_field, fill_in, is_address, is_part_of_address, percent_encoded};
 use crate::freeswitch::{self, CancelToken, Dial, HangupCause, Leg, OriginateError, PlayToEnd};
 use crate::parking::{Call, CallInfo, MonotonicTime, Notify};
@@ -29,6 +30,8 @@ pub(super) struct Pages(Mutex<HashMap<String, PageQueue>>);
 #[derive(Debug)]
 struct PageQueue {
     since: MonotonicTime,
+    /// The number of phones on which the page has not ended.
+    phones: usize,
     waiting: VecDeque<Page>,
 }
 
@@ -63,20 +66,32 @@ impl Pages {
             }
             Some(queue) => {
                 queue.since = now;
+                queue.phones = 0;
                 PageStart::Now
             }
             None => {
-                queues.insert(page.dial.clone(), PageQueue { since: now, waiting: VecDeque::new() });
+                queues.insert(page.dial.clone(), PageQueue { since: now, phones: 0, waiting: VecDeque::new() });
                 PageStart::Now
             }
         }
     }
 
-    /// Ends a page, and returns the next one for the same phones.
+    /// Notes how many phones a page calls.
+    fn note_phones(&self, dial: &str, phones: usize) {
+        if let Some(queue) = self.0.lock().get_mut(dial) {
+            queue.phones = phones;
+        }
+    }
+
+    /// Ends a page on one phone. Returns the next page for the same phones, if it was the last phone.
     fn end(&self, dial: &str) -> Option<Page> {
         let now = freeswitch::now();
         let mut queues = self.0.lock();
         let queue = queues.get_mut(dial)?;
+        queue.phones = queue.phones.saturating_sub(1);
+        if queue.phones > 0 {
+            return None;
+        }
         queue.since = now;
         let next = queue.waiting.pop_front();
         if next.is_none() {
@@ -117,13 +132,32 @@ impl ParkingService {
         }
     }
 
+    /// Calls all phones of a page. They are found on another thread, because the registrations are in a database.
     fn start(self: &Arc<Self>, page: Page) {
+        let (service, on_failure, dial) = (Arc::clone(self), Arc::clone(self), page.dial.clone());
+        let key = format!("phones of page {dial}");
+        let (failed, key_of) = (dial.clone(), key.clone());
+        let call_all = move |cancel: &CancelToken| {
+            service.rings.finish(&key_of, cancel);
+            let phones = phones_of(&page.dial);
+            service.pages.note_phones(&page.dial, phones.len());
+            for phone in phones {
+                service.page_phone(page.clone(), phone);
+            }
+        };
+        if !self.rings.spawn(&key, call_all, move || on_failure.end_page(&dial)) {
+            self.end_page(&failed);
+        }
+    }
+
+    /// Calls one phone of a page.
+    fn page_phone(self: &Arc<Self>, page: Page, phone: String) {
         let service = Arc::clone(self);
-        let key = format!("page {}", page.dial);
+        let key = format!("page {phone}");
         let key_of = key.clone();
         let (on_failure, dial) = (Arc::clone(&service), page.dial.clone());
         let call = move |cancel: &CancelToken| {
-            let answered = dial_page(&service, &page, cancel);
+            let answered = dial_page(&service, &page, &phone, cancel);
             service.rings.finish(&key, cancel);
             let speaks = match answered {
                 Ok(peer) => {
@@ -134,7 +168,7 @@ impl ParkingService {
                     speaks
                 }
                 Err(cause) => {
-                    log_call!(Warning, &*page.info, dial = page.dial, cause = cause; "page failed");
+                    log_call!(Warning, &*page.info, dial = phone, cause = cause; "page failed");
                     false
                 }
             };
@@ -169,6 +203,7 @@ impl ParkingService {
 fn dial_page(
     service: &ParkingService,
     page: &Page,
+    phone: &str,
     cancel: &CancelToken,
 ) -> Result<freeswitch::SessionGuard, OriginateError> {
     let name = super::recall::dial::displayable(&format!("Park {} {}", page.info.slot, page.info.caller.name));
@@ -183,7 +218,7 @@ fn dial_page(
         ("execute_on_answer", &limit),
     ];
     let dial = Dial {
-        to: &page.dial,
+        to: phone,
         caller_name: &name,
         caller_number: page.info.slot.as_str(),
         variables: &variables,

@@ -1,8 +1,10 @@
 //! Finds out what the number that a leg has dialled, or was transferred to, stands for.
 
+use std::sync::Arc;
+
 use super::ParkingService;
 use crate::freeswitch::Leg;
-use crate::parking::{Arrival, LotSelector, Number};
+use crate::parking::{Arrival, LotName, LotSelector, Number, Slot};
 
 impl ParkingService {
     /// Returns the first of `readings` that stands for something, with what that is. A reading is a text and whether it may be the name of a lot.
@@ -15,6 +17,11 @@ impl ParkingService {
         let table = self.table.lock();
         let mut found = readings.filter_map(|(text, may_be_lot)| Some((text, table.number(&place, text, may_be_lot)?)));
         found.next()
+    }
+
+    /// Returns the slots that a leg may mean: those of the lot, or if none is named, of all lots of its domain.
+    pub(crate) fn slots_to_dial(&self, leg: &Leg<'_>, lot: Option<&LotName>) -> Vec<Arc<[Slot]>> {
+        self.table.lock().slots_to_dial(&self.lot_selector(leg, lot.cloned(), None))
     }
 
     /// Whether somebody else than its far end brought a leg to the number that it has now, before any application runs there.

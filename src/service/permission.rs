@@ -94,7 +94,7 @@ fn is_member(user: &str, group: &str) -> bool {
 
 fn ask_pin(leg: &Leg<'_>, pin: &str) -> bool {
     let right = || {
-        collect_digits::collect_digits(leg, c"callpark_ask_pin", pin.len())
+        collect_digits::collect_digits(leg, c"callpark_ask_pin", pin.len(), &|_| false)
             .is_some_and(|typed| equal_in_constant_time(&typed, pin))
     };
     leg.answer_and_anchor_media() && (0..PIN_TRIES).any(|_| leg.ready() && right())

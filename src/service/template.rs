@@ -1,6 +1,7 @@
 //! Fills fields of a call into texts of the configuration. Names and labels that people chose cannot become another part of a dial string, or another
 //! argument of a command.
 
+use crate::freeswitch::Leg;
 use crate::parking::Call;
 
 /// Replaces `${name}` by its value, and by nothing if there is none.
@@ -18,6 +19,35 @@ pub(crate) fn fill_in(text: &str, value: impl Fn(&str) -> Option<String>) -> Str
         }
     }
     filled + rest
+}
+
+/// Replaces `${name}` by the variable of a parked leg. A caller who was parked without a `domain_name` counts as one of the lot's domain. What the far
+/// end sends is no path.
+pub(super) fn fill_in_from_leg(text: &str, leg: &Leg<'_>) -> String {
+    fill_in(text, |name| {
+        let of_lot = || if name == "domain_name" { leg.var("callpark_domain") } else { None };
+        let value = leg.var(name).or_else(of_lot)?;
+        (is_part_of_address(&value) || (is_address(&value) && !is_of_the_far_end(name))).then_some(value)
+    })
+}
+
+/// Whether an endpoint writes text of the far end to a variable of this name.
+pub(super) fn is_of_the_far_end(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        "sip_",
+        "verto_",
+        "rtp_",
+        "switch_r_",
+        "caller_",
+        "destination_number",
+        "callee_",
+        "dialed_",
+        "effective_caller_",
+        "origination_caller_",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
 }
 
 /// Returns a field of a call by its name in `notify`.

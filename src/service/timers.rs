@@ -7,7 +7,7 @@ use super::ending::Ending;
 use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService};
 use crate::freeswitch::{SessionGuard, TICK_TOLERANCE, guard};
-use crate::parking::{Call, CallInfo, Ended, MonotonicTime, State, TimerAction};
+use crate::parking::{Call, CallInfo, Ended, MonotonicTime, RecallFailure, State, TimerAction};
 
 impl ParkingService {
     /// Does what one second brings, without waiting.
@@ -42,9 +42,9 @@ impl ParkingService {
         });
         match about {
             _ if done => {}
-            TimerAction::RingBack(call) => {
-                drop(self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now)))
-            }
+            TimerAction::RingBack(call) => drop(self.change(|table, now| {
+                table.ring_failed(&call.info.uuid, call.attempt, RecallFailure::NotAnswered, now)
+            })),
             TimerAction::Fallback(call, _) => {
                 drop(self.change(|table, now| table.fallback_failed(&call.info.uuid, now)))
             }

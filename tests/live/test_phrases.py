@@ -80,10 +80,10 @@ def test_a_refusal_is_announced_to_a_user_of_another_tenant(switch, phones):
         call.hang_up()
 
 
-def test_a_caller_who_dials_to_park_hears_the_slot(switch, phones):
-    first = phones().call("do-park-auto")
+def test_a_user_who_dials_to_park_hears_the_slot(switch, phones):
+    first = phones("1001").call("do-park-auto")
     assert first.audio.hears(ANNOUNCED["701"])
-    second = phones().call("do-park-auto")
+    second = phones("1002").call("do-park-auto")
     assert second.audio.hears(ANNOUNCED["702"])
     for call in (first, second):
         call.hang_up()

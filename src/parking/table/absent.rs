@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::new_lot::FreeSlot;
 use super::park::new_call;
+use super::timeouts::MAX_BUSY_RETRIES;
 use super::{LotSelector, ParkRequest, SlotRequest, Table, Tenant};
 use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, RemoteState, State};
 use crate::parking::lot::LotPlan;
@@ -57,6 +58,8 @@ pub struct RestoreParams {
     pub attempt: u32,
     /// The number of recalls that remain.
     pub rings_left: u32,
+    /// How often in a row the present recall has found the parker busy.
+    pub busy: u32,
 }
 
 impl Table {
@@ -88,6 +91,7 @@ impl Table {
             latest: saved.latest.filter(|_| fallback).map(|left| now.after(left)),
             attempt: saved.attempt,
             rings_left: saved.rings_left,
+            busy: saved.busy.min(MAX_BUSY_RETRIES),
             ..new
         };
         self.insert(call.clone());

@@ -26,7 +26,7 @@ pub use layout::Layout;
 pub use number::Number;
 pub use retrieve::Claimant;
 pub use status::{LotStatus, SlotStatus};
-pub use timeouts::{FallbackReason, TimerAction};
+pub use timeouts::{FallbackReason, RecallFailure, TimerAction};
 pub use unassigned::waits_for_slot;
 
 use super::call::{Call, CallId, Ended, MonotonicTime, Outcome};

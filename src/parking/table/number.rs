@@ -53,7 +53,7 @@ impl Table {
     }
 
     /// The lots of a domain. A domain that has not used a lot yet has the templates.
-    fn plans_in(&self, domain: &str) -> Box<dyn Iterator<Item = &LotPlan> + '_> {
+    pub(super) fn plans_in(&self, domain: &str) -> Box<dyn Iterator<Item = &LotPlan> + '_> {
         match self.tenants.get(domain) {
             Some(tenant) => Box::new(tenant.lots.values().map(|lot| &lot.plan)),
             None if is_name(domain) => Box::new(self.templates.iter()),

@@ -72,6 +72,7 @@ impl Table {
             id: self.calls.next_id(since),
             attempt: 0,
             rings_left: settings.ringback_attempts,
+            busy: 0,
             label: text(&held.label, &request.label),
             info: Arc::new(CallInfo {
                 uuid: Arc::clone(&request.uuid),
@@ -188,6 +189,7 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         latest: None,
         attempt: 0,
         rings_left: settings.ringback_attempts,
+        busy: 0,
         was_parked: false,
         refused: None,
         wants: None,

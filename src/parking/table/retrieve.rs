@@ -1,10 +1,11 @@
 //! Takes calls out of slots, for a retriever.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{LotSelector, RetrieveTarget, Table};
 use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, RemoteState, State};
-use crate::parking::names::Slot;
+use crate::parking::names::{Slot, lowercase};
 use crate::parking::refusal::Refusal;
 use crate::parking::settings::LotSettings;
 
@@ -23,6 +24,17 @@ impl Call {
         match self.state {
             State::Retrieving { returning: true, .. } => Outcome::Returned,
             _ => Outcome::Retrieved,
+        }
+    }
+
+    /// Whether the caller waits, and nobody is taking the call.
+    fn is_free_to_take(&self) -> bool {
+        match &self.state {
+            State::Parked | State::RingingBack => true,
+            State::OnOtherNode { is, .. } => {
+                [RemoteState::Parked, RemoteState::RingingBack, RemoteState::WaitingForSlot].contains(is)
+            }
+            _ => false,
         }
     }
 }
@@ -62,6 +74,7 @@ impl Table {
             RetrieveTarget::Oldest => self.waiting_in(place, false, |_| true),
             RetrieveTarget::Newest => self.waiting_in(place, true, |_| true),
             RetrieveTarget::OldestOf(range) => self.waiting_in(place, false, |slot| range.contains(slot)),
+            RetrieveTarget::OldestBy(parker) => self.oldest_of(place, parker),
         }
     }
 
@@ -139,16 +152,35 @@ impl Table {
         let empty = || Refusal::Empty(format!("lot {lot}"));
         let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
         let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
-        let free_to_take = |id: &&CallId| {
-            let free = [RemoteState::Parked, RemoteState::RingingBack];
-            self.calls.get(id).filter(|call| in_range(&call.info.slot)).is_some_and(|call| match &call.state {
-                State::Parked | State::RingingBack => true,
-                State::OnOtherNode { is, .. } => free.contains(is),
-                _ => false,
-            })
-        };
+        let free_to_take =
+            |id: &&CallId| self.calls.get(id).is_some_and(|call| in_range(&call.info.slot) && call.is_free_to_take());
         let found = if newest { waiting.iter().rev().find(free_to_take) } else { waiting.iter().find(free_to_take) };
         found.copied().ok_or_else(empty)
+    }
+
+    fn oldest_of(&self, place: &LotSelector, parker: &str) -> Result<CallId, Refusal> {
+        let nothing = || Refusal::Empty(format!("any slot by {}", if parker.is_empty() { "nobody" } else { parker }));
+        if parker.is_empty() {
+            return Err(nothing());
+        }
+        let lot = place.lot.as_ref().map(|_| self.resolve(place, None)).transpose()?;
+        let domains = lot.as_ref().map_or_else(
+            || place.domains.iter().map(|domain| lowercase(domain)).collect(),
+            |lot| vec![Cow::Borrowed(&*lot.domain)],
+        );
+        let theirs = |id: &&CallId, domain: &str| {
+            self.calls.get(id).is_some_and(|call| {
+                let info = &call.info;
+                let there = lot.as_ref().map_or(*info.lot.domain == *domain, |lot| info.lot == *lot);
+                there && info.parker.eq_ignore_ascii_case(parker) && call.is_free_to_take()
+            })
+        };
+        let oldest = domains.iter().find_map(|domain| {
+            let lots = self.tenants.get(&**domain).into_iter().flat_map(|tenant| tenant.lots.values());
+            let in_lots = lots.filter_map(|lot| lot.waiting.iter().find(|id| theirs(id, domain)));
+            in_lots.chain(self.unassigned.iter().find(|id| theirs(id, domain))).min()
+        });
+        oldest.copied().ok_or_else(nothing)
     }
 
     fn if_claimed(&self, uuid: &str, retriever: &str) -> Option<CallId> {

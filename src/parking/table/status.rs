@@ -1,10 +1,12 @@
 //! The state of slots and lots that lamps show.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{LotPlan, Table};
 use crate::parking::call::{Call, Party, RemoteState, State};
 use crate::parking::names::{LotId, Slot, is_name, lowercase};
+use crate::parking::request::LotSelector;
 use crate::parking::settings::LampState;
 
 /// The state of a slot.
@@ -78,6 +80,21 @@ impl Table {
         let plan = own.or_else(|| self.templates.iter().find(|plan| plan.id == *id));
         let label = |plan: &LotPlan, slot: &Slot| plan.labels.get(slot).cloned().unwrap_or_default();
         plan.map(|plan| plan.slots.iter().map(|slot| (slot.clone(), label(plan, slot))).collect()).unwrap_or_default()
+    }
+
+    /// The slots that can be dialled: those of the selected lot, or if none is named, of all lots of the first domain that has any.
+    #[must_use]
+    pub fn slots_to_dial(&self, place: &LotSelector) -> Vec<Arc<[Slot]>> {
+        let named = place.lot.as_ref().map(|_| self.resolve(place, None));
+        let domain = || place.domains.iter().find(|domain| self.has_lots(domain)).map(|domain| lowercase(domain));
+        let (lot, domain) = match &named {
+            Some(Ok(lot)) => (Some(lot), Some(Cow::Borrowed(&*lot.domain))),
+            Some(Err(_)) => (None, None),
+            None => (None, domain()),
+        };
+        let Some(domain) = domain else { return Vec::new() };
+        let plans = self.plans_in(&domain).filter(|plan| lot.is_none_or(|lot| plan.id.name == lot.name));
+        plans.map(|plan| Arc::clone(&plan.slots)).collect()
     }
 
     /// Whether a call has the label of its slot.

@@ -37,6 +37,18 @@ impl FallbackReason {
     }
 }
 
+/// How often in a row a busy parker is called again.
+pub(super) const MAX_BUSY_RETRIES: u32 = 6;
+
+/// Why a recall failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecallFailure {
+    /// The phone of the parker is busy.
+    Busy,
+    /// Nobody answered, for any other reason.
+    NotAnswered,
+}
+
 /// Something that is due for a call. The call is as it is afterwards.
 #[derive(Clone, Debug)]
 pub enum TimerAction {
@@ -85,6 +97,19 @@ impl Call {
             (Some(turn), Some(latest)) => Some(turn.min(latest)),
             (turn, latest) => turn.or(latest),
         }
+    }
+
+    /// Whether the present recall is to be repeated, because it found the parker busy.
+    #[must_use]
+    pub fn waits_for_busy_parker(&self) -> bool {
+        self.busy > 0 && self.state == State::Parked
+    }
+
+    /// When a parker who is busy is called again; `None` if the recall is over.
+    fn busy_retry(&self, now: MonotonicTime) -> Option<MonotonicTime> {
+        let after = self.info.settings.ringback_busy_retry;
+        let repeats = !after.is_zero() && self.busy < MAX_BUSY_RETRIES && self.can_ring();
+        repeats.then(|| now.after(after)).map(|at| self.latest.map_or(at, |latest| latest.min(at)))
     }
 
     fn overdue(&self, now: MonotonicTime) -> bool {
@@ -138,7 +163,7 @@ impl Table {
                     Some(FallbackReason::TimeIsOver)
                 } else if !call.can_ring() {
                     Some(FallbackReason::NobodyToRing)
-                } else if fallback && call.rings_left == 0 {
+                } else if fallback && call.busy == 0 && call.rings_left == 0 {
                     Some(FallbackReason::NoRecallLeft)
                 } else {
                     None
@@ -170,8 +195,11 @@ impl Table {
     fn ring(&mut self, id: CallId) -> Option<TimerAction> {
         self.update(id, |call| {
             call.state = State::RingingBack;
-            call.attempt = call.attempt.saturating_add(1);
-            call.rings_left = call.rings_left.saturating_sub(1);
+            // A recall that is repeated because the parker was busy is the same one.
+            if call.busy == 0 {
+                call.attempt = call.attempt.saturating_add(1);
+                call.rings_left = call.rings_left.saturating_sub(1);
+            }
         });
         let latest = self.calls.get(&id).and_then(|call| call.latest);
         self.set_deadline(id, latest);
@@ -197,10 +225,27 @@ impl Table {
         self.update(id, |call| call.state = State::Retrieving { by: by.into(), returning: true })
     }
 
-    /// Ends recall number `attempt`, which nobody answered. Returns the call, which waits on, or `None` if that recall has ended already.
-    pub fn ring_failed(&mut self, uuid: &str, attempt: u32, now: MonotonicTime) -> Option<Call> {
+    /// Ends recall number `attempt`, which nobody answered, or lets it wait until a busy parker is called again. Returns the call, which waits on, or
+    /// `None` if that recall has ended already.
+    pub fn ring_failed(
+        &mut self,
+        uuid: &str,
+        attempt: u32,
+        failure: RecallFailure,
+        now: MonotonicTime,
+    ) -> Option<Call> {
         let id = self.if_ringing(uuid, attempt)?;
-        self.wait_on(id, true, now);
+        let call = self.calls.get(&id)?;
+        match call.busy_retry(now).filter(|_| failure == RecallFailure::Busy) {
+            Some(at) => {
+                self.update(id, |call| {
+                    call.state = State::Parked;
+                    call.busy = call.busy.saturating_add(1);
+                });
+                self.set_deadline(id, Some(at));
+            }
+            None => self.wait_on(id, true, now),
+        }
         self.calls.get(&id).cloned()
     }
 
@@ -215,6 +260,7 @@ impl Table {
         self.update(id, |call| {
             call.state = State::Parked;
             call.rings_left = if call.is_unassigned() { 1 } else { call.info.settings.ringback_attempts };
+            call.busy = 0;
             call.latest = None;
         });
         let wait = self.calls.get(&id).map(|call| call.info.settings.park_timeout.max(FALLBACK_RETRY));
@@ -252,12 +298,14 @@ impl Table {
             let settings = call.info.overrides.apply(&plan.settings);
             call.info = Arc::new(CallInfo { settings, ..CallInfo::clone(&call.info) });
             call.latest = call.limit();
-            let deadline = if call.is_unassigned() {
+            if !call.is_unassigned() {
+                call.rings_left = call.info.settings.ringback_attempts.saturating_sub(call.attempt);
+            }
+            let deadline = if call.is_unassigned() || call.waits_for_busy_parker() {
                 // The recall or fallback that is due next keeps its time.
                 let kept = call.deadline.or_else(|| call.next_deadline(now));
                 kept.into_iter().chain(call.latest).min()
             } else {
-                call.rings_left = call.info.settings.ringback_attempts.saturating_sub(call.attempt);
                 call.next_deadline(call.parked_at)
             };
             let parked = call.state == State::Parked;
@@ -282,7 +330,12 @@ impl Table {
     /// Returns a call to waiting. After the last recall the fallback is due at once; a claim that ended without a connection leaves the time-out
     /// as it was.
     pub(super) fn wait_on(&mut self, id: CallId, after_ring: bool, now: MonotonicTime) {
-        self.update(id, |call| call.state = State::Parked);
+        self.update(id, |call| {
+            call.state = State::Parked;
+            if after_ring {
+                call.busy = 0;
+            }
+        });
         let Some(call) = self.calls.get(&id) else { return };
         let deadline = if after_ring && call.rings_left == 0 && call.info.settings.has_fallback() {
             Some(now)

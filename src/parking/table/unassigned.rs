@@ -88,6 +88,7 @@ impl Table {
         let settings = call.info.overrides.apply(&plan.settings);
         let mut call = self.take_out(call.id)?;
         call.rings_left = settings.ringback_attempts;
+        call.busy = 0;
         call.index = index;
         call.info = Arc::new(CallInfo { lot: plan.id, slot, settings, ..CallInfo::clone(&call.info) });
         // A limit that has passed already would send the caller to the fallback just when there is a slot.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::attended_transfer::show_slot;
-use crate::freeswitch::{self, Leg, PlaybackControl};
+use crate::freeswitch::{self, HangupCause, Leg, PlaybackControl, SessionGuard};
 use crate::parking::Call;
 use crate::service::call_log::log_call;
 use crate::service::recall::RINGBACK_CAUSE;
@@ -53,13 +53,15 @@ impl ParkingService {
             leg.set_var("callpark_label", &call.label);
         }
         self.offer_hand_over(leg, call);
-        if coming == Coming::Dialled {
+        let is_told = coming == Coming::Dialled && self.is_told(leg, call);
+        if is_told {
             show_slot(leg, call);
         }
         // The core saves a leg as it is answered.
         let saved = if leg.answered() { None } else { self.write_snapshot(leg) };
         let audible = leg.answer_and_anchor_media();
         let wait = freeswitch::now().since(call.parked_at);
+        release_transferor(leg);
         if coming == Coming::Recovered {
             self.tell_history(|history| history.take_back(call));
         }
@@ -73,12 +75,28 @@ impl ParkingService {
         if matches!(coming, Coming::Sent | Coming::Dialled) {
             self.send_notifications(call);
         }
-        if coming == Coming::Dialled && info.settings.announce && leg.ready() {
+        if is_told && info.settings.announce && leg.ready() {
             // A retriever does not wait until the slot is announced.
             leg.say(c"callpark_announce_slot", info.slot.as_str(), &mut UntilCommand(&commands));
         }
         self.wait_loop(leg, call, &commands);
         AppResult::Parked
+    }
+}
+
+impl ParkingService {
+    /// Whether the far end of a leg that dialled a slot hears and sees the slot: a user, or somebody with another call, which may be transferred to the
+    /// slot. Any other caller was parked by the dialplan, and is told only if the dialplan says so for this call.
+    fn is_told(&self, leg: &Leg<'_>, call: &Call) -> bool {
+        call.info.overrides.announce == Some(true) || !self.user_of(leg).is_empty() || self.other_call(leg).is_some()
+    }
+}
+
+/// Releases a phone that waits for the result of its transfer, because the caller is in the slot.
+fn release_transferor(leg: &Leg<'_>) {
+    if let Some(phone) = leg.confirm_transfer().and_then(|uuid| SessionGuard::find(&uuid)) {
+        log_call!(Debug, leg, transferred_by = phone.uuid(); "confirmed the transfer");
+        phone.hang_up(HangupCause::NormalClearing);
     }
 }
 

@@ -3,6 +3,7 @@
 mod attended_transfer;
 pub(super) mod enter_slot;
 pub(super) mod hand_over;
+mod held;
 mod no_slot;
 mod park_or_retrieve;
 mod request;
@@ -11,6 +12,7 @@ pub(super) mod talking_legs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call_log::log_call;
 use super::identity::Parker;
 use super::{ActionError, AppResult, ParkingService, identity};
 use crate::config::parse_bool;
@@ -20,6 +22,11 @@ use crate::parking::{
 };
 use enter_slot::Coming;
 use hand_over::with_transfer_target;
+
+/// How long the core may take to connect a caller with the phone whose transfer has failed.
+const RETURN_TIME: Duration = Duration::from_secs(2);
+/// How often this is checked.
+const RETURN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long a caller who is sent to a slot may take to leave the bridge.
 const BRIDGE_EXIT_TIME: Duration = Duration::from_millis(300);
@@ -129,9 +136,13 @@ impl ParkingService {
         verdict: AppResult,
         transferred: bool,
     ) -> AppResult {
-        let (settings, goes_on) = (self.settings_for(request), leg.has_next_application());
+        let (settings, goes_on) = (self.settings_for(request), leg.has_next_application() || leg.is_run_by_script());
         let waits = waits_for_slot(transferred, &request.parker, &settings, goes_on);
         match verdict.no_slot().filter(|_| waits) {
+            Some(_) if returns_to_transferor(leg) => {
+                self.leg_commands.close(&request.uuid);
+                verdict
+            }
             Some(reason) => {
                 self.wait_for_slot(leg, request, reason, None);
                 verdict
@@ -151,20 +162,11 @@ impl ParkingService {
     pub(in crate::service) fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> AppResult {
         match self.send_to_slot(partner, order, self.parker_on(leg), Some(leg), Arrival::Transferred) {
             Ok(call) => {
-                leg.set_var("callpark_result", "parked");
-                leg.set_var("callpark_slot", call.info.slot.as_str());
-                leg.set_var("callpark_lot", &call.info.lot.name);
-                leg.set_var("callpark_domain", &call.info.lot.domain);
-                freeswitch::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.info.slot));
+                self.show_parked(leg, &call);
                 // The bridge that the caller leaves breaks off whatever is being played to this leg as it ends
                 // (audio_bridge_thread in switch_ivr_bridge.c), about 0.1 s from now.
                 leg.sleep(BRIDGE_EXIT_TIME);
-                if let Some(tone) = call.info.settings.park_tone.as_deref().filter(|_| leg.ready()) {
-                    leg.play(tone, &mut PlayToEnd);
-                }
-                if call.info.settings.announce && leg.ready() {
-                    leg.say(c"callpark_announce_slot", call.info.slot.as_str(), &mut PlayToEnd);
-                }
+                self.announce_slot(leg, &call);
                 leg.hang_up(HangupCause::NormalClearing);
                 AppResult::Parked
             }
@@ -174,6 +176,25 @@ impl ParkingService {
                 let verdict = self.refuse(leg, "parking", AppResult::Refused(refusal), None, slot);
                 self.explain(leg, verdict, slot)
             }
+        }
+    }
+
+    /// Writes to the leg of a parker what was parked, and shows the slot there.
+    fn show_parked(&self, leg: &Leg<'_>, call: &Call) {
+        leg.set_var("callpark_result", "parked");
+        leg.set_var("callpark_slot", call.info.slot.as_str());
+        leg.set_var("callpark_lot", &call.info.lot.name);
+        leg.set_var("callpark_domain", &call.info.lot.domain);
+        freeswitch::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.info.slot));
+    }
+
+    /// Tells the slot to a parker.
+    fn announce_slot(&self, leg: &Leg<'_>, call: &Call) {
+        if let Some(tone) = call.info.settings.park_tone.as_deref().filter(|_| leg.ready()) {
+            leg.play(tone, &mut PlayToEnd);
+        }
+        if call.info.settings.announce && leg.ready() {
+            leg.say(c"callpark_announce_slot", call.info.slot.as_str(), &mut PlayToEnd);
         }
     }
 
@@ -231,4 +252,18 @@ impl ParkingService {
             Err(gone())
         }
     }
+}
+
+/// Tells a phone that waits for the result of its transfer that there is no slot. The core connects it with the caller again. Returns false if
+/// no phone waits, or has hung up meanwhile.
+fn returns_to_transferor(leg: &Leg<'_>) -> bool {
+    if !leg.refuse_transfer() {
+        return false;
+    }
+    log_call!(Debug, leg; "refused the transfer, the phone gets the caller back");
+    let until = freeswitch::now().after(RETURN_TIME);
+    while leg.ready() && freeswitch::now() < until {
+        leg.sleep(RETURN_CHECK_INTERVAL);
+    }
+    !leg.ready()
 }

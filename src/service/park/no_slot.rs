@@ -1,11 +1,12 @@
 //! Handles callers for whom there is no slot. The parker is called back at once, hears the reason and gets the caller back. If the parker does not
 //! answer, the caller goes to the fallback. Without a fallback the caller waits on, the recall is repeated, and a slot that comes free is taken.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::freeswitch::{self, CancelToken, HangupCause, Leg, SessionGuard};
-use crate::parking::{Call, NoSlotReason, ParkRequest, Table};
+use crate::freeswitch::{self, CancelToken, HangupCause, Leg, PlaybackControl, SessionGuard};
+use crate::parking::{Call, MonotonicTime, NoSlotReason, ParkRequest, Table};
 use crate::service::call_log::{About, log_call};
 use crate::service::prompts::phrase_of;
 use crate::service::recall::JOIN;
@@ -14,6 +15,10 @@ use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, Retriever,
 
 /// How long a parker may hear the reason before the call is released.
 const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// The application by which the leg of a parker joins the caller.
+const JOIN_CALLER: &str = "callpark_retrieve:join";
+/// The longest part of a `ringback-tone` that is played, because the caller waits meanwhile.
+const MAX_RINGBACK_TONE: Duration = Duration::from_secs(10);
 /// How often this is checked.
 const EXPLANATION_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -34,6 +39,7 @@ impl ParkingService {
             Err(why) => return log_call!(Error, request, cause = why; "call cannot wait for a slot"),
         };
         identity::note_parker(leg, &request.parker);
+        leg.set_var("callpark_domain", &call.info.lot.domain);
         leg.answer_and_anchor_media();
         log_call!(Warning, &call, cause = refused.name(); "call waits for a slot");
         let what = if waited.is_some() { EventKind::Recover } else { EventKind::NoSlot };
@@ -71,23 +77,40 @@ impl ParkingService {
         peer: SessionGuard,
         cancel: &CancelToken,
     ) {
-        let (uuid, parker) = (&call.info.uuid, peer.uuid());
-        if !self.change(|table, _| table.ring_answered(uuid, call.attempt, &parker)) {
+        let parker = peer.uuid();
+        if !self.change(|table, _| table.ring_answered(&call.info.uuid, call.attempt, &parker)) {
             return peer.hang_up(HangupCause::LoseRace);
         }
         let phrase = call.refused.and_then(|reason| phrase_of(reason.name())).unwrap_or(c"callpark_full");
         let said = phrase.to_string_lossy();
-        let told = peer.transfer(&format!("phrase:{said},callpark_retrieve:join"), Some("inline"), None);
+        self.send_to_join(call, peer, &format!("phrase:{said},{JOIN_CALLER}"), cancel);
+    }
+
+    /// Plays the `ringback-tone` of the lot to a parker who has answered and claimed the call, and connects the parker with the caller.
+    pub(in crate::service) fn return_with_tone(
+        self: &Arc<Self>,
+        call: &Call,
+        peer: SessionGuard,
+        cancel: &CancelToken,
+    ) {
+        peer.set_var(JOIN, &call.info.uuid);
+        self.send_to_join(call, peer, JOIN_CALLER, cancel);
+    }
+
+    /// Runs applications on the leg of a parker, the last of which joins it with the caller.
+    fn send_to_join(self: &Arc<Self>, call: &Call, peer: SessionGuard, applications: &str, cancel: &CancelToken) {
+        let parker = peer.uuid();
+        let sent = peer.transfer(applications, Some("inline"), None);
         drop(peer);
-        if !(told && wait_for_explanation(&parker, cancel)) {
+        if !(sent && wait_for_join(&parker, cancel)) {
             log_call!(Info, call; "parker hung up before the call was returned");
-            self.change(|table, now| table.release(uuid, &parker, now));
+            self.change(|table, now| table.release(&call.info.uuid, &parker, now));
             self.execute_due();
         }
     }
 
-    /// Connects the leg of a parker who has heard the reason with the caller. Returns `None` if it is not such a leg.
-    pub(crate) fn join_unassigned(&self, leg: &Leg<'_>) -> Option<AppResult> {
+    /// Plays the `ringback-tone` to the leg of a parker who answered a recall, and connects it with the caller. Returns `None` if it is not such a leg.
+    pub(crate) fn join_caller(&self, leg: &Leg<'_>) -> Option<AppResult> {
         let uuid = leg.var(JOIN)?;
         leg.unset_var(JOIN);
         let parker = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
@@ -95,6 +118,10 @@ impl ParkingService {
         let call = self.call_of(&uuid).filter(|call| call.is_claimed_by(&parker.uuid));
         let call = call.or_else(|| self.change(|table, _| table.claim_leg(&uuid, &parker.uuid)).ok());
         let Some(call) = call else { return Some(AppResult::LegGone) };
+        if let Some(tone) = &call.info.settings.ringback_tone {
+            let until = freeswitch::now().after(MAX_RINGBACK_TONE);
+            leg.play(tone, &mut WhileClaimed { service: self, caller: &uuid, parker: &parker.uuid, until });
+        }
         if !self.leg_commands.post(&uuid, LegCommand::Return(parker.clone())) {
             self.change(|table, now| table.release(&uuid, &parker.uuid, now));
             return Some(AppResult::LegGone);
@@ -103,9 +130,28 @@ impl ParkingService {
     }
 }
 
-/// Waits until a parker has heard why there is no slot. Returns false if the leg hung up before or was moved, so that it never runs the
+/// Plays while a parker has the claim, until a time.
+struct WhileClaimed<'a> {
+    service: &'a ParkingService,
+    caller: &'a str,
+    parker: &'a str,
+    until: MonotonicTime,
+}
+
+impl PlaybackControl for WhileClaimed<'_> {
+    fn frame(&mut self) -> ControlFlow<()> {
+        let claimed = self.service.call_of(self.caller).is_some_and(|call| call.is_claimed_by(self.parker));
+        if claimed && freeswitch::now() < self.until { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    fn key(&mut self, _: char) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Waits until the leg of a parker begins to join the caller. Returns false if the leg hung up before or was moved, so that it never runs the
 /// application that would connect it.
-fn wait_for_explanation(parker: &str, cancel: &CancelToken) -> bool {
+fn wait_for_join(parker: &str, cancel: &CancelToken) -> bool {
     let until = freeswitch::now().after(EXPLANATION_TIMEOUT);
     while freeswitch::now() < until && !cancel.cancelled() {
         match SessionGuard::find(parker) {

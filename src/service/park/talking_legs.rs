@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::freeswitch::{self, Binding, CoreEvent, EventRef, Leg, OnEvent, SessionGuard, StateLookup};
+use crate::parking::Party;
 use crate::service::ParkingService;
 use crate::service::identity::UserClaim;
 
@@ -37,6 +38,14 @@ impl TalkingLegs {
         let legs = self.0.lock().by_name.get(&name).cloned().unwrap_or_default();
         let others = legs.iter().filter(|other| **other != uuid);
         others.filter_map(|other| SessionGuard::find(other)).find(|other| other.ready() && other.partner().is_some())
+    }
+
+    /// Returns another leg of `user` that holds a conversation; of several, the one whose conversation began last.
+    pub(super) fn held_call(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
+        let uuid = leg.uuid();
+        let legs = self.0.lock().by_name.get(user).cloned().unwrap_or_default();
+        let others = legs.iter().rev().filter(|other| **other != uuid).filter_map(|other| SessionGuard::find(other));
+        others.into_iter().find(|other| other.ready() && other.holding() && other.partner().is_some())
     }
 
     /// Adds a leg. `user` is its user, if that is reliable.
@@ -105,7 +114,7 @@ impl ParkingService {
 /// Returns the name that the far end of a leg gives itself, or by which it was called. It is not reliable, and never the name of a user.
 fn claimed(leg: &Leg<'_>) -> Option<String> {
     let user = if leg.outbound() { leg.var("sip_to_user") } else { leg.var("sip_from_user") };
-    user.map(|user| format!("?{user}"))
+    user.filter(|user| !user.eq_ignore_ascii_case(Party::WITHHELD_NUMBER)).map(|user| format!("?{user}"))
 }
 
 struct OnBridge;

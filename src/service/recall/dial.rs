@@ -1,10 +1,10 @@
 //! Dials the phones of a recall.
 
-use crate::freeswitch::{CancelToken, Dial, OutgoingCalls, SessionGuard};
-use crate::parking::{LotSettings, Party, RingBack, is_name};
+use crate::freeswitch::{self, CancelToken, Dial, OutgoingCalls, SessionGuard};
+use crate::parking::{CallInfo, LotSettings, Party, RingBack, RingBackVia, is_name};
 use crate::service::ParkingService;
 use crate::service::error::RecallError;
-use crate::service::template::{fill_in, is_address, is_part_of_address};
+use crate::service::template::{fill_in, is_address, is_of_the_far_end, is_part_of_address};
 
 /// The phone of a recall: whom it rings, and what it shows.
 pub(super) struct Phone<'a> {
@@ -12,14 +12,27 @@ pub(super) struct Phone<'a> {
     pub(in crate::service) party: &'a Party,
     pub(in crate::service) prefix: String,
     pub(in crate::service) settings: &'a LotSettings,
+    /// The domain of the parker.
+    pub(in crate::service) domain: &'a str,
 }
+
+/// The variables of a recall that the dialplan passes on to the phone that it calls.
+const PASSED_ON: &str =
+    "sip_from_display,alert_info,outbound_redirect_fatal,origination_privacy,media_mix_inbound_outbound_codecs";
+/// The context of a parker who has none in the directory.
+const USUAL_CONTEXT: &str = "default";
 
 impl ParkingService {
     /// Returns the dial string of a recall. `${...}` in a configured dial string stands for a variable of the waiting leg, which is used only if
     /// it cannot change the meaning of the dial string.
-    pub(super) fn dial_string(&self, uuid: &str, ringback: &RingBack, parker: &str) -> Result<String, RecallError> {
-        match ringback {
+    pub(super) fn dial_string(&self, info: &CallInfo) -> Result<String, RecallError> {
+        let CallInfo { uuid, parker, settings, .. } = info;
+        match &settings.ringback {
             RingBack::Nobody => Err(RecallError::NobodyToRing),
+            RingBack::Parker if settings.ringback_via == RingBackVia::Dialplan => {
+                let context = settings.ringback_context.clone().or_else(|| context_of(parker));
+                dial_extension(parker, context.as_deref().unwrap_or(USUAL_CONTEXT)).ok_or(RecallError::NotAUser)
+            }
             RingBack::Parker => dial_user(parker).ok_or(RecallError::NotAUser),
             RingBack::DialString(dial) => {
                 let leg = SessionGuard::find(uuid).ok_or(RecallError::CallerGone)?;
@@ -60,6 +73,11 @@ pub(super) fn call_phone(
     if let Some(alert_info) = &phone.settings.ringback_alert_info {
         variables.push(("alert_info", alert_info));
     }
+    if phone.dial.starts_with(BY_DIALPLAN) {
+        variables.extend([("export_vars", PASSED_ON), ("domain_name", phone.domain)]);
+        // Otherwise the core would offer the phone only the codec of the loopback leg, L16 (`switch_core_media_prepare_codecs`).
+        variables.push(("media_mix_inbound_outbound_codecs", "true"));
+    }
     variables.extend_from_slice(more);
     let dial = Dial {
         to: &phone.dial,
@@ -81,30 +99,28 @@ fn is_only_a_variable(dial: &str) -> bool {
     dial.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['{', '}']))
 }
 
-/// Whether an endpoint writes text of the far end to a variable of this name.
-fn is_of_the_far_end(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    [
-        "sip_",
-        "verto_",
-        "rtp_",
-        "switch_r_",
-        "caller_",
-        "destination_number",
-        "callee_",
-        "dialed_",
-        "effective_caller_",
-        "origination_caller_",
-    ]
-    .iter()
-    .any(|prefix| name.starts_with(prefix))
-}
-
 /// Returns `user/1001@example.com`, which rings every registered phone of the user. Returns `None` if the name is not that of a user, because text
 /// from a Referred-By header must not become another dial string.
 fn dial_user(user: &str) -> Option<String> {
     let (name, domain) = user.split_once('@')?;
     (is_part_of_address(name) && is_name(domain)).then(|| format!("user/{user}"))
+}
+
+/// The beginning of a dial string that calls an extension of the dialplan.
+const BY_DIALPLAN: &str = "loopback/";
+
+/// Returns `loopback/1001/default/XML`, which calls the extension of the user as another user would. Returns `None` as [`dial_user`] does.
+fn dial_extension(user: &str, context: &str) -> Option<String> {
+    let (name, domain) = user.split_once('@')?;
+    let named = is_part_of_address(name) && is_name(domain) && is_part_of_address(context);
+    named.then(|| format!("{BY_DIALPLAN}{name}/{context}/XML"))
+}
+
+/// The dialplan context of a user in the directory.
+fn context_of(user: &str) -> Option<String> {
+    dial_user(user)?;
+    let context = freeswitch::api("user_data", &format!("{user} var user_context"));
+    Some(context.trim().to_owned()).filter(|context| is_name(context))
 }
 
 #[cfg(test)]
@@ -127,6 +143,16 @@ mod tests {
             assert!(is_of_the_far_end(theirs), "{theirs}");
         }
         assert!(!is_of_the_far_end("my_ring") && !is_of_the_far_end("recall_to"));
+    }
+
+    #[test]
+    fn only_a_user_becomes_an_extension_of_the_dialplan() {
+        assert_eq!(dial_extension("1001@a.test", "default").as_deref(), Some("loopback/1001/default/XML"));
+        for (user, context) in
+            [("1001", "x"), ("a/b@x", "x"), ("1001@a,b", "x"), ("1001@a.test", "x/y"), ("1001@a.test", ""), ("", "x")]
+        {
+            assert_eq!(dial_extension(user, context), None, "{user} {context}");
+        }
     }
 
     #[test]

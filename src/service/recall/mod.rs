@@ -13,12 +13,12 @@ use super::call_log::log_call;
 use super::error::RecallError;
 use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
-use crate::freeswitch::{self, CancelToken, HangupCause, Leg, SessionGuard};
-use crate::parking::{Call, LotSettings, NoSlotReason};
+use crate::freeswitch::{self, CancelToken, HangupCause, SessionGuard};
+use crate::parking::{Call, CallInfo, LotSettings, NoSlotReason, RecallFailure};
 use dial::{Phone, call_phone};
 use last_dialled::LastDialled;
 
-/// The variable of a parker's leg with the UUID of the caller without a slot with whom it is to be connected.
+/// The variable of a parker's leg with the UUID of the caller with whom the application of that leg is to connect it.
 pub(super) const JOIN: &str = "callpark_join";
 /// The variable of a waiting leg with the reason for which its last recall failed.
 pub(super) const RINGBACK_CAUSE: &str = "callpark_ringback_cause";
@@ -39,7 +39,7 @@ impl ParkingService {
         let ring = move |cancel: &CancelToken| service.ring_for(&call, cancel);
         let spawned = self.rings.spawn(&uuid, ring, move || on_failure.recall_failed(&failed, &RecallError::Panicked));
         if !spawned {
-            self.change(|table, now| table.ring_failed(&uuid, attempt, now));
+            self.change(|table, now| table.ring_failed(&uuid, attempt, RecallFailure::NotAnswered, now));
         }
     }
 
@@ -51,8 +51,8 @@ impl ParkingService {
         let prefix =
             info.settings.ringback_cid_prefix.replace("${slot}", info.slot.as_str()).replace("${lot}", &info.lot.name);
         let place = format!("{} {}", info.slot, info.lot);
-        let answered = self.dial_string(&info.uuid, &info.settings.ringback, &info.parker).and_then(|dial| {
-            let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings };
+        let answered = self.dial_string(info).and_then(|dial| {
+            let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings, domain: domain_of(info) };
             let mut variables = vec![("callpark_slot", info.slot.as_str()), ("callpark_lot", &*info.lot.name)];
             variables.extend(pick_up::ringing_leg_variables(&place, &info.uuid));
             let _noted = LastDialled::note(&phone.dial, &info.uuid);
@@ -62,7 +62,7 @@ impl ParkingService {
         let answered = answered.and_then(|peer| unless_voicemail(peer, &info.settings, cancel));
         self.rings.finish(&info.uuid, cancel);
         match answered {
-            Ok(peer) => self.return_to_parker(call, &peer),
+            Ok(peer) => self.return_to_parker(call, peer, cancel),
             Err(_) if cancel.cancelled() => {}
             Err(failure) if self.is_picked_up(call, &failure) => {}
             Err(failure) => self.recall_failed(call, &failure),
@@ -73,10 +73,10 @@ impl ParkingService {
     /// Rings for a caller who has no slot. The parker sees and hears the reason.
     fn ring_for_unassigned(self: &Arc<Self>, call: &Call, cancel: &CancelToken) {
         let info = &call.info;
-        let answered = self.dial_string(&info.uuid, &info.settings.ringback, &info.parker).and_then(|dial| {
+        let answered = self.dial_string(info).and_then(|dial| {
             let prefix = format!("{}: ", call.refused.map_or("", NoSlotReason::name));
             let _noted = LastDialled::note(&dial, &info.uuid);
-            let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings };
+            let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings, domain: domain_of(info) };
             call_phone(&self.outgoing, &phone, &[(JOIN, &info.uuid)], cancel)
         });
         let answered = answered.and_then(|peer| unless_voicemail(peer, &info.settings, cancel));
@@ -89,13 +89,15 @@ impl ParkingService {
     }
 
     /// Connects a parker who has answered with the caller, unless a retriever was faster.
-    fn return_to_parker(&self, call: &Call, peer: &Leg<'_>) {
+    fn return_to_parker(self: &Arc<Self>, call: &Call, peer: SessionGuard, cancel: &CancelToken) {
         let uuid = &call.info.uuid;
         let by = Retriever { user: call.info.parker.to_string(), uuid: peer.uuid() };
         let theirs = self.change(|table, _| table.ring_answered(uuid, call.attempt, &by.uuid));
         log_call!(Debug, call, attempt = call.attempt, answered_by = by.uuid, in_time = theirs; "recall was answered");
         if !theirs {
             peer.hang_up(HangupCause::LoseRace);
+        } else if call.info.settings.ringback_tone.is_some() {
+            self.return_with_tone(call, peer, cancel);
         } else if !self.leg_commands.post(uuid, LegCommand::Return(by)) {
             log_call!(Error, call; "recall failed, the leg of the call takes no commands");
             self.change(|table, now| table.release(uuid, &peer.uuid(), now));
@@ -104,10 +106,14 @@ impl ParkingService {
     }
 
     fn recall_failed(self: &Arc<Self>, call: &Call, failure: &RecallError) {
-        let failed = self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, now));
+        let failed = self.change(|table, now| table.ring_failed(&call.info.uuid, call.attempt, failure.kind(), now));
         let Some(call) = failed else { return };
         let cause = &failure.to_string();
         log_call!(Info, &call, attempt = call.attempt, cause = cause; "recall failed");
+        if call.waits_for_busy_parker() {
+            let again = format!("{}s", call.info.settings.ringback_busy_retry.as_secs());
+            log_call!(Info, &call, times_busy = call.busy, again_in = again; "parker is busy, the recall is repeated");
+        }
         if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var(RINGBACK_CAUSE, cause);
             let what = ParkEvent::of(EventKind::RingBackFailed);
@@ -134,6 +140,10 @@ fn unless_voicemail(
     }
     peer.hang_up(HangupCause::NormalClearing);
     Err(RecallError::Voicemail)
+}
+
+fn domain_of(info: &CallInfo) -> &str {
+    info.parker.rsplit_once('@').map_or(&*info.lot.domain, |(_, domain)| domain)
 }
 
 fn waited(call: &Call) -> std::time::Duration {

@@ -41,6 +41,8 @@ pub(super) struct ParkedCallSnapshot {
     latest_at: Option<i64>,
     attempt: u32,
     rings_left: u32,
+    /// How often in a row the recall has found the parker busy.
+    busy: u32,
     // These overrides must be here, because they cannot be read again. All others come from variables of the leg, which FreeSWITCH recovers with it
     // (`overrides` in park/request.rs).
     /// The dial string of the parker, if it is not that of the lot. It may come from the leg of a parker outside this server, which is gone by now.
@@ -61,6 +63,8 @@ impl ParkedCallSnapshot {
         let info = &call.info;
         let ringing = call.state == State::RingingBack;
         let (changed, exit) = (&info.overrides, info.overrides.exit.as_ref());
+        // One that is repeated because the parker was busy stays the same.
+        let begun = u32::from(ringing && call.busy == 0);
         let on_the_wall = |moment: MonotonicTime| epoch_ms.saturating_add(millis(moment.since(now)));
         ParkedCallSnapshot {
             version: SNAPSHOT_VERSION,
@@ -73,8 +77,9 @@ impl ParkedCallSnapshot {
             // A recall that the crash ended is repeated at once.
             timeout_at: if ringing { Some(info.parked_at_ms) } else { call.deadline.map(on_the_wall) },
             latest_at: call.latest.map(on_the_wall),
-            attempt: call.attempt.saturating_sub(u32::from(ringing)),
-            rings_left: call.rings_left.saturating_add(u32::from(ringing)),
+            attempt: call.attempt.saturating_sub(begun),
+            rings_left: call.rings_left.saturating_add(begun),
+            busy: call.busy,
             ringback: match &changed.ringback {
                 Some(RingBack::DialString(dial)) => Some(dial.clone()),
                 _ => None,
@@ -117,6 +122,7 @@ impl ParkedCallSnapshot {
             latest_at: moment("latest_at"),
             attempt: count("attempt").unwrap_or(0),
             rings_left: count("rings_left").unwrap_or(1),
+            busy: count("busy").unwrap_or(0),
             ringback: word("ringback"),
             is_new_lot: fields["is_new_lot"] == true,
             fallback: fields.get("fallback").cloned(),
@@ -137,6 +143,7 @@ impl ParkedCallSnapshot {
             latest: self.latest_at.map(until),
             attempt: self.attempt,
             rings_left: self.rings_left,
+            busy: self.busy,
         }
     }
 
@@ -218,6 +225,7 @@ mod tests {
             latest_at: None,
             attempt: 1,
             rings_left: 2,
+            busy: 1,
             ringback: Some("sofia/gateway/x/5".into()),
             is_new_lot: true,
             fallback: Some(json!(["1000", null, "a context"])),

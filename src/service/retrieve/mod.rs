@@ -34,7 +34,10 @@ impl ParkingService {
         let place = self.lot_selector(leg, order.lot.clone(), None);
         let slot = match &order.pick {
             RetrieveTarget::Slot(slot) => Some(slot),
-            RetrieveTarget::Oldest | RetrieveTarget::Newest | RetrieveTarget::OldestOf(_) => None,
+            RetrieveTarget::Oldest
+            | RetrieveTarget::Newest
+            | RetrieveTarget::OldestOf(_)
+            | RetrieveTarget::OldestBy(_) => None,
         };
         let refuse = |verdict: AppResult| {
             let lot = self.table.lock().resolve(&place, slot).ok();
@@ -78,6 +81,11 @@ impl ParkingService {
         }
     }
 
+    /// Runs `callpark_retrieve mine`: of the calls that the user of this leg parked, retrieves the one that has waited longest.
+    pub(crate) fn retrieve_mine(&self, leg: &Leg<'_>, lot: Option<LotName>) -> AppResult {
+        self.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::OldestBy(self.user_of(leg)), lot })
+    }
+
     /// Claims a call. Returns the retriever and the call.
     fn claim(&self, leg: &Leg<'_>, place: &LotSelector, pick: &RetrieveTarget) -> Result<(Retriever, Call), Refusal> {
         let uuid = leg.uuid();
@@ -109,6 +117,7 @@ impl ParkingService {
             RetrieveTarget::Slot(_) | RetrieveTarget::OldestOf(_) => slot.as_str(),
             RetrieveTarget::Oldest => "oldest",
             RetrieveTarget::Newest => "newest",
+            RetrieveTarget::OldestBy(_) => "mine",
         };
         let left = leg.transfer(&format!("callpark_retrieve:{what} {lot}"), Some("inline"), None);
         if left { Ok(()) } else { Err(AppResult::LegGone) }

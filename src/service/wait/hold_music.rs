@@ -10,6 +10,7 @@ use crate::freeswitch::{self, Leg, PlayResult, PlaybackControl, SuspendedVariabl
 use crate::moh::{self, ListenResult, SharedMusic, WaitControl};
 use crate::parking::{LotSettings, MonotonicTime};
 use crate::service::call_log::log_call;
+use crate::service::template::fill_in_from_leg;
 
 /// The default music on hold of the core.
 pub(super) const DEFAULT_MUSIC: &str = "local_stream://moh";
@@ -66,7 +67,7 @@ pub(in crate::service) struct Music<'a> {
 
 impl<'a> Music<'a> {
     pub(in crate::service) fn choose(shared: &'a SharedMusic, leg: &Leg<'_>, settings: &LotSettings) -> Music<'a> {
-        let asked = [settings.hold_music.clone(), leg.hold_music()];
+        let asked = [music_of_lot(leg, settings), leg.hold_music()];
         let mut choices: Vec<String> = asked.into_iter().flatten().collect();
         choices.push(DEFAULT_MUSIC.into());
         choices.push(LAST_RESORT_TONES.into());
@@ -123,6 +124,11 @@ impl<'a> Music<'a> {
         }
         leg.sleep(MEDIA_CHECK_INTERVAL);
     }
+}
+
+/// Returns the `hold-music` of a lot, with the variables of the caller's leg filled in.
+pub(super) fn music_of_lot(leg: &Leg<'_>, settings: &LotSettings) -> Option<String> {
+    settings.hold_music.as_deref().map(|music| fill_in_from_leg(music, leg))
 }
 
 /// Plays to one leg, together with others if possible.

@@ -16,7 +16,7 @@ use super::recall::dial::displayable;
 use super::{ParkingService, Retriever, identity};
 use crate::freeswitch::{self, Bridged, HangupCause, Leg, PlaybackControl, SessionGuard, SuspendedVariables};
 use crate::parking::{Call, Claimant, LeaveReason, MonotonicTime, Outcome, Party};
-use hold_music::{Comfort, DEFAULT_MUSIC, Music};
+use hold_music::{Comfort, DEFAULT_MUSIC, Music, music_of_lot};
 use leg_commands::{LegCommand, LegCommands};
 
 /// The variables by which the core would hang up or move the caller when a bridge ends. They are removed while a retriever is being connected,
@@ -85,7 +85,7 @@ impl ParkingService {
                     && self.bridge(leg, other, &call.info.caller, &retriever_party, &mut || {
                         self.connected(leg, other, call, retriever);
                         if leg.holding() {
-                            let music = leg.hold_music().or_else(|| call.info.settings.hold_music.clone());
+                            let music = leg.hold_music().or_else(|| music_of_lot(leg, &call.info.settings));
                             self.held_conversations.begin(leg, other, music.as_deref().unwrap_or(DEFAULT_MUSIC));
                         }
                     })

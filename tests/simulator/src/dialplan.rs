@@ -183,6 +183,16 @@ pub(crate) unsafe extern "C" fn switch_ivr_session_transfer(
     status(call.core.transfer(session.id, &extension, dialplan.as_deref(), context.as_deref()))
 }
 
+/// No simulated phone waits for the result of its transfer.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_ivr_blind_transfer_ack(
+    _session: *mut ffi::switch_core_session_t,
+    _success: ffi::switch_bool_t,
+) -> Status {
+    enter("switch_ivr_blind_transfer_ack");
+    Status::SWITCH_STATUS_FALSE
+}
+
 /// The answer of a dialplan and the texts to which it points. It is kept in the pool of the session.
 struct Extension {
     _texts: Vec<CString>,

@@ -20,6 +20,7 @@ function_table! {
     bridge: switch_ivr_multi_threaded_bridge;
     cause: switch_channel_cause2str;
     console: switch_console_add_complete_func, switch_console_del_complete_func, switch_console_push_match, switch_console_set_complete;
+    dialplan: switch_ivr_blind_transfer_ack;
     dialplan: switch_channel_get_caller_extension, switch_ivr_session_transfer, switch_caller_extension_new, switch_caller_extension_add_application;
     database: _switch_core_db_handle, switch_core_sql_exec, _switch_cache_db_get_db_handle_dsn, switch_cache_db_execute_sql, switch_cache_db_execute_sql_callback, switch_cache_db_flush_handles, switch_cache_db_get_type, switch_cache_db_release_db_handle;
     event: switch_event_add_header_string, switch_event_bind_removable, switch_event_create_subclass_detailed, switch_event_destroy, switch_event_get_header_idx, switch_event_fire_detailed, switch_event_free_subclass_detailed, switch_event_reserve_subclass_detailed, switch_event_unbind;
