@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::names::{LotId, Slot, SlotRequest};
+use super::names::{LotId, Slot};
 use super::refusal::{NoSlotReason, Refusal};
 use super::settings::{CallOverrides, LotSettings};
+use super::slot_request::SlotRequest;
 
 /// Identifies a parked call. An id is never used twice, and a call that was parked later has a larger one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

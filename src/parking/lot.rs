@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::call::CallId;
 use super::free_slots::FreeSlots;
-use super::names::{LotId, Slot, SlotRange};
+use super::names::{LotId, Slot};
 use super::settings::{LotSettings, SlotOrder};
+use super::slot_request::SlotRange;
 
 /// A lot as the configuration describes it. Domain `*` makes it a template for every domain.
 #[derive(Clone, Debug)]

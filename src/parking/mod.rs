@@ -16,21 +16,21 @@ mod refusal;
 mod request;
 mod ringback_via;
 mod settings;
+mod slot_request;
 mod table;
 
 pub use access::{Arrival, Denial, ParkFacts, ParkedBy, RetrieveAccess, RetrieveFacts, may_park, may_retrieve};
 pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, RemoteState, State};
 pub use feature_code::{CodeMatch, FeatureCode};
 pub use lot::LotPlan;
-pub use names::{
-    Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotRange, SlotRequest, SlotsError, is_name, parse_slots,
-};
+pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotsError, is_name, parse_slots};
 pub use refusal::{NoSlotReason, Refusal};
 pub use request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
 pub use ringback_via::RingBackVia;
 pub use settings::{
     CallOverrides, Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf,
 };
+pub use slot_request::{SlotRange, SlotRequest};
 pub use table::{
     ChangedSlot, Claimant, FallbackReason, Layout, LotStatus, LotView, Number, RecallFailure, RemoteCall,
     RestoreParams, SlotStatus, Table, TimerAction, waits_for_slot,

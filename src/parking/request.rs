@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::call::Party;
-use super::names::{LotName, Slot, SlotRange, SlotRequest};
+use super::names::{LotName, Slot};
 use super::settings::CallOverrides;
+use super::slot_request::{SlotRange, SlotRequest};
 
 /// Selects a lot by its name, or by a slot, in the first of the domains that has it.
 #[derive(Clone, Debug, Default)]

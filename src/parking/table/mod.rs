@@ -33,10 +33,11 @@ use super::call::{Call, CallId, Ended, MonotonicTime, Outcome};
 use super::calls::CallSlab;
 use super::lot::Lot;
 pub(crate) use super::lot::LotPlan;
-use super::names::{LotId, Slot, SlotRequest, is_name, lowercase};
+use super::names::{LotId, Slot, is_name, lowercase};
 use super::refusal::Refusal;
 use super::request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
 use super::settings::LotSettings;
+use super::slot_request::SlotRequest;
 use tenant::Tenant;
 
 /// A lot in a listing.

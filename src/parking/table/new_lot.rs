@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::{Table, Tenant};
 use crate::parking::lot::LotPlan;
-use crate::parking::names::{LotId, LotName, Slot, SlotRequest, is_name, lowercase};
+use crate::parking::names::{LotId, LotName, Slot, is_name, lowercase};
 use crate::parking::refusal::Refusal;
 use crate::parking::request::{LotSelector, ParkRequest};
 use crate::parking::settings::LotSettings;
+use crate::parking::slot_request::SlotRequest;
 
 /// A free slot: the lot that has it, and its index there.
 pub(super) type FreeSlot<'a> = (Cow<'a, LotPlan>, Option<u32>, Slot);
