@@ -114,7 +114,6 @@ const FUNCTIONS: &[&str] = &[
     "switch_channel_queue_dtmf",
     "switch_channel_dtmf_lock",
     "switch_channel_dtmf_unlock",
-    "switch_core_session_send_dtmf",
     "switch_core_session_get_dmachine",
     "switch_ivr_parse_all_messages",
     // events

@@ -819,7 +819,6 @@ switch_status_t switch_channel_dequeue_dtmf(switch_channel_t *channel, switch_dt
 switch_status_t switch_channel_queue_dtmf(switch_channel_t *channel, const switch_dtmf_t *dtmf);
 switch_status_t switch_channel_dtmf_lock(switch_channel_t *channel);
 switch_status_t switch_channel_dtmf_unlock(switch_channel_t *channel);
-switch_status_t switch_core_session_send_dtmf(switch_core_session_t *session, const switch_dtmf_t *dtmf);
 switch_ivr_dmachine_t *switch_core_session_get_dmachine(switch_core_session_t *session, switch_digit_action_target_t target);
 switch_status_t switch_core_event_hook_add_recv_dtmf(switch_core_session_t *session, switch_recv_dtmf_hook_t recv_dtmf);
 switch_status_t switch_core_event_hook_remove_recv_dtmf(switch_core_session_t *session, switch_recv_dtmf_hook_t recv_dtmf);

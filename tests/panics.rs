@@ -17,6 +17,8 @@ const FENCES: &[(&str, fn())] = &[
     ("callpark_park", the_dialplan_continues),
     ("callpark_retrieve", the_dialplan_continues_for_a_retriever),
     ("callpark_slot", the_dialplan_continues_for_a_slot),
+    ("valet_park", the_dialplan_continues_after_valet_park),
+    ("valet_info", valet_info_answers_with_an_error),
     ("after a bug", the_dialplan_continues_after_two_panics),
     ("callpark_feature_code", the_conversation_continues),
     ("digit", a_digit_reaches_the_other_party),
@@ -68,6 +70,7 @@ fn world() -> World {
     let configuration = r#"<configuration name="callpark.conf"><settings><param name="feature-code" value="*5"/></settings><lots><lot name="main" domain="*">
         <param name="slots" value="701-705"/><param name="hold-music" value="local_stream://moh"/>
         <param name="park-timeout" value="30"/><param name="ringback-timeout" value="10"/>
+        <param name="ringback-busy-retry" value="0"/>
         <param name="fallback" value="900"/><param name="exit-key" value="0"/>
         <param name="exit-destination" value="900"/></lot></lots></configuration>"#;
     world.set_config("callpark.conf", configuration);
@@ -77,6 +80,7 @@ fn world() -> World {
         match route.extension.as_str() {
             "700" => Some(vec![run("callpark_park", "auto"), reception]),
             "900" => Some(vec![reception]),
+            "6001" => Some(vec![run("valet_park", "valet 6001"), reception]),
             "799" => Some(vec![run("callpark_retrieve", "oldest"), reception]),
             slot if slot.starts_with('7') => Some(vec![run("callpark_slot", slot), reception]),
             user if user.starts_with('1') => Some(vec![run("bridge", &format!("user/{user}@example.com"))]),
@@ -198,6 +202,23 @@ fn the_dialplan_continues_for_a_slot() {
     let caller = sent(&world, "702");
     assert!(hears(&caller, "reception"));
     assert_eq!(cleared(&world), 2);
+    close(world);
+}
+
+fn the_dialplan_continues_after_valet_park() {
+    let world = office();
+    inject_panic(&world, "valet_park");
+    let caller = sent(&world, "6001");
+    assert!(hears(&caller, "reception"));
+    assert_eq!(cleared(&world), 2);
+    close(world);
+}
+
+fn valet_info_answers_with_an_error() {
+    let world = office();
+    inject_panic(&world, "valet_info");
+    assert_eq!(world.command("valet_info"), "-ERR internal error, see the log\n");
+    assert_eq!(cleared(&world), 1);
     close(world);
 }
 
@@ -734,7 +755,10 @@ fn every_fence_is_tested_and_every_callback_fenced() {
         found.extend(quoted_after(&text, "Worker::start(\""));
         found.extend(quoted_after(&text, "call_control(\""));
         let applications = quoted_after(&text, "const NAME: &'static CStr = c\"").into_iter();
-        found.extend(applications.filter(|_| text.contains("impl Application for")));
+        found.extend(
+            applications
+                .filter(|_| ["impl Application for", "impl Command for"].iter().any(|kind| text.contains(kind))),
+        );
         for callback in text.split("extern \"C\" fn ").skip(1) {
             let body = callback.split("\n}").next().unwrap();
             let name = callback.split(['(', '<']).next().unwrap();

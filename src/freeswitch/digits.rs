@@ -113,23 +113,6 @@ impl Leg<'_> {
         QUEUES.set(before);
     }
 
-    /// Sends the queued digits to the other leg if no thread of the core does so: media bypasses this server, and mod_sofia forwards only at the
-    /// next INFO.
-    pub(crate) fn forward_bypassed_digits(&self) {
-        let Some(partner) = self.partner().filter(|_| self.flag(Flag::CF_PROXY_MODE)) else { return };
-        let Some(partner) = SessionGuard::find(&partner) else { return };
-        // SAFETY: both sessions are kept; the core fills in the digit that it returns.
-        unsafe {
-            while ffi::switch_channel_has_dtmf(self.channel()) > 0 {
-                let mut digit = ffi::switch_dtmf_t::default();
-                if ffi::switch_channel_dequeue_dtmf(self.channel(), &mut digit) != HostStatus::SWITCH_STATUS_SUCCESS {
-                    return;
-                }
-                ffi::switch_core_session_send_dtmf(partner.as_ptr(), &digit);
-            }
-        }
-    }
-
     /// Whether the dialplan has bound digits on this leg (`bind_digit_action`). Then the core gives each digit to the binding, never queues it
     /// itself, and the binding passes on what it does not know.
     pub(crate) fn has_bound_digits(&self) -> bool {

@@ -112,7 +112,7 @@ def retrieve(buggy, phones, caller):
     assert caller.wait_over()
 
 
-@pytest.mark.parametrize("fence, number", [("callpark_park", "do-park-auto"), ("callpark_slot", "do-slot-702"), ("callpark_retrieve", "do-retrieve-oldest")])
+@pytest.mark.parametrize("fence, number", [("callpark_park", "do-park-auto"), ("callpark_slot", "do-slot-702"), ("callpark_retrieve", "do-retrieve-oldest"), ("valet_park", "do-valet-6001")])
 def test_after_a_panic_in_an_application_the_dialplan_continues(buggy, phones, fence, number):
     buggy.plant(fence)
     call = phones().call(number)
@@ -166,6 +166,9 @@ def test_a_panic_in_a_command_or_a_completion_is_an_error_answer(buggy):
     assert buggy.switch.api("callpark list").startswith("-ERR internal error")
     assert buggy.clear() >= 1
     assert not buggy.switch.api("callpark list").startswith("-ERR")
+    buggy.plant("valet_info")
+    assert buggy.switch.api("valet_info").startswith("-ERR internal error")
+    assert buggy.clear() >= 1
     buggy.plant("completion")
     buggy.switch.api("console_complete callpark show 7")
     assert buggy.clear() >= 1

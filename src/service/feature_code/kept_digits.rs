@@ -152,10 +152,7 @@ impl ParkingService {
     /// Passes on the digits of a leg whose time is over. Returns false if there is no such leg.
     fn release_kept(&self, uuid: &str) -> bool {
         let Some(leg) = SessionGuard::find(uuid) else { return false };
-        leg.with_digits_locked(|| {
-            KeptDigit::release(&leg, self.feature_codes.kept.take_due(uuid));
-            leg.forward_bypassed_digits();
-        });
+        leg.with_digits_locked(|| KeptDigit::release(&leg, self.feature_codes.kept.take_due(uuid)));
         true
     }
 

@@ -69,7 +69,6 @@ impl ParkingService {
             // If the decision has taken too long, they have been passed on already.
             let counts = is_user && !kept.is_empty();
             KeptDigit::release(&leg, kept.into_iter().skip(if counts { length } else { 0 }));
-            leg.forward_bypassed_digits();
             counts
         });
         if counts {

@@ -198,15 +198,3 @@ pub(crate) unsafe extern "C" fn switch_ivr_broadcast(
     }
     Status::SWITCH_STATUS_SUCCESS
 }
-
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn switch_core_session_send_dtmf(
-    session: *mut ffi::switch_core_session_t,
-    digit: *const ffi::switch_dtmf_t,
-) -> Status {
-    let call = enter("switch_core_session_send_dtmf");
-    // SAFETY: as above.
-    let (session, digit) = unsafe { (Session::of(session, &call), &*digit) };
-    call.core.leg(session.id, |leg| leg.dtmf.sent.push(char::from(digit.digit.to_ne_bytes()[0])));
-    Status::SWITCH_STATUS_SUCCESS
-}
