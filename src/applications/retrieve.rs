@@ -7,7 +7,7 @@ use super::arguments::{self, ArgumentError, RetrieveArgument};
 use super::serve;
 use crate::freeswitch::{Application, Leg};
 use crate::parking::{LotName, MAX_SLOT_LENGTH, RetrieveTarget, Slot};
-use crate::service::{AppResult, ParkingService, RetrieveOrder, collect_digits};
+use crate::service::{AppResult, ParkingService, Prompt, RetrieveOrder, collect_digits};
 
 pub(crate) struct Retrieve;
 
@@ -21,17 +21,25 @@ impl Application for Retrieve {
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
         serve(service, leg, |service, leg| {
-            // The module runs this application itself on legs that it has called: for a page, and for a parker who answered a recall.
-            if service.announce_page(leg) {
-                return AppResult::Retrieved;
-            }
-            service.join_caller(leg).unwrap_or_else(|| retrieve(service, leg, data))
+            run_for_module(service, leg, data).unwrap_or_else(|| retrieve(service, leg, data))
         });
     }
 
     fn after_panic(service: Option<Arc<ParkingService>>, leg: Leg<'_>) -> bool {
         super::after_panic(service, leg)
     }
+}
+
+/// The module runs this application itself on legs that it has called: for a page, and for a parker who answered a recall. Variables say so, which a Verto
+/// client can set on its own calls, but not on those.
+fn run_for_module(service: &Arc<ParkingService>, leg: &Leg<'_>, data: &str) -> Option<AppResult> {
+    if !leg.outbound() {
+        return None;
+    }
+    if service.announce_page(leg) {
+        return Some(AppResult::Retrieved);
+    }
+    service.join_caller(leg, data)
 }
 
 fn retrieve(service: &Arc<ParkingService>, leg: &Leg<'_>, data: &str) -> AppResult {
@@ -54,7 +62,7 @@ fn ask(service: &Arc<ParkingService>, leg: &Leg<'_>, lot: Option<LotName>) -> Ap
     }
     let slots = service.slots_to_dial(leg, lot.as_ref());
     let is_complete = |typed: &str| !slots.is_empty() && !slots.iter().any(|slots| has_longer(slots, typed));
-    let digits = collect_digits(leg, c"callpark_ask_slot", MAX_SLOT_LENGTH, &is_complete);
+    let digits = collect_digits(service, leg, Prompt::AskSlot, MAX_SLOT_LENGTH, &is_complete);
     match digits.as_deref().and_then(Slot::parse) {
         Some(slot) => service.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }),
         None => service.refuse_invalid(leg, "callpark_retrieve", &ArgumentError::NothingDialled),

@@ -15,6 +15,11 @@ pub(crate) fn usual_domain() -> Option<String> {
     global("domain").or_else(|| global("local_ip_v4"))
 }
 
+/// The language of legs that have none of their own, if one is configured.
+pub(crate) fn usual_language() -> Option<String> {
+    global("default_language")
+}
+
 /// The UUID of this run of FreeSWITCH.
 pub(crate) fn run_uuid() -> String {
     // SAFETY: the answer is a string of the core's own that stays as long as it runs.

@@ -43,14 +43,16 @@ mod waker;
 mod worker;
 mod xml;
 
-pub(crate) use api::{api, has_domain, has_user, in_network, module_loaded, profile_dialplan, send_message};
+pub(crate) use api::{
+    api, has_domain, has_user, in_network, module_loaded, profile_dialplan, send_message, sound_folder, user_variable,
+};
 pub(crate) use app_log::RanApplication;
 pub(crate) use application::{Application, add_application};
 pub(crate) use bridge::Bridged;
 pub(crate) use clock::{cpu_time, epoch_ms, now};
 pub(crate) use command::{Command, CommandOutput, add_command};
 pub(crate) use console::{Completer, Completions};
-pub(crate) use core::{queue_sql, run_uuid, switch_name, usual_domain};
+pub(crate) use core::{queue_sql, run_uuid, switch_name, usual_domain, usual_language};
 pub(crate) use database::{Database, DatabaseError, DatabaseKind};
 pub(crate) use dialplan::UnreachableError;
 pub(crate) use digits::{Digit, DigitAction, DigitHook, DigitHooks, OnDigit};
@@ -60,7 +62,7 @@ pub(crate) use log::{LogLevel, UUID, log_line};
 pub(crate) use module_table::{FunctionTable, Interfaces, Lifecycle, LoadStatus, function_table};
 pub(crate) use new_leg::{NewLegs, OnNewLeg};
 pub(crate) use originate::{CancelToken, Dial, OriginateError, OutgoingCalls, PICKED_UP};
-pub(crate) use playback::{PlayResult, PlayToEnd, PlaybackControl};
+pub(crate) use playback::{PhraseResult, PlayResult, PlayToEnd, PlaybackControl};
 pub(crate) use recovery::Recoverer;
 pub(crate) use routing::{Dialplan, DialplanStep, add_dialplan};
 pub(crate) use rtp_writer::{AudioFormat, AudioSource, Encoder, RtpWriter, SendResult};

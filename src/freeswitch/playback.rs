@@ -42,6 +42,33 @@ pub(crate) enum PlayResult {
     Failed,
 }
 
+/// What a leg heard of a phrase. The core reports success also where a say module is missing, so its report does not tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PhraseResult {
+    /// All of it, or the control stopped it.
+    Said,
+    /// A part, because a sound file is missing.
+    Partly,
+    Silent,
+}
+
+/// Notes whether anything is played, beside another control.
+struct Audible<'a> {
+    control: &'a mut dyn PlaybackControl,
+    heard: bool,
+}
+
+impl PlaybackControl for Audible<'_> {
+    fn frame(&mut self) -> ControlFlow<()> {
+        self.heard = true;
+        self.control.frame()
+    }
+
+    fn key(&mut self, key: char) -> ControlFlow<()> {
+        self.control.key(key)
+    }
+}
+
 impl Leg<'_> {
     /// Plays a file or stream to the leg until it ends, the leg is hung up or moved, or the control stops it. Returns false if
     /// it could not be played.
@@ -64,8 +91,14 @@ impl Leg<'_> {
         }
     }
 
-    /// Says a phrase macro. Returns false if there is none of that name, or if it could not be played.
-    pub(crate) fn say(&self, phrase: &CStr, data: &str, control: &mut dyn PlaybackControl) -> bool {
+    /// Says a phrase macro, in the language of the leg (`default_language`) or in another.
+    pub(crate) fn say(
+        &self,
+        phrase: &CStr,
+        data: &str,
+        language: Option<&str>,
+        control: &mut dyn PlaybackControl,
+    ) -> PhraseResult {
         log_line(
             LogLevel::Debug,
             &[(UUID, &self.uuid()), ("phrase", &phrase.to_string_lossy()), ("data", &data)],
@@ -73,20 +106,27 @@ impl Leg<'_> {
         );
         // The core expands variables in it and in the text that a macro makes of it, and would run `${system(...)}` (switch_ivr_play_say.c).
         let data = to_c(&data.replace(['$', '\\'], " "));
-        let mut control = control;
+        let language = language.map(to_c);
+        let mut audible = Audible { control, heard: false };
+        let mut control: &mut dyn PlaybackControl = &mut audible;
         let mut args = input_args(&mut control);
-        // SAFETY: as in `play`.
+        // SAFETY: as in `play_file`; the texts live through the call.
         let status = unsafe {
             ffi::switch_ivr_phrase_macro_event(
                 self.as_ptr(),
                 phrase.as_ptr(),
                 data.as_ptr(),
                 ptr::null_mut(),
-                ptr::null(),
+                language.as_ref().map_or(ptr::null(), |language| language.as_ptr()),
                 &mut args,
             )
         };
-        status == HostStatus::SWITCH_STATUS_SUCCESS
+        match status {
+            HostStatus::SWITCH_STATUS_BREAK => PhraseResult::Said,
+            HostStatus::SWITCH_STATUS_SUCCESS if audible.heard => PhraseResult::Said,
+            _ if audible.heard => PhraseResult::Partly,
+            _ => PhraseResult::Silent,
+        }
     }
 }
 

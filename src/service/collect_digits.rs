@@ -1,9 +1,9 @@
 //! Asks a leg for digits.
 
-use std::ffi::CStr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use super::{ParkingService, Prompt};
 use crate::freeswitch::{self, Leg, PlaybackControl};
 use crate::parking::MonotonicTime;
 
@@ -13,24 +13,25 @@ const KEY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The silence that the leg hears while keys are collected.
 const SILENCE: &str = "silence_stream://30000";
 
-/// Says `phrase` and collects keys until `#`, `most` keys, the time-out, or until `is_complete`. The first key ends the phrase. Keys are also collected if the phrase
-/// cannot be said. Returns `None` if there was no key.
+/// Says `prompt` and collects keys until `#`, `most` keys, the time-out, or until `is_complete`. The first key ends the prompt. Returns `None` if there
+/// was no key.
 pub(crate) fn collect_digits(
+    service: &ParkingService,
     leg: &Leg<'_>,
-    phrase: &CStr,
+    prompt: Prompt,
     most: usize,
     is_complete: &dyn Fn(&str) -> bool,
 ) -> Option<String> {
-    ask_digits(leg, most, KEY_TIMEOUT, is_complete, |keys| leg.say(phrase, "", keys))
+    ask_digits(leg, most, KEY_TIMEOUT, is_complete, |keys| service.say(leg, prompt, "", keys))
 }
 
-/// Does the same with a prompt that `play` plays, and waits for each key for `key_timeout`.
+/// Does the same with a prompt that `play` plays, and waits for each key for `key_timeout`. Keys are also collected if it cannot be played.
 pub(crate) fn ask_digits(
     leg: &Leg<'_>,
     most: usize,
     key_timeout: Duration,
     is_complete: &dyn Fn(&str) -> bool,
-    play: impl FnOnce(&mut dyn PlaybackControl) -> bool,
+    play: impl FnOnce(&mut dyn PlaybackControl),
 ) -> Option<String> {
     let mut keys = DigitCollector {
         typed: String::new(),
@@ -41,7 +42,7 @@ pub(crate) fn ask_digits(
         prompting: true,
         until: MonotonicTime::default(),
     };
-    let _ = play(&mut keys);
+    play(&mut keys);
     keys.prompting = false;
     keys.until = freeswitch::now().after(key_timeout);
     while !keys.complete && leg.ready() && freeswitch::now() < keys.until && leg.play(SILENCE, &mut keys) {}

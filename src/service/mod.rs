@@ -20,7 +20,7 @@
 //! | `claims` | a slot that the rules chose, claimed for all nodes of a cluster |
 //! | `cluster` | the slots of other nodes, and tickets |
 //! | `configuration` | reads the configuration at load and at a reload |
-//! | `park_event`, `notify`, `page_phones`, `prompts`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
+//! | `park_event`, `notify`, `page_phones`, `prompts`, `speech`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
 //! | `collect_digits`, `template` | the digits that a user enters; `${name}` in dial strings and commands |
 //! | `numbers`, `queries`, `views` | what a dialled number does; calls and lots for listings, and their rows |
 //! | `error`, `lock_stats` | the errors of actions; how long the slot table is locked |
@@ -47,6 +47,7 @@ mod queries;
 mod recall;
 mod recovery;
 mod retrieve;
+mod speech;
 mod template;
 mod timers;
 mod transfer_dialplan;
@@ -79,6 +80,7 @@ pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscript
 pub(crate) use prompts::AppResult;
 pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
+pub(crate) use speech::Prompt;
 pub(crate) use transfer_dialplan::on_new_leg;
 pub(crate) use views::{CallRow, LotRow, text_enum};
 #[cfg(feature = "fuzzing")]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::ParkingService;
 use super::call_log::log_call;
 use super::page_phones::phones_of;
 use super::template::{call_field, fill_in, is_address, is_part_of_address, percent_encoded};
+use super::{ParkingService, Prompt};
 use crate::freeswitch::{self, CancelToken, Dial, HangupCause, Leg, OriginateError, PlayToEnd};
 use crate::parking::{Call, CallInfo, MonotonicTime, Notify};
 
@@ -193,7 +193,7 @@ impl ParkingService {
         let Some(dial) = leg.var(PAGE_VARIABLE) else { return false };
         let label = leg.var("callpark_label").unwrap_or_default();
         let slot = leg.var("callpark_slot").unwrap_or_default();
-        leg.say(c"callpark_page", &format!("{slot}:{label}"), &mut PlayToEnd);
+        self.say(leg, Prompt::Page, &format!("{slot}:{label}"), &mut PlayToEnd);
         leg.hang_up(HangupCause::NormalClearing);
         self.end_page(&dial);
         true

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::identity::Parker;
-use super::{ParkingService, collect_digits, template};
+use super::{ParkingService, Prompt, collect_digits, template};
 use crate::freeswitch::{self, Leg};
 use crate::parking::{
     self, Arrival, Denial, LotId, LotSelector, LotSettings, ParkFacts, ParkRequest, Refusal, RetrieveAccess,
@@ -52,7 +52,7 @@ impl ParkingService {
     ) -> Result<Permitted, Refusal> {
         let permitted = self.permitted(leg, place, pick)?;
         match &permitted.pin {
-            Some(pin) if !ask_pin(leg, pin) => Err(Denial::WrongPin.into()),
+            Some(pin) if !self.ask_pin(leg, pin) => Err(Denial::WrongPin.into()),
             _ => Ok(permitted),
         }
     }
@@ -85,19 +85,19 @@ impl ParkingService {
             pin,
         })
     }
+
+    fn ask_pin(&self, leg: &Leg<'_>, pin: &str) -> bool {
+        let right = || {
+            collect_digits(self, leg, Prompt::AskPin, pin.len(), &|_| false)
+                .is_some_and(|typed| equal_in_constant_time(&typed, pin))
+        };
+        leg.answer_and_anchor_media() && (0..PIN_TRIES).any(|_| leg.ready() && right())
+    }
 }
 
 /// Whether the directory has a user in a group.
 fn is_member(user: &str, group: &str) -> bool {
     template::is_address(user) && freeswitch::api("in_group", &format!("{user},{group}")).trim() == "true"
-}
-
-fn ask_pin(leg: &Leg<'_>, pin: &str) -> bool {
-    let right = || {
-        collect_digits::collect_digits(leg, c"callpark_ask_pin", pin.len(), &|_| false)
-            .is_some_and(|typed| equal_in_constant_time(&typed, pin))
-    };
-    leg.answer_and_anchor_media() && (0..PIN_TRIES).any(|_| leg.ready() && right())
 }
 
 /// Compares in constant time.

@@ -1,9 +1,7 @@
 //! Reports results: as variables, log lines, events and phrases.
 
-use std::ffi::CStr;
-
 use super::call_log::{About, log_call};
-use super::{EventKind, ParkEvent, ParkingService, Retriever, identity};
+use super::{EventKind, ParkEvent, ParkingService, Prompt, Retriever, identity};
 use crate::freeswitch::{Leg, PlayToEnd};
 use crate::parking::{LotId, NoSlotReason, Refusal, Slot};
 
@@ -39,15 +37,15 @@ impl AppResult {
         }
     }
 
-    /// The phrase that explains the result; `None` if there is nothing to explain.
-    pub(super) fn phrase(&self) -> Option<&'static CStr> {
-        if matches!(self, AppResult::LegGone) { None } else { phrase_of(self.name()) }
+    /// The prompt that explains the result; `None` if there is nothing to explain.
+    fn prompt(&self) -> Option<Prompt> {
+        if matches!(self, AppResult::LegGone) { None } else { prompt_of(self.name()) }
     }
 }
 
-/// Returns the phrase that explains a refusal, by the value of `callpark_result`.
-pub(super) fn phrase_of(word: &str) -> Option<&'static CStr> {
-    Some(match word {
+/// Returns the prompt that explains a refusal, by the value of `callpark_result`.
+pub(super) fn prompt_of(word: &str) -> Option<Prompt> {
+    Some(Prompt::Refusal(match word {
         "full" => c"callpark_full",
         "empty" => c"callpark_empty",
         "taken" => c"callpark_taken",
@@ -56,7 +54,7 @@ pub(super) fn phrase_of(word: &str) -> Option<&'static CStr> {
         "limit" => c"callpark_limit",
         "gone" => c"callpark_gone",
         _ => return None,
-    })
+    }))
 }
 
 impl ParkingService {
@@ -133,10 +131,10 @@ impl ParkingService {
         verdict
     }
 
-    /// Says the phrase that explains a refusal to the leg.
+    /// Tells the leg the reason of a refusal.
     pub(super) fn explain(&self, leg: &Leg<'_>, verdict: AppResult, slot: Option<&Slot>) -> AppResult {
-        if let Some(phrase) = verdict.phrase().filter(|_| leg.ready()) {
-            leg.say(phrase, slot.map_or("", Slot::as_str), &mut PlayToEnd);
+        if let Some(prompt) = verdict.prompt().filter(|_| leg.ready()) {
+            self.say(leg, prompt, slot.map_or("", Slot::as_str), &mut PlayToEnd);
         }
         verdict
     }

@@ -52,7 +52,7 @@ fn run(service: &Arc<ParkingService>, leg: &Leg<'_>, data: ValetData) -> AppResu
             if !leg.answer_and_anchor_media() {
                 return AppResult::LegGone;
             }
-            match ask(leg, &question) {
+            match ask(service, leg, &question) {
                 Some(slot) => park_or_retrieve(service, leg, lot, slot),
                 None => service.refuse_invalid(leg, "valet_park", &ArgumentError::NothingDialled),
             }

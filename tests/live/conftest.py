@@ -27,7 +27,7 @@ ANYBODY = LOTS.replace('<param name="slots"', '<param name="retrieve-anonymous" 
 USUAL = (LOTS, "", None, "")  # the default arguments of `Switch.configure`
 # Errors that the log may have: missing sound files, and refusals that tests cause.
 EXPECTED = re.compile(r"Can't open file|Error Opening File|callpark: (?:HTTP server cannot be started|fallback failed|exit failed|configuration error|configuration has errors|running with)|Invalid file format \[local_stream\]|Invalid Application|sofia_contact|USER_NOT_REGISTERED|Cannot Blind Transfer 1 Legged"
-                      r"|find macro voicemail_|contains a variable")
+                      r"|find macro (?:voicemail|callpark)_|find language|Invalid SAY Interface|contains a variable")
 
 
 # These tests load the processor or analyse every packet, so they never run at the same time.

@@ -74,7 +74,8 @@ RTP_PORTS = 2700
 FIRST_RTP = 10800 + WORKER * 2 * RTP_PORTS
 _made = itertools.count()
 
-SHIPPED_PHRASES = ROOT / "conf/lang/en/callpark.xml"
+LANGUAGES = ROOT / "conf/lang"
+SHIPPED_PHRASES = LANGUAGES / "en/callpark.xml"
 SHIPPED_DIALPLAN = ROOT / "conf/dialplan/callpark.xml"
 
 
@@ -106,6 +107,8 @@ class Switch:
         self.rtp_half = next(_made) % 2
         # The DSN of a PostgreSQL database for the core's own tables; and the configurations of further modules.
         self.core_dsn, self.more = "", ""
+        # The languages beside English.
+        self.languages = ""
         # Further parameters of both SIP profiles, and of the profile for users.
         self.profile, self.users_profile = "", ""
         # Whether phones on the outside profile can subscribe to lamps. In FreeSWITCH's own configuration they cannot.
@@ -131,7 +134,7 @@ class Switch:
         core = f'<param name="core-db-dsn" value="{self.core_dsn}"/>' if self.core_dsn else ""
         first_rtp, rtp_ports = (FIRST_RTP, 2 * RTP_PORTS) if core else (FIRST_RTP + self.rtp_half * RTP_PORTS, RTP_PORTS)
         for name, value in {
-            "MODULES": modules, "CORE": core, "MORE": self.more, "LAMPS_OUTSIDE": str(self.lamps_outside).lower(), "FINE_CLOCK": str(self.fine_clock).lower(), "MONOTONIC": str(self.monotonic).lower(),
+            "MODULES": modules, "CORE": core, "MORE": self.more, "LANGUAGES": self.languages, "LAMPS_OUTSIDE": str(self.lamps_outside).lower(), "FINE_CLOCK": str(self.fine_clock).lower(), "MONOTONIC": str(self.monotonic).lower(),
             "LOG_LEVEL": self.log_level, "LOGGED": "debug," if self.log_level == "debug" else "",
             "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
             "PROFILE": self.profile, "USERS_PROFILE": self.users_profile,

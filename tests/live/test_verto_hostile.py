@@ -47,3 +47,30 @@ def test_a_verto_client_cannot_claim_to_be_another_user(webrtc, phones_of):
         client.close()
         webrtc.api(f"uuid_kill {call}")
     caller.hang_up()
+
+
+@pytest.mark.parametrize("variables", [{"callpark_page": "x"}, {"callpark_join": "UUID"}])
+def test_a_verto_client_cannot_pass_for_a_leg_that_the_module_has_called(webrtc, phones_of, variables):
+    """Before: a client that set `callpark_page` was taken for a paged phone, and one that set `callpark_join` for the parker of the call with that UUID."""
+    caller = phones_of(webrtc)("2000", domain="other.test", says=600).call("do-park-801_main@other.test")
+    assert wait_for(webrtc.calls)
+    uuid = webrtc.calls()[0]["uuid"]
+    client = Verto(webrtc.verto_port, "1001@callpark.test", "1001", {name: value.replace("UUID", uuid) for name, value in variables.items()})
+    webrtc.events.clear()
+    call = client.call("do-retrieve-801_main@other.test")
+    denied = webrtc.events.wait("denied", CallPark_Retriever_UUID=call)
+    assert denied["CallPark-Retriever"] == "1001@callpark.test"
+    assert [row["slot"] for row in webrtc.calls()] == ["801"] and caller.audio.hears(MUSIC)
+    client.close()
+    webrtc.api(f"uuid_kill {call}")
+    caller.hang_up()
+
+
+def test_a_verto_client_sets_the_variables_of_the_dialplan(webrtc):
+    """They cannot be told from those that the dialplan sets; docs/security.md says so."""
+    client = Verto(webrtc.verto_port, "1001@callpark.test", "1001", {"callpark_label": "from the client", "callpark_parker": "1002@callpark.test"})
+    call = client.call("do-park-701")
+    [row] = wait_for(webrtc.calls)
+    assert (row["uuid"], row["label"], row["parker"]) == (call, "from the client", "1002@callpark.test")
+    client.close()
+    webrtc.api(f"uuid_kill {call}")

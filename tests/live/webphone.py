@@ -1,4 +1,5 @@
-"""A phone in a browser: JsSIP in Chromium, with SIP over WebSocket and media by WebRTC. `webrtc/phone.js` is its page."""
+"""Phones in a browser, Chromium, with media by WebRTC: `WebPhone` uses JsSIP and SIP over WebSocket, `VertoPhone` Verto. `webrtc/phone.js` and
+`webrtc/verto.js` are their pages."""
 
 import http.server
 import math
@@ -53,6 +54,8 @@ def _write_tone(path, frequency, rate=48000):
 class WebPhone:
     """The phone of one user, which sends a tone. `folder` is for its page and the browser's profile."""
 
+    PAGE = "phone.js"
+
     def __init__(self, folder, ws_port, user, says):
         self.user = user
         voice = Path(folder) / "voice.wav"
@@ -60,7 +63,7 @@ class WebPhone:
         page = Path(folder) / "page"
         page.mkdir()
         shutil.copy(SOURCE / "index.html", page)
-        subprocess.run([BUNDLER, "phone.js", "--bundle", "--log-level=warning", f"--outfile={page / 'bundle.js'}"], cwd=SOURCE, check=True)
+        subprocess.run([BUNDLER, self.PAGE, "--bundle", "--log-level=warning", f"--outfile={page / 'bundle.js'}"], cwd=SOURCE, check=True)
         # A page may use the microphone if it comes by HTTP from loopback, not if it comes from a file.
         self.site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=page))
         threading.Thread(target=self.site.serve_forever, daemon=True).start()
@@ -109,3 +112,7 @@ class WebPhone:
                 return True
             time.sleep(0.05)
         return False
+
+
+class VertoPhone(WebPhone):
+    PAGE = "verto.js"

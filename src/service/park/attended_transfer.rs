@@ -9,7 +9,7 @@ use crate::service::call_log::log_call;
 use crate::service::identity::Parker;
 use crate::service::wait::hold_music::Music;
 use crate::service::wait::leg_commands::LegCommands;
-use crate::service::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, identity};
+use crate::service::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, Prompt, identity};
 
 impl ParkingService {
     /// Returns the other call of this leg's user, if there is one. Then the leg is a consultation. Another PBX may register as one user of this
@@ -59,7 +59,7 @@ impl ParkingService {
         self.offer_hand_over(leg, &call);
         show_slot(leg, &call);
         if leg.answer_and_anchor_media() && call.info.settings.announce {
-            leg.say(c"callpark_announce_slot", slot.as_str(), &mut PlayToEnd);
+            self.say(leg, Prompt::AnnounceSlot, slot.as_str(), &mut PlayToEnd);
         }
         let (mut music, no_commands) = (Music::choose(&self.music, leg, &call.info.settings), LegCommands::default());
         while leg.ready() {

@@ -9,7 +9,7 @@ use crate::parking::Call;
 use crate::service::call_log::log_call;
 use crate::service::recall::RINGBACK_CAUSE;
 use crate::service::wait::leg_commands::LegCommands;
-use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, identity};
+use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, Prompt, identity};
 
 /// How a leg arrived in its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +77,7 @@ impl ParkingService {
         }
         if is_told && info.settings.announce && leg.ready() {
             // A retriever does not wait until the slot is announced.
-            leg.say(c"callpark_announce_slot", info.slot.as_str(), &mut UntilCommand(&commands));
+            self.say(leg, Prompt::AnnounceSlot, info.slot.as_str(), &mut UntilCommand(&commands));
         }
         self.wait_loop(leg, call, &commands);
         AppResult::Parked

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::call_log::log_call;
 use super::identity::Parker;
-use super::{ActionError, AppResult, ParkingService, identity};
+use super::{ActionError, AppResult, ParkingService, Prompt, identity};
 use crate::config::parse_bool;
 use crate::freeswitch::{self, HangupCause, Leg, PlayToEnd, SessionGuard};
 use crate::parking::{
@@ -194,7 +194,7 @@ impl ParkingService {
             leg.play(tone, &mut PlayToEnd);
         }
         if call.info.settings.announce && leg.ready() {
-            leg.say(c"callpark_announce_slot", call.info.slot.as_str(), &mut PlayToEnd);
+            self.say(leg, Prompt::AnnounceSlot, call.info.slot.as_str(), &mut PlayToEnd);
         }
     }
 

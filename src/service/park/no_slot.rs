@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::freeswitch::{self, CancelToken, HangupCause, Leg, PlaybackControl, SessionGuard};
+use crate::freeswitch::{self, CancelToken, HangupCause, Leg, PlayToEnd, PlaybackControl, SessionGuard};
 use crate::parking::{Call, MonotonicTime, NoSlotReason, ParkRequest, Table};
 use crate::service::call_log::{About, log_call};
-use crate::service::prompts::phrase_of;
+use crate::service::prompts::prompt_of;
 use crate::service::recall::JOIN;
 use crate::service::wait::leg_commands::LegCommand;
 use crate::service::{AppResult, EventKind, ParkEvent, ParkingService, Retriever, identity};
@@ -81,9 +81,8 @@ impl ParkingService {
         if !self.change(|table, _| table.ring_answered(&call.info.uuid, call.attempt, &parker)) {
             return peer.hang_up(HangupCause::LoseRace);
         }
-        let phrase = call.refused.and_then(|reason| phrase_of(reason.name())).unwrap_or(c"callpark_full");
-        let said = phrase.to_string_lossy();
-        self.send_to_join(call, peer, &format!("phrase:{said},{JOIN_CALLER}"), cancel);
+        let reason = call.refused.unwrap_or(NoSlotReason::Full);
+        self.send_to_join(call, peer, &format!("{JOIN_CALLER} {}", reason.name()), cancel);
     }
 
     /// Plays the `ringback-tone` of the lot to a parker who has answered and claimed the call, and connects the parker with the caller.
@@ -97,10 +96,10 @@ impl ParkingService {
         self.send_to_join(call, peer, JOIN_CALLER, cancel);
     }
 
-    /// Runs applications on the leg of a parker, the last of which joins it with the caller.
-    fn send_to_join(self: &Arc<Self>, call: &Call, peer: SessionGuard, applications: &str, cancel: &CancelToken) {
+    /// Runs the application on the leg of a parker that joins it with the caller.
+    fn send_to_join(self: &Arc<Self>, call: &Call, peer: SessionGuard, application: &str, cancel: &CancelToken) {
         let parker = peer.uuid();
-        let sent = peer.transfer(applications, Some("inline"), None);
+        let sent = peer.transfer(application, Some("inline"), None);
         drop(peer);
         if !(sent && wait_for_join(&parker, cancel)) {
             log_call!(Info, call; "parker hung up before the call was returned");
@@ -109,9 +108,16 @@ impl ParkingService {
         }
     }
 
-    /// Plays the `ringback-tone` to the leg of a parker who answered a recall, and connects it with the caller. Returns `None` if it is not such a leg.
-    pub(crate) fn join_caller(&self, leg: &Leg<'_>) -> Option<AppResult> {
+    /// Tells a parker who answered a recall the reason for which there is no slot (`join <reason>`), or plays the `ringback-tone`, and connects the leg
+    /// with the caller. Returns `None` if it is not such a leg.
+    pub(crate) fn join_caller(&self, leg: &Leg<'_>, data: &str) -> Option<AppResult> {
         let uuid = leg.var(JOIN)?;
+        if let Some(prompt) = data.split_once(' ').and_then(|(_, reason)| prompt_of(reason)) {
+            self.say(leg, prompt, "", &mut PlayToEnd);
+            if !leg.ready() {
+                return Some(AppResult::LegGone);
+            }
+        }
         leg.unset_var(JOIN);
         let parker = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
         // After `EXPLANATION_TIMEOUT` the claim was released; the call is claimed again if nobody else has it.

@@ -14,6 +14,9 @@ use crate::text::from_c;
 /// The default length of files.
 const ORDINARY: Duration = Duration::from_secs(2);
 
+/// The time after which the first packet of a sound is played.
+const FIRST_PACKET: Duration = Duration::from_millis(20);
+
 /// The known sounds and their lengths.
 #[derive(Default)]
 pub(crate) struct Sounds {
@@ -112,7 +115,8 @@ impl Core {
         let asked = args.and_then(|args| Some((args, args.read_frame_callback?)));
         let session = self.leg(id, |leg| leg.session.as_ptr());
         let frame = self.state().frame;
-        let mut next = asked.map(|_| self.kernel.now() + frame);
+        // The first frame comes with the first packet.
+        let mut next = asked.map(|_| self.kernel.now() + frame.min(micros(FIRST_PACKET)));
         loop {
             if !self.leg(id, |leg| leg.is_ready()) {
                 // When the far end has hung up, FreeSWITCH's read fails, and the playback ends without an error.
