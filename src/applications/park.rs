@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{arguments, serve};
 use crate::freeswitch::{Application, Leg};
-use crate::service::ParkingService;
+use crate::service::{PARKED_ANNOUNCEMENT, ParkingService};
 
 pub(crate) struct Park;
 
@@ -18,6 +18,11 @@ impl Application for Park {
     const SYNTAX: &'static CStr = c"[held] [<slot>|auto] [<lot>[@<domain>]]";
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
+        if let Some(result) =
+            service.as_ref().filter(|_| data == PARKED_ANNOUNCEMENT).and_then(|service| service.announce(&leg))
+        {
+            return drop(result);
+        }
         serve(service, leg, |service, leg| match arguments::parse_held_order(data) {
             Some(Ok(order)) => service.park_held(leg, &order),
             Some(Err(why)) => service.refuse_invalid(leg, "callpark_park", &why),

@@ -10,8 +10,8 @@ use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
 use crate::freeswitch::{CancelToken, Dial, HangupCause, Leg};
 use crate::parking::{
-    Arrival, Call, CallInfo, ChangedSlot, Denial, Ended, LeaveReason, LotName, Outcome, Refusal, RemoteCall, Slot,
-    SlotRequest,
+    Arrival, Call, CallInfo, CallOverrides, ChangedSlot, Denial, Ended, LeaveReason, LotName, Outcome, Refusal,
+    RemoteCall, Slot, SlotRequest,
 };
 
 /// How long the call to another node may ring.
@@ -157,7 +157,10 @@ impl ParkingService {
         peer.set_var("callpark_label", &call.label);
         let id = lot;
         let lot = LotName { name: lot.name.to_string(), domain: Some(lot.domain.to_string()), may_be_new: true };
-        let order = |wanted| ParkOrder::new(wanted, Some(lot.clone()));
+        // A lot that this node does not have has no time-out of its own.
+        let overrides =
+            CallOverrides { park_timeout: Some(call.info.settings.park_timeout), ..CallOverrides::default() };
+        let order = |wanted| ParkOrder { overrides: overrides.clone(), ..ParkOrder::new(wanted, Some(lot.clone())) };
         let parker = Parker::user(parker.to_string());
         let send = |wanted| self.send_to_slot(&peer.uuid(), &order(wanted), parker.clone(), None, Arrival::Moved);
         let again = send(SlotRequest::Slot(slot.clone())).or_else(|_| send(SlotRequest::Auto));

@@ -74,6 +74,7 @@ pub(crate) use error::ActionError;
 pub(crate) use feature_code::{FeatureCodeHooks, hook_digits};
 pub(crate) use identity::last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
+pub(crate) use park::announce::DATA as PARKED_ANNOUNCEMENT;
 pub(crate) use park::talking_legs::{on_bridge, on_hangup};
 pub(crate) use park::{ParkOrder, TargetLeg};
 pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscription};
@@ -100,6 +101,7 @@ pub(crate) struct ParkingService {
     pages: notify::Pages,
     hand_overs: park::hand_over::HandOvers,
     talking_legs: park::talking_legs::TalkingLegs,
+    announcements: park::announce::Announcements,
     held_conversations: retrieve::held_conversations::HeldConversations,
     intercepts: recall::intercept::Intercepts,
     profiles: transfer_dialplan::Profiles,
@@ -138,6 +140,7 @@ impl ParkingService {
             pages: notify::Pages::default(),
             hand_overs: park::hand_over::HandOvers::default(),
             talking_legs: park::talking_legs::TalkingLegs::default(),
+            announcements: park::announce::Announcements::default(),
             held_conversations: retrieve::held_conversations::HeldConversations::default(),
             intercepts: recall::intercept::Intercepts::default(),
             profiles: transfer_dialplan::Profiles::default(),

@@ -200,7 +200,7 @@ def turns(switch, count):
 
 def test_five_hundred_parked_and_retrieved_calls_leave_nothing_behind(switch):
     threads = switch.threads()
-    turns(switch, 100)  # for the memory that the process allocates once
+    turns(switch, 300)  # for the memory that the process allocates once
     memory = []
     for _ in range(5):
         turns(switch, 100)

@@ -212,11 +212,12 @@ def test_a_slot_that_may_be_longer_is_waited_for(switch, phones):
 # --- pages
 
 
-def announced(call):
-    return call.audio.hears(1010, within=4) and call.wait_over(6)
+def are_announced(calls):
+    """All hear the page at the same time, and are released after it."""
+    return all([call.audio.hears(1010, within=4) for call in calls]) and all(call.wait_over(6) for call in calls)
 
 
-PAGE = '<macro name="callpark_page"><input pattern="^701:"><match><action function="play-file" data="tone_stream://%(1500,0,1010)"/></match></input></macro>'
+PAGE = '<macro name="callpark_page"><input pattern="^701:"><match><action function="play-file" data="tone_stream://%(2500,0,1010)"/></match></input></macro>'
 
 
 @pytest.mark.parametrize("dial", ["group/all@callpark.test", "user/1001@callpark.test,user/1002@callpark.test,user/1003@callpark.test"])
@@ -228,7 +229,7 @@ def test_freepbx_a_page_speaks_on_every_phone(switch, phones, dial):
         speaker.on_ring = 0
     caller = phones(says=600).call("do-park-701")
     calls = [speaker.wait_call() for speaker in speakers]
-    assert [announced(call) for call in calls] == [True] * 3
+    assert are_announced(calls)
     caller.hang_up()
 
 
@@ -242,7 +243,7 @@ def test_a_page_speaks_on_both_phones_of_a_user_and_the_next_page_follows(many, 
         speaker.on_ring = reacts
     for _ in range(2):
         caller = phones(says=600).call("do-park-701")
-        assert [announced(speaker.wait_call()) for speaker in speakers[:2]] == [True] * 2
+        assert are_announced([speaker.wait_call() for speaker in speakers[:2]])
         caller.hang_up()
         assert wait_for(lambda: many.calls() == [])
 

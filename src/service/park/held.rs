@@ -1,10 +1,16 @@
 //! Parks the call that a user holds, from another leg of the user: hold the call, dial a number, hear the slot.
 
-use super::{BRIDGE_EXIT_TIME, ParkOrder};
+use std::time::Duration;
+
+use super::ParkOrder;
+use super::announce::show_parked;
 use crate::freeswitch::{HangupCause, Leg, SessionGuard};
 use crate::parking::{Arrival, Call, Refusal};
 use crate::service::call_log::log_call;
 use crate::service::{AppResult, ParkingService};
+
+/// How long the caller may take to leave the bridge.
+const BRIDGE_EXIT_TIME: Duration = Duration::from_millis(300);
 
 impl ParkingService {
     /// Runs `callpark_park held`: parks the party whom the user of this leg holds on another leg, announces the slot, and hangs up both legs of the
@@ -38,7 +44,7 @@ impl ParkingService {
     /// Tells the slot to the leg of the user. A leg in a conversation stays in it.
     fn announce_parked_held(&self, leg: &Leg<'_>, held: &str, call: &Call) -> AppResult {
         log_call!(Debug, leg, slot = call.info.slot, lot = call.info.lot, held = held; "parked the call that is on hold");
-        self.show_parked(leg, call);
+        show_parked(leg, call);
         let is_alone = leg.partner().is_none();
         if is_alone {
             super::attended_transfer::show_slot(leg, call);
@@ -48,7 +54,7 @@ impl ParkingService {
         if let Some(held) = SessionGuard::find(held) {
             held.hang_up(HangupCause::NormalClearing);
         }
-        self.announce_slot(leg, call);
+        self.tell_slot(leg, call);
         if is_alone {
             leg.hang_up(HangupCause::NormalClearing);
         }

@@ -1,5 +1,6 @@
 //! Parks a leg, or the leg to which it is bridged.
 
+pub(super) mod announce;
 mod attended_transfer;
 pub(super) mod enter_slot;
 pub(super) mod hand_over;
@@ -14,9 +15,9 @@ use std::time::Duration;
 
 use super::call_log::log_call;
 use super::identity::Parker;
-use super::{ActionError, AppResult, ParkingService, Prompt, identity};
+use super::{ActionError, AppResult, ParkingService, identity};
 use crate::config::parse_bool;
-use crate::freeswitch::{self, HangupCause, Leg, PlayToEnd, SessionGuard};
+use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{
     Arrival, Call, CallOverrides, LotName, ParkRequest, Refusal, Slot, SlotRequest, State, waits_for_slot,
 };
@@ -27,9 +28,6 @@ use hand_over::with_transfer_target;
 const RETURN_TIME: Duration = Duration::from_secs(2);
 /// How often this is checked.
 const RETURN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-
-/// How long a caller who is sent to a slot may take to leave the bridge.
-const BRIDGE_EXIT_TIME: Duration = Duration::from_millis(300);
 
 /// The slot and the lot that an application or a command asks for.
 #[derive(Clone, Debug)]
@@ -161,40 +159,13 @@ impl ParkingService {
 
     pub(in crate::service) fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> AppResult {
         match self.send_to_slot(partner, order, self.parker_on(leg), Some(leg), Arrival::Transferred) {
-            Ok(call) => {
-                self.show_parked(leg, &call);
-                // The bridge that the caller leaves breaks off whatever is being played to this leg as it ends
-                // (audio_bridge_thread in switch_ivr_bridge.c), about 0.1 s from now.
-                leg.sleep(BRIDGE_EXIT_TIME);
-                self.announce_slot(leg, &call);
-                leg.hang_up(HangupCause::NormalClearing);
-                AppResult::Parked
-            }
+            Ok(call) => self.release_parker(leg, &call),
             // The conversation continues, and the other party does not hear the reason.
             Err(refusal) => {
                 let slot = order.wanted.slot();
                 let verdict = self.refuse(leg, "parking", AppResult::Refused(refusal), None, slot);
                 self.explain(leg, verdict, slot)
             }
-        }
-    }
-
-    /// Writes to the leg of a parker what was parked, and shows the slot there.
-    fn show_parked(&self, leg: &Leg<'_>, call: &Call) {
-        leg.set_var("callpark_result", "parked");
-        leg.set_var("callpark_slot", call.info.slot.as_str());
-        leg.set_var("callpark_lot", &call.info.lot.name);
-        leg.set_var("callpark_domain", &call.info.lot.domain);
-        freeswitch::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.info.slot));
-    }
-
-    /// Tells the slot to a parker.
-    fn announce_slot(&self, leg: &Leg<'_>, call: &Call) {
-        if let Some(tone) = call.info.settings.park_tone.as_deref().filter(|_| leg.ready()) {
-            leg.play(tone, &mut PlayToEnd);
-        }
-        if call.info.settings.announce && leg.ready() {
-            self.say(leg, Prompt::AnnounceSlot, call.info.slot.as_str(), &mut PlayToEnd);
         }
     }
 

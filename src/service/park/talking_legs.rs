@@ -145,6 +145,7 @@ impl OnEvent for OnHangup {
         if let Some(uuid) = event.get("Unique-ID") {
             service.talking_legs.0.lock().forget(&uuid);
             service.forget_press(&uuid);
+            service.announcements.forget(&uuid);
         }
     }
 }
