@@ -72,7 +72,7 @@ def parked(switch, call, presser, parker, slot="701"):
 
 
 @pytest.mark.parametrize("press", [by_rfc2833, by_info])
-def test_c22_the_called_user_parks_the_caller(switch, phones, press):
+def test_the_called_user_parks_the_caller(switch, phones, press):
     """Before: digits that no dialplan had bound reached the other party, and nobody was parked."""
     caller, called = talk(phones)
     press(called, "*5")
@@ -84,7 +84,7 @@ def test_c22_the_called_user_parks_the_caller(switch, phones, press):
 
 
 @pytest.mark.parametrize("press", [by_rfc2833, by_info])
-def test_c22_the_calling_user_parks_the_called_party(switch, phones, press):
+def test_the_calling_user_parks_the_called_party(switch, phones, press):
     caller, called = talk(phones, caller=phones("1002", says=600))
     press(caller, "*5")
     parked(switch, called, caller, "1002")
@@ -92,7 +92,7 @@ def test_c22_the_calling_user_parks_the_called_party(switch, phones, press):
     called.hang_up()
 
 
-def test_c14_an_outside_party_cannot_use_the_code(switch, phones):
+def test_an_outside_party_cannot_use_the_code(switch, phones):
     caller, called = talk(phones)
     caller.press("*5")
     assert wait_for(lambda: called.digits() == "*5")
@@ -101,7 +101,7 @@ def test_c14_an_outside_party_cannot_use_the_code(switch, phones):
 
 
 @pytest.mark.parametrize("press", [by_rfc2833, by_info])
-def test_c24_all_other_digits_reach_the_other_party_in_order(switch, phones, press):
+def test_all_other_digits_reach_the_other_party_in_order(switch, phones, press):
     """Among them: a prefix of the code with something else after it, and a prefix at the end."""
     caller, called = talk(phones)
     sent = "12*6**7#*0*"
