@@ -59,6 +59,11 @@ pub(crate) fn module_loaded(name: &str) -> bool {
     api("module_exists", name).trim() == "true"
 }
 
+/// Whether mod_valet_parking is loaded, whose interface and lamps this module has too.
+pub(crate) fn valet_parking_loaded() -> bool {
+    module_loaded("mod_valet_parking")
+}
+
 /// Queues a text message for a SIP user. A thread of the core sends it; whether it is delivered is not reported.
 pub(crate) fn send_message(from: &str, to: &str, text: &str) -> bool {
     let (from, to, text) = (to_c(from), to_c(to), inert_to_c(text));

@@ -45,6 +45,7 @@ mod xml;
 
 pub(crate) use api::{
     api, has_domain, has_user, in_network, module_loaded, profile_dialplan, send_message, sound_folder, user_variable,
+    valet_parking_loaded,
 };
 pub(crate) use app_log::RanApplication;
 pub(crate) use application::{Application, add_application};

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 
-use crate::freeswitch::{now, usual_domain};
+use crate::freeswitch::{now, usual_domain, valet_parking_loaded};
 use crate::parking::{ChangedSlot, LampState, LotId, LotStatus, Slot, SlotStatus};
 use crate::service::{Observer, ParkingService, Subscription};
 use lamp::{Lamp, LampName, LampTarget};
@@ -66,7 +66,7 @@ impl Observer for Lamps {
         if let Some(lamp) = current_state(service, &name) {
             self.spellings.lock().learn(&name, &subscription.host, now().after(subscription.expires), now());
             self.answer(service, &name, lamp, subscription);
-        } else if !subscription.is_plain && !subscribe::is_valet_parking_loaded() {
+        } else if !subscription.is_plain && !valet_parking_loaded() {
             // There is no such slot. Without an answer, some phones show the key as broken.
             self.publisher.send_to_subscriber(&name, &Lamp::Dark, subscription);
         }

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::freeswitch::{Binding, CoreEvent, EventRef, OnEvent, StateLookup, module_loaded};
+use crate::freeswitch::{Binding, CoreEvent, EventRef, OnEvent, StateLookup, valet_parking_loaded};
 use crate::service::{ParkingService, Subscription};
 
-/// A module that answers every subscription to `park+<name>`, also for lots that it does not have.
-const VALET_PARKING: &str = "mod_valet_parking";
 /// The duration of a subscription that names none: the default of the dialog event package (RFC 4235).
 const DEFAULT_EXPIRY: Duration = Duration::from_secs(3600);
 
@@ -21,15 +19,11 @@ pub(crate) fn on_profile<W: StateLookup<ParkingService>>() -> Option<Binding> {
 
 /// Logs a warning if mod_valet_parking is loaded, because both modules answer every subscription and contradict each other.
 pub(crate) fn warn_about_valet_parking() {
-    if is_valet_parking_loaded() {
+    if valet_parking_loaded() {
         log::warn!(
             "mod_valet_parking answers every subscription to park+<slot>, so lamps of occupied slots go out; remove it from modules.conf.xml and restart FreeSWITCH"
         );
     }
-}
-
-pub(super) fn is_valet_parking_loaded() -> bool {
-    module_loaded(VALET_PARKING)
 }
 
 /// A phone has subscribed, or renewed its subscription.

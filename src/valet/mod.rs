@@ -21,12 +21,9 @@ mod variables;
 use std::sync::Arc;
 
 use crate::config::ValetCompat;
-use crate::freeswitch::{Interfaces, StateLookup, Subclass, add_application, add_command, module_loaded};
+use crate::freeswitch::{Interfaces, StateLookup, Subclass, add_application, add_command, valet_parking_loaded};
 use crate::service::{Observer, ParkingService};
 use lot_names::LotNames;
-
-/// The module whose interface this is.
-const VALET_PARKING: &str = "mod_valet_parking";
 
 /// The interface, while it is offered.
 pub(crate) struct Valet {
@@ -48,7 +45,7 @@ pub(crate) fn observer() -> (Box<dyn Observer>, Arc<LotNames>) {
 
 /// Registers the interface, if the configuration wants it and mod_valet_parking does not have it. Returns its event subclass.
 pub(crate) fn offer<W: StateLookup<Valet>>(interfaces: &mut Interfaces<'_>, compat: ValetCompat) -> Option<Subclass> {
-    if compat == ValetCompat::Never || (compat == ValetCompat::Auto && module_loaded(VALET_PARKING)) {
+    if compat == ValetCompat::Never || (compat == ValetCompat::Auto && valet_parking_loaded()) {
         return None;
     }
     let subclass = Subclass::reserve(events::INFO);

@@ -33,6 +33,17 @@ def conversation(phones, number="1001", says=700, agent=""):
     return caller, call
 
 
+def call_on_hold(phones, number="1002", says=600):
+    """User 1001 calls a user and holds the call. Returns the phone of 1001, its call, and the phone of the user, who has answered."""
+    other = phones(number, says=says)
+    other.on_ring = 0.1
+    parker = phones("1001", says=700)
+    call = parker.call(number)
+    assert call.audio.hears(says)
+    call.hold()
+    return parker, call, other
+
+
 def park_by_transfer(phones, switch, to="700", caller_says=600, name="Alice"):
     """Lets an outside caller call 1001, who answers and transfers the call to `to`. Returns the caller's call and its row in the list of
     parked calls."""

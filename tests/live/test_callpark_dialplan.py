@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import MUSIC, new_switch
-from parking import lot, park_by_transfer
+from parking import call_on_hold, lot, park_by_transfer
 from phone import DOMAIN
 from switch import wait_for
 
@@ -82,12 +82,7 @@ def test_a_caller_whom_nobody_transfers_is_not_asked_for(switch, phones):
 
 
 def test_an_attended_transfer_uses_the_slot_that_was_announced(switch, phones):
-    other = phones("1002", says=600)
-    other.on_ring = 0.1
-    parker = phones("1001", says=700)
-    call = parker.call("1002")
-    assert call.audio.hears(600)
-    call.hold()
+    parker, call, other = call_on_hold(phones)
     consultation = parker.call("80004")
     row = wait_for(switch.calls)[0]
     assert (row["slot"], row["state"]) == ("80004", "reserved")

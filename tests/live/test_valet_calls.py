@@ -5,7 +5,7 @@ import time
 import pytest
 
 from conftest import MUSIC
-from parking import extension, lot
+from parking import call_on_hold, extension, lot
 from phone import DOMAIN
 from switch import find_prefix, module_dir, wait_for
 from valet import LOTS, THEIRS, new_valet_switch, park
@@ -79,12 +79,7 @@ def test_a_call_that_another_application_parked_is_in_valet_info(switch, phones)
 
 
 def test_who_holds_another_call_reserves_the_slot_and_programs_see_it(switch, phones):
-    other = phones("1002", says=600)
-    other.on_ring = 0.1
-    parker = phones("1001", says=700)
-    call = parker.call("1002")
-    assert call.audio.hears(600)
-    call.hold()
+    parker, call, other = call_on_hold(phones)
     consultation = parker.call("6002")
     (uuid,) = switch.wait_parked().values()
     assert switch.calls()[0]["state"] == "reserved" and switch.valet.wait("hold", Valet_Extension="6002")["Unique-ID"] == uuid
@@ -96,12 +91,7 @@ def test_who_holds_another_call_reserves_the_slot_and_programs_see_it(switch, ph
 
 def test_a_slot_may_be_a_name(switch, phones):
     """As the dialplan writes it; also for lamps, commands and an attended transfer."""
-    other = phones("1002", says=600)
-    other.on_ring = 0.1
-    parker = phones("1001", says=700)
-    call = parker.call("1002")
-    assert call.audio.hears(600)
-    call.hold()
+    parker, call, other = call_on_hold(phones)
     consultation = parker.call("named-front-desk")
     switch.wait_parked()
     call.refer("named-front-desk", replaces=consultation)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import MUSIC
-from parking import extension
+from parking import call_on_hold, extension
 from phone import DOMAIN
 from switch import find_prefix, module_dir, wait_for
 from valet import LOTS, OURS, PROMPT, THEIRS, new_valet_switch, park
@@ -216,12 +216,7 @@ def test_a_transfer_to_an_occupied_slot(switch, phones, is_ours):
 
 
 def test_an_attended_transfer_goes_to_the_slot_that_was_dialled(switch, phones):
-    other = phones("1002", says=600)
-    other.on_ring = 0.1
-    parker = phones("1001", says=700)
-    call = parker.call("1002")
-    assert call.audio.hears(600)
-    call.hold()
+    parker, call, other = call_on_hold(phones)
     consultation = parker.call("held-8002")
     switch.wait_parked()
     call.refer("held-8002", replaces=consultation)

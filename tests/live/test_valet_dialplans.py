@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MUSIC
+from parking import call_on_hold
 from phone import DOMAIN
 from switch import find_prefix, wait_for
 from valet import LOTS, new_valet_switch, park
@@ -142,12 +143,7 @@ def test_fusionpbx_gives_a_second_call_for_a_slot_back_to_the_parker(fusionpbx, 
 def test_fusionpbx_chooses_the_slot_by_its_script(fusionpbx, phones_of):
     """`*5900`: the script reads `valet_info`, and runs `valet_park` itself. Attended, so that the parker's phone shows the slot."""
     switch, phones = fusionpbx, phones_of(fusionpbx)
-    other = phones("1002", says=600)
-    other.on_ring = 0.1
-    parker = phones("1001", says=700)
-    call = parker.call("1002")
-    assert call.audio.hears(600)
-    call.hold()
+    parker, call, other = call_on_hold(phones)
     consultation = parker.call("*5900")
     (slot,) = [slot for _, slot in switch.wait_parked(timeout=8)]
     assert slot == "*5901"

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
+use super::enter_slot::name_slot;
 use crate::freeswitch::{self, HangupCause, Leg, PlayToEnd};
 use crate::parking::Call;
 use crate::service::{AppResult, ParkingService, Prompt};
@@ -59,9 +60,6 @@ impl ParkingService {
 
 /// Writes to the leg of a parker what was parked, and shows the slot there.
 pub(super) fn show_parked(leg: &Leg<'_>, call: &Call) {
-    leg.set_var("callpark_result", "parked");
-    leg.set_var("callpark_slot", call.info.slot.as_str());
-    leg.set_var("callpark_lot", &call.info.lot.name);
-    leg.set_var("callpark_domain", &call.info.lot.domain);
+    name_slot(leg, call);
     freeswitch::api("uuid_display", &format!("{} Park {slot}|{slot}", leg.uuid(), slot = call.info.slot));
 }

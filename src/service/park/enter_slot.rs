@@ -117,10 +117,7 @@ impl PlaybackControl for UntilCommand<'_> {
 fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
     let info = &call.info;
     leg.make_profile_inert();
-    leg.set_var("callpark_result", "parked");
-    leg.set_var("callpark_lot", &info.lot.name);
-    leg.set_var("callpark_domain", &info.lot.domain);
-    leg.set_var("callpark_slot", info.slot.as_str());
+    name_slot(leg, call);
     leg.set_var("callpark_parked_at", &info.parked_at_ms.to_string());
     // FreeSWITCH hangs a leg up at its 70th transfer (`switch_ivr.c`), to end loops. A caller who waited in a slot is in no loop,
     // so the count starts again.
@@ -129,4 +126,13 @@ fn describe_on_channel(leg: &Leg<'_>, call: &Call) {
         leg.unset_var(name);
     }
     identity::note_parker(leg, &info.parker);
+}
+
+/// Sets the variables that name the slot of a call, on the parked leg or on that of its parker.
+pub(super) fn name_slot(leg: &Leg<'_>, call: &Call) {
+    let info = &call.info;
+    leg.set_var("callpark_result", "parked");
+    leg.set_var("callpark_lot", &info.lot.name);
+    leg.set_var("callpark_domain", &info.lot.domain);
+    leg.set_var("callpark_slot", info.slot.as_str());
 }
