@@ -8,7 +8,7 @@ use mod_callpark::parking::{
     Call, CallOverrides, Claimant, Destination, Ended, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings,
     MonotonicTime, NoSlotReason, Outcome, ParkRequest, Party, RecallFailure, Refusal, RemoteCall, RemoteState,
     RestoreParams, RetrieveTarget, RingBack, Slot, SlotOrder, SlotRequest, SlotStatus, SlotTaken, State, Table,
-    TimerAction, parse_slots, waits_for_slot,
+    TimerAction, parse_slots, should_wait_for_slot,
 };
 use proptest::prelude::*;
 
@@ -189,7 +189,7 @@ fn a_call_can_be_changed_only_on_the_node_that_has_its_leg() {
     for (uuid, expected) in [
         ("there", Refusal::OnOtherNode(slot("701"), "far".into())),
         ("lost", Refusal::AwaitingRecovery(slot("702"))),
-        ("nobody", Refusal::Empty("channel nobody".into())),
+        ("nobody", Refusal::NotParked("nobody".into())),
     ] {
         assert_eq!(table.set_label(uuid, "x").unwrap_err(), expected);
         assert_eq!(table.extend(uuid, Duration::from_secs(1)).unwrap_err(), expected);
@@ -209,7 +209,7 @@ fn a_transferred_leg_without_a_slot_waits_and_a_dialled_one_does_not() {
         (true, "1001@a.test", &nobody, true, false),
         (true, "", &way_out, true, true),
     ] {
-        assert_eq!(waits_for_slot(brought_by_others, parker, settings, goes_on), waits, "{parker} {goes_on}");
+        assert_eq!(should_wait_for_slot(brought_by_others, parker, settings, goes_on), waits, "{parker} {goes_on}");
     }
 }
 
@@ -1003,7 +1003,7 @@ proptest! {
                     let wanted = wanted.map_or(SlotRequest::Auto, |n| SlotRequest::Slot(slot(&(n + 1).to_string())));
                     let refused = if denied { NoSlotReason::Denied } else { NoSlotReason::Full };
                     if let Ok(call) = table.wait_for_slot(&request(&name(leg), wanted), refused, Duration::ZERO, now) {
-                        prop_assert!(call.is_unassigned() && call.state_name() == "waiting-for-slot");
+                        prop_assert!(call.waits_for_slot() && call.state_name() == "waiting-for-slot");
                         prop_assert!(waiting.insert(call.info.uuid.to_string(), false).is_none());
                     }
                 }
@@ -1011,8 +1011,8 @@ proptest! {
                     let before = table.find_leg(&name(leg));
                     if let Some(call) = table.assign(&name(leg), now) {
                         let before = before.unwrap();
-                        prop_assert!(before.is_unassigned() && before.refused != Some(NoSlotReason::Denied) && before.state == State::Parked);
-                        prop_assert!(!call.is_unassigned());
+                        prop_assert!(before.waits_for_slot() && before.refused != Some(NoSlotReason::Denied) && before.state == State::Parked);
+                        prop_assert!(!call.waits_for_slot());
                         prop_assert_eq!((before.id, before.parked_at), (call.id, call.parked_at), "another call");
                     }
                 }
@@ -1020,7 +1020,7 @@ proptest! {
                     // Only the service does this, with a slot that another node has.
                     if table.find_leg(&name(leg)).is_some_and(|call| call.state == State::Parked && call.refused.is_some()) {
                         table.unassign(&name(leg), now);
-                        prop_assert!(table.find_leg(&name(leg)).is_some_and(|call| call.is_unassigned()));
+                        prop_assert!(table.find_leg(&name(leg)).is_some_and(|call| call.waits_for_slot()));
                     }
                 }
                 Step::Reload(which, apply) => {

@@ -30,7 +30,7 @@ pub(crate) enum ArgumentError {
     NotAPlace(String),
     #[error("{0} is neither a slot, auto nor a lot")]
     NotAPlaceOrLot(String),
-    #[error("{0} is neither a slot, oldest, newest, mine nor ask")]
+    #[error("{0} is neither a slot, oldest, newest, mine, ask nor call <uuid>")]
     NotATarget(String),
     #[error("nothing was dialled, expected a slot")]
     NothingDialled,
@@ -70,11 +70,16 @@ pub(crate) enum RetrieveArgument {
     Ask,
 }
 
-/// Parses `<slot>|oldest|newest|mine|ask [<lot>[@<domain>]]`.
+/// Parses `<slot>|oldest|newest|mine|ask [<lot>[@<domain>]]`, or `call <uuid>`.
 pub(crate) fn parse_retrieve_order(data: &str) -> Result<(RetrieveArgument, Option<LotName>), ArgumentError> {
     let words = split(data, 2)?;
     let (first, lot) = match words.as_slice() {
-        [] => return Err(ArgumentError::NoSlot("a slot, oldest, newest, mine or ask, and optionally a lot")),
+        [] => {
+            return Err(ArgumentError::NoSlot(
+                "a slot, oldest, newest, mine or ask, and optionally a lot, or call <uuid>",
+            ));
+        }
+        ["call", uuid] => return Ok((RetrieveArgument::Target(RetrieveTarget::Call((*uuid).to_owned())), None)),
         [first] => (first, None),
         [first, lot, ..] => (first, Some(parse_lot_name(lot)?)),
     };

@@ -17,7 +17,7 @@ impl Application for Retrieve {
     const SHORT_DESCRIPTION: &'static CStr = c"Take a parked call";
     const LONG_DESCRIPTION: &'static CStr =
         c"Connects this leg with the call parked in a slot, or with the one that waits longest or shortest, or longest of those that its user parked.";
-    const SYNTAX: &'static CStr = c"<slot>|oldest|newest|mine|ask [<lot>[@<domain>]]";
+    const SYNTAX: &'static CStr = c"<slot>|oldest|newest|mine|ask [<lot>[@<domain>]] | call <uuid>";
 
     fn run(service: Option<Arc<ParkingService>>, leg: Leg<'_>, data: &str) {
         serve(service, leg, |service, leg| {

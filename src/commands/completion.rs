@@ -16,7 +16,7 @@ impl Completer for SlotCompleter {
 
     fn candidates(service: &Arc<ParkingService>) -> Vec<String> {
         let calls = service.calls(None).unwrap_or_default();
-        calls.iter().filter(|call| !call.is_unassigned()).map(|call| call.info.slot.to_string()).collect()
+        calls.iter().filter(|call| !call.waits_for_slot()).map(|call| call.info.slot.to_string()).collect()
     }
 }
 

@@ -99,14 +99,20 @@ impl Call {
 
     /// Whether the caller was sent to a lot and waits for a slot.
     #[must_use]
-    pub fn is_unassigned(&self) -> bool {
-        self.info.slot.is_unassigned()
+    pub fn waits_for_slot(&self) -> bool {
+        self.info.slot.is_placeholder()
+    }
+
+    /// Why the caller waits for a slot; `None` if there is one.
+    #[must_use]
+    pub fn reason_to_wait(&self) -> Option<NoSlotReason> {
+        self.waits_for_slot().then(|| self.refused.unwrap_or(NoSlotReason::Full))
     }
 
     /// Whether a recall can call anybody. A caller without a slot gets one recall at once, also where `ringback_attempts` is 0.
     #[must_use]
     pub fn can_ring(&self) -> bool {
-        if self.is_unassigned() { self.info.has_somebody_to_ring() } else { self.info.can_ring() }
+        if self.waits_for_slot() { self.info.has_somebody_to_ring() } else { self.info.can_ring() }
     }
 
     /// The name of its state in listings.
@@ -114,7 +120,7 @@ impl Call {
     pub fn state_name(&self) -> &'static str {
         match &self.state {
             State::OnOtherNode { is, .. } => is.name(),
-            state if self.is_unassigned() && state.name() != "reserved" => RemoteState::WaitingForSlot.name(),
+            state if self.waits_for_slot() && state.name() != "reserved" => RemoteState::WaitingForSlot.name(),
             state => state.name(),
         }
     }

@@ -33,5 +33,5 @@ pub use settings::{
 pub use slot_request::{SlotRange, SlotRequest};
 pub use table::{
     ChangedSlot, Claimant, FallbackReason, Layout, LotStatus, LotView, Number, RecallFailure, RemoteCall,
-    RestoreParams, SlotStatus, Table, TimerAction, waits_for_slot,
+    RestoreParams, SlotStatus, Table, TimerAction, should_wait_for_slot,
 };

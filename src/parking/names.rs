@@ -8,12 +8,12 @@ use std::sync::Arc;
 use arrayvec::ArrayString;
 use thiserror::Error;
 
-/// A slot as users dial it: digits, `*` and `#`. Leading zeros count: `0701` is not `701`. A call that waits for a slot has an unassigned one.
+/// A slot as users dial it: digits, `*` and `#`. Leading zeros count: `0701` is not `701`. A call that waits for a slot has a placeholder.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(ArrayString<MAX_SLOT_LENGTH>);
 
 /// The first character of the key of a call that has no slot. Nobody can dial it.
-const UNASSIGNED: char = '~';
+const PLACEHOLDER: char = '~';
 
 /// The maximum length of a slot. It also limits what is kept of an argument from a stranger.
 pub const MAX_SLOT_LENGTH: usize = 20;
@@ -36,22 +36,22 @@ impl Slot {
         name.map(Slot).or_else(|| Slot::parse(text))
     }
 
-    /// Returns the slot of a call that has none. The number distinguishes such calls.
+    /// Returns what stands for the slot of a call that waits for one. The number distinguishes such calls.
     #[must_use]
-    pub fn unassigned(number: u64) -> Slot {
-        ArrayString::from(&format!("{UNASSIGNED}{number:016x}")).map(Slot).unwrap_or(Slot(ArrayString::new_const()))
+    pub fn placeholder(number: u64) -> Slot {
+        ArrayString::from(&format!("{PLACEHOLDER}{number:016x}")).map(Slot).unwrap_or(Slot(ArrayString::new_const()))
     }
 
-    /// Whether this is the slot of a call that has none.
+    /// Whether this stands for the slot of a call that waits for one.
     #[must_use]
-    pub fn is_unassigned(&self) -> bool {
-        self.0.starts_with(UNASSIGNED) || self.0.is_empty()
+    pub fn is_placeholder(&self) -> bool {
+        self.0.starts_with(PLACEHOLDER) || self.0.is_empty()
     }
 
-    /// The slot as users dial it; empty if it is unassigned.
+    /// The slot as users dial it; empty for a placeholder.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        if self.is_unassigned() { "" } else { &self.0 }
+        if self.is_placeholder() { "" } else { &self.0 }
     }
 
     /// The key of the slot in the database, which also distinguishes calls without a slot.
@@ -64,10 +64,10 @@ impl Slot {
     #[must_use]
     pub fn from_key(key: &str) -> Option<Slot> {
         let number = key
-            .strip_prefix(UNASSIGNED)
+            .strip_prefix(PLACEHOLDER)
             .filter(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number.map(Slot::unassigned).or_else(|| Slot::parse_with_names(key))
+        number.map(Slot::placeholder).or_else(|| Slot::parse_with_names(key))
     }
 
     /// Splits a slot into a prefix and a number: `*0701` into `*` and `0701`.
@@ -316,9 +316,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unassigned_slot_has_no_text_but_a_key() {
-        let (none, other) = (Slot::unassigned(7), Slot::unassigned(u64::MAX));
-        assert!(none != other && none.is_unassigned() && none.to_string().is_empty() && none.as_str().is_empty());
+    fn a_placeholder_has_no_text_but_a_key() {
+        let (none, other) = (Slot::placeholder(7), Slot::placeholder(u64::MAX));
+        assert!(none != other && none.is_placeholder() && none.to_string().is_empty() && none.as_str().is_empty());
         for slot in [none, other, Slot::parse("*701").unwrap()] {
             assert_eq!(Slot::from_key(slot.key()), Some(slot));
         }

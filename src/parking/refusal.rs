@@ -28,9 +28,27 @@ pub enum Refusal {
     /// Somebody may not park or retrieve there.
     #[error(transparent)]
     NotAllowed(#[from] Denial),
-    /// No call is parked there.
-    #[error("nobody is parked in {0}")]
-    Empty(String),
+    /// No call is parked in that slot.
+    #[error("nobody is parked in slot {0}")]
+    Empty(Slot),
+    /// That slot is reserved for a leg that is on its way.
+    #[error("nobody is parked in slot {0} yet")]
+    NotYetParked(Slot),
+    /// No call is parked in that lot.
+    #[error("nobody is parked in lot {0}")]
+    EmptyLot(LotId),
+    /// That user has parked no call.
+    #[error("{} has parked no call", if .0.is_empty() { "an unknown user" } else { .0 })]
+    NothingParkedBy(String),
+    /// That leg is not parked.
+    #[error("channel {0} is not parked")]
+    NotParked(String),
+    /// The call has ended meanwhile.
+    #[error("the call is not parked any more")]
+    NoLongerParked,
+    /// The leg that is to be parked does not exist.
+    #[error("there is no channel {0}")]
+    NoSuchChannel(String),
     /// The user who is to park a call on hold holds none.
     #[error("{0} holds no call")]
     NothingHeld(String),
@@ -61,7 +79,7 @@ pub enum Refusal {
 }
 
 fn where_parked(slot: &Slot) -> String {
-    if slot.is_unassigned() { "waits for a slot already".into() } else { format!("is parked in slot {slot} already") }
+    if slot.is_placeholder() { "waits for a slot already".into() } else { format!("is parked in slot {slot} already") }
 }
 
 impl Refusal {
@@ -70,9 +88,25 @@ impl Refusal {
     pub fn name(&self) -> &'static str {
         match (self.no_slot(), self) {
             (Some(reason), _) => reason.name(),
-            (None, Refusal::Empty(_) | Refusal::NothingHeld(_)) => "empty",
+            (None, Refusal::NothingHeld(_)) => "empty",
+            (None, refusal) if refusal.is_about_nothing() => "empty",
             (None, _) => "gone",
         }
+    }
+
+    /// Whether there is no call or leg that the request could be about.
+    #[must_use]
+    pub fn is_about_nothing(&self) -> bool {
+        matches!(
+            self,
+            Refusal::Empty(_)
+                | Refusal::NotYetParked(_)
+                | Refusal::EmptyLot(_)
+                | Refusal::NothingParkedBy(_)
+                | Refusal::NotParked(_)
+                | Refusal::NoLongerParked
+                | Refusal::NoSuchChannel(_)
+        )
     }
 
     /// Why a leg that was to be parked has no slot; `None` for a refusal of something else.
@@ -85,6 +119,12 @@ impl Refusal {
             Refusal::Limit(_) => Some(NoSlotReason::Limit),
             Refusal::NotAllowed(_) => Some(NoSlotReason::Denied),
             Refusal::Empty(_)
+            | Refusal::NotYetParked(_)
+            | Refusal::EmptyLot(_)
+            | Refusal::NothingParkedBy(_)
+            | Refusal::NotParked(_)
+            | Refusal::NoLongerParked
+            | Refusal::NoSuchChannel(_)
             | Refusal::NothingHeld(_)
             | Refusal::Gone(_)
             | Refusal::Busy(..)

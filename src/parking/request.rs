@@ -32,6 +32,8 @@ pub enum RetrieveTarget {
     /// Of the calls that this user parked, the one that has waited longest. If no lot is named, it may be in any lot of the user's domain, or
     /// wait for a slot.
     OldestBy(String),
+    /// The call of the leg with this UUID, in whatever slot it is.
+    Call(String),
 }
 
 /// A request to park a leg.

@@ -34,7 +34,7 @@ pub(crate) struct Lamps {
 impl Observer for Lamps {
     fn on_slots_changed(&self, service: &ParkingService, slots: &[ChangedSlot]) {
         for (lot, slot) in slots {
-            let of_slot = (!slot.is_unassigned()).then(|| LampName::of_slot(&lot.domain, slot));
+            let of_slot = (!slot.is_placeholder()).then(|| LampName::of_slot(&lot.domain, slot));
             for name in of_slot.into_iter().chain([LampName::of_lot(lot)]) {
                 let lamp = current_state(service, &name).unwrap_or(Lamp::Dark);
                 if self.published.lock().takes_now(&name, &lamp, now()) {

@@ -53,7 +53,7 @@ pub(super) struct ValetEvents(pub(super) Arc<LotNames>);
 
 impl Observer for ValetEvents {
     fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
-        let Some(call) = event.call.filter(|call| !call.is_unassigned()) else { return };
+        let Some(call) = event.call.filter(|call| !call.waits_for_slot()) else { return };
         for action in SlotAction::of(event.what) {
             self.publish(event, call, *action);
         }

@@ -30,7 +30,7 @@ type Lots = BTreeMap<String, Vec<Call>>;
 fn lots(valet: &Valet) -> Lots {
     let mut lots: Lots = valet.lots.all().into_iter().map(|name| (name, Vec::new())).collect();
     let calls = valet.service.calls(None).unwrap_or_default();
-    for call in calls.into_iter().filter(|call| !call.is_unassigned()) {
+    for call in calls.into_iter().filter(|call| !call.waits_for_slot()) {
         lots.entry(valet.lots.of(&call.info.lot)).or_default().push(call);
     }
     lots

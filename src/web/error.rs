@@ -90,11 +90,10 @@ impl ApiError {
             | ApiError::OtherDomain
             | ApiError::NotAllDomains
             | ApiError::OtherSite => StatusCode::FORBIDDEN,
-            ApiError::Action(ActionError::Refused(
-                Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_) | Refusal::Empty(_),
-            ))
+            ApiError::Action(ActionError::Refused(Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_)))
             | ApiError::NoSuchPath
             | ApiError::NoSuchAction(_) => StatusCode::NOT_FOUND,
+            ApiError::Action(ActionError::Refused(refusal)) if refusal.is_about_nothing() => StatusCode::NOT_FOUND,
             ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Action(_) => StatusCode::CONFLICT,
             ApiError::WrongType { .. } | ApiError::UnknownField { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -48,7 +48,7 @@ impl Table {
         }
         let in_lots: usize =
             self.tenants.values().flat_map(|tenant| tenant.lots.values()).map(|lot| lot.waiting.len()).sum();
-        let waiting = in_lots + self.unassigned.len();
+        let waiting = in_lots + self.waiting_for_slot.len();
         let deadlines = self.calls.values().filter(|call| call.deadline.is_some() && call.node().is_none()).count();
         let parked_by: u32 = self.held_by_parker.values().sum();
         let with_parker = self.calls.values().filter(|call| !call.info.parker.is_empty()).count();

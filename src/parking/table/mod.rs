@@ -13,7 +13,7 @@ mod retrieve;
 mod status;
 mod tenant;
 mod timeouts;
-mod unassigned;
+mod waiting_for_slot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub use number::Number;
 pub use retrieve::Claimant;
 pub use status::{LotStatus, SlotStatus};
 pub use timeouts::{FallbackReason, RecallFailure, TimerAction};
-pub use unassigned::waits_for_slot;
+pub use waiting_for_slot::should_wait_for_slot;
 
 use super::call::{Call, CallId, Ended, MonotonicTime, Outcome};
 use super::calls::CallSlab;
@@ -65,7 +65,7 @@ pub struct Table {
     calls: CallSlab,
     by_uuid: HashMap<Arc<str>, CallId>,
     /// The calls without a slot.
-    unassigned: BTreeSet<CallId>,
+    waiting_for_slot: BTreeSet<CallId>,
     /// The number of calls that each parker has parked.
     held_by_parker: HashMap<Arc<str>, u32>,
     deadlines: BTreeSet<(MonotonicTime, CallId)>,
@@ -114,7 +114,7 @@ impl Table {
     /// The call of a leg, which must be on this FreeSWITCH.
     fn call_of(&self, uuid: &str) -> Result<&Call, Refusal> {
         let call = self.by_uuid.get(uuid).and_then(|id| self.calls.get(id));
-        let call = call.ok_or_else(|| Refusal::Empty(format!("channel {uuid}")))?;
+        let call = call.ok_or_else(|| Refusal::NotParked(uuid.to_owned()))?;
         call.must_be_here().map(|()| call)
     }
 
@@ -126,7 +126,7 @@ impl Table {
     /// The call in a slot, in whatever state.
     pub fn find(&self, place: &LotSelector, slot: &Slot) -> Result<Call, Refusal> {
         let id = self.call_in(place, slot)?;
-        self.calls.get(&id).cloned().ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
+        self.calls.get(&id).cloned().ok_or_else(|| Refusal::Empty(slot.clone()))
     }
 
     /// The call of a leg, in whatever state.
@@ -170,7 +170,7 @@ impl Table {
 
     /// The callers who wait in a lot, with a slot or without one. Nobody waits in a slot that is only reserved.
     fn waiting_for<'t>(&'t self, lot: &'t Lot) -> impl Iterator<Item = &'t Call> {
-        let without_slot = self.unassigned.iter().filter_map(|id| self.calls.get(id));
+        let without_slot = self.waiting_for_slot.iter().filter_map(|id| self.calls.get(id));
         let of_lot = without_slot.filter(|call| call.info.lot == lot.plan.id);
         lot.waiting.iter().filter_map(|id| self.calls.get(id)).filter(|call| !call.is_reserved()).chain(of_lot)
     }
@@ -266,7 +266,7 @@ impl Table {
         let lot = self.resolve(place, Some(slot))?;
         let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held(slot)).copied();
         let in_lot = |id: &CallId| self.calls.get(id).is_some_and(|call| call.info.lot == lot);
-        held.filter(in_lot).ok_or_else(|| Refusal::Empty(format!("slot {slot}")))
+        held.filter(in_lot).ok_or_else(|| Refusal::Empty(slot.clone()))
     }
 
     fn insert(&mut self, call: Call) {
@@ -274,8 +274,8 @@ impl Table {
             self.deadlines.insert((at, call.id));
         }
         self.by_uuid.insert(call.info.uuid.clone(), call.id);
-        if call.is_unassigned() {
-            self.unassigned.insert(call.id);
+        if call.waits_for_slot() {
+            self.waiting_for_slot.insert(call.id);
         }
         let parker = &call.info.parker;
         if let Some(held) = self.held_by_parker.get_mut(parker) {
@@ -312,7 +312,7 @@ impl Table {
             self.deadlines.remove(&(at, id));
         }
         self.by_uuid.remove(&call.info.uuid);
-        self.unassigned.remove(&id);
+        self.waiting_for_slot.remove(&id);
         if let Some(held) = self.held_by_parker.get_mut(&call.info.parker) {
             *held = held.saturating_sub(1);
             if *held == 0 {

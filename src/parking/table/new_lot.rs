@@ -162,7 +162,7 @@ mod tests {
             table.find_target(&place("valet", "a.test"), &target).map(|call| call.info.slot.to_string())
         };
         assert_eq!(oldest(&table, 10), Ok("10".to_owned()));
-        assert!(matches!(oldest(&table, 12), Err(Refusal::Empty(_))));
+        assert!(matches!(oldest(&table, 12), Err(Refusal::EmptyLot(_))));
         assert!(!range.contains(&slot("09")) && !range.contains(&slot("*9")) && range.contains(&slot("9")));
     }
 

@@ -65,7 +65,7 @@ impl Table {
     /// Returns the call that a retriever would claim now.
     pub fn find_target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<Call, Refusal> {
         let id = self.target(place, pick)?;
-        self.calls.get(&id).cloned().ok_or_else(|| Refusal::Empty("the slot".into()))
+        self.calls.get(&id).cloned().ok_or_else(|| Refusal::NoLongerParked)
     }
 
     fn target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<CallId, Refusal> {
@@ -75,20 +75,24 @@ impl Table {
             RetrieveTarget::Newest => self.waiting_in(place, true, |_| true),
             RetrieveTarget::OldestOf(range) => self.waiting_in(place, false, |slot| range.contains(slot)),
             RetrieveTarget::OldestBy(parker) => self.oldest_of(place, parker),
+            RetrieveTarget::Call(uuid) => self.id_of(uuid),
         }
     }
 
     /// Claims the call of a leg.
     pub fn claim_leg(&mut self, uuid: &str, retriever: &str) -> Result<Call, Refusal> {
-        let id = self.by_uuid.get(uuid).copied().ok_or_else(|| Refusal::Empty("the slot".into()))?;
-        self.claim_call(id, retriever)
+        self.claim_call(self.id_of(uuid)?, retriever)
+    }
+
+    fn id_of(&self, uuid: &str) -> Result<CallId, Refusal> {
+        self.by_uuid.get(uuid).copied().ok_or_else(|| Refusal::NoLongerParked)
     }
 
     fn claim_call(&mut self, id: CallId, retriever: &str) -> Result<Call, Refusal> {
-        let gone = || Refusal::Empty("the slot".into());
+        let gone = || Refusal::NoLongerParked;
         let call = self.calls.get(&id).ok_or_else(gone)?;
         match &call.state {
-            State::Reserved | State::Expected => Err(Refusal::Empty(format!("slot {} yet", call.info.slot))),
+            State::Reserved | State::Expected => Err(Refusal::NotYetParked(call.info.slot.clone())),
             State::Retrieving { .. } if call.is_claimed_by(retriever) => Ok(call.clone()),
             State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.info.slot.clone())),
             State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(call.info.slot.clone())),
@@ -149,7 +153,7 @@ impl Table {
         in_range: impl Fn(&Slot) -> bool,
     ) -> Result<CallId, Refusal> {
         let lot = self.resolve(place, None)?;
-        let empty = || Refusal::Empty(format!("lot {lot}"));
+        let empty = || Refusal::EmptyLot(lot.clone());
         let tenant = self.tenants.get(&lot.domain).ok_or_else(empty)?;
         let waiting = &tenant.lots.get(&lot.name).ok_or_else(empty)?.waiting;
         let free_to_take =
@@ -159,7 +163,7 @@ impl Table {
     }
 
     fn oldest_of(&self, place: &LotSelector, parker: &str) -> Result<CallId, Refusal> {
-        let nothing = || Refusal::Empty(format!("any slot by {}", if parker.is_empty() { "nobody" } else { parker }));
+        let nothing = || Refusal::NothingParkedBy(parker.to_owned());
         if parker.is_empty() {
             return Err(nothing());
         }
@@ -178,7 +182,7 @@ impl Table {
         let oldest = domains.iter().find_map(|domain| {
             let lots = self.tenants.get(&**domain).into_iter().flat_map(|tenant| tenant.lots.values());
             let in_lots = lots.filter_map(|lot| lot.waiting.iter().find(|id| theirs(id, domain)));
-            in_lots.chain(self.unassigned.iter().find(|id| theirs(id, domain))).min()
+            in_lots.chain(self.waiting_for_slot.iter().find(|id| theirs(id, domain))).min()
         });
         oldest.copied().ok_or_else(nothing)
     }

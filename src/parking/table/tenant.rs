@@ -65,7 +65,7 @@ impl Tenant {
 
     /// Puts a call into its slot, whichever lot has that slot now, even if another call is in it.
     pub(super) fn hold(&mut self, call: &Call) {
-        if call.is_unassigned() {
+        if call.waits_for_slot() {
             return self.displaced.entry(call.info.slot.clone()).or_default().push(call.id);
         }
         let id = &call.info.lot;

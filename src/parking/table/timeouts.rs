@@ -12,7 +12,7 @@ use crate::parking::refusal::Refusal;
 const FALLBACK_RETRY: Duration = Duration::from_secs(30);
 
 /// The minimum time after which the parker of a caller without a slot is rung again.
-const UNASSIGNED_RECALL_INTERVAL: Duration = Duration::from_secs(30);
+const RECALL_INTERVAL_WHILE_WAITING_FOR_SLOT: Duration = Duration::from_secs(30);
 
 /// Why a caller goes to the fallback and the parker is not rung.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,8 +87,8 @@ impl Call {
     pub(super) fn next_deadline(&self, now: MonotonicTime) -> Option<MonotonicTime> {
         let settings = &self.info.settings;
         let something_to_do = self.can_ring() || settings.has_fallback();
-        let wait = if self.is_unassigned() {
-            settings.park_timeout.max(UNASSIGNED_RECALL_INTERVAL)
+        let wait = if self.waits_for_slot() {
+            settings.park_timeout.max(RECALL_INTERVAL_WHILE_WAITING_FOR_SLOT)
         } else {
             settings.park_timeout
         };
@@ -259,7 +259,7 @@ impl Table {
         }
         self.update(id, |call| {
             call.state = State::Parked;
-            call.rings_left = if call.is_unassigned() { 1 } else { call.info.settings.ringback_attempts };
+            call.rings_left = if call.waits_for_slot() { 1 } else { call.info.settings.ringback_attempts };
             call.busy = 0;
             call.latest = None;
         });
@@ -298,10 +298,10 @@ impl Table {
             let settings = call.info.overrides.apply(&plan.settings);
             call.info = Arc::new(CallInfo { settings, ..CallInfo::clone(&call.info) });
             call.latest = call.limit();
-            if !call.is_unassigned() {
+            if !call.waits_for_slot() {
                 call.rings_left = call.info.settings.ringback_attempts.saturating_sub(call.attempt);
             }
-            let deadline = if call.is_unassigned() || call.waits_for_busy_parker() {
+            let deadline = if call.waits_for_slot() || call.waits_for_busy_parker() {
                 // The recall or fallback that is due next keeps its time.
                 let kept = call.deadline.or_else(|| call.next_deadline(now));
                 kept.into_iter().chain(call.latest).min()

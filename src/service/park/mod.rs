@@ -5,10 +5,10 @@ mod attended_transfer;
 pub(super) mod enter_slot;
 pub(super) mod hand_over;
 mod held;
-mod no_slot;
 mod park_or_retrieve;
 mod request;
 pub(super) mod talking_legs;
+mod waiting_for_slot;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::{ActionError, AppResult, ParkingService, identity};
 use crate::config::parse_bool;
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{
-    Arrival, Call, CallOverrides, LotName, ParkRequest, Refusal, Slot, SlotRequest, State, waits_for_slot,
+    Arrival, Call, CallOverrides, LotName, ParkRequest, Refusal, Slot, SlotRequest, State, should_wait_for_slot,
 };
 use enter_slot::Coming;
 use hand_over::with_transfer_target;
@@ -135,7 +135,7 @@ impl ParkingService {
         transferred: bool,
     ) -> AppResult {
         let (settings, goes_on) = (self.settings_for(request), leg.has_next_application() || leg.is_run_by_script());
-        let waits = waits_for_slot(transferred, &request.parker, &settings, goes_on);
+        let waits = should_wait_for_slot(transferred, &request.parker, &settings, goes_on);
         match verdict.no_slot().filter(|_| waits) {
             Some(_) if returns_to_transferor(leg) => {
                 self.leg_commands.close(&request.uuid);
@@ -201,7 +201,7 @@ impl ParkingService {
         by: Option<&Leg<'_>>,
         arrival: Arrival,
     ) -> Result<Call, Refusal> {
-        let gone = || Refusal::Empty(format!("channel {uuid}"));
+        let gone = || Refusal::NoSuchChannel(uuid.to_owned());
         let leg = SessionGuard::find(uuid).ok_or_else(gone)?;
         if leg.still_rings() {
             return Err(Refusal::NotAnswered(uuid.into()));

@@ -62,7 +62,7 @@ impl ParkingService {
         match self.call_of(&parked) {
             Some(call) => {
                 log_call!(Info, &call, retriever_uuid = uuid; "recall is intercepted");
-                pick_up::send_to_retrieve(&leg, &format!("{} {}", call.info.slot, call.info.lot));
+                pick_up::send_to_retrieve(&leg, &call.info.uuid);
             }
             None => leg.hang_up(HangupCause::LoseRace),
         }

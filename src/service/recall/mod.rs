@@ -14,7 +14,7 @@ use super::error::RecallError;
 use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
 use crate::freeswitch::{self, CancelToken, HangupCause, SessionGuard};
-use crate::parking::{Call, CallInfo, LotSettings, NoSlotReason, RecallFailure};
+use crate::parking::{Call, CallInfo, LotSettings, RecallFailure};
 use dial::{Phone, call_phone};
 use last_dialled::LastDialled;
 
@@ -44,48 +44,25 @@ impl ParkingService {
     }
 
     fn ring_for(self: &Arc<Self>, call: &Call, cancel: &CancelToken) {
-        if call.is_unassigned() {
-            return self.ring_for_unassigned(call, cancel);
-        }
         let info = &call.info;
-        let prefix =
-            info.settings.ringback_cid_prefix.replace("${slot}", info.slot.as_str()).replace("${lot}", &info.lot.name);
-        let place = format!("{} {}", info.slot, info.lot);
+        let pick_up = pick_up::argument(&info.uuid);
         let answered = self.dial_string(info).and_then(|dial| {
-            let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings, domain: domain_of(info) };
+            let _noted = LastDialled::note(&dial, &info.uuid);
+            let (party, settings) = (&info.caller, &info.settings);
+            let phone = Phone { dial, party, prefix: prefix_of(call), settings, domain: domain_of(info) };
             let mut variables = vec![("callpark_slot", info.slot.as_str()), ("callpark_lot", &*info.lot.name)];
-            variables.extend(pick_up::ringing_leg_variables(&place, &info.uuid));
-            let _noted = LastDialled::note(&phone.dial, &info.uuid);
+            variables.extend(pick_up::ringing_leg_variables(&pick_up, &info.uuid));
             call_phone(&self.outgoing, &phone, &variables, cancel)
         });
-        let answered = answered.and_then(|peer| pick_up::unless_picked_up(peer, &place));
-        let answered = answered.and_then(|peer| unless_voicemail(peer, &info.settings, cancel));
-        self.rings.finish(&info.uuid, cancel);
-        match answered {
+        let answered = answered.and_then(|peer| pick_up::unless_picked_up(peer, &info.uuid));
+        match answered.and_then(|peer| unless_voicemail(peer, &info.settings, cancel)) {
             Ok(peer) => self.return_to_parker(call, peer, cancel),
             Err(_) if cancel.cancelled() => {}
             Err(failure) if self.is_picked_up(call, &failure) => {}
             Err(failure) => self.recall_failed(call, &failure),
         }
-        self.intercepts.forget(&info.uuid);
-    }
-
-    /// Rings for a caller who has no slot. The parker sees and hears the reason.
-    fn ring_for_unassigned(self: &Arc<Self>, call: &Call, cancel: &CancelToken) {
-        let info = &call.info;
-        let answered = self.dial_string(info).and_then(|dial| {
-            let prefix = format!("{}: ", call.refused.map_or("", NoSlotReason::name));
-            let _noted = LastDialled::note(&dial, &info.uuid);
-            let phone = Phone { dial, party: &info.caller, prefix, settings: &info.settings, domain: domain_of(info) };
-            call_phone(&self.outgoing, &phone, &[(JOIN, &info.uuid)], cancel)
-        });
-        let answered = answered.and_then(|peer| unless_voicemail(peer, &info.settings, cancel));
-        match answered {
-            Ok(peer) => self.return_unassigned(call, peer, cancel),
-            Err(_) if cancel.cancelled() => {}
-            Err(failure) => self.recall_failed(call, &failure),
-        }
         self.rings.finish(&info.uuid, cancel);
+        self.intercepts.forget(&info.uuid);
     }
 
     /// Connects a parker who has answered with the caller, unless a retriever was faster.
@@ -96,8 +73,8 @@ impl ParkingService {
         log_call!(Debug, call, attempt = call.attempt, answered_by = by.uuid, in_time = theirs; "recall was answered");
         if !theirs {
             peer.hang_up(HangupCause::LoseRace);
-        } else if call.info.settings.ringback_tone.is_some() {
-            self.return_with_tone(call, peer, cancel);
+        } else if call.waits_for_slot() || call.info.settings.ringback_tone.is_some() {
+            self.send_to_join(call, peer, cancel);
         } else if !self.leg_commands.post(uuid, LegCommand::Return(by)) {
             log_call!(Error, call; "recall failed, the leg of the call takes no commands");
             self.change(|table, now| table.release(uuid, &peer.uuid(), now));
@@ -140,6 +117,15 @@ fn unless_voicemail(
     }
     peer.hang_up(HangupCause::NormalClearing);
     Err(RecallError::Voicemail)
+}
+
+/// Returns what the parker's phone shows before the name of the caller. It shows a reason if there is no slot.
+fn prefix_of(call: &Call) -> String {
+    let CallInfo { settings, slot, lot, .. } = &*call.info;
+    match call.reason_to_wait() {
+        Some(reason) => format!("{}: ", reason.name()),
+        None => settings.ringback_cid_prefix.replace("${slot}", slot.as_str()).replace("${lot}", &lot.name),
+    }
 }
 
 fn domain_of(info: &CallInfo) -> &str {

@@ -29,18 +29,23 @@ const NOTE_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a colleague who picks up may take to claim the call.
 const PICK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Returns the variables of a leg that rings for the parked leg `uuid` in `place` (slot and lot).
-pub(super) fn ringing_leg_variables<'a>(place: &'a str, uuid: &'a str) -> [(&'static str, &'a str); 3] {
-    let [application, data] = REPLACED_BY;
-    // The ringing leg belongs to the call of the parked leg, as if that leg had called it.
-    [(application, "callpark_retrieve"), (data, place), (PARKED, uuid)]
+/// Returns the argument of `callpark_retrieve` for the call of the parked leg `uuid`, which may be in a slot with a name, or wait for a slot.
+pub(super) fn argument(uuid: &str) -> String {
+    format!("call {uuid}")
 }
 
-/// Returns the leg that answered, unless it is the leg of a colleague who has picked up. Then the colleague is sent to the slot.
-pub(super) fn unless_picked_up(peer: SessionGuard, place: &str) -> Result<SessionGuard, RecallError> {
+/// Returns the variables of a leg that rings for the parked leg `uuid`.
+pub(super) fn ringing_leg_variables<'a>(argument: &'a str, uuid: &'a str) -> [(&'static str, &'a str); 3] {
+    let [application, data] = REPLACED_BY;
+    // The ringing leg belongs to the call of the parked leg, as if that leg had called it.
+    [(application, "callpark_retrieve"), (data, argument), (PARKED, uuid)]
+}
+
+/// Returns the leg that answered, unless it is the leg of a colleague who has picked up. Then the colleague is sent to the call.
+pub(super) fn unless_picked_up(peer: SessionGuard, uuid: &str) -> Result<SessionGuard, RecallError> {
     if peer.var(freeswitch::PICKED_UP).is_some() {
-        log_call!(Info, &*peer, place = place; "recall is picked up");
-        send_to_retrieve(&peer, place);
+        log_call!(Info, &*peer, call = uuid; "recall is picked up");
+        send_to_retrieve(&peer, uuid);
         return Err(RecallError::PickedUp);
     }
     for name in REPLACED_BY {
@@ -50,8 +55,8 @@ pub(super) fn unless_picked_up(peer: SessionGuard, place: &str) -> Result<Sessio
 }
 
 /// Sends a leg to the application that retrieves the call, which checks the permission of its user.
-pub(super) fn send_to_retrieve(leg: &Leg<'_>, place: &str) {
-    leg.transfer(&format!("callpark_retrieve:{place}"), Some("inline"), None);
+pub(super) fn send_to_retrieve(leg: &Leg<'_>, uuid: &str) {
+    leg.transfer(&format!("callpark_retrieve:{}", argument(uuid)), Some("inline"), None);
 }
 
 /// Returns the leg that took this one out of its slot. The core notes it a moment after it has moved this leg.

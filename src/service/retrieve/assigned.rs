@@ -87,7 +87,7 @@ impl ParkingService {
             return self.send_to_caller(&leg, call);
         }
         leg.hang_up(HangupCause::LoseRace);
-        Err(Refusal::Empty(format!("slot {} any more", call.info.slot)).into())
+        Err(Refusal::NoLongerParked.into())
     }
 
     /// Assigns a parked call to a leg, and sends the leg there.

@@ -37,7 +37,8 @@ impl ParkingService {
             RetrieveTarget::Oldest
             | RetrieveTarget::Newest
             | RetrieveTarget::OldestOf(_)
-            | RetrieveTarget::OldestBy(_) => None,
+            | RetrieveTarget::OldestBy(_)
+            | RetrieveTarget::Call(_) => None,
         };
         let refuse = |verdict: AppResult| {
             let lot = self.table.lock().resolve(&place, slot).ok();
@@ -114,12 +115,13 @@ impl ParkingService {
     ) -> Result<(), AppResult> {
         let Permitted { lot, slot, .. } = self.permitted(leg, place, pick).map_err(AppResult::Refused)?;
         let what = match pick {
-            RetrieveTarget::Slot(_) | RetrieveTarget::OldestOf(_) => slot.as_str(),
-            RetrieveTarget::Oldest => "oldest",
-            RetrieveTarget::Newest => "newest",
-            RetrieveTarget::OldestBy(_) => "mine",
+            RetrieveTarget::Slot(_) | RetrieveTarget::OldestOf(_) => format!("{slot} {lot}"),
+            RetrieveTarget::Oldest => format!("oldest {lot}"),
+            RetrieveTarget::Newest => format!("newest {lot}"),
+            RetrieveTarget::OldestBy(_) => format!("mine {lot}"),
+            RetrieveTarget::Call(uuid) => format!("call {uuid}"),
         };
-        let left = leg.transfer(&format!("callpark_retrieve:{what} {lot}"), Some("inline"), None);
+        let left = leg.transfer(&format!("callpark_retrieve:{what}"), Some("inline"), None);
         if left { Ok(()) } else { Err(AppResult::LegGone) }
     }
 

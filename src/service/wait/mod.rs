@@ -160,7 +160,7 @@ impl ParkingService {
         Self::remove_snapshot(leg);
         self.withdraw_hand_over(leg);
         other.set_var("callpark_result", "retrieved");
-        if call.is_unassigned() {
+        if call.waits_for_slot() {
             leg.set_var("callpark_result", Outcome::Returned.name());
         }
         // The headers of this transfer do not belong to a later one.

@@ -17,7 +17,7 @@ use crate::parking::settings::LotSettings;
 /// Decides whether a leg for which there is no slot waits for one. One that its far end brought hears the reason instead. One that others brought
 /// cannot be told, and waits, unless there is nobody to ring, no fallback, and an application that follows in its dialplan (`goes_on`).
 #[must_use]
-pub fn waits_for_slot(brought_by_others: bool, parker: &str, settings: &LotSettings, goes_on: bool) -> bool {
+pub fn should_wait_for_slot(brought_by_others: bool, parker: &str, settings: &LotSettings, goes_on: bool) -> bool {
     let has_a_way = settings.ringback.has_somebody(parker) || settings.has_fallback();
     brought_by_others && (has_a_way || !goes_on)
 }
@@ -36,7 +36,7 @@ impl Table {
         let id = self.calls.next_id(now.before(waited));
         // One half of the number distinguishes it from other calls of this table, the other from those of other nodes.
         let number = (request.entropy << 32) | u64::from(id.sequence);
-        let mut call = new_call(&plan, request, Slot::unassigned(number), None, id);
+        let mut call = new_call(&plan, request, Slot::placeholder(number), None, id);
         call.number = number;
         call.start_waiting(now);
         call.parked_at = id.parked_at;
@@ -69,7 +69,7 @@ impl Table {
     /// The calls without a slot for which there is one now, those that have waited longest first: no more of a lot than it has free slots.
     pub(super) fn calls_with_free_slot(&self) -> Vec<Call> {
         let mut offered: HashMap<LotId, usize> = HashMap::default();
-        let waiting = self.unassigned.iter().filter_map(|id| self.calls.get(id));
+        let waiting = self.waiting_for_slot.iter().filter_map(|id| self.calls.get(id));
         let first = waiting.filter(|call| {
             let Some((plan, index, _)) = self.slot_for(call) else { return false };
             let lot = self.tenants.get(&plan.id.domain).and_then(|tenant| tenant.lots.get(&plan.id.name));
@@ -102,14 +102,14 @@ impl Table {
     pub fn unassign(&mut self, uuid: &str, now: MonotonicTime) {
         let Some(mut call) = self.by_uuid.get(uuid).copied().and_then(|id| self.take_out(id)) else { return };
         call.index = None;
-        call.info = Arc::new(CallInfo { slot: Slot::unassigned(call.number), ..CallInfo::clone(&call.info) });
+        call.info = Arc::new(CallInfo { slot: Slot::placeholder(call.number), ..CallInfo::clone(&call.info) });
         call.rings_left = 0;
         call.deadline = call.next_deadline(now);
         self.insert(call);
     }
 
     fn slot_for(&self, call: &Call) -> Option<(LotPlan, Option<u32>, Slot)> {
-        let wanted = call.wants.as_ref().filter(|_| call.is_unassigned() && call.state == State::Parked)?;
+        let wanted = call.wants.as_ref().filter(|_| call.waits_for_slot() && call.state == State::Parked)?;
         let tenant = self.tenants.get(&call.info.lot.domain)?;
         let entropy = u64::from(call.id.sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let CallInfo { lot, settings, .. } = &*call.info;

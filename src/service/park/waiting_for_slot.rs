@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::freeswitch::{self, CancelToken, HangupCause, Leg, PlayToEnd, PlaybackControl, SessionGuard};
+use crate::freeswitch::{self, CancelToken, Leg, PlayToEnd, PlaybackControl, SessionGuard};
 use crate::parking::{Call, MonotonicTime, NoSlotReason, ParkRequest, Table};
 use crate::service::call_log::{About, log_call};
 use crate::service::prompts::prompt_of;
@@ -69,37 +69,14 @@ impl ParkingService {
         taken
     }
 
-    /// Plays the reason to a parker who has answered, on the thread of that leg. The application that follows there connects the parker with the
-    /// caller.
-    pub(in crate::service) fn return_unassigned(
-        self: &Arc<Self>,
-        call: &Call,
-        peer: SessionGuard,
-        cancel: &CancelToken,
-    ) {
-        let parker = peer.uuid();
-        if !self.change(|table, _| table.ring_answered(&call.info.uuid, call.attempt, &parker)) {
-            return peer.hang_up(HangupCause::LoseRace);
-        }
-        let reason = call.refused.unwrap_or(NoSlotReason::Full);
-        self.send_to_join(call, peer, &format!("{JOIN_CALLER} {}", reason.name()), cancel);
-    }
-
-    /// Plays the `ringback-tone` of the lot to a parker who has answered and claimed the call, and connects the parker with the caller.
-    pub(in crate::service) fn return_with_tone(
-        self: &Arc<Self>,
-        call: &Call,
-        peer: SessionGuard,
-        cancel: &CancelToken,
-    ) {
+    /// Runs the application on the leg of a parker, who has answered and claimed the call, that says why there is no slot or plays the
+    /// `ringback-tone`, and joins the leg with the caller.
+    pub(in crate::service) fn send_to_join(self: &Arc<Self>, call: &Call, peer: SessionGuard, cancel: &CancelToken) {
+        let reason = call.reason_to_wait().map_or("", NoSlotReason::name);
         peer.set_var(JOIN, &call.info.uuid);
-        self.send_to_join(call, peer, JOIN_CALLER, cancel);
-    }
-
-    /// Runs the application on the leg of a parker that joins it with the caller.
-    fn send_to_join(self: &Arc<Self>, call: &Call, peer: SessionGuard, application: &str, cancel: &CancelToken) {
+        let application = format!("{JOIN_CALLER} {reason}");
         let parker = peer.uuid();
-        let sent = peer.transfer(application, Some("inline"), None);
+        let sent = peer.transfer(application.trim_end(), Some("inline"), None);
         drop(peer);
         if !(sent && wait_for_join(&parker, cancel)) {
             log_call!(Info, call; "parker hung up before the call was returned");
