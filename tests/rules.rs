@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use mod_callpark::parking::{
     Call, CallOverrides, Claimant, Destination, Ended, LeaveReason, LotId, LotName, LotPlan, LotSelector, LotSettings,
-    MonotonicTime, NoSlotReason, Outcome, ParkRequest, Party, RecallFailure, Refusal, RemoteCall, RemoteState,
-    RestoreParams, RetrieveTarget, RingBack, Slot, SlotOrder, SlotRequest, SlotStatus, SlotTaken, State, Table,
-    TimerAction, parse_slots, should_wait_for_slot,
+    MonotonicTime, NoSlotReason, Outcome, ParkRequest, Party, RecallFailure, Refusal, RestoreParams, RetrieveTarget,
+    RingBack, Slot, SlotOrder, SlotRequest, SlotStatus, SlotTaken, State, StoredCall, StoredState, Table, TimerAction,
+    parse_slots, should_wait_for_slot,
 };
 use proptest::prelude::*;
 
@@ -311,7 +311,7 @@ fn an_invalid_domain_has_no_lots() {
 fn a_reservation_is_for_its_leg_and_expires() {
     let mut table = table(LotSettings::default());
     table.park(&request("a", SlotRequest::Auto), true, at(0)).unwrap();
-    assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::Empty(_))));
+    assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::NotYetParked(_))));
     assert_eq!(table.arrive("b", at(1)).map(|call| call.id), None);
     assert_eq!(table.arrive("a", at(2)).unwrap().parked_at, at(2));
     table.park(&request("c", SlotRequest::Auto), true, at(2)).unwrap();
@@ -672,7 +672,7 @@ fn watch(table: &mut Table, shown: &mut HashMap<(String, Slot), SlotStatus>) -> 
 #[test]
 fn a_recovered_call_is_parked_as_before() {
     let mut table = table(LotSettings::default());
-    table.reserve_for_recovery(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
+    table.reserve_for_recovery(&StoredCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
     assert!(matches!(
         table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("702")), "r"),
         Err(Refusal::AwaitingRecovery(_))
@@ -736,7 +736,7 @@ fn a_recovered_call_whose_slot_is_occupied_gets_no_slot_of_another_call() {
 #[test]
 fn the_slot_of_a_call_that_is_not_recovered_becomes_free() {
     let mut table = table(LotSettings::default());
-    table.reserve_for_recovery(&RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
+    table.reserve_for_recovery(&StoredCall { lot: LotId::new("main", DOMAIN), ..absent_at("a", "702") }, at(60), at(0));
     assert!(table.due(at(59)).is_empty());
     let due = table.due(at(60));
     assert!(
@@ -752,7 +752,7 @@ fn of_two_callers_in_one_slot_the_nodes_own_comes_first() {
     table.park(&request("before", SlotRequest::Slot(slot("702"))), false, at(0)).unwrap();
     park(&mut table, "here");
     table.leave("before", LeaveReason::HungUp, at(0));
-    table.replace_remote_calls(&[RemoteCall { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
+    table.replace_remote_calls(&[StoredCall { lot: LotId::new("main", DOMAIN), ..absent_at("there", "701") }], at(1));
     table.replace_lots(&[plan("main", DOMAIN, "701-703", LotSettings::default())], None);
     let take = RetrieveTarget::Slot(slot("701"));
     assert_eq!(&*table.claim(&place(DOMAIN), &take, "r").unwrap().info.uuid, "here");
@@ -764,8 +764,8 @@ fn of_two_callers_in_one_slot_the_nodes_own_comes_first() {
     table.check().unwrap();
 }
 
-fn absent_at(uuid: &str, number: &str) -> RemoteCall {
-    RemoteCall { slot: slot(number), ..absent(uuid, 0) }
+fn absent_at(uuid: &str, number: &str) -> StoredCall {
+    StoredCall { slot: slot(number), ..absent(uuid, 0) }
 }
 
 #[derive(Clone, Debug)]
@@ -826,14 +826,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const AFAR: [RemoteState; 4] =
-    [RemoteState::Reserved, RemoteState::Parked, RemoteState::RingingBack, RemoteState::Retrieving];
+const AFAR: [StoredState; 4] =
+    [StoredState::Reserved, StoredState::Parked, StoredState::RingingBack, StoredState::Retrieving];
 
-fn absent(uuid: &str, n: u8) -> RemoteCall {
-    RemoteCall {
+fn absent(uuid: &str, n: u8) -> StoredCall {
+    StoredCall {
         uuid: uuid.into(),
         node: "far".into(),
-        is: RemoteState::Parked,
+        is: StoredState::Parked,
         lot: LotId::new(if n % 3 == 2 { "unknown" } else { "main" }, DOMAIN),
         slot: slot(&(n + 1).to_string()),
         caller: Arc::default(),
@@ -981,9 +981,9 @@ proptest! {
                     }
                 }
                 Step::Hear(far) => {
-                    let calls: Vec<RemoteCall> = far
+                    let calls: Vec<StoredCall> = far
                         .iter()
-                        .map(|(n, slot, is)| RemoteCall { is: AFAR[usize::from(*is)], ..absent(&format!("far{n}"), *slot) })
+                        .map(|(n, slot, is)| StoredCall { is: AFAR[usize::from(*is)], ..absent(&format!("far{n}"), *slot) })
                         .collect();
                     table.replace_remote_calls(&calls, now);
                     let heard: HashSet<_> = table.calls(None).into_iter().filter(|call| call.node().is_some()).map(|call| call.info.uuid.to_string()).collect();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::inject_fault;
 use crate::parking::{
-    CallOverrides, LotId, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, RemoteCall, RestoreParams,
-    RetrieveTarget, SlotRequest, Table, parse_slots,
+    CallOverrides, LotId, LotPlan, LotSelector, LotSettings, MonotonicTime, ParkRequest, RestoreParams, RetrieveTarget,
+    SlotRequest, StoredCall, Table, parse_slots,
 };
 use crate::service::read_snapshot;
 use crate::storage::{self, Quoting};
@@ -58,7 +58,7 @@ fn sound(table: &Table) {
 
 /// Puts rows of this node's previous run and of other nodes into the table. The table keeps its invariants, and the call that is here.
 fn slot_rows(rows: &[Vec<Option<String>>]) {
-    let absent: Vec<RemoteCall> = rows.iter().filter_map(|row| storage::read_slot_row(row, CLOCK)).collect();
+    let absent: Vec<StoredCall> = rows.iter().filter_map(|row| storage::read_slot_row(row, CLOCK)).collect();
     let mut table = table();
     let _ = table.park(&request("here", SlotRequest::Auto), false, NOW);
     for call in &absent {

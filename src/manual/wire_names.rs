@@ -185,7 +185,7 @@ fn names(rows: &[(&str, &str)]) -> BTreeSet<String> {
 
 pub(super) fn states() -> BTreeSet<String> {
     let path = "src/parking/call.rs";
-    &matched_strings(path, "impl State", "name") | &matched_strings(path, "impl RemoteState", "name")
+    &matched_strings(path, "impl State", "name") | &matched_strings(path, "impl StoredState", "name")
 }
 
 pub(super) fn outcomes() -> BTreeSet<String> {

@@ -120,7 +120,7 @@ impl Call {
     pub fn state_name(&self) -> &'static str {
         match &self.state {
             State::OnOtherNode { is, .. } => is.name(),
-            state if self.waits_for_slot() && state.name() != "reserved" => RemoteState::WaitingForSlot.name(),
+            state if self.waits_for_slot() && state.name() != "reserved" => StoredState::WaitingForSlot.name(),
             state => state.name(),
         }
     }
@@ -143,7 +143,7 @@ impl Call {
     /// Whether a slot is reserved for the leg, which is not there.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        let on_other_node = matches!(self.state, State::OnOtherNode { is: RemoteState::Reserved, .. });
+        let on_other_node = matches!(self.state, State::OnOtherNode { is: StoredState::Reserved, .. });
         on_other_node || matches!(self.state, State::Reserved | State::Expected)
     }
 
@@ -193,13 +193,13 @@ pub enum State {
         /// The name of the node.
         node: Arc<str>,
         /// What the node says about the call.
-        is: RemoteState,
+        is: StoredState,
     },
 }
 
-/// What is happening to a call on another node.
+/// What is happening to a call, as the slot store says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RemoteState {
+pub enum StoredState {
     /// Its slot is reserved.
     Reserved,
     /// The caller waits.
@@ -212,30 +212,30 @@ pub enum RemoteState {
     WaitingForSlot,
 }
 
-impl RemoteState {
-    const ALL: [RemoteState; 5] = [
-        RemoteState::Reserved,
-        RemoteState::Parked,
-        RemoteState::RingingBack,
-        RemoteState::Retrieving,
-        RemoteState::WaitingForSlot,
+impl StoredState {
+    const ALL: [StoredState; 5] = [
+        StoredState::Reserved,
+        StoredState::Parked,
+        StoredState::RingingBack,
+        StoredState::Retrieving,
+        StoredState::WaitingForSlot,
     ];
 
     /// Finds a state by its name in listings. An unknown one counts as reserved, so that nobody takes the call.
     #[must_use]
-    pub fn named(word: &str) -> RemoteState {
-        RemoteState::ALL.into_iter().find(|state| state.name() == word).unwrap_or(RemoteState::Reserved)
+    pub fn named(word: &str) -> StoredState {
+        StoredState::ALL.into_iter().find(|state| state.name() == word).unwrap_or(StoredState::Reserved)
     }
 
     /// The name of the state in listings.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            RemoteState::Reserved => "reserved",
-            RemoteState::Parked => "parked",
-            RemoteState::RingingBack => "ringing-back",
-            RemoteState::Retrieving => "retrieving",
-            RemoteState::WaitingForSlot => "waiting-for-slot",
+            StoredState::Reserved => "reserved",
+            StoredState::Parked => "parked",
+            StoredState::RingingBack => "ringing-back",
+            StoredState::Retrieving => "retrieving",
+            StoredState::WaitingForSlot => "waiting-for-slot",
         }
     }
 }

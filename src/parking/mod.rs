@@ -20,7 +20,7 @@ mod slot_request;
 mod table;
 
 pub use access::{Arrival, Denial, ParkFacts, ParkedBy, RetrieveAccess, RetrieveFacts, may_park, may_retrieve};
-pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, RemoteState, State};
+pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, State, StoredState};
 pub use feature_code::{CodeMatch, FeatureCode};
 pub use lot::LotPlan;
 pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotsError, is_name, parse_slots};
@@ -32,6 +32,6 @@ pub use settings::{
 };
 pub use slot_request::{SlotRange, SlotRequest};
 pub use table::{
-    ChangedSlot, Claimant, FallbackReason, Layout, LotStatus, LotView, Number, RecallFailure, RemoteCall,
-    RestoreParams, SlotStatus, Table, TimerAction, should_wait_for_slot,
+    ChangedSlot, Claimant, FallbackReason, Layout, LotStatus, LotView, Number, RecallFailure, RestoreParams,
+    SlotStatus, StoredCall, Table, TimerAction, should_wait_for_slot,
 };

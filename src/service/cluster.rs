@@ -10,8 +10,8 @@ use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
 use crate::freeswitch::{CancelToken, Dial, HangupCause, Leg};
 use crate::parking::{
-    Arrival, Call, CallInfo, CallOverrides, ChangedSlot, Denial, Ended, LeaveReason, LotName, Outcome, Refusal,
-    RemoteCall, Slot, SlotRequest,
+    Arrival, Call, CallInfo, CallOverrides, ChangedSlot, Denial, Ended, LeaveReason, LotName, Outcome, Refusal, Slot,
+    SlotRequest, StoredCall,
 };
 
 /// How long the call to another node may ring.
@@ -29,11 +29,11 @@ pub(crate) struct RetrieveTicket {
 /// The slot store that the nodes of a cluster share. No function takes longer than a caller can wait.
 pub(crate) trait SlotStore: Send + Sync {
     /// Saves the calls in slots that have changed, for the next start and for the other nodes, and does not wait for that. A call whose slot is
-    /// being claimed is written by the claim.
+    /// being allocated is written by the allocation.
     fn save(&self, service: &ParkingService, slots: &[ChangedSlot]);
-    /// Claims a slot for this node: writes the call if no other node has one in that slot, and waits for the answer. The error is the call of
+    /// Allocates a slot for this node: writes the call if no other node has one in that slot, and waits for the answer. The error is the call of
     /// the node that has it. Without an answer the slot is this node's, because a caller does not wait for a database.
-    fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>>;
+    fn allocate(&self, call: &Call) -> Result<(), Box<StoredCall>>;
     /// Forgets the leg of a call that has ended, so that it is not recovered.
     fn forget_leg(&self, uuid: &str);
     /// Issues a ticket with which a leg may retrieve a call at `node`, once. Returns false if the store does not answer.
@@ -56,7 +56,7 @@ impl ParkingService {
     }
 
     /// Reserves the slots of the calls that this node had when it died.
-    pub(crate) fn reserve_for_recovery(&self, calls: &[RemoteCall], window: Duration) {
+    pub(crate) fn reserve_for_recovery(&self, calls: &[StoredCall], window: Duration) {
         self.change(|table, now| {
             for remote in calls {
                 table.reserve_for_recovery(remote, now.after(window), now);
@@ -65,13 +65,13 @@ impl ParkingService {
     }
 
     /// Replaces the calls of all other nodes.
-    pub(crate) fn replace_remote_calls(&self, calls: &[RemoteCall]) {
+    pub(crate) fn replace_remote_calls(&self, calls: &[StoredCall]) {
         self.change(|table, now| table.replace_remote_calls(calls, now));
     }
 
     /// Gives up a call whose caller another node has recovered, because this node seemed to be dead. The leg here has no far end any more.
     /// It is not hung up, because its BYE could end the call on the other node.
-    pub(crate) fn relinquish(&self, remote: &RemoteCall) {
+    pub(crate) fn relinquish(&self, remote: &StoredCall) {
         if self.call_of(&remote.uuid).is_none_or(|call| !call.is_here()) {
             return;
         }
@@ -83,7 +83,7 @@ impl ParkingService {
     }
 
     /// Ends a call whose node has died and whose caller nobody recovered.
-    pub(crate) fn end_lost_remote_call(&self, remote: &RemoteCall) {
+    pub(crate) fn end_lost_remote_call(&self, remote: &StoredCall) {
         let call = self.change(|table, now| table.absent_call(remote, now));
         let ended = Ended { call, outcome: Outcome::Abandoned, wait: remote.waited };
         self.end_call(&ended, Ending { cause: Some(Ended::NOT_RECOVERED), ..Ending::default() });

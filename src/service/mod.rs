@@ -17,7 +17,7 @@
 //! | `transfer_dialplan` | makes the numbers of the lots reachable by a transfer |
 //! | `recovery` | the snapshot of a parked call, and the call that is restored from it |
 //! | `timers`, `ending`, `actions` | what is due; the one end of each call; what others may do to a parked call |
-//! | `claims` | a slot that the rules chose, claimed for all nodes of a cluster |
+//! | `allocation` | a slot that the rules chose, allocated for all nodes of a cluster |
 //! | `cluster` | the slots of other nodes, and tickets |
 //! | `configuration` | reads the configuration at load and at a reload |
 //! | `park_event`, `notify`, `page_phones`, `prompts`, `speech`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
@@ -26,8 +26,8 @@
 //! | `error`, `lock_stats` | the errors of actions; how long the slot table is locked |
 
 mod actions;
+mod allocation;
 mod call_log;
-mod claims;
 mod cluster;
 mod collect_digits;
 mod configuration;
@@ -108,7 +108,7 @@ pub(crate) struct ParkingService {
     feature_codes: feature_code::FeatureCodes,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Arc<dyn SlotStore>,
-    claims: claims::Claims,
+    allocations: allocation::Allocations,
     history: Arc<dyn History>,
     /// The errors of the configuration file, if it is not the configuration in force.
     config_errors: Mutex<Vec<ConfigError>>,
@@ -147,7 +147,7 @@ impl ParkingService {
             feature_codes: feature_code::FeatureCodes::default(),
             observers,
             slot_store,
-            claims: claims::Claims::default(),
+            allocations: allocation::Allocations::default(),
             history,
             config_errors: Mutex::new(errors),
             own_reloads: AtomicU32::new(0),

@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 
 use super::call_log::log_call;
-use super::identity::UserClaim;
+use super::identity::LegUser;
 use super::{ParkingService, template};
 use crate::freeswitch::{self, Leg, PhraseResult, PlayResult, PlaybackControl};
 
@@ -78,7 +78,7 @@ impl ParkingService {
         if leg.var("default_language") != freeswitch::usual_language() {
             return None;
         }
-        let UserClaim::Vouched(_) = self.claim_of(leg) else { return None };
+        let LegUser::Vouched(_) = self.leg_user(leg) else { return None };
         let user = self.user_of(leg);
         template::is_address(&user).then(|| freeswitch::user_variable(&user, "default_language")).flatten()
     }

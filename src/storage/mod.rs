@@ -4,11 +4,11 @@
 //! executed twice without harm, and a row leaves its queue only when a query has returned its key.
 //!
 //! The threads of calls do not wait for the database: they add rows to queues, which one thread writes ([`worker`]). In a cluster there are two
-//! exceptions, both limited in time: a call that claims a slot waits for the answer which node has the slot, and a retriever of a call on another
+//! exceptions, both limited in time: a call that allocates a slot waits for the answer which node has the slot, and a retriever of a call on another
 //! node waits for a ticket. A second thread answers queries of the history for commands and HTTP ([`reader`]).
 
+mod allocations;
 mod backoff;
-mod claims;
 mod connection;
 mod cycle;
 mod history;
@@ -76,7 +76,7 @@ pub(crate) struct Storage {
     history: Mutex<PendingHistory>,
     /// Notified when the queue of the history is empty, and when the database fails, so that a query of statistics need not wait; with `history`.
     drained: Condvar,
-    /// Notified when the worker has answered a claim, has read the slots of the previous run, has written a row, or has failed; with `writes`.
+    /// Notified when the worker has answered an allocation, has read the slots of the previous run, has written a row, or has failed; with `writes`.
     answered: Condvar,
     signal: Mutex<Signal>,
     work: Condvar,

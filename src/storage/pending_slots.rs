@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 
 use super::slot_row::{SlotKey, SlotRow};
-use crate::parking::RemoteCall;
+use crate::parking::StoredCall;
 use crate::service::RetrieveTicket;
 
 /// The maximum number of callers who wait for a ticket.
@@ -44,17 +44,17 @@ pub(super) struct SlotChange {
     pub(super) left: Vec<String>,
 }
 
-/// The answer to a claim: the state of the row of a call whose slot is this node's, or the call of the node that has the slot.
-pub(super) type ClaimAnswer = Result<SyncState, Box<RemoteCall>>;
+/// The answer to an allocation: the state of the row of a call whose slot is this node's, or the call of the node that has the slot.
+pub(super) type AllocationAnswer = Result<SyncState, Box<StoredCall>>;
 
-/// A slot that is claimed for a call of this node, and the answer.
+/// A slot that is allocated for a call of this node, and the answer.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct Allocation {
     pub(super) row: SlotRow,
-    pub(super) answer: Option<ClaimAnswer>,
+    pub(super) answer: Option<AllocationAnswer>,
 }
 
-impl Claim {
+impl Allocation {
     pub(super) fn is_answered(&self) -> bool {
         self.answer.is_some()
     }
@@ -77,15 +77,17 @@ pub(super) struct PendingWrites {
     ended: HashSet<String>,
     ended_in_order: VecDeque<String>,
     ticket_requests: VecDeque<TicketRequest>,
-    /// The claims for which callers wait, by the UUID of the leg.
-    pub(super) claims: HashMap<String, Claim>,
+    /// The allocations for which callers wait, by the UUID of the leg.
+    pub(super) allocations: HashMap<String, Allocation>,
     /// Whether the rows of the previous run have been read.
     pub(super) loaded_previous: bool,
 }
 
 impl PendingWrites {
     pub(super) fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.ticket_requests.is_empty() && self.claims.values().all(Claim::is_answered)
+        self.changed.is_empty()
+            && self.ticket_requests.is_empty()
+            && self.allocations.values().all(Allocation::is_answered)
     }
 
     pub(super) fn push_ticket_request(&mut self, request: TicketRequest) {

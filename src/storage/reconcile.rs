@@ -13,7 +13,7 @@ use super::schema::SLOT_COLUMNS;
 use super::slot_row::{self, SlotKey, SlotRow};
 use super::worker::WorkerState;
 use crate::freeswitch;
-use crate::parking::{RemoteCall, RemoteState};
+use crate::parking::{StoredCall, StoredState};
 
 /// The minimum time between two comparisons of the slot store with the calls, if there is no cluster.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
@@ -46,10 +46,10 @@ impl WorkerState {
         {
             cycle.reap_dead_node(&dead, beat, clock)?;
         }
-        let (own, mut others): (Vec<RemoteCall>, Vec<RemoteCall>) =
+        let (own, mut others): (Vec<StoredCall>, Vec<StoredCall>) =
             cycle.rows("", clock)?.into_iter().partition(|remote| *remote.node == *cycle.node);
         for remote in others.iter_mut().filter(|remote| self.monitor.is_silent(&remote.node, now)) {
-            remote.is = RemoteState::Reserved;
+            remote.is = StoredState::Reserved;
         }
         // A call that this node is just taking over may still have the row of the other node, so only calls whose rows are written are compared.
         let written = cycle.storage.writes.lock().written();
@@ -98,7 +98,7 @@ impl Cycle<'_> {
 
     /// Corrects this node's rows: deletes those of calls that have ended, and has missing ones written again. A row with this node's name that this
     /// node never wrote comes from another node with the same name, and is kept. Returns the number of such rows.
-    pub(super) fn compare(&self, own: &[RemoteCall]) -> Result<usize, StorageError> {
+    pub(super) fn compare(&self, own: &[StoredCall]) -> Result<usize, StorageError> {
         let Differences { vanished, stale, foreign } = differences(&mut self.storage.writes.lock(), own);
         let node = self.connection.text(&self.node);
         for (place, uuid) in stale {
@@ -132,12 +132,12 @@ impl Cycle<'_> {
     }
 
     /// Returns the calls in this node's rows that fulfil the condition `more`.
-    fn own_rows(&self, more: &str) -> Result<Vec<RemoteCall>, StorageError> {
+    fn own_rows(&self, more: &str) -> Result<Vec<StoredCall>, StorageError> {
         self.rows(&format!("WHERE node = {} {more}", self.connection.text(&self.node)), self.clock())
     }
 
     /// Returns the calls in the rows that fulfil the SQL clause `which`. `clock` is the present time of the clock that all nodes share.
-    pub(super) fn rows(&self, which: &str, clock: i64) -> Result<Vec<RemoteCall>, StorageError> {
+    pub(super) fn rows(&self, which: &str, clock: i64) -> Result<Vec<StoredCall>, StorageError> {
         let mut rows = Vec::new();
         let sql = format!("SELECT {SLOT_COLUMNS} FROM callpark_calls {which}");
         self.connection.query(&sql, &mut |row| rows.extend(slot_row::read(row, clock)))?;
@@ -156,7 +156,7 @@ struct Differences {
 }
 
 /// Finds the differences, except in slots whose change is still waiting to be written. Missing rows are queued again.
-fn differences(writes: &mut PendingWrites, own: &[RemoteCall]) -> Differences {
+fn differences(writes: &mut PendingWrites, own: &[StoredCall]) -> Differences {
     let stored: HashSet<(&str, &str, &str)> =
         own.iter().map(|remote| (&*remote.lot.domain, remote.slot.key(), &*remote.uuid)).collect();
     let is_written = |wanted: &PendingRow| wanted.state == SyncState::Written;

@@ -6,7 +6,7 @@ use super::connection::{Connection, DbRow, number_at, text_at, truncated};
 use super::probe_row;
 use super::schema::width;
 use crate::freeswitch;
-use crate::parking::{Call, LotId, MonotonicTime, Party, RemoteCall, RemoteState, Slot};
+use crate::parking::{Call, LotId, MonotonicTime, Party, Slot, StoredCall, StoredState};
 
 /// What identifies a slot: its domain and its number.
 pub(super) type SlotKey = (String, String);
@@ -120,15 +120,15 @@ fn ms(moment: MonotonicTime) -> i64 {
 }
 
 /// Parses a row. Returns `None` if this module did not write it. `clock` is the time on the shared clock, in milliseconds since 1970.
-pub(crate) fn read(row: &DbRow, clock: i64) -> Option<RemoteCall> {
+pub(crate) fn read(row: &DbRow, clock: i64) -> Option<StoredCall> {
     let since = |at: i64| Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let due = number_at(row, 8);
-    Some(RemoteCall {
+    Some(StoredCall {
         lot: LotId::new(&text_at(row, 4), &text_at(row, 0)),
         slot: Slot::from_key(&text_at(row, 1))?,
         uuid: Some(text_at(row, 2)).filter(|uuid| !uuid.is_empty())?.into(),
         node: text_at(row, 3).into(),
-        is: RemoteState::named(&text_at(row, 5)),
+        is: StoredState::named(&text_at(row, 5)),
         parked_at_ms: number_at(row, 6),
         waited: since(clock.saturating_sub(number_at(row, 7))),
         left: (due > 0).then(|| since(due.saturating_sub(clock))),
@@ -150,7 +150,7 @@ mod tests {
             texts.map(|text| Some(text.to_owned())).to_vec()
         };
         assert!(
-            read(&row("701", "u"), 5).is_some_and(|remote| remote.is == RemoteState::Parked && remote.left.is_none())
+            read(&row("701", "u"), 5).is_some_and(|remote| remote.is == StoredState::Parked && remote.left.is_none())
         );
         assert!(read(&row("no slot", "u"), 5).is_none());
         assert!(read(&row("701", ""), 5).is_none());

@@ -7,11 +7,11 @@ use super::Storage;
 use super::pending_slots::TicketRequest;
 use super::recovery_rows;
 use super::slot_row::SlotRow;
-use crate::parking::{Call, ChangedSlot, RemoteCall};
+use crate::parking::{Call, ChangedSlot, StoredCall};
 use crate::service::{ParkingService, RetrieveTicket, SlotStore};
 
 /// How long a caller waits for the database before this node decides alone.
-const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
+const ALLOCATION_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl SlotStore for Storage {
     fn save(&self, service: &ParkingService, slots: &[ChangedSlot]) {
@@ -21,8 +21,9 @@ impl SlotStore for Storage {
             for (lot, slot) in slots {
                 let place = (lot.domain.to_string(), slot.key().to_owned());
                 let own = service.own_call_at(&lot.domain, slot);
-                let claims = |call: &Call| service.is_claiming(&call.info.uuid) && !writes.has(&place, &call.info.uuid);
-                if !own.as_ref().is_some_and(claims) {
+                let allocates =
+                    |call: &Call| service.is_allocating(&call.info.uuid) && !writes.has(&place, &call.info.uuid);
+                if !own.as_ref().is_some_and(allocates) {
                     writes.set_row(place, own.as_ref().map(SlotRow::of));
                 }
             }
@@ -33,10 +34,10 @@ impl SlotStore for Storage {
         self.wake();
     }
 
-    fn claim(&self, call: &Call) -> Result<(), Box<RemoteCall>> {
-        let until = Instant::now() + CLAIM_TIMEOUT;
+    fn allocate(&self, call: &Call) -> Result<(), Box<StoredCall>> {
+        let until = Instant::now() + ALLOCATION_TIMEOUT;
         let mut writes = self.writes.lock();
-        if !self.slots_answer() || !writes.claim(SlotRow::of(call)) {
+        if !self.slots_answer() || !writes.allocate(SlotRow::of(call)) {
             return Ok(());
         }
         self.wake();
@@ -50,7 +51,7 @@ impl SlotStore for Storage {
         if let Some(answer) = writes.take_answer(&call.info.uuid) {
             return answer;
         }
-        writes.withdraw_claim(&call.info.uuid);
+        writes.withdraw_allocation(&call.info.uuid);
         drop(writes);
         if !self.slots_away.swap(true, Ordering::Relaxed) {
             log::error!("the slot store does not answer; this node goes on with its own calls");

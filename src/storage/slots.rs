@@ -1,17 +1,17 @@
 //! Writes the slot store: which call is in which slot.
 //!
 //! A single node writes it in the background, and reads it after a crash. In a cluster a slot belongs to this node when its row is in the database:
-//! a claim inserts it as the first row of the slot, which the primary key allows once. A change counts as written when a query has returned its key.
+//! an allocation inserts it as the first row of the slot, which the primary key allows once. A change counts as written when a query has returned its key.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::connection::{StorageError, text_at, unless_away};
 use super::cycle::Cycle;
-use super::pending_slots::{ClaimAnswer, MAX_REFUSALS, PendingRow, SlotChange, SyncState};
+use super::pending_slots::{AllocationAnswer, MAX_REFUSALS, PendingRow, SlotChange, SyncState};
 use super::schema::SLOT_COLUMNS;
 use super::slot_row::{SlotKey, SlotRow};
-use crate::parking::RemoteCall;
+use crate::parking::StoredCall;
 
 /// The number of changes that are written together.
 const MAX_SLOT_BATCH: usize = 100;
@@ -43,8 +43,8 @@ impl Cycle<'_> {
     pub(super) fn write_changes(&self) -> Result<Conflict, StorageError> {
         let mut progress = WriteProgress::default();
         let done = loop {
-            // Claims come first, because callers wait for them.
-            if let Err(why) = self.answer_claims(&mut progress) {
+            // Allocations come first, because callers wait for them.
+            if let Err(why) = self.answer_allocations(&mut progress) {
                 break Err(why);
             }
             let changes = self.storage.writes.lock().take_changes(MAX_SLOT_BATCH);
@@ -66,17 +66,17 @@ impl Cycle<'_> {
     }
 
     /// Asks the database which node has the slots that callers wait for.
-    fn answer_claims(&self, progress: &mut WriteProgress) -> Result<(), StorageError> {
+    fn answer_allocations(&self, progress: &mut WriteProgress) -> Result<(), StorageError> {
         loop {
-            let claim = self.storage.writes.lock().next_claim();
-            let Some((row, left)) = claim else { return Ok(()) };
-            let answer = self.claim(&row, &left)?;
+            let allocation = self.storage.writes.lock().next_allocation();
+            let Some((row, left)) = allocation else { return Ok(()) };
+            let answer = self.allocate(&row, &left)?;
             if answer.is_err() {
                 progress.found = Conflict::SlotTaken;
             }
             let mut writes = self.storage.writes.lock();
             writes.forget_left_calls(&row.key(), &left);
-            writes.answer_claim(row, answer);
+            writes.answer_allocation(row, answer);
             drop(writes);
             self.storage.answered.notify_all();
         }
@@ -236,7 +236,7 @@ impl Cycle<'_> {
     }
 
     /// Writes the row of a call if no row has its slot, and reads back which node has the slot.
-    fn claim(&self, row: &SlotRow, left: &[String]) -> Result<ClaimAnswer, StorageError> {
+    fn allocate(&self, row: &SlotRow, left: &[String]) -> Result<AllocationAnswer, StorageError> {
         let (here, node, uuid) =
             (self.at(&row.key()), self.connection.text(&self.node), self.connection.text(&row.uuid));
         let free = format!("WHERE NOT EXISTS (SELECT 1 FROM callpark_calls WHERE {here})");
@@ -248,7 +248,7 @@ impl Cycle<'_> {
         statements.push(format!("INSERT INTO callpark_calls (turn, {SLOT_COLUMNS}) SELECT 0, {values} {free}"));
         let refused = unless_away(self.connection.execute_together(&statements))?;
         let there = self.rows(&format!("WHERE {here} ORDER BY turn"), self.clock())?;
-        let ours = |remote: &RemoteCall| *remote.node == *self.node && *remote.uuid == *row.uuid;
+        let ours = |remote: &StoredCall| *remote.node == *self.node && *remote.uuid == *row.uuid;
         let is_ours = there.iter().any(ours);
         match (is_ours, there.into_iter().next(), refused) {
             (true, ..) => Ok(Ok(SyncState::Written)),

@@ -101,7 +101,7 @@ def test_no_slot_is_given_twice_and_each_node_lists_all_calls(cluster):
     for thread in parking:
         thread.join()
     assert wait_for(lambda: len(first.calls()) == len(second.calls()) == 80, 10), (len(first.calls()), len(second.calls()))
-    collisions = [node.log().count("another node claimed the slot first") for node in (first, second)]
+    collisions = [node.log().count("another node allocated the slot first") for node in (first, second)]
     assert sum(collisions) > 0, "the nodes never chose the same slot, so the test has shown nothing"
     assert len(set(slots(first))) == 80 and slots(first) == slots(second)
     by_node = [sum(row["node"] == node.name for row in second.calls()) for node in (first, second)]

@@ -355,12 +355,16 @@ def test_kazoo_3721_intercept_of_the_caller_while_a_recall_rings_is_a_retrieval(
     has_the_caller(switch, caller, taker, ringing, uuid)
 
 
+def replaces(ringing):
+    """The header of a call that takes the place of a ringing one."""
+    to, from_ = (party.split("tag=")[1] for party in (ringing.local, ringing.remote))
+    return f"Replaces: {ringing.id};to-tag={from_};from-tag={to};early-only"
+
+
 def test_replaces_of_a_ringing_recall_gets_the_caller(switch, phones):
     """A colleague presses the blinking lamp of the parker. Before: both the colleague's call and the parker's phone were dropped."""
     caller, ringing, _ = recall(switch, phones, ("fallback", "tone-1300"))
-    to = ringing.local.split("tag=")[1]
-    from_ = ringing.remote.split("tag=")[1]
-    taker = phones("1002", says=900).call("1001", headers=[f"Replaces: {ringing.id};to-tag={from_};from-tag={to};early-only"])
+    taker = phones("1002", says=900).call("1001", headers=[replaces(ringing)])
     has_the_caller(switch, caller, taker, ringing, "")
 
 

@@ -4,10 +4,11 @@ import time
 
 import pytest
 
-from parking import extension, park_by_transfer, with_lot
+from conftest import MUSIC
+from parking import conversation, extension, lot, park_by_transfer, with_lot
 from phone import DOMAIN
 from switch import wait_for
-from test_identity_cases import PICK, has_the_caller, recall
+from test_identity_cases import PICK, has_the_caller, recall, replaces
 
 
 def with_dialplan(switch, extensions):
@@ -83,6 +84,33 @@ def test_pickup_beside_the_recalled_phone_gets_the_caller(switch, phones):
     assert wait_for(lambda: any(event["CallPark-Action"] == "retrieve" for event in switch.events.all), 2, 0.01)
     assert time.monotonic() - began < 0.5
     has_the_caller(switch, caller, taker, ringing, "")
+
+
+@pytest.mark.parametrize("way", ["dialled number", "row of the ringing leg", "ringing leg", "pickup", "Replaces"])
+def test_the_recall_for_a_caller_without_a_slot_is_picked_up(switch, phones, way):
+    """The lot is full. Before: the colleague heard an error, by all ways but the first, because the call was named by its slot."""
+    beside = [("ringback", f"user/1001@{DOMAIN},pickup/desk")] if way == "pickup" else []
+    caller, ringing = recall_without_slot(switch, phones, ("fallback", "tone-1300"), *beside)
+    with_dialplan(switch, VANILLA + PICK.replace("pick-(.*)", "pick-([0-9a-f-]+)") + extension("desk", ("pickup", "desk")))
+    uuid = next(row["uuid"] for row in switch.calls() if row["state"] != "parked")
+    dialled = {"dialled number": lambda: "**1001", "row of the ringing leg": lambda: "pick-" + ringing_leg(switch)["call_uuid"],
+               "ringing leg": lambda: "pick-" + ringing_leg(switch)["uuid"], "pickup": lambda: "desk", "Replaces": lambda: "1001"}[way]()
+    taker = phones("1002", says=900).call(dialled, headers=[replaces(ringing)] if way == "Replaces" else [])
+    assert taker.audio.hears(600) and caller.audio.hears(900) and ringing.wait_over()
+    event = switch.events.wait("retrieve")
+    assert (event["Unique-ID"], event["CallPark-Retriever"]) == (uuid, f"1002@{DOMAIN}")
+    caller.hang_up()
+
+
+def recall_without_slot(switch, phones, *params):
+    """Lets 1001 transfer a caller to a lot that is full. Returns the caller's call and the ringing call of 1001's phone."""
+    assert switch.reload(lot(("ringback-timeout", "9"), *params, slots="701"), extensions=extension("first", ("callpark_park", "701"))).startswith("+OK")
+    assert phones().call("first").audio.hears(MUSIC)
+    caller, call = conversation(phones)
+    phones.made[-2].on_ring = None
+    switch.events.clear()
+    call.refer("700")
+    return caller, phones.made[-2].rang.get(timeout=5)
 
 
 def is_there(switch, uuid):

@@ -10,7 +10,7 @@ use super::new_lot::FreeSlot;
 use super::park::new_call;
 use super::timeouts::MAX_BUSY_RETRIES;
 use super::{LotSelector, ParkRequest, SlotRequest, Table, Tenant};
-use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, RemoteState, State};
+use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, State, StoredState};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, Slot};
 use crate::parking::refusal::Refusal;
@@ -18,13 +18,13 @@ use crate::parking::settings::CallOverrides;
 
 /// A call as the slot store describes it.
 #[derive(Clone, Debug)]
-pub struct RemoteCall {
+pub struct StoredCall {
     /// The UUID of its leg.
     pub uuid: Arc<str>,
     /// The node that has or had it.
     pub node: Arc<str>,
     /// What is happening to it.
-    pub is: RemoteState,
+    pub is: StoredState,
     /// Its lot.
     pub lot: LotId,
     /// Its slot.
@@ -123,38 +123,38 @@ impl Table {
     }
 
     /// Reserves the slot of a call that this node had when it died, unless it is recovered already.
-    pub fn reserve_for_recovery(&mut self, absent: &RemoteCall, until: MonotonicTime, now: MonotonicTime) {
-        if !self.by_uuid.contains_key(&absent.uuid) {
-            let call = self.absent_call(absent, now);
+    pub fn reserve_for_recovery(&mut self, stored: &StoredCall, until: MonotonicTime, now: MonotonicTime) {
+        if !self.by_uuid.contains_key(&stored.uuid) {
+            let call = self.absent_call(stored, now);
             self.insert(Call { state: State::AwaitingRecovery, deadline: Some(until), ..call });
         }
     }
 
     /// Replaces the calls of all other nodes. Those that are not in `calls` have ended.
-    pub fn replace_remote_calls(&mut self, calls: &[RemoteCall], now: MonotonicTime) {
-        let told: HashMap<&str, &RemoteCall> = calls.iter().map(|absent| (&*absent.uuid, absent)).collect();
+    pub fn replace_remote_calls(&mut self, calls: &[StoredCall], now: MonotonicTime) {
+        let told: HashMap<&str, &StoredCall> = calls.iter().map(|stored| (&*stored.uuid, stored)).collect();
         let known: Vec<Call> = self.calls.values().filter(|call| call.node().is_some()).cloned().collect();
         for call in known {
-            let same = told.get(&*call.info.uuid).is_some_and(|absent| is_same(&call, absent));
+            let same = told.get(&*call.info.uuid).is_some_and(|stored| is_same(&call, stored));
             if !same {
                 self.end(call.id, Outcome::Abandoned, now);
             }
         }
-        for absent in calls {
-            match self.by_uuid.get(&absent.uuid).copied() {
+        for stored in calls {
+            match self.by_uuid.get(&stored.uuid).copied() {
                 None => {
-                    let call = self.absent_call(absent, now);
+                    let call = self.absent_call(stored, now);
                     self.insert(call);
                 }
-                Some(id) => self.update_remote(id, absent, now),
+                Some(id) => self.update_remote(id, stored, now),
             }
         }
     }
 
     /// Adds one call of another node.
-    pub fn add_remote_call(&mut self, absent: &RemoteCall, now: MonotonicTime) {
-        if !self.by_uuid.contains_key(&absent.uuid) {
-            let call = self.absent_call(absent, now);
+    pub fn add_remote_call(&mut self, stored: &StoredCall, now: MonotonicTime) {
+        if !self.by_uuid.contains_key(&stored.uuid) {
+            let call = self.absent_call(stored, now);
             self.insert(call);
         }
     }
@@ -177,45 +177,45 @@ impl Table {
     }
 
     /// Updates a call that is on another node. A call that is here is not changed.
-    fn update_remote(&mut self, id: CallId, absent: &RemoteCall, now: MonotonicTime) {
+    fn update_remote(&mut self, id: CallId, stored: &StoredCall, now: MonotonicTime) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let State::OnOtherNode { is, .. } = &mut call.state else { return };
-        let changed = *is != absent.is || call.label != absent.label || call.attempt != absent.attempt;
-        *is = absent.is;
-        call.attempt = absent.attempt;
-        call.deadline = absent.left.map(|left| now.after(left));
+        let changed = *is != stored.is || call.label != stored.label || call.attempt != stored.attempt;
+        *is = stored.is;
+        call.attempt = stored.attempt;
+        call.deadline = stored.left.map(|left| now.after(left));
         if changed {
-            call.label = Arc::clone(&absent.label);
+            call.label = Arc::clone(&stored.label);
             self.touched.push(super::touched(call));
         }
     }
 
     /// Makes a [`Call`] of a remote one. This node need not have its lot.
     #[must_use]
-    pub fn absent_call(&mut self, absent: &RemoteCall, now: MonotonicTime) -> Call {
-        self.open(&absent.lot.domain);
-        let tenant = self.tenants.get(&absent.lot.domain);
-        let plan = tenant.and_then(|tenant| tenant.lots.get(&absent.lot.name)).map(|lot| lot.plan.clone());
-        let index = tenant.and_then(|tenant| tenant.index_of(&absent.lot.name, &absent.slot));
-        let unknown = || LotPlan::without_slots(absent.lot.clone(), Arc::default());
+    pub fn absent_call(&mut self, stored: &StoredCall, now: MonotonicTime) -> Call {
+        self.open(&stored.lot.domain);
+        let tenant = self.tenants.get(&stored.lot.domain);
+        let plan = tenant.and_then(|tenant| tenant.lots.get(&stored.lot.name)).map(|lot| lot.plan.clone());
+        let index = tenant.and_then(|tenant| tenant.index_of(&stored.lot.name, &stored.slot));
+        let unknown = || LotPlan::without_slots(stored.lot.clone(), Arc::default());
         let request = ParkRequest {
-            uuid: Arc::clone(&absent.uuid),
+            uuid: Arc::clone(&stored.uuid),
             place: LotSelector::default(),
             wanted: SlotRequest::Auto,
-            caller: Arc::clone(&absent.caller),
-            parker: Arc::clone(&absent.parker),
+            caller: Arc::clone(&stored.caller),
+            parker: Arc::clone(&stored.parker),
             label: String::new(),
             overrides: CallOverrides::default(),
-            parked_at_ms: absent.parked_at_ms,
+            parked_at_ms: stored.parked_at_ms,
             entropy: 0,
         };
-        let id = self.calls.next_id(now.before(absent.waited));
+        let id = self.calls.next_id(now.before(stored.waited));
         Call {
-            state: State::OnOtherNode { node: Arc::clone(&absent.node), is: absent.is },
-            deadline: absent.left.map(|left| now.after(left)),
-            attempt: absent.attempt,
-            label: Arc::clone(&absent.label),
-            ..new_call(&plan.unwrap_or_else(unknown), &request, absent.slot.clone(), index, id)
+            state: State::OnOtherNode { node: Arc::clone(&stored.node), is: stored.is },
+            deadline: stored.left.map(|left| now.after(left)),
+            attempt: stored.attempt,
+            label: Arc::clone(&stored.label),
+            ..new_call(&plan.unwrap_or_else(unknown), &request, stored.slot.clone(), index, id)
         }
     }
 }
@@ -232,6 +232,6 @@ impl Tenant {
     }
 }
 
-fn is_same(call: &Call, absent: &RemoteCall) -> bool {
-    call.info.slot == absent.slot && call.info.lot == absent.lot && call.node().is_some_and(|node| *node == absent.node)
+fn is_same(call: &Call, stored: &StoredCall) -> bool {
+    call.info.slot == stored.slot && call.info.lot == stored.lot && call.node().is_some_and(|node| *node == stored.node)
 }

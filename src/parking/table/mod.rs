@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 
-pub use absent::{RemoteCall, RestoreParams};
+pub use absent::{RestoreParams, StoredCall};
 pub use layout::Layout;
 pub use number::Number;
 pub use retrieve::Claimant;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{LotSelector, RetrieveTarget, Table};
-use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, RemoteState, State};
+use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, State, StoredState};
 use crate::parking::names::{Slot, lowercase};
 use crate::parking::refusal::Refusal;
 use crate::parking::settings::LotSettings;
@@ -32,7 +32,7 @@ impl Call {
         match &self.state {
             State::Parked | State::RingingBack => true,
             State::OnOtherNode { is, .. } => {
-                [RemoteState::Parked, RemoteState::RingingBack, RemoteState::WaitingForSlot].contains(is)
+                [StoredState::Parked, StoredState::RingingBack, StoredState::WaitingForSlot].contains(is)
             }
             _ => false,
         }
@@ -65,7 +65,7 @@ impl Table {
     /// Returns the call that a retriever would claim now.
     pub fn find_target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<Call, Refusal> {
         let id = self.target(place, pick)?;
-        self.calls.get(&id).cloned().ok_or_else(|| Refusal::NoLongerParked)
+        self.calls.get(&id).cloned().ok_or(Refusal::NoLongerParked)
     }
 
     fn target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<CallId, Refusal> {
@@ -85,24 +85,23 @@ impl Table {
     }
 
     fn id_of(&self, uuid: &str) -> Result<CallId, Refusal> {
-        self.by_uuid.get(uuid).copied().ok_or_else(|| Refusal::NoLongerParked)
+        self.by_uuid.get(uuid).copied().ok_or(Refusal::NoLongerParked)
     }
 
     fn claim_call(&mut self, id: CallId, retriever: &str) -> Result<Call, Refusal> {
-        let gone = || Refusal::NoLongerParked;
-        let call = self.calls.get(&id).ok_or_else(gone)?;
+        let call = self.calls.get(&id).ok_or(Refusal::NoLongerParked)?;
         match &call.state {
             State::Reserved | State::Expected => Err(Refusal::NotYetParked(call.info.slot.clone())),
             State::Retrieving { .. } if call.is_claimed_by(retriever) => Ok(call.clone()),
             State::Retrieving { .. } | State::FallingBack => Err(Refusal::Gone(call.info.slot.clone())),
             State::AwaitingRecovery => Err(Refusal::AwaitingRecovery(call.info.slot.clone())),
-            State::OnOtherNode { is: RemoteState::Reserved | RemoteState::Retrieving, .. } => {
+            State::OnOtherNode { is: StoredState::Reserved | StoredState::Retrieving, .. } => {
                 Err(Refusal::Gone(call.info.slot.clone()))
             }
             State::OnOtherNode { .. } => Ok(call.clone()),
             State::Parked | State::RingingBack => {
                 self.update(id, |call| call.state = State::Retrieving { by: retriever.into(), returning: false });
-                self.calls.get(&id).cloned().ok_or_else(gone)
+                self.calls.get(&id).cloned().ok_or(Refusal::NoLongerParked)
             }
         }
     }

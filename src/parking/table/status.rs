@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{LotPlan, Table};
-use crate::parking::call::{Call, Party, RemoteState, State};
+use crate::parking::call::{Call, Party, State, StoredState};
 use crate::parking::names::{LotId, Slot, is_name, lowercase};
 use crate::parking::request::LotSelector;
 use crate::parking::settings::LampState;
@@ -49,7 +49,7 @@ impl Table {
                 let settings = &call.info.settings;
                 let caller = settings.lamp_caller_id.then(|| call.info.caller.clone());
                 match call.state {
-                    State::RingingBack | State::OnOtherNode { is: RemoteState::RingingBack, .. } => {
+                    State::RingingBack | State::OnOtherNode { is: StoredState::RingingBack, .. } => {
                         SlotStatus::Ringing { caller }
                     }
                     _ => SlotStatus::Taken { state: settings.lamp_state, caller },

@@ -98,7 +98,7 @@ impl Table {
         Some(call)
     }
 
-    /// Undoes [`Table::assign`], because another node has claimed the slot.
+    /// Undoes [`Table::assign`], because another node has allocated the slot.
     pub fn unassign(&mut self, uuid: &str, now: MonotonicTime) {
         let Some(mut call) = self.by_uuid.get(uuid).copied().and_then(|id| self.take_out(id)) else { return };
         call.index = None;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{External, UserClaim};
+use super::{External, LegUser};
 use crate::freeswitch::{self, Binding, CoreEvent, EventRef, Leg, OnEvent, SessionGuard, StateLookup};
 use crate::service::ParkingService;
 
@@ -75,10 +75,10 @@ impl ParkingService {
     /// directory, which may be slow.
     pub(in crate::service) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
         let (mut user, mut vouched, mut external) = (None, None, None);
-        match self.claim_of(peer) {
-            UserClaim::User(name) => user = Some(name),
-            UserClaim::Vouched(claimed) => vouched = Some(claimed),
-            UserClaim::Nobody => external = External::of(peer),
+        match self.leg_user(peer) {
+            LegUser::User(name) => user = Some(name),
+            LegUser::Vouched(name) => vouched = Some(name),
+            LegUser::Nobody => external = External::of(peer),
         }
         let (dial_string, names) = external.map(|external| (external.dial_string, external.names)).unzip();
         for (name, value) in

@@ -117,8 +117,8 @@ impl ParkingService {
         let user = |user: Option<String>| user.map(Parker::user).unwrap_or_default();
         match self.last_peer(leg) {
             Some(LastPeer::User(peer)) => (Parker::user(peer), "user of the last bridged leg"),
-            Some(LastPeer::Vouched(claimed)) => {
-                (user(user_in_directory(leg, &claimed)), "last bridged leg, as its trusted proxy says")
+            Some(LastPeer::Vouched(name)) => {
+                (user(user_in_directory(leg, &name)), "last bridged leg, as its trusted proxy says")
             }
             Some(LastPeer::External(external)) => (external.parker(), "address of the last bridged leg"),
             Some(LastPeer::Unknown) => (Parker::default(), "last bridged leg, which has no user and no address"),

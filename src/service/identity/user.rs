@@ -11,7 +11,7 @@ const NOBODY: &str = "-";
 
 /// The user that a leg names, before the directory is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::service) enum UserClaim {
+pub(in crate::service) enum LegUser {
     /// A user (`1001@example.com`) who has authenticated or was called by this server.
     User(String),
     /// A user (`1001@example.com`) whom a trusted proxy names, and who may not be in the directory.
@@ -22,33 +22,33 @@ pub(in crate::service) enum UserClaim {
 impl ParkingService {
     /// Returns the user of a leg (`1001@example.com`); empty if it belongs to none. It may ask the directory.
     pub(in crate::service) fn user_of(&self, leg: &Leg<'_>) -> String {
-        match self.claim_of(leg) {
-            UserClaim::User(user) => user,
-            UserClaim::Vouched(claimed) => vouched_user(leg, &claimed).unwrap_or_default(),
-            UserClaim::Nobody => String::new(),
+        match self.leg_user(leg) {
+            LegUser::User(user) => user,
+            LegUser::Vouched(name) => vouched_user(leg, &name).unwrap_or_default(),
+            LegUser::Nobody => String::new(),
         }
     }
 
     /// Whether a leg belongs to a user, or a trusted proxy names one and the directory was not asked yet.
     pub(in crate::service) fn may_belong_to_user(&self, leg: &Leg<'_>) -> bool {
-        match self.claim_of(leg) {
-            UserClaim::User(_) => true,
-            UserClaim::Vouched(_) => leg.var(PROXY_USER).is_none_or(|user| user != NOBODY),
-            UserClaim::Nobody => false,
+        match self.leg_user(leg) {
+            LegUser::User(_) => true,
+            LegUser::Vouched(_) => leg.var(PROXY_USER).is_none_or(|user| user != NOBODY),
+            LegUser::Nobody => false,
         }
     }
 
     /// Returns the user that a leg names, without asking the directory.
-    pub(in crate::service) fn claim_of(&self, leg: &Leg<'_>) -> UserClaim {
+    pub(in crate::service) fn leg_user(&self, leg: &Leg<'_>) -> LegUser {
         if is_verto(leg) {
-            return verto_user(leg).map_or(UserClaim::Nobody, UserClaim::User);
+            return verto_user(leg).map_or(LegUser::Nobody, LegUser::User);
         }
         if let Some(user) = sip_user(leg) {
-            return UserClaim::User(user);
+            return LegUser::User(user);
         }
         match self.trusts(leg).then(|| proxy_user(leg)).flatten() {
-            Some(claimed) => UserClaim::Vouched(claimed),
-            None => UserClaim::Nobody,
+            Some(name) => LegUser::Vouched(name),
+            None => LegUser::Nobody,
         }
     }
 
@@ -114,9 +114,9 @@ fn proxy_user(leg: &Leg<'_>) -> Option<String> {
     }
 }
 
-fn vouched_user(leg: &Leg<'_>, claimed: &str) -> Option<String> {
+fn vouched_user(leg: &Leg<'_>, name: &str) -> Option<String> {
     let known = leg.var(PROXY_USER).unwrap_or_else(|| {
-        let user = user_in_directory(leg, claimed).unwrap_or_else(|| NOBODY.into());
+        let user = user_in_directory(leg, name).unwrap_or_else(|| NOBODY.into());
         leg.set_var(PROXY_USER, &user);
         user
     });

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::freeswitch::{self, Binding, CoreEvent, EventRef, Leg, OnEvent, SessionGuard, StateLookup};
 use crate::parking::Party;
 use crate::service::ParkingService;
-use crate::service::identity::UserClaim;
+use crate::service::identity::LegUser;
 
 pub(crate) fn on_bridge<W: StateLookup<ParkingService>>() -> Option<Binding> {
     Binding::bind::<OnBridge, W>()
@@ -34,7 +34,7 @@ impl TalkingLegs {
     /// Returns another leg of the same party that is in a conversation: of `user`, or if that is empty, of the party that the leg names.
     pub(super) fn other_call(&self, leg: &Leg<'_>, user: &str) -> Option<SessionGuard> {
         let uuid = leg.uuid();
-        let name = if user.is_empty() { claimed(leg)? } else { user.to_owned() };
+        let name = if user.is_empty() { own_name(leg)? } else { user.to_owned() };
         let legs = self.0.lock().by_name.get(&name).cloned().unwrap_or_default();
         let others = legs.iter().filter(|other| **other != uuid);
         others.filter_map(|other| SessionGuard::find(other)).find(|other| other.ready() && other.partner().is_some())
@@ -51,7 +51,7 @@ impl TalkingLegs {
     /// Adds a leg. `user` is its user, if that is reliable.
     fn note(&self, leg: &Leg<'_>, user: Option<String>) {
         let uuid = leg.uuid();
-        let names: Vec<String> = user.into_iter().chain(claimed(leg)).collect();
+        let names: Vec<String> = user.into_iter().chain(own_name(leg)).collect();
         let mut legs = self.0.lock();
         legs.forget(&uuid);
         for name in &names {
@@ -87,7 +87,7 @@ impl ParkingService {
     }
 
     fn note_conversation(&self, leg: &Leg<'_>) {
-        self.talking_legs.note(leg, self.claimed_user(leg));
+        self.talking_legs.note(leg, self.trusted_user(leg));
     }
 
     /// Returns another leg of a user that is in a conversation, among all legs, because the event of a bridge may come late.
@@ -98,21 +98,21 @@ impl ParkingService {
             .filter(|other| *other != uuid)
             .filter_map(|other| SessionGuard::find(&other));
         let mut theirs =
-            others.filter(|other| other.partner().is_some() && self.claimed_user(other).as_deref() == Some(user));
+            others.filter(|other| other.partner().is_some() && self.trusted_user(other).as_deref() == Some(user));
         theirs.find(|other| other.ready())
     }
 
     /// Returns the user of a leg, if it is reliable or a trusted proxy names the user.
-    fn claimed_user(&self, leg: &Leg<'_>) -> Option<String> {
-        match self.claim_of(leg) {
-            UserClaim::User(user) | UserClaim::Vouched(user) => Some(user),
-            UserClaim::Nobody => None,
+    fn trusted_user(&self, leg: &Leg<'_>) -> Option<String> {
+        match self.leg_user(leg) {
+            LegUser::User(user) | LegUser::Vouched(user) => Some(user),
+            LegUser::Nobody => None,
         }
     }
 }
 
 /// Returns the name that the far end of a leg gives itself, or by which it was called. It is not reliable, and never the name of a user.
-fn claimed(leg: &Leg<'_>) -> Option<String> {
+fn own_name(leg: &Leg<'_>) -> Option<String> {
     let user = if leg.outbound() { leg.var("sip_to_user") } else { leg.var("sip_from_user") };
     user.filter(|user| !user.eq_ignore_ascii_case(Party::WITHHELD_NUMBER)).map(|user| format!("?{user}"))
 }

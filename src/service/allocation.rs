@@ -1,4 +1,4 @@
-//! Takes slots: the rules choose one, and in a cluster it is then claimed for all nodes.
+//! Takes slots: the rules choose one, and in a cluster it is then allocated for all nodes.
 
 use std::collections::HashSet;
 
@@ -6,36 +6,36 @@ use parking_lot::Mutex;
 
 use super::ParkingService;
 use super::call_log::log_call;
-use crate::parking::{Call, LeaveReason, MonotonicTime, ParkRequest, Refusal, RemoteCall, Table};
+use crate::parking::{Call, LeaveReason, MonotonicTime, ParkRequest, Refusal, StoredCall, Table};
 
-/// The maximum number of slots that are tried, because other nodes may claim them first.
-const MAX_CLAIM_TRIES: usize = 100;
+/// The maximum number of slots that are tried, because other nodes may allocate them first.
+const MAX_ALLOCATION_TRIES: usize = 100;
 
-/// The legs for which slots are being claimed.
+/// The legs for which slots are being allocated.
 #[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<HashSet<String>>);
+pub(super) struct Allocations(Mutex<HashSet<String>>);
 
-impl Claims {
-    /// Returns `None` if another thread is claiming a slot for the leg.
-    fn begin<'a>(&'a self, uuid: &'a str) -> Option<Claiming<'a>> {
-        self.0.lock().insert(uuid.to_owned()).then_some(Claiming { claims: self, uuid })
+impl Allocations {
+    /// Returns `None` if another thread is allocating a slot for the leg.
+    fn begin<'a>(&'a self, uuid: &'a str) -> Option<Allocating<'a>> {
+        self.0.lock().insert(uuid.to_owned()).then_some(Allocating { allocations: self, uuid })
     }
 }
 
-/// A claim in progress. It ends when this is dropped.
-struct Claiming<'a> {
-    claims: &'a Claims,
+/// An allocation in progress. It ends when this is dropped.
+struct Allocating<'a> {
+    allocations: &'a Allocations,
     uuid: &'a str,
 }
 
-impl Drop for Claiming<'_> {
+impl Drop for Allocating<'_> {
     fn drop(&mut self) {
-        self.claims.0.lock().remove(self.uuid);
+        self.allocations.0.lock().remove(self.uuid);
     }
 }
 
 impl ParkingService {
-    /// Takes a slot by the rules and claims it for all nodes. If another node has the slot, the rules decide again.
+    /// Takes a slot by the rules and allocates it for all nodes. If another node has the slot, the rules decide again.
     pub(super) fn take(
         &self,
         request: &ParkRequest,
@@ -51,7 +51,7 @@ impl ParkingService {
         }
     }
 
-    /// Lets the rules `decide` on a slot for a leg, again and again until the slot can be claimed; `undo` reverts a decision. Returns `None` if other nodes were
+    /// Lets the rules `decide` on a slot for a leg, again and again until the slot can be allocated; `undo` reverts a decision. Returns `None` if other nodes were
     /// faster too often.
     pub(super) fn take_for_all<E>(
         &self,
@@ -64,21 +64,21 @@ impl ParkingService {
         }
         // The calls of other nodes that were in the chosen slots. They are added to the table again before each try, because the comparison with
         // the database drops those of a node that has the name of this one, and the rules would choose the same slot again.
-        let mut others: Vec<Box<RemoteCall>> = Vec::new();
-        for _ in 0..MAX_CLAIM_TRIES {
-            let claiming = self.claims.begin(uuid);
+        let mut others: Vec<Box<StoredCall>> = Vec::new();
+        for _ in 0..MAX_ALLOCATION_TRIES {
+            let allocating = self.allocations.begin(uuid);
             let call = self.change(|table, now| {
                 others.iter().for_each(|other| table.add_remote_call(other, now));
                 decide(table, now)
             })?;
-            let claimed = self.slot_store.claim(&call);
-            drop(claiming);
-            let Err(other) = claimed else {
-                // The call may have changed or ended while it was claimed.
+            let answer = self.slot_store.allocate(&call);
+            drop(allocating);
+            let Err(other) = answer else {
+                // The call may have changed or ended meanwhile.
                 self.save_slots(&[(call.info.lot.clone(), call.info.slot.clone())]);
                 return Ok(Some(call));
             };
-            log_call!(Debug, &call, node = other.node; "another node claimed the slot first");
+            log_call!(Debug, &call, node = other.node; "another node allocated the slot first");
             // In one step, so that nobody else takes the slot in between.
             self.change(|table, now| {
                 undo(table, now);
@@ -100,8 +100,8 @@ impl ParkingService {
         self.take(request, park)
     }
 
-    /// Whether a slot is being claimed for a leg.
-    pub(crate) fn is_claiming(&self, uuid: &str) -> bool {
-        self.claims.0.lock().contains(uuid)
+    /// Whether a slot is being allocated for a leg.
+    pub(crate) fn is_allocating(&self, uuid: &str) -> bool {
+        self.allocations.0.lock().contains(uuid)
     }
 }
