@@ -311,7 +311,10 @@ fn an_invalid_domain_has_no_lots() {
 fn a_reservation_is_for_its_leg_and_expires() {
     let mut table = table(LotSettings::default());
     table.park(&request("a", SlotRequest::Auto), true, at(0)).unwrap();
-    assert!(matches!(table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"), Err(Refusal::NotYetParked(_))));
+    assert!(matches!(
+        table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r"),
+        Err(Refusal::NotYetParked(_))
+    ));
     assert_eq!(table.arrive("b", at(1)).map(|call| call.id), None);
     assert_eq!(table.arrive("a", at(2)).unwrap().parked_at, at(2));
     table.park(&request("c", SlotRequest::Auto), true, at(2)).unwrap();
