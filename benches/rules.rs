@@ -225,9 +225,30 @@ fn look(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What every call costs that a profile with the dialplan `callpark` brings: the question whether any domain has the number.
+fn number(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("number of no lot");
+    for domains in [1, 100, 10_000] {
+        let template = LotPlan {
+            id: LotId::new("main", "*"),
+            slots: parse_slots("701-720").unwrap().into(),
+            labels: Arc::default(),
+            settings: Arc::new(LotSettings::default()),
+        };
+        let mut table = Table::new(&[template], None);
+        for n in 0..domains {
+            let place = LotSelector { domains: vec![format!("{n}.test")], ..place() };
+            table.park(&ParkRequest { place, ..request(n, "main") }, false, MonotonicTime::default()).unwrap();
+        }
+        let id = BenchmarkId::from_parameter(format!("{domains} domains"));
+        group.bench_function(id, |bencher| bencher.iter(|| black_box(table.is_number(black_box("1001"), false))));
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(30);
-    targets = park, leave, expire, look
+    targets = park, leave, expire, look, number
 }
 criterion_main!(benches);

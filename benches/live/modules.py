@@ -80,8 +80,18 @@ VALET = ParkingModule(
     listing="valet_info bench", event="valet_parking::info", action="Action", parked="hold", due="exit", slot="Valet-Extension",
 )
 MODULES = [CALLPARK, VALET]
+# How often a call asks the dialplan `callpark` before the XML dialplan. FreeSWITCH takes the first 25 dialplans of a list.
+QUESTIONS = 24
+
+
+def _asks(questions):
+    dialplans = ",".join(["callpark"] * questions + ["XML"])
+    return _extension(f"asks-{questions}", _app("transfer", f"nobody {dialplans} default"))
+
+
 # The extension of the desk that transfers calls, and the destination of calls whose timeout is over.
 COMMON = (
     _extension(r"desk-(\d+)", _set("hangup_after_bridge", "true") + _app("bridge", "sofia/external/desk@127.0.0.1:$1"))
     + _extension("nobody", _app("hangup"))
+    + _asks(0) + _asks(QUESTIONS)
 )

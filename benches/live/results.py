@@ -63,8 +63,9 @@ class Results:
 
 def _sum_up(row, of, modules):
     figures = {module: [row.figure(values) for values in of[module] if values] for module in modules}
-    if not all(figures.values()):
+    if not any(figures.values()) or not (row.note or all(figures.values())):
         return None
+    modules = [module for module in modules if figures[module]]
     # The 99th percentile is of the values of all pairs together, because that of a few values is their maximum.
     middle = {module: row.figure([value for values in of[module] for value in values]) if row.of == "99th" else statistics.median(figures[module]) for module in modules}
     summed = {"what": row.what if row.of == "median" else f"{row.what}, 99th percentile", "unit": row.unit, "pairs": len(figures[modules[0]])}
@@ -84,7 +85,7 @@ def _sum_up(row, of, modules):
 def table(summary, modules):
     """The summary as an aligned Markdown table. Each figure is the median of the pairs, with their minimum and maximum."""
     head = ["", *modules, "ratio", "goal", ""]
-    lines = [[f"{row['what']} ({row['unit']})", *(_shown(row[module]) for module in modules), _shown(row.get("ratio")), row.get("goal", ""),
+    lines = [[f"{row['what']} ({row['unit']})", *(_shown(row.get(module)) for module in modules), _shown(row.get("ratio")), row.get("goal", ""),
               {True: "yes", False: "NO", None: ""}[row.get("reached")]] for row in summary]
     widths = [max(len(line[n]) for line in [head, *lines]) for n in range(len(head))]
     put = lambda cells: "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths)) + " |"

@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use super::ParkingService;
 use crate::freeswitch::Leg;
-use crate::parking::{Arrival, LotName, LotSelector, Number, Slot};
+use crate::parking::{Arrival, LotName, LotSelector, Number, Slot, Table};
 
 impl ParkingService {
     /// Returns the first of `readings` that stands for something, with what that is. A reading is a text and whether it may be the name of a lot.
+    /// Most calls are to a number that no lot of any domain has; to find out the domain of the leg takes longer than that.
     pub(crate) fn number_of<'r>(
         &self,
         leg: &Leg<'_>,
-        readings: impl Iterator<Item = (&'r str, bool)> + Clone,
+        mut readings: impl Iterator<Item = (&'r str, bool)> + Clone,
     ) -> Option<(&'r str, Number)> {
-        let place = self.place_of_number(leg, readings.clone())?;
+        let is_known = |table: &Table| readings.clone().any(|(text, may_be_lot)| table.is_number(text, may_be_lot));
+        if !is_known(&self.table.lock()) {
+            return None;
+        }
+        let place = self.place_of_number(leg);
         let table = self.table.lock();
-        let mut found = readings.filter_map(|(text, may_be_lot)| Some((text, table.number(&place, text, may_be_lot)?)));
-        found.next()
+        readings.find_map(|(text, may_be_lot)| Some((text, table.number(&place, text, may_be_lot)?)))
     }
 
     /// Returns the slots that a leg may mean: those of the lot, or if none is named, of all lots of its domain.
@@ -30,21 +34,13 @@ impl ParkingService {
     }
 
     /// The domains in which a number counts: that of the leg's user, after that of the user who transferred the leg. Finding the latter may take
-    /// a question to the directory, so it is not asked for numbers that no lot has.
-    fn place_of_number<'r>(
-        &self,
-        leg: &Leg<'_>,
-        mut readings: impl Iterator<Item = (&'r str, bool)>,
-    ) -> Option<LotSelector> {
+    /// a question to the directory.
+    fn place_of_number(&self, leg: &Leg<'_>) -> LotSelector {
         let arrival = Arrival::at_number(leg);
-        if !arrival.by_others() {
-            return Some(self.lot_selector(leg, None, None));
+        if arrival.by_others() {
+            self.place_of_arrival(leg, None, arrival, &self.parker_of(leg))
+        } else {
+            self.lot_selector(leg, None, None)
         }
-        let table = self.table.lock();
-        if !readings.any(|(text, may_be_lot)| table.is_number(text, may_be_lot)) {
-            return None;
-        }
-        drop(table);
-        Some(self.place_of_arrival(leg, None, arrival, &self.parker_of(leg)))
     }
 }

@@ -45,9 +45,16 @@ impl Table {
             number_in(plan, text, may_be_lot).is_some()
                 || slot.as_ref().is_some_and(|slot| plan.slots.binary_search(slot).is_ok())
         };
+        // A server may have thousands of domains whose lots are all copies of the same template.
+        let is_copy_of = |of: &LotPlan, plan: &LotPlan| {
+            Arc::ptr_eq(&of.slots, &plan.slots)
+                && Arc::ptr_eq(&of.settings, &plan.settings)
+                && of.id.name == plan.id.name
+        };
+        let is_copy = |plan: &LotPlan| self.templates.iter().any(|template| is_copy_of(template, plan));
         let in_tenant = |tenant: &Tenant| {
-            slot.as_ref().is_some_and(|slot| tenant.held(slot).is_some())
-                || tenant.lots.values().any(|lot| in_plan(&lot.plan))
+            slot.as_ref().is_some_and(|slot| tenant.displaced.contains_key(slot))
+                || tenant.lots.values().any(|lot| !is_copy(&lot.plan) && in_plan(&lot.plan))
         };
         self.templates.iter().any(in_plan) || self.tenants.values().any(in_tenant)
     }
