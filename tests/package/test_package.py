@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from conftest import PACKAGE, PASSWORD, ROOT
 from phone import DOMAIN, Phone
 from switch import wait_for
@@ -55,6 +57,15 @@ def test_the_package_as_such():
     postinst = (ROOT / f"debian/{PACKAGE}.postinst").read_text()
     commands = [line for line in postinst.splitlines() if not line.lstrip().startswith(("#", "echo"))]
     assert not re.search(r"fs_cli|systemctl|invoke-rc|service ", "\n".join(commands)), "FreeSWITCH is left alone"
+
+
+def test_lintian_finds_neither_errors_nor_warnings():
+    """Before: there was no manual page, no year in the copyright file, and a maintainer at localhost."""
+    if shutil.which("lintian") is None:
+        pytest.skip("lintian is not installed")
+    symbols = FIRST.replace(f"{PACKAGE}_", f"{PACKAGE}-dbgsym_")
+    said = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", FIRST, symbols], capture_output=True, text=True, check=False)
+    assert said.returncode == 0 and not re.search(r"^[EW]: ", said.stdout, re.M), said.stdout + said.stderr
 
 
 def test_install_park_upgrade_remove_and_purge(debian):
