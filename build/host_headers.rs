@@ -120,6 +120,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_event_add_header_string",
     "switch_event_bind_removable",
     "switch_event_create_subclass_detailed",
+    "switch_event_del_header_val",
     "switch_event_destroy",
     "switch_event_get_header_idx",
     "switch_event_fire_detailed",

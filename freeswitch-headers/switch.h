@@ -831,6 +831,7 @@ switch_status_t switch_event_bind_removable(const char *id, switch_event_types_t
 	switch_event_callback_t callback, void *user_data, switch_event_node_t **node);
 switch_status_t switch_event_create_subclass_detailed(const char *file, const char *func, int line,
 	switch_event_t **event, switch_event_types_t event_id, const char *subclass_name);
+switch_status_t switch_event_del_header_val(switch_event_t *event, const char *header_name, const char *val);
 void switch_event_destroy(switch_event_t **event);
 char *switch_event_get_header_idx(switch_event_t *event, const char *header_name, int idx);
 switch_status_t switch_event_fire_detailed(const char *file, const char *func, int line, switch_event_t **event,

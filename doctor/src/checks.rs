@@ -6,7 +6,7 @@ mod modules;
 mod profiles;
 mod state;
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Server};
 use crate::files::Files;
 use crate::finding::{Finding, Fix};
 use crate::fs_cli::Running;
@@ -22,6 +22,15 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// Has the operator set a parameter of a SIP profile where it is kept; None if that is a file.
+    fn set_in_server(&self, profile: &str, name: &str, value: &str) -> Option<Fix> {
+        let place = match self.configuration.server? {
+            Server::FusionPbx => format!("in FusionPBX, under Advanced, SIP Profiles, {profile}"),
+            Server::Other => format!("in the program that serves the SIP profile {profile}"),
+        };
+        Some(Fix::Do(format!("{place}, set {name} to {value}")))
+    }
+
     /// Has the operator give a command to FreeSWITCH.
     fn command(&self, command: &str) -> Fix {
         let fs_cli = self.running.as_ref().map_or("fs_cli", |running| &running.fs_cli);

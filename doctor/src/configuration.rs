@@ -19,8 +19,17 @@ pub(crate) struct Configuration {
     pub(crate) users: BTreeSet<String>,
     /// callpark.conf.xml, if there is one.
     pub(crate) callpark: Option<Callpark>,
-    /// Whether a program serves SIP profiles and dialplan, as in FusionPBX, and not the files.
-    pub(crate) served: bool,
+    /// What serves SIP profiles and dialplan; None if the files do.
+    pub(crate) server: Option<Server>,
+}
+
+/// A program that serves SIP profiles, dialplan and users from a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// The script of FusionPBX, which runs in mod_lua. Its pages also write modules.conf.xml.
+    FusionPbx,
+    /// Another script, or a web server that mod_xml_curl asks.
+    Other,
 }
 
 /// A SIP profile.
@@ -103,9 +112,24 @@ impl Configuration {
             languages_in_use: languages_of_users(root),
             users: users.map(|user| attribute(user, "id")).collect(),
             callpark: found("callpark.conf").map(callpark),
-            served: found("lua.conf").is_some_and(|lua| param(lua, "xml-handler-bindings").contains("dialplan")),
+            server: found("lua.conf").and_then(lua_server).or_else(|| found("xml_curl.conf").and_then(curl_server)),
         })
     }
+}
+
+/// Whether a list of sections (`configuration,dialplan`, `configuration|dialplan`) has those in which the module's numbers are.
+fn serves(sections: &str) -> bool {
+    sections.contains("dialplan") || sections.contains("configuration")
+}
+
+fn lua_server(lua: Node<'_, '_>) -> Option<Server> {
+    let is_fusionpbx = param(lua, "xml-handler-script").split_whitespace().eq(["app.lua", "xml_handler"]);
+    serves(&param(lua, "xml-handler-bindings")).then_some(if is_fusionpbx { Server::FusionPbx } else { Server::Other })
+}
+
+fn curl_server(curl: Node<'_, '_>) -> Option<Server> {
+    let mut urls = tags(curl, "param").filter(|node| is(*node, "param", "gateway-url"));
+    urls.any(|url| serves(&attribute(url, "bindings"))).then_some(Server::Other)
 }
 
 /// All tags of a name in the section of a name.
@@ -144,7 +168,8 @@ fn profile(node: Node<'_, '_>) -> Profile {
     let name = attribute(node, "name");
     Profile {
         dialplan: param(node, "dialplan"),
-        is_for_users: is_true(&param(node, "auth-calls")),
+        // In FusionPBX the profile for trunks authenticates too.
+        is_for_users: is_true(&param(node, "auth-calls")) && !name.starts_with("external"),
         is_ipv6: name.ends_with("ipv6") || param(node, "sip-ip").contains(':'),
         name,
         tracks_calls: is_true(&param(node, "track-calls")),

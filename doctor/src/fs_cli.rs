@@ -1,5 +1,6 @@
 //! A running FreeSWITCH, by its command line fs_cli.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Why FreeSWITCH did not answer.
@@ -60,6 +61,8 @@ pub(crate) struct Running {
     pub(crate) status: String,
     /// The dialplan of each SIP profile, by name, as the running profile has it.
     pub(crate) dialplans: Vec<(String, String)>,
+    /// The users with a registered phone.
+    pub(crate) registered: BTreeSet<String>,
 }
 
 impl Running {
@@ -79,6 +82,7 @@ impl Running {
             loads_pgsql: fs_cli.is_loaded("mod_pgsql")?,
             status: if loads_module { fs_cli.api("callpark status")? } else { String::new() },
             dialplans,
+            registered: registered(&fs_cli.api("show registrations")?),
         })
     }
 
@@ -86,6 +90,14 @@ impl Running {
     pub(crate) fn status(&self, name: &str) -> Option<&str> {
         field(&self.status, name)
     }
+}
+
+/// The first column of a table of comma-separated values, whose header names it.
+fn registered(table: &str) -> BTreeSet<String> {
+    let mut lines = table.lines();
+    let is_table = lines.next().is_some_and(|header| header.starts_with("reg_user,"));
+    let users = lines.filter_map(|line| line.split_once(',')).map(|(user, _)| user.to_owned());
+    users.filter(|_| is_table).collect()
 }
 
 /// The value after a name at the start of a line.

@@ -76,7 +76,7 @@ impl System {
 
     fn fusionpbx() -> System {
         let system = System::new("/usr", "/etc/freeswitch", "/usr/lib/freeswitch/mod", "languages");
-        let lua = r#"<configuration name="lua.conf"><settings><param name="xml-handler-bindings" value="configuration,dialplan,directory,languages"/></settings></configuration>"#;
+        let lua = r#"<configuration name="lua.conf"><settings><param name="xml-handler-script" value="app.lua xml_handler"/><param name="xml-handler-bindings" value="configuration,dialplan,directory,languages"/></settings></configuration>"#;
         system.write("autoload_configs/lua.conf.xml", lua);
         // Its profiles and its dialplan are in a database.
         for file in ["sip_profiles/internal.xml", "dialplan/default.xml"] {
@@ -151,10 +151,11 @@ fn answer(output: Output) -> (bool, String) {
 /// Before: the folders came from the pkg-config file alone, phrases went into `lang/en/ivr` in any case, and the dialplan was always installed.
 #[test]
 fn each_layout_gets_what_belongs_there() {
-    for (system, languages, bin) in [
-        (System::vanilla(), "lang", "/usr/local/freeswitch/bin"),
-        (System::debian(), "lang", "/usr/bin"),
-        (System::fusionpbx(), "languages", "/usr/bin"),
+    let line = r#"<load module="mod_callpark"/>"#;
+    for (system, languages, bin, remains) in [
+        (System::vanilla(), "lang", "/usr/local/freeswitch/bin", line),
+        (System::debian(), "lang", "/usr/bin", line),
+        (System::fusionpbx(), "languages", "/usr/bin", "Advanced, Modules, disable Valet Parking and enable Callpark"),
     ] {
         let said = system.install();
         let mut expected = vec![
@@ -170,7 +171,7 @@ fn each_layout_gets_what_belongs_there() {
         }
         expected.sort();
         assert_eq!(system.files(), expected);
-        assert!(said.contains(r#"<load module="mod_callpark"/>"#), "{said}");
+        assert!(said.contains(remains), "{said}");
         let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(system.at(system.modules).join("mod_callpark.so")), 0o755);
         assert_eq!(mode(system.conf("autoload_configs/callpark.conf.xml")), mode(system.conf("freeswitch.xml")));
@@ -202,13 +203,35 @@ fn install_ends_with_the_lines_that_remain_and_the_doctor_is_content_with_them()
     assert!(system.install().contains(WELL));
 }
 
+/// Before: the line of modules.conf.xml was named, which FusionPBX's page writes over.
 #[test]
-fn on_fusionpbx_one_line_remains_and_the_dialplan_is_an_advice() {
+fn on_fusionpbx_one_page_remains_and_the_dialplan_is_an_advice() {
     let system = System::fusionpbx();
     let said = system.install();
+    assert!(!said.contains("modules.conf.xml, line"), "{said}");
     assert!(said.contains("note: ") && said.contains("Advanced, SIP Profiles, internal"), "{said}");
-    system.edit("autoload_configs/modules.conf.xml", "mod_valet_parking", "mod_callpark");
+    let modules = "autoload_configs/modules.conf.xml";
+    system.edit(modules, "mod_valet_parking", "mod_callpark");
     assert!(system.doctor().0);
+    system.edit(modules, "<modules>", r#"<modules><load module="mod_valet_parking"/>"#);
+    assert!(system.doctor().1.contains("Advanced, Modules, disable Valet Parking;"), "{}", system.doctor().1);
+}
+
+#[test]
+fn profiles_that_a_web_server_serves_are_not_looked_for_in_files() {
+    let system = System::debian();
+    system.install();
+    let curl = r#"<configuration name="xml_curl.conf"><bindings><binding name="all"><param name="gateway-url" value="http://localhost/" bindings="dialplan|configuration"/></binding></bindings></configuration>"#;
+    system.write("autoload_configs/xml_curl.conf.xml", curl);
+    let (_, text) = system.doctor();
+    assert!(
+        text.contains("in the program that serves the SIP profile internal, set dialplan to callpark,XML"),
+        "{text}"
+    );
+    assert!(
+        text.contains("modules.conf.xml, line 4, replace") && !text.contains("sip_profiles/internal.xml"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -329,6 +352,18 @@ fn conflicts_are_named() {
     has("pre_load_modules.conf.xml, add to <modules>:\n      <load module=\"mod_pgsql\"/>");
 }
 
+#[test]
+fn the_manual_page_has_each_option() {
+    let help = Command::new(DOCTOR).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let page = include_str!("../../debian/callpark-doctor.1").replace("\\-", "-");
+    let options: Vec<&str> = help.split(['[', ']', ' ', '\n']).filter(|word| word.starts_with("--")).collect();
+    assert!(options.contains(&"--files"), "{help}");
+    for option in options {
+        assert!(page.contains(option), "{option} is not in the manual page");
+    }
+}
+
 /// A stand-in for fs_cli, which answers from files.
 fn fs_cli(folder: &Path, answers: &[(&str, &str)]) -> String {
     let program = folder.join("fs_cli");
@@ -361,6 +396,7 @@ fn a_running_freeswitch_is_asked_for_its_state() {
             ("module_exists mod_pgsql", "false"),
             ("sofia status profile internal", "Name internal\nDialplan         \tXML\n"),
             ("callpark status", status),
+            ("show registrations", "reg_user,realm,token\n701,example.com,x\n1001,example.com,y\n\n2 total."),
         ],
     );
     let (well, text) = answer(Command::new(DOCTOR).args(["--fs-cli", &command]).output().unwrap());
@@ -371,6 +407,7 @@ fn a_running_freeswitch_is_asked_for_its_state() {
         "fault: the database cannot be written",
         "fault: the dashboard does not run, and is tried again: port in use",
         "fault: callpark.conf.xml has 1 errors, not in force",
+        "conflict: the numbers 701 are slots and users",
         "      line 3: slots \"x\"",
     ] {
         assert!(text.contains(said), "{said}: {text}");

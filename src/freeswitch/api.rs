@@ -32,16 +32,6 @@ pub(crate) fn user_variable(user: &str, name: &str) -> Option<String> {
     Some(api("user_data", &format!("{user} var {name}")).trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// The folder of the sound files of a language, as its configuration says.
-pub(crate) fn sound_folder(language: &str) -> Option<String> {
-    let text = is_name(language).then(|| api("xml_locate", &format!("languages language name {language}")))?;
-    let language = roxmltree::Document::parse(&text).ok()?;
-    let root = language.root_element();
-    // In this order (switch_ivr_play_say.c).
-    let folder = ["sound-prefix", "sound-path", "sound_path"].iter().find_map(|name| root.attribute(*name))?;
-    (root.tag_name().name() == "language" && !folder.is_empty()).then(|| folder.to_owned())
-}
-
 /// Whether an address is in an ACL list, or in a network such as `10.0.0.0/24`.
 pub(crate) fn in_network(address: &str, list: &str) -> bool {
     api("acl", &format!("{address} {list}")).trim() == "true"

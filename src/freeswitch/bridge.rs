@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 
+use super::event::Event;
 use super::guard::fence;
 use super::session::Leg;
 use crate::ffi::{self, switch_status_t as HostStatus};
@@ -22,7 +23,11 @@ impl Leg<'_> {
     /// other leg out of its own application. `connected` is called once, when both can hear each other; it returns whether the
     /// conversation counts.
     pub(crate) fn bridge(&self, other: &Leg<'_>, connected: &mut dyn FnMut() -> bool) -> Bridged {
-        let mut pending = Pending { connected, asked: false, talked: false };
+        let mut connected = || {
+            self.tell_bridge(other);
+            connected()
+        };
+        let mut pending = Pending { connected: &mut connected, asked: false, talked: false };
         let previous = PENDING.replace(ptr::from_mut(&mut pending).cast::<c_void>());
         // SAFETY: both sessions are kept through the calls. The hook runs on this thread only, inside the bridge
         // (switch_ivr_bridge.c sends INDICATE_BRIDGE to the session it was called for), while `pending` is alive.
@@ -40,6 +45,18 @@ impl Leg<'_> {
         }
         PENDING.set(previous);
         if pending.talked { Bridged::Talked } else { Bridged::Never }
+    }
+
+    /// Tells what both legs do from now on, as the core does for `uuid_bridge`. Otherwise `show channels` names the application that parked or retrieved
+    /// them, and programs that look for it there, such as FusionPBX's operator panel, take a conversation for a parked call.
+    fn tell_bridge(&self, other: &Leg<'_>) {
+        for (leg, peer) in [(self, other), (other, self)] {
+            let Some(mut event) = Event::executes() else { return };
+            leg.describe(&mut event);
+            event.set("Application", "uuid_bridge");
+            event.set("Application-Data", &peer.uuid());
+            event.fire();
+        }
     }
 
     /// Sets the other party in the caller profiles of both legs, for their records, as an ordinary bridge does.

@@ -9,6 +9,7 @@ use super::event::Event;
 use super::extension::{CallerFields, HuntResult, HuntTarget, XmlElement, hunt};
 use super::session::Leg;
 use super::text::{from_c, take_c, to_c};
+use super::xml::attributes;
 use crate::ffi;
 use crate::parking::Destination;
 
@@ -121,6 +122,14 @@ impl Leg<'_> {
     fn hunt_in_xml(&self, target: HuntTarget<'_>) -> HuntResult {
         let Some(mut params) = Event::plain() else { return HuntResult::Unknown };
         self.describe(&mut params);
+        // After a transfer these describe the target; programs that serve the dialplan, such as FusionPBX's script, look up what they name.
+        for (header, value) in [
+            ("Caller-Destination-Number", target.extension),
+            ("Caller-Context", target.context),
+            ("Caller-Dialplan", target.dialplan),
+        ] {
+            params.replace(header, value);
+        }
         let field = |name: &str| self.var(name).unwrap_or_default();
         // These are the parameters of a dialplan request (dialplan_xml_locate in mod_dialplan_xml.c).
         for (header, value) in [
@@ -253,21 +262,6 @@ unsafe fn copied(element: &ffi::switch_xml, times: &TimeZone) -> XmlElement {
             is_time,
         }
     }
-}
-
-/// # Safety
-/// The element stays as it is.
-unsafe fn attributes(element: &ffi::switch_xml) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    // SAFETY: by this function's contract: names and values in turn, C strings all, until a NULL.
-    unsafe {
-        let mut next = element.attr;
-        while !next.is_null() && !(*next).is_null() {
-            found.push((from_c(*next).unwrap_or_default(), from_c(*next.add(1)).unwrap_or_default()));
-            next = next.add(2);
-        }
-    }
-    found
 }
 
 /// Parses the applications of `app:data,app2:data2`, with another separator after `m:<separator>:`.

@@ -24,6 +24,11 @@ impl Event {
         Event::create(Type::SWITCH_EVENT_PRESENCE_IN, ptr::null())
     }
 
+    /// A CHANNEL_EXECUTE event: a leg runs another application.
+    pub(super) fn executes() -> Option<Event> {
+        Event::create(Type::SWITCH_EVENT_CHANNEL_EXECUTE, ptr::null())
+    }
+
     /// An event that is never fired, as a set of names and values for the core.
     pub(super) fn plain() -> Option<Event> {
         Event::create(Type::SWITCH_EVENT_REQUEST_PARAMS, ptr::null())
@@ -57,6 +62,14 @@ impl Event {
                 value.as_ptr(),
             );
         }
+    }
+
+    /// Replaces a header, of which there may be several.
+    pub(super) fn replace(&mut self, header: &str, value: &str) {
+        let name = to_c(header);
+        // SAFETY: the event is ours until it is fired; NULL stands for each value.
+        unsafe { ffi::switch_event_del_header_val(self.0.as_ptr(), name.as_ptr(), ptr::null()) };
+        self.set(header, value);
     }
 
     pub(super) fn as_ptr(&self) -> *mut ffi::switch_event_t {

@@ -44,7 +44,7 @@ mod worker;
 mod xml;
 
 pub(crate) use api::{
-    api, has_domain, has_user, in_network, module_loaded, profile_dialplan, send_message, sound_folder, user_variable,
+    api, has_domain, has_user, in_network, module_loaded, profile_dialplan, send_message, user_variable,
     valet_parking_loaded,
 };
 pub(crate) use app_log::RanApplication;
@@ -75,4 +75,4 @@ pub(crate) use suspended_variables::SuspendedVariables;
 pub(crate) use text::inert;
 pub(crate) use waker::{Waker, Wakers, on_media_bug};
 pub(crate) use worker::{Worker, keep_libraries};
-pub(crate) use xml::{configuration, configuration_file, reload_xml};
+pub(crate) use xml::{configuration, configuration_file, reload_xml, sound_folder};

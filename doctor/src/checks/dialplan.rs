@@ -61,42 +61,39 @@ pub(super) fn numbers(facts: &Facts) -> Vec<Finding> {
 /// No profile and no extension leads to the module.
 fn without_numbers(facts: &Facts) -> Vec<Finding> {
     let profiles = &facts.configuration.profiles;
-    let what = |name: &str| {
-        format!("the SIP profile {name} does not ask the dialplan callpark, so the numbers of the lots have no route")
-    };
     let for_users: Vec<&Profile> = profiles.iter().filter(|profile| profile.is_for_users && !profile.is_ipv6).collect();
-    if facts.configuration.served && facts.running.is_none() {
-        let fix = Fix::Do(format!("in FusionPBX, under Advanced, SIP Profiles, internal, set dialplan to {DIALPLAN}"));
-        return vec![Finding::new(
-            Kind::Note,
-            "the numbers of the lots work if the SIP profile asks the dialplan callpark; the park extensions of FusionPBX work without it",
-            [fix],
-        )];
+    let in_server = facts.set_in_server("internal", "dialplan", DIALPLAN);
+    if let Some(fix) = in_server.filter(|_| facts.running.is_none()) {
+        let what = "the numbers of the lots have a route only if the SIP profile asks the dialplan callpark; the extensions that run valet_park need nothing";
+        return vec![Finding::new(Kind::Note, what, [fix])];
     }
     if for_users.is_empty() {
         let fix =
             Fix::Do(format!(r#"in the SIP profile of your users, write <param name="dialplan" value="{DIALPLAN}"/>"#));
         return vec![Finding::new(Kind::Missing, "no SIP profile asks the dialplan callpark", [fix])];
     }
-    // The park extensions of FusionPBX run mod_valet_parking's applications, which the module has too.
-    let kind = if facts.configuration.served { Kind::Note } else { Kind::Missing };
+    // A program may serve extensions that run the module's applications, or mod_valet_parking's, as FusionPBX does.
+    let (kind, effect) = match facts.configuration.server {
+        Some(_) => (Kind::Note, "have a route only by extensions that run valet_park or callpark_slot"),
+        None => (Kind::Missing, "have no route"),
+    };
+    let what = |name: &str| {
+        format!("the SIP profile {name} does not ask the dialplan callpark, so the numbers of the lots {effect}")
+    };
     for_users.into_iter().map(|profile| Finding::new(kind, what(&profile.name), set_dialplan(facts, profile))).collect()
 }
 
 /// The change that has a profile ask the dialplan `callpark` first.
 fn set_dialplan(facts: &Facts, profile: &Profile) -> Vec<Fix> {
     let new = format!(r#"<param name="dialplan" value="{DIALPLAN}"/>"#);
-    let fix = match facts.files.profile(&profile.name) {
-        _ if facts.configuration.served => {
-            Fix::Do(format!("in FusionPBX, under Advanced, SIP Profiles, {}, set dialplan to {DIALPLAN}", profile.name))
-        }
+    let in_file = || match facts.files.profile(&profile.name) {
         Some(file) => match facts.files.line(&file, &["<param ", "\"dialplan\""]) {
-            Some(line) => Fix::Replace { file, number: line.number, old: line.text, new },
-            None => Fix::Add { file, inside: "<settings>".into(), line: new },
+            Some(line) => Fix::Replace { file, number: line.number, old: line.text, new: new.clone() },
+            None => Fix::Add { file, inside: "<settings>".into(), line: new.clone() },
         },
         None => Fix::Do(format!("in the settings of the SIP profile {}, write {new}", profile.name)),
     };
-    let mut fixes = vec![fix];
+    let mut fixes = vec![facts.set_in_server(&profile.name, "dialplan", DIALPLAN).unwrap_or_else(in_file)];
     fixes.extend(facts.running.as_ref().map(|_| rescan(facts, profile)));
     fixes
 }
@@ -165,10 +162,12 @@ pub(super) fn feature_code(facts: &Facts) -> Vec<Finding> {
     if has_code { bound.map(conflict).collect() } else { Vec::new() }
 }
 
-/// A number cannot be that of a user and of a slot.
+/// A number cannot be that of a user and of a slot. A program may serve the users, who are then known if they are registered.
 pub(super) fn users(facts: &Facts) -> Vec<Finding> {
     let slots = facts.configuration.callpark.iter().flat_map(|callpark| &callpark.slots);
-    let both: Vec<&str> = slots.filter(|slot| facts.configuration.users.contains(*slot)).map(String::as_str).collect();
+    let registered = |slot: &String| facts.running.as_ref().is_some_and(|running| running.registered.contains(slot));
+    let is_user = |slot: &&String| facts.configuration.users.contains(*slot) || registered(slot);
+    let both: Vec<&str> = slots.filter(is_user).map(String::as_str).collect();
     if both.is_empty() {
         return Vec::new();
     }

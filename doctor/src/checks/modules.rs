@@ -1,10 +1,15 @@
 //! Whether FreeSWITCH loads the module, and no module that answers for the same calls.
 
 use super::Facts;
+use crate::configuration::Server;
 use crate::files::Files;
 use crate::finding::{Finding, Fix, Kind};
 
 const LISTS: [&str; 3] = ["pre_load_modules.conf", "modules.conf", "post_load_modules.conf"];
+
+const NOT_LISTED: &str = "FreeSWITCH does not load mod_callpark at its start";
+const VALET_PARKING_LISTED: &str =
+    "FreeSWITCH loads mod_valet_parking at its start, which answers for lamps and commands of mod_callpark";
 
 fn load_line(module: &str) -> String {
     format!(r#"<load module="{module}"/>"#)
@@ -23,12 +28,11 @@ pub(super) fn listed(facts: &Facts) -> Vec<Finding> {
         let file = files.autoload(list);
         files.line(&file, &["<load ", "\"mod_valet_parking\""]).map(|line| (file, line))
     });
+    if facts.configuration.server == Some(Server::FusionPbx) {
+        return listed_by_fusionpbx(is_listed("mod_callpark"), is_listed("mod_valet_parking"));
+    }
     let added = || add_to_list(files, "modules.conf", "mod_callpark");
-    let missing = (Kind::Missing, "FreeSWITCH does not load mod_callpark at its start");
-    let conflict = (
-        Kind::Conflict,
-        "FreeSWITCH loads mod_valet_parking at its start, which answers for lamps and commands of mod_callpark",
-    );
+    let (missing, conflict) = ((Kind::Missing, NOT_LISTED), (Kind::Conflict, VALET_PARKING_LISTED));
     let ((kind, what), fix) = match (is_listed("mod_callpark"), is_listed("mod_valet_parking"), valet_parking) {
         (true, false, _) => return Vec::new(),
         (false, false, _) => (missing, added()),
@@ -40,6 +44,21 @@ pub(super) fn listed(facts: &Facts) -> Vec<Finding> {
         (true, true, None) => (conflict, Fix::Do("remove mod_valet_parking from modules.conf.xml".into())),
     };
     vec![Finding::new(kind, what, [fix])]
+}
+
+/// FusionPBX keeps the modules in its database, and a page of it writes modules.conf.xml: lines that a person writes there are lost.
+fn listed_by_fusionpbx(callpark: bool, valet_parking: bool) -> Vec<Finding> {
+    let (kind, what) = match (callpark, valet_parking) {
+        (true, false) => return Vec::new(),
+        (true, true) => (Kind::Conflict, VALET_PARKING_LISTED),
+        (false, _) => (Kind::Missing, NOT_LISTED),
+    };
+    let disable = valet_parking.then_some("disable Valet Parking");
+    let enable = (!callpark).then_some("enable Callpark");
+    let todo: Vec<&str> = disable.into_iter().chain(enable).collect();
+    let fix =
+        format!("in FusionPBX, under Advanced, Modules, {}; that page writes modules.conf.xml", todo.join(" and "));
+    vec![Finding::new(kind, what, [Fix::Do(fix)])]
 }
 
 /// The modules that are loaded now.

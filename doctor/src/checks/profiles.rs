@@ -37,17 +37,14 @@ pub(super) fn track_calls(facts: &Facts) -> Vec<Finding> {
     let untracked = facts.configuration.profiles.iter().filter(|profile| !profile.tracks_calls && !profile.is_ipv6);
     let finding = |name: &str| {
         let what = format!("parked callers of the SIP profile {name} are lost if FreeSWITCH crashes");
-        let fix = match facts.files.profile(name) {
-            _ if facts.configuration.served => {
-                Fix::Do(format!("in FusionPBX, under Advanced, SIP Profiles, {name}, set track-calls to true"))
-            }
+        let in_file = || match facts.files.profile(name) {
             Some(file) => match facts.files.line(&file, &["<param ", "\"track-calls\""]) {
                 Some(old) => Fix::Replace { file, number: old.number, old: old.text, new: line.into() },
                 None => Fix::Add { file, inside: "<settings>".into(), line: line.into() },
             },
             None => Fix::Do(format!("in the settings of the SIP profile {name}, write {line}")),
         };
-        Finding::new(Kind::Missing, what, [fix])
+        Finding::new(Kind::Missing, what, [facts.set_in_server(name, "track-calls", "true").unwrap_or_else(in_file)])
     };
     untracked.map(|profile| finding(&profile.name)).collect()
 }

@@ -234,6 +234,20 @@ pub(crate) unsafe extern "C" fn switch_event_get_header_idx(
     found.flatten().unwrap_or(ptr::null_mut())
 }
 
+/// Removes each value of a header. One value alone is never removed.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_event_del_header_val(
+    event: *mut ffi::switch_event_t,
+    name: *const c_char,
+    _value: *const c_char,
+) -> Status {
+    let call = enter("switch_event_del_header_val");
+    // SAFETY: a C string that lives through the call.
+    let name = unsafe { from_c(name) }.unwrap_or_default();
+    call.core.with_event(event, |event| event.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name)));
+    Status::SWITCH_STATUS_SUCCESS
+}
+
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_event_destroy(event: *mut *mut ffi::switch_event_t) {
     let call = enter("switch_event_destroy");
