@@ -3,6 +3,7 @@ a build of its own with fault injection (`make live` makes it)."""
 
 import os
 import re
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -327,3 +328,21 @@ def test_the_installed_module_has_no_fault_injection():
     installed = Path(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so")).read_bytes()
     assert b"callpark_inject_fault" in FAULTY_MODULE.read_bytes()
     assert b"callpark_inject_fault" not in installed
+
+
+def test_the_backtrace_of_a_panic_names_functions_by_the_symbols_beside_the_module(failures, tmp_path):
+    """As the module is installed: stripped, with its symbols in `.debug`. docs/install.md describes it."""
+    subprocess.run([ROOT / "scripts/split-debug", FAULTY_MODULE, tmp_path], check=True)
+    switch = Switch(tmp_path / "mod_callpark.so", find_prefix())
+    switch.environment = {"RUST_BACKTRACE": "1"}
+    switch.configure(PATIENT)
+    failed = failures()
+    try:
+        bug = Buggy(switch.start(), 0, None)
+        bug.plant("callpark")
+        assert "internal error" in switch.api("callpark list") and bug.clear() == 1
+        said = (switch.dir / "console").read_text(errors="replace")
+        assert re.search(r"panicked at src/.*\n(?s:.*)stack backtrace:\n(?s:.*)mod_callpark::freeswitch::command::", said), said
+    finally:
+        switch.keep = failures() > failed
+        switch.stop()
