@@ -688,7 +688,7 @@ fn a_recovered_call_is_parked_as_before() {
         attempt: 1,
         rings_left: 2,
         busy: 9,
-        latest: None,
+        max_park_left: None,
     };
     let back = table.restore(&request("a", SlotRequest::Slot(slot("702"))), &saved, at(10_000)).unwrap();
     assert_eq!((back.info.slot.as_str(), back.attempt, back.rings_left, back.busy), ("702", 1, 2, 6));
@@ -715,7 +715,7 @@ fn no_caller_goes_to_a_removed_fallback() {
         }
         table.leave("a", LeaveReason::HungUp, at(1));
         let call = table.assign("b", at(1)).unwrap();
-        assert_eq!((call.latest, call.deadline), (None, Some(at(91))));
+        assert_eq!((call.max_park_end, call.deadline), (None, Some(at(91))));
         table.check().unwrap();
     }
 }
@@ -956,7 +956,7 @@ proptest! {
                         let repeats = busy && before.busy < 6 && before.can_ring() && !before.info.settings.ringback_busy_retry.is_zero();
                         prop_assert_eq!(call.busy, if repeats { before.busy + 1 } else { 0 });
                         prop_assert_eq!((call.attempt, call.rings_left), (before.attempt, before.rings_left));
-                        prop_assert!(!repeats || call.deadline.is_some_and(|at| at > now || Some(at) == call.latest));
+                        prop_assert!(!repeats || call.deadline.is_some_and(|at| at > now || Some(at) == call.max_park_end));
                     }
                 }
                 Step::FallbackFailed(leg) => {
@@ -996,7 +996,7 @@ proptest! {
                 Step::Restore { leg, slot: n, left } => {
                     let order = request(&name(leg), SlotRequest::Slot(slot(&(n + 1).to_string())));
                     let left = Duration::from_secs(left.into());
-                    let saved = RestoreParams { waited: Duration::from_secs(5), left: Some(left), latest: Some(left * 3), rings_left: 1, ..RestoreParams::default() };
+                    let saved = RestoreParams { waited: Duration::from_secs(5), left: Some(left), max_park_left: Some(left * 3), rings_left: 1, ..RestoreParams::default() };
                     if let Ok(call) = table.restore(&order, &saved, now) {
                         prop_assert!(waiting.insert(call.info.uuid.to_string(), false).is_none());
                         prop_assert_eq!(call.deadline, Some(now.after(left)));

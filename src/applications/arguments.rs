@@ -105,7 +105,7 @@ pub(crate) fn parse_slot_order(data: &str) -> Result<(ParkOrder, RetrieveOrder),
     };
     let slot = dialled(slot).ok_or_else(|| ArgumentError::NotASlot(quote_argument(slot)))?;
     let park = ParkOrder::new(SlotRequest::Slot(slot.clone()), lot.clone());
-    Ok((park, RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }))
+    Ok((park, RetrieveOrder { target: RetrieveTarget::Slot(slot), lot }))
 }
 
 fn wanted(word: &str) -> Option<SlotRequest> {

@@ -44,7 +44,7 @@ fn run_for_module(service: &Arc<ParkingService>, leg: &Leg<'_>, data: &str) -> O
 
 fn retrieve(service: &Arc<ParkingService>, leg: &Leg<'_>, data: &str) -> AppResult {
     match arguments::parse_retrieve_order(data) {
-        Ok((RetrieveArgument::Target(pick), lot)) => service.retrieve(leg, &RetrieveOrder { pick, lot }),
+        Ok((RetrieveArgument::Target(target), lot)) => service.retrieve(leg, &RetrieveOrder { target, lot }),
         Ok((RetrieveArgument::Mine, lot)) => service.retrieve_mine(leg, lot),
         Ok((RetrieveArgument::Ask, lot)) => ask(service, leg, lot),
         Err(why) => service.refuse_invalid(leg, "callpark_retrieve", &why),
@@ -64,7 +64,7 @@ fn ask(service: &Arc<ParkingService>, leg: &Leg<'_>, lot: Option<LotName>) -> Ap
     let is_complete = |typed: &str| !slots.is_empty() && !slots.iter().any(|slots| has_longer(slots, typed));
     let digits = collect_digits(service, leg, Prompt::AskSlot, MAX_SLOT_LENGTH, &is_complete);
     match digits.as_deref().and_then(Slot::parse) {
-        Some(slot) => service.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::Slot(slot), lot }),
+        Some(slot) => service.retrieve(leg, &RetrieveOrder { target: RetrieveTarget::Slot(slot), lot }),
         None => service.refuse_invalid(leg, "callpark_retrieve", &ArgumentError::NothingDialled),
     }
 }

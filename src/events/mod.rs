@@ -30,8 +30,8 @@ pub(crate) struct EventPublisher;
 
 impl Observer for EventPublisher {
     fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
-        let Some(mut message) = Event::custom(INFO).filter(|_| !event.what.is_display_only()) else { return };
-        message.set(ACTION, event.what.action());
+        let Some(mut message) = Event::custom(INFO).filter(|_| !event.kind.is_display_only()) else { return };
+        message.set(ACTION, event.kind.action());
         if let Some(call) = event.call {
             let info = &call.info;
             message.set(LOT, &info.lot.name);

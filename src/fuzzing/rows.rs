@@ -80,8 +80,8 @@ fn slot_rows(rows: &[Vec<Option<String>>]) {
     sound(&table);
     let here = |table: &Table| table.find_leg("here").is_some_and(|call| call.is_here());
     assert!(here(&table), "the caller who is here");
-    for pick in [RetrieveTarget::Oldest, RetrieveTarget::Newest] {
-        let _ = table.claim(&LotSelector { lot: None, domains: vec!["a.test".into()], any: false }, &pick, "r");
+    for target in [RetrieveTarget::Oldest, RetrieveTarget::Newest] {
+        let _ = table.claim(&LotSelector { lot: None, domains: vec!["a.test".into()], any: false }, &target, "r");
         sound(&table);
     }
     table.replace_remote_calls(&[], NOW);
@@ -106,7 +106,7 @@ fn record_rows(rows: &[Vec<Option<String>>]) {
 
 fn snapshot(text: &str) {
     let Some((lot, slot, saved)) = read_snapshot(text, CLOCK, LONGEST) else { return };
-    assert!(saved.left.is_none_or(|left| left <= LONGEST) && saved.latest.is_none_or(|left| left <= LONGEST));
+    assert!(saved.left.is_none_or(|left| left <= LONGEST) && saved.max_park_left.is_none_or(|left| left <= LONGEST));
     let (Some(lot), Some(slot)) = (lot, slot) else { return };
     let mut table = table();
     let mut request = request("back", SlotRequest::Slot(slot));

@@ -204,10 +204,10 @@ fn the_manual_has_each_word_of_the_source() {
     assert_eq!(names(HEADERS), literals(Path::new("src/events/mod.rs"), "CallPark-"));
     assert_eq!(names(STATES), states());
     assert_eq!(names(OUTCOMES), outcomes());
-    let verdicts = matched_strings("src/service/prompts.rs", "impl AppResult", "name");
+    let results = matched_strings("src/service/prompts.rs", "impl AppResult", "name");
     let of_refusals = |of| matched_strings("src/parking/refusal.rs", of, "name");
     let refusals = ["impl Refusal", "impl NoSlotReason"].map(of_refusals);
-    assert_eq!(names(RESULTS), refusals.iter().fold(verdicts, |all, some| &all | some));
+    assert_eq!(names(RESULTS), refusals.iter().fold(results, |all, some| &all | some));
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn the_manual_has_each_variable_of_the_source() {
 #[test]
 fn what_is_display_only_is_in_the_stream_alone() {
     use crate::service::EventKind;
-    for what in [
+    for kind in [
         EventKind::Reserve,
         EventKind::Release,
         EventKind::HandOver,
@@ -231,7 +231,7 @@ fn what_is_display_only_is_in_the_stream_alone() {
         EventKind::Label,
         EventKind::Reload,
     ] {
-        let stream_only = STREAM_ONLY.iter().any(|(action, _)| *action == what.action());
-        assert_eq!(what.is_display_only(), stream_only, "{what:?}");
+        let stream_only = STREAM_ONLY.iter().any(|(action, _)| *action == kind.action());
+        assert_eq!(kind.is_display_only(), stream_only, "{kind:?}");
     }
 }

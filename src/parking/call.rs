@@ -271,8 +271,8 @@ pub struct Call {
     pub parked_at: MonotonicTime,
     /// When something is due for it; `None` if it may wait without limit.
     pub deadline: Option<MonotonicTime>,
-    /// When the fallback is due in any case.
-    pub latest: Option<MonotonicTime>,
+    /// When the fallback is due in any case, by `max-park-time`.
+    pub max_park_end: Option<MonotonicTime>,
     /// The number of recalls so far.
     pub attempt: u32,
     /// The number of recalls that remain before the fallback.

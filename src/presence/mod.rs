@@ -137,10 +137,10 @@ impl Lamps {
 fn current_state(service: &ParkingService, name: &LampName) -> Option<Lamp> {
     match &name.target {
         LampTarget::Slot(slot) => {
-            let (lot, look) = service.slot_status(&name.domain, slot)?;
+            let (lot, status) = service.slot_status(&name.domain, slot)?;
             let lit =
                 |state, note: &str, caller| Lamp::Lit { state, note: note.into(), caller, login: lot.name.to_string() };
-            Some(match look {
+            Some(match status {
                 SlotStatus::Free => Lamp::Dark,
                 SlotStatus::Taken { state, caller } => lit(state, "Parked", caller),
                 SlotStatus::Ringing { caller } => lit(LampState::Early, "Ringing back", caller),

@@ -170,15 +170,15 @@ impl ParkingService {
     #[track_caller]
     fn change<T>(&self, decide: impl FnOnce(&mut Table, MonotonicTime) -> T) -> T {
         let now = freeswitch::now();
-        let (answer, touched) = {
+        let (answer, changed) = {
             let mut table = self.table.lock();
             let answer = decide(&mut table, now);
             (answer, table.take_changed_slots())
         };
-        if !touched.is_empty() {
-            self.save_slots(&touched);
-            self.each_observer(|observer| observer.on_slots_changed(self, &touched));
-            self.save_changed(&touched);
+        if !changed.is_empty() {
+            self.save_slots(&changed);
+            self.each_observer(|observer| observer.on_slots_changed(self, &changed));
+            self.save_changed(&changed);
         }
         answer
     }

@@ -75,7 +75,7 @@ pub(crate) struct Retriever {
 /// An event and its data.
 #[derive(Clone, Copy)]
 pub(crate) struct ParkEvent<'a> {
-    pub(crate) what: EventKind,
+    pub(crate) kind: EventKind,
     pub(crate) call: Option<&'a Call>,
     /// The leg that it concerns: the parked one, or the one that was refused.
     pub(crate) leg: Option<&'a Leg<'a>>,
@@ -87,9 +87,9 @@ pub(crate) struct ParkEvent<'a> {
 }
 
 impl ParkEvent<'_> {
-    pub(crate) fn of(what: EventKind) -> ParkEvent<'static> {
+    pub(crate) fn of(kind: EventKind) -> ParkEvent<'static> {
         ParkEvent {
-            what,
+            kind,
             call: None,
             leg: None,
             lot: None,

@@ -48,9 +48,9 @@ impl ParkingService {
         &self,
         leg: &Leg<'_>,
         place: &LotSelector,
-        pick: &RetrieveTarget,
+        target: &RetrieveTarget,
     ) -> Result<Permitted, Refusal> {
-        let permitted = self.permitted(leg, place, pick)?;
+        let permitted = self.permitted(leg, place, target)?;
         match &permitted.pin {
             Some(pin) if !self.ask_pin(leg, pin) => Err(Denial::WrongPin.into()),
             _ => Ok(permitted),
@@ -62,9 +62,9 @@ impl ParkingService {
         &self,
         leg: &Leg<'_>,
         place: &LotSelector,
-        pick: &RetrieveTarget,
+        target: &RetrieveTarget,
     ) -> Result<Permitted, Refusal> {
-        let call = self.table.lock().find_target(place, pick)?;
+        let call = self.table.lock().find_target(place, target)?;
         let (user, domain) = (self.user_of(leg), self.domain_of(leg));
         let facts = RetrieveFacts {
             user: &user,

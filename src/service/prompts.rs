@@ -63,23 +63,23 @@ impl ParkingService {
         &self,
         leg: &Leg<'_>,
         doing: &str,
-        verdict: AppResult,
+        result: AppResult,
         lot: Option<&LotId>,
         slot: Option<&Slot>,
     ) -> AppResult {
-        self.refuse_to(leg, None, doing, verdict, lot, slot)
+        self.refuse_to(leg, None, doing, result, lot, slot)
     }
 
     /// Reports the refusal of a retrieval.
     pub(super) fn refuse_retriever(
         &self,
         leg: &Leg<'_>,
-        verdict: AppResult,
+        result: AppResult,
         lot: Option<&LotId>,
         slot: Option<&Slot>,
     ) -> AppResult {
         let retriever = Retriever { user: self.user_of(leg), uuid: leg.uuid() };
-        self.refuse_to(leg, Some(&retriever), "retrieval", verdict, lot, slot)
+        self.refuse_to(leg, Some(&retriever), "retrieval", result, lot, slot)
     }
 
     fn refuse_to(
@@ -87,15 +87,15 @@ impl ParkingService {
         leg: &Leg<'_>,
         retriever: Option<&Retriever>,
         doing: &str,
-        verdict: AppResult,
+        result: AppResult,
         lot: Option<&LotId>,
         slot: Option<&Slot>,
     ) -> AppResult {
-        leg.set_var("callpark_result", verdict.name());
-        let why = match &verdict {
+        leg.set_var("callpark_result", result.name());
+        let why = match &result {
             AppResult::Refused(refusal) => refusal.to_string(),
             AppResult::Invalid(why) => why.clone(),
-            _ => verdict.name().to_owned(),
+            _ => result.name().to_owned(),
         };
         let caller = identity::party(leg).number;
         let about = About {
@@ -104,19 +104,19 @@ impl ParkingService {
             caller: Some(&caller),
             ..leg.into()
         };
-        log_call!(Info, about, result = verdict.name(), cause = why; "refused {doing}");
-        let refusal = if let AppResult::Refused(refusal) = &verdict { refusal.no_slot() } else { None };
-        let what = match refusal {
+        log_call!(Info, about, result = result.name(), cause = why; "refused {doing}");
+        let refusal = if let AppResult::Refused(refusal) = &result { refusal.no_slot() } else { None };
+        let kind = match refusal {
             Some(NoSlotReason::Full) => Some(EventKind::Full),
             Some(NoSlotReason::Denied | NoSlotReason::Limit) => Some(EventKind::Denied),
             _ => None,
         };
-        if let Some(what) = what {
-            let refused_lot = match &verdict {
+        if let Some(kind) = kind {
+            let refused_lot = match &result {
                 AppResult::Refused(Refusal::Full(lot)) => Some(lot),
                 _ => lot,
             };
-            if let Some(lot) = refused_lot.filter(|_| what == EventKind::Full) {
+            if let Some(lot) = refused_lot.filter(|_| kind == EventKind::Full) {
                 self.tell_history(|history| history.count_refused(lot));
             }
             self.publish(&ParkEvent {
@@ -125,17 +125,17 @@ impl ParkingService {
                 slot,
                 retriever,
                 cause: Some(&why),
-                ..ParkEvent::of(what)
+                ..ParkEvent::of(kind)
             });
         }
-        verdict
+        result
     }
 
     /// Tells the leg the reason of a refusal.
-    pub(super) fn explain(&self, leg: &Leg<'_>, verdict: AppResult, slot: Option<&Slot>) -> AppResult {
-        if let Some(prompt) = verdict.prompt().filter(|_| leg.ready()) {
+    pub(super) fn explain(&self, leg: &Leg<'_>, result: AppResult, slot: Option<&Slot>) -> AppResult {
+        if let Some(prompt) = result.prompt().filter(|_| leg.ready()) {
             self.say(leg, prompt, slot.map_or("", Slot::as_str), &mut PlayToEnd);
         }
-        verdict
+        result
     }
 }

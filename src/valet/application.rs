@@ -46,7 +46,7 @@ fn run(service: &Arc<ParkingService>, leg: &Leg<'_>, data: ValetData) -> AppResu
         ValetRequest::Slot(slot) => park_or_retrieve(service, leg, lot, slot),
         ValetRequest::In(range) => service.park(leg, &order(leg, SlotRequest::LowestOf(range), lot)),
         ValetRequest::Out(range) => {
-            service.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::OldestOf(range), lot: Some(lot) })
+            service.retrieve(leg, &RetrieveOrder { target: RetrieveTarget::OldestOf(range), lot: Some(lot) })
         }
         ValetRequest::Ask(question) => {
             if !leg.answer_and_anchor_media() {
@@ -61,7 +61,7 @@ fn run(service: &Arc<ParkingService>, leg: &Leg<'_>, data: ValetData) -> AppResu
 }
 
 fn park_or_retrieve(service: &Arc<ParkingService>, leg: &Leg<'_>, lot: LotName, slot: Slot) -> AppResult {
-    let retrieve = RetrieveOrder { pick: RetrieveTarget::Slot(slot.clone()), lot: Some(lot.clone()) };
+    let retrieve = RetrieveOrder { target: RetrieveTarget::Slot(slot.clone()), lot: Some(lot.clone()) };
     service.park_or_retrieve_as_valet(leg, &order(leg, SlotRequest::Slot(slot), lot), &retrieve)
 }
 

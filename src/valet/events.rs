@@ -38,8 +38,8 @@ impl SlotAction {
     }
 
     /// What to publish for an event of the service, in order.
-    fn of(what: EventKind) -> &'static [SlotAction] {
-        match what {
+    fn of(kind: EventKind) -> &'static [SlotAction] {
+        match kind {
             EventKind::Park | EventKind::Recover | EventKind::Reserve | EventKind::HandOver => &[SlotAction::Hold],
             EventKind::Ended(Outcome::Retrieved | Outcome::Returned) => &[SlotAction::Bridge, SlotAction::Exit],
             EventKind::Ended(_) | EventKind::Release => &[SlotAction::Exit],
@@ -54,7 +54,7 @@ pub(super) struct ValetEvents(pub(super) Arc<LotNames>);
 impl Observer for ValetEvents {
     fn on_event(&self, _: &ParkingService, event: &ParkEvent<'_>) {
         let Some(call) = event.call.filter(|call| !call.waits_for_slot()) else { return };
-        for action in SlotAction::of(event.what) {
+        for action in SlotAction::of(event.kind) {
             self.publish(event, call, *action);
         }
     }

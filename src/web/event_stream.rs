@@ -38,8 +38,8 @@ enum Audience {
 }
 
 impl Audience {
-    fn of(what: EventKind, domain: Option<&str>) -> Audience {
-        match (what, domain) {
+    fn of(kind: EventKind, domain: Option<&str>) -> Audience {
+        match (kind, domain) {
             (EventKind::Reload, _) => Audience::Everybody,
             (_, Some(domain)) => Audience::Domain(domain.to_owned()),
             (_, None) => Audience::AllDomainsOnly,
@@ -118,7 +118,7 @@ impl Observer for StreamObserver {
         let slot = event.call.map(|call| &call.info.slot).or(event.slot);
         let domain = lot.map(|lot| &*lot.domain);
         let told = StreamEventData {
-            action: event.what.action(),
+            action: event.kind.action(),
             at: freeswitch::epoch_ms(),
             lot: lot.map_or("", |lot| &lot.name),
             domain: domain.unwrap_or_default(),
@@ -128,7 +128,7 @@ impl Observer for StreamObserver {
         if let Ok(json) = serde_json::to_string(&told) {
             let text = Bytes::from(format!("event: change\ndata: {json}\n\n"));
             // The last client has disconnected.
-            let _ = listeners.send(StreamEvent { audience: Audience::of(event.what, domain), text });
+            let _ = listeners.send(StreamEvent { audience: Audience::of(event.kind, domain), text });
         }
     }
 }
@@ -173,7 +173,7 @@ mod tests {
     fn a_tenant_is_told_of_its_own_domain_and_of_reloads() {
         let tenant = Rights { view: true, act: false, domain: Some("a.test".into()) };
         let all = Rights { domain: None, ..tenant.clone() };
-        for (what, domain, told) in [
+        for (kind, domain, told) in [
             (EventKind::Denied, None, false),
             (EventKind::Full, None, false),
             (EventKind::Denied, Some("a.test"), true),
@@ -181,8 +181,8 @@ mod tests {
             (EventKind::Park, Some("A.test"), true),
             (EventKind::Reload, None, true),
         ] {
-            let audience = Audience::of(what, domain);
-            assert_eq!((audience.allow(&tenant), audience.allow(&all)), (told, true), "{what:?} {domain:?}");
+            let audience = Audience::of(kind, domain);
+            assert_eq!((audience.allow(&tenant), audience.allow(&all)), (told, true), "{kind:?} {domain:?}");
         }
     }
 }

@@ -134,7 +134,7 @@ impl Observer for MetricsObserver {
         let MetricsObserver(counts) = self;
         let ring_back = |result| RecallLabels { lot: lot.clone(), domain: domain.clone(), result };
         let refusal = |reason| RefusalLabels { lot: lot.clone(), domain: domain.clone(), reason };
-        match event.what {
+        match event.kind {
             EventKind::Park => {
                 counts.parked.get_or_create(&id.into()).inc();
             }

@@ -53,7 +53,7 @@ pub struct RestoreParams {
     /// The time until something is due for it; `None` if it may wait without limit.
     pub left: Option<Duration>,
     /// The time until the fallback is due in any case.
-    pub latest: Option<Duration>,
+    pub max_park_left: Option<Duration>,
     /// The number of recalls so far.
     pub attempt: u32,
     /// The number of recalls that remain.
@@ -88,7 +88,7 @@ impl Table {
             state: State::Parked,
             was_parked: true,
             deadline: saved.left.map(|left| now.after(left)),
-            latest: saved.latest.filter(|_| fallback).map(|left| now.after(left)),
+            max_park_end: saved.max_park_left.filter(|_| fallback).map(|left| now.after(left)),
             attempt: saved.attempt,
             rings_left: saved.rings_left,
             busy: saved.busy.min(MAX_BUSY_RETRIES),
@@ -186,7 +186,7 @@ impl Table {
         call.deadline = stored.left.map(|left| now.after(left));
         if changed {
             call.label = Arc::clone(&stored.label);
-            self.touched.push(super::touched(call));
+            self.changed_slots.push(super::slot_of(call));
         }
     }
 

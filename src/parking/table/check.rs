@@ -62,7 +62,8 @@ impl Table {
         if deadlines != self.deadlines.len() {
             return Err(format!("{} deadlines are kept, but {deadlines} calls have one", self.deadlines.len()));
         }
-        if let Some(call) = self.calls.values().find(|call| call.latest.is_some() && !call.info.settings.has_fallback())
+        if let Some(call) =
+            self.calls.values().find(|call| call.max_park_end.is_some() && !call.info.settings.has_fallback())
         {
             return Err(format!("{} has a limit, but there is no fallback", call.info.uuid));
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{LotPlan, Table, Tenant, touched};
+use super::{LotPlan, Table, Tenant, slot_of};
 use crate::parking::names::LotId;
 
 /// The lots of a configuration, with all slots free.
@@ -63,7 +63,7 @@ impl Table {
             let tenant = self.tenants.entry(Arc::clone(domain)).or_default();
             call.index = tenant.index_of(name, &call.info.slot);
             tenant.hold(call);
-            self.touched.push(touched(call));
+            self.changed_slots.push(slot_of(call));
         }
         before
     }

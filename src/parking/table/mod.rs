@@ -70,7 +70,7 @@ pub struct Table {
     held_by_parker: HashMap<Arc<str>, u32>,
     deadlines: BTreeSet<(MonotonicTime, CallId)>,
     /// The slots that have changed since the last call of [`Table::take_changed_slots`].
-    touched: Vec<ChangedSlot>,
+    changed_slots: Vec<ChangedSlot>,
 }
 
 /// A slot whose lamp may have to change.
@@ -96,7 +96,7 @@ impl Table {
 
     /// Returns the slots that have changed since the last call. A slot may be in the list more than once.
     pub fn take_changed_slots(&mut self) -> Vec<ChangedSlot> {
-        std::mem::take(&mut self.touched)
+        std::mem::take(&mut self.changed_slots)
     }
 
     /// Gives a domain its own copies of the template lots.
@@ -284,14 +284,14 @@ impl Table {
             self.held_by_parker.insert(parker.clone(), 1);
         }
         self.tenants.entry(Arc::clone(&call.info.lot.domain)).or_default().hold(&call);
-        self.touched.push(touched(&call));
+        self.changed_slots.push(slot_of(&call));
         self.calls.insert(call);
     }
 
     fn update(&mut self, id: CallId, change: impl FnOnce(&mut Call)) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         change(call);
-        self.touched.push(touched(call));
+        self.changed_slots.push(slot_of(call));
         true
     }
 
@@ -323,11 +323,11 @@ impl Table {
             tenant.free(&call);
         }
         let wait = now.since(call.parked_at);
-        self.touched.push(touched(&call));
+        self.changed_slots.push(slot_of(&call));
         Some(Ended { call, outcome, wait })
     }
 }
 
-fn touched(call: &Call) -> ChangedSlot {
+fn slot_of(call: &Call) -> ChangedSlot {
     (call.info.lot.clone(), call.info.slot.clone())
 }

@@ -186,7 +186,7 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         label: label.into(),
         parked_at: id.parked_at,
         deadline: Some(id.parked_at.after(ARRIVAL_TIMEOUT)),
-        latest: None,
+        max_park_end: None,
         attempt: 0,
         rings_left: settings.ringback_attempts,
         busy: 0,

@@ -42,8 +42,8 @@ impl Call {
 impl Table {
     /// Claims a call for a retriever. Nobody else gets it until [`Table::connected`] or [`Table::release`]. A call that is on another node is not
     /// claimed: that node must be asked for it.
-    pub fn claim(&mut self, place: &LotSelector, pick: &RetrieveTarget, retriever: &str) -> Result<Call, Refusal> {
-        self.claim_call(self.target(place, pick)?, retriever)
+    pub fn claim(&mut self, place: &LotSelector, target: &RetrieveTarget, retriever: &str) -> Result<Call, Refusal> {
+        self.claim_call(self.target(place, target)?, retriever)
     }
 
     /// Claims a call for a retriever who was allowed to have one with the settings `permitted`. The call may be another one since, because
@@ -51,11 +51,11 @@ impl Table {
     pub fn claim_as_permitted(
         &mut self,
         place: &LotSelector,
-        pick: &RetrieveTarget,
+        target: &RetrieveTarget,
         permitted: &LotSettings,
         retriever: &str,
     ) -> Result<Call, Refusal> {
-        let call = self.find_target(place, pick)?;
+        let call = self.find_target(place, target)?;
         if !call.info.settings.same_access(permitted) {
             return Err(Refusal::Gone(call.info.slot.clone()));
         }
@@ -63,13 +63,13 @@ impl Table {
     }
 
     /// Returns the call that a retriever would claim now.
-    pub fn find_target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<Call, Refusal> {
-        let id = self.target(place, pick)?;
+    pub fn find_target(&self, place: &LotSelector, target: &RetrieveTarget) -> Result<Call, Refusal> {
+        let id = self.target(place, target)?;
         self.calls.get(&id).cloned().ok_or(Refusal::NoLongerParked)
     }
 
-    fn target(&self, place: &LotSelector, pick: &RetrieveTarget) -> Result<CallId, Refusal> {
-        match pick {
+    fn target(&self, place: &LotSelector, target: &RetrieveTarget) -> Result<CallId, Refusal> {
+        match target {
             RetrieveTarget::Slot(slot) => self.call_in(place, slot),
             RetrieveTarget::Oldest => self.waiting_in(place, false, |_| true),
             RetrieveTarget::Newest => self.waiting_in(place, true, |_| true),

@@ -43,7 +43,7 @@ impl Table {
     pub fn slot_status(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
         let lot = self.lot_in(domain, None, Some(slot))?;
         let held = self.tenants.get(&lot.domain).and_then(|tenant| tenant.held(slot));
-        let look = match held.and_then(|id| self.calls.get(id)) {
+        let status = match held.and_then(|id| self.calls.get(id)) {
             None => SlotStatus::Free,
             Some(call) => {
                 let settings = &call.info.settings;
@@ -56,7 +56,7 @@ impl Table {
                 }
             }
         };
-        Some((lot, look))
+        Some((lot, status))
     }
 
     /// The state of a lot. Returns `None` if the domain has no such lot.
@@ -66,11 +66,11 @@ impl Table {
         let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
         let template = || self.templates.iter().find(|plan| plan.id.name == id.name);
         let settings = lot.map(|lot| &lot.plan.settings).or_else(|| template().map(|plan| &plan.settings));
-        let look = LotStatus {
+        let status = LotStatus {
             waiting: lot.map_or(0, |lot| self.waiting_for(lot).count()),
             state: settings.map(|settings| settings.lamp_state).unwrap_or_default(),
         };
-        Some((id, look))
+        Some((id, status))
     }
 
     /// The slots of a lot or of a template, with the labels from the configuration.

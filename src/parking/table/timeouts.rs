@@ -18,7 +18,7 @@ const RECALL_INTERVAL_WHILE_WAITING_FOR_SLOT: Duration = Duration::from_secs(30)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FallbackReason {
     /// `max-park-time` is over.
-    TimeIsOver,
+    MaxParkTime,
     /// The settings name nobody who could be rung.
     NobodyToRing,
     /// All recalls have failed.
@@ -30,7 +30,7 @@ impl FallbackReason {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            FallbackReason::TimeIsOver => "max-park-time is over",
+            FallbackReason::MaxParkTime => "max-park-time is over",
             FallbackReason::NobodyToRing => "there is nobody to ring",
             FallbackReason::NoRecallLeft => "no recall is left",
         }
@@ -72,12 +72,12 @@ impl Call {
         self.state = State::Parked;
         self.was_parked = true;
         self.parked_at = now;
-        self.latest = self.limit();
+        self.max_park_end = self.max_park_end_by_settings();
         self.deadline = self.next_deadline(now);
     }
 
     /// When the caller goes to the fallback at the latest, by `max-park-time`; `None` if there is no limit or no fallback.
-    pub(super) fn limit(&self) -> Option<MonotonicTime> {
+    pub(super) fn max_park_end_by_settings(&self) -> Option<MonotonicTime> {
         let settings = &self.info.settings;
         let limited = !settings.max_park_time.is_zero() && settings.has_fallback();
         limited.then(|| self.parked_at.after(settings.max_park_time))
@@ -93,7 +93,7 @@ impl Call {
             settings.park_timeout
         };
         let turn = (something_to_do && !wait.is_zero()).then(|| now.after(wait));
-        match (turn, self.latest) {
+        match (turn, self.max_park_end) {
             (Some(turn), Some(latest)) => Some(turn.min(latest)),
             (turn, latest) => turn.or(latest),
         }
@@ -109,11 +109,11 @@ impl Call {
     fn busy_retry(&self, now: MonotonicTime) -> Option<MonotonicTime> {
         let after = self.info.settings.ringback_busy_retry;
         let repeats = !after.is_zero() && self.busy < MAX_BUSY_RETRIES && self.can_ring();
-        repeats.then(|| now.after(after)).map(|at| self.latest.map_or(at, |latest| latest.min(at)))
+        repeats.then(|| now.after(after)).map(|at| self.max_park_end.map_or(at, |latest| latest.min(at)))
     }
 
-    fn overdue(&self, now: MonotonicTime) -> bool {
-        self.latest.is_some_and(|latest| latest <= now)
+    fn is_past_max_park_time(&self, now: MonotonicTime) -> bool {
+        self.max_park_end.is_some_and(|latest| latest <= now)
     }
 }
 
@@ -155,12 +155,12 @@ impl Table {
                 None
             }
             State::RingingBack => {
-                call.overdue(now).then(|| self.fall_back(id, FallbackReason::TimeIsOver, now)).flatten()
+                call.is_past_max_park_time(now).then(|| self.fall_back(id, FallbackReason::MaxParkTime, now)).flatten()
             }
             State::Parked => {
                 let fallback = call.info.settings.has_fallback();
-                let why_not_rung = if fallback && call.overdue(now) {
-                    Some(FallbackReason::TimeIsOver)
+                let why_not_rung = if fallback && call.is_past_max_park_time(now) {
+                    Some(FallbackReason::MaxParkTime)
                 } else if !call.can_ring() {
                     Some(FallbackReason::NobodyToRing)
                 } else if fallback && call.busy == 0 && call.rings_left == 0 {
@@ -201,7 +201,7 @@ impl Table {
                 call.rings_left = call.rings_left.saturating_sub(1);
             }
         });
-        let latest = self.calls.get(&id).and_then(|call| call.latest);
+        let latest = self.calls.get(&id).and_then(|call| call.max_park_end);
         self.set_deadline(id, latest);
         self.calls.get(&id).cloned().map(TimerAction::RingBack)
     }
@@ -261,7 +261,7 @@ impl Table {
             call.state = State::Parked;
             call.rings_left = if call.waits_for_slot() { 1 } else { call.info.settings.ringback_attempts };
             call.busy = 0;
-            call.latest = None;
+            call.max_park_end = None;
         });
         let wait = self.calls.get(&id).map(|call| call.info.settings.park_timeout.max(FALLBACK_RETRY));
         self.set_deadline(id, wait.map(|wait| now.after(wait)));
@@ -281,8 +281,8 @@ impl Table {
         };
         let later = at.after(more);
         self.update(id, |call| {
-            if call.latest.is_some_and(|latest| latest < later) {
-                call.latest = Some(later);
+            if call.max_park_end.is_some_and(|latest| latest < later) {
+                call.max_park_end = Some(later);
             }
         });
         self.set_deadline(id, Some(later));
@@ -297,19 +297,19 @@ impl Table {
             let Some(call) = self.calls.get_mut(&id) else { continue };
             let settings = call.info.overrides.apply(&plan.settings);
             call.info = Arc::new(CallInfo { settings, ..CallInfo::clone(&call.info) });
-            call.latest = call.limit();
+            call.max_park_end = call.max_park_end_by_settings();
             if !call.waits_for_slot() {
                 call.rings_left = call.info.settings.ringback_attempts.saturating_sub(call.attempt);
             }
             let deadline = if call.waits_for_slot() || call.waits_for_busy_parker() {
                 // The recall or fallback that is due next keeps its time.
                 let kept = call.deadline.or_else(|| call.next_deadline(now));
-                kept.into_iter().chain(call.latest).min()
+                kept.into_iter().chain(call.max_park_end).min()
             } else {
                 call.next_deadline(call.parked_at)
             };
             let parked = call.state == State::Parked;
-            self.touched.push(super::touched(call));
+            self.changed_slots.push(super::slot_of(call));
             if parked {
                 self.set_deadline(id, deadline.map(|at| at.max(now)));
             }
@@ -339,7 +339,7 @@ impl Table {
         let Some(call) = self.calls.get(&id) else { return };
         let deadline = if after_ring && call.rings_left == 0 && call.info.settings.has_fallback() {
             Some(now)
-        } else if after_ring || call.deadline.is_none() || call.deadline == call.latest {
+        } else if after_ring || call.deadline.is_none() || call.deadline == call.max_park_end {
             call.next_deadline(now)
         } else {
             call.deadline

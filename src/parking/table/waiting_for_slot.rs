@@ -92,7 +92,7 @@ impl Table {
         call.index = index;
         call.info = Arc::new(CallInfo { lot: plan.id, slot, settings, ..CallInfo::clone(&call.info) });
         // A limit that has passed already would send the caller to the fallback just when there is a slot.
-        call.latest = call.limit().filter(|limit| *limit > now);
+        call.max_park_end = call.max_park_end_by_settings().filter(|limit| *limit > now);
         call.deadline = call.next_deadline(now);
         self.insert(call.clone());
         Some(call)

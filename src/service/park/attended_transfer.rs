@@ -43,10 +43,10 @@ impl ParkingService {
         {
             Ok(call) => call,
             Err(refusal) => {
-                let verdict = self.refuse_to_park(leg, &request, refusal);
+                let result = self.refuse_to_park(leg, &request, refusal);
                 let (slot, lot) = (order.wanted.slot(), self.lot_of_order(leg, order));
                 return with_transfer_target(leg, "callpark_park", slot, lot.as_deref(), || {
-                    self.explain(leg, verdict, slot)
+                    self.explain(leg, result, slot)
                 });
             }
         };

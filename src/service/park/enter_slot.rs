@@ -25,7 +25,7 @@ pub(in crate::service) enum Coming {
 }
 
 impl Coming {
-    fn what(self) -> EventKind {
+    fn kind(self) -> EventKind {
         match self {
             Coming::Sent | Coming::Dialled => EventKind::Park,
             Coming::Replacing => EventKind::HandOver,
@@ -65,7 +65,7 @@ impl ParkingService {
         if coming == Coming::Recovered {
             self.tell_history(|history| history.take_back(call));
         }
-        self.publish(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.what()) });
+        self.publish(&ParkEvent { call: Some(call), leg: Some(leg), wait, ..ParkEvent::of(coming.kind()) });
         // Logging and saving come after the event, because a program may wait for the event, and both are slow: FreeSWITCH's log
         // has one lock, and saving writes the whole leg as XML.
         coming.log(call);

@@ -22,9 +22,9 @@ impl ParkingService {
             Ok((held, call)) => self.announce_parked_held(leg, &held, &call),
             Err(refusal) => {
                 let slot = order.wanted.slot();
-                let verdict = self.refuse(leg, "parking", AppResult::Refused(refusal), None, slot);
+                let result = self.refuse(leg, "parking", AppResult::Refused(refusal), None, slot);
                 self.answer_to_explain(leg);
-                self.explain(leg, verdict, slot)
+                self.explain(leg, result, slot)
             }
         }
     }

@@ -99,9 +99,9 @@ impl ParkingService {
         match taken {
             Ok(call) => self.enter_slot(leg, &call, if dialled { Coming::Dialled } else { Coming::Sent }),
             Err(refusal) => {
-                let verdict = self.refuse_to_park(leg, &request, refusal);
+                let result = self.refuse_to_park(leg, &request, refusal);
                 let (slot, lot) = (order.wanted.slot(), self.lot_of_order(leg, order));
-                let explain = || self.without_slot(leg, &request, verdict, !dialled);
+                let explain = || self.without_slot(leg, &request, result, !dialled);
                 if dialled {
                     with_transfer_target(leg, "callpark_park", slot, lot.as_deref(), explain)
                 } else {
@@ -118,8 +118,8 @@ impl ParkingService {
             Ok((call, true)) => self.enter_slot(leg, &call, Coming::Replacing),
             Ok((call, false)) => self.enter_slot(leg, &call, Coming::Sent),
             Err(refusal) => {
-                let verdict = self.refuse_to_park(leg, &request, refusal);
-                self.without_slot(leg, &request, verdict, true)
+                let result = self.refuse_to_park(leg, &request, refusal);
+                self.without_slot(leg, &request, result, true)
             }
         }
     }
@@ -131,23 +131,23 @@ impl ParkingService {
         self: &Arc<Self>,
         leg: &Leg<'_>,
         request: &ParkRequest,
-        verdict: AppResult,
+        result: AppResult,
         transferred: bool,
     ) -> AppResult {
         let (settings, goes_on) = (self.settings_for(request), leg.has_next_application() || leg.is_run_by_script());
         let waits = should_wait_for_slot(transferred, &request.parker, &settings, goes_on);
-        match verdict.no_slot().filter(|_| waits) {
+        match result.no_slot().filter(|_| waits) {
             Some(_) if returns_to_transferor(leg) => {
                 self.leg_commands.close(&request.uuid);
-                verdict
+                result
             }
             Some(reason) => {
                 self.wait_for_slot(leg, request, reason, None);
-                verdict
+                result
             }
             None => {
                 self.leg_commands.close(&request.uuid);
-                self.explain(leg, verdict, request.wanted.slot())
+                self.explain(leg, result, request.wanted.slot())
             }
         }
     }
@@ -163,8 +163,8 @@ impl ParkingService {
             // The conversation continues, and the other party does not hear the reason.
             Err(refusal) => {
                 let slot = order.wanted.slot();
-                let verdict = self.refuse(leg, "parking", AppResult::Refused(refusal), None, slot);
-                self.explain(leg, verdict, slot)
+                let result = self.refuse(leg, "parking", AppResult::Refused(refusal), None, slot);
+                self.explain(leg, result, slot)
             }
         }
     }

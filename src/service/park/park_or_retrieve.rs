@@ -58,7 +58,7 @@ impl ParkingService {
 
     fn is_slot_empty(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> bool {
         let place = self.lot_selector(leg, order.lot.clone(), None);
-        let RetrieveTarget::Slot(slot) = &order.pick else { return false };
+        let RetrieveTarget::Slot(slot) = &order.target else { return false };
         matches!(self.table.lock().find(&place, slot), Err(Refusal::Empty(_)))
     }
 
@@ -74,13 +74,13 @@ impl ParkingService {
             return self.refuse_invalid(leg, application, why);
         }
         let request = self.request(leg, &ParkOrder::new(SlotRequest::Auto, None), self.parker_of(leg), None);
-        let verdict = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
-        self.without_slot(leg, &request, verdict, true)
+        let result = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
+        self.without_slot(leg, &request, result, true)
     }
 
     /// Handles invalid data of an application: the leg hears the reason and continues in its dialplan.
     pub(crate) fn refuse_invalid(&self, leg: &Leg<'_>, application: &str, why: &dyn Error) -> AppResult {
-        let verdict = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
-        self.explain(leg, verdict, None)
+        let result = self.refuse(leg, application, AppResult::Invalid(why.to_string()), None, None);
+        self.explain(leg, result, None)
     }
 }

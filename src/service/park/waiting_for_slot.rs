@@ -42,15 +42,15 @@ impl ParkingService {
         leg.set_var("callpark_domain", &call.info.lot.domain);
         leg.answer_and_anchor_media();
         log_call!(Warning, &call, cause = refused.name(); "call waits for a slot");
-        let what = if waited.is_some() { EventKind::Recover } else { EventKind::NoSlot };
-        if what == EventKind::Recover {
+        let kind = if waited.is_some() { EventKind::Recover } else { EventKind::NoSlot };
+        if kind == EventKind::Recover {
             self.tell_history(|history| history.take_back(&call));
         }
         self.publish(&ParkEvent {
             call: Some(&call),
             leg: Some(leg),
             cause: Some(refused.name()),
-            ..ParkEvent::of(what)
+            ..ParkEvent::of(kind)
         });
         self.save(leg, None);
         // The parker is rung now.

@@ -93,13 +93,13 @@ impl ParkingService {
         }
         if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var(RINGBACK_CAUSE, cause);
-            let what = ParkEvent::of(EventKind::RingBackFailed);
+            let event = ParkEvent::of(EventKind::RingBackFailed);
             self.publish(&ParkEvent {
                 call: Some(&call),
                 leg: Some(&leg),
                 wait: waited(&call),
                 cause: Some(cause),
-                ..what
+                ..event
             });
         }
         self.execute_due();

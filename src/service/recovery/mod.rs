@@ -92,8 +92,8 @@ impl ParkingService {
     }
 
     /// Saves the calls again that have changed and are in their slots.
-    pub(super) fn save_changed(&self, touched: &[ChangedSlot]) {
-        for (lot, slot) in touched {
+    pub(super) fn save_changed(&self, changed: &[ChangedSlot]) {
+        for (lot, slot) in changed {
             let Ok(call) = self.call_at(&lot.domain, slot) else { continue };
             if !matches!(call.state, State::Parked | State::RingingBack) {
                 continue;
@@ -130,7 +130,7 @@ impl SavedState {
             Arc::clone(&call.label),
             call.state.clone(),
             call.deadline,
-            call.latest,
+            call.max_park_end,
             call.attempt,
             call.rings_left,
         )

@@ -76,7 +76,7 @@ impl ParkedCallSnapshot {
             parked_at: info.parked_at_ms,
             // A recall that the crash ended is repeated at once.
             timeout_at: if ringing { Some(info.parked_at_ms) } else { call.deadline.map(on_the_wall) },
-            latest_at: call.latest.map(on_the_wall),
+            latest_at: call.max_park_end.map(on_the_wall),
             attempt: call.attempt.saturating_sub(begun),
             rings_left: call.rings_left.saturating_add(begun),
             busy: call.busy,
@@ -140,7 +140,7 @@ impl ParkedCallSnapshot {
         RestoreParams {
             waited: duration(epoch_ms.saturating_sub(self.parked_at)),
             left: self.timeout_at.map(until),
-            latest: self.latest_at.map(until),
+            max_park_left: self.latest_at.map(until),
             attempt: self.attempt,
             rings_left: self.rings_left,
             busy: self.busy,

@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
 pub(crate) struct RetrieveOrder {
-    pub(crate) pick: RetrieveTarget,
+    pub(crate) target: RetrieveTarget,
     pub(crate) lot: Option<LotName>,
 }
 
@@ -32,7 +32,7 @@ impl ParkingService {
     /// of a refusal.
     pub(crate) fn retrieve(&self, leg: &Leg<'_>, order: &RetrieveOrder) -> AppResult {
         let place = self.lot_selector(leg, order.lot.clone(), None);
-        let slot = match &order.pick {
+        let slot = match &order.target {
             RetrieveTarget::Slot(slot) => Some(slot),
             RetrieveTarget::Oldest
             | RetrieveTarget::Newest
@@ -40,24 +40,24 @@ impl ParkingService {
             | RetrieveTarget::OldestBy(_)
             | RetrieveTarget::Call(_) => None,
         };
-        let refuse = |verdict: AppResult| {
+        let refuse = |result: AppResult| {
             let lot = self.table.lock().resolve(&place, slot).ok();
-            let verdict = self.refuse_retriever(leg, verdict, lot.as_ref(), slot);
-            self.explain(leg, verdict, slot)
+            let result = self.refuse_retriever(leg, result, lot.as_ref(), slot);
+            self.explain(leg, result, slot)
         };
         if leg.partner().is_some() {
-            return match self.leave_conversation_for(leg, &place, &order.pick) {
+            return match self.leave_conversation_for(leg, &place, &order.target) {
                 Ok(()) => AppResult::Retrieved,
-                Err(verdict) => refuse(verdict),
+                Err(result) => refuse(result),
             };
         }
-        let (retriever, call) = match self.claim(leg, &place, &order.pick) {
+        let (retriever, call) = match self.claim(leg, &place, &order.target) {
             Ok(claim) => claim,
             Err(refusal) => return refuse(AppResult::Refused(refusal)),
         };
         if let Some(node) = call.node() {
-            let verdict = self.retrieve_from_node(leg, &call, node, &retriever);
-            return if matches!(verdict, AppResult::Retrieved) { verdict } else { refuse(verdict) };
+            let result = self.retrieve_from_node(leg, &call, node, &retriever);
+            return if matches!(result, AppResult::Retrieved) { result } else { refuse(result) };
         }
         log_call!(Debug, leg, slot = call.info.slot, lot = call.info.lot, call = call.info.uuid; "claimed call");
         log_call!(Debug, &call, retriever = retriever.user, retriever_uuid = retriever.uuid; "call is claimed");
@@ -84,11 +84,11 @@ impl ParkingService {
 
     /// Runs `callpark_retrieve mine`: of the calls that the user of this leg parked, retrieves the one that has waited longest.
     pub(crate) fn retrieve_mine(&self, leg: &Leg<'_>, lot: Option<LotName>) -> AppResult {
-        self.retrieve(leg, &RetrieveOrder { pick: RetrieveTarget::OldestBy(self.user_of(leg)), lot })
+        self.retrieve(leg, &RetrieveOrder { target: RetrieveTarget::OldestBy(self.user_of(leg)), lot })
     }
 
     /// Claims a call. Returns the retriever and the call.
-    fn claim(&self, leg: &Leg<'_>, place: &LotSelector, pick: &RetrieveTarget) -> Result<(Retriever, Call), Refusal> {
+    fn claim(&self, leg: &Leg<'_>, place: &LotSelector, target: &RetrieveTarget) -> Result<(Retriever, Call), Refusal> {
         let uuid = leg.uuid();
         // The other node has checked the permission of a leg with a ticket.
         if let Some(ticket) = self.redeem(leg) {
@@ -100,8 +100,8 @@ impl ParkingService {
             let call = self.change(|table, _| table.claim_leg(&call, &uuid))?;
             return Ok((Retriever { user: self.user_of(leg), uuid }, call));
         }
-        let Permitted { user, settings, .. } = self.may_retrieve(leg, place, pick)?;
-        let call = self.change(|table, _| table.claim_as_permitted(place, pick, &settings, &uuid))?;
+        let Permitted { user, settings, .. } = self.may_retrieve(leg, place, target)?;
+        let call = self.change(|table, _| table.claim_as_permitted(place, target, &settings, &uuid))?;
         Ok((Retriever { user, uuid }, call))
     }
 
@@ -111,10 +111,10 @@ impl ParkingService {
         &self,
         leg: &Leg<'_>,
         place: &LotSelector,
-        pick: &RetrieveTarget,
+        target: &RetrieveTarget,
     ) -> Result<(), AppResult> {
-        let Permitted { lot, slot, .. } = self.permitted(leg, place, pick).map_err(AppResult::Refused)?;
-        let what = match pick {
+        let Permitted { lot, slot, .. } = self.permitted(leg, place, target).map_err(AppResult::Refused)?;
+        let what = match target {
             RetrieveTarget::Slot(_) | RetrieveTarget::OldestOf(_) => format!("{slot} {lot}"),
             RetrieveTarget::Oldest => format!("oldest {lot}"),
             RetrieveTarget::Newest => format!("newest {lot}"),
