@@ -2,8 +2,8 @@
 
 use super::error::{ConfigErrorKind, ValueError};
 use super::values::{
-    choice, context, destination, extension, key, names, notify, number, optional, parse_bool, parse_ringback, pin,
-    seconds, users_of,
+    choice, context, destination, extension, key, names, notify, notify_on, number, optional, parse_bool,
+    parse_ringback, pin, seconds, users_of,
 };
 use crate::parking::{LampState, LotSettings, RingBackVia, SlotOrder, SlotTaken};
 
@@ -328,9 +328,18 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "notify",
         "empty",
-        "What is sent when a call is parked: `message:<user>`, `page:<dial string>`, `api:<command>`; see [below](#notices).",
+        "The notices about a call: `message:<user>`, `page:<dial string>`, `api:<command>`; see [below](#notices).",
         |settings, value| {
             settings.notify = notify(value)?;
+            Ok(())
+        },
+    ),
+    row(
+        "notify-on",
+        "`park`",
+        "What they are about: any of `park`, `no-slot`, and the outcomes `retrieved`, `returned`, `fallback`, `transferred` and `abandoned`.",
+        |settings, value| {
+            settings.notify_on = notify_on(value)?;
             Ok(())
         },
     ),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::parking::{Extension, Notify, UsersOf};
+use crate::parking::{Extension, Notify, NotifyEvent, Outcome, UsersOf};
 
 const GOOD: &str = r#"<configuration name="callpark.conf" description="Call parking">
   <settings><param name="default-lot" value="main"/></settings>
@@ -303,6 +303,16 @@ fn notices_are_split_where_a_kind_begins() {
         let text = lot(&format!(r#"<param name="slots" value="1"/><param name="notify" value="{value}"/>"#));
         assert!(errors(&text).contains(why), "{value}: {}", errors(&text));
     }
+}
+
+#[test]
+fn notices_are_about_the_named_events() {
+    let settings =
+        |value: &str| lot(&format!(r#"<param name="slots" value="1"/><param name="notify-on" value="{value}"/>"#));
+    let events = [NotifyEvent::NoSlot, NotifyEvent::Ended(Outcome::Abandoned)];
+    assert_eq!(read(&settings("no-slot, abandoned"), None).unwrap().lots[0].settings.notify_on, events);
+    let wrong = errors(&settings("park,taken"));
+    assert!(wrong.contains("\"taken\" is not some of park, no-slot, retrieved"), "{wrong}");
 }
 
 #[test]

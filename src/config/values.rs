@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::ValueError;
-use crate::parking::{Destination, Extension, FeatureCode, Notify, RingBack, UsersOf, is_name};
+use crate::parking::{Destination, Extension, FeatureCode, Notify, NotifyEvent, RingBack, UsersOf, is_name};
 
 /// Parses the parameter `ringback`, or the variable `callpark_ringback` of a channel.
 pub(crate) fn parse_ringback(value: &str) -> Result<RingBack, ValueError> {
@@ -122,6 +122,15 @@ fn notify_one(part: &str) -> Result<Notify, ValueError> {
         "api" => Ok(Notify::Api(what.into())),
         _ => Err(wrong()),
     }
+}
+
+/// Parses `park, retrieved`.
+pub(super) fn notify_on(value: &str) -> Result<Vec<NotifyEvent>, ValueError> {
+    const EXPECTED: &str = "some of park, no-slot, retrieved, returned, fallback, transferred, abandoned";
+    let event = |name: &str| {
+        NotifyEvent::named(name).ok_or_else(|| ValueError::Part { part: name.to_owned(), expected: EXPECTED })
+    };
+    value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(event).collect()
 }
 
 pub(super) fn names(value: &str) -> Result<Vec<String>, ValueError> {

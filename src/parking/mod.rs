@@ -12,6 +12,7 @@ mod feature_code;
 mod free_slots;
 mod lot;
 mod names;
+mod notify;
 mod refusal;
 mod request;
 mod ringback_via;
@@ -24,12 +25,11 @@ pub use call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, Party, Sta
 pub use feature_code::{CodeMatch, FeatureCode};
 pub use lot::LotPlan;
 pub use names::{Extension, LotId, LotName, MAX_SLOT_LENGTH, Slot, SlotsError, is_name, parse_slots};
+pub use notify::{Notify, NotifyEvent};
 pub use refusal::{NoSlotReason, Refusal};
 pub use request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
 pub use ringback_via::RingBackVia;
-pub use settings::{
-    CallOverrides, Destination, LampState, LotSettings, Notify, RingBack, SlotOrder, SlotTaken, UsersOf,
-};
+pub use settings::{CallOverrides, Destination, LampState, LotSettings, RingBack, SlotOrder, SlotTaken, UsersOf};
 pub use slot_request::{SlotRange, SlotRequest};
 pub use table::{
     ChangedSlot, Claimant, FallbackReason, Layout, LotStatus, LotView, Number, RecallFailure, RestoreParams,

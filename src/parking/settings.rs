@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::Extension;
+use super::notify::{Notify, NotifyEvent};
 use super::ringback_via::RingBackVia;
 
 /// Which free slot `auto` takes.
@@ -143,17 +144,6 @@ impl Destination {
     }
 }
 
-/// A notification that is sent when a call is parked. `${...}` in it stands for fields of the call.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Notify {
-    /// A SIP MESSAGE to a user. `parker` is the user who parked the call.
-    Message(String),
-    /// A call to this dial string, which the phones answer by themselves, and which says the slot.
-    Page(String),
-    /// A command of FreeSWITCH.
-    Api(String),
-}
-
 /// The settings of a lot. A call keeps the settings with which it was parked, unless they are applied to it by `callpark reload apply`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LotSettings {
@@ -229,8 +219,10 @@ pub struct LotSettings {
     pub lamp_state: LampState,
     /// Whether the lamp shows the caller.
     pub lamp_caller_id: bool,
-    /// The notifications that are sent when a call is parked.
+    /// The notices that are sent about a call.
     pub notify: Vec<Notify>,
+    /// What they are sent about.
+    pub notify_on: Vec<NotifyEvent>,
     /// Whether the lot is in no configuration, but was made for a request that named it.
     pub is_new_lot: bool,
     /// Whether a caller whose time is over and who has no other fallback goes on in the dialplan.
@@ -312,6 +304,7 @@ impl Default for LotSettings {
             lamp_state: LampState::default(),
             lamp_caller_id: false,
             notify: Vec::new(),
+            notify_on: vec![NotifyEvent::Park],
             is_new_lot: false,
             goes_on: false,
         }

@@ -4,6 +4,7 @@
 //! that lost its slot to another node.
 
 use super::call_log::log_call;
+use super::notify::notify_ended;
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
 use crate::freeswitch::{Leg, guard};
 use crate::parking::{Call, Ended, LeaveReason, LotId, Outcome};
@@ -68,6 +69,7 @@ impl ParkingService {
             cause: ending.cause,
             ..ParkEvent::of(EventKind::Ended(ended.outcome))
         });
+        notify_ended(ended, ending.retriever);
     }
 
     /// Ends the reservation of a leg that vanished on its way to the slot. A call that was parked before ends with it.

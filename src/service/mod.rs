@@ -20,7 +20,7 @@
 //! | `allocation` | a slot that the rules chose, allocated for all nodes of a cluster |
 //! | `cluster` | the slots of other nodes, and tickets |
 //! | `configuration` | reads the configuration at load and at a reload |
-//! | `park_event`, `notify`, `page_phones`, `prompts`, `speech`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
+//! | `park_event`, `notify`, `pages`, `page_phones`, `prompts`, `speech`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
 //! | `collect_digits`, `template` | the digits that a user enters; `${name}` in dial strings and commands |
 //! | `numbers`, `queries`, `views` | what a dialled number does; calls and lots for listings, and their rows |
 //! | `error`, `lock_stats` | the errors of actions; how long the slot table is locked |
@@ -39,6 +39,7 @@ mod lock_stats;
 mod notify;
 mod numbers;
 mod page_phones;
+mod pages;
 mod park;
 mod park_event;
 mod permission;
@@ -98,7 +99,7 @@ pub(crate) struct ParkingService {
     leg_commands: wait::leg_commands::LegCommandQueues,
     rings: recall::ring_threads::Rings,
     assigned: retrieve::assigned::Assigned,
-    pages: notify::Pages,
+    pages: pages::Pages,
     hand_overs: park::hand_over::HandOvers,
     talking_legs: park::talking_legs::TalkingLegs,
     announcements: park::announce::Announcements,
@@ -137,7 +138,7 @@ impl ParkingService {
             leg_commands: wait::leg_commands::LegCommandQueues::default(),
             rings: recall::ring_threads::Rings::default(),
             assigned: retrieve::assigned::Assigned::default(),
-            pages: notify::Pages::default(),
+            pages: pages::Pages::default(),
             hand_overs: park::hand_over::HandOvers::default(),
             talking_legs: park::talking_legs::TalkingLegs::default(),
             announcements: park::announce::Announcements::default(),

@@ -1,244 +1,111 @@
-//! Sends the notices of `notify` when a call is parked. The parked call does not wait for them, and their failures do not affect it.
+//! Sends the notices of a lot (`notify`) about a call. The call does not wait for them, and their failures do not affect it.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::call_log::log_call;
-use super::page_phones::phones_of;
-use super::template::{call_field, fill_in, is_address, is_part_of_address, percent_encoded};
-use super::{ParkingService, Prompt};
-use crate::freeswitch::{self, CancelToken, Dial, HangupCause, Leg, OriginateError, PlayToEnd};
-use crate::parking::{Call, CallInfo, MonotonicTime, Notify};
+use super::template::{call_field, fill_in, is_address, percent_encoded};
+use super::{ParkingService, Retriever};
+use crate::freeswitch;
+use crate::parking::{Call, Ended, NoSlotReason, Notify, NotifyEvent, Outcome};
 
-/// How long a page may ring. Phones that answer by themselves answer within a second.
-const PAGE_RING_TIMEOUT: Duration = Duration::from_secs(15);
-/// The maximum duration of a page. The core ends it.
-const MAX_PAGE_DURATION: Duration = Duration::from_secs(30);
-/// The maximum number of pages that wait for the same phones.
-const MAX_WAITING_PAGES: usize = 10;
-
-/// The variable of a paged leg with the dial string whose page ends with the leg.
-const PAGE_VARIABLE: &str = "callpark_page";
-
-/// The pages in progress, one for each dial string. Others for the same dial string wait.
-#[derive(Debug, Default)]
-pub(super) struct Pages(Mutex<HashMap<String, PageQueue>>);
-
-#[derive(Debug)]
-struct PageQueue {
-    since: MonotonicTime,
-    /// The number of phones on which the page has not ended.
-    phones: usize,
-    waiting: VecDeque<Page>,
-}
-
-#[derive(Clone, Debug)]
-struct Page {
-    dial: String,
-    info: Arc<CallInfo>,
-    label: Arc<str>,
-}
-
-/// When a page begins.
-enum PageStart {
-    Now,
-    /// After those that wait for the same phones.
-    Later,
-    /// Too many wait already.
-    Never,
-}
-
-impl Pages {
-    /// Returns when a page begins. A page whose end was not noticed delays the next one no longer than its maximum duration.
-    fn begin(&self, page: &Page) -> PageStart {
-        let now = freeswitch::now();
-        let mut queues = self.0.lock();
-        match queues.get_mut(&page.dial) {
-            Some(queue) if now.since(queue.since) < PAGE_RING_TIMEOUT + MAX_PAGE_DURATION + PAGE_RING_TIMEOUT => {
-                if queue.waiting.len() >= MAX_WAITING_PAGES {
-                    return PageStart::Never;
-                }
-                queue.waiting.push_back(page.clone());
-                PageStart::Later
-            }
-            Some(queue) => {
-                queue.since = now;
-                queue.phones = 0;
-                PageStart::Now
-            }
-            None => {
-                queues.insert(page.dial.clone(), PageQueue { since: now, phones: 0, waiting: VecDeque::new() });
-                PageStart::Now
-            }
-        }
-    }
-
-    /// Notes how many phones a page calls.
-    fn note_phones(&self, dial: &str, phones: usize) {
-        if let Some(queue) = self.0.lock().get_mut(dial) {
-            queue.phones = phones;
-        }
-    }
-
-    /// Ends a page on one phone. Returns the next page for the same phones, if it was the last phone.
-    fn end(&self, dial: &str) -> Option<Page> {
-        let now = freeswitch::now();
-        let mut queues = self.0.lock();
-        let queue = queues.get_mut(dial)?;
-        queue.phones = queue.phones.saturating_sub(1);
-        if queue.phones > 0 {
-            return None;
-        }
-        queue.since = now;
-        let next = queue.waiting.pop_front();
-        if next.is_none() {
-            queues.remove(dial);
-        }
-        next
-    }
+/// What the notices of a call are about.
+struct Notice<'a> {
+    call: &'a Call,
+    event: NotifyEvent,
+    wait: Duration,
+    retriever: Option<&'a Retriever>,
 }
 
 impl ParkingService {
-    pub(super) fn send_notifications(self: &Arc<Self>, call: &Call) {
-        for notify in &call.info.settings.notify {
+    /// Sends the notices about a call that was parked, or that waits for a slot.
+    pub(super) fn notify_waiting(self: &Arc<Self>, call: &Call) {
+        let event = if call.waits_for_slot() { NotifyEvent::NoSlot } else { NotifyEvent::Park };
+        Notice { call, event, wait: Duration::ZERO, retriever: None }.send(|dial| self.page_slot(call, dial));
+    }
+}
+
+/// Sends the notices about the outcome of a call.
+pub(super) fn notify_ended(ended: &Ended, retriever: Option<&Retriever>) {
+    let Ended { call, outcome, wait } = ended;
+    let event = NotifyEvent::Ended(*outcome);
+    if call.was_parked {
+        Notice { call, event, wait: *wait, retriever }.send(|_| {});
+    }
+}
+
+impl Notice<'_> {
+    fn send(&self, page: impl Fn(&str)) {
+        let settings = &self.call.info.settings;
+        if !settings.notify_on.contains(&self.event) {
+            return;
+        }
+        for notify in &settings.notify {
             match notify {
-                Notify::Message(user) => message(call, user),
-                Notify::Page(dial) => {
-                    let dial = fill_in(dial, |name| call_field(call, name).filter(|value| is_part_of_address(value)));
-                    self.page(Page { dial, info: Arc::clone(&call.info), label: Arc::clone(&call.label) });
-                }
-                Notify::Api(line) => {
-                    let line = fill_in(line, |name| call_field(call, name).map(|value| percent_encoded(&value)));
-                    // It runs on a thread of the core, so that a slow command delays nothing.
-                    let answer = freeswitch::api("bgapi", &line);
-                    if !answer.starts_with("+OK") {
-                        log_call!(Warning, call, command = line, answer = answer.trim(); "command of notify failed");
-                    }
-                }
+                Notify::Message(user) => self.message(user),
+                Notify::Page(dial) if self.event == NotifyEvent::Park => page(dial),
+                Notify::Page(_) => {}
+                Notify::Api(line) => self.command(line),
             }
         }
     }
 
-    fn page(self: &Arc<Self>, page: Page) {
-        match self.pages.begin(&page) {
-            PageStart::Now => self.start(page),
-            PageStart::Later => {}
-            PageStart::Never => {
-                log_call!(Warning, &*page.info, dial = page.dial, waiting = MAX_WAITING_PAGES; "page was dropped, too many wait for the same phones");
+    fn command(&self, line: &str) {
+        let line = fill_in(line, |name| self.field(name).map(|value| percent_encoded(&value)));
+        // It runs on a thread of the core, so that a slow command delays nothing.
+        let answer = freeswitch::api("bgapi", &line);
+        if !answer.starts_with("+OK") {
+            log_call!(Warning, self.call, command = line, answer = answer.trim(); "command of notify failed");
+        }
+    }
+
+    /// Sends a SIP MESSAGE whose sender is the slot, so that users can call it back.
+    fn message(&self, user: &str) {
+        let info = &self.call.info;
+        let user = if user == "parker" { info.parker.to_string() } else { fill_in(user, |name| self.field(name)) };
+        let user = if user.contains('@') || user.is_empty() { user } else { format!("{user}@{}", info.lot.domain) };
+        if !is_address(&user) {
+            log_call!(Info, self.call, user = user; "message of notify has no recipient");
+            return;
+        }
+        let sender = if self.call.waits_for_slot() { &*info.lot.name } else { info.slot.as_str() };
+        if !freeswitch::send_message(&format!("{sender}@{}", info.lot.domain), &user, &self.text()) {
+            log_call!(Warning, self.call, user = user; "message of notify was refused by FreeSWITCH");
+        }
+    }
+
+    fn text(&self) -> String {
+        let Call { info, label, refused, .. } = self.call;
+        let label = if label.is_empty() { String::new() } else { format!(" ({label})") };
+        let caller = format!("{} <{}>", info.caller.name, info.caller.number);
+        let place = if self.call.waits_for_slot() { &*info.lot.name } else { info.slot.as_str() };
+        let seconds = self.wait.as_secs();
+        match self.event {
+            NotifyEvent::Park => format!("{caller} is parked in {place}{label}"),
+            NotifyEvent::NoSlot => {
+                format!("{caller} waits for a slot in {place}{label}: {}", refused.map_or("", NoSlotReason::name))
+            }
+            NotifyEvent::Ended(outcome) => {
+                let retriever = self.retriever.map_or("", |retriever| &retriever.user);
+                let how = match outcome {
+                    Outcome::Retrieved if !retriever.is_empty() => format!("was retrieved by {retriever}"),
+                    Outcome::Retrieved => "was retrieved".to_owned(),
+                    Outcome::Returned => "was returned to the parker".to_owned(),
+                    Outcome::Fallback => "went to the fallback".to_owned(),
+                    Outcome::Transferred => "was transferred".to_owned(),
+                    Outcome::Abandoned => "hung up".to_owned(),
+                };
+                format!("{caller} in {place}{label} {how} after {seconds} s")
             }
         }
     }
 
-    /// Calls all phones of a page. They are found on another thread, because the registrations are in a database.
-    fn start(self: &Arc<Self>, page: Page) {
-        let (service, on_failure, dial) = (Arc::clone(self), Arc::clone(self), page.dial.clone());
-        let key = format!("phones of page {dial}");
-        let (failed, key_of) = (dial.clone(), key.clone());
-        let call_all = move |cancel: &CancelToken| {
-            service.rings.finish(&key_of, cancel);
-            let phones = phones_of(&page.dial);
-            service.pages.note_phones(&page.dial, phones.len());
-            for phone in phones {
-                service.page_phone(page.clone(), phone);
-            }
-        };
-        if !self.rings.spawn(&key, call_all, move || on_failure.end_page(&dial)) {
-            self.end_page(&failed);
+    fn field(&self, name: &str) -> Option<String> {
+        match name {
+            "event" => Some(self.event.name().to_owned()),
+            "wait" => Some(self.wait.as_secs().to_string()),
+            "retriever" => Some(self.retriever.map(|retriever| retriever.user.clone()).unwrap_or_default()),
+            _ => call_field(self.call, name),
         }
-    }
-
-    /// Calls one phone of a page.
-    fn page_phone(self: &Arc<Self>, page: Page, phone: String) {
-        let service = Arc::clone(self);
-        let key = format!("page {phone}");
-        let key_of = key.clone();
-        let (on_failure, dial) = (Arc::clone(&service), page.dial.clone());
-        let call = move |cancel: &CancelToken| {
-            let answered = dial_page(&service, &page, &phone, cancel);
-            service.rings.finish(&key, cancel);
-            let speaks = match answered {
-                Ok(peer) => {
-                    let speaks = peer.transfer("callpark_retrieve:page", Some("inline"), None);
-                    if !speaks {
-                        peer.hang_up(HangupCause::NormalClearing);
-                    }
-                    speaks
-                }
-                Err(cause) => {
-                    log_call!(Warning, &*page.info, dial = phone, cause = cause; "page failed");
-                    false
-                }
-            };
-            if !speaks && !cancel.cancelled() {
-                service.end_page(&page.dial);
-            }
-        };
-        let ended = dial.clone();
-        if !self.rings.spawn(&key_of, call, move || on_failure.end_page(&dial)) {
-            self.end_page(&ended);
-        }
-    }
-
-    fn end_page(self: &Arc<Self>, dial: &str) {
-        if let Some(next) = self.pages.end(dial) {
-            self.start(next);
-        }
-    }
-
-    /// Announces the slot on a paged leg and hangs it up. Returns false if the leg was not called for a page.
-    pub(crate) fn announce_page(self: &Arc<Self>, leg: &Leg<'_>) -> bool {
-        let Some(dial) = leg.var(PAGE_VARIABLE) else { return false };
-        let label = leg.var("callpark_label").unwrap_or_default();
-        let slot = leg.var("callpark_slot").unwrap_or_default();
-        self.say(leg, Prompt::Page, &format!("{slot}:{label}"), &mut PlayToEnd);
-        leg.hang_up(HangupCause::NormalClearing);
-        self.end_page(&dial);
-        true
-    }
-}
-
-fn dial_page(
-    service: &ParkingService,
-    page: &Page,
-    phone: &str,
-    cancel: &CancelToken,
-) -> Result<freeswitch::SessionGuard, OriginateError> {
-    let name = super::recall::dial::displayable(&format!("Park {} {}", page.info.slot, page.info.caller.name));
-    let limit = format!("sched_hangup +{} allotted_timeout", MAX_PAGE_DURATION.as_secs());
-    let variables = [
-        (PAGE_VARIABLE, page.dial.as_str()),
-        ("callpark_slot", page.info.slot.as_str()),
-        ("callpark_label", &page.label),
-        // mod_sofia writes the Call-Info that makes phones answer by themselves.
-        ("sip_auto_answer", "true"),
-        ("ignore_early_media", "true"),
-        ("execute_on_answer", &limit),
-    ];
-    let dial = Dial {
-        to: phone,
-        caller_name: &name,
-        caller_number: page.info.slot.as_str(),
-        variables: &variables,
-        ring_timeout: PAGE_RING_TIMEOUT,
-    };
-    service.outgoing.originate(&dial, cancel)
-}
-
-/// Sends a SIP MESSAGE whose sender is the slot, so that users can call it back.
-fn message(call: &Call, user: &str) {
-    let info = &call.info;
-    let user = if user == "parker" { info.parker.to_string() } else { fill_in(user, |name| call_field(call, name)) };
-    let user = if user.contains('@') || user.is_empty() { user } else { format!("{user}@{}", info.lot.domain) };
-    if !is_address(&user) {
-        log_call!(Info, call, user = user; "message of notify has no recipient");
-        return;
-    }
-    let label = if call.label.is_empty() { String::new() } else { format!(" ({})", call.label) };
-    let text = format!("{} <{}> is parked in {}{label}", info.caller.name, info.caller.number, info.slot);
-    if !freeswitch::send_message(&format!("{}@{}", info.slot, info.lot.domain), &user, &text) {
-        log_call!(Warning, call, user = user; "message of notify was refused by FreeSWITCH");
     }
 }

@@ -1,12 +1,13 @@
 """Tests the lot parameter `notify`: messages, pages and commands when a call is parked."""
 
 import queue
+import re
 import time
 
 import pytest
 
 from conftest import MUSIC
-from parking import lot, park_by_transfer
+from parking import conversation, lot, park_by_transfer
 from switch import wait_for
 
 SPOKEN = {"701:": 1010, "702:": 1110, "701:Mr Chen, invoice": 1210}
@@ -30,6 +31,65 @@ def test_a_message_is_sent_to_the_parker_and_to_others(switch, phones):
         assert text.startswith("A&T <x> <") and text.endswith("is parked in 701")
     assert caller.audio.hears(MUSIC)
     caller.hang_up()
+
+
+ALL = "park,no-slot,retrieved,returned,fallback,transferred,abandoned"
+
+
+def with_all_notices(switch, *params):
+    """A lot whose notices about everything go to 1003 as a message, and into a variable of FreeSWITCH as a command."""
+    told = "api:global_setvar told_${event}=${slot}/${retriever}"
+    assert switch.reload(lot(("notify", f"message:1003,{told}"), ("notify-on", ALL), ("park-timeout", "0"), *params)).startswith("+OK")
+
+
+def texts(phone, number):
+    return [phone.messages.get(timeout=8) for _ in range(number)]
+
+
+@pytest.mark.parametrize("outcome, does, how", [
+    ("retrieved", lambda phones, switch, caller: phones("1002", says=900).call("701"), "was retrieved by 1002@callpark.test"),
+    ("abandoned", lambda phones, switch, caller: caller.hang_up(), "hung up"),
+    ("transferred", lambda phones, switch, caller: switch.api(f"uuid_transfer {switch.calls()[0]['uuid']} tone-1300"), "was transferred"),
+    ("fallback", lambda phones, switch, caller: None, "went to the fallback"),
+    ("returned", lambda phones, switch, caller: switch.api("callpark ringback 701"), "was returned to the parker"),
+])
+def test_a_notice_about_the_outcome_is_sent(switch, phones, outcome, does, how):
+    """Before: there was one message, at parking, and nobody was told that the call was taken."""
+    with_all_notices(switch, ("fallback", "tone-1300"), ("max-park-time", "2" if outcome == "fallback" else "0"))
+    team = phones("1003")
+    caller, _ = park_by_transfer(phones, switch)
+    parked, = texts(team, 1)
+    does(phones, switch, caller)
+    ended, = texts(team, 1)
+    assert parked[1].endswith("is parked in 701") and parked[0] == ended[0] == "701@callpark.test"
+    assert re.fullmatch(rf"Alice <.*> in 701 {re.escape(how)} after \d+ s", ended[1]), ended[1]
+    retriever = {"retrieved": "1002@callpark.test", "returned": "1001@callpark.test"}.get(outcome, "")
+    assert wait_for(lambda: switch.api(f"global_getvar told_{outcome}") == f"701/{retriever}"), switch.api(f"global_getvar told_{outcome}")
+    caller.hang_up()
+
+
+def test_a_notice_is_sent_about_a_caller_without_a_slot(switch, phones):
+    with_all_notices(switch, ("slots", "701"))
+    team = phones("1003")
+    first = phones().call("do-park-701")
+    texts(team, 1)
+    caller, call = conversation(phones)
+    call.refer("700")
+    (sender, text), = texts(team, 1)
+    assert sender == "main@callpark.test" and re.fullmatch(r"Alice <.*> waits for a slot in main: full", text), (sender, text)
+    first.hang_up()
+    caller.hang_up()
+
+
+def test_notices_are_sent_at_parking_alone_if_nothing_is_named(switch, phones):
+    notify(switch, "message:1003")
+    team = phones("1003")
+    caller, _ = park_by_transfer(phones, switch)
+    texts(team, 1)
+    caller.hang_up()
+    switch.events.wait("abandon")
+    with pytest.raises(queue.Empty):
+        team.messages.get(timeout=0.5)
 
 
 def test_notifications_that_reach_nobody_do_not_disturb_the_call(switch, phones):

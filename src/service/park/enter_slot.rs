@@ -73,7 +73,7 @@ impl ParkingService {
             self.save(leg, saved);
         }
         if matches!(coming, Coming::Sent | Coming::Dialled) {
-            self.send_notifications(call);
+            self.notify_waiting(call);
         }
         if is_told && info.settings.announce && leg.ready() {
             // A retriever does not wait until the slot is announced.

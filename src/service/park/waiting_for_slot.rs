@@ -52,6 +52,9 @@ impl ParkingService {
             cause: Some(refused.name()),
             ..ParkEvent::of(kind)
         });
+        if kind == EventKind::NoSlot {
+            self.notify_waiting(&call);
+        }
         self.save(leg, None);
         // The parker is rung now.
         self.execute_due();
