@@ -189,7 +189,7 @@ pub(super) fn states() -> BTreeSet<String> {
 }
 
 pub(super) fn outcomes() -> BTreeSet<String> {
-    matched_strings("src/parking/call.rs", "impl Outcome", "name")
+    matched_strings("src/parking/outcome.rs", "impl Outcome", "name")
 }
 
 pub(super) fn actions() -> BTreeSet<String> {

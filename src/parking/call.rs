@@ -1,10 +1,10 @@
 //! A parked call, from the reservation of its slot to its outcome.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::{LotId, Slot};
+use super::outcome::Outcome;
 use super::refusal::{NoSlotReason, Refusal};
 use super::settings::{CallOverrides, LotSettings};
 use super::slot_request::SlotRequest;
@@ -289,49 +289,6 @@ pub struct Call {
     pub(super) number: u64,
     /// Whether the leg was sent to its slot a second time.
     pub fetched: bool,
-}
-
-/// How a parked call ended. Each call has exactly one outcome.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Outcome {
-    /// A retriever was connected with the caller.
-    Retrieved,
-    /// The parker answered a recall and was connected with the caller.
-    Returned,
-    /// The caller was sent to the fallback.
-    Fallback,
-    /// An API, a script or the exit key moved the caller.
-    Transferred,
-    /// The caller hung up.
-    Abandoned,
-}
-
-impl Outcome {
-    /// The name of the outcome in variables, in the history and in metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Outcome::Retrieved => "retrieved",
-            Outcome::Returned => "returned",
-            Outcome::Fallback => "fallback",
-            Outcome::Transferred => "transferred",
-            Outcome::Abandoned => "abandoned",
-        }
-    }
-}
-
-impl Outcome {
-    /// Whether the caller waits for nobody any more. One who was sent elsewhere does, and is recovered there after a crash.
-    #[must_use]
-    pub fn ends_the_wait(self) -> bool {
-        matches!(self, Outcome::Abandoned | Outcome::Retrieved | Outcome::Returned)
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// A call that is not parked any more.

@@ -1,6 +1,6 @@
 //! Notices about parked calls.
 
-use super::call::Outcome;
+use super::outcome::Outcome;
 
 /// A notice about a call. `${...}` in it stands for fields of the call.
 #[derive(Clone, PartialEq, Eq, Debug)]

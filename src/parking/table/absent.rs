@@ -10,9 +10,10 @@ use super::new_lot::FreeSlot;
 use super::park::new_call;
 use super::timeouts::MAX_BUSY_RETRIES;
 use super::{LotSelector, ParkRequest, SlotRequest, Table, Tenant};
-use crate::parking::call::{Call, CallId, MonotonicTime, Outcome, Party, State, StoredState};
+use crate::parking::call::{Call, CallId, MonotonicTime, Party, State, StoredState};
 use crate::parking::lot::LotPlan;
 use crate::parking::names::{LotId, Slot};
+use crate::parking::outcome::Outcome;
 use crate::parking::refusal::Refusal;
 use crate::parking::settings::CallOverrides;
 

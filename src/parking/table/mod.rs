@@ -29,11 +29,12 @@ pub use status::{LotStatus, SlotStatus};
 pub use timeouts::{FallbackReason, RecallFailure, TimerAction};
 pub use waiting_for_slot::should_wait_for_slot;
 
-use super::call::{Call, CallId, Ended, MonotonicTime, Outcome};
+use super::call::{Call, CallId, Ended, MonotonicTime};
 use super::calls::CallSlab;
 use super::lot::Lot;
 pub(crate) use super::lot::LotPlan;
 use super::names::{LotId, Slot, is_name, lowercase};
+use super::outcome::Outcome;
 use super::refusal::Refusal;
 use super::request::{LeaveReason, LotSelector, ParkRequest, RetrieveTarget};
 use super::settings::LotSettings;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{LeaveReason, ParkRequest, SlotRequest, Table, Tenant};
-use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, State};
+use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, State};
 use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, Slot};
+use crate::parking::outcome::Outcome;
 use crate::parking::refusal::Refusal;
 use crate::parking::settings::SlotTaken;
 

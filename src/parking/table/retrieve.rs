@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{LotSelector, RetrieveTarget, Table};
-use crate::parking::call::{Call, CallId, Ended, MonotonicTime, Outcome, State, StoredState};
+use crate::parking::call::{Call, CallId, Ended, MonotonicTime, State, StoredState};
 use crate::parking::names::{Slot, lowercase};
+use crate::parking::outcome::Outcome;
 use crate::parking::refusal::Refusal;
 use crate::parking::settings::LotSettings;
 

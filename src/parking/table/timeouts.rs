@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::park::RESERVATION;
 use super::{LotPlan, Table};
-use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, Outcome, State};
+use crate::parking::call::{Call, CallId, CallInfo, Ended, MonotonicTime, State};
+use crate::parking::outcome::Outcome;
 use crate::parking::refusal::Refusal;
 
 /// The minimum time after which a fallback that failed is tried again.

@@ -8,9 +8,10 @@ use foldhash::HashMap;
 
 use super::park::new_call;
 use super::{ParkRequest, Table};
-use crate::parking::call::{Call, CallId, CallInfo, MonotonicTime, Outcome, State};
+use crate::parking::call::{Call, CallId, CallInfo, MonotonicTime, State};
 use crate::parking::lot::{Lot, LotPlan};
 use crate::parking::names::{LotId, LotName, Slot};
+use crate::parking::outcome::Outcome;
 use crate::parking::refusal::{NoSlotReason, Refusal};
 use crate::parking::settings::LotSettings;
 
