@@ -40,7 +40,7 @@ impl Valet {
 /// Makes the observer that publishes the event, and the names of lots for it.
 pub(crate) fn observer() -> (Box<dyn Observer>, Arc<LotNames>) {
     let lots = Arc::<LotNames>::default();
-    (Box::new(events::ValetEvents(Arc::clone(&lots))), lots)
+    (Box::new(events::ValetEvents::new(Arc::clone(&lots))), lots)
 }
 
 /// Registers the interface, if the configuration wants it and mod_valet_parking does not have it. Returns its event subclass.

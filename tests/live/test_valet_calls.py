@@ -3,11 +3,13 @@
 import time
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from conftest import MUSIC
 from parking import call_on_hold, extension, lot
 from phone import DOMAIN
-from switch import find_prefix, module_dir, wait_for
+from switch import find_prefix, free_port, module_dir, wait_for
+from test_web import ALL, Site
 from valet import LOTS, THEIRS, new_valet_switch, park
 
 LOT = "valet_parking_lot"
@@ -66,6 +68,38 @@ def test_it_is_in_all_lists_and_in_the_history(switch, phones):
     assert switch.events.wait("retrieve")["CallPark-Retriever"] == f"1002@{DOMAIN}"
     last = wait_for(lambda: next((past for past in switch.json(f"history 5 {LOT}") if past["uuid"] == row["uuid"]), None))
     assert (last["slot"], last["outcome"], last["label"], last["retriever"]) == ("6001", "retrieved", "Mr Chen", f"1002@{DOMAIN}")
+    caller.hang_up()
+
+
+def test_it_is_in_the_metrics_and_in_the_http_api(switch, phones):
+    """And the dashboard's actions work on it."""
+    port, tokens = free_port(), switch.dir / "tokens"
+    tokens.write_text(f"{ALL} view,act *\n")
+    tokens.chmod(0o600)
+    settings = f'<param name="http-listen" value="127.0.0.1:{port}"/><param name="http-token-file" value="{tokens}"/>'
+    assert switch.reload(LOTS, settings, phrases=PHRASES, extensions=DIALPLAN).startswith("+OK")
+    site = Site(port)
+
+    def value(name, **labels):
+        samples = [sample for family in text_string_to_metric_families(site.ask("/metrics")[1]) for sample in family.samples]
+        return sum(sample.value for sample in samples if sample.name == name and {"lot": LOT, "domain": DOMAIN, **labels}.items() <= sample.labels.items())
+
+    before = value("freeswitch_callpark_ended_total", outcome="transferred")
+    caller = park(phones, switch, "6008")
+    (row,) = site.get("calls")
+    assert (row["slot"], row["lot"], row["domain"], row["parker"]) == ("6008", LOT, DOMAIN, f"1001@{DOMAIN}")
+    (of_lot,) = [lot for lot in site.get("lots") if lot["lot"] == LOT and lot["domain"] == DOMAIN]
+    # The dashboard lists calls that are in none of the lot's slots after these.
+    assert of_lot["used"] == 1 and of_lot["slots"] == []
+    assert value("freeswitch_callpark_calls") == 1 and value("freeswitch_callpark_parked_total") >= 1
+    status, answer = site.act("6008", "label", {"text": "Mr Chen"})
+    assert status == 200 and switch.calls()[0]["label"] == "Mr Chen", answer
+    status, answer = site.act("6008", "transfer", {"extension": "tone-1300"})
+    assert status == 200 and caller.audio.hears(1300), answer
+    assert value("freeswitch_callpark_calls") == 0
+    assert wait_for(lambda: value("freeswitch_callpark_ended_total", outcome="transferred") == before + 1)
+    last = wait_for(lambda: next((past for past in site.get(f"history?count=5&lot={LOT}") if past["uuid"] == row["uuid"]), None))
+    assert (last["slot"], last["outcome"], last["label"]) == ("6008", "transferred", "Mr Chen")
     caller.hang_up()
 
 

@@ -227,6 +227,23 @@ def test_an_attended_transfer_goes_to_the_slot_that_was_dialled(switch, phones):
     parked.hang_up()
 
 
+def test_an_attended_transfer_hands_the_slot_and_its_music_over(switch, phones):
+    """Before: no `exit` told programs that the consultation had left the slot, and their lists kept its leg."""
+    parker, call, other = call_on_hold(phones)
+    consultation = parker.call("music-8005")
+    (asking,) = switch.wait_parked().values()
+    call.refer("music-8005", replaces=consultation)
+    parked = other.wait_call()
+    assert parked.audio.hears(950, within=5)
+    caller = wait_for(lambda: next((uuid for uuid in switch.parked().values() if uuid != asking), None))
+    actions = lambda: [(event["Action"], event["Unique-ID"]) for event in switch.valet.all if event["Valet-Extension"] == "8005"]
+    assert wait_for(lambda: len(actions()) >= 3) and actions() == [("hold", asking), ("exit", asking), ("hold", caller)]
+    taker = phones("1003", says=900).call("8005")
+    assert taker.audio.hears(600) and parked.audio.hears(900)
+    assert wait_for(lambda: actions()[3:] == [("bridge", caller), ("exit", caller)]), actions()
+    parked.hang_up()
+
+
 def test_a_key_parks_the_other_party_and_says_the_slot(switch, phones):
     """`valet_park` with `auto in` on a leg in a conversation, by bind_meta_app."""
     settle(switch)
