@@ -174,9 +174,10 @@ class Audio:
                 kind, payload, mark, shown = 0, self._tone[position:position + FRAME], 0, stamp
                 position = (position + FRAME) % len(self._tone)
                 if self.keys:
-                    # All packets of one key press have the timestamp of the first (RFC 4733, 2.5.1.2).
                     kind, payload, mark = self.keys.popleft()
-                    began = shown = stamp if mark else began
+                    if kind == TELEPHONE_EVENT:
+                        # All packets of one key press have the timestamp of the first (RFC 4733, 2.5.1.2).
+                        began = shown = stamp if mark else began
                 header = struct.pack("!BBHII", 0x80, kind | mark, sequence & 0xFFFF, shown & 0xFFFFFFFF, 0x1234)
                 try:
                     self.socket.sendto(header + payload, self.peer)
@@ -192,7 +193,7 @@ class Audio:
         code = "0123456789*#".index(key)
         for step in range(1, 9):
             end = 0x80 if step > 5 else 0
-            self.keys.append((101, struct.pack("!BBH", code, end | 10, min(step, 6) * FRAME), 0x80 if step == 1 else 0))
+            self.keys.append((TELEPHONE_EVENT, struct.pack("!BBH", code, end | 10, min(step, 6) * FRAME), 0x80 if step == 1 else 0))
 
     def say(self, frequency):
         """Changes the tone, from the next packet on."""
