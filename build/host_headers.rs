@@ -85,6 +85,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_ivr_phrase_macro_event",
     "switch_ivr_play_file",
     "switch_ivr_session_transfer",
+    "switch_ivr_set_user",
     "switch_ivr_sleep",
     "switch_ivr_transfer_recordings",
     "switch_ivr_unhold",
@@ -176,6 +177,7 @@ const TYPES: &[&str] = &[
     "switch_application_flag_enum_t",
     "switch_originate_flag_enum_t",
     "switch_media_flag_enum_t",
+    "switch_state_handler_flag_t",
 ];
 
 const CONSTANTS: &[&str] = &["SWITCH_API_VERSION"];

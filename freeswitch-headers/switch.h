@@ -202,6 +202,8 @@ typedef enum { SWITCH_DTMF_RECV = 0, SWITCH_DTMF_SEND = 1 } switch_dtmf_directio
 
 typedef enum { DIGIT_TARGET_SELF = 0 } switch_digit_action_target_t;
 
+typedef enum { SSH_FLAG_PRE_EXEC = 2 } switch_state_handler_flag_t;
+
 typedef enum { SWITCH_INPUT_TYPE_DTMF = 0, SWITCH_INPUT_TYPE_EVENT = 1 } switch_input_type_t;
 
 typedef enum {
@@ -781,6 +783,7 @@ switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, cons
 	const char *dialplan, const char *context);
 switch_status_t switch_ivr_sleep(switch_core_session_t *session, uint32_t ms, switch_bool_t sync,
 	switch_input_args_t *args);
+switch_status_t switch_ivr_set_user(switch_core_session_t *session, const char *data);
 switch_status_t switch_ivr_transfer_recordings(switch_core_session_t *orig_session, switch_core_session_t *new_session);
 switch_status_t switch_ivr_unhold(switch_core_session_t *session);
 uint32_t switch_core_session_flush_private_events(switch_core_session_t *session);

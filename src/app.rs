@@ -21,6 +21,7 @@ pub(crate) struct Registered {
     pub(crate) recoverer: Recoverer,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) new_legs: NewLegs,
+    pub(crate) verto_legs: [NewLegs; 2],
     pub(crate) feature_code: FeatureCodeHooks,
     pub(crate) completions: Completions,
     pub(crate) events: [Option<Subclass>; 2],

@@ -99,9 +99,10 @@ impl Lifecycle for Module {
             service::on_core_park::<Loaded>(),
             freeswitch::on_media_bug::<Loaded>(),
         ];
-        let (Some(bindings), Some(new_legs), Some(feature_code)) = (
+        let (Some(bindings), Some(new_legs), Some(verto_legs), Some(feature_code)) = (
             bindings.into_iter().collect(),
             service::on_new_leg::<Loaded>(),
+            service::on_verto_leg::<Loaded>(),
             service::hook_digits::<Loaded>(&app.service),
         ) else {
             log::error!("module is not loaded, FreeSWITCH refused to bind its event handlers");
@@ -123,6 +124,7 @@ impl Lifecycle for Module {
             recoverer: Recoverer::register(),
             bindings,
             new_legs,
+            verto_legs,
             feature_code,
             completions,
             events: [Some(subclass), valet_events],

@@ -248,7 +248,7 @@ fn the_leg_is_called_all_the_same() {
     inject_panic(&world, "new leg");
     let caller = outside(&world);
     assert!(world.advance_until(seconds(5), || world.leg_to(PARKER).is_some_and(|leg| leg.talks_to(&caller))));
-    assert_eq!(cleared(&world), 4, "the caller and the phone are two legs, each with two callbacks");
+    assert_eq!(cleared(&world), 8, "the caller and the phone are two legs, each with four callbacks");
     close(world);
 }
 

@@ -70,7 +70,7 @@ pub(crate) use rtp_writer::{AudioFormat, AudioSource, Encoder, RtpWriter, SendRe
 pub(crate) use scheduler::{OnTick, TICK_TOLERANCE, Ticker, Ticks};
 pub(crate) use session::{HangupCause, Leg, SessionGuard, all_legs};
 pub(crate) use state_lookup::StateLookup;
-pub(crate) use suspended_variables::SuspendedVariables;
+pub(crate) use suspended_variables::{SuspendedVariables, VariableValues};
 #[cfg(feature = "fuzzing")]
 pub(crate) use text::inert;
 pub(crate) use waker::{Waker, Wakers, on_media_bug};

@@ -8,13 +8,16 @@ use super::guard::fence;
 use super::in_progress::{self, InProgress};
 use super::session::Leg;
 use super::state_lookup::StateLookup;
-use crate::ffi;
+use crate::ffi::{self, switch_state_handler_flag_t as Flag};
 
 /// What is done with a new leg.
 pub(crate) trait OnNewLeg {
     type Context;
 
-    /// An outbound leg has its variables already, and the endpoint has begun to call.
+    /// Whether the callback runs before the endpoint's own. An outbound leg has the variables of its dial string then, and is not called yet.
+    const BEFORE_ENDPOINT: bool = false;
+
+    /// After the endpoint's own, an outbound leg has all its variables, and the endpoint has begun to call.
     fn on_new_leg(context: &Arc<Self::Context>, leg: &Leg<'_>);
 }
 
@@ -60,7 +63,7 @@ impl<H: OnNewLeg, W: StateLookup<H::Context>> StateHandlers<H, W> {
         on_park: None,
         on_reporting: None,
         on_destroy: None,
-        flags: 0,
+        flags: if H::BEFORE_ENDPOINT { Flag::SSH_FLAG_PRE_EXEC.0 as c_int } else { 0 },
         padding: [ptr::null_mut(); 10],
     };
 }

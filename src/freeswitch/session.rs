@@ -177,6 +177,18 @@ impl<'a> Leg<'a> {
         self.flag(Flag::CF_ANSWERED)
     }
 
+    /// Whether the leg is being recovered after a crash.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.flag(Flag::CF_RECOVERING)
+    }
+
+    /// Sets the variables that the directory has for a user (`1001@example.com`). The directory may be slow.
+    pub(crate) fn set_user(&self, user: &str) {
+        let user = to_c(user);
+        // SAFETY: the session is kept; the text lives through the call and is copied.
+        unsafe { ffi::switch_ivr_set_user(self.as_ptr(), user.as_ptr()) };
+    }
+
     /// Whether the phone at this leg has put it on hold.
     pub(crate) fn holding(&self) -> bool {
         self.flag(Flag::CF_LEG_HOLDING)

@@ -1,4 +1,4 @@
-//! Removes channel variables for a while and restores them.
+//! Removes channel variables for a while, or notes their values, and restores them.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -34,6 +34,32 @@ impl<'a> SuspendedVariables<'a> {
 impl Drop for SuspendedVariables<'_> {
     fn drop(&mut self) {
         self.give_back();
+    }
+}
+
+/// The values of some channel variables, byte for byte, to be restored later. `None` for a variable that is not set.
+#[derive(Debug)]
+pub(crate) struct VariableValues(Vec<(&'static CStr, Option<CString>)>);
+
+impl VariableValues {
+    pub(crate) fn of(leg: &Leg<'_>, names: &[&'static CStr]) -> VariableValues {
+        VariableValues(names.iter().map(|name| (*name, value(leg, name))).collect())
+    }
+
+    /// Sets each variable to its value at that time.
+    pub(crate) fn restore(&self, leg: &Leg<'_>) {
+        for (name, value) in &self.0 {
+            put(leg, name, value.as_ref().map_or(ptr::null(), |value| value.as_ptr()));
+        }
+    }
+
+    /// Removes the variables. Returns the names of those that were set.
+    pub(crate) fn remove(&self, leg: &Leg<'_>) -> Vec<&'static CStr> {
+        let set: Vec<_> = self.0.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| *name).collect();
+        for name in &set {
+            put(leg, name, ptr::null());
+        }
+        set
     }
 }
 

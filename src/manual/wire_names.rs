@@ -218,6 +218,17 @@ fn the_manual_has_each_variable_of_the_source() {
     assert_eq!(&documented | &internal, literals(Path::new("src/service"), "callpark_"));
 }
 
+/// A variable that is not in the table could be set by a Verto client.
+#[test]
+fn a_verto_client_can_set_no_variable_of_the_module() {
+    let no_variables = ["callpark_park", "callpark_retrieve", "valet_info", "valet_park"].map(str::to_owned);
+    let own = literals(Path::new("src/service"), "callpark_");
+    let of_valet_parking = literals(Path::new("src/valet"), "valet_");
+    let protected = crate::service::PROTECTED_FROM_VERTO.iter().map(|name| name.to_string_lossy().into_owned());
+    let missing = &(&own | &of_valet_parking) - &protected.chain(no_variables).collect();
+    assert_eq!(missing, BTreeSet::new());
+}
+
 /// Checks that `is_display_only` returns true for exactly the actions in [`STREAM_ONLY`].
 #[test]
 fn what_is_display_only_is_in_the_stream_alone() {

@@ -15,6 +15,7 @@
 //! | `feature_code` | digits that park the other party of a conversation |
 //! | `recall` | ringing the parker: whom, on which thread, who answered |
 //! | `transfer_dialplan` | makes the numbers of the lots reachable by a transfer |
+//! | `verto_variables` | removes the variables by which a Verto client could decide about parked calls |
 //! | `recovery` | the snapshot of a parked call, and the call that is restored from it |
 //! | `timers`, `ending`, `actions` | what is due; the one end of each call; what others may do to a parked call |
 //! | `allocation` | a slot that the rules chose, allocated for all nodes of a cluster |
@@ -52,6 +53,7 @@ mod speech;
 mod template;
 mod timers;
 mod transfer_dialplan;
+mod verto_variables;
 mod views;
 mod wait;
 
@@ -84,6 +86,9 @@ pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
 pub(crate) use speech::Prompt;
 pub(crate) use transfer_dialplan::on_new_leg;
+#[cfg(test)]
+pub(crate) use verto_variables::PROTECTED as PROTECTED_FROM_VERTO;
+pub(crate) use verto_variables::on_verto_leg;
 pub(crate) use views::{CallRow, LotRow, text_enum};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
@@ -106,6 +111,7 @@ pub(crate) struct ParkingService {
     held_conversations: retrieve::held_conversations::HeldConversations,
     intercepts: recall::intercept::Intercepts,
     profiles: transfer_dialplan::Profiles,
+    verto_legs: verto_variables::VertoLegs,
     feature_codes: feature_code::FeatureCodes,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Arc<dyn SlotStore>,
@@ -145,6 +151,7 @@ impl ParkingService {
             held_conversations: retrieve::held_conversations::HeldConversations::default(),
             intercepts: recall::intercept::Intercepts::default(),
             profiles: transfer_dialplan::Profiles::default(),
+            verto_legs: verto_variables::VertoLegs::default(),
             feature_codes: feature_code::FeatureCodes::default(),
             observers,
             slot_store,

@@ -137,7 +137,7 @@ def test_a_panic_at_a_new_leg_harms_no_call(buggy, phones):
     buggy.plant("new leg")
     call = phones().call("tone-1300")
     assert call.audio.hears(1300)
-    assert buggy.clear() == 2, "a leg has two callbacks"
+    assert buggy.clear() == 4, "a leg has four callbacks"
     call.hang_up()
 
 

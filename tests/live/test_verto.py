@@ -11,7 +11,8 @@ from switch import ROOT, Switch, find_prefix, free_port, module_dir, wait_for
 from verto import MODULE
 
 # Calls the Verto phone of 1001.
-CALLED = extension("verto-1001", ("set", "hangup_after_bridge=true"), ("bridge", "${verto_contact(1001@callpark.test)}"))
+CALLED = "".join(extension(number, ("set", "hangup_after_bridge=true"), *more, ("bridge", "${verto_contact(1001@callpark.test)}"))
+                 for number, more in (("verto-1001", []), ("soon-1001", [("set", "callpark_timeout=2")])))
 
 pytestmark = pytest.mark.skipif(bool(webphone.missing()), reason=f"no {webphone.missing()}")
 
@@ -25,7 +26,11 @@ def switch(failures):
     switch, failed = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), prefix), failures()
     switch.verto_port = free_port()
     switch.more = MODULE.replace("@PORT@", str(switch.verto_port))
-    switch.configure(LOTS, extensions=CALLED)
+    switch.configure(LOTS, '<param name="feature-code" value="*5"/>', extensions=CALLED)
+    # A user is called by SIP and by Verto, as in FreeSWITCH's own directory.
+    path = switch.dir / "conf/freeswitch.xml"
+    by_sip = "${sofia_contact(*/${dialed_user}@${dialed_domain})}"
+    path.write_text(path.read_text().replace(by_sip, f"{by_sip},${{verto_contact(${{dialed_user}}@${{dialed_domain}})}}", 1))
     try:
         switch.start()
         assert all("+OK" in switch.api(f"load mod_{name}") for name in ("rtc", "verto"))
@@ -47,7 +52,7 @@ def phones(switch, phones_of):
     return phones_of(switch)
 
 
-def test_a_verto_phone_parks_retrieves_is_parked_and_retrieved(switch, phones, browser):
+def test_a_verto_phone_parks_retrieves_is_parked_retrieved_and_rung_back(switch, phones, browser):
     # It answers a caller, parks the call by a transfer, and retrieves it.
     caller = phones(says=600, name="Alice").call("verto-1001")
     assert browser.hears(600) and caller.audio.hears(700)
@@ -69,3 +74,17 @@ def test_a_verto_phone_parks_retrieves_is_parked_and_retrieved(switch, phones, b
     assert browser.hears(900) and taker.audio.hears(700)
     taker.hang_up()
     assert wait_for(lambda: not browser.talks())
+    # It parks a call by the feature code, nobody retrieves the call, and it is rung back.
+    switch.events.clear()
+    caller = phones(says=600, name="Alice").call("soon-1001")
+    assert browser.hears(600)
+    browser.press("4")
+    assert wait_for(lambda: caller.digits() == "4")
+    browser.press("*5")
+    assert caller.audio.hears(MUSIC) and wait_for(lambda: not browser.talks()) and caller.digits() == "4"
+    uuid = switch.events.wait("park", CallPark_Parker="1001@callpark.test")["Unique-ID"]
+    assert browser.hears(600, within=8) and caller.audio.hears(700)
+    assert switch.events.wait("return")["CallPark-Retriever"] == "1001@callpark.test"
+    assert switch.events.of(uuid) == ["park", "ringback", "return"]
+    browser.hang_up()
+    assert caller.wait_over()

@@ -14,8 +14,8 @@ CLAIMED = {"user_name": "2000", "domain_name": "other.test", "sip_auth_username"
         "sip_from_user": "2000", "sip_from_host": "other.test", "verto_user": "2000@other.test", "presence_id": "2000@other.test"}
 
 
-@pytest.fixture
-def webrtc(failures):
+@pytest.fixture(scope="module")
+def running(failures):
     """A FreeSWITCH with mod_verto."""
     prefix = find_prefix()
     if not (module_dir(prefix) / "mod_verto.so").exists():
@@ -30,6 +30,15 @@ def webrtc(failures):
     finally:
         switch.keep = failures() > failed
         switch.stop()
+
+
+@pytest.fixture
+def webrtc(running):
+    running.events.clear()
+    yield running
+    running.api("hupall")
+    assert running.wait_idle(), running.api("show channels")
+    assert wait_for(lambda: running.calls() == [])
 
 
 def test_a_verto_client_cannot_claim_to_be_another_user(webrtc, phones_of):
@@ -66,11 +75,61 @@ def test_a_verto_client_cannot_pass_for_a_leg_that_the_module_has_called(webrtc,
     caller.hang_up()
 
 
-def test_a_verto_client_sets_the_variables_of_the_dialplan(webrtc):
-    """They cannot be told from those that the dialplan sets; docs/security.md says so."""
-    client = Verto(webrtc.verto_port, "1001@callpark.test", "1001", {"callpark_label": "from the client", "callpark_parker": "1002@callpark.test"})
+# What the directory says of user 1001, and what a client claims.
+OF_DIRECTORY = {"callpark_label": "of the directory", "callpark_timeout": "77"}
+OF_CLIENT = {"callpark_parker": "1002@callpark.test", "CallPark_Fallback": "tone-1300", "callpark_ringback": "loopback/tone-1300", "callpark_label": "from the client", "callpark_timeout": "5",
+             "callpark_last_user": "1002@callpark.test", "callpark_hold_music": "tone_stream://%(1000,0,1500);loops=-1",
+             "valet_hold_music": "tone_stream://%(1000,0,1500);loops=-1", "valet_parking_timeout": "3", "valet_parking_orbit_exten": "tone-1300",
+             "sip_h_Referred-By": "<sip:2000@other.test>", "sip_refer_to": "<sip:700@callpark.test>", "dialed_user": "2000", "dialed_domain": "other.test",
+             "verto_skip_set_user": "true", "mood": "good"}
+
+
+@pytest.fixture
+def with_directory(webrtc):
+    """User 1001 has variables in the directory."""
+    webrtc.configure(LOTS)
+    path = webrtc.dir / "conf/freeswitch.xml"
+    variables = "".join(f'<variable name="{name}" value="{value}"/>' for name, value in OF_DIRECTORY.items())
+    path.write_text(path.read_text().replace('<param name="jsonrpc-allowed-methods" value="verto"/></params><variables>', f'<param name="jsonrpc-allowed-methods" value="verto"/></params><variables>{variables}'))
+    webrtc.api("reloadxml")
+    yield webrtc
+    webrtc.configure(LOTS)
+    webrtc.api("reloadxml")
+
+
+def is_as_the_directory_says(switch, call, label):
+    [row] = wait_for(lambda: [row for row in switch.calls() if row["uuid"] == call])
+    assert row["label"] == label and switch.var(call, "callpark_timeout") == "77", row
+    assert switch.var(call, "mood") == "good", "the other variables of the client are its own"
+    for name in OF_CLIENT.keys() - OF_DIRECTORY.keys() - {"mood", "callpark_parker"}:
+        assert switch.var(call, name) is None, name
+    return row
+
+
+def test_a_verto_client_cannot_set_the_variables_of_a_dialplan(with_directory):
+    """Before: they could not be told from those that the dialplan had set, and the client named the parker, the fallback and the recall."""
+    switch = with_directory
+    client = Verto(switch.verto_port, "1001@callpark.test", "1001", OF_CLIENT)
     call = client.call("do-park-701")
-    [row] = wait_for(webrtc.calls)
-    assert (row["uuid"], row["label"], row["parker"]) == (call, "from the client", "1002@callpark.test")
+    assert is_as_the_directory_says(switch, call, "of the directory")["parker"] == ""
+    switch.api(f"uuid_kill {call}")
+    assert wait_for(lambda: switch.calls() == [])
+    # The dialplan sets them later, and counts.
+    call = client.call("with-parker-701")
+    assert is_as_the_directory_says(switch, call, "of the directory")["parker"] == "2000@other.test"
     client.close()
-    webrtc.api(f"uuid_kill {call}")
+    switch.api(f"uuid_kill {call}")
+
+
+def test_a_verto_client_cannot_set_them_on_a_call_to_it_either(with_directory):
+    """mod_verto sets them over those of the dial string. When the client answers, the core sets those of the directory."""
+    switch = with_directory
+    client = Verto(switch.verto_port, "1001@callpark.test", "1001", OF_CLIENT)
+    switch.api("bgapi expand originate {callpark_parker=1003@callpark.test,callpark_fallback=reception}${verto_contact(1001@callpark.test)} do-park-701 XML default")
+    call = client.answer_call()
+    [row] = wait_for(switch.calls)
+    assert row["parker"] == "1003@callpark.test" and switch.var(call, "callpark_fallback") == "reception"
+    assert row["label"] == "of the directory" and switch.var(call, "valet_hold_music") is None and switch.var(call, "dialed_user") != "2000"
+    assert switch.var(call, "mood") == "good"
+    client.close()
+    switch.api(f"uuid_kill {call}")

@@ -48,6 +48,18 @@ class Verto:
         assert "result" in answer, answer
         return call
 
+    def answer_call(self):
+        """Waits for a call to this client and answers it. Returns the call's UUID."""
+        while True:
+            message = json.loads(self._receive())
+            if message.get("method") == "verto.invite":
+                break
+        call = message["params"]["callID"]
+        self._send(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"method": "verto.invite"}}))
+        answer = self.request("verto.answer", sdp=SDP.replace("actpass", "active"), dialogParams={"callID": call})
+        assert "result" in answer, answer
+        return call
+
     def close(self):
         self.socket.close()
 

@@ -116,3 +116,6 @@ class WebPhone:
 
 class VertoPhone(WebPhone):
     PAGE = "verto.js"
+
+    def press(self, keys):
+        return self.wait(f"phone.press({keys!r})")

@@ -10,7 +10,7 @@ use crate::freeswitch::{self, Leg};
 use crate::parking::{Arrival, LotName, LotSelector, Party};
 
 pub(super) use parker::{External, PARKER_VARIABLE, Parker, note_parker};
-pub(super) use user::LegUser;
+pub(super) use user::{LegUser, is_verto, user_of_verto_client};
 
 /// The name that the core gives to a called party without one (`switch_ivr_originate.c`).
 const NAME_OF_NAMELESS: &str = "Outbound Call";

@@ -2,7 +2,7 @@
 
 use super::arrival::DIVERTED_TO;
 use super::last_peer::LastPeer;
-use super::user::user_in_directory;
+use super::user::{is_verto, user_in_directory};
 use super::{domain, referred_by};
 use crate::freeswitch::{self, Leg};
 use crate::parking::ParkedBy;
@@ -56,6 +56,10 @@ pub(in crate::service) struct External {
 impl External {
     /// Makes the dial string: as the party was called, or for a party who called, through the same gateway or to the address from which the call came.
     pub(in crate::service) fn of(leg: &Leg<'_>) -> Option<External> {
+        // Its variables with an address are those that the client has set.
+        if is_verto(leg) {
+            return None;
+        }
         let profile = || leg.var("sip_profile_name").or_else(|| leg.var("sofia_profile_name"));
         let (number, host, gateway, uri) = if leg.outbound() {
             (leg.var("sip_to_user")?, leg.var("sip_to_host"), leg.var("sip_gateway_name"), leg.var("sip_to_uri"))

@@ -82,20 +82,25 @@ fn sip_user(leg: &Leg<'_>) -> Option<String> {
     Some(format!("{user}@{}", domain.or_else(freeswitch::usual_domain).unwrap_or_default()))
 }
 
-fn is_verto(leg: &Leg<'_>) -> bool {
+/// Whether a leg is one of a Verto client.
+pub(in crate::service) fn is_verto(leg: &Leg<'_>) -> bool {
     leg.profile("chan_name").is_some_and(|name| name.starts_with("verto."))
 }
 
-/// Returns the user of a Verto leg. A client can set any channel variable (`userVariables`), which mod_verto sets after the core has set the user. The
-/// user name in the caller profile is the one that logged in. A leg to a client has none there; when the client answers, the core sets the user
-/// again, over the variables, unless a variable prevents it.
+/// Returns the user of a Verto leg. A client can set any channel variable (`userVariables`), which mod_verto sets after the core has set the user. When
+/// a client answers, the core sets the user again, over the variables, unless a variable prevents it.
 fn verto_user(leg: &Leg<'_>) -> Option<String> {
     if !leg.outbound() {
-        return leg.profile("username").filter(|user| user.contains('@'));
+        return user_of_verto_client(leg);
     }
     let set_by_core = leg.answered() && leg.var("verto_skip_set_user").is_none();
     let (user, domain) = (leg.var("user_name")?, leg.var("domain_name")?);
     set_by_core.then(|| format!("{user}@{domain}"))
+}
+
+/// Returns the user as whom a Verto client has logged in that has made this call: mod_verto writes it into the caller profile.
+pub(in crate::service) fn user_of_verto_client(leg: &Leg<'_>) -> Option<String> {
+    leg.profile("username").filter(|user| user.contains('@'))
 }
 
 /// Returns the user that a proxy names: the one in P-Asserted-Identity, otherwise in From; the one in To for a leg to the proxy.

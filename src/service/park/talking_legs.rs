@@ -146,6 +146,7 @@ impl OnEvent for OnHangup {
             service.talking_legs.0.lock().forget(&uuid);
             service.forget_press(&uuid);
             service.announcements.forget(&uuid);
+            service.verto_legs.forget(&uuid);
         }
     }
 }

@@ -98,6 +98,8 @@ window.phone = {
 
   transfer: (number) => request("verto.modify", { action: "transfer", destination: number, dialogParams: dialog() }),
 
+  press: (keys) => request("verto.info", { dtmf: keys, dialogParams: dialog() }),
+
   hangUp() {
     request("verto.bye", { dialogParams: dialog() });
     forget();

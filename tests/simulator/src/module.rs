@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use crate::core::{Core, enter};
-use crate::ffi::{self, switch_module_interface_name_t as Kind, switch_status_t as Status};
+use crate::ffi::{
+    self, switch_module_interface_name_t as Kind, switch_state_handler_flag_t as Flag, switch_status_t as Status,
+};
 use crate::leg::LegId;
 use crate::text::{from_c, to_c};
 
@@ -490,7 +492,9 @@ pub fn built_module() -> PathBuf {
 impl Core {
     /// Runs the callbacks for a new leg, on the leg's thread.
     pub(crate) fn tell_state_handlers(&self, id: LegId) {
-        let tables = self.state().modules.state_handlers.clone();
+        let mut tables = self.state().modules.state_handlers.clone();
+        // SAFETY: as below.
+        tables.sort_by_key(|table| unsafe { (**table).flags } & Flag::SSH_FLAG_PRE_EXEC.0 as c_int == 0);
         let session = self.leg(id, |leg| leg.session.as_ptr());
         for table in tables {
             // SAFETY: the module removes its table before it is unloaded, and its code outlives the call.

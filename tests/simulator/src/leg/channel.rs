@@ -306,6 +306,24 @@ pub(crate) unsafe extern "C" fn switch_ivr_transfer_recordings(
     Status::SWITCH_STATUS_FALSE
 }
 
+/// Sets the user of a leg. The directory has no variables for its users.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn switch_ivr_set_user(
+    session: *mut ffi::switch_core_session_t,
+    data: *const c_char,
+) -> Status {
+    let call = enter("switch_ivr_set_user");
+    // SAFETY: the session is the module's, and a C string that lives through the call.
+    let (session, data) = unsafe { (Session::of(session, &call), from_c(data)) };
+    let data = data.unwrap_or_default();
+    let Some((user, domain)) = data.split_once('@') else { return Status::SWITCH_STATUS_FALSE };
+    call.core.leg(session.id, |leg| {
+        leg.set_variable("user_name", Some(user));
+        leg.set_variable("domain_name", Some(domain));
+    });
+    Status::SWITCH_STATUS_SUCCESS
+}
+
 /// Brings the audio of a leg in bypass media back to FreeSWITCH.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn switch_ivr_media(uuid: *const c_char, _flags: ffi::switch_media_flag_t) -> Status {
