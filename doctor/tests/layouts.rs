@@ -203,6 +203,48 @@ fn install_ends_with_the_lines_that_remain_and_the_doctor_is_content_with_them()
     assert!(system.install().contains(WELL));
 }
 
+/// Before: for a language that freeswitch.xml leaves out, the doctor named an include in the file of the language, which FreeSWITCH does not read.
+#[test]
+fn the_include_that_a_language_lacks_is_named() {
+    let system = System::vanilla();
+    let left_out = r#"<X-NO-PRE-PROCESS cmd="include" data="lang/sv/*.xml"/>"#;
+    let read = r#"<X-PRE-PROCESS cmd="include" data="lang/de/*.xml"/>"#;
+    system.edit(
+        "freeswitch.xml",
+        "</section>\n</document>",
+        &format!("\n    {left_out}\n    {read}</section>\n</document>"),
+    );
+    system.write("lang/sv/sv.xml", &ENGLISH.replace("\"en\"", "\"sv\""));
+    let german = ENGLISH.replace("\"en\"", "\"de\"").replace("*.xml", "own.xml");
+    system.write("lang/de/de.xml", &german);
+    system.install();
+
+    let speaks = |language: &str| {
+        let set = format!(r#"<include><X-PRE-PROCESS cmd="set" data="default_language={language}"/></include>"#);
+        system.write("vars.xml", &set);
+        system.doctor().1
+    };
+    let said = speaks("sv");
+    assert!(said.contains("missing: freeswitch.xml does not include the language sv"), "{said}");
+    assert!(
+        said.contains(&format!(
+            "freeswitch.xml, line 8, replace\n      {left_out}\n  by\n      {}",
+            left_out.replace("-NO", "")
+        )),
+        "{said}"
+    );
+    system.edit("freeswitch.xml", left_out, &left_out.replace("-NO", ""));
+    assert!(!speaks("sv").contains("language"));
+
+    let said = speaks("de");
+    let include = r#"<X-PRE-PROCESS cmd="include" data="ivr/callpark.xml"/>"#;
+    assert!(said.contains("de.xml does not include ivr/callpark.xml"), "{said}");
+    assert!(said.contains(&format!("de.xml, add to <macros>:\n      {include}")), "{said}");
+    system.write("lang/de/de.xml", &german.replace("<macros>", &format!("<macros>\n{include}")));
+    assert!(!speaks("de").contains("language"));
+    assert!(speaks("xx").contains("FreeSWITCH has no language xx"));
+}
+
 /// Before: the line of modules.conf.xml was named, which FusionPBX's page writes over.
 #[test]
 fn on_fusionpbx_one_page_remains_and_the_dialplan_is_an_advice() {
