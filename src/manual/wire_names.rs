@@ -152,7 +152,7 @@ const INTERNAL: &[&str] = &[
     "callpark_retrieve",
     "callpark_park",
     "callpark_parker_noted",
-    "callpark_proxy_user",
+    "callpark_vouched_user",
     "callpark_stay",
 ];
 

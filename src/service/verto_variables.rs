@@ -67,7 +67,7 @@ pub(crate) const PROTECTED: &[&CStr] = &[
     c"callpark_left_behind",
     c"callpark_page",
     c"callpark_parker_noted",
-    c"callpark_proxy_user",
+    c"callpark_vouched_user",
     c"callpark_stay",
     // what FreeSWITCH says of how a call came about, by which the module identifies the parker
     c"dialed_domain",

@@ -19,14 +19,19 @@ def write_sounds(folder, files):
     frequencies = {file: 1000 + 50 * n for n, file in enumerate(sorted(files))}
     assert max(frequencies.values()) < MARK - 100
     for file, frequency in frequencies.items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        samples = [int(8000 * math.sin(2 * math.pi * frequency * n / RATE)) for n in range(int(RATE * SECONDS))]
-        with wave.open(str(folder / file), "wb") as sound:
-            sound.setnchannels(1)
-            sound.setsampwidth(2)
-            sound.setframerate(RATE)
-            sound.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+        write_tone(folder / file, frequency, SECONDS)
     return frequencies
+
+
+def write_tone(file, frequency, seconds):
+    """Writes a sound file with a tone."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    samples = [int(8000 * math.sin(2 * math.pi * frequency * n / RATE)) for n in range(int(RATE * seconds))]
+    with wave.open(str(file), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(RATE)
+        sound.writeframes(struct.pack(f"<{len(samples)}h", *samples))
 
 
 def heard(audio, frequencies):

@@ -10,7 +10,7 @@ from phone import DOMAIN
 from switch import ROOT, Switch, module_dir
 
 # Variables of vars.xml: ports and addresses of this FreeSWITCH alone, and a password, without which each call is delayed.
-VARIABLES = {"domain": DOMAIN, "default_password": "4321", "internal_sip_port": "sip_port", "external_sip_port": "outside_port",
+VARIABLES = {"domain": "domain", "default_password": "4321", "internal_sip_port": "sip_port", "external_sip_port": "outside_port",
              "external_rtp_ip": "127.0.0.1", "external_sip_ip": "127.0.0.1"}
 PASSWORD = VARIABLES["default_password"]
 
@@ -23,8 +23,10 @@ def stock_configuration(prefix):
 class StockSwitch(Switch):
     """`root` stands for the root of the system: the stock configuration is below it, at its usual place, and the module is installed there."""
 
-    def __init__(self, module, prefix):
+    def __init__(self, module, prefix, domain=DOMAIN):
         super().__init__(module, prefix)
+        # The domain of the users. FreeSWITCH's own configuration has the address of the machine.
+        self.domain = domain
         self.root = self.dir / "root"
         source = stock_configuration(prefix)
         self.conf = self.root / source.relative_to("/")

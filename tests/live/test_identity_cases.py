@@ -296,6 +296,24 @@ def test_a_phone_of_another_pbx_that_parks_is_rung_the_way_it_was_called(switch,
     back.hang_up()
 
 
+def test_a_ring_group_names_a_phone_outside_by_its_presence_id(switch, phones):
+    """FusionPBX writes the number of each destination there. One that is no user is called back the way it was called."""
+    theirs = phones(says=700)
+    group = ('<extension name="group"><condition field="destination_number" expression="^group$">'
+             f'<action application="bridge" data="{{presence_id=4917@{DOMAIN}}}sofia/external/sip:4917@127.0.0.1:{theirs.port}"/></condition></extension>')
+    assert switch.reload(lot(("park-timeout", "0")), extensions=group).startswith("+OK")
+    theirs.on_ring = 0.1
+    caller = phones(says=600, name="Alice").call("group")
+    call = theirs.wait_call()
+    assert call.answered.wait(5) and caller.audio.hears(700)
+    call.refer("700")
+    assert wait_for(switch.calls)[0]["parker"] == f"4917@{DOMAIN}"
+    assert wait_for(lambda: switch.api("callpark ringback 701").startswith("+OK"))
+    back = theirs.wait_call(5)
+    assert back.audio.hears(600, within=6) and caller.audio.hears(700)
+    back.hang_up()
+
+
 def test_an_outsider_names_no_user_of_another_tenant_as_the_parker(switch, phones):
     """Before: a Referred-By from outside rang a phone of another tenant, and counted for that user's limit."""
     with_lot(switch, ("park-timeout", "0"), ("park-limit-per-user", "1"))

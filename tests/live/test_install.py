@@ -9,6 +9,7 @@ import pytest
 
 from conftest import find_prefix
 from phone import DOMAIN, Phone
+from sounds import heard, write_sounds
 from stock import PASSWORD, StockSwitch, follow
 from switch import ROOT, wait_for
 
@@ -86,6 +87,23 @@ def test_install_names_what_remains_and_following_it_is_enough(stock, phones_at)
     assert stock.wait_idle()
 
 
+def test_phones_that_know_the_address_alone(stock, phones_at):
+    """They are users of the domain, which has a name here."""
+    lamp = phones_at("1005", domain="127.0.0.1").subscribe("703", domain="127.0.0.1")
+    phone = phones_at("1001", domain="127.0.0.1", says=700)
+    phone.on_ring = 0.1
+    caller = phones_at(says=600).call("1001")
+    call = phone.wait_call()
+    assert caller.audio.hears(700) and lamp.shows("terminated")
+    call.refer("park+703")
+    assert lamp.shows("confirmed")
+    assert [(row["slot"], row["domain"], row["parker"]) for row in stock.calls()] == [("703", DOMAIN, f"1001@{DOMAIN}")]
+    taker = phones_at("1002", domain="127.0.0.1", says=900).call("703")
+    assert taker.audio.hears(600) and caller.audio.hears(900) and lamp.shows("terminated")
+    caller.hang_up()
+    assert stock.wait_idle()
+
+
 def reload_with(stock, name, expression, text):
     stock.edit(name, expression, text)
     stock.api("reloadxml")
@@ -117,6 +135,39 @@ def test_the_doctor_names_each_fault(stock, file, expression, broken, said):
             stock.api("global_setvar default_language=")
         reload_with(stock, file, "$^", "")
     assert stock.doctor()[0] == 0, stock.doctor()[1]
+
+
+# The lines that each language of the stock configuration needs.
+LANGUAGES = {"de": 1, "fr": 1, "sv": 1, "es": 0, "he": 0, "pt": 0, "ru": 0}
+DIGITS = [f"digits/{digit}.wav" for digit in range(10)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_doctor_names_the_include_that_a_language_lacks(stock, phones_at, language):
+    """The stock files of some languages include no file that is added, and freeswitch.xml leaves Swedish out. After the lines that the doctor names, the
+    prompts are heard. Before: for Swedish it named a line that was there already."""
+    lines = LANGUAGES[language]
+    files = ["vars.xml", "freeswitch.xml", *(f"lang/{language}/{file.name}" for file in stock.conf.glob(f"lang/{language}/*.xml"))]
+    originals = {file: (stock.conf / file).read_text() for file in files}
+    try:
+        reload_with(stock, "vars.xml", "<include>", f'<include>\n<X-PRE-PROCESS cmd="set" data="default_language={language}"/>')
+        status, said = stock.doctor()
+        assert status == min(lines, 1) and follow(said) == lines, said
+        for file in files[2:]:
+            stock.edit(file, r'"(?:\$\$\{sounds_dir\}|/snds)[^"]*"', f'"{stock.dir}/sounds/{language}"')
+        stock.api("reloadxml")
+        assert stock.doctor() == (0, "nothing is missing, in conflict or at fault\n")
+        if lines:
+            sounds = write_sounds(stock.dir / "sounds" / language, DIGITS)
+            call = phones_at("1002", says=900).call("700")
+            assert wait_for(lambda: ["digits/7.wav", "digits/0.wav", "digits/1.wav"] == [name for name in heard(call.audio, sounds) if name in DIGITS])
+            call.hang_up()
+            assert stock.wait_idle()
+    finally:
+        for file, text in originals.items():
+            (stock.conf / file).write_text(text)
+        stock.api("global_setvar default_language=")
+        reload_with(stock, "vars.xml", "$^", "")
 
 
 def test_a_token_file_that_others_can_read_is_a_fault(stock):

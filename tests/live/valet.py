@@ -1,15 +1,14 @@
 """A FreeSWITCH whose dialplan has extensions of mod_valet_parking, with that module or with mod_callpark in its place."""
 
-import math
 import os
 import re
 import threading
 import urllib.parse
-import wave
 from xml.etree import ElementTree
 
 from conftest import MUSIC, ROOT
 from parking import lot
+from sounds import write_tone
 from switch import EventSocket, Switch, find_prefix, wait_for
 
 OURS, THEIRS = "mod_callpark", "mod_valet_parking"
@@ -36,13 +35,7 @@ class ValetSwitch(Switch):
 
     def start(self):
         prompt = self.dir / "sounds/ivr/ivr-enter_ext_pound.wav"
-        prompt.parent.mkdir(parents=True, exist_ok=True)
-        with wave.open(str(prompt), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(8000)
-            samples = (int(8000 * math.sin(2 * math.pi * PROMPT * n / 8000)) for n in range(8000))
-            file.writeframes(b"".join(sample.to_bytes(2, "little", signed=True) for sample in samples))
+        write_tone(prompt, PROMPT, seconds=1)
         super().start()
         self.valet = ValetEvents(self.esl_port)
         return self

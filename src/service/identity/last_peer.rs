@@ -9,7 +9,7 @@ use crate::service::ParkingService;
 
 /// The variable with the user at the other end of the last bridge, as authenticated or called.
 const LAST_USER: &str = "callpark_last_user";
-/// The variable with that user as a trusted proxy says, which is not looked up in the directory yet.
+/// The variable with that user as somebody vouches, which is not looked up in the directory yet.
 const LAST_VOUCHED_USER: &str = "callpark_last_vouched";
 /// The variables with the dial string and the names of a party who is no user of this server.
 const LAST_DIAL_STRING: &str = "callpark_last_way";
@@ -36,10 +36,10 @@ fn noted(leg: &Leg<'_>) -> Option<LastPeer> {
     if let Some(user) = leg.var(LAST_USER) {
         return Some(LastPeer::User(user));
     }
-    if let Some(vouched) = leg.var(LAST_VOUCHED_USER) {
-        return Some(LastPeer::Vouched(vouched));
-    }
     let external = || Some(External { dial_string: leg.var(LAST_DIAL_STRING)?, names: leg.var(LAST_NAMES)? });
+    if let Some(vouched) = leg.var(LAST_VOUCHED_USER) {
+        return Some(LastPeer::Vouched(vouched, external()));
+    }
     Some(external().map_or(LastPeer::Unknown, LastPeer::External))
 }
 
@@ -54,7 +54,8 @@ pub(in crate::service) fn talked_at(leg: &Leg<'_>) -> Option<i64> {
 
 pub(in crate::service) enum LastPeer {
     User(String),
-    Vouched(String),
+    /// A user, or if the directory has no such user, a party outside.
+    Vouched(String, Option<External>),
     External(External),
     /// A party who cannot be named or called.
     Unknown,
@@ -77,7 +78,10 @@ impl ParkingService {
         let (mut user, mut vouched, mut external) = (None, None, None);
         match self.leg_user(peer) {
             LegUser::User(name) => user = Some(name),
-            LegUser::Vouched(name) => vouched = Some(name),
+            LegUser::Vouched(name) => {
+                vouched = Some(name);
+                external = External::of(peer);
+            }
             LegUser::Nobody => external = External::of(peer),
         }
         let (dial_string, names) = external.map(|external| (external.dial_string, external.names)).unzip();

@@ -118,12 +118,15 @@ impl ParkingService {
         if let Some(named) = Parker::named_on(leg) {
             return (named, "variable callpark_parker");
         }
-        let user = |user: Option<String>| user.map(Parker::user).unwrap_or_default();
         match self.last_peer(leg) {
             Some(LastPeer::User(peer)) => (Parker::user(peer), "user of the last bridged leg"),
-            Some(LastPeer::Vouched(name)) => {
-                (user(user_in_directory(leg, &name)), "last bridged leg, as its trusted proxy says")
-            }
+            Some(LastPeer::Vouched(name, external)) => match (user_in_directory(leg, &name), external) {
+                (Some(user), _) => {
+                    (Parker::user(user), "last bridged leg, as its dial string or its trusted proxy says")
+                }
+                (None, Some(external)) => (external.parker(), "address of the last bridged leg"),
+                (None, None) => (Parker::default(), "last bridged leg, whose user is not in the directory"),
+            },
             Some(LastPeer::External(external)) => (external.parker(), "address of the last bridged leg"),
             Some(LastPeer::Unknown) => (Parker::default(), "last bridged leg, which has no user and no address"),
             None => match (self.referrer(leg), diverter(leg)) {

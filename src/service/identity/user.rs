@@ -5,8 +5,8 @@ use crate::freeswitch::{self, Leg};
 use crate::service::ParkingService;
 use crate::service::template::is_address;
 
-/// The variable with the user of a leg from a trusted proxy, or [`NOBODY`], so that the directory is asked once for each leg.
-const PROXY_USER: &str = "callpark_proxy_user";
+/// The variable with the user of a leg for whom somebody else vouches, or [`NOBODY`], so that the directory is asked once for each leg.
+const VOUCHED_USER: &str = "callpark_vouched_user";
 const NOBODY: &str = "-";
 
 /// The user that a leg names, before the directory is asked.
@@ -14,7 +14,8 @@ const NOBODY: &str = "-";
 pub(in crate::service) enum LegUser {
     /// A user (`1001@example.com`) who has authenticated or was called by this server.
     User(String),
-    /// A user (`1001@example.com`) whom a trusted proxy names, and who may not be in the directory.
+    /// A user (`1001@example.com`) whom a trusted proxy names, or whom the dial string of a leg that this server called names, and who may not be
+    /// in the directory.
     Vouched(String),
     Nobody,
 }
@@ -29,11 +30,11 @@ impl ParkingService {
         }
     }
 
-    /// Whether a leg belongs to a user, or a trusted proxy names one and the directory was not asked yet.
+    /// Whether a leg belongs to a user, or somebody vouches for one and the directory was not asked yet.
     pub(in crate::service) fn may_belong_to_user(&self, leg: &Leg<'_>) -> bool {
         match self.leg_user(leg) {
             LegUser::User(_) => true,
-            LegUser::Vouched(_) => leg.var(PROXY_USER).is_none_or(|user| user != NOBODY),
+            LegUser::Vouched(_) => leg.var(VOUCHED_USER).is_none_or(|user| user != NOBODY),
             LegUser::Nobody => false,
         }
     }
@@ -46,10 +47,8 @@ impl ParkingService {
         if let Some(user) = sip_user(leg) {
             return LegUser::User(user);
         }
-        match self.trusts(leg).then(|| proxy_user(leg)).flatten() {
-            Some(name) => LegUser::Vouched(name),
-            None => LegUser::Nobody,
-        }
+        let name = if self.trusts(leg) { proxy_user(leg) } else { presence_user(leg) };
+        name.map_or(LegUser::Nobody, LegUser::Vouched)
     }
 
     /// Whether a leg comes from a proxy that authenticates users for this server.
@@ -80,6 +79,13 @@ fn sip_user(leg: &Leg<'_>) -> Option<String> {
     let dialed = || Some((leg.var("dialed_user")?, leg.var("dialed_domain").or_else(|| leg.var("domain_name"))));
     let (user, domain) = if leg.outbound() { dialed().or_else(authenticated) } else { authenticated() }?;
     Some(format!("{user}@{}", domain.or_else(freeswitch::usual_domain).unwrap_or_default()))
+}
+
+/// Returns the user for whose lamp a leg counts that this server called. The dial string in the directory says so, which calls of groups use without
+/// `user/`; mod_sofia says so for `sofia/internal/1001%example.com`. Behind a gateway is somebody else, whatever the dial string says.
+fn presence_user(leg: &Leg<'_>) -> Option<String> {
+    let is_phone = leg.outbound() && leg.var("sip_gateway_name").is_none();
+    leg.var("presence_id").filter(|user| is_phone && user.contains('@'))
 }
 
 /// Whether a leg is one of a Verto client.
@@ -120,9 +126,9 @@ fn proxy_user(leg: &Leg<'_>) -> Option<String> {
 }
 
 fn vouched_user(leg: &Leg<'_>, name: &str) -> Option<String> {
-    let known = leg.var(PROXY_USER).unwrap_or_else(|| {
+    let known = leg.var(VOUCHED_USER).unwrap_or_else(|| {
         let user = user_in_directory(leg, name).unwrap_or_else(|| NOBODY.into());
-        leg.set_var(PROXY_USER, &user);
+        leg.set_var(VOUCHED_USER, &user);
         user
     });
     Some(known).filter(|user| user != NOBODY)
