@@ -252,6 +252,7 @@ def test_a_way_to_park(switch, phones, way):
     assert lamp.shows("terminated")
     parked, row, _ = parks(switch, phones, way)
     assert parked.audio.hears(MUSIC, within=5) and lamp.shows("confirmed")
+    assert not set(DIGITS) & set(heard(parked.audio, switch.sounds)), "the slot is for the parker"
     taker = phones("1002", says=900).call(slot)
     assert taker.audio.hears(600) and parked.audio.hears(900) and lamp.shows("terminated")
     parked.hang_up()
@@ -286,6 +287,29 @@ def test_the_recall_and_the_fallback_after_a_way_to_park(switch, phones, with_fa
     assert answered.audio.hears(600, within=6) and parked.audio.hears(800)
     parked.hang_up()
     assert wait_for(lambda: switch.events.of(row["uuid"]) == ["park", "ringback", "ringback-failed", "fallback"]), switch.events.of(row["uuid"])
+
+
+def test_a_diversion_in_a_profile_with_manual_redirect(switch, phones):
+    """FreeSWITCH looks up any diversion then, where the variables of the leg to the phone say."""
+    changes = {
+        "sip_profiles/internal.xml": ('<!--<param name="manual-redirect" value="true"/> -->', '<param name="manual-redirect" value="true"/>'),
+        "directory/default.xml": ("{^^:sip_invite_domain", "{^^:sip_redirect_dialplan=callpark,XML:sip_redirect_context=default:sip_invite_domain"),
+    }
+    originals = {file: (switch.conf / file).read_text() for file in changes}
+    try:
+        for file, (old, new) in changes.items():
+            assert old in originals[file]
+            (switch.conf / file).write_text(originals[file].replace(old, new))
+        switch.api("reloadxml")
+        assert "+OK" in switch.api("sofia profile internal rescan")
+        caller, _, _ = diversion("704", "elsewhere.test")(phones)
+        assert [(row["slot"], row["parker"]) for row in switch.calls()] == [("704", f"1001@{DOMAIN}")] and caller.audio.hears(MUSIC)
+        caller.hang_up()
+    finally:
+        for file, text in originals.items():
+            (switch.conf / file).write_text(text.replace('<!--<param name="manual-redirect" value="true"/> -->', '<param name="manual-redirect" value="false"/>'))
+        switch.api("reloadxml")
+        switch.api("sofia profile internal rescan")
 
 
 @pytest.mark.parametrize("number, spoken", [("700", "701"), ("705", "705")])
