@@ -1,7 +1,7 @@
 //! Generates the Rust declarations of FreeSWITCH's C interface with bindgen.
 //!
-//! The headers are those of `FREESWITCH_INCLUDE_DIR`, of `FREESWITCH_PREFIX` (`<prefix>/include/freeswitch`), of `pkg-config freeswitch`, of the
-//! default prefix, or else those in `freeswitch-headers/` of this repository. Installed headers come first because enum values differ between
+//! The headers are those of `FREESWITCH_INCLUDE_DIR`, of `FREESWITCH_PREFIX` (`<prefix>/include/freeswitch`, if it has any), of
+//! `pkg-config freeswitch`, of the default prefix, or else those in `freeswitch-headers/` of this repository. Installed headers come first because enum values differ between
 //! releases. The build script of the simulator uses this file too, so that both sides of the C interface have the same headers.
 
 use std::env;
@@ -270,9 +270,15 @@ fn find(root: &Path) -> (Vec<PathBuf>, String) {
         let own = dir.canonicalize().ok() == root.join("freeswitch-headers").canonicalize().ok();
         return (vec![dir], if own { "own" } else { "installed" }.into());
     }
-    if let Some(prefix) = env::var_os("FREESWITCH_PREFIX").filter(|prefix| !prefix.is_empty()) {
-        let dir = Path::new(&prefix).join("include/freeswitch");
-        return (vec![checked(dir, "FREESWITCH_PREFIX")], "installed".into());
+    if let Some(prefix) = env::var_os("FREESWITCH_PREFIX").map(PathBuf::from).filter(|prefix| prefix != Path::new("")) {
+        let dir = prefix.join("include/freeswitch");
+        if dir.join("switch.h").is_file() {
+            return (vec![dir], "installed".into());
+        }
+        assert!(prefix.is_dir(), "FREESWITCH_PREFIX is set, but there is no folder {}", prefix.display());
+        // FreeSWITCH's package for developers is often missing. Headers of another FreeSWITCH on this machine are no better than these.
+        println!("cargo::warning={} has no switch.h, freeswitch-headers/ of the repository is used", dir.display());
+        return (vec![root.join("freeswitch-headers")], "own".into());
     }
     if let Ok(library) = pkg_config::Config::new().cargo_metadata(false).probe("freeswitch") {
         if library.include_paths.iter().any(|dir| dir.join("switch.h").is_file()) {

@@ -40,6 +40,14 @@ impl ParkingService {
         self.table.lock().lots(freeswitch::now())
     }
 
+    /// Returns the lots of a domain, also if it has not used one yet.
+    pub(crate) fn lots_of(&self, domain: &str) -> Vec<LotView> {
+        let mut table = self.table.lock();
+        table.open_domain(domain);
+        let lots = table.lots(freeswitch::now());
+        lots.into_iter().filter(|lot| lot.id.domain.eq_ignore_ascii_case(domain)).collect()
+    }
+
     /// Returns the state of a slot; `None` if the domain has no such slot.
     pub(crate) fn slot_status(&self, domain: &str, slot: &Slot) -> Option<(LotId, SlotStatus)> {
         self.table.lock().slot_status(domain, slot)

@@ -129,6 +129,15 @@ def test_the_rights_and_the_domain_of_a_token(switch, phones, site):
     caller.hang_up()
 
 
+def test_the_lots_of_a_domain_that_has_not_used_one_yet_are_shown(switch, phones, site):
+    """Also after a reload. Before: the dashboard of such a domain had no slots until a call or a lamp asked for one."""
+    phones("2000", domain="other.test").call("do-park-702").hang_up()
+    assert switch.wait_idle() and switch.api("callpark reload").startswith("+OK")
+    for _ in range(2):
+        assert [(lot["name"], lot["domain"], lot["used"]) for lot in site.get("lots", OTHER)] == [("main", "other.test", 0)]
+    assert "701" in [slot["slot"] for slot in site.get("lots", OTHER)[0]["slots"]]
+
+
 def test_a_token_of_one_domain_counts_that_domain_only(switch, phones, site):
     for phone in (phones(), phones("2000", domain="other.test")):
         phone.call("do-park-701").hang_up()

@@ -149,6 +149,13 @@ impl Table {
         calls.filter(|call| lot.is_none_or(|lot| call.info.lot == *lot)).take(most).cloned().collect()
     }
 
+    /// Gives a domain its copies of the template lots, if it has none yet.
+    pub fn open_domain(&mut self, domain: &str) {
+        if is_name(domain) {
+            self.open(&lowercase(domain).into());
+        }
+    }
+
     /// All lots of all domains, and the templates.
     #[must_use]
     pub fn lots(&self, now: MonotonicTime) -> Vec<LotView> {
