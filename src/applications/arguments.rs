@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use crate::parking::{LotName, MAX_SLOT_LENGTH, RetrieveTarget, Slot, SlotRequest};
@@ -70,7 +71,7 @@ pub(crate) enum RetrieveArgument {
     Ask,
 }
 
-/// Parses `<slot>|oldest|newest|mine|ask [<lot>[@<domain>]]`, or `call <uuid>`.
+/// Parses `<slot>|oldest|newest|mine|ask [<lot>[@<domain>]]`, or `call <uuid>`, where the UUID may be percent-encoded.
 pub(crate) fn parse_retrieve_order(data: &str) -> Result<(RetrieveArgument, Option<LotName>), ArgumentError> {
     let words = split(data, 2)?;
     let (first, lot) = match words.as_slice() {
@@ -79,7 +80,14 @@ pub(crate) fn parse_retrieve_order(data: &str) -> Result<(RetrieveArgument, Opti
                 "a slot, oldest, newest, mine or ask, and optionally a lot, or call <uuid>",
             ));
         }
-        ["call", uuid] => return Ok((RetrieveArgument::Target(RetrieveTarget::Call((*uuid).to_owned())), None)),
+        ["call", uuid] => {
+            return Ok((
+                RetrieveArgument::Target(RetrieveTarget::Call(
+                    percent_decode_str(uuid).decode_utf8_lossy().into_owned(),
+                )),
+                None,
+            ));
+        }
         [first] => (first, None),
         [first, lot, ..] => (first, Some(parse_lot_name(lot)?)),
     };

@@ -1,6 +1,8 @@
 //! Fills fields of a call into texts of the configuration. Names and labels that people chose cannot become another part of a dial string, or another
 //! argument of a command.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::freeswitch::Leg;
 use crate::parking::Call;
 
@@ -78,16 +80,13 @@ pub(crate) fn is_part_of_address(text: &str) -> bool {
     is_address(text) && !text.contains('/')
 }
 
+/// What a word may contain as it is.
+const UNSAFE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'+').remove(b'*').remove(b'@');
+
 /// Percent-encodes a text, so that it is one argument of a command, in a URL, and with or without quotes.
 pub(crate) fn percent_encoded(text: &str) -> String {
-    let mut word = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'.' | b'-' | b'_' | b'+' | b'*' | b'@' => word.push(byte.into()),
-            _ => word.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    word
+    utf8_percent_encode(text, UNSAFE).to_string()
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@
 mod kept_digits;
 mod press;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
 
 use super::ParkingService;
 use crate::freeswitch::{
@@ -29,7 +31,7 @@ const FAR_LOOPBACK_LEG: &str = "other_loopback_leg_uuid";
 /// What the feature code needs while the module is loaded.
 #[derive(Debug, Default)]
 pub(super) struct FeatureCodes {
-    hook: OnceLock<DigitHook>,
+    hook: OnceCell<DigitHook>,
     kept: KeptDigits,
     presses: Presses,
 }

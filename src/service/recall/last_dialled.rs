@@ -15,8 +15,9 @@ pub(super) struct LastDialled {
 impl LastDialled {
     /// Notes that the users in a dial string ring for the parked leg `uuid`.
     pub(in crate::service) fn note(dial: &str, uuid: &str) -> LastDialled {
-        let keys: Vec<String> =
-            if freeswitch::module_loaded("mod_hash") { users(dial).flat_map(keys).collect() } else { vec![] };
+        // The far end may have chosen the UUID; the commands of mod_hash are separated by slashes.
+        let noted = is_part_of_address(uuid) && freeswitch::module_loaded("mod_hash");
+        let keys: Vec<String> = if noted { users(dial).flat_map(keys).collect() } else { vec![] };
         for key in &keys {
             freeswitch::api("hash", &format!("insert/{key}/{uuid}"));
         }

@@ -3,7 +3,7 @@
 pub(super) mod dial;
 pub(super) mod intercept;
 mod last_dialled;
-mod pick_up;
+pub(super) mod pick_up;
 pub(super) mod ring_threads;
 mod voicemail;
 

@@ -16,6 +16,7 @@ use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, State};
 use crate::service::call_log::log_call;
 use crate::service::error::RecallError;
+use crate::service::template::percent_encoded;
 use crate::service::{ParkingService, Retriever};
 
 /// The variables of a leg with the application of the leg that replaces it.
@@ -29,9 +30,11 @@ const NOTE_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a colleague who picks up may take to claim the call.
 const PICK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Returns the argument of `callpark_retrieve` for the call of the parked leg `uuid`, which may be in a slot with a name, or wait for a slot.
-pub(super) fn argument(uuid: &str) -> String {
-    format!("call {uuid}")
+/// Returns the argument of `callpark_retrieve` for the call of the parked leg `uuid`, which may be in a slot with a name, or wait for a slot. A Verto
+/// client, and a SIP caller where `inbound-use-callid-as-uuid` is set, chooses the UUID of its leg, and the `inline` dialplan would run an application after
+/// a comma.
+pub(in crate::service) fn argument(uuid: &str) -> String {
+    format!("call {}", percent_encoded(uuid))
 }
 
 /// Returns the variables of a leg that rings for the parked leg `uuid`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::call_log::log_call;
 use super::permission::Permitted;
 use super::recall::dial::displayable;
+use super::recall::pick_up;
 use super::wait::leg_commands::LegCommand;
 use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
 use crate::freeswitch::{self, Leg};
@@ -119,7 +120,7 @@ impl ParkingService {
             RetrieveTarget::Oldest => format!("oldest {lot}"),
             RetrieveTarget::Newest => format!("newest {lot}"),
             RetrieveTarget::OldestBy(_) => format!("mine {lot}"),
-            RetrieveTarget::Call(uuid) => format!("call {uuid}"),
+            RetrieveTarget::Call(uuid) => pick_up::argument(uuid),
         };
         let left = leg.transfer(&format!("callpark_retrieve:{what}"), Some("inline"), None);
         if left { Ok(()) } else { Err(AppResult::LegGone) }
