@@ -24,12 +24,13 @@ impl Application for ValetPark {
         c"<lot> <slot>|ask [<min>] [<max>] [<timeout ms>] [<prompt>]|auto in|out [<min>] [<max>]";
 
     fn run(valet: Option<Arc<Valet>>, leg: Leg<'_>, data: &str) {
+        let parsed = data::parse(data, &|name| leg.var(name));
         // Before a call that was parked at a crash is put back there.
-        if let (Some(valet), Some(lot)) = (&valet, data.split_ascii_whitespace().next()) {
+        if let (Some(valet), Ok(_), Some(lot)) = (&valet, &parsed, data.split_ascii_whitespace().next()) {
             valet.lots.note(lot);
         }
         let service = valet.map(|valet| Arc::clone(&valet.service));
-        serve(service, leg, |service, leg| match data::parse(data, &|name| leg.var(name)) {
+        serve(service, leg, |service, leg| match parsed {
             Ok(data) => run(service, leg, data),
             Err(why) => service.refuse_invalid_park(leg, "valet_park", &why),
         });

@@ -36,13 +36,18 @@ fn lots(valet: &Valet) -> Lots {
     lots
 }
 
+/// Escapes a text. XML cannot represent control characters, which a client can write into the UUID of its leg, so they become spaces.
+fn xml_text(text: &str) -> String {
+    escape(text.replace(char::is_control, " ").as_str()).into_owned()
+}
+
 /// Writes the lots, or the one of this name.
 fn listing(lots: &Lots, wanted: &str) -> String {
     let mut xml = "<lots>\n".to_owned();
     for (name, calls) in lots.iter().filter(|(name, _)| wanted.is_empty() || wanted.eq_ignore_ascii_case(name)) {
-        let _ = writeln!(xml, "  <lot name=\"{}\">", escape(name.as_str()));
+        let _ = writeln!(xml, "  <lot name=\"{}\">", xml_text(name));
         for info in calls.iter().map(|call| &call.info) {
-            let _ = writeln!(xml, "    <extension uuid=\"{}\">{}</extension>", escape(&*info.uuid), info.slot);
+            let _ = writeln!(xml, "    <extension uuid=\"{}\">{}</extension>", xml_text(&info.uuid), info.slot);
         }
         xml.push_str("  </lot>\n");
     }

@@ -112,6 +112,18 @@ def test_a_call_that_another_application_parked_is_in_valet_info(switch, phones)
     caller.hang_up()
 
 
+@pytest.mark.parametrize("lot", ["a\x01b", "x" * 5000])
+def test_a_lot_that_is_refused_leaves_no_trace_in_valet_info(switch, phones, lot):
+    """Before: the whole answer was no XML any more, for as long as the module ran."""
+    caller = phones(says=600).call("tone-1300")
+    uuid = switch.leg(direction="inbound")
+    switch.api(f"uuid_setvar {uuid} hostile {lot} 6001")
+    switch.reload(LOTS, "", PHRASES, DIALPLAN + extension("hostile", ("answer", ""), ("valet_park", "${hostile}"), ("playback", "tone_stream://%(60000,0,1700)")))
+    assert switch.api(f"uuid_transfer {uuid} hostile").startswith("+OK") and caller.audio.hears(1700, within=6)
+    assert switch.var(uuid, "callpark_result") == "invalid" and lot not in switch.info("")
+    caller.hang_up()
+
+
 def test_who_holds_another_call_reserves_the_slot_and_programs_see_it(switch, phones):
     parker, call, other = call_on_hold(phones)
     consultation = parker.call("6002")
