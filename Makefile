@@ -90,6 +90,7 @@ bench: has-deps build ## measure the rules, and parked calls beside mod_valet_pa
 
 # Under sudo there is usually no cargo in the path, and root should not build: `sudo make install` installs what `make build` built.
 install: ## install the module and its configuration into FreeSWITCH; name the lines that remain to be written
+	@scripts/install --check
 	@if command -v $(CARGO) >/dev/null || [ ! -f "$(MODULE)" ] || [ ! -f "$(DOCTOR)" ]; then $(MAKE) build; fi
 	scripts/install "$(MODULE)" "$(DOCTOR)"
 

@@ -29,6 +29,15 @@ first_with() {
   done
 }
 
+# Prints the prefix of a FreeSWITCH whose folders exist and whose program is elsewhere, such as in an image that is being made.
+find_folders() {
+  if [ -d "${DESTDIR:-}/etc/freeswitch" ] && [ -d "${DESTDIR:-}/usr/lib/freeswitch/mod" ]; then
+    echo /usr
+  elif [ -d "${DESTDIR:-}/usr/local/freeswitch/conf" ] && [ -d "${DESTDIR:-}/usr/local/freeswitch/mod" ]; then
+    echo /usr/local/freeswitch
+  fi
+}
+
 find_layout() {
   prefix=${1%/}
   case $prefix in
@@ -41,7 +50,7 @@ find_layout() {
   conf=${FREESWITCH_CONF:-$(from_pkg_config confdir)}
   conf=${conf:-$(first_with freeswitch.xml "$usual_conf" "$prefix/conf" "$prefix/etc/freeswitch" /etc/freeswitch)}
   conf=${conf:-$usual_conf}
-  bin=$prefix/bin
+  bin=${FREESWITCH_BIN:-$prefix/bin}
   languages=lang
   if [ -d "${DESTDIR:-}$conf/languages" ]; then languages=languages; fi
 }

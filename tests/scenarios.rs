@@ -621,7 +621,7 @@ fn a_faulty_file_at_load_leaves_nobody_without_a_slot() {
     let caller = world.call(&Caller::outside("Mr Chen", "030123"), "700");
     world.advance(seconds(2));
     assert!(world.command("callpark list").contains("Mr Chen"));
-    assert!(world.command("callpark status").contains("errors"));
+    assert!(world.command("callpark status").contains("callpark.conf.xml has 1 error, not in force"));
     close(world, &caller, &["abandon"], "emergency");
 }
 

@@ -2,11 +2,13 @@
 
 mod dialplan;
 mod languages;
+mod lots;
 mod modules;
 mod profiles;
+mod sounds;
 mod state;
 
-use crate::configuration::{Configuration, Server};
+use crate::configuration::{Configuration, Profile, Server};
 use crate::files::Files;
 use crate::finding::{Finding, Fix};
 use crate::fs_cli::Running;
@@ -31,6 +33,13 @@ impl Facts {
         Some(Fix::Do(format!("{place}, set {name} to {value}")))
     }
 
+    /// The SIP profiles that count: those that run, or all of them if only files are looked at. The stock configuration has profiles for IPv6,
+    /// which do not run on a computer without it.
+    fn profiles(&self) -> impl Iterator<Item = &Profile> {
+        let counts = |profile: &&Profile| self.running.as_ref().is_none_or(|running| running.runs(&profile.name));
+        self.configuration.profiles.iter().filter(counts)
+    }
+
     /// Has the operator give a command to FreeSWITCH.
     fn command(&self, command: &str) -> Fix {
         let fs_cli = self.running.as_ref().map_or("fs_cli", |running| &running.fs_cli);
@@ -42,6 +51,7 @@ const CHECKS: &[fn(&Facts) -> Vec<Finding>] = &[
     modules::listed,
     modules::loaded,
     modules::replaced,
+    profiles::running,
     dialplan::numbers,
     dialplan::feature_code,
     dialplan::users,
@@ -51,6 +61,9 @@ const CHECKS: &[fn(&Facts) -> Vec<Finding>] = &[
     state::configuration,
     state::token_file,
     state::database,
+    sounds::installed,
+    lots::park_extension,
+    lots::fallback,
 ];
 
 pub(crate) fn all(facts: &Facts) -> Vec<Finding> {

@@ -37,8 +37,8 @@ pub(crate) enum Server {
 pub(crate) struct Profile {
     pub(crate) name: String,
     pub(crate) dialplan: String,
+    /// Whether phones of users register with it.
     pub(crate) is_for_users: bool,
-    pub(crate) is_ipv6: bool,
     pub(crate) tracks_calls: bool,
     pub(crate) looks_up_presence: bool,
 }
@@ -85,10 +85,20 @@ pub(crate) struct Language {
 /// What callpark.conf.xml says.
 #[derive(Debug, Default)]
 pub(crate) struct Callpark {
+    pub(crate) lots: Vec<Lot>,
+    /// The slots of all lots.
     pub(crate) slots: Vec<String>,
     pub(crate) feature_code: String,
     pub(crate) db_dsn: String,
     pub(crate) token_file: String,
+}
+
+/// What callpark.conf.xml says about a lot.
+#[derive(Debug, Default)]
+pub(crate) struct Lot {
+    pub(crate) name: String,
+    pub(crate) park_extension: String,
+    pub(crate) fallback: String,
 }
 
 impl Configuration {
@@ -168,9 +178,10 @@ fn profile(node: Node<'_, '_>) -> Profile {
     let name = attribute(node, "name");
     Profile {
         dialplan: param(node, "dialplan"),
-        // In FusionPBX the profile for trunks authenticates too.
-        is_for_users: is_true(&param(node, "auth-calls")) && !name.starts_with("external"),
-        is_ipv6: name.ends_with("ipv6") || param(node, "sip-ip").contains(':'),
+        // In FusionPBX the profile for trunks authenticates too, and both have the context `public`.
+        is_for_users: is_true(&param(node, "auth-calls"))
+            && !is_true(&param(node, "disable-register"))
+            && !name.to_ascii_lowercase().contains("external"),
         name,
         tracks_calls: is_true(&param(node, "track-calls")),
         looks_up_presence: is_true(&param(node, "presence-proto-lookup")),
@@ -214,10 +225,19 @@ fn languages_of_users(root: Node<'_, '_>) -> BTreeSet<String> {
 fn callpark(node: Node<'_, '_>) -> Callpark {
     let slots = tags(node, "param").filter(|node| is(*node, "param", "slots"));
     Callpark {
+        lots: tags(node, "lot").map(lot).collect(),
         slots: slots.flat_map(|param| numbers(&attribute(param, "value"))).collect(),
         feature_code: param(node, "feature-code"),
         db_dsn: param(node, "db-dsn"),
         token_file: param(node, "http-token-file"),
+    }
+}
+
+fn lot(node: Node<'_, '_>) -> Lot {
+    Lot {
+        name: attribute(node, "name"),
+        park_extension: param(node, "park-extension"),
+        fallback: param(node, "fallback"),
     }
 }
 

@@ -135,6 +135,11 @@ impl Files {
         self.conf.join("autoload_configs").join(format!("{name}.xml"))
     }
 
+    /// Whether this is a configuration of FusionPBX, also where no script of it serves anything.
+    pub(crate) fn are_of_fusionpbx(&self) -> bool {
+        self.conf.join("languages").is_dir() && !self.conf.join("lang").is_dir()
+    }
+
     /// The folder of a language: `lang/de`, or FusionPBX's `languages/de`.
     pub(crate) fn language_folder(&self, language: &str) -> PathBuf {
         let fusionpbx = self.conf.join("languages").join(language);

@@ -1,6 +1,7 @@
 //! A running FreeSWITCH, by its command line fs_cli.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 /// Why FreeSWITCH did not answer.
@@ -20,6 +21,14 @@ pub(crate) struct FsCli {
 impl FsCli {
     pub(crate) fn new(command: &str) -> FsCli {
         FsCli { words: command.split_whitespace().map(str::to_owned).collect() }
+    }
+
+    /// The fs_cli that is installed beside this program, as in a FreeSWITCH that was built from source; otherwise that of PATH.
+    pub(crate) fn found() -> FsCli {
+        let doctor = std::env::current_exe().unwrap_or_default();
+        let beside = doctor.parent().map(|bin| bin.join("fs_cli")).filter(|program| program.is_file());
+        let program = beside.as_deref().unwrap_or(Path::new("fs_cli"));
+        FsCli { words: vec![program.display().to_string()] }
     }
 
     /// Has FreeSWITCH carry out a command, and returns its answer.
@@ -55,12 +64,15 @@ pub(crate) struct Running {
     /// The command fs_cli that reaches it.
     pub(crate) fs_cli: String,
     pub(crate) loads_module: bool,
+    pub(crate) loads_sofia: bool,
     pub(crate) loads_valet_parking: bool,
     pub(crate) loads_pgsql: bool,
     /// The answer to `callpark status`.
     pub(crate) status: String,
-    /// The dialplan of each SIP profile, by name, as the running profile has it.
+    /// The dialplan of each SIP profile that runs, by name, as the running profile has it.
     pub(crate) dialplans: Vec<(String, String)>,
+    /// The folder of the sound files.
+    pub(crate) sounds_dir: String,
     /// The users with a registered phone.
     pub(crate) registered: BTreeSet<String>,
 }
@@ -78,12 +90,18 @@ impl Running {
         Ok(Running {
             fs_cli: fs_cli.words.join(" "),
             loads_module,
+            loads_sofia: fs_cli.is_loaded("mod_sofia")?,
             loads_valet_parking: fs_cli.is_loaded("mod_valet_parking")?,
             loads_pgsql: fs_cli.is_loaded("mod_pgsql")?,
             status: if loads_module { fs_cli.api("callpark status")? } else { String::new() },
             dialplans,
+            sounds_dir: fs_cli.global("sounds_dir")?,
             registered: registered(&fs_cli.api("show registrations")?),
         })
+    }
+
+    pub(crate) fn runs(&self, profile: &str) -> bool {
+        self.dialplans.iter().any(|(name, _)| name == profile)
     }
 
     /// A line of `callpark status`.

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 
 fn arguments() -> Result<Source, DoctorError> {
     use lexopt::prelude::{Long, Short, ValueExt};
-    let mut source = Source::Running(FsCli::new("fs_cli"));
+    let mut source = Source::Running(FsCli::found());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         source = match argument {

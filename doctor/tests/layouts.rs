@@ -199,7 +199,7 @@ fn install_ends_with_the_lines_that_remain_and_the_doctor_is_content_with_them()
         r#"<param name="dialplan" value="XML"/>"#,
         r#"<param name="dialplan" value="callpark,XML"/><param name="track-calls" value="true"/>"#,
     );
-    assert_eq!(system.doctor(), (true, WELL.into()));
+    assert!(system.doctor().0 && system.doctor().1.ends_with(WELL));
     assert!(system.install().contains(WELL));
 }
 
@@ -326,6 +326,7 @@ fn uninstall_removes_what_was_installed_unless_it_was_changed() {
     let said = system.remove();
     assert!(said.contains("kept, because it was changed"), "{said}");
     assert_eq!(system.files(), ["/usr/local/freeswitch/conf/dialplan/default/00_callpark.xml"]);
+    assert!(!system.conf(".mod_callpark.sha256").exists());
 }
 
 #[test]
@@ -425,17 +426,19 @@ fn a_running_freeswitch_is_asked_for_its_state() {
         <configuration name="modules.conf"><modules><load module="mod_callpark"/></modules></configuration>
         <configuration name="callpark.conf"><lots><lot><param name="slots" value="701"/></lot></lots></configuration></section></document>"#;
     let sofia = r#"<configuration name="sofia.conf"><profile name="internal"><settings><param name="dialplan" value="callpark,XML"/><param name="track-calls" value="true"/></settings></profile></configuration>"#;
-    let status = "slot store       does not answer\ndashboard        does not run, and is tried again: port in use\nconfiguration    callpark.conf.xml has 1 errors, not in force\n                 line 3: slots \"x\"\n";
+    let status = "slot store       does not answer\ndashboard        does not run, and is tried again: port in use\nconfiguration    callpark.conf.xml has 1 error, not in force\n                 line 3: slots \"x\"\n";
     let command = fs_cli(
         folder.path(),
         &[
             ("xml_locate root", document),
             ("xml_locate configuration configuration name sofia.conf", sofia),
             ("global_getvar conf_dir", &conf),
+            ("global_getvar sounds_dir", "-ERR no reply"),
             ("global_getvar default_language", "-ERR no reply"),
             ("module_exists mod_callpark", "true"),
             ("module_exists mod_valet_parking", "true"),
             ("module_exists mod_pgsql", "false"),
+            ("module_exists mod_sofia", "true"),
             ("sofia status profile internal", "Name internal\nDialplan         \tXML\n"),
             ("callpark status", status),
             ("show registrations", "reg_user,realm,token\n701,example.com,x\n1001,example.com,y\n\n2 total."),
@@ -448,7 +451,7 @@ fn a_running_freeswitch_is_asked_for_its_state() {
         "fault: the SIP profile internal runs with the dialplan XML",
         "fault: the database cannot be written",
         "fault: the dashboard does not run, and is tried again: port in use",
-        "fault: callpark.conf.xml has 1 errors, not in force",
+        "fault: callpark.conf.xml has 1 error, not in force",
         "conflict: the numbers 701 are slots and users",
         "      line 3: slots \"x\"",
     ] {
@@ -466,4 +469,241 @@ fn a_freeswitch_that_does_not_answer_is_told_apart_from_a_fault() {
     assert!(
         output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains("usage: callpark-doctor")
     );
+}
+
+/// Before: the profile for IPv6 was left out, so a phone that registered there had no parking numbers and nobody was told.
+#[test]
+fn each_profile_of_phones_is_asked_for_the_dialplan_and_no_other() {
+    let system = System::vanilla();
+    let ipv6 = PROFILE.replace("\"internal\"", "\"internal-ipv6\"");
+    system.write("sip_profiles/internal-ipv6.xml", &ipv6);
+    // FusionPBX's profile for trunks authenticates, and the context of each profile is `public`.
+    system.write("sip_profiles/external.xml", &PROFILE.replace("\"internal\"", "\"external\""));
+    let no_phones = r#"<param name="disable-register" value="true"/><param"#;
+    let trunks = PROFILE.replace("\"internal\"", "\"trunks\"").replacen("<param", no_phones, 1);
+    system.write("sip_profiles/trunks.xml", &trunks);
+    let said = system.install();
+    let asked = |text: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("missing: the SIP profile "));
+        let names = lines.filter_map(|line| {
+            line.strip_suffix(" does not ask the dialplan callpark, so the numbers of the lots have no route")
+        });
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&said), ["internal-ipv6", "internal"]);
+    for profile in ["internal", "internal-ipv6", "external", "trunks"] {
+        assert!(said.contains(&format!("callers of the SIP profile {profile} are lost")), "{said}");
+    }
+    // One profile that has it does not excuse another.
+    system.edit("sip_profiles/internal.xml", r#"value="XML""#, r#"value="callpark,XML""#);
+    assert_eq!(asked(&system.doctor().1), ["internal-ipv6"]);
+    system.edit("sip_profiles/internal-ipv6.xml", r#"value="XML""#, r#"value="callpark,XML""#);
+    assert_eq!(asked(&system.doctor().1), Vec::<String>::new());
+}
+
+/// What a FreeSWITCH answers in which all is well.
+fn well(conf: &str) -> Vec<(&'static str, String)> {
+    let document = r#"<document><section name="configuration">
+        <configuration name="modules.conf"><modules><load module="mod_callpark"/></modules></configuration>
+        <configuration name="callpark.conf"><lots><lot name="main"><param name="slots" value="701"/></lot></lots></configuration></section>
+        <section name="languages"><language name="en">MACROS</language></section></document>"#;
+    let macros: Vec<&str> = include_str!("../../conf/lang/en/callpark.xml").split("<macro name=").skip(1).collect();
+    let macros: String =
+        macros.iter().map(|text| format!("<macro name={}/>", text.split('>').next().unwrap_or_default())).collect();
+    let profile = |name: &str| {
+        let settings = r#"<settings><param name="auth-calls" value="true"/><param name="dialplan" value="callpark,XML"/><param name="track-calls" value="true"/></settings>"#;
+        format!(r#"<profile name="{name}">{settings}</profile>"#)
+    };
+    // The profile for IPv6 does not run, because the computer has no such address.
+    let ipv6 = profile("internal-ipv6").replace("callpark,", "");
+    let sofia = format!(r#"<configuration name="sofia.conf">{}{ipv6}</configuration>"#, profile("internal"));
+    vec![
+        ("xml_locate root", document.replace("MACROS", &macros)),
+        ("xml_locate configuration configuration name sofia.conf", sofia),
+        ("global_getvar conf_dir", conf.into()),
+        ("global_getvar default_language", "-ERR no reply".into()),
+        ("global_getvar sounds_dir", "-ERR no reply".into()),
+        ("module_exists mod_callpark", "true".into()),
+        ("module_exists mod_valet_parking", "false".into()),
+        ("module_exists mod_pgsql", "false".into()),
+        ("module_exists mod_sofia", "true".into()),
+        ("sofia status profile internal", "Name internal\nDialplan         \tcallpark,XML\n".into()),
+        ("sofia status profile internal-ipv6", "Invalid Profile!".into()),
+        ("callpark status", "slot store       answers\nconfiguration    as in callpark.conf.xml\n".into()),
+        ("show registrations", "0 total.".into()),
+    ]
+}
+
+/// The status and the answer of the doctor for a running FreeSWITCH that is well except for these answers.
+fn asked(folder: &Path, other: &[(&str, &str)]) -> (bool, String) {
+    let well = well(&folder.display().to_string());
+    let answers: Vec<(&str, &str)> = well.iter().map(|(command, answer)| (*command, answer.as_str())).collect();
+    let command = fs_cli(folder, &[&answers, other].concat());
+    answer(Command::new(DOCTOR).args(["--fs-cli", &command]).output().unwrap())
+}
+
+/// Before: the doctor was content with a FreeSWITCH that no phone could reach.
+#[test]
+fn a_freeswitch_without_sip_is_at_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let (all_is_well, text) = asked(folder.path(), &[]);
+    assert!(all_is_well, "{text}");
+    let (all_is_well, text) = asked(folder.path(), &[("sofia status profile internal", "Invalid Profile!")]);
+    assert!(!all_is_well && text.contains("fault: no SIP profile runs"), "{text}");
+    assert!(text.contains("-x 'sofia profile internal start'"), "{text}");
+    let (all_is_well, text) = asked(
+        folder.path(),
+        &[("module_exists mod_sofia", "false"), ("sofia status profile internal", "-ERR sofia Command not found!")],
+    );
+    assert!(!all_is_well && text.contains("fault: mod_sofia is not loaded"), "{text}");
+    assert!(text.contains("-x 'load mod_sofia'"), "{text}");
+}
+
+/// Before: `cannot run fs_cli: No such file or directory`, for the last line that `make install` prints.
+#[test]
+fn the_doctor_finds_fs_cli_beside_itself_and_then_in_the_path() {
+    let [bin, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let doctor = bin.path().join("callpark-doctor");
+    fs::copy(DOCTOR, &doctor).unwrap();
+    let path = format!("{}:/usr/bin:/bin", elsewhere.path().display());
+    let ask = || {
+        let output = Command::new(&doctor).env("PATH", &path).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), text)
+    };
+    let command = |folder: &Path, state: &str| {
+        let well = well(&folder.display().to_string());
+        let mut answers: Vec<(&str, &str)> = well.iter().map(|(command, answer)| (*command, answer.as_str())).collect();
+        answers.push(("module_exists mod_callpark", state));
+        fs_cli(folder, &answers)
+    };
+    let (code, text) = ask();
+    assert!(code == Some(2) && text.contains("cannot run fs_cli"), "{text}");
+    command(elsewhere.path(), "true");
+    assert_eq!(ask().0, Some(0), "{}", ask().1);
+    let beside = command(bin.path(), "false");
+    let (code, text) = ask();
+    assert!(code == Some(1) && text.contains(&format!("{beside} -x 'load mod_callpark'")), "{text}");
+}
+
+/// Before: the last step told to remove lines that were not there, and did not mention mod_valet_parking.
+#[test]
+fn uninstall_names_what_still_refers_to_the_module() {
+    let (load, valet) = (r#"<load module="mod_callpark"/>"#, r#"<load module="mod_valet_parking"/>"#);
+    let modules = "autoload_configs/modules.conf.xml";
+    let system = System::vanilla();
+    system.install();
+    assert!(!system.remove().contains("Remove ") && !system.remove().contains("mod_valet_parking"));
+    system.install();
+    system.edit(modules, valet, load);
+    system.edit("sip_profiles/internal.xml", r#""XML""#, r#""callpark,XML""#);
+    let said = system.remove();
+    assert!(said.contains(&format!("Remove {load} from {}", system.conf(modules).display())), "{said}");
+    let profile = system.conf("sip_profiles/internal.xml");
+    assert!(said.contains(&format!("Remove callpark from the dialplan in {}", profile.display())), "{said}");
+    assert!(said.contains(&format!("put {valet} back into")), "{said}");
+
+    let system = System::fusionpbx();
+    system.install();
+    system.edit(modules, valet, load);
+    let said = system.remove();
+    assert!(said.contains("Advanced, Modules, disable Callpark") && said.contains("enable Valet Parking"), "{said}");
+    assert!(!said.contains("modules.conf.xml"), "{said}");
+}
+
+/// Before: the line of modules.conf.xml was named, because no script served anything.
+#[test]
+fn on_fusionpbx_a_page_is_named_for_the_modules_also_if_files_serve_the_profiles() {
+    let system = System::fusionpbx();
+    fs::remove_file(system.conf("autoload_configs/lua.conf.xml")).unwrap();
+    system.write("sip_profiles/internal.xml", PROFILE);
+    let said = system.install();
+    assert!(said.contains("Advanced, Modules, disable Valet Parking and enable Callpark"), "{said}");
+    assert!(said.contains("internal.xml, line 4, replace") && !said.contains("modules.conf.xml, line"), "{said}");
+}
+
+/// Before: `make install` built everything before it said that there is no FreeSWITCH, and did not accept the folders without the program.
+#[test]
+fn a_computer_without_the_program_freeswitch_is_served_if_its_folders_exist() {
+    // A copy of the repository that finds no FreeSWITCH, whatever this computer has.
+    let [repository, root] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+    let at = |name: &str| repository.path().join(name);
+    for name in ["conf", "Makefile"] {
+        std::os::unix::fs::symlink(original.join(name), at(name)).unwrap();
+    }
+    fs::create_dir(at("scripts")).unwrap();
+    for name in ["install", "layout.sh", "split-debug"] {
+        fs::copy(original.join("scripts").join(name), at("scripts").join(name)).unwrap();
+    }
+    for (name, text) in [("scripts/find-freeswitch", "#!/bin/sh\n"), ("cargo", "#!/bin/sh\ntouch built\n")] {
+        fs::write(at(name), text).unwrap();
+        fs::set_permissions(at(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let run = |program: &str, words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(repository.path()).env("DESTDIR", root.path()).env("FREESWITCH_PREFIX", "");
+        let output = command.env("CARGO", at("cargo")).envs(variables.iter().copied()).output().unwrap();
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (done, said) = run("make", &["install"], &[]);
+    assert!(!done && said.contains("no FreeSWITCH found") && !at("built").exists(), "{said}");
+
+    for folder in ["etc/freeswitch", "usr/lib/freeswitch/mod"] {
+        fs::create_dir_all(root.path().join(folder)).unwrap();
+    }
+    let install = at("scripts/install").display().to_string();
+    let (done, said) = run(&install, &[DOCTOR, DOCTOR], &[]);
+    assert!(done && root.path().join("usr/lib/freeswitch/mod/mod_callpark.so").exists(), "{said}");
+    assert!(root.path().join("etc/freeswitch/autoload_configs/callpark.conf.xml").exists());
+
+    // Each folder can be named, also that of the programs, which the last line names below DESTDIR.
+    fs::create_dir_all(root.path().join("c")).unwrap();
+    fs::write(root.path().join("c/freeswitch.xml"), "<document/>").unwrap();
+    let folders = [("FREESWITCH_CONF", "/c"), ("FREESWITCH_MODULES", "/m"), ("FREESWITCH_BIN", "/b")];
+    let (done, said) = run(&install, &[DOCTOR, DOCTOR], &folders);
+    let doctor = root.path().join("b/callpark-doctor");
+    assert!(done && doctor.exists() && root.path().join("m/mod_callpark.so").exists(), "{said}");
+    assert!(said.ends_with(&format!("with: {}\n", doctor.display())), "{said}");
+}
+
+/// Before: nothing of this was said, and callers heard tones, or waited without end.
+#[test]
+fn what_a_lot_may_still_want_is_an_advice() {
+    let system = System::vanilla();
+    system.install();
+    system.edit("autoload_configs/modules.conf.xml", "mod_valet_parking", "mod_callpark");
+    let settings = r#""callpark,XML"/><param name="track-calls" value="true"/>"#;
+    system.edit("sip_profiles/internal.xml", r#""XML"/>"#, settings);
+    let notes = || {
+        let (well, text) = system.doctor();
+        assert!(well && text.ends_with(WELL), "{text}");
+        text
+    };
+    let settings = "autoload_configs/callpark.conf.xml";
+    let text = notes();
+    assert!(text.contains("note: the lot has no fallback") && text.contains("add to <lot name=\"main\">:\n"), "{text}");
+    assert!(!text.contains("park-extension") && !text.contains("files in"), "{text}");
+
+    system.edit(settings, r#"<param name="park-extension" value="700"/>"#, "");
+    let fallback = |value: &str| format!(r#"<!-- --><param name="fallback" value="{value}"/>"#);
+    system.edit(settings, "</lot>", &format!("{}</lot>", fallback("1000 XML nowhere")));
+    let text = notes();
+    assert!(text.contains("note: no lot has a park-extension"), "{text}");
+    assert!(text.contains("note: the fallback 1000 XML nowhere of the lot main is in the context nowhere"), "{text}");
+    for value in ["1000 XML default", "1000", "1000 XML ${user_context}"] {
+        system.write(settings, &system.read(settings).replace("1000 XML nowhere", value));
+        assert!(!notes().contains("fallback"), "{}", notes());
+    }
+
+    let sounds = system.at("/usr/local/freeswitch/sounds");
+    fs::create_dir_all(sounds.join("music/8000")).unwrap();
+    let text = notes();
+    assert!(text.contains("note: there are no sound files in ") && text.contains("make sounds-install"), "{text}");
+    assert!(text.contains("note: there are no music files in ") && text.contains("make moh-install"), "{text}");
+    fs::write(sounds.join("music/8000/one.wav"), "").unwrap();
+    assert!(!notes().contains("music files") && notes().contains("sound files"));
+    fs::create_dir_all(sounds.join("en/us/callie/digits/8000")).unwrap();
+    fs::write(sounds.join("en/us/callie/digits/8000/1.wav"), "").unwrap();
+    assert!(!notes().contains("files in"));
 }

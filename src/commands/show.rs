@@ -6,6 +6,7 @@ use super::listing::{call_rows, format_all, format_one};
 use super::parse::Arguments;
 use super::{CommandContext, CommandError};
 use crate::applications::{parse_lot_name, parse_slot};
+use crate::config::error_count;
 use crate::freeswitch::{self, guard, memory};
 use crate::moh;
 use crate::service::{LockTimes, LotRow};
@@ -57,7 +58,7 @@ pub(super) fn status(handles: &CommandContext, words: Arguments<'_>) -> Result<S
     let config = if errors.is_empty() {
         "as in callpark.conf.xml".into()
     } else {
-        format!("callpark.conf.xml has {} errors, not in force", errors.len())
+        format!("callpark.conf.xml has {}, not in force", error_count(&errors))
     };
     let storage = &handles.storage;
     let lock = service.lock_held();

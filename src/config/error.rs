@@ -128,6 +128,14 @@ pub(super) fn is_secret(key: &str) -> bool {
     ["pin", "dsn", "secret", "password"].iter().any(|word| key.contains(word))
 }
 
+/// Writes how many errors there are.
+pub(crate) fn error_count(errors: &[ConfigError]) -> String {
+    match errors.len() {
+        1 => "1 error".into(),
+        count => format!("{count} errors"),
+    }
+}
+
 impl fmt::Display for ConfigSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

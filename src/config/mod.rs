@@ -15,8 +15,8 @@ use crate::parking::{FeatureCode, LotId, LotPlan, LotSettings, parse_slots};
 use document::Element;
 
 pub use cross_checks::is_node_name;
-pub(crate) use error::FILE_NAME;
 pub use error::{ConfigError, ConfigErrorKind, ConfigSection, ValueError};
+pub(crate) use error::{FILE_NAME, error_count};
 pub(crate) use handle::ConfigHandle;
 pub use lot_params::LOT_PARAMS;
 #[cfg(test)]

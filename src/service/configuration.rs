@@ -37,7 +37,7 @@ impl ParkingService {
             log_config_errors(errors);
             log::error!(errors = errors.len(); "configuration has errors, nothing changed");
         }
-        let cause = outcome.as_ref().err().map(|errors| format!("{} errors", errors.len()));
+        let cause = outcome.as_ref().err().map(|errors| config::error_count(errors));
         let answer = match outcome {
             Ok(config) => {
                 let in_use = self.table.lock().domains_in_use();

@@ -71,7 +71,9 @@ def test_install_names_what_remains_and_following_it_is_enough(stock, phones_at)
     assert "nothing is missing" in stock.install()
     start(stock)
     status, after = stock.doctor()
-    assert (status, after) == (0, "nothing is missing, in conflict or at fault\n"), after
+    assert status == 0 and after.endswith("nothing is missing, in conflict or at fault\n") and not problems(after), after
+    # This FreeSWITCH has neither sound files nor music. Before: nothing was said about them.
+    assert "make sounds-install" in after and "make moh-install" in after and "the lot has no fallback" in after, after
 
     reception = phones_at("1001", says=700)
     reception.on_ring = 0.1
@@ -116,7 +118,7 @@ def reload_with(stock, name, expression, text):
     ("sip_profiles/external.xml", '<param name="track-calls" value="true"/>', "", "profile external are lost"),
     ("autoload_configs/modules.conf.xml", '<load module="mod_callpark"/>', "", "does not load mod_callpark at its start"),
     ("autoload_configs/callpark.conf.xml", "701-720", "1001-1010", "1001, 1002, 1003.* are slots and users"),
-    ("autoload_configs/callpark.conf.xml", "701-720", "720-701", r"callpark.conf.xml has \d+ errors"),
+    ("autoload_configs/callpark.conf.xml", "701-720", "720-701", r"callpark.conf.xml has 1 error, not in force"),
     ("autoload_configs/callpark.conf.xml", "<settings>", '<settings><param name="http-listen" value="127.0.0.1:0"/><param name="http-token-file" value="/nowhere/tokens"/>', "token file /nowhere/tokens cannot be read"),
     ("lang/en/ivr/callpark.xml", "callpark_announce_slot", "other_announce_slot", "lacks the phrases callpark_announce_slot"),
     ("vars.xml", "<include>", '<include>\n<X-PRE-PROCESS cmd="set" data="default_language=de"/>', "language de has no phrases"),
@@ -156,7 +158,7 @@ def test_the_doctor_names_the_include_that_a_language_lacks(stock, phones_at, la
         for file in files[2:]:
             stock.edit(file, r'"(?:\$\$\{sounds_dir\}|/snds)[^"]*"', f'"{stock.dir}/sounds/{language}"')
         stock.api("reloadxml")
-        assert stock.doctor() == (0, "nothing is missing, in conflict or at fault\n")
+        assert stock.doctor()[0] == 0, stock.doctor()[1]
         if lines:
             sounds = write_sounds(stock.dir / "sounds" / language, DIGITS)
             call = phones_at("1002", says=900).call("700")
@@ -213,4 +215,4 @@ def test_uninstall_leaves_only_what_was_changed(stock):
     said = stock.install("--remove")
     assert "kept, because it was changed" in said
     left = [path.name for path in stock.root.rglob("*callpark*")]
-    assert sorted(left) == [".mod_callpark.sha256", "callpark.conf.xml"]
+    assert left == ["callpark.conf.xml"]

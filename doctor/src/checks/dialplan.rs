@@ -15,6 +15,10 @@ fn names(dialplan: &str) -> Vec<String> {
     dialplan.split(',').map(|name| name.trim().to_ascii_lowercase()).collect()
 }
 
+pub(super) fn asks_callpark(profile: &Profile) -> bool {
+    names(&profile.dialplan).contains(&"callpark".into())
+}
+
 /// Whether the module is asked before the XML dialplan.
 fn is_first(dialplan: &str) -> bool {
     let names = names(dialplan);
@@ -24,9 +28,7 @@ fn is_first(dialplan: &str) -> bool {
 
 /// One of the two ways in which the numbers reach the module: the dialplan `callpark` of a profile, or extensions of the XML dialplan.
 pub(super) fn numbers(facts: &Facts) -> Vec<Finding> {
-    let profiles = &facts.configuration.profiles;
-    let named: Vec<&Profile> =
-        profiles.iter().filter(|profile| names(&profile.dialplan).contains(&"callpark".into())).collect();
+    let named: Vec<&Profile> = facts.configuration.profiles.iter().filter(|profile| asks_callpark(profile)).collect();
     let contexts: Vec<&Context> = facts
         .configuration
         .contexts
@@ -47,7 +49,9 @@ pub(super) fn numbers(facts: &Facts) -> Vec<Finding> {
     found.extend(
         named.iter().filter(|profile| is_first(&profile.dialplan)).filter_map(|profile| not_in_force(facts, profile)),
     );
-    if !contexts.is_empty() {
+    if contexts.is_empty() {
+        found.extend(unasked(facts));
+    } else {
         let in_contexts: Vec<&str> = contexts.iter().map(|context| context.name.as_str()).collect();
         let what = format!(
             "the dialplan callpark answers the numbers, so extensions with callpark_... in the context {} are not needed for them",
@@ -60,18 +64,21 @@ pub(super) fn numbers(facts: &Facts) -> Vec<Finding> {
 
 /// No profile and no extension leads to the module.
 fn without_numbers(facts: &Facts) -> Vec<Finding> {
-    let profiles = &facts.configuration.profiles;
-    let for_users: Vec<&Profile> = profiles.iter().filter(|profile| profile.is_for_users && !profile.is_ipv6).collect();
     let in_server = facts.set_in_server("internal", "dialplan", DIALPLAN);
     if let Some(fix) = in_server.filter(|_| facts.running.is_none()) {
         let what = "the numbers of the lots have a route only if the SIP profile asks the dialplan callpark; the extensions that run valet_park need nothing";
         return vec![Finding::new(Kind::Note, what, [fix])];
     }
-    if for_users.is_empty() {
+    if !facts.profiles().any(|profile| profile.is_for_users) {
         let fix =
             Fix::Do(format!(r#"in the SIP profile of your users, write <param name="dialplan" value="{DIALPLAN}"/>"#));
         return vec![Finding::new(Kind::Missing, "no SIP profile asks the dialplan callpark", [fix])];
     }
+    unasked(facts)
+}
+
+/// The profiles of users whose phones cannot dial the numbers of the lots.
+fn unasked(facts: &Facts) -> Vec<Finding> {
     // A program may serve extensions that run the module's applications, or mod_valet_parking's, as FusionPBX does.
     let (kind, effect) = match facts.configuration.server {
         Some(_) => (Kind::Note, "have a route only by extensions that run valet_park or callpark_slot"),
@@ -80,7 +87,8 @@ fn without_numbers(facts: &Facts) -> Vec<Finding> {
     let what = |name: &str| {
         format!("the SIP profile {name} does not ask the dialplan callpark, so the numbers of the lots {effect}")
     };
-    for_users.into_iter().map(|profile| Finding::new(kind, what(&profile.name), set_dialplan(facts, profile))).collect()
+    let unasked = facts.profiles().filter(|profile| profile.is_for_users && !asks_callpark(profile));
+    unasked.map(|profile| Finding::new(kind, what(&profile.name), set_dialplan(facts, profile))).collect()
 }
 
 /// The change that has a profile ask the dialplan `callpark` first.

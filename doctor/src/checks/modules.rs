@@ -28,7 +28,7 @@ pub(super) fn listed(facts: &Facts) -> Vec<Finding> {
         let file = files.autoload(list);
         files.line(&file, &["<load ", "\"mod_valet_parking\""]).map(|line| (file, line))
     });
-    if facts.configuration.server == Some(Server::FusionPbx) {
+    if facts.configuration.server == Some(Server::FusionPbx) || files.are_of_fusionpbx() {
         return listed_by_fusionpbx(is_listed("mod_callpark"), is_listed("mod_valet_parking"));
     }
     let added = || add_to_list(files, "modules.conf", "mod_callpark");

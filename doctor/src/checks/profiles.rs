@@ -5,6 +5,23 @@ use fancy_regex::Regex;
 use super::Facts;
 use crate::finding::{Finding, Fix, Kind};
 
+/// Without a SIP profile there are no calls to park.
+pub(super) fn running(facts: &Facts) -> Vec<Finding> {
+    let Some(running) = &facts.running else { return Vec::new() };
+    let (what, command) = if !running.loads_sofia {
+        ("mod_sofia is not loaded, so there are no SIP calls", "load mod_sofia".to_owned())
+    } else if running.dialplans.is_empty() {
+        let for_users = facts.configuration.profiles.iter().find(|profile| profile.is_for_users);
+        let name = for_users.map_or("internal", |profile| &profile.name);
+        let what =
+            "no SIP profile runs, so there are no SIP calls; FreeSWITCH's log has the reason, such as a port in use";
+        (what, format!("sofia profile {name} start"))
+    } else {
+        return Vec::new();
+    };
+    vec![Finding::new(Kind::Fault, what, [facts.command(&command)])]
+}
+
 /// The presence map must not give the number of a slot to something else.
 pub(super) fn presence_map(facts: &Facts) -> Vec<Finding> {
     let configuration = &facts.configuration;
@@ -34,7 +51,7 @@ pub(super) fn presence_map(facts: &Facts) -> Vec<Finding> {
 /// Without `track-calls` FreeSWITCH recovers nobody after a crash.
 pub(super) fn track_calls(facts: &Facts) -> Vec<Finding> {
     let line = r#"<param name="track-calls" value="true"/>"#;
-    let untracked = facts.configuration.profiles.iter().filter(|profile| !profile.tracks_calls && !profile.is_ipv6);
+    let untracked = facts.profiles().filter(|profile| !profile.tracks_calls);
     let finding = |name: &str| {
         let what = format!("parked callers of the SIP profile {name} are lost if FreeSWITCH crashes");
         let in_file = || match facts.files.profile(name) {
