@@ -164,9 +164,11 @@ fn attribute(node: Node<'_, '_>, name: &str) -> String {
 }
 
 /// The value of the first `<param>` of this name below a node; empty if there is none.
+/// The value of a parameter. Of several, FreeSWITCH takes the last. A gateway in a profile has parameters of its own.
 fn param(node: Node<'_, '_>, name: &str) -> String {
-    let mut found = node.descendants().filter(|node| is(*node, "param", name));
-    found.next().map(|param| attribute(param, "value")).unwrap_or_default()
+    let of_gateway = |param: Node<'_, '_>| param.ancestors().any(|node| node.has_tag_name("gateway"));
+    let mut found = node.descendants().filter(|node| is(*node, "param", name) && !of_gateway(*node));
+    found.next_back().map(|param| attribute(param, "value")).unwrap_or_default()
 }
 
 fn is_true(value: &str) -> bool {
@@ -266,6 +268,14 @@ fn range(item: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_of_two_parameters_counts() {
+        let settings = r#"<param name="dialplan" value="callpark,XML"/><param name="dialplan" value="XML"/>"#;
+        let gateway = r#"<gateways><gateway><param name="dialplan" value="x"/></gateway></gateways>"#;
+        let text = format!("<profile><settings>{settings}</settings>{gateway}</profile>");
+        assert_eq!(param(Document::parse(&text).unwrap().root_element(), "dialplan"), "XML");
+    }
 
     #[test]
     fn a_list_of_slots_is_expanded() {

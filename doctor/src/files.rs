@@ -14,7 +14,20 @@ pub(crate) fn document(conf: &Path) -> std::io::Result<(String, HashMap<String, 
     let mut variables = HashMap::from([("conf_dir".to_owned(), conf.display().to_string())]);
     let mut out = String::new();
     include(&conf.join("freeswitch.xml"), &mut variables, 0, &mut out)?;
-    Ok((out, variables))
+    Ok((with_escaped_ampersands(&out), variables))
+}
+
+/// Escapes each `&` that begins no character reference of XML, as in `?a=1&b=2` or `&nbsp;`, because FreeSWITCH's parser accepts it.
+fn with_escaped_ampersands(text: &str) -> String {
+    let mut parts = text.split('&');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.split_once(';').map_or("", |(name, _)| name);
+        let is_reference = ["amp", "lt", "gt", "quot", "apos"].contains(&name) || name.starts_with('#');
+        out.push_str(if is_reference { "&" } else { "&amp;" });
+        out.push_str(part);
+    }
+    out
 }
 
 fn include(
@@ -26,7 +39,7 @@ fn include(
     // Files of other encodings exist among phrases. What is of interest here is ASCII.
     let text = without_comments(&String::from_utf8_lossy(&fs::read(path)?));
     let folder = path.parent().unwrap_or(Path::new("."));
-    let text = text.trim_start();
+    let text = text.trim_start_matches('\u{feff}').trim_start();
     let text = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")).map_or(text, |(_, rest)| rest);
     let mut rest = text;
     while let Some(start) = rest.find("<X-PRE-PROCESS") {
@@ -144,5 +157,26 @@ impl Files {
     pub(crate) fn language_folder(&self, language: &str) -> PathBuf {
         let fusionpbx = self.conf.join("languages").join(language);
         if fusionpbx.is_dir() { fusionpbx } else { self.conf.join("lang").join(language) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ampersand_that_freeswitch_accepts_is_escaped() {
+        let text = "<a b=\"?x=1&y=2\">&lt;&nbsp;&#228;&</a>";
+        assert_eq!(with_escaped_ampersands(text), "<a b=\"?x=1&amp;y=2\">&lt;&amp;nbsp;&#228;&amp;</a>");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_left_out() {
+        let conf = std::env::temp_dir().join(format!("callpark-doctor-{}", std::process::id()));
+        fs::create_dir_all(&conf).unwrap();
+        fs::write(conf.join("freeswitch.xml"), "\u{feff}<?xml version=\"1.0\"?>\n<document/>").unwrap();
+        let read = document(&conf).unwrap().0;
+        fs::remove_dir_all(&conf).unwrap();
+        assert_eq!(read.trim(), "<document/>");
     }
 }
