@@ -134,7 +134,7 @@ def test_the_lots_of_a_domain_that_has_not_used_one_yet_are_shown(switch, phones
     phones("2000", domain="other.test").call("do-park-702").hang_up()
     assert switch.wait_idle() and switch.api("callpark reload").startswith("+OK")
     for _ in range(2):
-        assert [(lot["name"], lot["domain"], lot["used"]) for lot in site.get("lots", OTHER)] == [("main", "other.test", 0)]
+        assert [(lot["lot"], lot["domain"], lot["used"]) for lot in site.get("lots", OTHER)] == [("main", "other.test", 0)]
     assert "701" in [slot["slot"] for slot in site.get("lots", OTHER)[0]["slots"]]
 
 
