@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::lamp::{Lamp, LampName, LampTarget};
 use crate::freeswitch::Event;
 use crate::parking::{LampState, Party};
-use crate::service::Subscription;
+use crate::service::{Subscription, for_xml};
 
 /// The protocol of a subscription to `park+701`, or to a number that the presence map has.
 const PARK: &str = "park";
@@ -73,18 +73,5 @@ impl PresencePublisher {
             }
         }
         event.fire();
-    }
-}
-
-/// Escapes a text for XML, because mod_sofia does not. XML cannot represent control characters, so they become spaces.
-fn for_xml(text: &str) -> String {
-    quick_xml::escape::escape(text.replace(char::is_control, " ").as_str()).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_name_cannot_break_the_xml() {
-        assert_eq!(super::for_xml("A&T <\"'\u{1b}"), "A&amp;T &lt;&quot;&apos; ");
     }
 }

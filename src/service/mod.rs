@@ -85,6 +85,7 @@ pub(crate) use prompts::AppResult;
 pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
 pub(crate) use speech::Prompt;
+pub(crate) use template::for_xml;
 pub(crate) use transfer_dialplan::on_new_leg;
 #[cfg(test)]
 pub(crate) use verto_variables::PROTECTED as PROTECTED_FROM_VERTO;

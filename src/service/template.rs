@@ -2,6 +2,7 @@
 //! argument of a command.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use quick_xml::escape::escape;
 
 use crate::freeswitch::Leg;
 use crate::parking::Call;
@@ -89,6 +90,11 @@ pub(crate) fn percent_encoded(text: &str) -> String {
     utf8_percent_encode(text, UNSAFE).to_string()
 }
 
+/// Escapes a text for XML. XML cannot represent control characters, which a client can write into its name or UUID, so they become spaces.
+pub(crate) fn for_xml(text: &str) -> String {
+    escape(text.replace(char::is_control, " ").as_str()).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +114,11 @@ mod tests {
         for bad in ["", "system:id/default/inline", "1,user/2", "[x=y]1", "{x=y}1", "1|2", "1 2", "${x}", "a:_:b/"] {
             assert!(!is_part_of_address(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_name_cannot_break_the_xml() {
+        assert_eq!(for_xml("A&T <\"'\u{1b}"), "A&amp;T &lt;&quot;&apos; ");
     }
 
     #[test]

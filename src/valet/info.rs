@@ -5,11 +5,10 @@ use std::ffi::CStr;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use quick_xml::escape::escape;
-
 use super::Valet;
 use crate::freeswitch::{Command, CommandOutput};
 use crate::parking::Call;
+use crate::service::for_xml;
 
 pub(super) struct ValetInfo;
 
@@ -36,18 +35,13 @@ fn lots(valet: &Valet) -> Lots {
     lots
 }
 
-/// Escapes a text. XML cannot represent control characters, which a client can write into the UUID of its leg, so they become spaces.
-fn xml_text(text: &str) -> String {
-    escape(text.replace(char::is_control, " ").as_str()).into_owned()
-}
-
 /// Writes the lots, or the one of this name.
 fn listing(lots: &Lots, wanted: &str) -> String {
     let mut xml = "<lots>\n".to_owned();
     for (name, calls) in lots.iter().filter(|(name, _)| wanted.is_empty() || wanted.eq_ignore_ascii_case(name)) {
-        let _ = writeln!(xml, "  <lot name=\"{}\">", xml_text(name));
+        let _ = writeln!(xml, "  <lot name=\"{}\">", for_xml(name));
         for info in calls.iter().map(|call| &call.info) {
-            let _ = writeln!(xml, "    <extension uuid=\"{}\">{}</extension>", xml_text(&info.uuid), info.slot);
+            let _ = writeln!(xml, "    <extension uuid=\"{}\">{}</extension>", for_xml(&info.uuid), info.slot);
         }
         xml.push_str("  </lot>\n");
     }

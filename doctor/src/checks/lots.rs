@@ -28,7 +28,7 @@ pub(super) fn park_extension(facts: &Facts) -> Vec<Finding> {
     vec![note(facts, what.into(), &first.name, r#"<param name="park-extension" value="700"/>"#)]
 }
 
-/// Somebody for callers whom nobody retrieves.
+/// Advises a fallback for each lot that has none.
 pub(super) fn fallback(facts: &Facts) -> Vec<Finding> {
     let without: Vec<&str> =
         lots(facts).iter().filter(|lot| lot.fallback.is_empty()).map(|lot| lot.name.as_str()).collect();
