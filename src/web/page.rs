@@ -7,13 +7,15 @@ use axum::routing::get;
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
-const IMAGE: &str = "image/svg+xml";
+const DRAWING: &str = "image/svg+xml";
+const IMAGE: &str = "image/png";
+const MANIFEST: &str = "application/manifest+json";
 
 macro_rules! files {
-    ($($name:literal $kind:ident),* $(,)?) => { &[$((concat!("/", $name), $kind, include_str!(concat!("page/", $name)))),*] };
+    ($($name:literal $kind:ident),* $(,)?) => { &[$((concat!("/", $name), $kind, include_bytes!(concat!("page/", $name)).as_slice())),*] };
 }
 
-const FILES: &[(&str, &str, &str)] = files![
+const FILES: &[(&str, &str, &[u8])] = files![
     "actions.js" SCRIPT,
     "announcer.js" SCRIPT,
     "api.js" SCRIPT,
@@ -27,10 +29,14 @@ const FILES: &[(&str, &str, &str)] = files![
     "dashboard.js" SCRIPT,
     "dom.js" SCRIPT,
     "history.js" SCRIPT,
-    "icon.svg" IMAGE,
+    "icon-192.png" IMAGE,
+    "icon-512.png" IMAGE,
+    "icon-maskable.png" IMAGE,
+    "icon.svg" DRAWING,
     "icons.js" SCRIPT,
     "index.html" HTML,
     "main.js" SCRIPT,
+    "manifest.json" MANIFEST,
     "records.css" STYLE,
     "refresher.js" SCRIPT,
     "sign_in.js" SCRIPT,

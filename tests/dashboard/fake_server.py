@@ -18,9 +18,9 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "src" / "web" / "page"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
-         ".svg": "image/svg+xml"}
+         ".svg": "image/svg+xml", ".png": "image/png", ".json": "application/manifest+json"}
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-          "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+          "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 DOMAIN = "example.com"
 ENDS = {"retrieved": "retrieve", "returned": "return", "fallback": "fallback", "transferred": "transfer", "abandoned": "abandon"}
 WAIT_STEPS = (10, 30, 60, 120, 300, 600)

@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.stand_in
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-          "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+          "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
 def test_the_policy_is_sent_and_the_page_conforms(page, site):
