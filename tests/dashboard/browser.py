@@ -14,7 +14,7 @@ except ImportError:  # without selenium the tests are skipped and counted
     webdriver = Keys = None
 
 FLAGS = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-         "--disable-component-update --disable-sync --disable-dev-shm-usage").split()
+         "--disable-component-update --disable-sync --disable-dev-shm-usage --lang=en").split()
 # A busy machine gets this multiple of the seconds that the tests name. test_board measures how fast the page is.
 PATIENCE = 6
 DESK, PHONE, WALL = (1280, 900), (390, 844), (1920, 1080)
@@ -49,6 +49,7 @@ class Page:
 
     def open(self):
         self.size(DESK)
+        self.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": "", "acceptLanguage": ""})
         self.prefer("light")
         self.driver.get(self.site.url)
         self.run("sessionStorage.clear()")
@@ -58,7 +59,7 @@ class Page:
 
     def sign_in(self, token=None):
         self.one("#token").send_keys(token or self.site.token, Keys.ENTER)
-        until(lambda: self.connection() == "Live" and self.text("#refused"), 5, "the dashboard is shown")
+        until(lambda: self.run("return document.body.dataset.connection") == "live" and self.text("#refused"), 5, "the dashboard is shown")
         return self
 
     def size(self, size):
@@ -70,6 +71,12 @@ class Page:
         features = {"prefers-color-scheme": scheme, "prefers-reduced-motion": motion}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
                                     {"features": [{"name": name, "value": value} for name, value in features.items()]})
+
+    def prefer_languages(self, languages):
+        """The browser's preference, such as "de-AT,de,en"."""
+        agent = self.run("return navigator.userAgent")
+        self.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": agent, "acceptLanguage": languages})
+        self.driver.refresh()
 
     def run(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)

@@ -2,6 +2,7 @@
 
 import { callerOf, local } from "./calls.js";
 import { make, theirs, write } from "./dom.js";
+import { inWords, pieces, t } from "./text.js";
 import { moment } from "./time.js";
 
 const MOST_SECONDS = 86_400;
@@ -40,7 +41,7 @@ export class Actions {
   follow(calls) {
     if (!this.#dialog.open || calls.some((call) => call.uuid === this.#call.uuid)) return;
     for (const button of this.#dialog.querySelectorAll("form button")) button.disabled = true;
-    write(this.#error, "This call is not parked any more.");
+    write(this.#error, t("error.gone"));
   }
 
   close() {
@@ -54,7 +55,7 @@ export class Actions {
   }
 
   #head() {
-    const close = make("button", { type: "button", class: "close", "aria-label": "Close" }, "×");
+    const close = make("button", { type: "button", class: "close", "aria-label": t("close") }, "×");
     close.onclick = () => this.close();
     const title = make("h2", { id: "actions-title" }, make("span", { class: "number" }, this.#call.slot), " ", theirs(callerOf(this.#call)));
     return make("header", {}, title, close);
@@ -63,46 +64,46 @@ export class Actions {
   #facts() {
     const { caller_number, lot, domain, parker, parked_at, node } = this.#call;
     const facts = [
-      ["Number", caller_number],
-      ["Lot", `${lot}@${domain}`],
-      ["Parked by", local(parker, domain)],
-      ["Since", moment(parked_at)],
-      ["Node", node],
+      ["call.number", caller_number],
+      ["call.lot", `${lot}@${domain}`],
+      ["call.parker", local(parker, domain)],
+      ["call.since", moment(parked_at)],
+      ["call.node", node],
     ];
     const shown = facts.filter(([, value]) => value);
-    return make("dl", {}, ...shown.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, theirs(value)))));
+    return make("dl", {}, ...shown.map(([name, value]) => make("div", {}, make("dt", {}, t(name)), make("dd", {}, theirs(value)))));
   }
 
   #forms() {
     const { parker, domain, label } = this.#call;
-    const text = field("Label", { type: "text", maxlength: "200", autocomplete: "off" });
+    const text = field(t("label"), { type: "text", maxlength: "200", autocomplete: "off" });
     text.input.value = label;
-    const extension = field("Transfer to", {
+    const extension = field(t("transfer.to"), {
       type: "text", required: "", maxlength: "64", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
-      placeholder: "extension",
+      placeholder: t("transfer.hint"),
     });
-    const seconds = field("Time-out later by (seconds)", { type: "number", min: "1", max: String(MOST_SECONDS), step: "1", required: "" });
+    const seconds = field(t("extend.by"), { type: "number", min: "1", max: String(MOST_SECONDS), step: "1", required: "" });
     seconds.input.value = "60";
-    const who = parker ? ["Rings ", theirs(local(parker, domain)), " at once"] : ["Rings the parker at once"];
+    const who = parker ? pieces("ringback.parker", { parker: theirs(local(parker, domain)) }) : [t("ringback.someone")];
     return [
-      this.#form("label", "Save", [text.box], () => ({ text: text.input.value }), "Label saved"),
-      this.#form("ringback", "Ring back now", [make("p", {}, ...who)], () => ({}), "Ringing back"),
-      this.#form("transfer", "Transfer", [extension.box], () => ({ extension: extension.input.value.trim() }), "Transferred"),
-      this.#form("extend", "Extend", [seconds.box], () => ({ seconds: seconds.input.valueAsNumber }), "Time-out extended"),
+      this.#form("label", "label.save", [text.box], () => ({ text: text.input.value })),
+      this.#form("ringback", "ringback", [make("p", {}, ...who)], () => ({})),
+      this.#form("transfer", "transfer", [extension.box], () => ({ extension: extension.input.value.trim() })),
+      this.#form("extend", "extend", [seconds.box], () => ({ seconds: seconds.input.valueAsNumber })),
     ];
   }
 
-  #form(verb, title, content, body, done) {
-    const button = make("button", { type: "submit" }, title);
+  #form(verb, title, content, body) {
+    const button = make("button", { type: "submit" }, t(title));
     const form = make("form", { class: "action", "data-verb": verb }, ...content, button);
     form.onsubmit = (event) => {
       event.preventDefault();
-      this.#act(verb, body(), button, done);
+      this.#act(verb, body(), button);
     };
     return form;
   }
 
-  async #act(verb, body, button, done) {
+  async #act(verb, body, button) {
     const call = this.#call;
     write(this.#error, "");
     // Not disabled: a disabled button would lose the focus of who works by keyboard. A second press is ignored.
@@ -111,9 +112,9 @@ export class Actions {
     try {
       await this.#api.act(call, verb, body);
       if (this.#call === call) this.close();
-      this.#done(`${done}: ${call.slot}`);
+      this.#done(t(`${verb}.done`, { slot: call.slot }));
     } catch (error) {
-      write(this.#error, error.status ? error.message : "The server does not answer. Try again.");
+      write(this.#error, inWords(error));
     } finally {
       button.ariaBusy = "false";
     }

@@ -2,18 +2,12 @@
 
 import { callerOf } from "./calls.js";
 import { write } from "./dom.js";
+import { t } from "./text.js";
 
 const GATHER_MS = 800;
 const MOST_AT_ONCE = 4;
 
-const WORDS = {
-  park: (who, slot) => `${who} is parked on ${slot}`,
-  retrieve: (who, slot) => `${who} was retrieved from ${slot}`,
-  return: (who, slot) => `${who} went back from ${slot} to the parker`,
-  fallback: (who, slot) => `${who} went from ${slot} to the fallback`,
-  transfer: (who, slot) => `${who} was transferred from ${slot}`,
-  abandon: (who, slot) => `${who} hung up on ${slot}`,
-};
+const SAID = ["park", "retrieve", "return", "fallback", "transfer", "abandon"];
 
 export class Announcer {
   #node;
@@ -25,7 +19,7 @@ export class Announcer {
   }
 
   event({ action, slot, call }) {
-    if (action in WORDS) this.say(WORDS[action](call ? callerOf(call) : "A caller", slot));
+    if (SAID.includes(action)) this.say(t(`said.${action}`, { caller: call ? callerOf(call) : t("caller.some"), slot }));
   }
 
   /** What comes at once is said at once: a reader that is interrupted at each call would never finish one. */
@@ -43,6 +37,6 @@ export class Announcer {
     this.#timer = null;
     const said = this.#waiting.splice(0);
     const more = said.length - MOST_AT_ONCE;
-    write(this.#node, `${said.slice(0, MOST_AT_ONCE).join(". ")}.${more > 0 ? ` And ${more} more.` : ""}`);
+    write(this.#node, `${said.slice(0, MOST_AT_ONCE).join(". ")}.${more > 0 ? ` ${t("said.more", { n: more })}` : ""}`);
   }
 }

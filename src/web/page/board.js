@@ -2,6 +2,7 @@
 
 import { make, write } from "./dom.js";
 import { Slot } from "./slot.js";
+import { t } from "./text.js";
 
 const MOST_SLOTS_SHOWN = 60;
 
@@ -14,7 +15,7 @@ export class Board {
   element = make("section", { class: "board" }, make("header", {}, this.#title, this.#count), this.#list, this.#free);
 
   constructor(lot, domain) {
-    this.element.setAttribute("aria-label", domain ? `Lot ${lot} of ${domain}` : `Lot ${lot}`);
+    this.element.setAttribute("aria-label", domain ? t("lot.of", { lot, domain }) : t("lot", { lot }));
     this.#title.append(make("span", {}, lot));
     if (domain) this.#title.append(make("span", { class: "domain" }, `@${domain}`));
   }
@@ -27,9 +28,9 @@ export class Board {
     const compact = lot.slots.length > MOST_SLOTS_SHOWN;
     const shown = compact ? numbers.filter((slot) => taken.has(slot)) : numbers;
 
-    write(this.#count, `${lot.used} of ${lot.size} taken · to be answered within ${lot.service_level} s`);
+    write(this.#count, t("lot.count", { used: lot.used, size: lot.size, seconds: lot.service_level }));
     this.#free.hidden = !compact;
-    write(this.#free, `${lot.free.toLocaleString()} ${calls.length ? "more " : ""}${lot.free === 1 ? "slot is" : "slots are"} free`);
+    write(this.#free, t(calls.length ? "lot.more-free" : "lot.free", { n: lot.free }));
     this.#keep(shown);
     for (const [number, slot] of this.#slots) {
       slot.show({ call: taken.get(number) ?? null, number, label: labels.get(number), serviceLevel: lot.service_level, open });

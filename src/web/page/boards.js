@@ -2,6 +2,7 @@
 
 import { Board } from "./board.js";
 import { make } from "./dom.js";
+import { t } from "./text.js";
 
 const key = ({ lot, domain }) => JSON.stringify([domain, lot]);
 
@@ -42,7 +43,7 @@ export class Boards {
       if (!this.#boards.has(name)) this.#add(name, lot);
       this.#boards.get(name).show(lot, byLot.get(name) ?? [], this.#open);
     }
-    if (all.length === 0) this.#root.replaceChildren(make("p", { class: "empty" }, "There is no lot yet."));
+    if (all.length === 0) this.#root.replaceChildren(make("p", { class: "empty" }, t("lots.none")));
   }
 
   tick(now) {

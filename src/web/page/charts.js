@@ -4,6 +4,7 @@
  */
 
 import { draw, make } from "./dom.js";
+import { number, t } from "./text.js";
 
 const LABEL_ROOM = 14;
 const HEAD_ROOM = 12;
@@ -12,7 +13,7 @@ const HEAD_ROOM = 12;
 export function figure(title, head, rows, shape) {
   const total = rows.reduce((sum, row) => sum + row.value, 0);
   const caption = make("figcaption", {}, title);
-  const drawing = total > 0 ? shape(rows) : make("p", { class: "empty" }, "Nothing yet today.");
+  const drawing = total > 0 ? shape(rows) : make("p", { class: "empty" }, t("today.empty"));
   return make("figure", { class: "chart" }, caption, drawing, table(title, head, rows));
 }
 
@@ -27,7 +28,7 @@ export function columns(rows) {
     const middle = (place + 0.5) * step;
     if (value > 0) svg.append(bar(tone, place * step + step * 0.12, floor - height, step * 0.76, height));
     // Narrow columns have no room for all their numbers: only the peak is named.
-    if (value > 0 && (rows.length < 10 || place === peak)) svg.append(text("value", middle, floor - height - 2, value));
+    if (value > 0 && (rows.length < 10 || place === peak)) svg.append(text("value", middle, floor - height - 2, number(value)));
     if (short) svg.append(text("axis", middle, 98, short));
   });
   svg.append(draw("line", { x1: "0", x2: "100%", y1: `${floor}%`, y2: `${floor}%`, class: "floor" }));
@@ -43,7 +44,7 @@ export function rowsOfBars(rows) {
     const width = (50 * value) / most;
     svg.append(text("name", 0, middle, short));
     if (value > 0) svg.append(bar(tone, 36, place * step + step * 0.2, width, step * 0.6));
-    svg.append(text("value", 38 + width, middle, value));
+    svg.append(text("value", 38 + width, middle, number(value)));
   });
   return svg;
 }
@@ -58,9 +59,9 @@ const text = (kind, x, y, words) => draw("text", { class: kind, x: `${x}%`, y: `
 
 function table(title, head, rows) {
   const cells = rows.map(({ label, value }) =>
-    make("tr", {}, make("th", { scope: "row" }, label), make("td", {}, value.toLocaleString())));
+    make("tr", {}, make("th", { scope: "row" }, label), make("td", {}, number(value))));
   const heads = head.map((word) => make("th", { scope: "col" }, word));
   return make("details", {},
-    make("summary", {}, "As a table", make("span", { class: "unseen" }, `: ${title}`)),
+    make("summary", {}, t("today.table"), make("span", { class: "unseen" }, `: ${title}`)),
     make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...cells)));
 }

@@ -1,6 +1,7 @@
 /** Says whether what is on the screen is true now. */
 
 import { make, write } from "./dom.js";
+import { t } from "./text.js";
 import { clock, moment } from "./time.js";
 
 const at = (id) => document.getElementById(id);
@@ -8,16 +9,16 @@ const at = (id) => document.getElementById(id);
 export class Connection {
   #since = null;
 
-  connecting = () => this.#show("connecting", "Connecting");
+  connecting = () => this.#show("connecting", t("connection.connecting"));
 
   live() {
     this.#since = null;
-    this.#show("live", "Live");
+    this.#show("live", t("connection.live"));
   }
 
   lost() {
     this.#since ??= Date.now();
-    this.#show("lost", `Connection lost, trying again (as of ${moment(this.#since)})`);
+    this.#show("lost", t("connection.lost", { time: moment(this.#since) }));
   }
 
   none() {

@@ -8,6 +8,7 @@ import { Connection } from "./connection.js";
 import { History } from "./history.js";
 import { Refresher } from "./refresher.js";
 import { Stream } from "./stream.js";
+import { t } from "./text.js";
 import { Today } from "./today.js";
 import { Totals } from "./totals.js";
 
@@ -122,7 +123,7 @@ export class Dashboard {
 
   #refused(error) {
     if (this.#stopped) return;
-    this.#leave(error.status === 401 ? "The server does not take this token any more." : error.message);
+    this.#leave(error.status === 401 ? t("sign-in.expired") : error.message);
   }
 
   #tick() {

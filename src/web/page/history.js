@@ -2,28 +2,29 @@
 
 import { local } from "./calls.js";
 import { make, theirs } from "./dom.js";
+import { t } from "./text.js";
 import { duration, moment } from "./time.js";
 
 const COLUMNS = [
-  ["ended", "Ended", (row) => moment(row.parked_at + row.wait_ms)],
-  ["where", "Slot", (row) => row.slot],
-  ["caller", "Caller", caller],
-  ["label", "Label", (row) => theirs(row.label)],
-  ["parker", "Parked by", (row) => theirs(local(row.parker, row.domain))],
-  ["retriever", "Taken by", (row) => theirs(local(row.retriever, row.domain))],
-  ["waited", "Waited", (row) => duration(row.wait_ms)],
-  ["outcome-cell", "Outcome", (row) => make("span", { class: `outcome outcome-${row.outcome}` }, row.outcome)],
+  ["ended", "history.ended", (row) => moment(row.parked_at + row.wait_ms)],
+  ["where", "history.slot", (row) => row.slot],
+  ["caller", "history.caller", caller],
+  ["label", "history.label", (row) => theirs(row.label)],
+  ["parker", "history.parker", (row) => theirs(local(row.parker, row.domain))],
+  ["retriever", "history.retriever", (row) => theirs(local(row.retriever, row.domain))],
+  ["waited", "history.waited", (row) => duration(row.wait_ms)],
+  ["outcome-cell", "outcome", (row) => make("span", { class: `outcome outcome-${row.outcome}` }, t(`outcome.${row.outcome}`))],
 ];
 
 function caller({ caller_name, caller_number }) {
-  const name = theirs(caller_name || caller_number || "Unknown caller", { class: "name" });
+  const name = theirs(caller_name || caller_number || t("caller.unknown"), { class: "name" });
   return make("span", { class: "who" }, name, ...(caller_name && caller_number ? [" ", theirs(caller_number, { class: "phone" })] : []));
 }
 
 // The roles are said aloud because a phone shows the table as cards, and display: grid takes a table's meaning away.
 function line(row) {
   const cells = COLUMNS.map(([kind, , value]) =>
-    make("td", { role: "cell", class: kind }, value(row)));
+    make("td", { role: "cell", class: kind, "data-by": t("history.by") }, value(row)));
   return make("tr", { role: "row" }, ...cells);
 }
 
@@ -39,8 +40,8 @@ export class History {
     const drawn = JSON.stringify(rows);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    if (rows.length === 0) return this.#root.replaceChildren(make("p", { class: "empty" }, "No parked call has ended yet."));
-    const heads = COLUMNS.map(([kind, title]) => make("th", { role: "columnheader", scope: "col", class: kind }, title));
+    if (rows.length === 0) return this.#root.replaceChildren(make("p", { class: "empty" }, t("history.none")));
+    const heads = COLUMNS.map(([kind, title]) => make("th", { role: "columnheader", scope: "col", class: kind }, t(title)));
     this.#root.replaceChildren(make("table", { role: "table", "aria-labelledby": "history-title" },
       make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)),
       make("tbody", { role: "rowgroup" }, ...rows.map(line))));

@@ -2,6 +2,7 @@
 
 import { Dashboard } from "./dashboard.js";
 import { SignIn } from "./sign_in.js";
+import { translate } from "./text.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -24,6 +25,7 @@ function leave(why) {
   signIn.ask(why);
 }
 
+translate(document);
 const signIn = new SignIn(enter);
 at("sign-out").onclick = () => leave("");
 signIn.start();

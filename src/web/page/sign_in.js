@@ -2,6 +2,7 @@
 
 import { Api, Refused } from "./api.js";
 import { write } from "./dom.js";
+import { inWords, t } from "./text.js";
 
 const KEY = "callpark-token";
 
@@ -12,14 +13,11 @@ const possible = (token) => /^[\x21-\x7e]+$/.test(token);
 
 async function rightsOf(api) {
   const { rights } = await api.me();
-  if (!rights.includes("view")) throw new Refused(403, "This token may not look at the parked calls.");
+  if (!rights.includes("view")) throw new Refused(403, t("sign-in.may-not-view"));
   return rights;
 }
 
-function inWords(error) {
-  if (error.status === 401) return "The server does not know this token.";
-  return error.status ? error.message : "The server does not answer. Try again.";
-}
+const reason = (error) => (error.status === 401 ? t("sign-in.unknown") : inWords(error));
 
 /** `enter(api, rights)` is called with what the token opens. */
 export class SignIn {
@@ -61,7 +59,7 @@ export class SignIn {
       this.#enter(api, rights);
     } catch (error) {
       if (error.status === 401 || error.status === 403) this.forget();
-      this.ask(inWords(error));
+      this.ask(reason(error));
     }
   }
 }

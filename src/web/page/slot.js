@@ -1,11 +1,12 @@
 /** One slot on a board: dim while it is free, a card with a growing wait while it is taken. */
 
-import { URGENCY, callerOf, isWaiting, local, urgency, waiting } from "./calls.js";
+import { callerOf, isWaiting, local, urgency, waiting } from "./calls.js";
 import { make, theirs, write } from "./dom.js";
 import { icon } from "./icons.js";
+import { pieces, t } from "./text.js";
 import { duration } from "./time.js";
 
-const STATES = { "ringing-back": "ringing back", retrieving: "retrieving", reserved: "kept for a caller", "waiting-for-slot": "waits for a slot" };
+const STATES = ["ringing-back", "retrieving", "reserved", "waiting-for-slot"];
 
 export class Slot {
   item = make("li", { class: "slot" });
@@ -37,13 +38,13 @@ export class Slot {
     const ms = waiting(call, now);
     const { wait, due, word, gauge, mark } = this.#parts;
     write(wait, duration(ms));
-    write(due, call.due === null ? "" : call.due > now ? `time-out ${duration(call.due - now)}` : "time-out due");
+    write(due, call.due === null ? "" : call.due > now ? t("slot.due", { time: duration(call.due - now) }) : t("slot.due-now"));
     const urgent = urgency(ms, this.serviceLevel);
     gauge.style.transform = `scaleX(${Math.min(1, ms / 1000 / this.serviceLevel)})`;
     if (this.item.dataset.urgency === urgent) return;
     this.item.dataset.urgency = urgent;
     mark.replaceChildren(icon(urgent));
-    write(word, URGENCY[urgent]);
+    write(word, t(`urgency.${urgent}`));
   }
 
   #draw(choosable, number, label) {
@@ -54,9 +55,9 @@ export class Slot {
       this.item.replaceChildren(this.#card);
     }
     delete this.item.dataset.urgency;
-    const title = make("span", { class: "number" }, this.call?.slot === "" ? "no slot" : number);
+    const title = make("span", { class: "number" }, this.call?.slot === "" ? t("slot.none") : number);
     const place = label ? [theirs(label, { class: "place" })] : [];
-    if (this.call === null) this.#card.replaceChildren(title, ...place, make("span", { class: "state" }, "free"));
+    if (this.call === null) this.#card.replaceChildren(title, ...place, make("span", { class: "state" }, t("slot.free")));
     else this.#card.replaceChildren(make("span", { class: "head" }, title, this.#wait()), ...place, ...this.#caller(), ...this.#foot());
   }
 
@@ -81,8 +82,8 @@ export class Slot {
     parts.word = make("span");
     parts.due = make("span", { class: "due" });
     parts.gauge = make("span", { class: "gauge" });
-    const state = call.state in STATES ? [make("span", { class: "state" }, icon(call.state), STATES[call.state])] : [];
-    const parker = call.parker ? ["by ", theirs(local(call.parker, call.domain))] : [];
+    const state = STATES.includes(call.state) ? [make("span", { class: "state" }, icon(call.state), t(`state.${call.state}`))] : [];
+    const parker = call.parker ? pieces("slot.by", { parker: theirs(local(call.parker, call.domain)) }) : [];
     return [
       make("span", { class: "foot" },
         make("span", { class: "urgency" }, parts.mark, parts.word), ...state,

@@ -1,15 +1,11 @@
 /** What happened today in all lots together, as three charts. */
 
 import { columns, figure, rowsOfBars } from "./charts.js";
+import { locale, t, unit } from "./text.js";
+import { duration } from "./time.js";
 
-const OUTCOMES = [
-  ["retrieved", "Retrieved", "fresh"],
-  ["returned", "Returned", "plain"],
-  ["fallback", "Fallback", "soon"],
-  ["transferred", "Transferred", "plain"],
-  ["abandoned", "Abandoned", "late"],
-];
-const WAITS = ["10 s", "30 s", "1 min", "2 min", "5 min", "10 min"];
+const OUTCOMES = [["retrieved", "fresh"], ["returned", "plain"], ["fallback", "soon"], ["transferred", "plain"], ["abandoned", "late"]];
+const WAITS = [[10, "second"], [30, "second"], [1, "minute"], [2, "minute"], [5, "minute"], [10, "minute"]];
 
 /** Adds lists place by place; rows are lots. */
 function added(stats, field, length) {
@@ -27,21 +23,20 @@ function byHour(stats) {
 }
 
 function waits(stats) {
-  return added(stats, "waits", WAITS.length + 1).map((value, place) => ({
-    label: place < WAITS.length ? `up to ${WAITS[place]}` : `more than ${WAITS.at(-1)}`,
-    short: place < WAITS.length ? `≤${WAITS[place].replace(" min", "m").replace(" s", "s")}` : `>${WAITS.at(-1).replace(" min", "m")}`,
-    value,
-    tone: "plain",
-  }));
+  return added(stats, "waits", WAITS.length + 1).map((value, place) => {
+    const [most, name] = WAITS[place] ?? WAITS.at(-1);
+    const [key, sign] = place < WAITS.length ? ["today.up-to", ""] : ["today.more-than", ">"];
+    const short = sign + duration(most * (name === "minute" ? 60_000 : 1000)); // the axis has no room for the words of each language
+    return { label: t(key, { time: unit(most, name) }), short, value, tone: "plain" };
+  });
 }
 
 function outcomes(stats) {
-  return OUTCOMES.map(([field, name, tone]) => ({
-    label: name,
-    short: name,
-    value: stats.reduce((sum, row) => sum + row[field], 0),
-    tone,
-  }));
+  return OUTCOMES.map(([outcome, tone]) => {
+    const word = t(`outcome.${outcome}`);
+    const name = word[0].toLocaleUpperCase(locale) + word.slice(1);
+    return { label: name, short: name, value: stats.reduce((sum, row) => sum + row[outcome], 0), tone };
+  });
 }
 
 export class Today {
@@ -61,9 +56,9 @@ export class Today {
     const open = before.map((details) => details.open);
     const focused = before.findIndex((details) => details.contains(document.activeElement));
     this.#root.replaceChildren(
-      figure("Calls by hour (server’s clock)", ["Hour", "Calls"], byHour(stats), columns),
-      figure("How long they waited", ["Wait", "Calls"], waits(stats), columns),
-      figure("How they ended", ["Outcome", "Calls"], outcomes(stats), rowsOfBars),
+      figure(t("today.hours"), [t("today.hour"), t("today.calls")], byHour(stats), columns),
+      figure(t("today.waits"), [t("today.wait"), t("today.calls")], waits(stats), columns),
+      figure(t("today.outcomes"), [t("outcome"), t("today.calls")], outcomes(stats), rowsOfBars),
     );
     this.#root.querySelectorAll("details").forEach((details, place) => {
       details.open = open[place] ?? false;

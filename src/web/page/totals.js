@@ -3,11 +3,11 @@
 import { inUse } from "./boards.js";
 import { callerOf, isWaiting, urgency, waiting } from "./calls.js";
 import { write } from "./dom.js";
+import { number, t } from "./text.js";
 import { duration } from "./time.js";
 
 const at = (id) => document.getElementById(id);
 const sum = (rows, field) => rows.reduce((total, row) => total + row[field], 0);
-const plural = (n, one, many) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
 export class Totals {
   #longest = null;
@@ -20,17 +20,17 @@ export class Totals {
     const lot = this.#longest && lots.find((lot) => lot.lot === this.#longest.lot && lot.domain === this.#longest.domain);
     this.#serviceLevel = lot?.service_level ?? 60;
 
-    write(at("waiting"), waitingCalls.length.toLocaleString());
+    write(at("waiting"), number(waitingCalls.length));
     const ringing = waitingCalls.filter((call) => call.state === "ringing-back").length;
-    write(at("waiting-note"), ringing > 0 ? `${ringing.toLocaleString()} ringing back` : plural(shown.length, "lot", "lots"));
-    write(at("free"), sum(shown, "free").toLocaleString());
-    write(at("free-note"), `of ${sum(shown, "size").toLocaleString()}`);
-    write(at("longest-note"), this.#longest ? `${this.#longest.slot} · ${callerOf(this.#longest)}` : "nobody waits");
-    document.title = waitingCalls.length > 0 ? `(${waitingCalls.length}) Call parking` : "Call parking";
+    write(at("waiting-note"), ringing > 0 ? t("now.ringing", { n: ringing }) : t("now.lots", { n: shown.length }));
+    write(at("free"), number(sum(shown, "free")));
+    write(at("free-note"), t("now.of", { n: sum(shown, "size") }));
+    write(at("longest-note"), this.#longest ? `${this.#longest.slot} · ${callerOf(this.#longest)}` : t("now.nobody"));
+    document.title = waitingCalls.length > 0 ? t("title.waiting", { n: waitingCalls.length }) : t("title");
   }
 
   showToday(stats) {
-    write(at("refused"), sum(stats, "full").toLocaleString());
+    write(at("refused"), number(sum(stats, "full")));
   }
 
   clear() {
