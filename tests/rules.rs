@@ -688,7 +688,7 @@ fn a_recovered_call_is_parked_as_before() {
         attempt: 1,
         rings_left: 2,
         busy: 9,
-        max_park_left: None,
+        ..RestoreParams::default()
     };
     let back = table.restore(&request("a", SlotRequest::Slot(slot("702"))), &saved, at(10_000)).unwrap();
     assert_eq!((back.info.slot.as_str(), back.attempt, back.rings_left, back.busy), ("702", 1, 2, 6));
@@ -858,6 +858,8 @@ fn configuration(which: u8) -> Vec<LotPlan> {
         max_park_time: Duration::from_secs(if n == 2 { 200 } else { 0 }),
         slot_taken: if n == 3 { SlotTaken::Next } else { SlotTaken::Return },
         park_limit_per_user: if n == 1 { 3 } else { 0 },
+        remind_after: Duration::from_secs(if n == 3 { 0 } else { 45 }),
+        remind_every: Duration::from_secs(if n == 2 { 0 } else { 20 }),
         ..LotSettings::default()
     };
     match which {
@@ -941,6 +943,11 @@ proptest! {
                     }
                     let again = table.due(now);
                     prop_assert!(again.iter().all(|due| matches!(due, TimerAction::SlotFree(_))), "an action is due twice");
+                    for call in table.calls(None).iter().filter(|call| call.state == State::Parked) {
+                        let after = call.info.settings.remind_after;
+                        let late = !after.is_zero() && now.since(call.parked_at) >= after;
+                        prop_assert_eq!(call.is_late(), late, "after {:?} for {:?}", step, call);
+                    }
                 }
                 Step::RingNow(leg) => {
                     let _ = table.ring_now(&name(leg));

@@ -30,6 +30,7 @@ impl ListingRow for CallRow {
         "wait_ms",
         "parked_at",
         "timeout_at",
+        "late",
         "caller_name",
         "caller_number",
         "parker",
@@ -215,7 +216,7 @@ mod tests {
         let csv = format_all(&[row()], OutputFormat::Csv).ok().unwrap();
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         assert_eq!(reader.headers().unwrap(), CallRow::FIELDS.to_vec());
-        assert_eq!(&reader.records().next().unwrap().unwrap()[7], NAME);
+        assert_eq!(&reader.records().next().unwrap().unwrap()[8], NAME);
     }
 
     #[test]

@@ -84,6 +84,7 @@ fn contradictions(
         }
     };
     needs("max-park-time", "fallback", !settings.max_park_time.is_zero() && settings.fallback.is_none());
+    needs("remind-every", "remind-after", !settings.remind_every.is_zero() && settings.remind_after.is_zero());
     needs("comfort-interval", "comfort-file", !settings.comfort_interval.is_zero() && settings.comfort_file.is_none());
     needs("comfort-file", "comfort-interval", settings.comfort_interval.is_zero() && settings.comfort_file.is_some());
     let by_dialplan = settings.ringback_via == RingBackVia::Dialplan;

@@ -188,6 +188,24 @@ pub const LOT_PARAMS: &[LotParam] = &[
         },
     ),
     row(
+        "remind-after",
+        "`0`",
+        "Seconds after which a caller is late; see [below](#late-callers). `0`: never.",
+        |settings, value| {
+            settings.remind_after = seconds(value, 0)?;
+            Ok(())
+        },
+    ),
+    row(
+        "remind-every",
+        "`0`",
+        "Seconds from one reminder of a late caller to the next. It needs a `remind-after`. `0`: there is one reminder.",
+        |settings, value| {
+            settings.remind_every = seconds(value, 0)?;
+            Ok(())
+        },
+    ),
+    row(
         "hold-music",
         "empty",
         "The music on hold: any file or stream. `${...}` stands for a variable of the caller's leg. Empty: the channel's own music on hold.",
@@ -336,8 +354,8 @@ pub const LOT_PARAMS: &[LotParam] = &[
     ),
     row(
         "notify-on",
-        "`park`",
-        "What they are about: any of `park`, `no-slot`, and the outcomes `retrieved`, `returned`, `fallback`, `transferred` and `abandoned`.",
+        "`park,remind`",
+        "What they are about: any of `park`, `remind`, `no-slot`, and the outcomes `retrieved`, `returned`, `fallback`, `transferred` and `abandoned`.",
         |settings, value| {
             settings.notify_on = notify_on(value)?;
             Ok(())

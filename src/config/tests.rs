@@ -312,7 +312,7 @@ fn notices_are_about_the_named_events() {
     let events = [NotifyEvent::NoSlot, NotifyEvent::Ended(Outcome::Abandoned)];
     assert_eq!(read(&settings("no-slot, abandoned"), None).unwrap().lots[0].settings.notify_on, events);
     let wrong = errors(&settings("park,taken"));
-    assert!(wrong.contains("\"taken\" is not some of park, no-slot, retrieved"), "{wrong}");
+    assert!(wrong.contains("\"taken\" is not some of park, remind, no-slot, retrieved"), "{wrong}");
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn notify_one(part: &str) -> Result<Notify, ValueError> {
 
 /// Parses `park, retrieved`.
 pub(super) fn notify_on(value: &str) -> Result<Vec<NotifyEvent>, ValueError> {
-    const EXPECTED: &str = "some of park, no-slot, retrieved, returned, fallback, transferred, abandoned";
+    const EXPECTED: &str = "some of park, remind, no-slot, retrieved, returned, fallback, transferred, abandoned";
     let event = |name: &str| {
         NotifyEvent::named(name).ok_or_else(|| ValueError::Part { part: name.to_owned(), expected: EXPECTED })
     };

@@ -41,6 +41,11 @@ pub(super) const EVENTS: &[(&str, &str, &str)] = &[
         "A user may not park or retrieve, or has parked as many calls as allowed.",
         "`Cause`, and `Retriever`, `Retriever-UUID` of a retrieval; of the headers of the call only `Lot`, `Domain` and `Slot`, as far as they are known",
     ),
+    (
+        "remind",
+        "A caller is [late](configuration.md#late-callers): at `remind-after`, and every `remind-every` seconds from then on.",
+        "",
+    ),
     ("label", "The label of a call was set.", ""),
     ("extend", "The time-out of a call was postponed.", ""),
     ("recover", "A caller who was parked when FreeSWITCH crashed is in the slot again.", ""),

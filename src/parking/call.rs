@@ -279,6 +279,10 @@ pub struct Call {
     pub rings_left: u32,
     /// How often in a row the present recall has found the parker busy and was, or will be, repeated.
     pub busy: u32,
+    /// The number of reminders so far. The caller is late from the first on.
+    pub reminders: u32,
+    /// When the next reminder is due.
+    pub(super) remind_at: Option<MonotonicTime>,
     /// Whether the leg has been in its slot. Then there was a `park` event, and there must be an outcome.
     pub was_parked: bool,
     /// Why the call had no slot when it was sent to its lot; `None` if it had one.

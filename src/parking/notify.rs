@@ -7,7 +7,7 @@ use super::outcome::Outcome;
 pub enum Notify {
     /// A SIP MESSAGE to a user. `parker` is the user who parked the call.
     Message(String),
-    /// A call to this dial string, which the phones answer by themselves, and which says the slot. It is made only when a call is parked.
+    /// A call to this dial string, which the phones answer by themselves, and which says the slot. It is made when a call is parked, and at each reminder.
     Page(String),
     /// A command of FreeSWITCH.
     Api(String),
@@ -18,6 +18,8 @@ pub enum Notify {
 pub enum NotifyEvent {
     /// A call was parked.
     Park,
+    /// A caller has waited for long.
+    Remind,
     /// There was no slot for a caller.
     NoSlot,
     /// A call has ended, with this outcome.
@@ -26,8 +28,9 @@ pub enum NotifyEvent {
 
 impl NotifyEvent {
     /// All of them.
-    pub const ALL: [NotifyEvent; 7] = [
+    pub const ALL: [NotifyEvent; 8] = [
         NotifyEvent::Park,
+        NotifyEvent::Remind,
         NotifyEvent::NoSlot,
         NotifyEvent::Ended(Outcome::Retrieved),
         NotifyEvent::Ended(Outcome::Returned),
@@ -41,6 +44,7 @@ impl NotifyEvent {
     pub fn name(self) -> &'static str {
         match self {
             NotifyEvent::Park => "park",
+            NotifyEvent::Remind => "remind",
             NotifyEvent::NoSlot => "no-slot",
             NotifyEvent::Ended(outcome) => outcome.name(),
         }

@@ -187,6 +187,10 @@ pub struct LotSettings {
     pub fallback: Option<Destination>,
     /// The time from parking after which the fallback is due in any case; zero means never.
     pub max_park_time: Duration,
+    /// The time from parking after which the caller is late; zero means never.
+    pub remind_after: Duration,
+    /// The time from one reminder of a late caller to the next; zero means that there is one.
+    pub remind_every: Duration,
     /// The music on hold; `None` for the channel's own.
     pub hold_music: Option<String>,
     /// The message that the caller hears at intervals.
@@ -287,6 +291,8 @@ impl Default for LotSettings {
             ringback_ignore_voicemail: true,
             fallback: None,
             max_park_time: Duration::ZERO,
+            remind_after: Duration::ZERO,
+            remind_every: Duration::ZERO,
             hold_music: None,
             comfort_file: None,
             comfort_interval: Duration::ZERO,
@@ -304,7 +310,7 @@ impl Default for LotSettings {
             lamp_state: LampState::default(),
             lamp_caller_id: false,
             notify: Vec::new(),
-            notify_on: vec![NotifyEvent::Park],
+            notify_on: vec![NotifyEvent::Park, NotifyEvent::Remind],
             is_new_lot: false,
             goes_on: false,
         }

@@ -23,6 +23,11 @@ impl ParkingService {
         let event = if call.waits_for_slot() { NotifyEvent::NoSlot } else { NotifyEvent::Park };
         Notice { call, event, wait: Duration::ZERO, retriever: None }.send(|dial| self.page_slot(call, dial));
     }
+
+    /// Sends the notices about a caller who has waited for long.
+    pub(super) fn notify_late(self: &Arc<Self>, call: &Call, wait: Duration) {
+        Notice { call, event: NotifyEvent::Remind, wait, retriever: None }.send(|dial| self.page_slot(call, dial));
+    }
 }
 
 /// Sends the notices about the outcome of a call.
@@ -43,11 +48,16 @@ impl Notice<'_> {
         for notify in &settings.notify {
             match notify {
                 Notify::Message(user) => self.message(user),
-                Notify::Page(dial) if self.event == NotifyEvent::Park => page(dial),
+                Notify::Page(dial) if self.calls_for_somebody() => page(dial),
                 Notify::Page(_) => {}
                 Notify::Api(line) => self.command(line),
             }
         }
+    }
+
+    /// Whether the notice is about a caller whom somebody should retrieve from a slot.
+    fn calls_for_somebody(&self) -> bool {
+        matches!(self.event, NotifyEvent::Park | NotifyEvent::Remind) && !self.call.waits_for_slot()
     }
 
     fn command(&self, line: &str) {
@@ -82,6 +92,7 @@ impl Notice<'_> {
         let seconds = self.wait.as_secs();
         match self.event {
             NotifyEvent::Park => format!("{caller} is parked in {place}{label}"),
+            NotifyEvent::Remind => format!("{caller} in {place}{label} has waited for {seconds} s"),
             NotifyEvent::NoSlot => {
                 format!("{caller} waits for a slot in {place}{label}: {}", refused.map_or("", NoSlotReason::name))
             }

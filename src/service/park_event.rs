@@ -15,6 +15,8 @@ pub(crate) enum EventKind {
     RingBackFailed,
     /// A leg that was sent to a slot twice did not arrive.
     ParkFailed,
+    /// A caller has waited for long.
+    Remind,
     Label,
     /// The time-out was postponed.
     Extend,
@@ -41,6 +43,7 @@ impl EventKind {
             EventKind::RingBack => "ringback",
             EventKind::RingBackFailed => "ringback-failed",
             EventKind::ParkFailed => "park-failed",
+            EventKind::Remind => "remind",
             EventKind::Label => "label",
             EventKind::Extend => "extend",
             EventKind::Reserve => "reserve",

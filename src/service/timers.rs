@@ -6,7 +6,7 @@ use super::call_log::log_call;
 use super::ending::Ending;
 use super::wait::leg_commands::LegCommand;
 use super::{EventKind, ParkEvent, ParkingService};
-use crate::freeswitch::{SessionGuard, TICK_TOLERANCE, guard};
+use crate::freeswitch::{self, SessionGuard, TICK_TOLERANCE, guard};
 use crate::parking::{Call, CallInfo, Ended, MonotonicTime, RecallFailure, State, TimerAction};
 
 impl ParkingService {
@@ -48,7 +48,11 @@ impl ParkingService {
             TimerAction::Fallback(call, _) => {
                 drop(self.change(|table, now| table.fallback_failed(&call.info.uuid, now)))
             }
-            TimerAction::Ended(..) | TimerAction::Fetch(_) | TimerAction::Lapsed(_) | TimerAction::SlotFree(_) => {}
+            TimerAction::Ended(..)
+            | TimerAction::Fetch(_)
+            | TimerAction::Lapsed(_)
+            | TimerAction::Remind(_)
+            | TimerAction::SlotFree(_) => {}
         }
     }
 
@@ -71,9 +75,19 @@ impl ParkingService {
                 log_call!(Debug, &call; "a slot is free for the waiting call");
                 self.leg_commands.post(&call.info.uuid, LegCommand::SlotFree);
             }
+            TimerAction::Remind(call) => self.remind(&call),
             TimerAction::Fetch(call) => self.send_to_slot_again(&call),
             TimerAction::Lapsed(ended) => self.end_lapsed_reservation(&ended),
         }
+    }
+
+    /// Tells the observers, and those to whom the lot sends notices, that a caller has waited for long.
+    fn remind(self: &Arc<Self>, call: &Call) {
+        let (leg, wait) = (SessionGuard::find(&call.info.uuid), freeswitch::now().since(call.parked_at));
+        log_call!(Info, call, wait = format!("{}s", wait.as_secs()), reminder = call.reminders; "caller is late");
+        let leg = leg.as_deref();
+        self.publish(&ParkEvent { call: Some(call), leg, wait, ..ParkEvent::of(EventKind::Remind) });
+        self.notify_late(call, wait);
     }
 
     /// Sends a leg to its slot again that has not arrived, because a script on the leg may have moved it when its bridge ended.

@@ -21,6 +21,8 @@ pub(crate) struct CallRow {
     /// Milliseconds since 1970; null: there is no time-out.
     #[schema(required)]
     pub(crate) timeout_at: Option<i64>,
+    /// Whether the caller has waited for longer than `remind-after`.
+    pub(crate) late: bool,
     pub(crate) caller_name: String,
     pub(crate) caller_number: String,
     pub(crate) parker: String,
@@ -43,6 +45,7 @@ impl CallRow {
             wait_ms: u64::try_from(now.since(call.parked_at).as_millis()).unwrap_or(u64::MAX),
             parked_at: info.parked_at_ms,
             timeout_at: call.deadline.map(|at| epoch_ms.saturating_add(ms(at.since(now)))),
+            late: call.is_late(),
             caller_name: info.caller.name.clone(),
             caller_number: info.caller.number.clone(),
             parker: info.parker.to_string(),

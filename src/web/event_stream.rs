@@ -81,6 +81,7 @@ fn action_names() -> Object {
         "ringback",
         "ringback-failed",
         "park-failed",
+        "remind",
         "label",
         "extend",
         "reserve",

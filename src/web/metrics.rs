@@ -66,6 +66,7 @@ pub(crate) struct Counters {
     ended: Family<OutcomeLabels, Counter>,
     refused: Family<RefusalLabels, Counter>,
     ring_backs: Family<RecallLabels, Counter>,
+    reminders: Family<LotLabels, Counter>,
     waits: Family<LotLabels, Histogram>,
 }
 
@@ -77,6 +78,7 @@ impl Default for Counters {
             ended: Family::default(),
             refused: Family::default(),
             ring_backs: Family::default(),
+            reminders: Family::default(),
             waits: Family::new_with_constructor(|| {
                 Histogram::new([5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0])
             }),
@@ -161,6 +163,9 @@ impl Observer for MetricsObserver {
             EventKind::RingBackFailed => {
                 counts.ring_backs.get_or_create(&ring_back("failed")).inc();
             }
+            EventKind::Remind => {
+                counts.reminders.get_or_create(&id.into()).inc();
+            }
             // The refusal was counted before.
             EventKind::NoSlot => {}
             EventKind::Label
@@ -208,17 +213,23 @@ fn text(counts: &Counters, now: Gauges) -> Option<String> {
         counts.refused.clone(),
     );
     registry.register("ring_backs", "Recalls, by result: started, answered, failed", counts.ring_backs.clone());
+    registry.register(
+        "reminders",
+        "Reminders of callers who waited for longer than remind-after",
+        counts.reminders.clone(),
+    );
     registry.register_with_unit("wait", "Time from parking to the outcome", Unit::Seconds, counts.waits.clone());
 
-    let (calls, slots, oldest) =
-        <(Family<LotLabels, Gauge>, Family<LotLabels, Gauge>, Family<LotLabels, Gauge>)>::default();
+    let [calls, slots, late, oldest]: [Family<LotLabels, Gauge>; 4] = Default::default();
     for view in now.lots.iter().filter(|view| &*view.id.domain != "*") {
         calls.get_or_create(&(&view.id).into()).set(whole(view.used));
         slots.get_or_create(&(&view.id).into()).set(whole(view.size));
+        late.get_or_create(&(&view.id).into()).set(whole(view.late));
         oldest.get_or_create(&(&view.id).into()).set(whole(view.longest_wait.unwrap_or_default().as_secs()));
     }
     registry.register("calls", "Calls that are parked now, on all nodes of a cluster", calls);
     registry.register("slots", "Slots of the lot", slots);
+    registry.register("late_calls", "Calls that have waited for longer than remind-after", late);
     registry.register_with_unit(
         "oldest_call",
         "Wait of the call that waits longest, or 0 if no call is parked",
@@ -294,11 +305,12 @@ pub(crate) fn manual() -> Vec<[String; 4]> {
     let (lot, domain) = (id.name.to_string(), id.domain.to_string());
     drop(counts.parked.get_or_create(&(&id).into()));
     drop(counts.recovered.get_or_create(&(&id).into()));
+    drop(counts.reminders.get_or_create(&(&id).into()));
     drop(counts.waits.get_or_create(&(&id).into()));
     drop(counts.ended.get_or_create(&OutcomeLabels { lot: lot.clone(), domain: domain.clone(), outcome: "" }));
     drop(counts.refused.get_or_create(&RefusalLabels { lot: lot.clone(), domain: domain.clone(), reason: "" }));
     drop(counts.ring_backs.get_or_create(&RecallLabels { lot, domain, result: "" }));
-    let view = LotView { id, size: 1, free: 1, used: 0, longest_wait: None };
+    let view = LotView { id, size: 1, free: 1, used: 0, late: 0, longest_wait: None };
     let held = LockTimes { buckets: vec![(None, 0)], ..LockTimes::default() };
     let text = text(&counts, Gauges { lots: vec![view], held, ..Gauges::default() }).unwrap();
 

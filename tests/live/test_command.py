@@ -14,7 +14,7 @@ from phone import DOMAIN
 from switch import wait_for
 
 NAME = "A&T <\\\"'%s"
-FIELDS = ("lot domain slot state wait_ms parked_at timeout_at caller_name caller_number parker label attempt uuid "
+FIELDS = ("lot domain slot state wait_ms parked_at timeout_at late caller_name caller_number parker label attempt uuid "
           "node").split()
 
 

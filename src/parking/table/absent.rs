@@ -61,6 +61,8 @@ pub struct RestoreParams {
     pub rings_left: u32,
     /// How often in a row the present recall has found the parker busy.
     pub busy: u32,
+    /// The number of reminders so far.
+    pub reminders: u32,
 }
 
 impl Table {
@@ -85,7 +87,7 @@ impl Table {
         let new = new_call(&plan, request, slot, index, id);
         // The fallback of the lot may have been removed.
         let fallback = new.info.settings.has_fallback();
-        let call = Call {
+        let mut call = Call {
             state: State::Parked,
             was_parked: true,
             deadline: saved.left.map(|left| now.after(left)),
@@ -93,8 +95,10 @@ impl Table {
             attempt: saved.attempt,
             rings_left: saved.rings_left,
             busy: saved.busy.min(MAX_BUSY_RETRIES),
+            reminders: saved.reminders,
             ..new
         };
+        call.limit_reminders(now);
         self.insert(call.clone());
         Ok(call)
     }
@@ -211,13 +215,15 @@ impl Table {
             entropy: 0,
         };
         let id = self.calls.next_id(now.before(stored.waited));
-        Call {
+        let mut call = Call {
             state: State::OnOtherNode { node: Arc::clone(&stored.node), is: stored.is },
             deadline: stored.left.map(|left| now.after(left)),
             attempt: stored.attempt,
             label: Arc::clone(&stored.label),
             ..new_call(&plan.unwrap_or_else(unknown), &request, stored.slot.clone(), index, id)
-        }
+        };
+        call.skip_reminders(now);
+        call
     }
 }
 

@@ -52,6 +52,10 @@ impl Table {
         let deadlines = self.calls.values().filter(|call| call.deadline.is_some() && call.node().is_none()).count();
         let parked_by: u32 = self.held_by_parker.values().sum();
         let with_parker = self.calls.values().filter(|call| !call.info.parker.is_empty()).count();
+        let reminders = self.calls.values().filter(|call| call.remind_at.is_some()).count();
+        if reminders != self.reminders.len() {
+            return Err(format!("{} reminders are kept, but {reminders} calls have one", self.reminders.len()));
+        }
         for (what, count) in
             [("slots held", held), ("calls by leg", self.by_uuid.len()), ("calls waiting in lots", waiting)]
         {

@@ -9,6 +9,7 @@ mod layout;
 mod new_lot;
 mod number;
 mod park;
+mod reminders;
 mod retrieve;
 mod status;
 mod tenant;
@@ -52,6 +53,8 @@ pub struct LotView {
     pub free: usize,
     /// The number of calls, including those in slots that a reload has removed.
     pub used: usize,
+    /// The number of callers who have waited for longer than `remind-after`.
+    pub late: usize,
     /// How long the call that was parked first has waited.
     pub longest_wait: Option<Duration>,
 }
@@ -70,6 +73,8 @@ pub struct Table {
     /// The number of calls that each parker has parked.
     held_by_parker: HashMap<Arc<str>, u32>,
     deadlines: BTreeSet<(MonotonicTime, CallId)>,
+    /// When somebody is reminded of a caller.
+    reminders: BTreeSet<(MonotonicTime, CallId)>,
     /// The slots that have changed since the last call of [`Table::take_changed_slots`].
     changed_slots: Vec<ChangedSlot>,
 }
@@ -164,6 +169,7 @@ impl Table {
             size: lot.size(),
             free: lot.free_count(),
             used: lot.waiting.len(),
+            late: self.waiting_for(lot).filter(|call| call.is_late()).count(),
             longest_wait: self.waiting_for(lot).map(|call| now.since(call.parked_at)).max(),
         });
         let templates = self.templates.iter().map(|plan| LotView {
@@ -171,6 +177,7 @@ impl Table {
             size: plan.slots.len(),
             free: plan.slots.len(),
             used: 0,
+            late: 0,
             longest_wait: None,
         });
         of_tenants.chain(templates).collect()
@@ -293,7 +300,9 @@ impl Table {
         }
         self.tenants.entry(Arc::clone(&call.info.lot.domain)).or_default().hold(&call);
         self.changed_slots.push(slot_of(&call));
-        self.calls.insert(call);
+        let id = call.id;
+        self.calls.insert(Call { remind_at: None, ..call });
+        self.schedule_reminder(id);
     }
 
     fn update(&mut self, id: CallId, change: impl FnOnce(&mut Call)) -> bool {
@@ -318,6 +327,9 @@ impl Table {
         let mut call = self.calls.remove(&id)?;
         if let Some(at) = call.deadline.take() {
             self.deadlines.remove(&(at, id));
+        }
+        if let Some(at) = call.remind_at.take() {
+            self.reminders.remove(&(at, id));
         }
         self.by_uuid.remove(&call.info.uuid);
         self.waiting_for_slot.remove(&id);

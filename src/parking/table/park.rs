@@ -89,6 +89,7 @@ impl Table {
         };
         call.start_waiting(now);
         call.parked_at = since;
+        call.limit_reminders(now);
         self.insert(call.clone());
         Ok(call)
     }
@@ -109,6 +110,7 @@ impl Table {
         let deadline = arrived.deadline.take();
         self.update(id, |call| *call = Call { deadline: call.deadline, ..arrived });
         self.set_deadline(id, deadline);
+        self.schedule_reminder(id);
         self.calls.get(&id).cloned()
     }
 
@@ -191,6 +193,8 @@ pub(super) fn new_call(plan: &LotPlan, request: &ParkRequest, slot: Slot, index:
         attempt: 0,
         rings_left: settings.ringback_attempts,
         busy: 0,
+        reminders: 0,
+        remind_at: None,
         was_parked: false,
         refused: None,
         wants: None,

@@ -52,6 +52,7 @@ impl Table {
                     State::RingingBack | State::OnOtherNode { is: StoredState::RingingBack, .. } => {
                         SlotStatus::Ringing { caller }
                     }
+                    _ if call.is_late() => SlotStatus::Taken { state: LampState::Early, caller },
                     _ => SlotStatus::Taken { state: settings.lamp_state, caller },
                 }
             }
@@ -66,10 +67,12 @@ impl Table {
         let lot = self.tenants.get(&id.domain).and_then(|tenant| tenant.lots.get(&id.name));
         let template = || self.templates.iter().find(|plan| plan.id.name == id.name);
         let settings = lot.map(|lot| &lot.plan.settings).or_else(|| template().map(|plan| &plan.settings));
-        let status = LotStatus {
-            waiting: lot.map_or(0, |lot| self.waiting_for(lot).count()),
-            state: settings.map(|settings| settings.lamp_state).unwrap_or_default(),
-        };
+        let (waiting, late) = lot
+            .into_iter()
+            .flat_map(|lot| self.waiting_for(lot))
+            .fold((0, false), |(count, late), call| (count + 1, late || call.is_late()));
+        let usual = settings.map(|settings| settings.lamp_state).unwrap_or_default();
+        let status = LotStatus { waiting, state: if late { LampState::Early } else { usual } };
         Some((id, status))
     }
 

@@ -63,6 +63,8 @@ pub enum TimerAction {
     Lapsed(Ended),
     /// A parked call has ended, for this cause: [`Ended::NOT_ARRIVED`] or [`Ended::NOT_RECOVERED`].
     Ended(Ended, &'static str),
+    /// Remind of a caller who has waited for long.
+    Remind(Call),
     /// There is a slot for a caller who has none; see [`Table::assign`].
     SlotFree(Call),
 }
@@ -123,6 +125,7 @@ impl Table {
     pub fn due(&mut self, now: MonotonicTime) -> Vec<TimerAction> {
         let ids: Vec<CallId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         let mut due: Vec<TimerAction> = ids.into_iter().filter_map(|id| self.due_for(id, now)).collect();
+        due.extend(self.due_reminders(now));
         due.extend(self.calls_with_free_slot().into_iter().map(TimerAction::SlotFree));
         due
     }
@@ -130,7 +133,8 @@ impl Table {
     /// When the next thing is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<MonotonicTime> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let first = [self.deadlines.first(), self.reminders.first()];
+        first.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
     fn due_for(&mut self, id: CallId, now: MonotonicTime) -> Option<TimerAction> {
@@ -266,6 +270,7 @@ impl Table {
         });
         let wait = self.calls.get(&id).map(|call| call.info.settings.park_timeout.max(FALLBACK_RETRY));
         self.set_deadline(id, wait.map(|wait| now.after(wait)));
+        self.schedule_reminder(id);
         self.calls.get(&id).cloned()
     }
 
@@ -299,6 +304,7 @@ impl Table {
             let settings = call.info.overrides.apply(&plan.settings);
             call.info = Arc::new(CallInfo { settings, ..CallInfo::clone(&call.info) });
             call.max_park_end = call.max_park_end_by_settings();
+            call.limit_reminders(now);
             if !call.waits_for_slot() {
                 call.rings_left = call.info.settings.ringback_attempts.saturating_sub(call.attempt);
             }
@@ -314,6 +320,7 @@ impl Table {
             if parked {
                 self.set_deadline(id, deadline.map(|at| at.max(now)));
             }
+            self.schedule_reminder(id);
         }
     }
 

@@ -41,6 +41,7 @@ impl Table {
         call.number = number;
         call.start_waiting(now);
         call.parked_at = id.parked_at;
+        call.skip_reminders(now);
         call.refused = Some(refused);
         // A caller who may not be parked there gets no slot that becomes free.
         call.wants = (refused != NoSlotReason::Denied).then(|| request.wanted.clone());
@@ -95,6 +96,7 @@ impl Table {
         // A limit that has passed already would send the caller to the fallback just when there is a slot.
         call.max_park_end = call.max_park_end_by_settings().filter(|limit| *limit > now);
         call.deadline = call.next_deadline(now);
+        call.limit_reminders(now);
         self.insert(call.clone());
         Some(call)
     }

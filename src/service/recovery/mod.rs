@@ -122,7 +122,7 @@ impl ParkingService {
 
 /// The part of a call that may change while it is parked.
 #[derive(PartialEq)]
-pub(super) struct SavedState(Arc<str>, State, Option<MonotonicTime>, Option<MonotonicTime>, u32, u32);
+pub(super) struct SavedState(Arc<str>, State, Option<MonotonicTime>, Option<MonotonicTime>, [u32; 3]);
 
 impl SavedState {
     fn of(call: &Call) -> SavedState {
@@ -131,8 +131,7 @@ impl SavedState {
             call.state.clone(),
             call.deadline,
             call.max_park_end,
-            call.attempt,
-            call.rings_left,
+            [call.attempt, call.rings_left, call.reminders],
         )
     }
 }

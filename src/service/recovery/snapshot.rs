@@ -43,6 +43,8 @@ pub(super) struct ParkedCallSnapshot {
     rings_left: u32,
     /// How often in a row the recall has found the parker busy.
     busy: u32,
+    /// The number of reminders so far.
+    reminders: u32,
     // These overrides must be here, because they cannot be read again. All others come from variables of the leg, which FreeSWITCH recovers with it
     // (`overrides` in park/request.rs).
     /// The dial string of the parker, if it is not that of the lot. It may come from the leg of a parker outside this server, which is gone by now.
@@ -80,6 +82,7 @@ impl ParkedCallSnapshot {
             attempt: call.attempt.saturating_sub(begun),
             rings_left: call.rings_left.saturating_add(begun),
             busy: call.busy,
+            reminders: call.reminders,
             ringback: match &changed.ringback {
                 Some(RingBack::DialString(dial)) => Some(dial.clone()),
                 _ => None,
@@ -123,6 +126,7 @@ impl ParkedCallSnapshot {
             attempt: count("attempt").unwrap_or(0),
             rings_left: count("rings_left").unwrap_or(1),
             busy: count("busy").unwrap_or(0),
+            reminders: count("reminders").unwrap_or(0),
             ringback: word("ringback"),
             is_new_lot: fields["is_new_lot"] == true,
             fallback: fields.get("fallback").cloned(),
@@ -144,6 +148,7 @@ impl ParkedCallSnapshot {
             attempt: self.attempt,
             rings_left: self.rings_left,
             busy: self.busy,
+            reminders: self.reminders,
         }
     }
 
@@ -226,6 +231,7 @@ mod tests {
             attempt: 1,
             rings_left: 2,
             busy: 1,
+            reminders: 3,
             ringback: Some("sofia/gateway/x/5".into()),
             is_new_lot: true,
             fallback: Some(json!(["1000", null, "a context"])),
