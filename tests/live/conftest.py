@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import contextmanager
 
 import pytest
 
@@ -72,20 +73,28 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"skipped: no FreeSWITCH ({skipped} live tests)")
 
 
-def new_switch():
+def new_switch(kind=Switch, **more):
     """A FreeSWITCH with the module, not configured and not started."""
-    return Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    return kind(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix(), **more)
+
+
+@contextmanager
+def stopped_after(switch, failures):
+    """Stops a FreeSWITCH at the end, and keeps its directory if a test has failed meanwhile."""
+    before = failures()
+    try:
+        yield
+    finally:
+        switch.keep = failures() > before
+        switch.stop()
 
 
 @pytest.fixture(scope="session")
 def freeswitch(failures):
     switch = new_switch()
     switch.configure(LOTS)
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import MUSIC, new_switch
+from conftest import MUSIC, new_switch, stopped_after
 from parking import call_on_hold, lot, park_by_transfer
 from phone import DOMAIN
 from switch import wait_for
@@ -22,12 +22,9 @@ def own_switch(failures):
     switch = new_switch()
     switch.users_profile = '<param name="dialplan" value="callpark,XML"/>'
     switch.configure(lot(*NUMBERS, slots=SLOTS))
-    try:
+    with stopped_after(switch, failures):
         switch.start()
         yield switch
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Tests that steps of the wall clock (by an administrator, by NTP, after a virtual machine is resumed) change no timer."""
 
-import os
 import time
 
 import pytest
 
+from conftest import new_switch
 from fake_clock import FAKETIME, Clock
 from parking import lot, park_by_transfer
-from switch import ROOT, Switch, find_prefix
 
 HOUR = 3600
 
@@ -17,7 +16,7 @@ def clock(request):
     """The clock of a FreeSWITCH that takes its time from the monotonic clock or, with the parameter "wall", from the wall clock."""
     if FAKETIME is None:
         pytest.skip("libfaketime is not installed")
-    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch = new_switch()
     clock = Clock(switch)
     switch.monotonic = getattr(request, "param", "monotonic") == "monotonic"
     switch.configure(lot(("park-timeout", "6"), ("ringback-timeout", "4"), ("fallback", "tone-1300")))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import LOTS, MUSIC, new_switch
+from conftest import LOTS, MUSIC, new_switch, stopped_after
 from parking import extension
 from phone import DOMAIN
 from switch import SHIPPED_DIALPLAN, wait_for
@@ -23,11 +23,8 @@ def own_switch(failures):
     switch = new_switch()
     switch.users_profile = INFO
     switch.configure(LOTS, CODE, extensions=PLAIN)
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from audio import FRAME, RATE, _encode
-from conftest import MUSIC, new_switch
+from conftest import MUSIC, new_switch, stopped_after
 from parking import extension, lot
 from phone import DOMAIN
 from proxy import ADDRESS, Proxy
@@ -52,11 +52,8 @@ def own_switch(failures):
     switch.users_profile = '<param name="liberal-dtmf" value="true"/>'
     switch.more = CONFIGURATION.replace('<group name="default"/>', '<group name="default"><control action="mute" digits="*5"/><control action="deaf mute" digits="*7"/></group>')
     switch.configure(LOTS, SETTINGS, PHRASES, DIALPLAN)
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

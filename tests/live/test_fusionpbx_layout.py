@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from conftest import stopped_after
 from phone import DOMAIN
 from fusionpbx import FusionPbxSwitch
 from served import ServedSwitch
@@ -42,11 +43,8 @@ def served(request, failures, database):
         switch = FusionPbxSwitch(module, prefix, database())
     if not switch.doctor_program.exists():
         pytest.fail(f"{switch.doctor_program} is not built")
-    try:
+    with stopped_after(switch, failures):
         yield switch
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

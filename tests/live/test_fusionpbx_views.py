@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from conftest import stopped_after
 from parking import extension
 from phone import DOMAIN
 from switch import find_prefix, module_dir, wait_for
@@ -46,11 +47,8 @@ def switch(request, failures, tmp_path_factory):
       <param name="prefix-a-leg" value="true"/><param name="encode" value="true"/></settings></configuration>"""
     switch.configure(LOTS, "", None, DIALPLAN)
     (switch.dir / "scripts/confirm.lua").write_text(CONFIRM)
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conftest import LOTS
+from conftest import LOTS, new_switch
 from parking import lot
-from switch import ROOT, Switch, find_prefix, free_port, module_dir, wait_for
+from switch import find_prefix, free_port, module_dir, wait_for
 
 OUTCOMES = ["retrieved", "returned", "fallback", "transferred", "abandoned"]
 
@@ -29,7 +29,7 @@ OUTCOMES = ["retrieved", "returned", "fallback", "transferred", "abandoned"]
 @pytest.fixture
 def own(request):
     """A FreeSWITCH of the test's own with a history of its own, which is not started."""
-    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch = new_switch()
     switch.configure(LOTS)
     yield switch
     if switch.process and switch.process.poll() is None:

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from conftest import new_switch
+from conftest import new_switch, stopped_after
 from parking import extension, lot
 from phone import DOMAIN, Call
 from switch import wait_for
@@ -16,11 +16,8 @@ def open_switch(failures):
     switch = new_switch()
     switch.profile = '<param name="inbound-use-callid-as-uuid" value="true"/>'
     switch.configure(lot(("park-timeout", "0"), ("ringback-timeout", "15")), extensions=extension("pick-(.*)", ("answer", ""), ("intercept", "$1")))
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 def parked_with_uuid(switch, phones, chosen):

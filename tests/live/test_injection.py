@@ -1,13 +1,12 @@
 """Tests that FreeSWITCH neither expands nor runs text that comes from callers, administrators or holders of a token."""
 
-import os
 import re
 
 import pytest
 
-from conftest import LOTS, MUSIC, ROOT
+from conftest import LOTS, MUSIC, new_switch, stopped_after
 from hostile import AUDIT, CDR, Trap
-from switch import Switch, find_prefix, free_port, wait_for
+from switch import free_port, wait_for
 from test_web import ALL, Site
 
 SECOND = "second-tenant-0123456789"
@@ -27,7 +26,7 @@ LOTS_OF_TENANTS = LOTS + f"""
 @pytest.fixture(scope="module")
 def watched(failures):
     """A FreeSWITCH with the CDRs of the stock configuration. `site` is its HTTP API."""
-    switch, failed = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix()), failures()
+    switch = new_switch()
     switch.more = CDR.replace("@DIR@", str(switch.dir))
     tokens, port = switch.dir / "tokens", free_port()
     tokens.write_text(f"{ALL} view,act *\n{SECOND} view,act other.test\n")
@@ -35,13 +34,10 @@ def watched(failures):
     switch.site = Site(port)
     switch.configure(LOTS_OF_TENANTS, f'<param name="http-listen" value="127.0.0.1:{port}"/><param name="http-token-file" value="{tokens}"/>',
                      extensions=AUDIT + PARKED + "</context><context name=\"tenant\">" + ELSEWHERE)
-    try:
+    with stopped_after(switch, failures):
         switch.start()
         assert "+OK" in switch.api("load mod_cdr_csv")
         yield switch
-    finally:
-        switch.keep = failures() > failed
-        switch.stop()
 
 
 @pytest.fixture

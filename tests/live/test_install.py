@@ -2,28 +2,24 @@
 
 Before: after `make install`, 700 had no route, `park+701` went into a queue of the stock dialplan, and nothing said so."""
 
-import os
 import re
 
 import pytest
 
-from conftest import find_prefix
+from conftest import new_switch, stopped_after
 from phone import DOMAIN, Phone
 from sounds import heard, write_sounds
 from stock import PASSWORD, StockSwitch, follow
-from switch import ROOT, wait_for
+from switch import wait_for
 
 
 @pytest.fixture(scope="module")
 def stock(failures):
-    switch = StockSwitch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch = new_switch(StockSwitch)
     if not switch.doctor_program.exists():
         pytest.fail(f"{switch.doctor_program} is not built")
-    try:
+    with stopped_after(switch, failures):
         yield switch
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
 """Parking together with other features of FreeSWITCH: calls that are parked again, dialplans that continue after the call, codecs and media
 timeouts, queues, conferences, fifos and mailboxes, and transfers in a circle."""
 
-import os
 import re
 import time
 
 import pytest
 
 from audio import PCMA, PCMU
-from conftest import LOTS, MUSIC
+from conftest import LOTS, MUSIC, new_switch
 from parking import extension, lot, park_by_transfer, with_lot
 from phone import DOMAIN, Failed
-from switch import ROOT, Switch, find_prefix, module_dir, wait_for
+from switch import find_prefix, module_dir, wait_for
 
 SURVEY = 1700
 
@@ -179,7 +178,7 @@ EXTENSIONS = "".join([
 @pytest.fixture(scope="module")
 def crowded():
     """A FreeSWITCH with a configuration for the other modules."""
-    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch = new_switch()
     switch.more = CONFIGURATION
     switch.configure(LOTS, extensions=EXTENSIONS)
     switch.start()

@@ -1,6 +1,5 @@
 """Tests lamps: phones subscribe to slots and lots, and the tests read the XML of the NOTIFYs."""
 
-import os
 import threading
 import time
 import urllib.parse
@@ -8,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conftest import LOTS
+from conftest import LOTS, new_switch
 from parking import lot, park_by_transfer, with_lot
 from phone import DOMAIN, Phone
-from switch import ROOT, EventSocket, Switch, find_prefix, wait_for
+from switch import EventSocket, wait_for
 
 ON, OFF, BLINKS = "confirmed", "terminated", "early"
 
@@ -320,7 +319,7 @@ def test_a_consultation_lights_the_lamp_until_it_ends(switch, phones, watcher):
 
 @pytest.fixture
 def own():
-    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch = new_switch()
     yield switch
     switch.stop()
 

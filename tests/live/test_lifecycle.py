@@ -1,6 +1,5 @@
 """Tests the start, the end and the reload of FreeSWITCH with the module."""
 
-import os
 import re
 import shutil
 import sqlite3
@@ -8,15 +7,15 @@ import time
 
 import pytest
 
-from conftest import LOTS, MUSIC
+from conftest import LOTS, MUSIC, new_switch
 from phone import DOMAIN, Phone
-from switch import ROOT, Switch, find_prefix, wait_for
+from switch import Switch, wait_for
 
 
 @pytest.fixture
 def own(request):
     """A FreeSWITCH of the test's own, which is not started."""
-    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch = new_switch()
     switch.configure(LOTS)
     yield switch
     if switch.process and switch.process.poll() is None:

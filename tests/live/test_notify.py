@@ -2,7 +2,6 @@
 
 import queue
 import re
-import time
 
 import pytest
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MUSIC, ROOT
+from conftest import MUSIC, ROOT, stopped_after
 from parking import extension
 from phone import DOMAIN
 from switch import Switch, find_prefix, free_port, wait_for
@@ -75,13 +75,9 @@ def buggy(failures):
     tokens.chmod(0o600)
     switch.configure(PATIENT, f'<param name="feature-code" value="*5"/><param name="http-listen" value="127.0.0.1:{http}"/><param name="http-token-file" value="{tokens}"/>',
                      extensions=extension("plain-(1\\d\\d\\d)", ("bridge", f"user/$1@{DOMAIN}")))
-    failed = failures()
-    try:
+    with stopped_after(switch, failures):
         yield Buggy(switch.start(), http, tokens)
         assert switch.process.poll() is None, "FreeSWITCH has ended"
-    finally:
-        switch.keep = failures() > failed
-        switch.stop()
 
 
 @pytest.fixture
@@ -336,13 +332,9 @@ def test_the_backtrace_of_a_panic_names_functions_by_the_symbols_beside_the_modu
     switch = Switch(tmp_path / "mod_callpark.so", find_prefix())
     switch.environment = {"RUST_BACKTRACE": "1"}
     switch.configure(PATIENT)
-    failed = failures()
-    try:
+    with stopped_after(switch, failures):
         bug = Buggy(switch.start(), 0, None)
         bug.plant("callpark")
         assert "internal error" in switch.api("callpark list") and bug.clear() == 1
         said = (switch.dir / "console").read_text(errors="replace")
         assert re.search(r"panicked at src/.*\n(?s:.*)stack backtrace:\n(?s:.*)mod_callpark::freeswitch::command::", said), said
-    finally:
-        switch.keep = failures() > failed
-        switch.stop()

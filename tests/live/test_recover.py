@@ -1,13 +1,12 @@
 """FreeSWITCH is killed while calls are parked and is started again. `sofia recover` must bring back every call as it was."""
 
-import os
 import sqlite3
 import time
 
 import pytest
 
-from conftest import MUSIC, ROOT
-from switch import Switch, find_prefix, wait_for
+from conftest import MUSIC, new_switch, stopped_after
+from switch import wait_for
 
 WINDOW = 20
 QUICK = """
@@ -34,13 +33,10 @@ TIMED = f"""
 @pytest.fixture
 def crashable(failures):
     """A FreeSWITCH of the test's own, which the test kills."""
-    switch, failed = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix()), failures()
+    switch = new_switch()
     switch.configure(TIMED, SETTINGS, extensions=QUICK)
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > failed
-        switch.stop()
 
 
 def known(row):

@@ -2,18 +2,17 @@
 
 Before, on that configuration: `park+703` led into a queue of the stock dialplan, `**701` to its pickup of ringing calls, and `*5` to nobody."""
 
-import os
 import re
 import threading
 
 import pytest
 
-from conftest import EXPECTED, MUSIC
+from conftest import EXPECTED, MUSIC, new_switch, stopped_after
 from parking import call_on_hold, conversation, park_by_transfer
 from phone import Failed, Phone
 from sounds import heard, write_sounds, write_tone
 from stock import PASSWORD, StockSwitch, follow
-from switch import ROOT, find_prefix, malformed_lines, wait_for
+from switch import malformed_lines, wait_for
 
 DIGITS = [f"digits/{digit}.wav" for digit in range(10)]
 ASK_SLOT, ASK_VALET = "ivr/ivr-enter_ext.wav", "ivr/ivr-enter_ext_pound.wav"
@@ -24,20 +23,17 @@ DOMAIN = "127.0.0.1"
 
 @pytest.fixture(scope="module")
 def installed(failures):
-    switch = StockSwitch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix(), domain=DOMAIN)
+    switch = new_switch(StockSwitch, domain=DOMAIN)
     # FreeSWITCH's packages of sounds: its music, and the English prompts.
     write_tone(switch.dir / "sounds/music/8000/music.wav", MUSIC, seconds=20)
     switch.sounds = write_sounds(switch.dir / "sounds/en/us/callie", [*DIGITS, ASK_SLOT, ASK_VALET])
-    try:
+    with stopped_after(switch, failures):
         follow(switch.install())
         switch.start()
         assert wait_for(lambda: switch.api("module_exists mod_sofia") == "true")
         status, said = switch.doctor()
         assert status == 0, said
         yield switch
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

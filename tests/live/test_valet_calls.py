@@ -5,7 +5,7 @@ import time
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from conftest import MUSIC
+from conftest import MUSIC, stopped_after
 from parking import call_on_hold, extension, lot
 from phone import DOMAIN
 from switch import find_prefix, free_port, module_dir, wait_for
@@ -29,11 +29,8 @@ DIALPLAN = "".join([
 def own_switch(failures):
     switch = new_valet_switch()
     switch.configure(LOTS, "", PHRASES, DIALPLAN)
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture
@@ -227,9 +224,9 @@ def test_the_parameters_of_a_configured_lot_hold(switch, phones):
 
 
 def test_a_call_survives_a_crash_with_its_time_out_and_its_orbit(failures, phones_of):
-    switch, failed = new_valet_switch(), failures()
+    switch = new_valet_switch()
     switch.configure(LOTS, "", PHRASES, DIALPLAN)
-    try:
+    with stopped_after(switch, failures):
         switch.start()
         phones = phones_of(switch)
         parker = phones("1001")
@@ -256,9 +253,6 @@ def test_a_call_survives_a_crash_with_its_time_out_and_its_orbit(failures, phone
         assert caller.audio.hears(1300, within=25), "the orbit"
         caller.hang_up()
         assert switch.wait_idle()
-    finally:
-        switch.keep = failures() > failed
-        switch.stop()
 
 
 # --- the setting
@@ -274,9 +268,9 @@ def offers(switch):
 def test_the_setting_decides_who_offers_the_interface(failures, phones_of, setting, modules, offered, is_ours):
     if THEIRS in modules and not (module_dir(find_prefix()) / f"{THEIRS}.so").exists():
         pytest.skip("FreeSWITCH without mod_valet_parking")
-    switch, failed = new_valet_switch('"/><load module="'.join(modules)), failures()
+    switch = new_valet_switch('"/><load module="'.join(modules))
     switch.configure(LOTS, f'<param name="valet-compat" value="{setting}"/>', PHRASES, DIALPLAN)
-    try:
+    with stopped_after(switch, failures):
         switch.start()
         assert offers(switch) == offered
         if offered:
@@ -289,6 +283,3 @@ def test_the_setting_decides_who_offers_the_interface(failures, phones_of, setti
             assert "valet_info Command not found" in switch.api("valet_info")
         refused = "valet_park is not offered" in switch.log()
         assert refused == (setting == "true" and THEIRS in modules)
-    finally:
-        switch.keep = failures() > failed
-        switch.stop()

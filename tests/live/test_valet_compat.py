@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import MUSIC
+from conftest import MUSIC, stopped_after
 from parking import call_on_hold, extension
 from phone import DOMAIN
 from switch import find_prefix, module_dir, wait_for
@@ -52,11 +52,8 @@ def side(request, failures):
         pytest.skip("FreeSWITCH without mod_valet_parking")
     switch = new_valet_switch(request.param)
     switch.configure(LOTS, "", ANNOUNCED, DIALPLAN)
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.fixture

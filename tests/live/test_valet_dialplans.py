@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MUSIC
+from conftest import MUSIC, stopped_after
 from parking import call_on_hold
 from phone import DOMAIN
 from switch import find_prefix, wait_for
@@ -40,11 +40,8 @@ def stock(failures):
     text = re.sub(r'<extension name="(?:global-intercept|enum|global)"[^>]*>.*?</extension>', "", text, flags=re.S)
     switch = new_valet_switch()
     switch.configure(LOTS, "", PHRASES, NAMED + text)
-    try:
+    with stopped_after(switch, failures):
         yield switch.start()
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 def is_left_clean(switch):
@@ -93,13 +90,10 @@ def fusionpbx(failures):
     script = switch.dir / "scripts/valet_park.lua"
     script.write_text(of_fusionpbx(LUA))
     (switch.dir / "scripts/app.lua").write_text(f'dofile("{script}")')
-    try:
+    with stopped_after(switch, failures):
         switch.start()
         assert "+OK" in switch.api("load mod_lua")
         yield switch
-    finally:
-        switch.keep = failures() > 0
-        switch.stop()
 
 
 @pytest.mark.parametrize("number", ["*5901", "park+*5902"])

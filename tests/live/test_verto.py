@@ -1,13 +1,12 @@
 """Tests a phone in a browser with Verto: it parks, retrieves, is parked and is retrieved."""
 
-import os
 
 import pytest
 
 import webphone
-from conftest import LOTS, MUSIC
+from conftest import LOTS, MUSIC, new_switch, stopped_after
 from parking import extension
-from switch import ROOT, Switch, find_prefix, free_port, module_dir, wait_for
+from switch import find_prefix, free_port, module_dir, wait_for
 from verto import MODULE
 
 # Calls the Verto phone of 1001.
@@ -23,7 +22,7 @@ def switch(failures):
     prefix = find_prefix()
     if not (module_dir(prefix) / "mod_verto.so").exists():
         pytest.skip("FreeSWITCH without mod_verto")
-    switch, failed = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), prefix), failures()
+    switch = new_switch()
     switch.verto_port = free_port()
     switch.more = MODULE.replace("@PORT@", str(switch.verto_port))
     switch.configure(LOTS, '<param name="feature-code" value="*5"/>', extensions=CALLED)
@@ -31,13 +30,10 @@ def switch(failures):
     path = switch.dir / "conf/freeswitch.xml"
     by_sip = "${sofia_contact(*/${dialed_user}@${dialed_domain})}"
     path.write_text(path.read_text().replace(by_sip, f"{by_sip},${{verto_contact(${{dialed_user}}@${{dialed_domain}})}}", 1))
-    try:
+    with stopped_after(switch, failures):
         switch.start()
         assert all("+OK" in switch.api(f"load mod_{name}") for name in ("rtc", "verto"))
         yield switch
-    finally:
-        switch.keep = failures() > failed
-        switch.stop()
 
 
 @pytest.fixture

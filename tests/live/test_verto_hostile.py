@@ -1,11 +1,10 @@
 """Tests that a Verto client, which can set any variable of its calls, counts as the user as whom it has logged in."""
 
-import os
 
 import pytest
 
-from conftest import MUSIC, ROOT
-from switch import Switch, find_prefix, free_port, module_dir, wait_for
+from conftest import MUSIC, new_switch, stopped_after
+from switch import find_prefix, free_port, module_dir, wait_for
 from verto import MODULE, Verto
 
 LOTS = "".join(f"""<lot name="main" domain="{domain}"><param name="slots" value="{slots}"/><param name="park-timeout" value="0"/>
@@ -20,16 +19,13 @@ def running(failures):
     prefix = find_prefix()
     if not (module_dir(prefix) / "mod_verto.so").exists():
         pytest.skip("FreeSWITCH without mod_verto")
-    switch, failed, port = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), prefix), failures(), free_port()
+    switch, port = new_switch(), free_port()
     switch.more, switch.verto_port = MODULE.replace("@PORT@", str(port)), port
     switch.configure(LOTS)
-    try:
+    with stopped_after(switch, failures):
         switch.start()
         assert all("+OK" in switch.api(f"load mod_{name}") for name in ("rtc", "verto"))
         yield switch
-    finally:
-        switch.keep = failures() > failed
-        switch.stop()
 
 
 @pytest.fixture

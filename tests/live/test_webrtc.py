@@ -1,14 +1,13 @@
 """Tests a phone in a browser with SIP over WebSocket and WebRTC: it parks, retrieves, is parked and is retrieved."""
 
-import os
 import re
 import time
 
 import pytest
 
 import webphone
-from conftest import LOTS, MUSIC
-from switch import ROOT, Switch, find_prefix, free_port, wait_for
+from conftest import LOTS, MUSIC, new_switch
+from switch import free_port, wait_for
 
 WATCHED = 20  # seconds for which the browser must hear the music
 
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.skipif(bool(webphone.missing()), reason=f"no {webphone.
 @pytest.fixture(scope="module")
 def switch():
     """A FreeSWITCH with SIP over WebSocket."""
-    switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch = new_switch()
     switch.ws_port = free_port()
     switch.users_profile = f'<param name="ws-binding" value="127.0.0.1:{switch.ws_port}"/>'
     switch.configure(LOTS)

@@ -1,15 +1,14 @@
 """A FreeSWITCH whose dialplan has extensions of mod_valet_parking, with that module or with mod_callpark in its place."""
 
-import os
 import re
 import threading
 import urllib.parse
 from xml.etree import ElementTree
 
-from conftest import MUSIC, ROOT
+from conftest import MUSIC, new_switch
 from parking import lot
 from sounds import write_tone
-from switch import EventSocket, Switch, find_prefix, wait_for
+from switch import EventSocket, Switch, wait_for
 
 OURS, THEIRS = "mod_callpark", "mod_valet_parking"
 # The extensions of the usual dialplan of the tests that answer numbers of mod_valet_parking's.
@@ -94,7 +93,7 @@ class ValetEvents:
 
 def new_valet_switch(provider=OURS):
     """A FreeSWITCH with one of the modules, not configured and not started."""
-    switch = ValetSwitch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
+    switch = new_switch(ValetSwitch)
     switch.provider = provider
     return switch
 
