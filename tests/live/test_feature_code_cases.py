@@ -136,6 +136,43 @@ def test_after_an_attended_transfer_the_transferred_user_parks_the_other_one(swi
     parks_and_is_rung_back(switch, asked, calling, user)
 
 
+@pytest.mark.parametrize("caller_presses", [False, True])
+@pytest.mark.parametrize("pause", [0, 0.02, 0.1, 0.3])
+def test_a_user_who_presses_the_code_and_hangs_up_at_once(switch, phones, pause, caller_presses):
+    """Before: FreeSWITCH starts an application in a conversation after 0.1 s. A user who hung up meanwhile ended the call of the other party."""
+    phone, other = phones("1002", says=900), phones("1001", says=700)
+    if caller_presses:
+        presser, waiting = talk(phone, other, "plain-1001", 900)
+    else:
+        waiting, presser = talk(other, phone, "plain-1002", 700)
+    presser.info("*")
+    presser.info("5")
+    time.sleep(pause)
+    presser.hang_up()
+    assert waiting.audio.hears(MUSIC, within=5), "the other party was hung up"
+    [row] = switch.calls()
+    assert (row["slot"], row["parker"], row["state"]) == ("701", f"1002@{DOMAIN}", "parked")
+    taker = phones("1000", says=1300).call("701")
+    assert waiting.audio.hears(1300) and taker.audio.hears(waiting.phone.says)
+    # The next conversation ends as any other.
+    taker.hang_up()
+    assert waiting.wait_over() and switch.calls() == []
+
+
+@pytest.mark.parametrize("key", ["transfer_after_bridge", "park_after_bridge"])
+def test_what_the_dialplan_does_after_the_conversation_remains(switch, phones, key):
+    """The parked party returns to the parker, and at the end of that conversation goes where the dialplan says."""
+    phone, other = phones("1002", says=900), phones("1001", says=700)
+    waiting, presser = talk(other, phone, "plain-1002", 700)
+    uuid = switch.leg(direction="inbound")
+    value = "ask:XML:default" if key == "transfer_after_bridge" else "true"
+    switch.api(f"uuid_setvar {uuid} {key} {value}")
+    presser.press("*5")
+    assert waiting.audio.hears(MUSIC, within=5) and presser.wait_over(8)
+    assert switch.api(f"uuid_getvar {uuid} {key}") == value
+    waiting.hang_up()
+
+
 @pytest.mark.parametrize("caller_parks", [False, True])
 def test_after_an_intercept(switch, phones, caller_parks):
     """1002 takes the call that rings at 1001."""

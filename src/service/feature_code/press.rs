@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::kept_digits::{KeptDigit, KeptFor};
-use crate::freeswitch::{Leg, SessionGuard, Worker};
+use crate::freeswitch::{Leg, SessionGuard, VariableValues, Worker};
 use crate::parking::SlotRequest;
 use crate::service::call_log::log_call;
 use crate::service::park::ParkOrder;
@@ -16,19 +16,64 @@ use crate::service::{AppResult, ParkingService};
 /// The application that parks the other party, on the thread of the user's leg.
 const APPLICATION: &CStr = c"callpark_feature_code";
 
+/// The variable that tells the core where a leg goes after its conversation, and the value by which it is parked.
+const AFTER_BRIDGE: (&str, &str) = ("transfer_after_bridge", "callpark_park:inline");
+/// The variables to which the core listens after a conversation. The first two would come before [`AFTER_BRIDGE`].
+const AFTER_BRIDGE_VARIABLES: &[&CStr] = &[c"hangup_after_bridge", c"park_after_bridge", c"transfer_after_bridge"];
+
 /// The presses of the code that are being handled.
 #[derive(Debug, Default)]
 pub(super) struct Presses {
-    /// The UUID of the other leg, by that of the leg on which the application is to run.
-    partners: Mutex<HashMap<String, String>>,
+    /// By the UUID of the leg that is to be parked.
+    by_partner: Mutex<HashMap<String, Press>>,
     workers: Mutex<Vec<Worker>>,
 }
 
+/// A press of the code that counts.
+///
+/// The core runs the application only after a tenth of a second. If the user hangs up meanwhile, the other leg goes to its slot because its
+/// variables say so.
+#[derive(Debug)]
+struct Press {
+    /// The UUID of the user's leg.
+    presser: String,
+    /// What the other leg would do after the conversation otherwise.
+    after_bridge: VariableValues,
+}
+
 impl Presses {
-    /// Joins all threads.
+    /// Joins all threads. No leg is parked by a press any more.
     pub(super) fn end(&self) {
         let workers = std::mem::take(&mut *self.workers.lock());
         workers.into_iter().for_each(Worker::join);
+        let presses = std::mem::take(&mut *self.by_partner.lock());
+        for (partner, press) in presses {
+            press.restore(&partner);
+        }
+    }
+
+    /// Has the core park `partner` if the conversation ends now.
+    fn begin(&self, presser: &str, partner: &str) {
+        let Some(leg) = SessionGuard::find(partner) else { return };
+        let mut presses = self.by_partner.lock();
+        presses.entry(partner.to_owned()).or_insert_with(|| {
+            let after_bridge = VariableValues::of(&leg, AFTER_BRIDGE_VARIABLES);
+            after_bridge.remove(&leg);
+            let (name, value) = AFTER_BRIDGE;
+            leg.set_var(name, value);
+            Press { presser: presser.to_owned(), after_bridge }
+        });
+    }
+
+    /// Whether the user of the leg `presser` has pressed the code to park `partner`.
+    fn has(&self, presser: &str, partner: &str) -> bool {
+        self.by_partner.lock().get(partner).is_some_and(|press| press.presser == presser)
+    }
+
+    /// Takes the press for a leg, if it fits.
+    fn take_if(&self, partner: &str, fits: impl FnOnce(&Press) -> bool) -> Option<Press> {
+        let mut presses = self.by_partner.lock();
+        presses.get(partner).is_some_and(fits).then(|| presses.remove(partner)).flatten()
     }
 
     fn start(&self, body: impl FnOnce() + Send + 'static) -> bool {
@@ -38,6 +83,14 @@ impl Presses {
         let mut workers = self.workers.lock();
         workers.retain(|worker| !worker.is_over());
         worker.map(|worker| workers.push(worker)).is_ok()
+    }
+}
+
+impl Press {
+    fn restore(&self, partner: &str) {
+        if let Some(leg) = SessionGuard::find(partner) {
+            self.after_bridge.restore(&leg);
+        }
     }
 }
 
@@ -73,15 +126,15 @@ impl ParkingService {
         });
         if counts {
             log_call!(Debug, &*leg, partner = partner; "user pressed the feature code");
-            self.feature_codes.presses.partners.lock().insert(uuid.to_owned(), partner.to_owned());
+            self.feature_codes.presses.begin(uuid, partner);
             leg.start_application(APPLICATION);
         }
     }
 
     /// Runs the application: parks the other party, if it is still the one of the press.
     pub(crate) fn park_pressed(self: &Arc<Self>, leg: &Leg<'_>) -> AppResult {
-        let pressed = self.feature_codes.presses.partners.lock().remove(&leg.uuid());
-        match leg.partner().filter(|partner| pressed.as_ref() == Some(partner)) {
+        let presses = &self.feature_codes.presses;
+        match leg.partner().filter(|partner| presses.has(&leg.uuid(), partner)) {
             Some(partner) => {
                 let order = ParkOrder::new(SlotRequest::Auto, None);
                 self.park_partner(leg, &partner, &order)
@@ -93,8 +146,23 @@ impl ParkingService {
         }
     }
 
-    /// Forgets a press whose leg has hung up.
-    pub(in crate::service) fn forget_press(&self, uuid: &str) {
-        self.feature_codes.presses.partners.lock().remove(uuid);
+    /// Ends the press for a leg whose way has been decided.
+    pub(in crate::service) fn end_press(&self, partner: &str) {
+        if let Some(press) = self.feature_codes.presses.take_if(partner, |_| true) {
+            press.restore(partner);
+        }
+    }
+
+    /// Ends the press for a leg that is in another conversation now.
+    pub(in crate::service) fn end_press_of_others(&self, leg: &Leg<'_>, partner: &Leg<'_>) {
+        let uuid = leg.uuid();
+        if let Some(press) = self.feature_codes.presses.take_if(&uuid, |press| press.presser != partner.uuid()) {
+            press.after_bridge.restore(leg);
+        }
+    }
+
+    /// Forgets the press for a leg that has hung up.
+    pub(in crate::service) fn forget_press(&self, partner: &str) {
+        self.feature_codes.presses.by_partner.lock().remove(partner);
     }
 }

@@ -158,7 +158,9 @@ impl ParkingService {
     }
 
     pub(in crate::service) fn park_partner(&self, leg: &Leg<'_>, partner: &str, order: &ParkOrder) -> AppResult {
-        match self.send_to_slot(partner, order, self.parker_on(leg), Some(leg), Arrival::Transferred) {
+        let sent = self.send_to_slot(partner, order, self.parker_on(leg), Some(leg), Arrival::Transferred);
+        self.end_press(partner);
+        match sent {
             Ok(call) => self.release_parker(leg, &call),
             // The conversation continues, and the other party does not hear the reason.
             Err(refusal) => {

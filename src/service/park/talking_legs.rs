@@ -129,6 +129,8 @@ impl OnEvent for OnBridge {
             service.note_peer(&one, &other);
             service.note_peer(&other, &one);
             service.extend_transfers(&one, &other);
+            service.end_press_of_others(&one, &other);
+            service.end_press_of_others(&other, &one);
             service.note_conversation(&one);
             service.note_conversation(&other);
         }
