@@ -85,6 +85,7 @@ impl ListingRow for Record {
         "attempts",
         "node",
         "uuid",
+        "actor",
     ];
     const COLUMNS: &'static [&'static str] =
         &["parked at", "lot", "slot", "outcome", "wait", "caller", "parker", "retriever", "label"];

@@ -19,6 +19,7 @@ const RETRIEVER: &str = "CallPark-Retriever";
 const RETRIEVER_UUID: &str = "CallPark-Retriever-UUID";
 const ATTEMPT: &str = "CallPark-Attempt";
 const CAUSE: &str = "CallPark-Cause";
+const ACTOR: &str = "CallPark-Actor";
 
 /// Reserves the event subclass for this module. Returns `None` if another module has it.
 pub(crate) fn reserve() -> Option<Subclass> {
@@ -59,6 +60,9 @@ impl Observer for EventPublisher {
         }
         if let Some(cause) = event.cause {
             message.set(CAUSE, cause);
+        }
+        if let Some(actor) = event.actor {
+            message.set(ACTOR, actor);
         }
         if let Some(leg) = event.leg {
             leg.describe(&mut message);

@@ -18,7 +18,8 @@ pub fn tokens(data: &[u8]) {
     assert_eq!(tokens.rights("nobody's token"), None);
     for line in lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [token, rights, domain] = words.as_slice() else { panic!("accepted: {line:?}") };
+        let [token, rights, domain, user @ ..] = words.as_slice() else { panic!("accepted: {line:?}") };
+        assert!(user.len() <= 1, "accepted: {line:?}");
         if token.starts_with("sha256:") {
             // The hash itself is not a token.
             assert_eq!(tokens.rights(token), None);
@@ -36,6 +37,8 @@ pub fn tokens(data: &[u8]) {
         assert!(held.view || held.act);
         assert_eq!(held.domain.is_none(), *domain == "*");
         assert!(held.may_see(domain) || *domain == "*");
+        let is_of_domain = |user: &String| user.rsplit_once('@').is_some_and(|(_, domain)| held.may_see(domain));
+        assert!(held.user.is_some() == (user.len() == 1) && held.user.iter().all(is_of_domain), "{line:?}");
         inject_fault(held.act && !held.view);
     }
 }

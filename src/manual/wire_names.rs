@@ -48,6 +48,11 @@ pub(super) const EVENTS: &[(&str, &str, &str)] = &[
     ),
     ("label", "The label of a call was set.", ""),
     ("extend", "The time-out of a call was postponed.", ""),
+    (
+        "retrieve-failed",
+        "The call was held for a user or a dial string whose phone rang, and nobody answered. The caller waits on.",
+        "`Retriever`, `Cause`",
+    ),
     ("recover", "A caller who was parked when FreeSWITCH crashed is in the slot again.", ""),
     (
         "reload",
@@ -79,6 +84,10 @@ const HEADERS: &[(&str, &str)] = &[
     ("CallPark-Retriever", "The user who retrieves, or who answered the recall."),
     ("CallPark-Retriever-UUID", "The UUID of that user's leg."),
     ("CallPark-Cause", "The reason, for people to read."),
+    (
+        "CallPark-Actor",
+        "Who has caused the event by the HTTP API: the user of the token, or `token:` and the first 8 digits of the hash of a token without a user. Absent, if nobody has.",
+    ),
 ];
 
 const STATES: &[(&str, &str)] = &[

@@ -7,19 +7,21 @@ use super::template::fill_in_from_leg;
 use super::transfer_dialplan::DIALPLAN;
 use super::{ActionError, EventKind, ParkEvent, ParkingService};
 use crate::freeswitch::{self, Leg, SessionGuard};
-use crate::parking::{Call, Destination, Refusal};
+use crate::parking::{Call, Destination, Refusal, State};
 
 impl ParkingService {
     /// Starts the recall now, before the time-out.
-    pub(crate) fn recall_now(self: &Arc<Self>, call: &Call) -> Result<(), Refusal> {
+    pub(crate) fn recall_now(self: &Arc<Self>, call: &Call, actor: Option<&str>) -> Result<(), Refusal> {
         let due = self.change(|table, _| table.ring_now(&call.info.uuid))?;
+        self.note_actor(&call.info.uuid, actor, EventKind::RingBack);
         self.execute(due);
         Ok(())
     }
 
     /// Postpones the next time-out.
-    pub(crate) fn extend(&self, call: &Call, more: Duration) -> Result<Call, Refusal> {
+    pub(crate) fn extend(&self, call: &Call, more: Duration, actor: Option<&str>) -> Result<Call, Refusal> {
         let extended = self.change(|table, _| table.extend(&call.info.uuid, more))?;
+        self.note_actor(&call.info.uuid, actor, EventKind::Extend);
         let (leg, wait) = (SessionGuard::find(&call.info.uuid), freeswitch::now().since(extended.parked_at));
         self.publish(&ParkEvent {
             call: Some(&extended),
@@ -31,8 +33,9 @@ impl ParkingService {
     }
 
     /// Sets the label.
-    pub(crate) fn label(&self, call: &Call, text: &str) -> Result<(), Refusal> {
+    pub(crate) fn label(&self, call: &Call, text: &str, actor: Option<&str>) -> Result<(), Refusal> {
         let call = self.change(|table, _| table.set_label(&call.info.uuid, text))?;
+        self.note_actor(&call.info.uuid, actor, EventKind::Label);
         if let Some(leg) = SessionGuard::find(&call.info.uuid) {
             leg.set_var("callpark_label", text);
             let wait = freeswitch::now().since(call.parked_at);
@@ -41,11 +44,16 @@ impl ParkingService {
         Ok(())
     }
 
-    /// Transfers the parked caller.
-    pub(crate) fn transfer(&self, call: &Call, to: &Destination) -> Result<(), ActionError> {
+    /// Transfers the parked caller, unless somebody is retrieving the call.
+    pub(crate) fn transfer(&self, call: &Call, to: &Destination, actor: Option<&str>) -> Result<(), ActionError> {
         call.must_be_here()?;
-        let leg = SessionGuard::find(&call.info.uuid).ok_or(ActionError::CallerGone)?;
-        self.send_if_reachable(&leg, to)
+        if matches!(call.state, State::Retrieving { .. }) {
+            return Err(Refusal::Gone(call.info.slot.clone()).into());
+        }
+        let uuid = &call.info.uuid;
+        let leg = SessionGuard::find(uuid).ok_or(ActionError::CallerGone)?;
+        self.note_actor(uuid, actor, EventKind::TRANSFERRED);
+        self.send_if_reachable(&leg, to).inspect_err(|_| drop(self.withdraw_actor(uuid, EventKind::TRANSFERRED)))
     }
 
     /// Sends a leg to a destination that exists.

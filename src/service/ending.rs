@@ -3,10 +3,12 @@
 //! The rules say that a call has ended, and with which outcome ([`Ended`]). A call that continues on another node has not ended, nor has one
 //! that lost its slot to another node.
 
-use super::call_log::log_call;
+use std::fmt::Display;
+
+use super::call_log::About;
 use super::notify::notify_ended;
 use super::{EventKind, ParkEvent, ParkingService, Retriever};
-use crate::freeswitch::{Leg, guard};
+use crate::freeswitch::{Leg, LogLevel, guard};
 use crate::parking::{Call, Ended, LeaveReason, LotId, Outcome};
 
 /// The details of an end besides its outcome.
@@ -21,7 +23,8 @@ pub(super) struct Ending<'a> {
 /// The history of ended calls. Nothing here waits.
 pub(crate) trait History: Send + Sync {
     /// Records the outcome of a call that was on `node`.
-    fn record(&self, ended: &Ended, retriever: Option<&Retriever>, node: String);
+    /// `actor` is who acted last on it by HTTP.
+    fn record(&self, ended: &Ended, retriever: Option<&Retriever>, actor: Option<&str>, node: String);
     /// Removes the outcome of a call, because its caller was recovered after the call had been given up.
     fn take_back(&self, call: &Call);
     /// Counts a call for which a lot had no slot.
@@ -56,10 +59,12 @@ impl ParkingService {
         if ended.outcome.ends_the_wait() {
             guard::fence("slot store", (), || self.slot_store.forget_leg(uuid));
         }
-        log_outcome(ended, ending.retriever, ending.cause);
+        let kind = EventKind::Ended(ended.outcome);
+        let (actor, causer) = self.take_actors(uuid, kind);
+        log_outcome(ended, &ending, causer.as_deref());
         self.tell_history(|history| {
             let node = ended.call.node().map_or_else(|| self.node_name(), |node| node.to_string());
-            history.record(ended, ending.retriever, node);
+            history.record(ended, ending.retriever, actor.as_deref(), node);
         });
         self.publish(&ParkEvent {
             call: Some(&ended.call),
@@ -67,7 +72,8 @@ impl ParkingService {
             wait: ended.wait,
             retriever: ending.retriever,
             cause: ending.cause,
-            ..ParkEvent::of(EventKind::Ended(ended.outcome))
+            actor: causer.as_deref(),
+            ..ParkEvent::of(kind)
         });
         notify_ended(ended, ending.retriever);
     }
@@ -80,8 +86,8 @@ impl ParkingService {
     }
 }
 
-/// Logs the outcome of a call.
-fn log_outcome(ended: &Ended, retriever: Option<&Retriever>, cause: Option<&str>) {
+/// Logs the outcome of a call, and who has caused it by HTTP.
+fn log_outcome(ended: &Ended, ending: &Ending<'_>, actor: Option<&str>) {
     let phrase = match ended.outcome {
         Outcome::Retrieved => "retrieved call",
         Outcome::Returned => "returned call to its parker",
@@ -89,12 +95,19 @@ fn log_outcome(ended: &Ended, retriever: Option<&Retriever>, cause: Option<&str>
         Outcome::Transferred => "transferred call",
         Outcome::Abandoned => "abandoned call",
     };
-    let (call, wait) = (&ended.call, format!("{}s", ended.wait.as_secs()));
-    match (retriever, cause) {
-        (Some(Retriever { user, uuid }), _) => {
-            log_call!(Notice, call, retriever = user, wait = wait, retriever_uuid = uuid; "{phrase}");
-        }
-        (None, Some(cause)) => log_call!(Notice, call, wait = wait, cause = cause; "{phrase}"),
-        (None, None) => log_call!(Notice, call, wait = wait; "{phrase}"),
+    let wait = format!("{}s", ended.wait.as_secs());
+    let mut keys: Vec<(&str, &dyn Display)> = Vec::new();
+    if let Some(Retriever { user, .. }) = ending.retriever {
+        keys.push(("retriever", user));
     }
+    keys.push(("wait", &wait));
+    match (ending.retriever, &ending.cause) {
+        (Some(Retriever { uuid, .. }), _) => keys.push(("retriever_uuid", uuid)),
+        (None, Some(cause)) => keys.push(("cause", cause)),
+        (None, None) => {}
+    }
+    if let Some(actor) = &actor {
+        keys.push(("actor", actor));
+    }
+    About::from(&ended.call).log(LogLevel::Notice, &keys, format_args!("{phrase}"));
 }

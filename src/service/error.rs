@@ -27,6 +27,13 @@ pub(crate) enum ActionError {
     CannotMove(String),
     #[error(transparent)]
     NobodyAnswered(#[from] OriginateError),
+    #[error("the directory has no user {0}")]
+    NoSuchUser(String),
+    /// The phones of a user were rung, and nobody answered.
+    #[error("no phone of {user} has answered: {cause}")]
+    NotReached { user: String, cause: String },
+    #[error("the phones cannot be called now, there is no thread")]
+    NoThread,
 }
 
 /// Why a recall failed. The text is the value of `callpark_ringback_cause` and `CallPark-Cause`: a hangup cause, if there is one.

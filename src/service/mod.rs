@@ -17,7 +17,7 @@
 //! | `transfer_dialplan` | makes the numbers of the lots reachable by a transfer |
 //! | `verto_variables` | removes the variables by which a Verto client could decide about parked calls |
 //! | `recovery` | the snapshot of a parked call, and the call that is restored from it |
-//! | `timers`, `ending`, `actions` | what is due; the one end of each call; what others may do to a parked call |
+//! | `timers`, `ending`, `actions`, `http_actors` | what is due; the one end of each call; what others may do to a parked call, and who did it |
 //! | `allocation` | a slot that the rules chose, allocated for all nodes of a cluster |
 //! | `cluster` | the slots of other nodes, and tickets |
 //! | `configuration` | reads the configuration at load and at a reload |
@@ -35,6 +35,7 @@ mod configuration;
 mod ending;
 mod error;
 mod feature_code;
+mod http_actors;
 mod identity;
 mod lock_stats;
 mod notify;
@@ -78,14 +79,16 @@ pub(crate) use feature_code::{FeatureCodeHooks, hook_digits};
 pub(crate) use identity::last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
 pub(crate) use park::announce::DATA as PARKED_ANNOUNCEMENT;
+pub(crate) use park::conversations::{CallsOf, Conversation};
 pub(crate) use park::talking_legs::{on_bridge, on_hangup};
 pub(crate) use park::{ParkOrder, TargetLeg};
 pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscription};
 pub(crate) use prompts::AppResult;
 pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
+pub(crate) use retrieve::ringing::RingOrder;
 pub(crate) use speech::Prompt;
-pub(crate) use template::for_xml;
+pub(crate) use template::{for_xml, is_part_of_address};
 pub(crate) use transfer_dialplan::on_new_leg;
 #[cfg(test)]
 pub(crate) use verto_variables::PROTECTED as PROTECTED_FROM_VERTO;
@@ -94,7 +97,7 @@ pub(crate) use views::{CallRow, LotRow, text_enum};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {
     recovery::snapshot::read_snapshot,
-    template::{fill_in, is_address, is_part_of_address, percent_encoded},
+    template::{fill_in, is_address, percent_encoded},
 };
 
 pub(crate) struct ParkingService {
@@ -114,6 +117,7 @@ pub(crate) struct ParkingService {
     profiles: transfer_dialplan::Profiles,
     verto_legs: verto_variables::VertoLegs,
     feature_codes: feature_code::FeatureCodes,
+    http_actors: http_actors::HttpActors,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Arc<dyn SlotStore>,
     allocations: allocation::Allocations,
@@ -154,6 +158,7 @@ impl ParkingService {
             profiles: transfer_dialplan::Profiles::default(),
             verto_legs: verto_variables::VertoLegs::default(),
             feature_codes: feature_code::FeatureCodes::default(),
+            http_actors: http_actors::HttpActors::default(),
             observers,
             slot_store,
             allocations: allocation::Allocations::default(),
@@ -197,8 +202,10 @@ impl ParkingService {
         guard::fence("slot store", (), || self.slot_store.save(self, slots));
     }
 
-    /// Gives an event to the observers.
+    /// Gives an event to the observers, with who has caused it by HTTP.
     fn publish(&self, event: &ParkEvent<'_>) {
+        let actor = event.call.and_then(|call| self.actor_of_event(&call.info.uuid, event.kind));
+        let event = &ParkEvent { actor: event.actor.or(actor.as_deref()), ..*event };
         self.each_observer(|observer| observer.on_event(self, event));
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum EventKind {
     Label,
     /// The time-out was postponed.
     Extend,
+    /// The call was held for a user whose phones did not answer.
+    RetrieveFailed,
     /// A slot was reserved for a consultation.
     Reserve,
     /// That reservation has ended.
@@ -35,6 +37,9 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
+    pub(super) const RETRIEVED: EventKind = EventKind::Ended(Outcome::Retrieved);
+    pub(super) const TRANSFERRED: EventKind = EventKind::Ended(Outcome::Transferred);
+
     /// The name of the action in events and in the event stream.
     pub(crate) fn action(self) -> &'static str {
         match self {
@@ -46,6 +51,7 @@ impl EventKind {
             EventKind::Remind => "remind",
             EventKind::Label => "label",
             EventKind::Extend => "extend",
+            EventKind::RetrieveFailed => "retrieve-failed",
             EventKind::Reserve => "reserve",
             EventKind::Release => "release",
             EventKind::HandOver => "hand-over",
@@ -87,6 +93,8 @@ pub(crate) struct ParkEvent<'a> {
     pub(crate) wait: Duration,
     pub(crate) retriever: Option<&'a Retriever>,
     pub(crate) cause: Option<&'a str>,
+    /// Who has caused it by HTTP.
+    pub(crate) actor: Option<&'a str>,
 }
 
 impl ParkEvent<'_> {
@@ -100,6 +108,7 @@ impl ParkEvent<'_> {
             wait: Duration::ZERO,
             retriever: None,
             cause: None,
+            actor: None,
         }
     }
 }

@@ -96,7 +96,7 @@ impl ParkingService {
 }
 
 /// Whether the directory has a user in a group.
-fn is_member(user: &str, group: &str) -> bool {
+pub(super) fn is_member(user: &str, group: &str) -> bool {
     template::is_address(user) && freeswitch::api("in_group", &format!("{user},{group}")).trim() == "true"
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{LockTimes, ParkingService};
+use super::{CallRow, LockTimes, ParkingService};
 use crate::freeswitch;
 use crate::parking::{Call, ChangedSlot, LotId, LotName, LotSelector, LotStatus, LotView, Refusal, Slot, SlotStatus};
 
@@ -76,6 +76,12 @@ impl ParkingService {
     /// Returns the call in a slot of a domain.
     pub(crate) fn call_at(&self, domain: &str, slot: &Slot) -> Result<Call, Refusal> {
         self.table.lock().find(&LotSelector { lot: None, domains: vec![domain.to_owned()], any: false }, slot)
+    }
+
+    /// Returns the row of the call of a leg.
+    pub(crate) fn row_of(&self, uuid: &str) -> Option<CallRow> {
+        let call = self.call_of(uuid)?;
+        Some(CallRow::new(&call, &self.node_name(), freeswitch::now(), freeswitch::epoch_ms()))
     }
 
     /// Returns the slots of a lot, with their labels.

@@ -22,6 +22,7 @@ impl ParkingService {
         self.end_music_of_resumed();
         self.release_unclaimed();
         self.release_due_digits();
+        self.forget_actors_of_gone_legs();
         self.each_observer(|observer| observer.on_tick(self));
     }
 

@@ -190,7 +190,7 @@ fn values(connection: &Connection, record: &Record) -> String {
     let Record { parked_at, wait_ms, .. } = record;
     let text = |value: &str| connection.text(value);
     format!(
-        "({}, {parked_at}, {wait_ms}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
+        "({}, {parked_at}, {wait_ms}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
         text(&record.uuid),
         text(truncated(&record.lot, width::KEY)),
         text(truncated(&record.domain, width::KEY)),
@@ -203,6 +203,7 @@ fn values(connection: &Connection, record: &Record) -> String {
         text(&record.outcome),
         record.attempts.min(i64::from(i32::MAX)),
         text(truncated(&record.node, width::KEY)),
+        text(truncated(&record.actor, width::USER)),
     )
 }
 
@@ -223,5 +224,6 @@ pub(crate) fn read(row: &DbRow) -> Record {
         outcome: text_at(row, 11),
         attempts: number_at(row, 12),
         node: text_at(row, 13),
+        actor: text_at(row, 14),
     }
 }

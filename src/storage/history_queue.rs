@@ -19,8 +19,8 @@ use crate::service::{History, Retriever};
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl History for Storage {
-    fn record(&self, ended: &Ended, retriever: Option<&Retriever>, node: String) {
-        let record = Record::new(ended, retriever, node).private(self.config.get().settings.record_privacy);
+    fn record(&self, ended: &Ended, retriever: Option<&Retriever>, actor: Option<&str>, node: String) {
+        let record = Record::new(ended, retriever, actor, node).private(self.config.get().settings.record_privacy);
         self.push_history(|history| history.push(HistoryWrite::Ended(Box::new(record))));
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Record {
     pub(crate) attempts: i64,
     pub(crate) node: String,
     pub(crate) uuid: String,
+    /// Who acted last on the call by HTTP: a user (`1002@example.com`), or `token:` and the first digits of the hash of a token without a user. Empty: nobody.
+    pub(crate) actor: String,
 }
 
 fn outcomes() -> Object {
@@ -62,7 +64,12 @@ pub(crate) struct RefusedCall {
 
 impl Record {
     /// Makes the row of a call that has ended on `node`.
-    pub(super) fn new(Ended { call, outcome, wait }: &Ended, retriever: Option<&Retriever>, node: String) -> Record {
+    pub(super) fn new(
+        Ended { call, outcome, wait }: &Ended,
+        retriever: Option<&Retriever>,
+        actor: Option<&str>,
+        node: String,
+    ) -> Record {
         let info = &call.info;
         Record {
             lot: info.lot.name.to_string(),
@@ -79,6 +86,7 @@ impl Record {
             attempts: call.attempt.into(),
             node,
             uuid: info.uuid.to_string(),
+            actor: actor.unwrap_or_default().to_owned(),
         }
     }
 
@@ -101,6 +109,7 @@ impl Record {
             outcome: like(&self.outcome),
             node: like(&self.node),
             uuid: probe_row::other(&self.uuid),
+            actor: like(&self.actor),
             ..*self
         }
     }

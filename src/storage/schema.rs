@@ -4,7 +4,7 @@
 //! extended, by columns with defaults; each statement names its columns; and this version checks whether these columns exist. It does not refuse
 //! a database of a newer version: the version number that it writes is for older versions, see [`SCHEMA_VERSION`].
 
-use super::connection::{Connection, Dialect, StorageError, number_at, text_at};
+use super::connection::{Connection, Dialect, StorageError, number_at, text_at, unless_away};
 
 /// The width of a column in bytes. A UUID of FreeSWITCH has at most 256 characters, if it is a SIP Call-ID.
 pub(super) mod width {
@@ -27,7 +27,7 @@ struct DbTable {
 }
 
 pub(super) const RECORD_COLUMNS: &str = "uuid, parked_at, wait_ms, lot, domain, slot, caller_name, caller_number, parker, \
-                                         retriever, label, outcome, attempts, node";
+                                         retriever, label, outcome, attempts, node, actor";
 pub(super) const SLOT_COLUMNS: &str = "domain, slot, uuid, node, lot, state, parked_at, since, due, caller_name, caller_number, \
                                        parker, label, attempt";
 
@@ -45,7 +45,8 @@ const DB_TABLES: [DbTable; 6] = [
              wait_ms BIGINT NOT NULL, lot VARCHAR(255) NOT NULL, domain VARCHAR(255) NOT NULL, slot VARCHAR(32) NOT NULL, \
              caller_name VARCHAR(1024) NOT NULL, caller_number VARCHAR(1024) NOT NULL, parker VARCHAR(512) NOT NULL, \
              retriever VARCHAR(512) NOT NULL, label VARCHAR(4096) NOT NULL, outcome VARCHAR(16) NOT NULL, \
-             attempts INTEGER NOT NULL, node VARCHAR(255) NOT NULL, PRIMARY KEY (uuid, parked_at))",
+             attempts INTEGER NOT NULL, node VARCHAR(255) NOT NULL, actor VARCHAR(512) DEFAULT '' NOT NULL, \
+             PRIMARY KEY (uuid, parked_at))",
             "CREATE INDEX IF NOT EXISTS callpark_records_at ON callpark_records (parked_at)",
         ],
     },
@@ -88,6 +89,9 @@ const DB_TABLES: [DbTable; 6] = [
     },
 ];
 
+/// The columns that earlier versions did not have: the table, the column, and its definition. The default is for nodes that run such a version.
+const ADDED_COLUMNS: [(&str, &str, &str); 1] = [("callpark_records", "actor", "VARCHAR(512) DEFAULT '' NOT NULL")];
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum TablesState {
     Unchanged,
@@ -108,6 +112,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<TablesState, StorageErr
             }
         }
     }
+    failed = failed.or(add_columns(connection)?);
     for table in &DB_TABLES {
         let columns = format!("SELECT {} FROM {} WHERE 1 = 0", table.columns, table.name);
         if let Err(why) = connection.query(&columns, &mut |_| {}) {
@@ -137,6 +142,32 @@ fn all_exist(connection: &Connection) -> Result<Option<bool>, StorageError> {
     };
     connection.query(&sql, &mut |row| count = number_at(row, 0))?;
     Ok(Some(count == DB_TABLES.len() as i64))
+}
+
+/// Adds the columns that tables of earlier versions lack. Returns why one could not be added; another node may have added it.
+fn add_columns(connection: &Connection) -> Result<Option<StorageError>, StorageError> {
+    let mut failed = None;
+    for (table, column, definition) in ADDED_COLUMNS {
+        let (table_name, column_name) = (connection.text(table), connection.text(column));
+        let sql = match connection.dialect() {
+            Dialect::Sqlite => {
+                format!("SELECT COUNT(*) FROM pragma_table_info({table_name}) WHERE name = {column_name}")
+            }
+            Dialect::Postgres => format!(
+                "SELECT COUNT(*) FROM pg_attribute WHERE attrelid = to_regclass({table_name}) AND attname = {column_name} AND NOT attisdropped"
+            ),
+            Dialect::Other => format!(
+                "SELECT COUNT(*) FROM information_schema.columns WHERE table_name = {table_name} AND column_name = {column_name}"
+            ),
+        };
+        let mut count = 0;
+        connection.query(&sql, &mut |row| count = number_at(row, 0))?;
+        if count == 0 {
+            let added = connection.execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {definition}"));
+            failed = failed.or(unless_away(added)?);
+        }
+    }
+    Ok(failed)
 }
 
 /// Widens the columns for UUIDs, which earlier versions made one character too short. (SQLite ignores widths.)

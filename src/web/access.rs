@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use crate::parking::is_name;
+use crate::service::is_part_of_address;
+
 type Hash = [u8; 32];
 
 /// The rights of a token.
@@ -16,11 +19,20 @@ pub(crate) struct Rights {
     pub(crate) act: bool,
     /// The domain; `None` for every domain.
     pub(crate) domain: Option<String>,
+    /// The user of the token (`1002@example.com`).
+    pub(crate) user: Option<String>,
+    /// The beginning of the token's hash, by which a token without a user is told from others.
+    pub(super) fingerprint: String,
 }
 
 impl Rights {
     pub(crate) fn may_see(&self, domain: &str) -> bool {
         self.domain.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(domain))
+    }
+
+    /// Returns who acts with this token: its user, or the token itself.
+    pub(crate) fn actor(&self) -> String {
+        self.user.clone().unwrap_or_else(|| format!("token:{}", self.fingerprint))
     }
 }
 
@@ -45,7 +57,7 @@ pub(crate) struct TokenError {
 
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 enum TokenLineError {
-    #[error("got {0} words, expected <token or sha256:hex> <rights, comma-separated> <domain or *>")]
+    #[error("got {0} words, expected <token or sha256:hex> <rights, comma-separated> <domain or *> [<user>]")]
     Words(usize),
     #[error("no hash after sha256:, expected 64 hexadecimal digits")]
     Hash,
@@ -53,6 +65,12 @@ enum TokenLineError {
     Short(usize),
     #[error("unknown right, expected view, act or both")]
     Right,
+    #[error("invalid user, expected the name of a user such as 1002, or 1002@example.com")]
+    User,
+    #[error("the user is of another domain than the token")]
+    UserOfOtherDomain,
+    #[error("a user of a token for all domains needs a domain, expected 1002@example.com")]
+    UserWithoutDomain,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -96,18 +114,23 @@ fn hash(token: &str) -> Hash {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Parses a line: `<token or sha256:hex> <rights> <domain or *>`.
+/// Parses a line: `<token or sha256:hex> <rights> <domain or *> [<user>]`.
 fn read_line(line: &str) -> Result<(Hash, Rights), TokenLineError> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [token, rights, domain] = words.as_slice() else {
-        return Err(TokenLineError::Words(words.len()));
+    let (token, rights, domain, user) = match *words.as_slice() {
+        [token, rights, domain] => (token, rights, domain, None),
+        [token, rights, domain, user] => (token, rights, domain, Some(user)),
+        _ => return Err(TokenLineError::Words(words.len())),
     };
     let hash = match token.strip_prefix("sha256:") {
         Some(hex) => from_hex(hex).ok_or(TokenLineError::Hash)?,
         None if token.len() < 16 => return Err(TokenLineError::Short(token.chars().count())),
         None => hash(token),
     };
-    let mut read = Rights { domain: (*domain != "*").then(|| domain.to_ascii_lowercase()), ..Rights::default() };
+    let domain = (domain != "*").then(|| domain.to_ascii_lowercase());
+    let user = user.map(|user| user_of_token(user, domain.as_deref())).transpose()?;
+    let fingerprint = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut read = Rights { domain, user, fingerprint, ..Rights::default() };
     for right in rights.split(',') {
         match right {
             "view" => read.view = true,
@@ -116,6 +139,24 @@ fn read_line(line: &str) -> Result<(Hash, Rights), TokenLineError> {
         }
     }
     Ok((hash, read))
+}
+
+/// Parses the user of a token: `1002`, or `1002@example.com` of the token's domain.
+fn user_of_token(user: &str, domain: Option<&str>) -> Result<String, TokenLineError> {
+    let (name, own) = user.split_once('@').map_or((user, None), |(name, own)| (name, Some(own.to_ascii_lowercase())));
+    if !is_user_name(name) || own.as_deref().is_some_and(|own| !is_name(own)) {
+        return Err(TokenLineError::User);
+    }
+    match (own.as_deref(), domain) {
+        (Some(own), Some(domain)) if own != domain => Err(TokenLineError::UserOfOtherDomain),
+        (Some(domain), _) | (None, Some(domain)) => Ok(format!("{name}@{domain}")),
+        (None, None) => Err(TokenLineError::UserWithoutDomain),
+    }
+}
+
+/// Whether a text can be the name of a user, which becomes a part of a dial string.
+pub(super) fn is_user_name(text: &str) -> bool {
+    is_part_of_address(text) && !text.contains(['@', ':'])
 }
 
 fn from_hex(text: &str) -> Option<Hash> {
@@ -146,6 +187,17 @@ mod tests {
     }
 
     #[test]
+    fn a_token_may_have_a_user() {
+        let user = |line: &str| Tokens::parse(line).unwrap().rights("secret-secret-secret").unwrap().user.unwrap();
+        assert_eq!(user("secret-secret-secret view,act A.test 1002"), "1002@a.test");
+        assert_eq!(user("secret-secret-secret view,act a.test 1002@A.TEST"), "1002@a.test");
+        assert_eq!(user("secret-secret-secret view,act * 1002@b.test"), "1002@b.test");
+        let without = Tokens::parse("secret-secret-secret act *").unwrap().rights("secret-secret-secret").unwrap();
+        assert_eq!(without.actor().len(), "token:12345678".len());
+        assert!(without.actor().starts_with("token:"));
+    }
+
+    #[test]
     fn a_domain_is_the_same_in_capitals() {
         let tokens = Tokens::parse("reception-0123456789 view B\u{fc}RO.test").unwrap();
         let rights = tokens.rights("reception-0123456789").unwrap();
@@ -159,6 +211,11 @@ mod tests {
             ("\nshort view *", "line 2: a token of fewer"),
             ("secret-secret-secret look *", "line 1: unknown right, expected view"),
             ("sha256:12 view *", "line 1: no hash after sha256:"),
+            ("secret-secret-secret view * 1002", "line 1: a user of a token for all domains needs a domain"),
+            ("secret-secret-secret view a.test 1002@b.test", "line 1: the user is of another domain"),
+            ("secret-secret-secret view a.test 10/02", "line 1: invalid user"),
+            ("secret-secret-secret view a.test 1002@", "line 1: invalid user"),
+            ("secret-secret-secret view a.test 1002 more", "line 1: got 5 words, expected <token"),
         ] {
             let error = Tokens::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(why) && !error.contains("secret"), "{error}");

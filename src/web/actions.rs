@@ -6,18 +6,24 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
-use super::error::{ApiError, quoted, quoted_name, short};
+use super::access::{Rights, is_user_name};
+use super::error::{ApiError, quoted};
+use super::fields::Fields;
 use super::state::{Actor, HttpState};
 use crate::freeswitch::{self, guard};
 use crate::parking::{Call, Destination, Extension, Slot};
-use crate::service::{CallRow, ParkingService, log_call};
+use crate::service::{ActionError, CallRow, ParkingService, RingOrder, log_call};
 
 /// The maximum length of a label. The dashboard has the same limit.
 const MAX_LABEL_CHARS: usize = 200;
 const MAX_EXTEND_SECS: u64 = 86_400;
+const USER_FORM: &str = "the name of a user, such as 1002 or 1002@example.com";
+/// How long the answer to `retrieve` waits, because a phone that is not registered, is busy or rejects the call says so at once.
+const EARLY_FAILURE_TIME: Duration = Duration::from_secs(1);
 
 /// One action on a parked call, for the manual and for the description of the API.
 #[derive(Clone, Copy)]
@@ -33,7 +39,34 @@ pub(super) struct Action {
     pub(super) row: ActionRow,
     /// The fields that the body may have; any other is refused. None of them can name a dialplan, context, application or variable.
     fields: &'static [&'static str],
-    run: fn(&Arc<ParkingService>, &Call, &Fields) -> Result<(), ApiError>,
+    run: fn(&ActionRequest<'_>) -> Result<ActionProgress, ApiError>,
+}
+
+/// A request for an action on a call.
+struct ActionRequest<'a> {
+    service: &'a Arc<ParkingService>,
+    call: &'a Call,
+    fields: &'a Fields,
+    rights: &'a Rights,
+    actor: &'a str,
+}
+
+/// How far an action is.
+enum ActionProgress {
+    Done,
+    /// A phone is rung; the result follows.
+    Rings(oneshot::Receiver<Result<(), ActionError>>),
+}
+
+/// The body of `retrieve`.
+#[derive(ToSchema)]
+#[schema(as = Retrieve)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetrieveBody<'a> {
+    /// The user whose phones ring (`1002`, or `1002@example.com`); the token's user, if it is left out.
+    to: Option<&'a str>,
+    /// Whether phones that can answer by themselves are asked to do so (`Call-Info: answer-after=0`).
+    auto_answer: Option<bool>,
 }
 
 /// The body of `transfer`.
@@ -63,9 +96,21 @@ pub(super) struct Extend {
 
 pub(super) const ACTIONS: &[Action] = &[
     Action {
+        row: ActionRow {
+            name: "retrieve",
+            does: "Rings the phones of a user and connects the one that answers to the caller; see [below](#take-a-call).",
+            request: Some(("Retrieve", r#"{"to": "1002"}"#)),
+        },
+        fields: &["to", "auto_answer"],
+        run: |request| request.ring(),
+    },
+    Action {
         row: ActionRow { name: "ringback", does: "Starts the recall at once.", request: None },
         fields: &[],
-        run: |service, call, _| Ok(service.recall_now(call)?),
+        run: |request| {
+            request.service.recall_now(request.call, Some(request.actor))?;
+            Ok(ActionProgress::Done)
+        },
     },
     Action {
         row: ActionRow {
@@ -74,9 +119,11 @@ pub(super) const ACTIONS: &[Action] = &[
             request: Some(("Transfer", r#"{"extension": "1001"}"#)),
         },
         fields: &["extension", "destination"],
-        run: |service, call, fields| {
-            let Transfer { extension } = fields.transfer()?;
-            Ok(service.transfer(call, &Destination::of_lot(&extension, &call.info.settings))?)
+        run: |request| {
+            let Transfer { extension } = request.fields.transfer()?;
+            let to = Destination::of_lot(&extension, &request.call.info.settings);
+            request.service.transfer(request.call, &to, Some(request.actor))?;
+            Ok(ActionProgress::Done)
         },
     },
     Action {
@@ -86,7 +133,10 @@ pub(super) const ACTIONS: &[Action] = &[
             request: Some(("Label", r#"{"text": "Mr Chen"}"#)),
         },
         fields: &["text"],
-        run: |service, call, fields| Ok(service.label(call, fields.label()?.text)?),
+        run: |request| {
+            request.service.label(request.call, request.fields.label()?.text, Some(request.actor))?;
+            Ok(ActionProgress::Done)
+        },
     },
     Action {
         row: ActionRow {
@@ -95,12 +145,40 @@ pub(super) const ACTIONS: &[Action] = &[
             request: Some(("Extend", r#"{"seconds": 60}"#)),
         },
         fields: &["seconds"],
-        run: |service, call, fields| {
-            let Extend { seconds } = fields.extend()?;
-            Ok(service.extend(call, Duration::from_secs(seconds)).map(drop)?)
+        run: |request| {
+            let Extend { seconds } = request.fields.extend()?;
+            request.service.extend(request.call, Duration::from_secs(seconds), Some(request.actor))?;
+            Ok(ActionProgress::Done)
         },
     },
 ];
+
+impl ActionRequest<'_> {
+    /// Rings the phones of the user whom the request or the token names.
+    fn ring(&self) -> Result<ActionProgress, ApiError> {
+        let RetrieveBody { to, auto_answer } = self.fields.retrieve()?;
+        let user = match (to, &self.rights.user) {
+            (Some(to), _) => {
+                let (name, domain) = to.split_once('@').unwrap_or((to, &self.call.info.lot.domain));
+                if !is_user_name(name) || !is_user_name(domain) {
+                    return Err(ApiError::OutOfRange { field: "to", value: quoted(to), expected: USER_FORM });
+                }
+                if !self.rights.may_see(domain) {
+                    return Err(ApiError::OtherDomain);
+                }
+                format!("{name}@{domain}")
+            }
+            (None, Some(user)) => user.clone(),
+            (None, None) => return Err(ApiError::NoUser),
+        };
+        let order = RingOrder { user, auto_answer: auto_answer.unwrap_or_default() };
+        let (done, result) = oneshot::channel();
+        // The client may have disconnected.
+        let report = |result| drop(done.send(result));
+        self.service.retrieve_by_ringing(self.call, order, Some(self.actor), report)?;
+        Ok(ActionProgress::Rings(result))
+    }
+}
 
 pub(super) async fn act(
     State(state): State<HttpState>,
@@ -116,19 +194,29 @@ pub(super) async fn act(
     // Checking a destination may ask a dialplan on another machine, so it must not block the runtime.
     let work = move || {
         guard::fence("http work", Err(ApiError::Panicked), || {
-            carry_out(&state.sources.service, &domain, &slot, &action, body)
+            carry_out(&state.sources.service, &rights, &domain, &slot, &action, body)
         })
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)?.map(Json)
+    let (progress, row) = tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)??;
+    if let ActionProgress::Rings(result) = progress {
+        match tokio::time::timeout(EARLY_FAILURE_TIME, result).await {
+            Ok(Ok(result)) => result?,
+            // The caller hung up before the phone could be called.
+            Ok(Err(_)) => return Err(ActionError::CallerGone.into()),
+            Err(_) => {}
+        }
+    }
+    Ok(Json(row))
 }
 
 fn carry_out(
     service: &Arc<ParkingService>,
+    rights: &Rights,
     domain: &str,
     slot: &str,
     action: &str,
     body: Option<Value>,
-) -> Result<CallRow, ApiError> {
+) -> Result<(ActionProgress, CallRow), ApiError> {
     let not_a_slot =
         || ApiError::OutOfRange { field: "slot", value: quoted(slot), expected: "1 to 20 digits, * and #" };
     let slot = Slot::parse_with_names(slot).ok_or_else(not_a_slot)?;
@@ -137,49 +225,25 @@ fn carry_out(
         let names: Vec<&str> = ACTIONS.iter().map(|action| action.row.name).collect();
         return Err(ApiError::NoSuchAction(names.join(", ")));
     };
-    (found.run)(service, &call, &Fields::read(body, found.fields)?)?;
-    log_call!(Info, &call, action = action; "changed call by HTTP");
+    let (fields, actor) = (Fields::read(body, found.fields)?, rights.actor());
+    let progress = (found.run)(&ActionRequest { service, call: &call, fields: &fields, rights, actor: &actor })?;
+    log_call!(Info, &call, action = action, actor = actor; "changed call by HTTP");
     // Shows the call as it is now, or as it was if it has just left.
-    let call = service.call_at(domain, &slot).unwrap_or(call);
-    Ok(CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms()))
+    let call = service.call_at(domain, &slot).ok().filter(|now| now.id == call.id).unwrap_or(call);
+    let row = CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms());
+    Ok((progress, row))
 }
 
-/// The fields of a request's body. Each action reads its own.
-struct Fields(Map<String, Value>);
-
 impl Fields {
-    fn read(body: Option<Value>, known: &'static [&'static str]) -> Result<Fields, ApiError> {
-        let fields = match body.unwrap_or_default() {
-            Value::Null => Map::new(),
-            Value::Object(fields) => fields,
-            other => {
-                let value = short(&other.to_string());
-                return Err(ApiError::WrongType { field: "the body", value, expected: "an object" });
-            }
-        };
-        match fields.keys().find(|field| !known.contains(&field.as_str())) {
-            Some(field) => Err(ApiError::UnknownField { field: quoted_name(field), known }),
-            None => Ok(Fields(fields)),
-        }
-    }
-
-    /// Returns a value of the expected type. Null counts as missing.
-    fn get<'a, T>(
-        &'a self,
-        field: &'static str,
-        expected: &'static str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
-    ) -> Result<T, ApiError> {
-        match self.0.get(field).filter(|value| !value.is_null()) {
-            None => Err(ApiError::Missing { field, expected }),
-            Some(value) => {
-                read(value).ok_or_else(|| ApiError::WrongType { field, value: short(&value.to_string()), expected })
-            }
-        }
+    fn retrieve(&self) -> Result<RetrieveBody<'_>, ApiError> {
+        Ok(RetrieveBody {
+            to: self.optional("to", USER_FORM, Value::as_str)?,
+            auto_answer: self.optional("auto_answer", "true or false", Value::as_bool)?,
+        })
     }
 
     fn transfer(&self) -> Result<Transfer, ApiError> {
-        if self.0.contains_key("destination") {
+        if self.has("destination") {
             return Err(ApiError::Destination);
         }
         let text = self.get("extension", Extension::FORM, Value::as_str)?;

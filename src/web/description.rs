@@ -12,7 +12,8 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::actions::{ActionRow, Extend, Label, Transfer};
+use super::actions::{ActionRow, Extend, Label, RetrieveBody, Transfer};
+use super::conversations::{ChannelRow, ParkBody};
 use super::error::ErrorBody;
 use super::event_stream::StreamEventData;
 use super::queries::{LotWithSlots, Me};
@@ -30,6 +31,8 @@ pub(crate) struct PathRow {
     pub(crate) answers: &'static str,
     pub(super) body: AnswerBody,
     pub(super) query: Option<NumberParam>,
+    /// The name of the body's schema, and an example.
+    pub(super) request: Option<(&'static str, &'static str)>,
 }
 
 /// What an answer contains.
@@ -57,7 +60,7 @@ const ERRORS: &[(u16, &str)] = &[
     (400, "A field, a part of the path or a number of the query is missing or out of its range."),
     (401, "There is no token, or it is unknown."),
     (403, "The token does not have the right, or is of another domain."),
-    (404, "Nobody is parked there."),
+    (404, "Nobody is parked there, or there is no such channel."),
     (409, "This cannot be done to the call now."),
     (413, "The body is longer than 8 kB."),
     (415, "The body is not `application/json`."),
@@ -85,7 +88,8 @@ pub(crate) fn describe(paths: &[PathRow], actions: &[ActionRow]) -> OpenApi {
                 all = all.path(path, PathItem::new(method(row), action_operation(row, action)));
             }
         } else {
-            all = all.path(row.path, PathItem::new(method(row), query_operation(row)));
+            let operation = if row.request.is_some() { park_operation(row) } else { query_operation(row) };
+            all = all.path(row.path, PathItem::new(method(row), operation));
         }
     }
     let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
@@ -97,6 +101,9 @@ pub(crate) fn describe(paths: &[PathRow], actions: &[ActionRow]) -> OpenApi {
     add::<StreamEventData<'static>>(&mut schemas);
     add::<Me>(&mut schemas);
     add::<ErrorBody>(&mut schemas);
+    add::<ChannelRow>(&mut schemas);
+    add::<ParkBody<'static>>(&mut schemas);
+    add::<RetrieveBody<'static>>(&mut schemas);
     add::<Transfer>(&mut schemas);
     add::<Label<'static>>(&mut schemas);
     add::<Extend>(&mut schemas);
@@ -131,13 +138,22 @@ fn query_operation(row: &PathRow) -> Operation {
 fn action_operation(row: &PathRow, action: &ActionRow) -> Operation {
     let operation = operation(action.does, answer(row, "The new state of the call."), OF_ACTIONS, true)
         .parameters(Some([in_path("domain", None), in_path("slot", Some("Percent-encoded: `*5901` is `%2A5901`."))]));
-    let Some((schema, example)) = action.request else { return operation.build() };
+    with_body(operation, action.request).build()
+}
+
+/// The operation that is no action on a parked call, and has a body.
+fn park_operation(row: &PathRow) -> Operation {
+    with_body(operation(row.answers, answer(row, "The state of the call."), OF_ACTIONS, true), row.request).build()
+}
+
+fn with_body(operation: OperationBuilder, request: Option<(&str, &str)>) -> OperationBuilder {
+    let Some((schema, example)) = request else { return operation };
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(schema)))
         .example(serde_json::from_str(example).ok())
         .build();
     let body = RequestBodyBuilder::new().required(Some(Required::True)).content("application/json", content);
-    operation.request_body(Some(body.build())).build()
+    operation.request_body(Some(body.build()))
 }
 
 fn operation(summary: &str, answer: Response, errors: &[u16], secured: bool) -> OperationBuilder {

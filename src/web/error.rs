@@ -57,6 +57,8 @@ pub(super) enum ApiError {
     LongText { count: usize, most: usize },
     #[error("unknown field {field}, expected {}", quoted_names(.known))]
     UnknownField { field: String, known: &'static [&'static str] },
+    #[error("to is missing, expected the name of a user such as 1002, because this token has no user")]
+    NoUser,
     #[error("destination is called extension, and is one: dialplan and context are the lot's")]
     Destination,
     #[error(transparent)]
@@ -83,14 +85,18 @@ impl ApiError {
             ApiError::Missing { .. }
             | ApiError::OutOfRange { .. }
             | ApiError::LongText { .. }
+            | ApiError::NoUser
+            | ApiError::Action(ActionError::NoSuchUser(_))
             | ApiError::Destination => StatusCode::BAD_REQUEST,
             ApiError::NoToken | ApiError::UnknownToken => StatusCode::UNAUTHORIZED,
             ApiError::MayNotView
             | ApiError::MayNotAct
             | ApiError::OtherDomain
             | ApiError::NotAllDomains
+            | ApiError::Action(ActionError::Refused(Refusal::NotAllowed(_)))
             | ApiError::OtherSite => StatusCode::FORBIDDEN,
             ApiError::Action(ActionError::Refused(Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_)))
+            | ApiError::Action(ActionError::NoSuchChannel(_))
             | ApiError::NoSuchPath
             | ApiError::NoSuchAction(_) => StatusCode::NOT_FOUND,
             ApiError::Action(ActionError::Refused(refusal)) if refusal.is_about_nothing() => StatusCode::NOT_FOUND,

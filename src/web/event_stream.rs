@@ -84,6 +84,7 @@ fn action_names() -> Object {
         "remind",
         "label",
         "extend",
+        "retrieve-failed",
         "reserve",
         "release",
         "hand-over",
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_tenant_is_told_of_its_own_domain_and_of_reloads() {
-        let tenant = Rights { view: true, act: false, domain: Some("a.test".into()) };
+        let tenant = Rights { view: true, domain: Some("a.test".into()), ..Rights::default() };
         let all = Rights { domain: None, ..tenant.clone() };
         for (kind, domain, told) in [
             (EventKind::Denied, None, false),

@@ -170,6 +170,7 @@ impl Observer for MetricsObserver {
             EventKind::NoSlot => {}
             EventKind::Label
             | EventKind::Extend
+            | EventKind::RetrieveFailed
             | EventKind::Reserve
             | EventKind::Release
             | EventKind::HandOver

@@ -2,10 +2,12 @@
 
 mod access;
 mod actions;
+mod conversations;
 mod description;
 mod direct;
 mod error;
 mod event_stream;
+mod fields;
 #[cfg(test)]
 mod manual;
 mod metrics;

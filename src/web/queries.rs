@@ -25,7 +25,11 @@ pub(super) const MAX_HTTP_DAYS: u32 = 400;
 pub(super) struct Me {
     #[schema(schema_with = rights)]
     rights: Vec<&'static str>,
+    /// `*`: every domain.
     domain: String,
+    /// The user of the token (`1002@example.com`); absent if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
 }
 
 fn rights() -> Array {
@@ -35,7 +39,7 @@ fn rights() -> Array {
 pub(super) async fn me(Viewer(rights): Viewer) -> Json<Me> {
     let named = [("view", rights.view), ("act", rights.act)];
     let rights_held = named.into_iter().filter(|(_, held)| *held).map(|(name, _)| name).collect();
-    Json(Me { rights: rights_held, domain: rights.domain.unwrap_or_else(|| "*".into()) })
+    Json(Me { rights: rights_held, domain: rights.domain.unwrap_or_else(|| "*".into()), user: rights.user })
 }
 
 pub(super) async fn calls(

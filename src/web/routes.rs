@@ -23,7 +23,7 @@ use super::description::{AnswerBody, NumberParam, PathRow, describe};
 use super::direct::is_direct;
 use super::error::ApiError;
 use super::state::{HttpState, Viewer};
-use super::{Sources, actions, event_stream, metrics, page, queries};
+use super::{Sources, actions, conversations, event_stream, metrics, page, queries};
 use crate::freeswitch::guard;
 
 pub(crate) type Router = axum::Router;
@@ -48,7 +48,7 @@ const fn query_path(
     answers: &'static str,
     serve: fn() -> MethodRouter<HttpState>,
 ) -> ApiPath {
-    ApiPath { row: PathRow { method: "GET", path, right, answers, body, query: None }, serve }
+    ApiPath { row: PathRow { method: "GET", path, right, answers, body, query: None, request: None }, serve }
 }
 
 impl ApiPath {
@@ -85,6 +85,25 @@ pub(super) const PATHS: &[ApiPath] = &[
         "Server-sent events: an event `change` for each [action](events.md#events), until the connection is closed.",
         || get(listen),
     ),
+    query_path(
+        "/api/v1/channels",
+        "act",
+        AnswerBody::List("Channel"),
+        "The live calls that can be parked: those of the token's user, or of all users of its domain; see [below](#park-a-call).",
+        || get(conversations::channels),
+    ),
+    ApiPath {
+        row: PathRow {
+            method: "POST",
+            path: "/api/v1/park",
+            right: "act",
+            answers: "Parks a live call, and answers its state; see [below](#park-a-call).",
+            body: AnswerBody::Object("Call"),
+            query: None,
+            request: Some(("Park", r#"{"uuid": "7c0e…", "slot": "701"}"#)),
+        },
+        serve: || post(conversations::park),
+    },
     ApiPath {
         row: PathRow {
             method: "POST",
@@ -93,6 +112,7 @@ pub(super) const PATHS: &[ApiPath] = &[
             answers: "Carries out one of the actions below, and answers the new state of the call.",
             body: AnswerBody::Object("Call"),
             query: None,
+            request: None,
         },
         serve: || post(actions::act),
     },

@@ -42,11 +42,17 @@ def test_every_response_conforms_to_the_description(switch, phones, site, descri
         check(f"/api/v1/{path.split('?')[0]}", *site.ask(f"/api/v1/{path}")[:2])
     for token in (None, ACT):
         check("/api/v1/events", *site.ask("/api/v1/events", token)[:2])
+    check("/api/v1/channels", *site.ask("/api/v1/channels")[:2])
+    for token in (None, LOOK):
+        check("/api/v1/channels", *site.ask("/api/v1/channels", token)[:2])
     for path in ("/healthz", "/api/v1/openapi.json", "/metrics"):
         check(path, *site.ask(path, token=None)[:2])
     heard, line = listen(site)
     seen.add(("/api/v1/events", "get", "200"))
-    for verb, body in ACTIONS.items():
+
+
+    def check_action(verb, body):
+        """Asks for everything that goes wrong before the action. Returns a function that asks for the action."""
         path = f"/api/v1/calls/{{domain}}/{{slot}}/{verb}"
         ask = lambda slot, body, **more: check(path, *site.act(slot, verb, body, **more), "post")
         for token in (None, LOOK, OTHER):
@@ -57,6 +63,28 @@ def test_every_response_conforms_to_the_description(switch, phones, site, descri
         ask("701", {"text": "x" * 9000})
         ask("701", "text=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
         ask("701", {"text": 1, "seconds": "x", "extension": []})
+        return ask
+
+    ask = check_action("retrieve", {"to": "1003"})
+    taker = phones("1003")
+    taker.on_ring = 486
+    ask("701", {"to": "1003"})
+    taker.on_ring = None
+    ask("701", {"to": "1003"})
+    ringing = taker.wait_call()
+    taker.respond(ringing.pending, 603, tag=ringing.tag)
+    assert wait_for(lambda: site.get("calls")[0]["state"] == "parked")
+    alone = phones().call("tone-1300")
+    uuid = switch.leg(direction="inbound", dest="tone-1300")
+    park = lambda body, token=ALL, **more: check("/api/v1/park", *site.ask("/api/v1/park", token, "POST", body, **more)[:2], "post")
+    for token in (None, LOOK):
+        park({"uuid": uuid}, token)
+    for body in ({}, {"uuid": "x"}, {"uuid": uuid, "slot": "701"}, "{", {"uuid": "x" * 9000}, {"uuid": 1}, {"uuid": uuid}):
+        park(body)
+    park("uuid=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    alone.hang_up()
+    for verb, body in ACTIONS.items():
+        ask = check_action(verb, body)
         ask(*{"transfer": ("701", {"extension": "no-such-extension"})}.get(verb, ("703", body)))  # a call without a parker to ring
         ask("701", body)
     change = {"$ref": "#/components/schemas/Change", "components": description["components"]}

@@ -2,6 +2,7 @@
 
 pub(super) mod announce;
 mod attended_transfer;
+pub(super) mod conversations;
 pub(super) mod enter_slot;
 pub(super) mod hand_over;
 mod held;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::freeswitch::{self, Binding, CoreEvent, EventRef, Leg, OnEvent, SessionGuard, StateLookup};
-use crate::parking::Party;
+use crate::parking::{MonotonicTime, Party};
 use crate::service::ParkingService;
 use crate::service::identity::LegUser;
 
@@ -26,8 +26,8 @@ pub(in crate::service) struct TalkingLegs(Mutex<Legs>);
 struct Legs {
     /// The UUIDs by each name of a party.
     by_name: HashMap<String, Vec<String>>,
-    /// The names of each leg.
-    names: HashMap<String, Vec<String>>,
+    /// The names of each leg, and when its conversation began.
+    names: HashMap<String, (Vec<String>, MonotonicTime)>,
 }
 
 impl TalkingLegs {
@@ -57,13 +57,21 @@ impl TalkingLegs {
         for name in &names {
             legs.by_name.entry(name.clone()).or_default().push(uuid.clone());
         }
-        legs.names.insert(uuid, names);
+        legs.names.insert(uuid, (names, freeswitch::now()));
+    }
+
+    /// Returns the legs of these users, each with the time when its conversation began.
+    pub(super) fn legs_of(&self, is_meant: impl Fn(&str) -> bool) -> Vec<(String, MonotonicTime)> {
+        let legs = self.0.lock();
+        let meant = legs.by_name.iter().filter(|(name, _)| !name.starts_with('?') && is_meant(name));
+        let uuids = meant.flat_map(|(_, uuids)| uuids);
+        uuids.filter_map(|uuid| legs.names.get(uuid).map(|(_, since)| (uuid.clone(), *since))).collect()
     }
 }
 
 impl Legs {
     fn forget(&mut self, uuid: &str) {
-        for name in self.names.remove(uuid).into_iter().flatten() {
+        for name in self.names.remove(uuid).into_iter().flat_map(|(names, _)| names) {
             if let Some(legs) = self.by_name.get_mut(&name) {
                 legs.retain(|leg| leg != uuid);
                 if legs.is_empty() {

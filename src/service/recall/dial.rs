@@ -7,7 +7,7 @@ use crate::service::error::RecallError;
 use crate::service::template::{fill_in, is_address, is_of_the_far_end, is_part_of_address};
 
 /// The phone of a recall: whom it rings, and what it shows.
-pub(super) struct Phone<'a> {
+pub(in crate::service) struct Phone<'a> {
     pub(in crate::service) dial: String,
     pub(in crate::service) party: &'a Party,
     pub(in crate::service) prefix: String,
@@ -23,17 +23,24 @@ const PASSED_ON: &str =
 const USUAL_CONTEXT: &str = "default";
 
 impl ParkingService {
+    /// Returns the dial string of the phones of a user, as the lot calls them.
+    pub(in crate::service) fn dial_of_user(&self, user: &str, settings: &LotSettings) -> Result<String, RecallError> {
+        let dial = if settings.ringback_via == RingBackVia::Dialplan {
+            let context = settings.ringback_context.clone().or_else(|| context_of(user));
+            dial_extension(user, context.as_deref().unwrap_or(USUAL_CONTEXT))
+        } else {
+            dial_user(user)
+        };
+        dial.ok_or(RecallError::NotAUser)
+    }
+
     /// Returns the dial string of a recall. `${...}` in a configured dial string stands for a variable of the waiting leg, which is used only if
     /// it cannot change the meaning of the dial string.
     pub(super) fn dial_string(&self, info: &CallInfo) -> Result<String, RecallError> {
         let CallInfo { uuid, parker, settings, .. } = info;
         match &settings.ringback {
             RingBack::Nobody => Err(RecallError::NobodyToRing),
-            RingBack::Parker if settings.ringback_via == RingBackVia::Dialplan => {
-                let context = settings.ringback_context.clone().or_else(|| context_of(parker));
-                dial_extension(parker, context.as_deref().unwrap_or(USUAL_CONTEXT)).ok_or(RecallError::NotAUser)
-            }
-            RingBack::Parker => dial_user(parker).ok_or(RecallError::NotAUser),
+            RingBack::Parker => self.dial_of_user(parker, settings),
             RingBack::DialString(dial) => {
                 let leg = SessionGuard::find(uuid).ok_or(RecallError::CallerGone)?;
                 // A dialplan may set a variable to a whole dial string; text of a phone in a header is never used as one.
@@ -45,7 +52,7 @@ impl ParkingService {
     }
 }
 
-pub(super) fn call_phone(
+pub(in crate::service) fn call_phone(
     outgoing: &OutgoingCalls,
     phone: &Phone<'_>,
     more: &[(&str, &str)],

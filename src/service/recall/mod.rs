@@ -107,7 +107,7 @@ impl ParkingService {
 }
 
 /// Hangs up a recall that a mailbox answered, if the lot has `ringback-ignore-voicemail`.
-fn unless_voicemail(
+pub(super) fn unless_voicemail(
     peer: SessionGuard,
     settings: &LotSettings,
     cancel: &CancelToken,

@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::freeswitch::{self, Dial, HangupCause, Leg, SessionGuard};
-use crate::parking::{Call, MonotonicTime, Party, Refusal};
+use crate::freeswitch::{self, Leg, SessionGuard};
+use crate::parking::{Call, MonotonicTime};
 use crate::service::call_log::{About, log_call};
-use crate::service::{ActionError, ParkingService, entropy};
+use crate::service::{ActionError, ParkingService};
 
 /// How long a leg may take to arrive at the parked call.
 const RETRIEVER_ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a dialled party may ring.
-const DIAL_RING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The parked calls by the UUID of the leg to which each is assigned, with the time of the assignment.
 #[derive(Debug, Default)]
@@ -38,19 +36,6 @@ impl Assigned {
     }
 }
 
-/// The claim of a parked call for a party who is being dialled. Dropping this releases the claim, unless it has passed to a leg.
-struct ClaimGuard<'a> {
-    service: &'a ParkingService,
-    call: &'a str,
-    holder: String,
-}
-
-impl Drop for ClaimGuard<'_> {
-    fn drop(&mut self) {
-        self.service.change(|table, now| table.release(self.call, &self.holder, now));
-    }
-}
-
 impl ParkingService {
     /// Connects an existing leg with the parked call, for the command.
     pub(crate) fn retrieve_by_leg(&self, call: &Call, uuid: &str) -> Result<(), ActionError> {
@@ -64,30 +49,6 @@ impl ParkingService {
         self.change(|table, _| table.claim_leg(&call.info.uuid, uuid))?;
         self.rings.cancel(&call.info.uuid);
         self.send_to_caller(&leg, call)
-    }
-
-    /// Dials a party and connects it with the parked call, for the command. The call is claimed meanwhile.
-    pub(crate) fn retrieve_by_dialling(&self, call: &Call, dial: &str) -> Result<(), ActionError> {
-        let uuid = &*call.info.uuid;
-        let claim = ClaimGuard { service: self, call: uuid, holder: format!("dialling {:016x}", entropy()) };
-        self.change(|table, _| table.claim_leg(uuid, &claim.holder))?;
-        let Party { name, number } = &*call.info.caller;
-        let dial = Dial {
-            to: dial,
-            caller_name: name,
-            caller_number: number,
-            variables: &[],
-            ring_timeout: DIAL_RING_TIMEOUT,
-        };
-        let cancel = self.rings.begin(uuid);
-        let answered = self.outgoing.originate(&dial, &cancel);
-        self.rings.finish(uuid, &cancel);
-        let leg = answered?;
-        if self.change(|table, _| table.hand_claim(uuid, &claim.holder, &leg.uuid())) || !call.is_here() {
-            return self.send_to_caller(&leg, call);
-        }
-        leg.hang_up(HangupCause::LoseRace);
-        Err(Refusal::NoLongerParked.into())
     }
 
     /// Assigns a parked call to a leg, and sends the leg there.

@@ -2,6 +2,7 @@
 
 pub(super) mod assigned;
 pub(super) mod held_conversations;
+pub(super) mod ringing;
 
 use std::time::Duration;
 
