@@ -88,7 +88,8 @@ fn expand(text: &str, variables: &HashMap<String, String>) -> String {
 
 /// The value of an attribute in the text of a tag.
 fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
-    let after = tag.split_once(&format!("{name}="))?.1;
+    let start = tag.match_indices(&format!("{name}=")).find(|(at, _)| tag[..*at].ends_with(char::is_whitespace))?;
+    let after = &tag[start.0 + start.1.len()..];
     let quote = after.chars().next()?;
     after[1..].split(quote).next()
 }
@@ -120,12 +121,12 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The first line of a file with all these words.
+    /// The first line of a file with all these words. A quote in a word stands for either kind.
     pub(crate) fn line(&self, file: &Path, words: &[&str]) -> Option<Line> {
         let text = fs::read(file).ok()?;
         let text = without_comments(&String::from_utf8_lossy(&text));
         let numbered = text.lines().enumerate();
-        let mut found = numbered.filter(|(_, line)| words.iter().all(|word| line.contains(word)));
+        let mut found = numbered.filter(|(_, line)| words.iter().all(|word| line.replace('\'', "\"").contains(word)));
         found.next().map(|(index, line)| Line { number: index + 1, text: line.trim().to_owned() })
     }
 
@@ -168,6 +169,12 @@ mod tests {
     fn an_ampersand_that_freeswitch_accepts_is_escaped() {
         let text = "<a b=\"?x=1&y=2\">&lt;&nbsp;&#228;&</a>";
         assert_eq!(with_escaped_ampersands(text), "<a b=\"?x=1&amp;y=2\">&lt;&amp;nbsp;&#228;&amp;</a>");
+    }
+
+    #[test]
+    fn an_attribute_is_found_by_its_whole_name_and_in_either_quotes() {
+        assert_eq!(attribute(r#"<a metadata="1" data='2'/>"#, "data"), Some("2"));
+        assert_eq!(attribute(r#"<a metadata="1"/>"#, "data"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A running FreeSWITCH, by its command line fs_cli.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +12,17 @@ pub(crate) enum FsCliError {
     CannotRun { program: String, cause: std::io::Error },
     #[error("{command} does not reach FreeSWITCH: {answer}")]
     NotConnected { command: String, answer: String },
+    #[error("{command} got no answer within {MAX_SECONDS} s: FreeSWITCH runs, but does not respond")]
+    NoAnswer { command: String },
+    #[error("cannot read the command {command:?}: expected words as for a shell, with each quote closed")]
+    Unquoted { command: String },
 }
+
+/// How long FreeSWITCH may take to answer.
+const MAX_SECONDS: u32 = 10;
+/// With this, `timeout` of GNU coreutils reports that the time was over, and that there is no such program.
+const TIME_WAS_OVER: i32 = 124;
+const NO_SUCH_PROGRAM: i32 = 127;
 
 /// The command fs_cli, with its arguments.
 pub(crate) struct FsCli {
@@ -19,8 +30,10 @@ pub(crate) struct FsCli {
 }
 
 impl FsCli {
-    pub(crate) fn new(command: &str) -> FsCli {
-        FsCli { words: command.split_whitespace().map(str::to_owned).collect() }
+    /// `command`: the program and its arguments, quoted as for a shell.
+    pub(crate) fn new(command: &str) -> Result<FsCli, FsCliError> {
+        let words = shlex::split(command).filter(|words| !words.is_empty());
+        words.map(|words| FsCli { words }).ok_or_else(|| FsCliError::Unquoted { command: command.to_owned() })
     }
 
     /// The fs_cli that is installed beside this program, as in a FreeSWITCH that was built from source; otherwise that of PATH.
@@ -33,9 +46,17 @@ impl FsCli {
 
     /// Has FreeSWITCH carry out a command, and returns its answer.
     pub(crate) fn api(&self, command: &str) -> Result<String, FsCliError> {
-        let program = self.words.first().cloned().unwrap_or_default();
-        let output = Command::new(&program).args(&self.words[1..]).args(["-x", command]).output();
-        let output = output.map_err(|cause| FsCliError::CannotRun { program, cause })?;
+        let program = || self.words.first().cloned().unwrap_or_default();
+        // fs_cli has a time limit for the command, but not for a FreeSWITCH that accepts the connection and says nothing.
+        let output = Command::new("timeout").arg(MAX_SECONDS.to_string()).args(&self.words).args(["-x", command]).output();
+        let output = output.map_err(|cause| FsCliError::CannotRun { program: "timeout".to_owned(), cause })?;
+        match output.status.code() {
+            Some(TIME_WAS_OVER) => return Err(FsCliError::NoAnswer { command: self.words.join(" ") }),
+            Some(NO_SUCH_PROGRAM) => {
+                return Err(FsCliError::CannotRun { program: program(), cause: ErrorKind::NotFound.into() });
+            }
+            _ => {}
+        }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         let answer = text(&output.stdout);
         // fs_cli may report a failure on either stream, and exit with 0.

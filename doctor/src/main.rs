@@ -75,7 +75,7 @@ fn arguments() -> Result<Source, DoctorError> {
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         source = match argument {
-            Long("fs-cli") => Source::Running(FsCli::new(&arguments.value()?.string()?)),
+            Long("fs-cli") => Source::Running(arguments.value()?.parse_with(FsCli::new)?),
             Long("files") => Source::Files(arguments.value()?.into()),
             Long("help") | Short('h') => Source::Help,
             other => return Err(other.unexpected().into()),

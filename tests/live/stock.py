@@ -72,7 +72,7 @@ class StockSwitch(Switch):
 
     def doctor(self):
         """Runs the doctor on the running FreeSWITCH. Returns its exit status and what it printed."""
-        fs_cli = f"{self.prefix}/bin/fs_cli -H 127.0.0.1 -P {self.esl_port}"
+        fs_cli = f"'{self.prefix}/bin/fs_cli' -H \"127.0.0.1\" -P {self.esl_port}"
         done = subprocess.run([self.doctor_program, "--fs-cli", fs_cli], capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 

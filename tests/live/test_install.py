@@ -3,6 +3,7 @@
 Before: after `make install`, 700 had no route, `park+701` went into a queue of the stock dialplan, and nothing said so."""
 
 import re
+import signal
 
 import pytest
 
@@ -184,6 +185,16 @@ def test_a_token_file_that_others_can_read_is_a_fault(stock):
     finally:
         (stock.conf / file).write_text(original)
         reload_with(stock, file, "$^", "")
+
+
+def test_the_doctor_says_that_freeswitch_does_not_respond(stock):
+    """Before: the doctor waited for ever, as fs_cli does."""
+    stock.process.send_signal(signal.SIGSTOP)
+    try:
+        status, said = stock.doctor()
+    finally:
+        stock.process.send_signal(signal.SIGCONT)
+    assert status == 2 and "got no answer within 10 s" in said, said
 
 
 def test_an_upgrade_leaves_the_loaded_module_in_place(stock, phones_at):
