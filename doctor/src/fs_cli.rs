@@ -48,7 +48,8 @@ impl FsCli {
     pub(crate) fn api(&self, command: &str) -> Result<String, FsCliError> {
         let program = || self.words.first().cloned().unwrap_or_default();
         // fs_cli has a time limit for the command, but not for a FreeSWITCH that accepts the connection and says nothing.
-        let output = Command::new("timeout").arg(MAX_SECONDS.to_string()).args(&self.words).args(["-x", command]).output();
+        let output =
+            Command::new("timeout").arg(MAX_SECONDS.to_string()).args(&self.words).args(["-x", command]).output();
         let output = output.map_err(|cause| FsCliError::CannotRun { program: "timeout".to_owned(), cause })?;
         match output.status.code() {
             Some(TIME_WAS_OVER) => return Err(FsCliError::NoAnswer { command: self.words.join(" ") }),

@@ -32,9 +32,12 @@ pub(crate) fn readings(dialled: &str, variable: impl Fn(&str) -> Option<String>)
         let after_host = |name| variable(name).and_then(|uri| orbit_in(&uri));
         let orbit = orbit.or_else(|| after_host("sip_refer_to")).or_else(|| after_host("sip_to_params"));
         found.extend(orbit.map(|text| Reading { text, may_be_lot: false, is_pickup }));
+        return found;
     }
-    let bare = dialled.strip_prefix(DIRECTED_PICKUP).unwrap_or(dialled);
-    let of_lamp = bare.strip_prefix(LAMP);
+    // Parameters of the user part, as in `701;user=phone`, are not part of the number.
+    let bare = key.strip_prefix(DIRECTED_PICKUP).unwrap_or(key);
+    let of_lamp = bare.split_at_checked(LAMP.len()).filter(|(prefix, _)| prefix.eq_ignore_ascii_case(LAMP));
+    let of_lamp = of_lamp.map(|(_, name)| name);
     let plain = of_lamp.or_else(|| bare.strip_prefix('+')).unwrap_or(bare);
     if plain != dialled {
         found.push(Reading { may_be_lot: of_lamp.is_some(), ..number(plain) });
@@ -70,6 +73,9 @@ mod tests {
             ("park+701", Some(("701", true, false))),
             ("**park+*5901", Some(("*5901", true, false))),
             ("park+main", Some(("main", true, false))),
+            ("Park+main", Some(("main", true, false))),
+            ("701;user=phone", Some(("701", false, false))),
+            ("park+701;user=phone", Some(("701", true, false))),
             ("callpark;orbit=701", Some(("701", false, false))),
             ("pickup;orbit=701", Some(("701", false, true))),
             ("PickUp;x=1;ORBIT=701", Some(("701", false, true))),

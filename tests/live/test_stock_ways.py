@@ -80,14 +80,16 @@ def blind(to, after_host=""):
     return park
 
 
-def blind_by_the_calling_user(phones):
-    """1001 transfers the user whom 1001 has called."""
-    callee = phones("1003", says=600)
-    callee.on_ring = 0.1
-    call = phones("1001", says=700).call("1003")
-    assert call.audio.hears(600)
-    call.refer("704")
-    return callee.wait_call(), call.phone, [call]
+def by_the_calling_user(act):
+    """1001 parks the user whom 1001 has called."""
+    def park(phones):
+        callee = phones("1003", says=600)
+        callee.on_ring = 0.1
+        call = phones("1001", says=700).call("1003")
+        assert call.audio.hears(600)
+        act(call)
+        return callee.wait_call(), call.phone, [call]
+    return park
 
 
 def blind_between_users(phones):
@@ -117,15 +119,6 @@ def code_of_the_called_user(phones):
     caller, call = conversation(phones)
     call.press("*5")
     return caller, call.phone, [call]
-
-
-def code_of_the_calling_user(phones):
-    callee = phones("1003", says=600)
-    callee.on_ring = 0.1
-    call = phones("1001", says=700).call("1003")
-    assert call.audio.hears(600)
-    call.press("*5")
-    return callee.wait_call(), call.phone, [call]
 
 
 def in_a_group(how):
@@ -209,13 +202,13 @@ WAYS = {
     "park+703": (blind("park+703"), "703"),
     "callpark;orbit=": (blind("callpark;orbit=706"), "706"),
     "callpark@;orbit=": (blind("callpark", ";orbit=706"), "706"),
-    "by the calling user": (blind_by_the_calling_user, "704"),
+    "by the calling user": (by_the_calling_user(lambda call: call.refer("704")), "704"),
     "between users": (blind_between_users, "704"),
     "attended to 700": (attended("700"), "701"),
     "attended to park+703": (attended("park+703"), "703"),
     "attended without hold": (attended("700", holds=False), "701"),
     "*5 of the called user": (code_of_the_called_user, "701"),
-    "*5 of the calling user": (code_of_the_calling_user, "701"),
+    "*5 of the calling user": (by_the_calling_user(lambda call: call.press("*5")), "701"),
     "in a group": (in_a_group(transfers), "701"),
     "*5 in a group": (in_a_group(presses_the_code), "701"),
     "from the queue": (from_the_queue(transfers), "701"),
