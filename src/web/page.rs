@@ -17,6 +17,7 @@ macro_rules! files {
 
 const FILES: &[(&str, &str, &[u8])] = files![
     "actions.js" SCRIPT,
+    "alerts.js" SCRIPT,
     "announcer.js" SCRIPT,
     "api.js" SCRIPT,
     "base.css" STYLE,
@@ -25,9 +26,14 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "boards.js" SCRIPT,
     "calls.js" SCRIPT,
     "charts.js" SCRIPT,
+    "colleagues.js" SCRIPT,
     "connection.js" SCRIPT,
     "dashboard.js" SCRIPT,
+    "desk.css" STYLE,
+    "desk.js" SCRIPT,
     "dom.js" SCRIPT,
+    "drags.js" SCRIPT,
+    "feed.js" SCRIPT,
     "history.js" SCRIPT,
     "icon-192.png" IMAGE,
     "icon-512.png" IMAGE,
@@ -37,11 +43,14 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "index.html" HTML,
     "main.js" SCRIPT,
     "manifest.json" MANIFEST,
+    "mine.js" SCRIPT,
+    "notices.js" SCRIPT,
     "records.css" STYLE,
     "refresher.js" SCRIPT,
     "sign_in.js" SCRIPT,
     "slot.js" SCRIPT,
     "stream.js" SCRIPT,
+    "takes.js" SCRIPT,
     "text.js" SCRIPT,
     "text_de.js" SCRIPT,
     "text_en.js" SCRIPT,
@@ -52,6 +61,8 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "time.js" SCRIPT,
     "today.js" SCRIPT,
     "totals.js" SCRIPT,
+    "wall.css" STYLE,
+    "wall.js" SCRIPT,
 ];
 
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {

@@ -51,9 +51,10 @@ class Page:
         self.size(DESK)
         self.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": "", "acceptLanguage": ""})
         self.prefer("light")
+        # Not on the page itself, which may just be signing in with the token of the test before, and keep it.
+        self.driver.get(f"{self.site.url}icon.svg")
+        self.run("sessionStorage.clear(); localStorage.clear()")
         self.driver.get(self.site.url)
-        self.run("sessionStorage.clear()")
-        self.driver.refresh()
         self.driver.get_log("browser")
         until(lambda: self.one("#sign-in").is_displayed(), 3, "sign-in is shown")
 
@@ -140,6 +141,29 @@ class Page:
         if text is not None:
             until(typed, 2, f"{text!r} is in the field of {verb}")
         self.one(f'form[data-verb="{verb}"] button').click()
+
+    def drag(self, source, target, release=True):
+        """Moves the mouse, with its button pressed, from the left of one element to the middle of another, in steps."""
+        self.one(target)
+        self.run("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", source)
+        x, y = self.run("const box = document.querySelector(arguments[0]).getBoundingClientRect(); return [box.left + 30, box.top + 15]", source)
+        self.mouse("mousePressed", x, y)
+        for _ in range(2):  # the first move begins the drag
+            x, y = self.run("""
+              document.querySelector(arguments[0]).scrollIntoView({ block: 'nearest' });
+              const box = document.querySelector(arguments[0]).getBoundingClientRect();
+              return [box.left + box.width / 2, box.top + box.height / 2];""", target)
+            self.mouse("mouseMoved", x, y)
+        self.at = x, y
+        if release:
+            self.release()
+
+    def release(self):
+        self.mouse("mouseReleased", *self.at)
+
+    def mouse(self, kind, x, y):
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, "button": "left",
+                                    "buttons": int(kind != "mouseReleased"), "clickCount": 1})
 
     def press(self, *keys):
         self.driver.switch_to.active_element.send_keys(*keys)

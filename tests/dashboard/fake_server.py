@@ -47,6 +47,9 @@ class Board:
             Lot("branch", ["901", "902"], domain="*"),
         ]
         self.calls, self.ended, self.full = {}, [], 0
+        self.channels = []
+        # What the phones of users do when they are rung: "answers", "is silent" (for a while), or "is busy".
+        self.phones, self.rings_for = {}, 0.5
         self.listeners, self.lock = set(), threading.Lock()
 
     def lot_of(self, slot):
@@ -56,7 +59,7 @@ class Board:
         parked_at = now_ms() - int(ago * 1000)
         call = {"lot": self.lot_of(slot).name, "domain": DOMAIN, "slot": slot, "state": state, "parked_at": parked_at,
                 "timeout_at": parked_at + timeout * 1000 if timeout else None, "caller_name": name, "caller_number": number,
-                "parker": f"{parker}@{DOMAIN}", "label": label, "attempt": 0, "uuid": str(uuid.uuid4()), "node": "pbx1"}
+                "parker": f"{parker}@{DOMAIN}", "label": label, "attempt": 0, "late": False, "uuid": str(uuid.uuid4()), "node": "pbx1"}
         with self.lock:
             self.calls[slot] = call
         self.tell("park", call)
@@ -72,11 +75,57 @@ class Board:
         kept = ("lot", "domain", "slot", "caller_name", "caller_number", "parker", "label", "parked_at", "node", "uuid")
         return {**{key: call[key] for key in kept}, "retriever": f"{retriever}@{DOMAIN}", "attempts": call["attempt"]}
 
-    def act(self, slot, verb, body):
+    def talk(self, name, number, *, user="1002", held=False, ago=0):
+        """A conversation of a user, which can be parked."""
+        self.channels.append({"uuid": str(uuid.uuid4()), "user": f"{user}@{DOMAIN}", "caller_name": name, "caller_number": number,
+                              "direction": "incoming", "held": held, "talking_ms": ago * 1000, "node": "pbx1"})
+        return self.channels[-1]["uuid"]
+
+    def remind(self, slot):
+        self.calls[slot]["late"] = True
+        self.tell("remind", self.calls[slot])
+
+    def park_channel(self, body):
+        channel = next((channel for channel in self.channels if channel["uuid"] == body["uuid"]), None)
+        if channel is None:
+            return 404, {"error": f"there is no channel {body['uuid']}"}
+        free = [slot for lot in self.lots if body.get("lot", f"main@{DOMAIN}") == f"{lot.name}@{lot.domain}" for slot in lot.slots
+                if slot not in self.calls]
+        slot = body.get("slot") or free[0]
+        if slot not in free:
+            return 409, {"error": f"slot {slot} is taken"}
+        self.channels.remove(channel)
+        self.park(channel["caller_name"], channel["caller_number"], slot, parker="1002")
+        return 200, self.shown(self.calls[slot])
+
+    def retrieve(self, call, to):
+        if to is None:
+            return 400, {"error": "to is missing, and this token has no user"}
+        if call["state"] not in ("parked", "ringing-back"):
+            return 409, {"error": f"the call in slot {call['slot']} is being retrieved"}
+        does = self.phones.get(to, "answers")
+        if does == "is busy":
+            return 409, {"error": f"no phone of {to}@{DOMAIN} has answered: USER_BUSY"}
+        call["state"] = "retrieving"
+        self.tell("reserve", call)
+        threading.Timer(self.rings_for, self._rung, (call, to, does)).start()
+        return 200, self.shown(call)
+
+    def _rung(self, call, to, does):
+        if self.calls.get(call["slot"]) is not call:
+            return
+        if does == "answers":
+            return self.end(call["slot"], "retrieved", retriever=to)
+        call["state"] = "parked"
+        self.tell("retrieve-failed", call)
+
+    def act(self, slot, verb, body, user=None):
         """Carries out an action. Returns the status and the answer, as the module does."""
         call = self.calls.get(slot)
         if call is None:
             return 404, {"error": f"slot {slot} is empty"}
+        if verb == "retrieve":
+            return self.retrieve(call, body.get("to", user))
         if verb == "label":
             call["label"] = body["text"]
             self.tell("label", call)
@@ -108,7 +157,7 @@ class Board:
             rows.append({"lot": lot.name, "domain": lot.domain, "size": len(lot.slots), "used": len(waits),
                          "free": len(lot.slots) - len(waits), "longest_wait_ms": max(waits, default=0),
                          "service_level": lot.service_level,
-                         "slots": [{"slot": slot, "label": lot.labels.get(slot, "")} for slot in lot.slots]})
+                         "slots": [{"slot": slot, "label": lot.labels.get(slot, "")} for slot in lot.slots] if len(lot.slots) <= 500 else []})
         return rows
 
     def stats(self):
@@ -169,8 +218,9 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def rights(self):
+        """The rights of the token, and its user; both are None without a known token."""
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        return self.tokens.get(token) if scheme == "Bearer" else None
+        return self.tokens.get(token, (None, None)) if scheme == "Bearer" else (None, None)
 
     def do_GET(self):
         path = urllib.parse.urlsplit(self.path).path
@@ -179,24 +229,27 @@ class Handler(BaseHTTPRequestHandler):
             if file.parent != PAGE or not file.is_file():
                 return self.answer(404, b"not found", "text/plain")
             return self.answer(200, file.read_bytes(), TYPES[file.suffix])
-        rights = self.rights()
+        rights, user = self.rights()
         if rights is None:
             return self.answer(401, {"error": "unknown token"})
         if path == "/api/v1/events":
             return self.events()
-        answers = {"me": lambda: {"rights": rights, "domain": "*"}, "calls": self.board.listing, "lots": self.board.lot_listing,
-                   "stats": self.board.stats, "history": lambda: self.board.ended[:50]}
+        answers = {"me": lambda: {"rights": rights, "domain": "*", **({"user": f"{user}@{DOMAIN}"} if user else {})}, "calls": self.board.listing, "lots": self.board.lot_listing,
+                   "stats": self.board.stats, "history": lambda: self.board.ended[:50], "channels": lambda: self.board.channels}
         return self.answer(200, answers[path.removeprefix("/api/v1/")]())
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if "act" not in (self.rights() or []):
+        rights, user = self.rights()
+        if "act" not in (rights or []):
             return self.answer(403, {"error": "this token may only look"})
+        if self.path == "/api/v1/park":
+            return self.answer(*self.board.park_channel(body))
         domain, slot, verb = self.path.removeprefix("/api/v1/calls/").split("/")
         # The page must encode `*`, because the module's router accepts nothing else.
         if "*" in slot or urllib.parse.unquote(domain) != DOMAIN:
             return self.answer(404, {"error": "no such call"})
-        return self.answer(*self.board.act(urllib.parse.unquote(slot), verb, body))
+        return self.answer(*self.board.act(urllib.parse.unquote(slot), verb, body, user))
 
     def events(self):
         self.send_response(200)
@@ -226,17 +279,17 @@ class Server(ThreadingHTTPServer):
 class FakeServer:
     """A server with calls that a test makes and ends. The test can stop it and start it again on the same port."""
 
-    token, view_token = "view-and-act", "view-only"
+    token, view_token, no_user_token = "view-and-act", "view-only", "act-without-user"
 
     def __init__(self, port=0):
         self.board, self.connections = Board(), set()
         self.port, self.server = port, None
         self.up()
         self.url = f"http://127.0.0.1:{self.port}/"
-        self.park, self.end = self.board.park, self.board.end
+        self.park, self.end, self.talk, self.remind = self.board.park, self.board.end, self.board.talk, self.board.remind
 
     def up(self):
-        tokens = {self.token: ["view", "act"], self.view_token: ["view"]}
+        tokens = {self.token: (["view", "act"], "1002"), self.view_token: (["view"], None), self.no_user_token: (["view", "act"], None)}
         handler = type("Handler", (Handler,), {"board": self.board, "tokens": tokens, "connections": self.connections})
         self.server = Server(("127.0.0.1", self.port), handler)
         self.port = self.server.server_port
@@ -250,6 +303,17 @@ class FakeServer:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # already closed by the browser
+
+    def crowd(self, count):
+        """Adds a lot with `count` parked calls."""
+        lot = Lot("crowd", [str(10_000 + n) for n in range(count + 100)])
+        self.board.lots.append(lot)
+        now = now_ms()
+        for place, slot in enumerate(lot.slots[:count]):
+            self.board.calls[slot] = {
+                "lot": lot.name, "domain": DOMAIN, "slot": slot, "state": "parked", "parked_at": now - place % 90 * 1000,
+                "timeout_at": now + 90_000, "caller_name": f"Caller {slot}", "caller_number": f"+49 30 {slot}", "parker": f"1001@{DOMAIN}",
+                "label": "", "attempt": 0, "late": False, "uuid": str(uuid.uuid4()), "node": "pbx1"}
 
     def busy_day(self):
         """Adds the calls of a typical afternoon: calls of every age and state, and the ended calls of the morning."""

@@ -76,7 +76,7 @@ def test_the_end_of_the_call_is_shown_in_the_dialog(parked, site):
     until(lambda: "not parked any more" in parked.text("dialog .error"), 1, "the end is shown")
     assert not any(button.is_enabled() for button in parked.all("dialog form button"))
     parked.one("dialog .close").click()
-    assert parked.focused("#boards h2")
+    until(lambda: parked.focused("#boards h2"), 1, "the focus is on the lot")
 
 
 def test_without_the_right_to_act_there_are_no_controls(page, site):

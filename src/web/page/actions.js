@@ -10,6 +10,7 @@ const MOST_SECONDS = 86_400;
 export class Actions {
   #dialog;
   #api;
+  #takes;
   #done;
   #call = null;
   #opener = null;
@@ -17,9 +18,10 @@ export class Actions {
   #error = make("p", { class: "error", role: "alert" });
 
   /** `done(words)` is told what was done. */
-  constructor(dialog, api, done) {
+  constructor(dialog, api, takes, done) {
     this.#dialog = dialog;
     this.#api = api;
+    this.#takes = takes;
     this.#done = done;
     dialog.onclose = () => this.#closed();
     // A click beside the dialog lands on the dialog element itself, and closes it as people expect.
@@ -80,12 +82,17 @@ export class Actions {
     text.input.value = label;
     const extension = field(t("transfer.to"), {
       type: "text", required: "", maxlength: "64", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
-      placeholder: t("transfer.hint"),
+      placeholder: t("transfer.hint"), list: "extensions",
+    });
+    const phone = field(t("take.at"), {
+      type: "text", maxlength: "64", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+      placeholder: t("take.my-phone"), list: "extensions",
     });
     const seconds = field(t("extend.by"), { type: "number", min: "1", max: String(MOST_SECONDS), step: "1", required: "" });
     seconds.input.value = "60";
     const who = parker ? pieces("ringback.parker", { parker: theirs(local(parker, domain)) }) : [t("ringback.someone")];
     return [
+      this.#form("retrieve", "take", [phone.box], () => phone.input.value.trim()),
       this.#form("label", "label.save", [text.box], () => ({ text: text.input.value })),
       this.#form("ringback", "ringback", [make("p", {}, ...who)], () => ({})),
       this.#form("transfer", "transfer", [extension.box], () => ({ extension: extension.input.value.trim() })),
@@ -110,9 +117,10 @@ export class Actions {
     if (button.ariaBusy === "true") return;
     button.ariaBusy = "true";
     try {
-      await this.#api.act(call, verb, body);
+      if (verb === "retrieve") await this.#takes.take(call, body);
+      else await this.#api.act(call, verb, body);
       if (this.#call === call) this.close();
-      this.#done(t(`${verb}.done`, { slot: call.slot }));
+      this.#done(verb === "retrieve" ? t(body ? "take.rings-at" : "take.rings", { phone: body }) : t(`${verb}.done`, { slot: call.slot }));
     } catch (error) {
       write(this.#error, inWords(error));
     } finally {

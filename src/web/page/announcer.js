@@ -3,11 +3,12 @@
 import { callerOf } from "./calls.js";
 import { write } from "./dom.js";
 import { t } from "./text.js";
+import { duration } from "./time.js";
 
 const GATHER_MS = 800;
 const MOST_AT_ONCE = 4;
 
-const SAID = ["park", "retrieve", "return", "fallback", "transfer", "abandon"];
+const SAID = ["park", "retrieve", "return", "fallback", "transfer", "abandon", "remind"];
 
 export class Announcer {
   #node;
@@ -19,7 +20,7 @@ export class Announcer {
   }
 
   event({ action, slot, call }) {
-    if (SAID.includes(action)) this.say(t(`said.${action}`, { caller: call ? callerOf(call) : t("caller.some"), slot }));
+    if (SAID.includes(action)) this.say(t(`said.${action}`, { caller: call ? callerOf(call) : t("caller.some"), slot, time: duration(call?.wait_ms ?? 0) }));
   }
 
   /** What comes at once is said at once: a reader that is interrupted at each call would never finish one. */

@@ -34,16 +34,17 @@ export class Api {
   today = () => this.#json("stats?days=1");
   history = (count) => this.#json(`history?count=${count}`);
 
-  act(call, verb, body) {
-    return this.#json(`calls/${part(call.domain)}/${part(call.slot)}/${verb}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-  }
+  channels = () => this.#json("channels");
+
+  act = (call, verb, body) => this.#post(`calls/${part(call.domain)}/${part(call.slot)}/${verb}`, body);
+  park = (body) => this.#post("park", body);
 
   /** The open stream of changes; it has no end of its own, so the caller brings the signal that ends it. */
   events = (signal) => this.#fetch("events", { signal });
+
+  #post(path, body) {
+    return this.#json(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  }
 
   async #json(path, options = {}) {
     return (await this.#fetch(path, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS), ...options })).json();

@@ -1,5 +1,6 @@
-/** One lot: its slots in the lot's order. A lot too large to be looked over shows only what is taken. */
+/** One lot: its slots in the lot's order, late callers first. A lot too large to be looked over shows only what is taken, in pages. */
 
+import { matches } from "./calls.js";
 import { make, write } from "./dom.js";
 import { Slot } from "./slot.js";
 import { t } from "./text.js";
@@ -11,37 +12,86 @@ export class Board {
   #count = make("p", { class: "count" });
   #list = make("ul", { class: "slots" });
   #free = make("p", { class: "more-free" });
+  #range = make("p", { class: "range", role: "status" });
+  #pager = make("nav", { class: "pager" });
+  #page = 0;
+  #shown = null;
   #slots = new Map();
   element = make("section", { class: "board" }, make("header", {}, this.#title, this.#count), this.#list, this.#free);
 
   constructor(lot, domain) {
     this.element.setAttribute("aria-label", domain ? t("lot.of", { lot, domain }) : t("lot", { lot }));
+    this.#pager.setAttribute("aria-label", domain ? t("lot.of", { lot, domain }) : t("lot", { lot }));
     this.#title.append(make("span", {}, lot));
     if (domain) this.#title.append(make("span", { class: "domain" }, `@${domain}`));
+    this.#pager.append(this.#turn("lot.previous", -1), this.#range, this.#turn("lot.next", 1));
   }
 
-  show(lot, calls, open) {
-    const taken = new Map(calls.map((call) => [call.slot || call.uuid, call]));
+  /** Returns the number of calls that match what is looked for. */
+  show(lot, calls, hands, wanted) {
+    this.#shown = { lot, calls, hands, wanted };
+    const found = wanted ? calls.filter((call) => matches(call, wanted)) : calls;
+    const taken = new Map(found.map((call) => [call.slot || call.uuid, call]));
     const labels = new Map(lot.slots.map(({ slot, label }) => [slot, label]));
     // A call stays parked when a new configuration drops its slot: such slots follow after the lot's own. So do callers who wait for a slot.
     const numbers = [...labels.keys(), ...[...taken.keys()].filter((slot) => !labels.has(slot))];
-    const compact = lot.slots.length > MOST_SLOTS_SHOWN;
-    const shown = compact ? numbers.filter((slot) => taken.has(slot)) : numbers;
+    const compact = lot.slots.length > MOST_SLOTS_SHOWN || lot.slots.length < lot.size || Boolean(wanted);
+    const listed = lateFirst(compact ? numbers.filter((slot) => taken.has(slot)) : numbers, taken);
 
     write(this.#count, t("lot.count", { used: lot.used, size: lot.size, seconds: lot.service_level }));
-    this.#free.hidden = !compact;
+    this.element.dataset.compact = compact;
+    if (hands && compact) this.element.dataset.drop = "lot";
+    else delete this.element.dataset.drop;
+    this.element.dataset.lot = `${lot.lot}@${lot.domain}`;
+    this.element.hidden = Boolean(wanted) && found.length === 0;
+    this.#free.hidden = !compact || Boolean(wanted);
     write(this.#free, t(calls.length ? "lot.more-free" : "lot.free", { n: lot.free }));
-    this.#keep(shown);
+    this.#keep(this.#paged(listed));
     for (const [number, slot] of this.#slots) {
-      slot.show({ call: taken.get(number) ?? null, number, label: labels.get(number), serviceLevel: lot.service_level, open });
+      slot.show({
+        call: taken.get(number) ?? null, number, label: labels.get(number), lot: `${lot.lot}@${lot.domain}`,
+        serviceLevel: lot.service_level, hands,
+      });
     }
+    return found.length;
   }
 
   tick(now) {
     for (const slot of this.#slots.values()) slot.tick(now);
   }
 
-  /** Brings the list to these slots without moving one that is there already: a moved element would lose the focus. */
+  /** The cards of the page that is looked at. */
+  #paged(listed) {
+    const pages = Math.max(1, Math.ceil(listed.length / MOST_SLOTS_SHOWN));
+    this.#page = Math.min(this.#page, pages - 1);
+    const from = this.#page * MOST_SLOTS_SHOWN;
+    const to = Math.min(from + MOST_SLOTS_SHOWN, listed.length);
+    if (pages === 1) {
+      this.#pager.remove();
+      return listed;
+    }
+    if (!this.#pager.isConnected) this.#list.after(this.#pager);
+    write(this.#range, t("lot.range", { from: from + 1, to, n: listed.length }));
+    const [previous, next] = this.#pager.querySelectorAll("button");
+    // Not disabled: the last press would lose the focus.
+    previous.ariaDisabled = String(this.#page === 0);
+    next.ariaDisabled = String(this.#page === pages - 1);
+    return listed.slice(from, to);
+  }
+
+  #turn(key, step) {
+    const button = make("button", { type: "button" }, t(key));
+    button.onclick = () => {
+      if (button.ariaDisabled === "true") return;
+      this.#page += step;
+      const { lot, calls, hands, wanted } = this.#shown;
+      this.show(lot, calls, hands, wanted);
+      this.tick(performance.now());
+    };
+    return button;
+  }
+
+  /** Brings the list to these slots. One that is moved with the focus in it gets the focus again. */
   #keep(numbers) {
     const wanted = new Set(numbers);
     for (const [number, slot] of this.#slots) {
@@ -49,10 +99,21 @@ export class Board {
       slot.item.remove();
       this.#slots.delete(number);
     }
+    const focused = this.#list.contains(document.activeElement) ? document.activeElement : null;
     numbers.forEach((number, place) => {
       if (!this.#slots.has(number)) this.#slots.set(number, new Slot());
       const { item } = this.#slots.get(number);
       if (this.#list.children[place] !== item) this.#list.insertBefore(item, this.#list.children[place] ?? null);
     });
+    if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
   }
+}
+
+/** Callers of whom the server has reminded come first, the longest waiting at their head. */
+function lateFirst(numbers, taken) {
+  const late = numbers.filter((number) => taken.get(number)?.late);
+  if (late.length === 0) return numbers;
+  late.sort((a, b) => taken.get(a).since - taken.get(b).since);
+  const isLate = new Set(late);
+  return [...late, ...numbers.filter((number) => !isLate.has(number))];
 }

@@ -1,7 +1,7 @@
 /** All lots, in the order in which the server lists them. */
 
 import { Board } from "./board.js";
-import { make } from "./dom.js";
+import { make, write } from "./dom.js";
 import { t } from "./text.js";
 
 const key = ({ lot, domain }) => JSON.stringify([domain, lot]);
@@ -21,17 +21,33 @@ function withOrphans(lots, byLot) {
 
 export class Boards {
   #root;
-  #open;
+  #hands;
+  #none = make("p", { class: "empty", role: "status" });
+  #wanted = "";
+  #last = { lots: [], calls: [] };
   #boards = new Map();
 
-  constructor(root, open) {
+  /** `hands` are what can be done with a call (see `Slot`), or null. */
+  constructor(root, hands) {
     this.#root = root;
-    this.#open = open;
+    this.#hands = hands;
+  }
+
+  /** Shows only the calls that match, of all lots. */
+  find(wanted) {
+    this.#wanted = wanted;
+    this.show(this.#last.lots, this.#last.calls);
+    this.tick(performance.now());
+  }
+
+  /** Draws again what may have changed without the server. */
+  redraw() {
+    this.find(this.#wanted);
   }
 
   show(lots, calls) {
-    const byLot = new Map();
-    for (const call of calls) byLot.set(key(call), [...(byLot.get(key(call)) ?? []), call]);
+    this.#last = { lots, calls };
+    const byLot = Map.groupBy(calls, key);
     const all = withOrphans(inUse(lots), byLot);
     const wanted = new Map(all.map((lot) => [key(lot), lot]));
     for (const [name, board] of this.#boards) {
@@ -39,10 +55,12 @@ export class Boards {
       board.element.remove();
       this.#boards.delete(name);
     }
+    let found = 0;
     for (const [name, lot] of wanted) {
       if (!this.#boards.has(name)) this.#add(name, lot);
-      this.#boards.get(name).show(lot, byLot.get(name) ?? [], this.#open);
+      found += this.#boards.get(name).show(lot, byLot.get(name) ?? [], this.#hands, this.#wanted);
     }
+    write(this.#none, this.#wanted && found === 0 ? t("find.none") : "");
     if (all.length === 0) this.#root.replaceChildren(make("p", { class: "empty" }, t("lots.none")));
   }
 
@@ -52,11 +70,12 @@ export class Boards {
 
   clear() {
     this.#boards.clear();
+    this.#last = { lots: [], calls: [] };
     this.#root.replaceChildren();
   }
 
   #add(name, { lot, domain }) {
-    if (this.#boards.size === 0) this.#root.replaceChildren();
+    if (this.#boards.size === 0) this.#root.replaceChildren(this.#none);
     const board = new Board(lot, domain === "*" ? "" : domain);
     this.#boards.set(name, board);
     this.#root.append(board.element);

@@ -16,13 +16,19 @@ export const waiting = (call, now = performance.now()) => now - call.since;
 /** A reserved slot is kept for a caller who is not in it yet. */
 export const isWaiting = (call) => call.state !== "reserved";
 
-/** Against the lot's service level (seconds): up to half, up to all of it, beyond. */
-export function urgency(waitMs, serviceLevel) {
-  const share = waitMs / 1000 / serviceLevel;
+/** Late is who the server says is late, or waits longer than the lot's service level (seconds); soon late, from half of it. */
+export function urgency(waitMs, serviceLevel, late = false) {
+  const share = late ? Infinity : waitMs / 1000 / serviceLevel;
   return share > 1 ? "late" : share >= 0.5 ? "soon" : "fresh";
 }
 
 /** `1001@example.com` is just 1001 where the domain is understood. */
 export const local = (user, domain) => (user.endsWith(`@${domain}`) ? user.slice(0, -domain.length - 1) : user);
+
+/** Whether what somebody types is in the call's slot, name, number, label or parker; a number also without its spaces. */
+export function matches({ slot, caller_name, caller_number, label, parker }, wanted) {
+  const text = [slot, caller_name, caller_number, caller_number.replace(/[\s()-]/g, ""), label, parker].join("\n");
+  return text.toLocaleLowerCase().includes(wanted.toLocaleLowerCase());
+}
 
 export const callerOf = (call) => call.caller_name || call.caller_number || t("caller.unknown");

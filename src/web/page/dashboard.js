@@ -1,135 +1,134 @@
-/** The signed-in page: what is fetched when, and who is shown it. */
+/** The signed-in page: who is shown what the server tells, and what can be done. */
 
 import { Actions } from "./actions.js";
+import { Alerts } from "./alerts.js";
 import { Announcer } from "./announcer.js";
 import { Boards } from "./boards.js";
-import { anchor } from "./calls.js";
-import { Connection } from "./connection.js";
+import { callerOf } from "./calls.js";
+import { Colleagues, seenUsers } from "./colleagues.js";
+import { Desk } from "./desk.js";
+import { Feed } from "./feed.js";
 import { History } from "./history.js";
-import { Refresher } from "./refresher.js";
-import { Stream } from "./stream.js";
-import { t } from "./text.js";
+import { Notices } from "./notices.js";
+import { Takes } from "./takes.js";
+import { inWords, t } from "./text.js";
 import { Today } from "./today.js";
 import { Totals } from "./totals.js";
-
-const HISTORY_ROWS = 50;
-const TICK_MS = 250;
-const MINUTE_MS = 60_000;
 
 const at = (id) => document.getElementById(id);
 
 export class Dashboard {
-  #api;
-  #leave;
-  #connection = new Connection();
+  historyRows = 50;
+  #me;
+  #feed;
+  #calls = [];
   #announcer = new Announcer(at("announcer"));
+  #notices = new Notices(at("notices"));
   #totals = new Totals();
   #today = new Today(at("charts"));
   #history = new History(at("history"));
+  #colleagues = new Colleagues(at("colleagues"), at("extensions"));
+  #alerts = new Alerts(at("alerts"), this.#notices, (uuid) => this.#open(uuid));
+  #takes;
+  #desk = null;
   #actions;
   #boards;
-  #stream;
-  #live = new Refresher(() => this.#fetchLive(), { soon: 100, every: 0 });
-  #records = new Refresher(() => this.#fetchRecords(), { soon: 100, every: 5_000 });
-  #timers;
-  #stopped = false;
+  #wanted = new URLSearchParams(location.search).get("slot");
 
   /** `leave(why)` is called when the server does not take the token any more. */
-  constructor(api, rights, leave) {
-    this.#api = api;
-    this.#leave = leave;
-    this.#actions = new Actions(at("actions"), api, (words) => this.#did(words));
-    this.#boards = new Boards(at("boards"), rights.includes("act") ? (call, opener) => this.#actions.open(call, opener) : null);
-    this.#stream = new Stream(api, {
-      open: () => this.#opened(),
-      change: (event) => this.#changed(event),
-      lost: () => this.#connection.lost(),
-      refused: (error) => this.#refused(error),
-    });
+  constructor(api, me, leave) {
+    this.#me = me;
+    this.#takes = new Takes(api, this.#notices, () => this.#boards.redraw());
+    this.#actions = new Actions(at("actions"), api, this.#takes, (words) => this.#did(words));
+    const hands = {
+      open: (call, opener) => this.#actions.open(call, opener),
+      take: (call, card) => this.#take(call, card),
+      words: (call) => this.#takes.words(call),
+    };
+    const acts = me.rights.includes("act");
+    this.#boards = new Boards(at("boards"), acts ? hands : null);
+    this.#feed = new Feed(api, this, leave);
+    if (acts) this.#desk = new Desk(api, me, { notices: this.#notices, take: hands.take, changed: () => this.#feed.ask() });
+    at("find").oninput = () => this.#boards.find(at("find").value.trim());
   }
 
   start() {
-    this.#connection.connecting();
-    this.#stream.run();
-    // "Today" ends at midnight, also where nobody parks.
-    this.#timers = [setInterval(() => this.#tick(), TICK_MS), setInterval(() => this.#records.ask(), MINUTE_MS)];
+    this.#feed.start();
+    this.#desk?.start();
   }
 
   stop() {
-    this.#stopped = true;
-    this.#timers.forEach(clearInterval);
-    this.#stream.close();
-    this.#live.stop();
-    this.#records.stop();
+    this.#feed.stop();
+    this.#desk?.stop();
     this.#actions.close();
-    this.#announcer.clear();
-    this.#totals.clear();
-    this.#boards.clear();
-    this.#today.clear();
-    this.#history.clear();
-    this.#connection.none();
+    at("find").value = "";
+    for (const part of [this.#announcer, this.#notices, this.#totals, this.#boards, this.#today, this.#history, this.#colleagues, this.#alerts]) part.clear();
   }
 
-  /** The stream is open before the first listing is fetched, so nothing falls between the two. */
-  #opened() {
-    this.#connection.live();
-    this.#live.now();
-    this.#records.now();
+  live(calls, lots) {
+    this.#calls = calls;
+    this.#takes.follow(calls);
+    this.#alerts.follow(calls, lots);
+    this.#boards.show(lots, calls);
+    this.#totals.show(lots, calls);
+    this.#actions.follow(calls);
+    this.#desk?.offer(lots, calls);
+    if (this.#wanted !== null) this.#openWanted();
   }
 
-  #changed(event) {
-    this.#announcer.event(event);
-    this.#live.ask();
-    this.#records.ask();
+  records(stats, history) {
+    // Shown at once with their content, so that nothing moves on the way.
+    for (const section of document.querySelectorAll(".today, .history")) section.hidden = false;
+    this.#totals.showToday(stats);
+    this.#today.show(stats);
+    this.#history.show(history);
+    this.#colleagues.show(this.#me.rights.includes("act") ? seenUsers(history, this.#calls, this.#me.user) : []);
+  }
+
+  event(change) {
+    this.#announcer.event(change);
+    this.#takes.event(change);
+    this.#alerts.event(change);
+    this.#desk?.ask();
+  }
+
+  tick(now) {
+    this.#boards.tick(now);
+    this.#totals.tick(now);
+    this.#alerts.tick(now);
+    this.#desk?.tick(now);
+  }
+
+  /** A token without a user has no phone that could ring: its holder names one. */
+  async #take(call, card) {
+    if (!this.#me.user) return this.#actions.open(call, card);
+    try {
+      await this.#takes.take(call);
+    } catch (error) {
+      this.#notices.fail(`${callerOf(call)}: ${inWords(error)}`);
+    }
+    this.#feed.ask();
   }
 
   #did(words) {
     this.#announcer.say(words);
-    this.#live.ask();
+    this.#feed.ask();
   }
 
-  async #fetchLive() {
-    const answers = await this.#all(this.#api.calls(), this.#api.lots());
-    if (answers === null) return;
-    const [calls, lots] = answers;
-    const anchored = calls.map((call) => anchor(call));
-    this.#boards.show(lots, anchored);
-    this.#totals.show(lots, anchored);
-    this.#actions.follow(anchored);
-    this.#tick();
+  /** Opens the call that a link names: `/?slot=701&lot=main`. */
+  #openWanted() {
+    const [lot, slot] = [new URLSearchParams(location.search).get("lot"), this.#wanted];
+    this.#wanted = null;
+    const call = this.#calls.find((call) => call.slot === slot && (!lot || lot === call.lot || lot === `${call.lot}@${call.domain}`));
+    if (call) this.#open(call.uuid);
+    else this.#notices.fail(t("error.gone"));
   }
 
-  async #fetchRecords() {
-    const answers = await this.#all(this.#api.today(), this.#api.history(HISTORY_ROWS));
-    if (answers === null) return;
-    const [stats, history] = answers;
-    this.#totals.showToday(stats);
-    this.#today.show(stats);
-    this.#history.show(history);
-  }
-
-  /** All answers, or null where there is nothing to show: one is missing, or nobody looks any more. */
-  async #all(...requests) {
-    try {
-      const answers = await Promise.all(requests);
-      return this.#stopped ? null : answers;
-    } catch (error) {
-      if (error.status === 401 || error.status === 403) this.#refused(error);
-      // What is on the screen may be old now; a new connection fetches all of it again.
-      else this.#stream.restart();
-      return null;
-    }
-  }
-
-  #refused(error) {
-    if (this.#stopped) return;
-    this.#leave(error.status === 401 ? t("sign-in.expired") : error.message);
-  }
-
-  #tick() {
-    const now = performance.now();
-    this.#boards.tick(now);
-    this.#totals.tick(now);
-    this.#connection.tick();
+  #open(uuid) {
+    const call = this.#calls.find((call) => call.uuid === uuid);
+    const item = call && document.querySelector(`#boards [data-slot="${CSS.escape(call.slot)}"][data-lot="${CSS.escape(`${call.lot}@${call.domain}`)}"]`);
+    item?.scrollIntoView({ block: "center" });
+    const card = item?.querySelector("button.card");
+    if (card) this.#actions.open(call, card);
   }
 }

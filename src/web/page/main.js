@@ -1,31 +1,37 @@
-/** Call parking's dashboard: sign in, look, sign out. */
+/** Call parking's page: sign in, look, sign out. It is a dashboard, or a wallboard with `?view=wall`. */
 
 import { Dashboard } from "./dashboard.js";
 import { SignIn } from "./sign_in.js";
 import { translate } from "./text.js";
+import { Wall } from "./wall.js";
 
 const at = (id) => document.getElementById(id);
+const isWall = new URLSearchParams(location.search).get("view") === "wall";
 
-let dashboard = null;
+let view = null;
 
-function enter(api, rights) {
-  dashboard = new Dashboard(api, rights, leave);
-  at("dashboard").hidden = false;
-  at("sign-out").hidden = false;
-  dashboard.start();
+function show(shown) {
+  at(isWall ? "wall" : "dashboard").hidden = !shown;
+  at("sign-out").hidden = !shown;
+}
+
+function enter(api, me) {
+  view = isWall ? new Wall(api, me, leave) : new Dashboard(api, me, leave);
+  show(true);
+  view.start();
 }
 
 function leave(why) {
-  if (dashboard === null) return;
-  dashboard.stop();
-  dashboard = null;
-  at("dashboard").hidden = true;
-  at("sign-out").hidden = true;
+  if (view === null) return;
+  view.stop();
+  view = null;
+  show(false);
   signIn.forget();
   signIn.ask(why);
 }
 
 translate(document);
-const signIn = new SignIn(enter);
+if (isWall) document.body.dataset.view = "wall";
+const signIn = new SignIn(enter, isWall);
 at("sign-out").onclick = () => leave("");
 signIn.start();

@@ -1,4 +1,4 @@
-/** Asks for the token, and keeps it for as long as this tab is open. */
+/** Asks for the token, and keeps it for as long as this tab is open; on a wallboard a token that may only view is kept for good. */
 
 import { Api, Refused } from "./api.js";
 import { write } from "./dom.js";
@@ -11,20 +11,22 @@ const at = (id) => document.getElementById(id);
 /** Visible ASCII is all that a header can carry and a token file can hold. */
 const possible = (token) => /^[\x21-\x7e]+$/.test(token);
 
-async function rightsOf(api) {
-  const { rights } = await api.me();
-  if (!rights.includes("view")) throw new Refused(403, t("sign-in.may-not-view"));
-  return rights;
+async function holderOf(api) {
+  const me = await api.me();
+  if (!me.rights.includes("view")) throw new Refused(403, t("sign-in.may-not-view"));
+  return me;
 }
 
 const reason = (error) => (error.status === 401 ? t("sign-in.unknown") : inWords(error));
 
-/** `enter(api, rights)` is called with what the token opens. */
+/** `enter(api, me)` is called with what the token opens. */
 export class SignIn {
   #enter;
+  #isWall;
 
-  constructor(enter) {
+  constructor(enter, isWall) {
     this.#enter = enter;
+    this.#isWall = isWall;
     at("sign-in").onsubmit = (event) => {
       event.preventDefault();
       this.#try(at("token").value.trim());
@@ -32,7 +34,7 @@ export class SignIn {
   }
 
   async start() {
-    const token = sessionStorage.getItem(KEY);
+    const token = (this.#isWall && localStorage.getItem(KEY)) || sessionStorage.getItem(KEY);
     if (token) await this.#try(token);
     else this.ask("");
   }
@@ -46,17 +48,19 @@ export class SignIn {
 
   forget() {
     sessionStorage.removeItem(KEY);
+    if (this.#isWall) localStorage.removeItem(KEY);
   }
 
   async #try(token) {
     const api = new Api(token);
     try {
       if (!possible(token)) throw new Refused(401, "");
-      const rights = await rightsOf(api);
-      sessionStorage.setItem(KEY, token);
+      const me = await holderOf(api);
+      const forGood = this.#isWall && !me.rights.includes("act");
+      (forGood ? localStorage : sessionStorage).setItem(KEY, token);
       at("sign-in").hidden = true;
       at("token").value = "";
-      this.#enter(api, rights);
+      this.#enter(api, me);
     } catch (error) {
       if (error.status === 401 || error.status === 403) this.forget();
       this.ask(reason(error));

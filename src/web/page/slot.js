@@ -13,23 +13,28 @@ export class Slot {
   call = null;
   #drawn = null;
   #card = null;
+  #take = null;
   #parts = {};
 
-  /** `open(call, element)` is called when somebody chooses the slot; without it the slot cannot be chosen. */
-  show({ call, number, label, serviceLevel, open }) {
+  /**
+   * `hands` are what can be done, or null for somebody who may only look: `open(call, element)` when the card is chosen,
+   * `take(call)`, and `words(call)` about the phone that rings for it.
+   */
+  show({ call, number, label, lot, serviceLevel, hands }) {
     this.call = call;
     this.serviceLevel = serviceLevel;
-    this.open = open;
+    this.hands = hands;
     // What can be done for a call is addressed to its slot.
-    const choosable = open !== null && call !== null && isWaiting(call) && call.slot !== "";
+    const choosable = hands !== null && call !== null && isWaiting(call) && call.slot !== "";
+    const rings = choosable ? hands.words(call) : "";
     // Times change with every answer and belong to tick(); all else is drawn again only when it is new, so that focus,
     // selection and a screen reader's place stay where they are.
-    const drawn = JSON.stringify([choosable, label, call && { ...call, wait_ms: 0, timeout_at: 0, since: 0, due: 0 }]);
+    const drawn = JSON.stringify([choosable, label, rings, call && { ...call, wait_ms: 0, timeout_at: 0, since: 0, due: 0 }]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    this.item.dataset.slot = number;
-    this.item.dataset.state = call?.state ?? "free";
-    this.#draw(choosable, number, label);
+    Object.assign(this.item.dataset, { slot: number, lot, state: call?.state ?? "free", late: call?.late ?? false });
+    this.#draw(choosable, number, label, rings);
+    this.#arrange(choosable, rings);
   }
 
   tick(now) {
@@ -39,7 +44,7 @@ export class Slot {
     const { wait, due, word, gauge, mark } = this.#parts;
     write(wait, duration(ms));
     write(due, call.due === null ? "" : call.due > now ? t("slot.due", { time: duration(call.due - now) }) : t("slot.due-now"));
-    const urgent = urgency(ms, this.serviceLevel);
+    const urgent = urgency(ms, this.serviceLevel, call.late);
     gauge.style.transform = `scaleX(${Math.min(1, ms / 1000 / this.serviceLevel)})`;
     if (this.item.dataset.urgency === urgent) return;
     this.item.dataset.urgency = urgent;
@@ -47,18 +52,40 @@ export class Slot {
     write(word, t(`urgency.${urgent}`));
   }
 
-  #draw(choosable, number, label) {
+  /** What can be dragged and dropped here, and the button to take the caller. */
+  #arrange(choosable, rings) {
+    const { dataset } = this.item;
+    for (const name of ["drag", "dragText", "drop"]) delete dataset[name];
+    if (choosable) Object.assign(dataset, { drag: "parked", dragText: `${this.call.slot} · ${callerOf(this.call)}` });
+    if (this.hands && this.call === null) dataset.drop = "slot";
+    if (!choosable) {
+      this.#take?.remove();
+      this.#take = null;
+      return;
+    }
+    if (this.#take === null) {
+      this.#take = make("button", { type: "button", class: "take" }, t("take"));
+      this.#take.onclick = () => {
+        if (this.#take.ariaDisabled !== "true") this.hands.take(this.call, this.#card);
+      };
+      this.item.append(this.#take);
+    }
+    this.#take.setAttribute("aria-label", t("take.name", { caller: callerOf(this.call), slot: this.call.slot }));
+    this.#take.ariaDisabled = String(rings !== "" || this.call.state === "retrieving");
+  }
+
+  #draw(choosable, number, label, rings) {
     const tag = choosable ? "button" : "div";
     if (this.#card?.localName !== tag) {
       this.#card = make(tag, choosable ? { type: "button", class: "card", "aria-haspopup": "dialog" } : { class: "card" });
-      if (choosable) this.#card.addEventListener("click", () => this.open(this.call, this.#card));
-      this.item.replaceChildren(this.#card);
+      if (choosable) this.#card.addEventListener("click", () => this.hands.open(this.call, this.#card));
+      this.item.replaceChildren(this.#card, ...(this.#take ? [this.#take] : []));
     }
     delete this.item.dataset.urgency;
     const title = make("span", { class: "number" }, this.call?.slot === "" ? t("slot.none") : number);
     const place = label ? [theirs(label, { class: "place" })] : [];
     if (this.call === null) this.#card.replaceChildren(title, ...place, make("span", { class: "state" }, t("slot.free")));
-    else this.#card.replaceChildren(make("span", { class: "head" }, title, this.#wait()), ...place, ...this.#caller(), ...this.#foot());
+    else this.#card.replaceChildren(make("span", { class: "head" }, title, this.#wait()), ...place, ...this.#caller(), ...this.#foot(rings));
   }
 
   #wait() {
@@ -75,14 +102,15 @@ export class Slot {
     return [name, ...number, ...label];
   }
 
-  #foot() {
+  #foot(rings) {
     const { call } = this;
     const parts = this.#parts;
     parts.mark = make("span", { class: "mark" });
     parts.word = make("span");
     parts.due = make("span", { class: "due" });
     parts.gauge = make("span", { class: "gauge" });
-    const state = STATES.includes(call.state) ? [make("span", { class: "state" }, icon(call.state), t(`state.${call.state}`))] : [];
+    const words = rings || (STATES.includes(call.state) ? t(`state.${call.state}`) : "");
+    const state = words ? [make("span", { class: "state" }, icon(rings ? "ringing-back" : call.state), words)] : [];
     const parker = call.parker ? pieces("slot.by", { parker: theirs(local(call.parker, call.domain)) }) : [];
     return [
       make("span", { class: "foot" },

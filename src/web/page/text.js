@@ -41,9 +41,10 @@ export function inWords({ status, message }) {
   return status === 409 ? t("error.conflict", { why: message }) : message;
 }
 
-/** Fills in the texts of the elements that the HTML names by key: `data-text`, and `data-name` for what only screen readers say. */
+/** Fills in the texts of the elements that the HTML names by key: `data-text`, `data-name` for what only screen readers say, and `data-hint`. */
 export function translate(root) {
   document.documentElement.lang = locale;
   for (const node of root.querySelectorAll("[data-text]")) node.textContent = t(node.dataset.text);
   for (const node of root.querySelectorAll("[data-name]")) node.setAttribute("aria-label", t(node.dataset.name));
+  for (const node of root.querySelectorAll("[data-hint]")) node.placeholder = t(node.dataset.hint);
 }

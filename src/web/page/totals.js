@@ -42,6 +42,6 @@ export class Totals {
   tick(now) {
     const ms = this.#longest && waiting(this.#longest, now);
     write(at("longest"), ms === null ? "–" : duration(ms));
-    at("longest").dataset.urgency = ms === null ? "" : urgency(ms, this.#serviceLevel);
+    at("longest").dataset.urgency = ms === null ? "" : urgency(ms, this.#serviceLevel, this.#longest.late);
   }
 }
