@@ -65,6 +65,8 @@ enum TokenLineError {
     Short(usize),
     #[error("unknown right, expected view, act or both")]
     Right,
+    #[error("invalid domain, expected a SIP domain such as example.com, or *")]
+    Domain,
     #[error("invalid user, expected the name of a user such as 1002, or 1002@example.com")]
     User,
     #[error("the user is of another domain than the token")]
@@ -128,6 +130,9 @@ fn read_line(line: &str) -> Result<(Hash, Rights), TokenLineError> {
         None => hash(token),
     };
     let domain = (domain != "*").then(|| domain.to_ascii_lowercase());
+    if domain.as_deref().is_some_and(|domain| !is_name(domain)) {
+        return Err(TokenLineError::Domain);
+    }
     let user = user.map(|user| user_of_token(user, domain.as_deref())).transpose()?;
     let fingerprint = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
     let mut read = Rights { domain, user, fingerprint, ..Rights::default() };
@@ -213,6 +218,7 @@ mod tests {
             ("sha256:12 view *", "line 1: no hash after sha256:"),
             ("secret-secret-secret view * 1002", "line 1: a user of a token for all domains needs a domain"),
             ("secret-secret-secret view a.test 1002@b.test", "line 1: the user is of another domain"),
+            ("secret-secret-secret view 1002@a.test", "line 1: invalid domain"),
             ("secret-secret-secret view a.test 10/02", "line 1: invalid user"),
             ("secret-secret-secret view a.test 1002@", "line 1: invalid user"),
             ("secret-secret-secret view a.test 1002 more", "line 1: got 5 words, expected <token"),
