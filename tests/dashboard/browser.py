@@ -55,8 +55,13 @@ class Page:
         self.driver.get(f"{self.site.url}icon.svg")
         self.run("sessionStorage.clear(); localStorage.clear()")
         self.driver.get(self.site.url)
-        self.driver.get_log("browser")
-        until(lambda: self.one("#sign-in").is_displayed(), 3, "sign-in is shown")
+        before = self.driver.get_log("browser")
+        try:
+            until(lambda: self.one("#sign-in").is_displayed(), 3, "sign-in is shown")
+        except AssertionError as error:
+            loaded = self.run("return performance.getEntriesByType('resource').map(it => [it.name, it.responseStatus, Math.round(it.responseEnd)])")
+            state = self.run("return [location.href, document.readyState, document.body.outerHTML.slice(0, 300)]")
+            raise AssertionError(f"{error}\n{state}\n{loaded}\n{before + self.driver.get_log('browser')}") from None
 
     def sign_in(self, token=None):
         self.one("#token").send_keys(token or self.site.token, Keys.ENTER)
