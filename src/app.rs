@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use crate::commands::CommandContext;
 use crate::config::{Config, ConfigError, ConfigHandle};
 use crate::freeswitch::{Binding, Completions, NewLegs, Recoverer, Subclass, Ticker, Ticks, Wakers};
+use crate::hooks::{HookObserver, Hooks};
 use crate::moh::SharedMusic;
 use crate::service::{FeatureCodeHooks, Observer, ParkingService};
 use crate::storage::Storage;
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) wakers: Arc<Wakers>,
     pub(crate) music: Arc<SharedMusic>,
     pub(crate) storage: Arc<Storage>,
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) service: Arc<ParkingService>,
     pub(crate) http: Arc<HttpServer>,
     pub(crate) command_context: Arc<CommandContext>,
@@ -48,6 +50,7 @@ impl App {
         let (wakers, config) = (Arc::new(wakers), ConfigHandle::new(config));
         let music = Arc::new(SharedMusic::new(Arc::clone(&wakers)));
         let storage = Arc::new(Storage::new(config.clone()));
+        let hooks = Arc::new(Hooks::new(config.clone()));
         let (changes, counts) = (StreamClients::default(), Arc::new(Counters::default()));
         let (valet_events, valet_lots) = offers_valet.then(valet::observer).unzip();
         let mut observers: Vec<Box<dyn Observer>> = vec![
@@ -55,6 +58,7 @@ impl App {
             Box::<presence::Lamps>::default(),
             Box::new(StreamObserver(changes.clone())),
             Box::new(MetricsObserver(Arc::clone(&counts))),
+            Box::new(HookObserver(Arc::clone(&hooks))),
         ];
         observers.extend(valet_events);
         let (slot_store, history) = (Arc::<Storage>::clone(&storage), Arc::<Storage>::clone(&storage));
@@ -67,18 +71,21 @@ impl App {
             music: Arc::clone(&music),
             changes,
             counts,
+            hooks: Arc::clone(&hooks),
         }));
         let command_context = Arc::new(CommandContext {
             service: Arc::clone(&service),
             storage: Arc::clone(&storage),
             music: Arc::clone(&music),
             http: Arc::clone(&http),
+            hooks: Arc::clone(&hooks),
         });
         App {
             ticks: Ticks::default(),
             wakers,
             music,
             storage,
+            hooks,
             service,
             http,
             command_context,
@@ -104,7 +111,7 @@ impl App {
     /// of the module runs. Returns false if a thread still waits for the database, so that its code must stay loaded.
     pub(crate) fn end(&self) -> bool {
         drop(self.registered.lock().take());
-        let ended = self.http.end() & self.storage.close();
+        let ended = self.http.end() & self.storage.close() & self.hooks.end();
         self.service.end();
         self.music.end();
         ended

@@ -5,7 +5,7 @@
 //!                  │ ABI
 //!    ffi ── freeswitch              safe wrapper of FreeSWITCH; of the rules it uses only plain types
 //!                  │
-//!    applications  dialplan  valet  commands  events  presence  web      entry points: parse, call the service, render
+//!    applications  dialplan  valet  commands  events  hooks  presence  web      entry points: parse, call the service, render
 //!                  │
 //!              service ── storage   executes what the rules decide ── the database
 //!               │      │
@@ -31,12 +31,13 @@
 //! | `dialplan` | the dialplan `callpark`: the numbers of the lots | `parking`, `service`, `freeswitch` |
 //! | `valet` | the interface of mod_valet_parking | `parking`, `config`, `service`, `freeswitch`, `applications` |
 //! | `events` | `callpark::info` | `parking`, `service`, `freeswitch` |
+//! | `hooks` | posts events to receivers over HTTP | `parking`, `config`, `service`, `freeswitch` |
 //! | `presence` | lamps | `parking`, `service`, `freeswitch` |
-//! | `web` | dashboard, JSON API, metrics | `parking`, `config`, `service`, `freeswitch`, `moh`, `storage` |
-//! | `commands` | the `callpark` command | `parking`, `config`, `service`, `freeswitch`, `moh`, `applications`, `storage`, `web` |
-//! | `app` | owns all of the above while the module is loaded | `parking`, `config`, `service`, `freeswitch`, `moh`, `events`, `presence`, `storage`, `valet`, `web`, `commands` |
+//! | `web` | dashboard, JSON API, metrics | `parking`, `config`, `service`, `freeswitch`, `moh`, `storage`, `hooks` |
+//! | `commands` | the `callpark` command | `parking`, `config`, `service`, `freeswitch`, `moh`, `applications`, `storage`, `web`, `hooks` |
+//! | `app` | owns all of the above while the module is loaded | `parking`, `config`, `service`, `freeswitch`, `moh`, `events`, `hooks`, `presence`, `storage`, `valet`, `web`, `commands` |
 //! | `module` | the exported table, load and unload; the one static by which FreeSWITCH's callbacks find the `App` | `app`, `parking`, `config`, `service`, `freeswitch`, `applications`, `dialplan`, `valet`, `events`, `presence`, `commands` |
-//! | `manual` | the test that writes and checks the tables in `docs/`, in no build | `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `commands`, `web` |
+//! | `manual` | the test that writes and checks the tables in `docs/`, in no build | `parking`, `config`, `service`, `freeswitch`, `applications`, `events`, `hooks`, `commands`, `web` |
 //! | `fuzzing` | entry points for `tests/fuzz`, in no release build | `app`, `module`, `parking`, `config`, `service`, `freeswitch`, `applications`, `commands`, `storage`, `web` |
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -58,6 +59,7 @@ mod ffi;
 mod freeswitch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod hooks;
 #[cfg(test)]
 mod manual;
 #[allow(unsafe_code, reason = "the one exported symbol")]

@@ -86,6 +86,7 @@ impl Lifecycle for Module {
         let valet_events = valet::offer::<Loaded>(interfaces, config.settings.valet_compat);
         let app = Arc::new(App::new(config, errors, Wakers::new::<Loaded>(), valet_events.is_some()));
         *APP.write() = Some(Arc::clone(&app));
+        app.hooks.apply();
         app.storage.load(&app.service);
         let completions = commands::completions::<Loaded>();
         let bindings = [

@@ -49,6 +49,8 @@ const FENCES: &[(&str, fn())] = &[
     ("http", calls_do_not_need_the_dashboard),
     ("http request", the_request_fails),
     ("http work", the_action_fails),
+    ("hook", the_thread_of_a_hook_is_started_again),
+    ("hook message", a_message_is_lost_and_the_next_one_is_sent),
     ("load", the_module_is_not_loaded),
     ("undone load", the_module_is_not_loaded_after_two_panics),
     ("shutdown", the_module_stays_until_it_can_be_unloaded),
@@ -58,7 +60,7 @@ const FENCES: &[(&str, fn())] = &[
 const ONLY_LIVE: &[&str] = &["music", "signal", "recovered leg"];
 /// Fences that are reached only after another panic, or when a thread starts.
 const ONLY_HERE: &[&str] =
-    &["after a bug", "failed recall", "undone load", "storage worker", "storage reader", "timers"];
+    &["after a bug", "failed recall", "undone load", "storage worker", "storage reader", "timers", "hook"];
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -604,6 +606,72 @@ fn the_action_fails() {
     assert_eq!(cleared(&world), 2);
     assert_eq!(ask(&world, &address, "GET /api/v1/history"), 200);
     taken(&world, &caller);
+    close(world);
+}
+
+/// An office with a hook, and the receiver of the hook, which says `204` to all requests and returns what it got.
+fn office_with_hook() -> (World, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let world = world();
+    let configuration = format!(
+        r#"<configuration name="callpark.conf"><lots><lot name="main" domain="*"><param name="slots" value="701-705"/></lot></lots>
+        <hooks><hook name="chat" url="http://{}/" events="park,abandoned"/></hooks></configuration>"#,
+        listener.local_addr().unwrap()
+    );
+    world.set_config("callpark.conf", &configuration);
+    let (got, messages) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            let mut piece = [0; 4096];
+            while !request.ends_with(b"}") {
+                match stream.read(&mut piece) {
+                    Ok(length) if length > 0 => request.extend_from_slice(&piece[..length]),
+                    _ => break,
+                }
+            }
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+            if got.send(String::from_utf8_lossy(&request).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    (world, messages)
+}
+
+fn receives(messages: &std::sync::mpsc::Receiver<String>, event: &str) {
+    let message = messages.recv_timeout(seconds(10)).unwrap();
+    assert!(message.contains(&format!(r#""event":"{event}""#)), "{message}");
+}
+
+fn a_message_is_lost_and_the_next_one_is_sent() {
+    let (world, messages) = office_with_hook();
+    world.load(simulator::built_module()).unwrap();
+    inject_panic(&world, "hook message");
+    let caller = parked(&world);
+    world.advance_until(seconds(5), || {
+        std::thread::sleep(Duration::from_millis(20));
+        world.command("callpark status").contains("1 failed")
+    });
+    assert_eq!(cleared(&world), 1);
+    caller.hang_up();
+    world.advance(seconds(1));
+    receives(&messages, "abandoned");
+    close(world);
+}
+
+fn the_thread_of_a_hook_is_started_again() {
+    let (world, messages) = office_with_hook();
+    inject_panic(&world, "hook");
+    world.load(simulator::built_module()).unwrap();
+    world.advance_until(seconds(5), || {
+        std::thread::sleep(Duration::from_millis(20));
+        caught(&world) > 0
+    });
+    assert!(cleared(&world) >= 1);
+    world.advance(seconds(2));
+    parked(&world);
+    receives(&messages, "park");
     close(world);
 }
 

@@ -12,6 +12,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use crate::freeswitch::{Command, CommandOutput, Completions, Interfaces, StateLookup, add_command};
+use crate::hooks::Hooks;
 use crate::moh::SharedMusic;
 use crate::service::ParkingService;
 use crate::storage::Storage;
@@ -26,6 +27,7 @@ pub(crate) struct CommandContext {
     pub(crate) storage: Arc<Storage>,
     pub(crate) music: Arc<SharedMusic>,
     pub(crate) http: Arc<HttpServer>,
+    pub(crate) hooks: Arc<Hooks>,
 }
 
 /// One verb of the command.

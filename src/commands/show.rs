@@ -8,6 +8,7 @@ use super::{CommandContext, CommandError};
 use crate::applications::{parse_lot_name, parse_slot};
 use crate::config::error_count;
 use crate::freeswitch::{self, guard, memory};
+use crate::hooks::QueueStatus;
 use crate::moh;
 use crate::service::{LockTimes, LotRow};
 
@@ -83,10 +84,21 @@ pub(super) fn status(handles: &CommandContext, words: Arguments<'_>) -> Result<S
     ] {
         text.push_str(&format!("{name:<16} {value}\n"));
     }
+    for (name, status) in handles.hooks.status() {
+        text.push_str(&format!("{:<16} {}\n", format!("hook {name}"), hook_status(&status)));
+    }
     for error in errors {
         text.push_str(&format!("{:<16} {error}\n", ""));
     }
     Ok(text)
+}
+
+fn hook_status(status: &QueueStatus) -> String {
+    let QueueStatus { sent, retried, failed, waiting, failing } = status;
+    let now = failing.as_ref().map_or_else(String::new, |(since, cause)| {
+        format!("; takes nothing since {} s: {cause}", since.elapsed().as_secs())
+    });
+    format!("{sent} sent, {waiting} waiting, {retried} retried, {failed} failed{now}")
 }
 
 fn module_file() -> &'static str {

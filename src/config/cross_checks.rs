@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::Config;
 use super::document::Element;
 use super::error::{ConfigError, ConfigErrorKind, ConfigSection};
-use crate::parking::{LotId, LotPlan, Slot, is_name};
+use crate::parking::{LotId, LotName, LotPlan, Notify, Slot, is_name};
 
 type LotElements<'a> = [(LotPlan, &'a Element)];
 
@@ -52,6 +52,49 @@ fn names_are_unique(lots: &LotElements<'_>, errors: &mut Vec<ConfigError>) {
         if !known.insert(&lot.id) {
             let section = ConfigSection::Lot(lot.id.clone());
             errors.push(element.error(&section, "name", Some(&lot.id.name), ConfigErrorKind::SameLot));
+        }
+    }
+}
+
+/// The names of hooks are unique, and a lot names only hooks that exist, as a hook does with lots.
+pub(super) fn check_hooks(hooks: &[&Element], lots: &LotElements<'_>, errors: &mut Vec<ConfigError>) {
+    let name = |hook: &Element| hook.attribute("name").unwrap_or_default().to_owned();
+    for (nth, hook) in hooks.iter().enumerate() {
+        let section = ConfigSection::Hook(name(hook));
+        if hooks.iter().take(nth).any(|other| name(other) == name(hook)) {
+            errors.push(hook.error(&section, "name", Some(&name(hook)), ConfigErrorKind::SameHook));
+        }
+        let named = hook
+            .attribute("lots")
+            .into_iter()
+            .flat_map(|lots| lots.split(','))
+            .filter_map(|lot| LotName::parse(lot.trim()));
+        let unknown = |wanted: &LotName| {
+            let is_it = |lot: &LotId| {
+                *lot.name == *wanted.name
+                    && (&*lot.domain == "*" || wanted.domain.as_ref().is_none_or(|domain| **domain == *lot.domain))
+            };
+            !lots.iter().any(|(lot, _)| is_it(&lot.id))
+        };
+        for lot in named.filter(unknown) {
+            let domain = lot.domain.map(|domain| format!("@{domain}")).unwrap_or_default();
+            let kind = ConfigErrorKind::NoLotOfHook(format!("{}{domain}", lot.name));
+            errors.push(hook.error(&section, "lots", hook.attribute("lots"), kind));
+        }
+    }
+    for (lot, element) in lots {
+        for notify in &lot.settings.notify {
+            let Notify::Hook(wanted) = notify else { continue };
+            if !hooks.iter().any(|hook| name(hook) == *wanted) {
+                let known = if hooks.is_empty() {
+                    "those in <hooks>, of which there are none".to_owned()
+                } else {
+                    hooks.iter().map(|hook| name(hook)).collect::<Vec<_>>().join(", ")
+                };
+                let section = ConfigSection::Lot(lot.id.clone());
+                let value = format!("hook:{wanted}");
+                errors.push(element.param_error(&section, "notify", Some(&value), ConfigErrorKind::NoSuchHook(known)));
+            }
         }
     }
 }

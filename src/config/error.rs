@@ -33,6 +33,8 @@ pub enum ConfigSection {
     Settings,
     /// One `<lot>`.
     Lot(LotId),
+    /// One `<hook>`, by its name.
+    Hook(String),
 }
 
 /// What is wrong, and what is expected instead.
@@ -69,6 +71,16 @@ pub enum ConfigErrorKind {
     LotNameIsSlot,
     #[error("not a domain, expected one, or * for every domain")]
     Domain,
+    #[error("not a name, expected letters, digits, . - _ only")]
+    HookName,
+    #[error("another hook has this name, expected each once")]
+    SameHook,
+    #[error("missing: a hook needs a url, such as https://chat.example.com/hooks/1")]
+    NoUrl,
+    #[error("there is no such hook, expected one of {0}")]
+    NoSuchHook(String),
+    #[error("no lot has the name {0}")]
+    NoLotOfHook(String),
     #[error("another lot has this name and domain, expected each once")]
     SameLot,
     #[error("there is no <lot> in <lots>, expected at least one: there is nowhere to park")]
@@ -142,6 +154,7 @@ impl fmt::Display for ConfigSection {
             ConfigSection::File => Ok(()),
             ConfigSection::Settings => f.write_str("settings: "),
             ConfigSection::Lot(id) => write!(f, "lot {id}: "),
+            ConfigSection::Hook(name) => write!(f, "hook {name}: "),
         }
     }
 }

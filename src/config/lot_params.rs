@@ -346,7 +346,7 @@ pub const LOT_PARAMS: &[LotParam] = &[
     row(
         "notify",
         "empty",
-        "The notices about a call: `message:<user>`, `page:<dial string>`, `api:<command>`; see [below](#notices).",
+        "The notices about a call: `message:<user>`, `page:<dial string>`, `api:<command>`, `hook:<name>`; see [below](#notices).",
         |settings, value| {
             settings.notify = notify(value)?;
             Ok(())

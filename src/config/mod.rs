@@ -4,8 +4,10 @@ mod cross_checks;
 mod document;
 mod error;
 mod handle;
+mod hook;
 mod lot;
 mod lot_params;
+mod privacy;
 mod settings;
 mod values;
 
@@ -18,9 +20,13 @@ pub use cross_checks::is_node_name;
 pub use error::{ConfigError, ConfigErrorKind, ConfigSection, ValueError};
 pub(crate) use error::{FILE_NAME, error_count};
 pub(crate) use handle::ConfigHandle;
+#[cfg(test)]
+pub(crate) use hook::HOOK_ATTRIBUTES;
+pub use hook::{HookFormat, HookPlan, HookUrl, Secret};
 pub use lot_params::LOT_PARAMS;
 #[cfg(test)]
 pub(crate) use lot_params::SLOTS_MEANING;
+pub use privacy::Privacy;
 pub use settings::SETTINGS;
 pub(crate) use values::{parse_bool, parse_destination, parse_ringback, seconds};
 
@@ -31,6 +37,8 @@ pub struct Config {
     pub default_lot: Option<String>,
     /// The lots.
     pub lots: Vec<LotPlan>,
+    /// The receivers of events over HTTP.
+    pub hooks: Vec<Arc<HookPlan>>,
     /// The name of this FreeSWITCH; `None` for the name of its host.
     pub node_name: Option<String>,
     /// The other settings.
@@ -56,6 +64,8 @@ pub struct Settings {
     pub http_listen: String,
     /// The path of the file with the tokens; empty for none.
     pub http_token_file: String,
+    /// The URL of the dashboard for users, without a slash at its end; empty if there is none.
+    pub http_url: String,
     /// Seconds for which the slots of a dead node are reserved for its callers.
     pub recover_window: u32,
     /// Whether several nodes share the lots.
@@ -77,6 +87,7 @@ impl Default for Settings {
             service_level: 60,
             http_listen: String::new(),
             http_token_file: String::new(),
+            http_url: String::new(),
             recover_window: 60,
             cluster: false,
             cluster_dial: String::new(),
@@ -95,17 +106,6 @@ pub enum ValetCompat {
     Always,
     /// Never.
     Never,
-}
-
-/// What the history keeps of a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Privacy {
-    /// Number, name and label.
-    Full,
-    /// Only the end of the number.
-    Masked,
-    /// Nothing.
-    None,
 }
 
 /// Parses and checks a configuration. Returns all errors, not only the first. `file` is the file that it comes from, as it is written: the
@@ -133,7 +133,7 @@ pub fn emergency() -> Config {
 
 fn check(root: &Element) -> Result<Config, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    root.reject_unknown(&ConfigSection::File, &["name", "description"], &["settings", "lots"], &mut errors);
+    root.reject_unknown(&ConfigSection::File, &["name", "description"], &["settings", "lots", "hooks"], &mut errors);
     let mut config = Config::default();
     let settings = only_child(root, "settings", &mut errors);
     if let Some(settings) = settings {
@@ -149,6 +149,14 @@ fn check(root: &Element) -> Result<Config, Vec<ConfigError>> {
         errors.push(ConfigError::of_file(ConfigErrorKind::NoLots));
     }
     cross_checks::check(&config, settings, &lots, &mut errors);
+    let hooks = only_child(root, "hooks", &mut errors);
+    if let Some(hooks) = hooks {
+        hooks.reject_unknown(&ConfigSection::File, &[], &["hook"], &mut errors);
+    }
+    let elements: Vec<&Element> =
+        hooks.into_iter().flat_map(|hooks| &hooks.children).filter(|child| child.is("hook")).collect();
+    cross_checks::check_hooks(&elements, &lots, &mut errors);
+    config.hooks = elements.iter().filter_map(|element| hook::read(element, &mut errors)).map(Arc::new).collect();
     config.lots = lots.into_iter().map(|(plan, _)| plan).collect();
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
@@ -187,5 +195,7 @@ fn params<'a>(
     given
 }
 
+#[cfg(test)]
+mod hook_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::document::Element;
 use super::error::{ConfigError, ConfigErrorKind, ConfigSection, ValueError};
 use super::values::{feature_code, number, parse_bool};
-use super::{Config, Privacy, ValetCompat, params};
+use super::{Config, HookUrl, Privacy, ValetCompat, params};
 use crate::parking::is_name;
 
 /// One setting.
@@ -164,7 +164,24 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
     ),
+    row(
+        "http-url",
+        "empty",
+        "The URL at which users open the dashboard, such as `https://park.example.com`. The messages of [hooks](hooks.md) link to it. Empty: they have no link.",
+        |config, value| {
+            config.settings.http_url = url(value)?.trim_end_matches('/').to_owned();
+            Ok(())
+        },
+    ),
 ];
+
+fn url(value: &str) -> Result<&str, ValueError> {
+    match HookUrl::parse(value) {
+        Ok(_) => Ok(value),
+        Err(_) if value.is_empty() => Ok(value),
+        Err(why) => Err(why),
+    }
+}
 
 /// Parses names of lists in acl.conf.xml, and networks such as 10.0.0.0/24.
 fn acl_lists(value: &str) -> Result<Vec<String>, ValueError> {

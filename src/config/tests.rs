@@ -133,7 +133,7 @@ fn what_is_not_known_is_named_with_its_lot_and_line() {
         "callpark.conf.xml, line 11: lot two@a.b: colour=\"red\": unknown attribute of <lot>, expected name, domain",
         "callpark.conf.xml, line 11: lot two@a.b: text in <lot>, expected elements only",
         "callpark.conf.xml, line 12: lot two@a.b: default=\"7\": unknown attribute of <param>, expected name, value",
-        "callpark.conf.xml, line 14: <extras>: unknown element in <configuration>, expected settings, lots",
+        "callpark.conf.xml, line 14: <extras>: unknown element in <configuration>, expected settings, lots, hooks",
         "callpark.conf.xml, line 15: <settings>: given twice, expected once",
     ] {
         assert!(errors.iter().any(|error| error == expected), "{expected} not in\n{errors:#?}");

@@ -96,7 +96,7 @@ pub(super) fn users_of(value: &str) -> Result<UsersOf, ValueError> {
 
 /// Parses `message:1000, page:group/all, api:...`. A dial string may contain commas, so a new notification begins only at its kind.
 pub(super) fn notify(value: &str) -> Result<Vec<Notify>, ValueError> {
-    const KINDS: [&str; 3] = ["message:", "page:", "api:"];
+    const KINDS: [&str; 4] = ["message:", "page:", "api:", "hook:"];
     let mut parts: Vec<String> = Vec::new();
     for piece in value.split(',') {
         let begins = KINDS.iter().any(|kind| piece.trim_start().starts_with(kind));
@@ -109,7 +109,7 @@ pub(super) fn notify(value: &str) -> Result<Vec<Notify>, ValueError> {
 }
 
 fn notify_one(part: &str) -> Result<Notify, ValueError> {
-    const EXPECTED: &str = "one of message:<user>, page:<dial string>, api:<command> <args>";
+    const EXPECTED: &str = "one of message:<user>, page:<dial string>, api:<command> <args>, hook:<name>";
     let wrong = || ValueError::Part { part: part.to_owned(), expected: EXPECTED };
     let (kind, what) = part.split_once(':').ok_or_else(wrong)?;
     let what = what.trim();
@@ -120,6 +120,7 @@ fn notify_one(part: &str) -> Result<Notify, ValueError> {
         "message" => Ok(Notify::Message(what.into())),
         "page" => Ok(Notify::Page(what.into())),
         "api" => Ok(Notify::Api(what.into())),
+        "hook" => Ok(Notify::Hook(what.into())),
         _ => Err(wrong()),
     }
 }

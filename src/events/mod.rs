@@ -20,6 +20,7 @@ const RETRIEVER_UUID: &str = "CallPark-Retriever-UUID";
 const ATTEMPT: &str = "CallPark-Attempt";
 const CAUSE: &str = "CallPark-Cause";
 const ACTOR: &str = "CallPark-Actor";
+const HOOK: &str = "CallPark-Hook";
 
 /// Reserves the event subclass for this module. Returns `None` if another module has it.
 pub(crate) fn reserve() -> Option<Subclass> {
@@ -63,6 +64,9 @@ impl Observer for EventPublisher {
         }
         if let Some(actor) = event.actor {
             message.set(ACTOR, actor);
+        }
+        if let Some(hook) = event.hook {
+            message.set(HOOK, hook);
         }
         if let Some(leg) = event.leg {
             leg.describe(&mut message);

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use crate::{commands, config};
+use crate::{commands, config, hooks};
 
 const BEGIN: &str = "<!-- table: ";
 const BEGIN_CLOSE: &str = " -->\n";
@@ -50,6 +50,17 @@ fn lot_parameters() -> DocTable {
     DocTable { name: "lot-parameters", columns: &["parameter", "default", "meaning"], rows }
 }
 
+fn hook_attributes() -> DocTable {
+    let row = |(name, default, meaning): (&str, &str, &str)| vec![code(name), default.into(), meaning.into()];
+    let columns = &["attribute", "default", "meaning"];
+    DocTable { name: "hook-attributes", columns, rows: config::HOOK_ATTRIBUTES.map(row).to_vec() }
+}
+
+fn hook_fields() -> DocTable {
+    let row = |(name, meaning): (&str, &str)| vec![code(name), meaning.into()];
+    DocTable { name: "hook-fields", columns: &["field", "meaning"], rows: hooks::OWN_FIELDS.map(row).to_vec() }
+}
+
 fn commands() -> DocTable {
     let row = |[name, syntax, does, answers]: [&str; 4]| {
         vec![code(format!("callpark {name} {syntax}").trim()), does.into(), answers.into()]
@@ -59,7 +70,7 @@ fn commands() -> DocTable {
 }
 
 fn tables() -> Vec<DocTable> {
-    let mut tables = vec![settings(), lot_parameters(), commands()];
+    let mut tables = vec![settings(), lot_parameters(), hook_attributes(), hook_fields(), commands()];
     tables.extend(wire_names::tables());
     tables.extend(http::tables());
     tables

@@ -59,6 +59,11 @@ pub(super) const EVENTS: &[(&str, &str, &str)] = &[
         "The configuration was read again.",
         "`Cause`, if the file is faulty and changed nothing; no headers of a call",
     ),
+    (
+        "hook-failed",
+        "A message of a [hook](hooks.md) was lost: the receiver refused it, or took nothing for 10 minutes, or too many waited.",
+        "`Hook`, `Cause`; of the headers of the call only `Lot`, `Domain` and `Slot`",
+    ),
 ];
 
 /// The actions that only the event stream of the HTTP API has, because they change what a slot shows and are no events of a call.
@@ -83,6 +88,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("CallPark-Attempt", "The number of recalls so far; absent before the first."),
     ("CallPark-Retriever", "The user who retrieves, or who answered the recall."),
     ("CallPark-Retriever-UUID", "The UUID of that user's leg."),
+    ("CallPark-Hook", "The name of the hook."),
     ("CallPark-Cause", "The reason, for people to read."),
     (
         "CallPark-Actor",

@@ -11,6 +11,8 @@ pub enum Notify {
     Page(String),
     /// A command of FreeSWITCH.
     Api(String),
+    /// A message to the hook of this name.
+    Hook(String),
 }
 
 /// What a notice is sent about.

@@ -100,6 +100,7 @@ pub(crate) fn log_config_errors(errors: &[ConfigError]) {
             ConfigSection::File => {}
             ConfigSection::Settings => keys.push(("section", &"settings")),
             ConfigSection::Lot(id) => keys.push(("lot", id)),
+            ConfigSection::Hook(name) => keys.push(("hook", name)),
         }
         if !key.is_empty() {
             keys.push(("key", key));

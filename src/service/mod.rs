@@ -203,7 +203,7 @@ impl ParkingService {
     }
 
     /// Gives an event to the observers, with who has caused it by HTTP.
-    fn publish(&self, event: &ParkEvent<'_>) {
+    pub(crate) fn publish(&self, event: &ParkEvent<'_>) {
         let actor = event.call.and_then(|call| self.actor_of_event(&call.info.uuid, event.kind));
         let event = &ParkEvent { actor: event.actor.or(actor.as_deref()), ..*event };
         self.each_observer(|observer| observer.on_event(self, event));

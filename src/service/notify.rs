@@ -49,7 +49,8 @@ impl Notice<'_> {
             match notify {
                 Notify::Message(user) => self.message(user),
                 Notify::Page(dial) if self.calls_for_somebody() => page(dial),
-                Notify::Page(_) => {}
+                // The observers send the messages of hooks.
+                Notify::Page(_) | Notify::Hook(_) => {}
                 Notify::Api(line) => self.command(line),
             }
         }

@@ -34,6 +34,8 @@ pub(crate) enum EventKind {
     Full,
     Denied,
     Reload,
+    /// A message of a hook was lost.
+    HookFailed,
 }
 
 impl EventKind {
@@ -64,6 +66,7 @@ impl EventKind {
             EventKind::Full => "full",
             EventKind::Denied => "denied",
             EventKind::Reload => "reload",
+            EventKind::HookFailed => "hook-failed",
         }
     }
 
@@ -95,6 +98,8 @@ pub(crate) struct ParkEvent<'a> {
     pub(crate) cause: Option<&'a str>,
     /// Who has caused it by HTTP.
     pub(crate) actor: Option<&'a str>,
+    /// The name of the hook that has failed.
+    pub(crate) hook: Option<&'a str>,
 }
 
 impl ParkEvent<'_> {
@@ -109,6 +114,7 @@ impl ParkEvent<'_> {
             retriever: None,
             cause: None,
             actor: None,
+            hook: None,
         }
     }
 }

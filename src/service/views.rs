@@ -7,7 +7,7 @@ use utoipa::openapi::{Object, ObjectBuilder, Type};
 use crate::parking::{Call, LotView, MonotonicTime};
 
 /// One parked call.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Call)]
 pub(crate) struct CallRow {
     pub(crate) lot: String,

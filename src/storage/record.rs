@@ -116,40 +116,7 @@ impl Record {
 
     /// Removes what must not be kept of the caller, as configured.
     pub(super) fn private(mut self, privacy: Privacy) -> Record {
-        match privacy {
-            Privacy::Full => {}
-            Privacy::Masked => {
-                // A name or a label may contain the number.
-                for text in [&mut self.caller_name, &mut self.label] {
-                    if text.chars().any(char::is_numeric) {
-                        *text = masked(text);
-                    }
-                }
-                self.caller_number = masked(&self.caller_number);
-            }
-            Privacy::None => {
-                self.caller_name.clear();
-                self.caller_number.clear();
-                self.label.clear();
-            }
-        }
+        privacy.apply(&mut self.caller_name, &mut self.caller_number, &mut self.label);
         self
-    }
-}
-
-/// Masks all but the last two characters.
-fn masked(text: &str) -> String {
-    let length = text.chars().count();
-    text.chars().enumerate().map(|(at, c)| if at + 2 < length { '*' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_masked_number_shows_its_end_only() {
-        assert_eq!(masked("+49301234"), "*******34");
-        assert_eq!(masked("1"), "1");
     }
 }

@@ -92,6 +92,7 @@ fn action_names() -> Object {
         "full",
         "denied",
         "reload",
+        "hook-failed",
     ])
 }
 

@@ -18,6 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::Sources;
 use super::error::ApiError;
 use crate::freeswitch::{guard, memory};
+use crate::hooks::QueueStatus;
 use crate::parking::{LotId, LotView, Outcome};
 use crate::service::{EventKind, LockTimes, Observer, ParkEvent, ParkingService};
 
@@ -56,6 +57,17 @@ struct RefusalLabels {
 struct RecallLabels {
     lot: String,
     domain: String,
+    result: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct HookLabels {
+    hook: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct HookResultLabels {
+    hook: String,
     result: &'static str,
 }
 
@@ -101,6 +113,7 @@ struct Gauges {
     panics: u64,
     memory: u64,
     held: LockTimes,
+    hooks: Vec<(String, QueueStatus)>,
 }
 
 impl Gauges {
@@ -118,6 +131,7 @@ impl Gauges {
             panics: guard::caught(),
             memory: memory::in_use() as u64,
             held: sources.service.lock_held(),
+            hooks: sources.hooks.status(),
         }
     }
 }
@@ -175,7 +189,8 @@ impl Observer for MetricsObserver {
             | EventKind::Release
             | EventKind::HandOver
             | EventKind::ParkFailed
-            | EventKind::Reload => {}
+            | EventKind::Reload
+            | EventKind::HookFailed => {}
         }
     }
 }
@@ -267,6 +282,8 @@ fn text(counts: &Counters, now: Gauges) -> Option<String> {
     waiting.set(whole(now.records_waiting));
     registry.register("records_waiting", "Rows of the history that wait for the database", waiting);
 
+    register_hooks(&mut registry, &now.hooks);
+
     let own: Gauge = Gauge::default();
     own.set(whole(now.memory));
     registry.register_with_unit("memory", "Memory that the module itself has allocated", Unit::Bytes, own);
@@ -298,6 +315,22 @@ fn text(counts: &Counters, now: Gauges) -> Option<String> {
     Some(text)
 }
 
+fn register_hooks(registry: &mut Registry, hooks: &[(String, QueueStatus)]) {
+    let (messages, waiting) = <(Family<HookResultLabels, Counter>, Family<HookLabels, Gauge>)>::default();
+    for (name, QueueStatus { sent, retried, failed, waiting: wait, .. }) in hooks {
+        for (result, count) in [("sent", *sent), ("retried", *retried), ("failed", *failed)] {
+            messages.get_or_create(&HookResultLabels { hook: name.clone(), result }).inc_by(count);
+        }
+        waiting.get_or_create(&HookLabels { hook: name.clone() }).set(whole(*wait));
+    }
+    registry.register(
+        "hook_messages",
+        "Messages of hooks, by result: sent, retried (each request that failed), failed (lost)",
+        messages,
+    );
+    registry.register("hook_waiting", "Messages of the hook that wait for its receiver", waiting);
+}
+
 /// The rows of the manual: name, type, labels and meaning of each metric, as a scrape shows them.
 #[cfg(test)]
 pub(crate) fn manual() -> Vec<[String; 4]> {
@@ -313,7 +346,8 @@ pub(crate) fn manual() -> Vec<[String; 4]> {
     drop(counts.ring_backs.get_or_create(&RecallLabels { lot, domain, result: "" }));
     let view = LotView { id, size: 1, free: 1, used: 0, late: 0, longest_wait: None };
     let held = LockTimes { buckets: vec![(None, 0)], ..LockTimes::default() };
-    let text = text(&counts, Gauges { lots: vec![view], held, ..Gauges::default() }).unwrap();
+    let hooks = vec![("chat".to_owned(), QueueStatus::default())];
+    let text = text(&counts, Gauges { lots: vec![view], held, hooks, ..Gauges::default() }).unwrap();
 
     let of = |kind: &str, name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("# {kind} {name} ")).map(str::to_owned));

@@ -29,6 +29,7 @@ pub(crate) use metrics::{Counters, MetricsObserver};
 
 use crate::config::Settings;
 use crate::freeswitch;
+use crate::hooks::Hooks;
 use crate::moh::SharedMusic;
 use crate::parking::MonotonicTime;
 use crate::service::ParkingService;
@@ -54,6 +55,7 @@ pub(crate) struct Sources {
     pub(crate) music: Arc<SharedMusic>,
     pub(crate) changes: StreamClients,
     pub(crate) counts: Arc<Counters>,
+    pub(crate) hooks: Arc<Hooks>,
 }
 
 /// The HTTP server as the configuration requires it: it runs, is tried again, or is off.

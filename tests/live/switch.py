@@ -107,6 +107,8 @@ class Switch:
         self.rtp_half = next(_made) % 2
         # The DSN of a PostgreSQL database for the core's own tables; and the configurations of further modules.
         self.core_dsn, self.more = "", ""
+        # The contents of <hooks>.
+        self.hooks = ""
         # The languages beside English.
         self.languages = ""
         # Further parameters of both SIP profiles, and of the profile for users.
@@ -138,7 +140,7 @@ class Switch:
             "LOG_LEVEL": self.log_level, "LOGGED": "debug," if self.log_level == "debug" else "",
             "FIRST": '<load module="mod_pgsql"/>' if core else "", "SIP_PORT": self.sip_port, "OUTSIDE_PORT": self.outside_port, "ESL_PORT": self.esl_port, "DIR": self.dir,
             "PROFILE": self.profile, "USERS_PROFILE": self.users_profile,
-            "SETTINGS": settings, "LOTS": lots, "PHRASES": phrases, "EXTENSIONS": extensions,
+            "SETTINGS": settings, "LOTS": lots, "HOOKS": self.hooks, "PHRASES": phrases, "EXTENSIONS": extensions,
             "RTP_FIRST": first_rtp, "RTP_LAST": first_rtp + rtp_ports - 2,
         }.items():
             text = text.replace(f"@{name}@", str(value))

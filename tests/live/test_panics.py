@@ -14,6 +14,7 @@ import pytest
 from conftest import MUSIC, ROOT, stopped_after
 from parking import extension
 from phone import DOMAIN
+from receiver import Receiver
 from switch import Switch, find_prefix, free_port, wait_for
 
 FAULTY_MODULE = Path(os.environ.get("CALLPARK_FAULT_INJECTION_MODULE", ROOT / "target/fault-injection/libmod_callpark.so"))
@@ -293,6 +294,23 @@ def test_a_panic_in_the_http_thread_harms_no_call_and_the_thread_is_started_agai
     assert buggy.clear() >= 1
     retrieve(buggy, phones, caller)
     assert wait_for(buggy.alive, 10, 0.5), "the HTTP server was not started again"
+
+
+def test_a_panic_at_a_message_of_a_hook_loses_that_message_alone(buggy, phones):
+    receiver = Receiver()
+    buggy.switch.hooks = f'<hook name="chat" url="{receiver.url}" events="park,retrieved"/>'
+    assert buggy.switch.reload(PATIENT, *buggy.switch.written[1:2]).startswith("+OK")
+    try:
+        buggy.plant("hook message")
+        caller = parked(buggy, phones)
+        assert buggy.switch.events.wait("hook-failed")["CallPark-Cause"] == "a bug of the module, see the log"
+        assert buggy.clear() == 1
+        retrieve(buggy, phones, caller)
+        assert [body["event"] for body in receiver.wait(1)] == ["retrieved"]
+    finally:
+        buggy.switch.hooks = ""
+        assert buggy.switch.reload(PATIENT, *buggy.switch.written[1:2]).startswith("+OK")
+        receiver.close()
 
 
 def test_a_panic_in_the_recovery_hook_does_not_prevent_the_recovery(buggy, phones):
