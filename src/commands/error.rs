@@ -8,7 +8,7 @@ use crate::applications::ArgumentError;
 use crate::config::{ConfigError, ValueError};
 use crate::parking::{Refusal, Slot};
 use crate::service::ActionError;
-use crate::storage::StorageError;
+use crate::storage::{ReportQueryError, StorageError};
 
 #[derive(Debug, Error)]
 pub(super) enum CommandError {
@@ -33,6 +33,8 @@ pub(super) enum CommandError {
     Action(#[from] ActionError),
     #[error(transparent)]
     Storage(#[from] StorageError),
+    #[error(transparent)]
+    Report(#[from] ReportQueryError),
     #[error("nothing changed: {}", joined(.0))]
     Config(Vec<ConfigError>),
     #[error("the listing cannot be written: {0}")]

@@ -118,14 +118,14 @@ fn plain(value: &serde_json::Value) -> String {
     }
 }
 
-fn xml<R: Serialize>(element: &str, row: &R) -> FormatResult {
+pub(super) fn xml<R: Serialize>(element: &str, row: &R) -> FormatResult {
     let text = quick_xml::se::to_string_with_root(element, row)?;
     // XML cannot represent these characters, not even escaped.
     let unwritable = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
     Ok(text.replace(unwritable, "\u{fffd}"))
 }
 
-fn table<R: ListingRow>(rows: &[R]) -> String {
+pub(super) fn table<R: ListingRow>(rows: &[R]) -> String {
     let mut lines = vec![R::COLUMNS.iter().map(ToString::to_string).collect::<Vec<_>>()];
     lines.extend(rows.iter().map(|row| row.cells().iter().map(|cell| printable(cell)).collect()));
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();

@@ -6,6 +6,7 @@ mod error;
 mod listing;
 mod parse;
 mod report;
+mod reporting;
 mod show;
 
 use std::ffi::CStr;
@@ -46,6 +47,22 @@ struct Verb {
 
 const FORMATS: &[&str] =
     &["as json", "as xml", "as csv", "::callpark::lots as json", "::callpark::lots as xml", "::callpark::lots as csv"];
+
+const REPORT_COMPLETIONS: &[&str] = &[
+    "today today",
+    "yesterday yesterday",
+    "7d today",
+    "30d today",
+    "7d today by hour",
+    "7d today by day",
+    "7d today by lot",
+    "7d today by parker",
+    "7d today by retriever",
+    "7d today by day ::callpark::lots",
+    "7d today by day as json",
+    "7d today by day as xml",
+    "7d today by day as csv",
+];
 
 const VERBS: &[Verb] = &[
     Verb {
@@ -137,6 +154,14 @@ const VERBS: &[Verb] = &[
         run: report::history,
     },
     Verb {
+        name: "report",
+        syntax: "<from> <to> [by hour|day|lot|parker|retriever] [<lot>] [tz <zone>] [as json|xml|csv]",
+        does: "Reports how the calls of a range of time ended and how long they waited; see [reports](reports.md).",
+        answers: "One row for each group, one for all, one for the period before, and what stands out; one object in JSON.",
+        completes: REPORT_COMPLETIONS,
+        run: reporting::report,
+    },
+    Verb {
         name: "reload",
         syntax: "[apply]",
         does: "Reads callpark.conf.xml again. A faulty file changes nothing. With `apply`, parked calls get the new settings too.",
@@ -177,7 +202,7 @@ impl Command for Callpark {
     const NAME: &'static CStr = c"callpark";
     const DESCRIPTION: &'static CStr = c"Call parking: list, park, retrieve";
     const SYNTAX: &'static CStr =
-        c"list|show|lots|park|retrieve|ringback|transfer|label|extend|stats|history|reload|status|version|help";
+        c"list|show|lots|park|retrieve|ringback|transfer|label|extend|stats|history|report|reload|status|version|help";
 
     fn run(handles: Option<Arc<CommandContext>>, line: &str) -> CommandOutput {
         CommandOutput(match handles {

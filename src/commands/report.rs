@@ -54,14 +54,14 @@ fn is_numeric(word: &str) -> bool {
 }
 
 /// Refuses a lot that does not exist. A lot that is no longer in the configuration may still have a history.
-fn check_lot(service: &ParkingService, lot: Option<&LotName>, no_history: bool) -> Result<(), CommandError> {
+pub(super) fn check_lot(service: &ParkingService, lot: Option<&LotName>, no_history: bool) -> Result<(), CommandError> {
     if no_history && lot.is_some() {
         service.calls(lot)?;
     }
     Ok(())
 }
 
-fn filter(lot: Option<&LotName>) -> HistoryFilter {
+pub(super) fn filter(lot: Option<&LotName>) -> HistoryFilter {
     lot.map_or_else(HistoryFilter::default, |lot| {
         let domain = lot.domain.clone().or_else(usual_domain).unwrap_or_default();
         HistoryFilter { domain: Some(domain.to_ascii_lowercase()), lot: Some(lot.name.clone()) }

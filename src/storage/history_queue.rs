@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::connection::{StorageError, truncated};
 use super::pending_history::{HistoryWrite, MAX_HISTORY, PendingHistory};
+use super::reader::QUERY_TIMEOUT;
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
+use super::report::{self, Report, ReportQuery};
 use super::schema::width;
 use super::statistics::{self, Tally};
 use super::{Storage, history};
@@ -125,6 +127,20 @@ impl Storage {
 
     /// As [`Storage::tallies`], but from a cache of some seconds, because many dashboards may ask.
     pub(crate) fn recent_tallies(&self, days: u32, filter: HistoryFilter) -> Result<Vec<Tally>, StorageError> {
-        self.reader.cached(days, filter.clone(), || self.tallies(days, filter))
+        self.reader.tallies.get((days, filter.clone()), QUERY_TIMEOUT, || self.tallies(days, filter))
+    }
+
+    /// Makes a report.
+    pub(crate) fn report(&self, query: ReportQuery) -> Result<Report, StorageError> {
+        self.drain();
+        let (now, service_level) = (freeswitch::epoch_ms(), self.config.get().settings.service_level);
+        self.reader.read(self.config.settings().db_dsn, move |connection| {
+            report::report(connection, &query, now, service_level)
+        })
+    }
+
+    /// As [`Storage::report`], but from a cache of some seconds.
+    pub(crate) fn recent_report(&self, query: ReportQuery) -> Result<Report, StorageError> {
+        self.reader.reports.get(query.clone(), QUERY_TIMEOUT, || self.report(query))
     }
 }

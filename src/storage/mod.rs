@@ -8,6 +8,7 @@
 //! node waits for a ticket. A second thread answers queries of the history for commands and HTTP ([`reader`]).
 
 mod allocations;
+mod answer_cache;
 mod backoff;
 mod connection;
 mod cycle;
@@ -22,6 +23,7 @@ mod reader;
 mod reconcile;
 mod record;
 mod recovery_rows;
+mod report;
 mod schema;
 mod slot_row;
 mod slot_store;
@@ -38,6 +40,9 @@ use parking_lot::{Condvar, Mutex};
 
 pub(crate) use connection::StorageError;
 pub(crate) use record::{HistoryFilter, Record};
+pub(crate) use report::{
+    MAX_REPORT_GROUPS, REPORT_FIELDS, REPORT_TOTAL, Report, ReportGroup, ReportQuery, ReportQueryError, ReportWords,
+};
 pub(crate) use statistics::{Tally, local_time};
 #[cfg(feature = "fuzzing")]
 pub(crate) use {

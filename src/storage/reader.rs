@@ -1,43 +1,32 @@
 //! Reads the history for commands and HTTP. One query runs at a time, on a thread that is joined at unload; the requester waits for a limited time.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::answer_cache::AnswerCache;
 use super::connection::{Connection, StorageError};
 use super::record::HistoryFilter;
+use super::report::{Report, ReportQuery};
 use super::statistics::Tally;
-use crate::freeswitch::{self, Worker, guard};
-use crate::parking::MonotonicTime;
+use crate::freeswitch::{Worker, guard};
 
 /// The maximum number of requests that wait. Others are refused.
 const MAX_WAITING_QUERIES: usize = 16;
 /// How long a request waits for its answer.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long shutdown waits for a query.
 const READER_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long statistics are cached.
-const CACHE_TIME: Duration = Duration::from_secs(3);
-/// The maximum number of cached statistics.
-const MAX_CACHED: usize = 64;
 
 type QueryJob = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 pub(super) struct Reader {
     thread: Mutex<Option<(SyncSender<QueryJob>, Worker)>>,
-    cache: Mutex<Vec<Cached>>,
+    pub(super) tallies: AnswerCache<(u32, HistoryFilter), Vec<Tally>>,
+    pub(super) reports: AnswerCache<ReportQuery, Report>,
 }
-
-struct Cached {
-    asked: (u32, HistoryFilter),
-    answer: CachedAnswer,
-}
-
-/// A cached answer, for which requests wait until it is known.
-type CachedAnswer = Arc<Mutex<Option<(MonotonicTime, Vec<Tally>)>>>;
 
 impl Reader {
     /// Executes a query on the thread of the reader, and waits for its answer.
@@ -79,38 +68,6 @@ impl Reader {
             TrySendError::Full(_) => StorageError::Busy,
             TrySendError::Disconnected(_) => StorageError::Closed,
         })
-    }
-
-    /// Returns the answer of `read`, or a cached one of the same query.
-    pub(super) fn cached(
-        &self,
-        days: u32,
-        filter: HistoryFilter,
-        read: impl FnOnce() -> Result<Vec<Tally>, StorageError>,
-    ) -> Result<Vec<Tally>, StorageError> {
-        let answer = self.cache_entry((days, filter));
-        let mut answer = answer.try_lock_for(QUERY_TIMEOUT).ok_or(StorageError::NoAnswer)?;
-        if let Some((at, tallies)) = &*answer {
-            if freeswitch::now().since(*at) < CACHE_TIME {
-                return Ok(tallies.clone());
-            }
-        }
-        let tallies = read()?;
-        *answer = Some((freeswitch::now(), tallies.clone()));
-        Ok(tallies)
-    }
-
-    fn cache_entry(&self, asked: (u32, HistoryFilter)) -> CachedAnswer {
-        let mut cache = self.cache.lock();
-        if let Some(found) = cache.iter().find(|cached| cached.asked == asked) {
-            return Arc::clone(&found.answer);
-        }
-        if cache.len() >= MAX_CACHED {
-            cache.remove(0);
-        }
-        let answer = CachedAnswer::default();
-        cache.push(Cached { asked, answer: Arc::clone(&answer) });
-        answer
     }
 
     /// Ends the thread. Returns false if it still waits for the database, so that its code must stay.

@@ -18,7 +18,7 @@ use super::error::ErrorBody;
 use super::event_stream::StreamEventData;
 use super::queries::{LotWithSlots, Me};
 use crate::service::CallRow;
-use crate::storage::{Record, Tally};
+use crate::storage::{Record, Report, Tally};
 
 /// One path: the router, the manual and the description are made from these rows.
 #[derive(Clone, Copy)]
@@ -33,6 +33,7 @@ pub(crate) struct PathRow {
     pub(super) query: Option<NumberParam>,
     /// The name of the body's schema, and an example.
     pub(super) request: Option<(&'static str, &'static str)>,
+    pub(super) texts: &'static [TextParam],
 }
 
 /// What an answer contains.
@@ -41,6 +42,8 @@ pub(super) enum AnswerBody {
     /// An object, by the name of its schema.
     Object(&'static str),
     List(&'static str),
+    /// An object by the name of its schema, or CSV.
+    ObjectOrCsv(&'static str),
     /// An object without a schema.
     Any,
     /// Another type than JSON.
@@ -55,12 +58,19 @@ pub(super) struct NumberParam {
     pub(super) most: u32,
 }
 
+/// An optional text in the query.
+#[derive(Clone, Copy)]
+pub(super) struct TextParam {
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+}
+
 /// The statuses of errors, and when each is returned.
 const ERRORS: &[(u16, &str)] = &[
     (400, "A field, a part of the path or a number of the query is missing or out of its range."),
     (401, "There is no token, or it is unknown."),
     (403, "The token does not have the right, or is of another domain."),
-    (404, "Nobody is parked there, or there is no such channel."),
+    (404, "Nobody is parked there, or there is no such channel or lot."),
     (409, "This cannot be done to the call now."),
     (413, "The body is longer than 8 kB."),
     (415, "The body is not `application/json`."),
@@ -69,6 +79,7 @@ const ERRORS: &[(u16, &str)] = &[
 ];
 const OF_TOKENS: &[u16] = &[401, 403, 503];
 const OF_QUERIES: &[u16] = &[400, 401, 403, 503];
+const OF_REPORTS: &[u16] = &[400, 401, 403, 404, 503];
 const OF_ACTIONS: &[u16] = &[400, 401, 403, 404, 409, 413, 415, 422, 503];
 
 pub(crate) fn describe(paths: &[PathRow], actions: &[ActionRow]) -> OpenApi {
@@ -98,6 +109,7 @@ pub(crate) fn describe(paths: &[PathRow], actions: &[ActionRow]) -> OpenApi {
     add::<LotWithSlots>(&mut schemas);
     add::<Tally>(&mut schemas);
     add::<Record>(&mut schemas);
+    add::<Report>(&mut schemas);
     add::<StreamEventData<'static>>(&mut schemas);
     add::<Me>(&mut schemas);
     add::<ErrorBody>(&mut schemas);
@@ -123,6 +135,7 @@ fn method(row: &PathRow) -> HttpMethod {
 fn query_operation(row: &PathRow) -> Operation {
     let errors = match row.query {
         Some(_) => OF_QUERIES,
+        None if !row.texts.is_empty() => OF_REPORTS,
         None if row.right == "none" => &[],
         None => OF_TOKENS,
     };
@@ -132,7 +145,13 @@ fn query_operation(row: &PathRow) -> Operation {
         let number = whole_number().minimum(Some(1)).maximum(Some(most)).default(Some(default.into()));
         ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).schema(Some(number)).build()
     });
-    operation(row.answers, answer(row, row.answers), errors, secured).parameters(parameters.map(|one| [one])).build()
+    let texts = row.texts.iter().map(|TextParam { name, meaning }| {
+        let text = ParameterBuilder::new().name(*name).parameter_in(ParameterIn::Query).description(Some(*meaning));
+        text.schema(Some(String::schema())).build()
+    });
+    let parameters: Vec<Parameter> = parameters.into_iter().chain(texts).collect();
+    let parameters = (!parameters.is_empty()).then_some(parameters);
+    operation(row.answers, answer(row, row.answers), errors, secured).parameters(parameters).build()
 }
 
 fn action_operation(row: &PathRow, action: &ActionRow) -> Operation {
@@ -170,6 +189,12 @@ fn operation(summary: &str, answer: Response, errors: &[u16], secured: bool) -> 
 fn answer(row: &PathRow, description: &str) -> Response {
     match row.body {
         AnswerBody::Object(schema) => json(description, Ref::from_schema_name(schema)),
+        AnswerBody::ObjectOrCsv(schema) => {
+            let text = ContentBuilder::new().schema(Some(String::schema())).build();
+            let object = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+            let answer = ResponseBuilder::new().description(without_links(description));
+            answer.content("application/json", object).content("text/csv", text).build()
+        }
         AnswerBody::Any => json(description, ObjectBuilder::new().schema_type(Type::Object)),
         AnswerBody::List(schema) => json(description, ArrayBuilder::new().items(Ref::from_schema_name(schema))),
         AnswerBody::Text(media_type) => {

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::parking::Refusal;
 use crate::service::ActionError;
-use crate::storage::StorageError;
+use crate::storage::{ReportQueryError, StorageError};
 
 /// The maximum length of a value in an error text.
 const QUOTED_CHARS: usize = 60;
@@ -65,6 +65,8 @@ pub(super) enum ApiError {
     Action(#[from] ActionError),
     #[error(transparent)]
     Storage(#[from] StorageError),
+    #[error(transparent)]
+    Report(#[from] ReportQueryError),
     #[error("the request took more than {0} seconds")]
     TooSlow(u64),
     #[error("a bug; see the log")]
@@ -87,6 +89,7 @@ impl ApiError {
             | ApiError::LongText { .. }
             | ApiError::NoUser
             | ApiError::Action(ActionError::NoSuchUser(_))
+            | ApiError::Report(_)
             | ApiError::Destination => StatusCode::BAD_REQUEST,
             ApiError::NoToken | ApiError::UnknownToken => StatusCode::UNAUTHORIZED,
             ApiError::MayNotView

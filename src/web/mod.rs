@@ -13,6 +13,7 @@ mod manual;
 mod metrics;
 mod page;
 mod queries;
+mod report;
 mod routes;
 mod server;
 mod state;

@@ -127,7 +127,7 @@ fn number(field: &'static str, given: Option<String>, usual: u32, most: u32) -> 
 }
 
 /// Runs a query on a thread that may wait for the database.
-async fn from_storage<T: Send + 'static>(
+pub(super) async fn from_storage<T: Send + 'static>(
     storage: Arc<Storage>,
     read: impl FnOnce(&Arc<Storage>) -> Result<T, StorageError> + Send + 'static,
 ) -> Result<Json<T>, ApiError> {

@@ -19,11 +19,11 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::access::Tokens;
-use super::description::{AnswerBody, NumberParam, PathRow, describe};
+use super::description::{AnswerBody, NumberParam, PathRow, TextParam, describe};
 use super::direct::is_direct;
 use super::error::ApiError;
 use super::state::{HttpState, Viewer};
-use super::{Sources, actions, conversations, event_stream, metrics, page, queries};
+use super::{Sources, actions, conversations, event_stream, metrics, page, queries, report};
 use crate::freeswitch::guard;
 
 pub(crate) type Router = axum::Router;
@@ -48,12 +48,17 @@ const fn query_path(
     answers: &'static str,
     serve: fn() -> MethodRouter<HttpState>,
 ) -> ApiPath {
-    ApiPath { row: PathRow { method: "GET", path, right, answers, body, query: None, request: None }, serve }
+    ApiPath { row: PathRow { method: "GET", path, right, answers, body, query: None, request: None, texts: &[] }, serve }
 }
 
 impl ApiPath {
     const fn with(mut self, name: &'static str, default: u32, most: u32) -> ApiPath {
         self.row.query = Some(NumberParam { name, default, most });
+        self
+    }
+
+    const fn with_texts(mut self, texts: &'static [TextParam]) -> ApiPath {
+        self.row.texts = texts;
         self
     }
 }
@@ -79,6 +84,14 @@ pub(super) const PATHS: &[ApiPath] = &[
     )
     .with("count", 50, queries::MAX_HTTP_RECORDS),
     query_path(
+        "/api/v1/report",
+        "view",
+        AnswerBody::ObjectOrCsv("Report"),
+        "A [report](reports.md) about a range of time, `?from=7d&to=today&by=hour&lot=main&tz=Europe/Berlin`; today by day without a query. CSV with `Accept: text/csv`.",
+        || get(report::report),
+    )
+    .with_texts(report::PARAMS),
+    query_path(
         "/api/v1/events",
         "view",
         AnswerBody::Text("text/event-stream"),
@@ -101,6 +114,7 @@ pub(super) const PATHS: &[ApiPath] = &[
             body: AnswerBody::Object("Call"),
             query: None,
             request: Some(("Park", r#"{"uuid": "7c0e…", "slot": "701"}"#)),
+            texts: &[],
         },
         serve: || post(conversations::park),
     },
@@ -113,6 +127,7 @@ pub(super) const PATHS: &[ApiPath] = &[
             body: AnswerBody::Object("Call"),
             query: None,
             request: None,
+            texts: &[],
         },
         serve: || post(actions::act),
     },

@@ -35,10 +35,10 @@ def test_every_response_conforms_to_the_description(switch, phones, site, descri
             errors = list(Draft202012Validator(schema).iter_errors(answer))
             assert not errors, f"{method} {path} {status}: {errors[0].message}"
 
-    for path in ("me", "calls", "lots", "stats", "history"):
+    for path in ("me", "calls", "lots", "stats", "history", "report"):
         for token in (ALL, None, "wrong", ACT):
             check(f"/api/v1/{path}", *site.ask(f"/api/v1/{path}", token)[:2])
-    for path in ("stats?days=x", "history?count=-1", "history?count="):
+    for path in ("stats?days=x", "history?count=-1", "history?count=", "report?from=x", "report?lot=nowhere"):
         check(f"/api/v1/{path.split('?')[0]}", *site.ask(f"/api/v1/{path}")[:2])
     for token in (None, ACT):
         check("/api/v1/events", *site.ask("/api/v1/events", token)[:2])
