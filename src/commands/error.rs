@@ -25,6 +25,9 @@ pub(super) enum CommandError {
     /// An argument, quoted, and what is wrong with it.
     #[error("{given}: {why}")]
     Value { given: String, why: ValueError },
+    /// A number, quoted, that identifies no caller.
+    #[error("{0} is not the number of one caller, expected digits such as +4930901820")]
+    NotACaller(String),
     #[error("there is no call in slot {slot} of lot {lot}")]
     NotInLot { slot: Slot, lot: String },
     #[error(transparent)]

@@ -5,6 +5,7 @@ mod completion;
 mod error;
 mod listing;
 mod parse;
+mod privacy;
 mod report;
 mod reporting;
 mod show;
@@ -162,6 +163,22 @@ const VERBS: &[Verb] = &[
         run: reporting::report,
     },
     Verb {
+        name: "export",
+        syntax: "<number> [as json|xml|csv]",
+        does: "Lists all calls of one caller that the history has; see [privacy](privacy.md).",
+        answers: "One row for each call.",
+        completes: &[],
+        run: privacy::export,
+    },
+    Verb {
+        name: "forget",
+        syntax: "<number>",
+        does: "Erases one caller from the history; see [privacy](privacy.md).",
+        answers: "`+OK <count> rows of the history erased`.",
+        completes: &[],
+        run: privacy::forget,
+    },
+    Verb {
         name: "reload",
         syntax: "[apply]",
         does: "Reads callpark.conf.xml again. A faulty file changes nothing. With `apply`, parked calls get the new settings too.",
@@ -202,7 +219,7 @@ impl Command for Callpark {
     const NAME: &'static CStr = c"callpark";
     const DESCRIPTION: &'static CStr = c"Call parking: list, park, retrieve";
     const SYNTAX: &'static CStr =
-        c"list|show|lots|park|retrieve|ringback|transfer|label|extend|stats|history|report|reload|status|version|help";
+        c"list|show|lots|park|retrieve|ringback|transfer|label|extend|stats|history|report|export|forget|reload|status|version|help";
 
     fn run(handles: Option<Arc<CommandContext>>, line: &str) -> CommandOutput {
         CommandOutput(match handles {

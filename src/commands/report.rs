@@ -11,7 +11,7 @@ use crate::storage::{self, HistoryFilter, Record, Tally};
 
 const DEFAULT_RECORDS: usize = 20;
 /// The maximum number of history rows in one answer.
-const MAX_RECORDS: usize = 100_000;
+pub(super) const MAX_RECORDS: usize = 100_000;
 const MAX_DAYS: usize = 36_500;
 
 pub(super) fn history(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
@@ -64,7 +64,7 @@ pub(super) fn check_lot(service: &ParkingService, lot: Option<&LotName>, no_hist
 pub(super) fn filter(lot: Option<&LotName>) -> HistoryFilter {
     lot.map_or_else(HistoryFilter::default, |lot| {
         let domain = lot.domain.clone().or_else(usual_domain).unwrap_or_default();
-        HistoryFilter { domain: Some(domain.to_ascii_lowercase()), lot: Some(lot.name.clone()) }
+        HistoryFilter { domain: Some(domain.to_ascii_lowercase()), lot: Some(lot.name.clone()), caller: None }
     })
 }
 

@@ -1,5 +1,7 @@
 //! What is told of a caller outside the telephones: to the history and to hooks.
 
+use crate::parking::Party;
+
 /// What is kept of a caller, by `record-privacy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privacy {
@@ -22,7 +24,10 @@ impl Privacy {
                         *text = masked(text);
                     }
                 }
-                *number = masked(number);
+                // A withheld number is no number, and stays recognisable.
+                if !number.eq_ignore_ascii_case(Party::WITHHELD_NUMBER) {
+                    *number = masked(number);
+                }
             }
             Privacy::None => [name, number, label].into_iter().for_each(String::clear),
         }

@@ -44,6 +44,8 @@ pub(crate) enum StorageError {
     RowsNotKept,
     #[error("the database does not keep this node's heartbeat")]
     HeartbeatNotKept,
+    #[error("the database does not answer; the caller is erased as soon as it does")]
+    ErasedLater,
     #[error("a row cannot be deleted")]
     RowNotDeleted,
     #[error("no row can be written: {0}")]
@@ -61,6 +63,7 @@ impl StorageError {
             | StorageError::Busy
             | StorageError::NoThread(_)
             | StorageError::Panicked
+            | StorageError::ErasedLater
             | StorageError::Closed => true,
             StorageError::Refused(_)
             | StorageError::RowsNotKept

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::caller_number::CallerNumber;
 use super::connection::{Connection, DbRow, StorageError, number_at, text_at, truncated, unless_away};
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 use super::schema::{RECORD_COLUMNS, width};
@@ -177,7 +178,24 @@ pub(super) fn records(
 pub(super) fn condition(connection: &Connection, filter: &HistoryFilter) -> String {
     let columns = [("domain", &filter.domain), ("lot", &filter.lot)];
     let meant = columns.iter().filter_map(|(column, value)| Some((column, value.as_ref()?)));
-    meant.map(|(column, value)| format!(" AND {column} = {}", connection.text(value))).collect()
+    let meant = meant.map(|(column, value)| format!(" AND {column} = {}", connection.text(value)));
+    meant.chain(filter.caller.iter().map(|caller| format!(" AND {}", caller.condition(connection)))).collect()
+}
+
+/// Deletes the rows of one caller. Returns their number, when they are not in the database any more.
+pub(super) fn erase(connection: &Connection, caller: &CallerNumber) -> Result<u64, StorageError> {
+    let of_caller = caller.condition(connection);
+    let count = || {
+        let mut count = 0;
+        let sql = format!("SELECT COUNT(*) FROM callpark_records WHERE {of_caller}");
+        connection.query(&sql, &mut |row| count = number_at(row, 0)).map(|()| u64::try_from(count).unwrap_or(0))
+    };
+    let before = count()?;
+    if before == 0 {
+        return Ok(0);
+    }
+    unless_away(connection.execute(&format!("DELETE FROM callpark_records WHERE {of_caller}")))?;
+    if count()? == 0 { Ok(before) } else { Err(StorageError::RowNotDeleted) }
 }
 
 /// Deletes rows that are older than `before`.

@@ -1,12 +1,13 @@
 //! The interface of the history: rows wait here until they are written, and queries include those that wait.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use super::caller_number::CallerNumber;
 use super::connection::{StorageError, truncated};
-use super::pending_history::{HistoryWrite, MAX_HISTORY, PendingHistory};
+use super::pending_history::{Erasure, HistoryWrite, MAX_HISTORY, PendingHistory};
 use super::reader::QUERY_TIMEOUT;
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 use super::report::{self, Report, ReportQuery};
@@ -19,6 +20,8 @@ use crate::service::{History, Retriever};
 
 /// How long a query for statistics waits for the last rows to be written.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a request to erase a caller waits until it is done.
+const ERASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl History for Storage {
     fn record(&self, ended: &Ended, retriever: Option<&Retriever>, actor: Option<&str>, node: String) {
@@ -114,6 +117,16 @@ impl Storage {
         records.sort_by_key(|record| std::cmp::Reverse(record.parked_at));
         records.truncate(most);
         Ok(records)
+    }
+
+    /// Erases a caller from the history. Returns the number of rows. If the database does not answer in time, the caller is erased later.
+    pub(crate) fn erase(&self, caller: CallerNumber) -> Result<u64, StorageError> {
+        let (done, erased) = mpsc::sync_channel(1);
+        if !self.history.lock().push(HistoryWrite::Erase(Erasure { caller, done })) {
+            return Err(StorageError::Busy);
+        }
+        self.wake();
+        erased.recv_timeout(ERASE_TIMEOUT).map_err(|_| StorageError::ErasedLater)
     }
 
     /// Returns a tally for each lot and each of the last `days` days, starting with today.

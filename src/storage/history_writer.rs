@@ -6,6 +6,7 @@ use super::backoff::Backoff;
 use super::connection::{StorageError, unless_away};
 use super::cycle::Cycle;
 use super::history;
+use super::pending_history::Erasure;
 use crate::freeswitch;
 use crate::parking::MonotonicTime;
 
@@ -68,18 +69,26 @@ impl HistoryWriter {
 
     fn write_batch(&mut self, cycle: &Cycle<'_>) -> Result<Progress, StorageError> {
         let (storage, connection) = (cycle.storage, &cycle.connection);
-        let (take_back, records, refused) = {
+        let (take_back, erasure, records, refused) = {
             let history = storage.history.lock();
-            (history.next_take_back(), history.next_records(MAX_HISTORY_BATCH), history.next_refused(MAX_HISTORY_BATCH))
+            let (take_back, erasure) = (history.next_take_back(), history.next_erasure());
+            (take_back, erasure, history.next_records(MAX_HISTORY_BATCH), history.next_refused(MAX_HISTORY_BATCH))
         };
-        if take_back.is_none() && records.is_empty() && refused.is_empty() {
+        if take_back.is_none() && erasure.is_none() && records.is_empty() && refused.is_empty() {
             return Ok(Progress::Done);
         }
         if let Some(key) = take_back {
             if !history::take_back(connection, &key)? {
                 return Err(StorageError::RowNotDeleted);
             }
-            storage.history.lock().remove_take_back();
+            storage.history.lock().remove_first();
+        }
+        if let Some(Erasure { caller, done }) = erasure {
+            let rows = history::erase(connection, &caller)?;
+            storage.history.lock().remove_first();
+            log::info!(rows = rows; "erased a caller from the history");
+            // The requester may have given up.
+            let _ = done.try_send(rows);
         }
         if !records.is_empty() {
             let outcome = history::write(connection, &records, self.attempt)?;

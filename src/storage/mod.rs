@@ -10,6 +10,7 @@
 mod allocations;
 mod answer_cache;
 mod backoff;
+mod caller_number;
 mod connection;
 mod cycle;
 mod history;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+pub(crate) use caller_number::CallerNumber;
 pub(crate) use connection::StorageError;
 pub(crate) use record::{HistoryFilter, Record};
 pub(crate) use report::{

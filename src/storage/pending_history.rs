@@ -1,7 +1,9 @@
 //! The queue of history rows that wait for the database. A call adds a row and continues; the worker removes the row when the database has it.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::mpsc::SyncSender;
 
+use super::caller_number::CallerNumber;
 use super::record::{HistoryFilter, Record, RecordKey, RefusedCall};
 
 /// The maximum number of rows that wait. At a hundred calls a minute, this is more than an hour without the database.
@@ -13,13 +15,22 @@ pub(super) enum HistoryWrite {
     Ended(Box<Record>),
     /// The call had been given up and came back, so its outcome must be deleted.
     TakeBack(RecordKey),
+    /// A caller must be erased. It waits behind the rows of calls that ended before, which may be the caller's.
+    Erase(Erasure),
+}
+
+/// A request to erase a caller from the history, and where the number of erased rows is told.
+#[derive(Clone, Debug)]
+pub(super) struct Erasure {
+    pub(super) caller: CallerNumber,
+    pub(super) done: SyncSender<u64>,
 }
 
 impl HistoryWrite {
     fn record(&self) -> Option<&Record> {
         match self {
             HistoryWrite::Ended(record) => Some(record),
-            HistoryWrite::TakeBack(_) => None,
+            HistoryWrite::TakeBack(_) | HistoryWrite::Erase(_) => None,
         }
     }
 }
@@ -65,7 +76,15 @@ impl PendingHistory {
         }
     }
 
-    /// The first records, up to an outcome to be deleted. Each key is in a batch once.
+    /// The next caller to be erased, if it is the first in the queue.
+    pub(super) fn next_erasure(&self) -> Option<Erasure> {
+        match self.calls.front() {
+            Some(HistoryWrite::Erase(erasure)) => Some(erasure.clone()),
+            _ => None,
+        }
+    }
+
+    /// The first records, up to an outcome or a caller to be deleted. Each key is in a batch once.
     pub(super) fn next_records(&self, most: usize) -> Vec<Record> {
         let mut keys = HashSet::new();
         let first = self.calls.iter().take(most).map_while(HistoryWrite::record);
@@ -76,11 +95,12 @@ impl PendingHistory {
         self.refused.iter().take(most).cloned().collect()
     }
 
-    pub(super) fn remove_take_back(&mut self) {
+    /// Removes the first change, which was an outcome or a caller to be deleted.
+    pub(super) fn remove_first(&mut self) {
         self.calls.pop_front();
     }
 
-    /// Removes those of the first `most` rows that are finished, up to an outcome to be deleted, because the rows behind it are newer.
+    /// Removes those of the first `most` rows that are finished, up to one to be deleted, because the rows behind it are newer.
     pub(super) fn remove_records(&mut self, most: usize, is_settled: impl Fn(&RecordKey) -> bool) {
         let batch = self.calls.iter().take(most).take_while(|write| write.record().is_some()).count();
         let rest = self.calls.split_off(batch);
@@ -94,7 +114,7 @@ impl PendingHistory {
 
     /// The records that wait, the newest first.
     pub(super) fn records(&self, since: i64, filter: &HistoryFilter) -> Vec<Record> {
-        let meant = |record: &&Record| record.parked_at >= since && filter.includes(&record.lot, &record.domain);
+        let meant = |record: &&Record| record.parked_at >= since && filter.includes(record);
         self.calls.iter().filter_map(HistoryWrite::record).filter(meant).rev().cloned().collect()
     }
 }

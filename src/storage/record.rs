@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
+use super::caller_number::CallerNumber;
 use super::probe_row;
 use crate::config::Privacy;
 use crate::parking::{Ended, Outcome};
@@ -40,17 +41,20 @@ fn outcomes() -> Object {
 /// What identifies a row: the leg's UUID, and when it was parked.
 pub(super) type RecordKey = (String, i64);
 
-/// Selects rows: those of one domain, of one lot in it, or all.
+/// Selects rows: those of one domain, of one lot in it, of one caller, or all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct HistoryFilter {
     /// The domain in lower case, as in the rows.
     pub(crate) domain: Option<String>,
     pub(crate) lot: Option<String>,
+    pub(crate) caller: Option<CallerNumber>,
 }
 
 impl HistoryFilter {
-    pub(super) fn includes(&self, lot: &str, domain: &str) -> bool {
-        self.domain.as_ref().is_none_or(|own| own == domain) && self.lot.as_ref().is_none_or(|own| own == lot)
+    pub(super) fn includes(&self, record: &Record) -> bool {
+        self.domain.as_ref().is_none_or(|own| *own == record.domain)
+            && self.lot.as_ref().is_none_or(|own| *own == record.lot)
+            && self.caller.as_ref().is_none_or(|caller| caller.is_number_of(&record.caller_number))
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) async fn stats(
     asked: Result<Query<Days>, QueryRejection>,
 ) -> Result<Json<Vec<Tally>>, ApiError> {
     let days = number("days", asked?.0.days, 1, MAX_HTTP_DAYS)?;
-    let filter = HistoryFilter { domain: rights.domain, lot: None };
+    let filter = HistoryFilter { domain: rights.domain, ..HistoryFilter::default() };
     from_storage(state.sources.storage, move |storage| storage.recent_tallies(days, filter)).await
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn history(
     asked: Result<Query<Count>, QueryRejection>,
 ) -> Result<Json<Vec<Record>>, ApiError> {
     let count = usize::try_from(number("count", asked?.0.count, 50, MAX_HTTP_RECORDS)?).unwrap_or_default();
-    let filter = HistoryFilter { domain: rights.domain, lot: None };
+    let filter = HistoryFilter { domain: rights.domain, ..HistoryFilter::default() };
     from_storage(state.sources.storage, move |storage| storage.records(0, filter, count)).await
 }
 

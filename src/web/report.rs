@@ -73,13 +73,13 @@ pub(super) async fn report(
 
 /// Selects the rows that the token may see: those of its domain and, if a lot is named, of that lot.
 fn filter(rights: Rights, lot: Option<&str>) -> Result<HistoryFilter, ApiError> {
-    let Some(given) = lot else { return Ok(HistoryFilter { domain: rights.domain, lot: None }) };
+    let Some(given) = lot else { return Ok(HistoryFilter { domain: rights.domain, ..HistoryFilter::default() }) };
     let expected = "a lot, expected <lot> or <lot>@<domain>";
     let lot =
         LotName::parse(given).ok_or_else(|| ApiError::OutOfRange { field: "lot", value: quoted(given), expected })?;
     match lot.domain {
         Some(domain) if !rights.may_see(&domain) => Err(ApiError::OtherDomain),
-        domain => Ok(HistoryFilter { domain: domain.or(rights.domain), lot: Some(lot.name) }),
+        domain => Ok(HistoryFilter { domain: domain.or(rights.domain), lot: Some(lot.name), caller: None }),
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         assert!(matches!(of(Some("main@c.d")), Err(ApiError::OtherDomain)));
         assert!(matches!(of(Some("ma in")), Err(ApiError::OutOfRange { .. })));
         let all = filter(Rights::default(), Some("main")).unwrap();
-        assert_eq!(all, HistoryFilter { domain: None, lot: Some("main".into()) });
+        assert_eq!(all, HistoryFilter { domain: None, lot: Some("main".into()), caller: None });
     }
 
     #[test]

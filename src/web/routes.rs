@@ -48,7 +48,10 @@ const fn query_path(
     answers: &'static str,
     serve: fn() -> MethodRouter<HttpState>,
 ) -> ApiPath {
-    ApiPath { row: PathRow { method: "GET", path, right, answers, body, query: None, request: None, texts: &[] }, serve }
+    ApiPath {
+        row: PathRow { method: "GET", path, right, answers, body, query: None, request: None, texts: &[] },
+        serve,
+    }
 }
 
 impl ApiPath {
