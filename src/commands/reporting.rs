@@ -7,7 +7,7 @@ use super::{CommandContext, CommandError};
 use crate::applications::{parse_lot_name, quote_argument};
 use crate::freeswitch;
 use crate::parking::LotName;
-use crate::storage::{MAX_REPORT_GROUPS, REPORT_FIELDS, REPORT_TOTAL, Report, ReportGroup, ReportQuery, ReportWords};
+use crate::storage::{MAX_REPORT_GROUPS, REPORT_FIELDS, Report, ReportGroup, ReportQuery, ReportWords};
 
 /// The grouping without `by`.
 const DEFAULT_GROUPING: &str = "day";
@@ -89,7 +89,7 @@ impl ListingRow for ReportGroup {
 fn text(report: &Report) -> String {
     let row = |name: &str, figures: &_| ReportGroup { group: name.into(), figures: Clone::clone(figures) };
     let mut rows = report.groups.clone();
-    rows.push(row(REPORT_TOTAL, &report.total));
+    rows.push(row("total", &report.total));
     rows.push(row("before", &report.before.figures));
     let range = |from, to| format!("{} to {}", report.local_time(from), report.local_time(to));
     let mut text = format!(

@@ -51,6 +51,12 @@ impl<Q: PartialEq, A: Clone> AnswerCache<Q, A> {
         if let Some((_, answer)) = cache.iter().find(|(known, _)| *known == query) {
             return Arc::clone(answer);
         }
+        let is_new = |answer: &CachedAnswer<A>| {
+            // A locked answer is being asked for.
+            let answer = answer.try_lock();
+            answer.is_none_or(|known| known.as_ref().is_none_or(|(at, _)| freeswitch::now().since(*at) < CACHE_TIME))
+        };
+        cache.retain(|(_, answer)| is_new(answer));
         if cache.len() >= MAX_CACHED {
             cache.remove(0);
         }

@@ -21,7 +21,7 @@ use crate::service::{History, Retriever};
 /// How long a query for statistics waits for the last rows to be written.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a request to erase a caller waits until it is done.
-const ERASE_TIMEOUT: Duration = Duration::from_secs(10);
+const ERASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl History for Storage {
     fn record(&self, ended: &Ended, retriever: Option<&Retriever>, actor: Option<&str>, node: String) {

@@ -43,7 +43,7 @@ pub(crate) use caller_number::CallerNumber;
 pub(crate) use connection::StorageError;
 pub(crate) use record::{HistoryFilter, Record};
 pub(crate) use report::{
-    MAX_REPORT_GROUPS, REPORT_FIELDS, REPORT_TOTAL, Report, ReportGroup, ReportQuery, ReportQueryError, ReportWords,
+    MAX_REPORT_GROUPS, REPORT_FIELDS, Report, ReportGroup, ReportQuery, ReportQueryError, ReportWords,
 };
 pub(crate) use statistics::{Tally, local_time};
 #[cfg(feature = "fuzzing")]

@@ -49,9 +49,12 @@ pub(super) async fn report(
     asked: Result<Query<ReportParams>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let asked = asked?.0;
-    let word = |given: &'static str, value: &Option<String>| value.clone().unwrap_or_else(|| given.to_owned());
-    let (from, to, by, tz) =
-        (word("today", &asked.from), word("today", &asked.to), word("day", &asked.by), word("", &asked.tz));
+    // `?from=&to=` asks for the defaults.
+    let word = |given: Option<String>, default: &str| {
+        given.filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned())
+    };
+    let (from, to) = (word(asked.from, "today"), word(asked.to, "today"));
+    let (by, tz) = (word(asked.by, "day"), word(asked.tz, ""));
     let lot = asked.lot.filter(|lot| !lot.is_empty());
     let filter = filter(rights, lot.as_deref())?;
     let words = ReportWords { from: &from, to: &to, by: &by, tz: &tz };

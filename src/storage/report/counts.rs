@@ -2,7 +2,7 @@
 //! From these follow all figures but the exact median, 95th percentile and longest wait. The class in which each of them lies is known, and its
 //! place there, so a second query asks for the rows at these places.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::figures::ReportFigures;
 use crate::storage::connection::{Connection, DbRow, Dialect, StorageError, number_at, text_at};
@@ -21,6 +21,8 @@ const WAIT_CLASSES: [(i64, i64); 4] =
 pub(crate) const MAX_REPORT_GROUPS: usize = 500;
 /// The number of cells up to which all groups are counted; with more, only the groups that are in the report.
 const MAX_CELLS: usize = 100_000;
+/// The number of classes up to which comparing the wait with each of them is cheaper than calculating its class.
+const MAX_CLASS_CONDITIONS: usize = 8;
 
 /// An SQL expression by which rows are grouped.
 pub(super) enum KeySql {
@@ -236,11 +238,12 @@ impl Counting<'_> {
             places.keys().map(|(group, class, place)| format!("({}, {class}, {place})", literal(group))).collect();
         let sql = format!(
             "SELECT k, c, place, wait_ms FROM (SELECT k, c, wait_ms, ROW_NUMBER() OVER (PARTITION BY k, c ORDER BY wait_ms) AS place \
-             FROM (SELECT {} AS k, {} AS c, wait_ms FROM callpark_records WHERE {}) keyed WHERE (k, c) IN (VALUES {})) ranked \
+             FROM (SELECT {} AS k, {} AS c, wait_ms FROM callpark_records WHERE {}{}) keyed WHERE (k, c) IN (VALUES {})) ranked \
              WHERE (k, c, place) IN (VALUES {})",
             key.sql(),
             self.class_sql(),
             self.rows,
+            only_classes(places.keys().map(|(_, class, _)| *class).collect()),
             Vec::from_iter(classes).join(", "),
             exact.join(", "),
         );
@@ -280,6 +283,19 @@ impl Counting<'_> {
         }
         format!("{classes} ELSE {} END", before + 1)
     }
+}
+
+/// A condition for the waits of these classes, which spares the database to find the class of each row. Empty if there are many classes.
+fn only_classes(classes: BTreeSet<i64>) -> String {
+    if classes.len() > MAX_CLASS_CONDITIONS {
+        return String::new();
+    }
+    let condition = |class| match class {
+        0 => "wait_ms <= 0".to_owned(),
+        _ if class_end(class) == class_end(class - 1) => format!("wait_ms > {}", class_end(class)),
+        _ => format!("(wait_ms > {} AND wait_ms <= {})", class_end(class - 1), class_end(class)),
+    };
+    format!(" AND ({})", Vec::from_iter(classes.into_iter().map(condition)).join(" OR "))
 }
 
 /// The end of a class in milliseconds; of the last class, its beginning.
@@ -335,6 +351,11 @@ mod tests {
             assert_eq!(class_end(class), end, "{class}");
         }
         assert_eq!((class_end(170), class_end(191), class_end(192)), (10_800_000, 86_400_000, 86_400_000));
+        assert_eq!(
+            only_classes([0, 1, 61, 192].into()),
+            " AND (wait_ms <= 0 OR (wait_ms > 0 AND wait_ms <= 1000) OR (wait_ms > 60000 AND wait_ms <= 70000) OR wait_ms > 86400000)"
+        );
+        assert_eq!(only_classes((0..9).collect()), "");
         const { assert!(192 * CLASS_STEP + 31 < KEY_STEP) };
     }
 }

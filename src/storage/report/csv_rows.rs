@@ -1,11 +1,9 @@
-//! A report as CSV: a line for each group and one for the total.
+//! A report as CSV: a line for each group, and none for the total, so that a spreadsheet that adds the lines counts no call twice.
 
 use std::error::Error;
 
 use super::figures::{Report, ReportFigures, ReportGroup};
 
-/// The name of the line with the total.
-pub(crate) const TOTAL: &str = "total";
 pub(crate) const REPORT_FIELDS: [&str; 13] = [
     "group",
     "parked",
@@ -27,9 +25,7 @@ impl Report {
     pub(crate) fn csv(&self) -> Result<String, Box<dyn Error>> {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(REPORT_FIELDS)?;
-        let total = std::iter::once((TOTAL, &self.total));
-        let groups = self.groups.iter().map(|ReportGroup { group, figures }| (group.as_str(), figures));
-        for (group, figures) in groups.chain(total) {
+        for ReportGroup { group, figures } in &self.groups {
             csv.write_record(record(group, figures))?;
         }
         Ok(String::from_utf8(csv.into_inner()?)?)
@@ -44,7 +40,7 @@ fn record(group: &str, figures: &ReportFigures) -> [String; REPORT_FIELDS.len()]
     let [parked, retrieved, returned, fallback, transferred, abandoned, long_waits] = counts;
     let [mean, median, p95, longest] = waits.map(|wait| wait.to_string());
     [
-        group.to_owned(),
+        for_spreadsheet(group),
         parked,
         retrieved,
         returned,
@@ -58,6 +54,12 @@ fn record(group: &str, figures: &ReportFigures) -> [String; REPORT_FIELDS.len()]
         p95,
         longest,
     ]
+}
+
+/// Marks a name that a spreadsheet would take for a formula as text. A stranger may have chosen it.
+fn for_spreadsheet(name: &str) -> String {
+    let mark = if name.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    format!("{mark}{name}")
 }
 
 #[cfg(test)]
@@ -75,6 +77,7 @@ mod tests {
         assert_eq!(fields, listed);
         let figures =
             ReportFigures { parked: 1, long_waits: 2, in_time: Some(0.5), wait_longest_ms: 7, ..group.figures };
+        assert!(record("=1+1@a.b", &figures)[0] == "'=1+1@a.b" && record("O'Neil", &figures)[0] == "O'Neil");
         assert_eq!(record("x", &figures).join(","), "x,1,0,0,0,0,0,2,0.5,0,0,0,7");
     }
 }

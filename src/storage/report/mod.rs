@@ -9,7 +9,7 @@ mod query;
 mod zone;
 
 pub(crate) use counts::MAX_REPORT_GROUPS;
-pub(crate) use csv_rows::{REPORT_FIELDS, TOTAL as REPORT_TOTAL};
+pub(crate) use csv_rows::REPORT_FIELDS;
 pub(crate) use figures::{Report, ReportGroup};
 pub(crate) use query::{ReportQuery, ReportQueryError, ReportWords};
 

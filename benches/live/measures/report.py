@@ -1,0 +1,92 @@
+"""Measures reports of 30 days in a history of a million calls of 90 days, on SQLite and, if it is installed, on PostgreSQL."""
+
+import sqlite3
+import subprocess
+import time
+
+from modules import LOT
+from results import Row
+from switch import Switch, module_dir
+from test_history import BIN, Postgres
+
+ROWS = 1_000_000
+DAYS = 90
+REQUESTS = 5
+GROUPINGS = ("hour", "day", "lot", "parker", "retriever")
+GOAL = 1000  # ms
+COLUMNS = ("uuid, parked_at, wait_ms, lot, domain, slot, caller_name, caller_number, parker, retriever, label, outcome, attempts, node")
+# `random` is a number from 0 on for each of its places, and `series` yields n from 1 to ROWS. Most waits are short. Parkers and retrievers are 100 users.
+VALUES = """SELECT 'leg' || n, {began} + n * {step}, 500 + {random} % 1000 * ({random} % 300), 'lot' || n % 3, 'tenant' || n % 10 || '.example.com', '701', 'Anna Berg',
+  '+4930901820', 1001 + {random} % 100 || '@example.com', CASE WHEN n % 10 < 8 THEN 1001 + {random} % 100 || '@example.com' ELSE '' END, '',
+  CASE n % 10 WHEN 9 THEN 'abandoned' WHEN 8 THEN 'fallback' WHEN 7 THEN 'returned' ELSE 'retrieved' END, 0, 'pbx1' FROM {series}"""
+
+
+class Sqlite:
+    """A history in the file of a FreeSWITCH."""
+
+    dsn = ""
+
+    def close(self):
+        pass
+
+    def fill(self, switch, began, step):
+        values = VALUES.format(began=began, step=step, random="abs(random() / 2)", series="series")
+        series = f"WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {ROWS})"
+        with sqlite3.connect(switch.dir / "db/callpark.db") as database:
+            database.execute(f"INSERT INTO callpark_records ({COLUMNS}) {series} {values}")
+
+
+class Postgresql(Postgres):
+    """A history in a PostgreSQL on loopback."""
+
+    def fill(self, switch, began, step):
+        values = VALUES.format(began=began, step=step, random="(random() * 1000000)::bigint", series=f"generate_series(1::bigint, {ROWS}) n")
+        subprocess.run(self.psql("-qc", f"INSERT INTO callpark_records ({COLUMNS}) {values}", "-c", "VACUUM ANALYZE callpark_records"), check=True)
+
+
+DATABASES = {"SQLite": Sqlite, "PostgreSQL": Postgresql}
+
+
+class Archive:
+    """A FreeSWITCH with this history, which runs inside `with`."""
+
+    def __init__(self, library, prefix, kind):
+        self.database, self.switch = kind(), Switch(library, prefix)
+        dsn = f'<param name="db-dsn" value="{self.database.dsn}"/>' if self.database.dsn else ""
+        self.switch.configure(LOT, f'{dsn}<param name="record-days" value="36500"/>')
+
+    def __enter__(self):
+        self.switch.start()
+        if self.database.dsn:
+            self.switch.api("load mod_pgsql")
+        self.switch.json("stats")  # the tables are there now
+        step = DAYS * 86_400_000 // ROWS
+        self.database.fill(self.switch, int(time.time() * 1000) - ROWS * step, step)
+        return self
+
+    def __exit__(self, *_):
+        self.switch.stop()
+        self.database.close()
+
+
+def points(settings):
+    return DATABASES
+
+
+def take(bench, module, database):
+    if module.name != "callpark" or (database == "PostgreSQL" and (BIN is None or not (module_dir(bench.prefix) / "mod_pgsql.so").exists())):
+        return {}
+    if database not in bench.shared:
+        bench.shared[database] = bench.running.enter_context(Archive(bench.library, bench.prefix, DATABASES[database]))
+    switch, results = bench.shared[database].switch, {}
+    for by in GROUPINGS:
+        took = results[Row(f"report of 30 days by {by}, {database}", "ms", note=True)] = []
+        for _ in range(REQUESTS):
+            began = time.monotonic()
+            parked = switch.json(f"report 30d now by {by}")["total"]["parked"]
+            took.append(1000 * (time.monotonic() - began))
+        if not 0.9 < parked / (ROWS * 30 / DAYS) < 1.1:
+            bench.remark(f"the report by {by} has {parked} calls of {ROWS} in {DAYS} days")
+        if min(took) > GOAL:
+            bench.remark(f"a report by {by} takes {min(took):.0f} ms on {database}, more than {GOAL}")
+    return results
