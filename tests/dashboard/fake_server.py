@@ -3,6 +3,7 @@
 `python3 fake_server.py` serves the page with the calls of a busy day on http://127.0.0.1:8181/ (token `view-and-act`).
 """
 
+import datetime
 import itertools
 import json
 import queue
@@ -15,6 +16,7 @@ import urllib.parse
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 PAGE = Path(__file__).resolve().parents[2] / "src" / "web" / "page"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -179,11 +181,55 @@ class Board:
                 "busiest_hour": by_hour.index(max(by_hour)) if parked else None,
                 "by_hour": by_hour, "waits": [steps.count(step) for step in range(7)]}
 
+    def report(self, query):
+        """A report about the ended calls, with the figures that the page shows."""
+        asked = {name: values[0] for name, values in urllib.parse.parse_qs(query).items()}
+        try:
+            zone = ZoneInfo(asked["tz"])
+        except (KeyError, ZoneInfoNotFoundError, ValueError):
+            return 400, {"error": f"tz \"{asked['tz']}\" is not a time zone, expected a name such as Europe/Berlin"}
+        first, last = (datetime.date.fromisoformat(asked[name]) for name in ("from", "to"))
+        if first > last:
+            return 400, {"error": f"from \"{first}\" is not before to \"{last}\""}
+        midnight = lambda day: int(datetime.datetime.combine(day, datetime.time(), zone).timestamp() * 1000)
+        begin, end = midnight(first), midnight(last + datetime.timedelta(days=1))
+        local = lambda row: datetime.datetime.fromtimestamp(row["parked_at"] / 1000, zone)
+        key = {"hour": lambda row: f"{local(row):%H}:00", "day": lambda row: str(local(row).date()),
+               "lot": lambda row: f"{row['lot']}@{row['domain']}"}.get(asked["by"], lambda row: row[asked["by"]])
+        within = lambda since, until: [row for row in self.ended if since <= row["parked_at"] < until
+                                       and asked.get("lot") in (None, f"{row['lot']}@{row['domain']}")]
+        rows, before = within(begin, end), within(2 * begin - end, begin)
+        groups = {}
+        for row in rows:
+            groups.setdefault(key(row), []).append(row)
+        order = (lambda item: item[0]) if asked["by"] in ("hour", "day") else (lambda item: -len(item[1]))
+        late = sum(row["wait_ms"] > 120_000 for row in rows)
+        finding = {"kind": "long-waits-hour", "text": f"Monday 9 to 10: {late} of {len(rows)} callers waited longer than 2 minutes", "weekday": 1, "hour": 9,
+                   "group": None, "count": late, "of": len(rows), "count_before": None, "of_before": None}
+        return 200, {"from": begin, "to": end, "tz": asked["tz"], "by": asked["by"], "service_level": 60, "long_wait_seconds": 120,
+                     "total": figures(rows), "before": {"from": 2 * begin - end, "to": begin, **figures(before)}, "truncated": False,
+                     "groups": [{"group": name, **figures(group)} for name, group in sorted(groups.items(), key=order)],
+                     "findings": [finding] if late else []}
+
     def tell(self, action, call):
         change = {"action": action, "at": now_ms(), "lot": call["lot"], "domain": call["domain"], "slot": call["slot"],
                   "call": self.shown(call)}
         for listener in list(self.listeners):
             listener.put(f"event: change\ndata: {json.dumps(change)}\n\n")
+
+
+def figures(rows):
+    waits = sorted(row["wait_ms"] for row in rows)
+    rank = lambda percent: waits[-(-percent * len(waits) // 100) - 1] if waits else 0
+    in_time = sum(row["wait_ms"] <= 60_000 and row["outcome"] in ("retrieved", "returned") for row in rows)
+    return {"parked": len(rows), **{outcome: sum(row["outcome"] == outcome for row in rows) for outcome in ENDS},
+            "long_waits": sum(wait > 120_000 for wait in waits), "in_time": in_time / len(rows) if rows else None,
+            "wait_mean_ms": sum(waits) // len(waits) if waits else 0, "wait_median_ms": rank(50), "wait_p95_ms": rank(95), "wait_longest_ms": rank(100)}
+
+
+def as_csv(report):
+    names = ["group", *report["total"]]
+    return "\n".join(",".join(str(row[name]) for name in names) for row in [dict(zip(names, names)), *report["groups"]]) + "\n"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -234,6 +280,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(401, {"error": "unknown token"})
         if path == "/api/v1/events":
             return self.events()
+        if path == "/api/v1/report":
+            status, report = self.board.report(urllib.parse.urlsplit(self.path).query)
+            csv = status == 200 and self.headers.get("Accept") == "text/csv"
+            return self.answer(status, as_csv(report).encode() if csv else report, "text/csv" if csv else "application/json")
         answers = {"me": lambda: {"rights": rights, "domain": "*", **({"user": f"{user}@{DOMAIN}"} if user else {})}, "calls": self.board.listing, "lots": self.board.lot_listing,
                    "stats": self.board.stats, "history": lambda: self.board.ended[:50], "channels": lambda: self.board.channels}
         return self.answer(200, answers[path.removeprefix("/api/v1/")]())

@@ -71,7 +71,7 @@ class Postgresql:
     def insert(self, rows):
         text = io.StringIO()
         csv.writer(text).writerows([row[name] for name in COLUMNS] for row in rows)
-        copy = f"copy callpark_records ({', '.join(COLUMNS)}) from stdin with (format csv, force_not_null (parker, retriever, label))"
+        copy = f"copy callpark_records ({', '.join(COLUMNS)}) from stdin with (format csv, force_not_null (caller_number, parker, retriever, label))"
         subprocess.run(self.server.psql("-qc", copy), input=text.getvalue(), text=True, check=True)
 
 

@@ -33,6 +33,9 @@ export class Api {
   lots = () => this.#json("lots");
   today = () => this.#json("stats?days=1");
   history = (count) => this.#json(`history?count=${count}`);
+  report = (query) => this.#json(`report?${query}`);
+  reportCsv = async (query) =>
+    (await this.#fetch(`report?${query}`, { headers: { Accept: "text/csv" }, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) })).blob();
 
   channels = () => this.#json("channels");
 

@@ -9,7 +9,10 @@ import { number, t } from "./text.js";
 const LABEL_ROOM = 14;
 const HEAD_ROOM = 12;
 
-/** `rows` are `{label, short, value, tone}`; a label without `short` is left out of the axis, never out of the table. */
+/**
+ * `rows` are `{label, short, value, shown, tone}`. The text `shown` is for a value that is not just a number. A label without `short` is left
+ * out of the axis, never out of the table.
+ */
 export function figure(title, head, rows, shape) {
   const total = rows.reduce((sum, row) => sum + row.value, 0);
   const caption = make("figcaption", {}, title);
@@ -23,12 +26,12 @@ export function columns(rows) {
   const step = 100 / rows.length;
   const floor = 100 - LABEL_ROOM;
   const svg = chart("columns");
-  rows.forEach(({ short, value, tone }, place) => {
+  rows.forEach(({ short, value, shown = number(value), tone }, place) => {
     const height = ((floor - HEAD_ROOM) * value) / most;
     const middle = (place + 0.5) * step;
     if (value > 0) svg.append(bar(tone, place * step + step * 0.12, floor - height, step * 0.76, height));
     // Narrow columns have no room for all their numbers: only the peak is named.
-    if (value > 0 && (rows.length < 10 || place === peak)) svg.append(text("value", middle, floor - height - 2, number(value)));
+    if (value > 0 && (rows.length < 10 || place === peak)) svg.append(text("value", middle, floor - height - 2, shown));
     if (short) svg.append(text("axis", middle, 98, short));
   });
   svg.append(draw("line", { x1: "0", x2: "100%", y1: `${floor}%`, y2: `${floor}%`, class: "floor" }));
@@ -39,12 +42,12 @@ export function rowsOfBars(rows) {
   const most = Math.max(...rows.map((row) => row.value));
   const step = 100 / rows.length;
   const svg = chart("rows");
-  rows.forEach(({ short, value, tone }, place) => {
+  rows.forEach(({ short, value, shown = number(value), tone }, place) => {
     const middle = (place + 0.5) * step;
     const width = (50 * value) / most;
     svg.append(text("name", 0, middle, short));
     if (value > 0) svg.append(bar(tone, 36, place * step + step * 0.2, width, step * 0.6));
-    svg.append(text("value", 38 + width, middle, number(value)));
+    svg.append(text("value", 38 + width, middle, shown));
   });
   return svg;
 }
