@@ -82,7 +82,7 @@ run: deps-build ## run the module in a private FreeSWITCH, or in a simulator; in
 	$(MAKE) build
 	@if [ -n "$(FREESWITCH_PREFIX)" ]; then scripts/start-private "$(MODULE)" "$(FREESWITCH_PREFIX)"; \
 	else echo "no FreeSWITCH is installed: running the module on simulated calls"; \
-	$(CARGO) run --release -q -p simulator -- "$(MODULE)" --dashboard 127.0.0.1:8099 --speed 60; fi
+	$(CARGO) run --release -q -p simulator -- "$(MODULE)" --dashboard 127.0.0.1:8099 --speed 1; fi
 
 bench: has-deps build ## measure the rules, and parked calls beside mod_valet_parking; PAIRS=1 ONLY=cpu measures less
 	$(if $(ONLY),,$(CARGO) bench --package benches)

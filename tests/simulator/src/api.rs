@@ -1,10 +1,12 @@
 //! Records the commands of other modules that the module runs and the messages that it sends to phones. Commands are answered as FreeSWITCH with
 //! its usual modules would answer them.
 
+use std::collections::HashMap;
 use std::ffi::c_char;
 
-use crate::core::enter;
+use crate::core::{Core, enter};
 use crate::ffi::{self, switch_status_t as Status};
+use crate::originate::{Phone, User};
 use crate::text::from_c;
 
 #[derive(Default)]
@@ -15,13 +17,34 @@ pub(crate) struct RecordedRequests {
     pub(crate) messages: Vec<(String, String)>,
 }
 
-fn answer(command: &str) -> &'static str {
-    match command {
+/// Answers a command as FreeSWITCH would that has these users, by their addresses (`1001@example.com`).
+fn answer(command: &str, argument: &str, users: &HashMap<String, User>) -> String {
+    let fixed = match command {
+        "user_exists" => match argument.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["id", name, domain] if users.contains_key(&format!("{name}@{domain}")) => "true",
+            _ => "false",
+        },
+        "list_users" => return list_users(argument.strip_prefix("domain ").unwrap_or_default(), users),
         "module_exists" | "in_group" => "false",
         "bgapi" => "+OK Job-UUID: 00000000-0000-0000-0000-000000000000\n",
         "uuid_display" => "+OK Success\n",
         _ => "-ERR command not found\n",
-    }
+    };
+    fixed.to_owned()
+}
+
+/// The users of a domain, as mod_commands lists them.
+fn list_users(domain: &str, users: &HashMap<String, User>) -> String {
+    let columns = "userid|context|domain|group|contact|callgroup|effective_caller_id_name|effective_caller_id_number\n";
+    let of_domain = users.iter().filter_map(|(address, user)| Some((address.split_once('@')?, user)));
+    let rows = of_domain.filter(|((_, own), _)| *own == domain).map(|((name, _), user)| {
+        let contact =
+            if user.phone == Phone::Unregistered { "error/user_not_registered" } else { "sofia/internal/sip:phone" };
+        let shown = user.variables.iter().find(|(variable, _)| variable == "effective_caller_id_name");
+        let shown = shown.map_or("", |(_, value)| value.as_str());
+        format!("{name}|default|{domain}|default|{contact}||{shown}|{name}\n")
+    });
+    columns.to_owned() + &rows.collect::<String>() + "\n+OK\n"
 }
 
 #[unsafe(no_mangle)]
@@ -35,7 +58,8 @@ pub(crate) unsafe extern "C" fn switch_api_execute(
     // SAFETY: C strings, and a stream of the module with the functions below, that live through the call.
     unsafe {
         let (command, argument) = (from_c(command).unwrap_or_default(), from_c(argument).unwrap_or_default());
-        let mut text = if call.fails { Vec::new() } else { answer(&command).as_bytes().to_vec() };
+        let answer = |core: &Core| answer(&command, &argument, &core.state().users);
+        let mut text = if call.fails { Vec::new() } else { answer(&call.core).into_bytes() };
         call.core.state().asked.commands.push(format!("{command} {argument}"));
         if let Some(write) = stream.as_ref().and_then(|stream| stream.raw_write_function) {
             write(stream, text.as_mut_ptr(), text.len());

@@ -32,6 +32,10 @@ impl Database {
         if self.out > 0 { vec![format!("{} database connections are not given back", self.out)] } else { Vec::new() }
     }
 
+    pub(crate) fn execute(&self, sql: &str) -> Result<(), String> {
+        self.connection.execute_batch(sql).map_err(|why| why.to_string())
+    }
+
     fn rows(&self, sql: &str) -> rusqlite::Result<Vec<Vec<Option<String>>>> {
         let mut statement = self.connection.prepare(sql)?;
         let columns = statement.column_count();

@@ -1,6 +1,8 @@
 //! Simulates a day of calls in an office with the module, without FreeSWITCH, and prints what happens.
 
 mod office_day;
+mod office_people;
+mod office_week;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,15 +75,19 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let step = Duration::from_secs(1);
-    for second in 0..options.hours * 3600 {
+    // Short steps, because the module's answers to a browser wait for the next one.
+    let step =
+        if options.speed > 0 && options.speed <= 10 { Duration::from_millis(100) } else { Duration::from_secs(1) };
+    let mut passed = Duration::ZERO;
+    while passed < Duration::from_secs(options.hours * 3600) {
         if stop.load(Ordering::Relaxed) {
             println!("\nThe simulation was interrupted.");
             break;
         }
-        if second > 0 && second % 3600 == 0 {
+        if (passed + step).as_secs() / 3600 > passed.as_secs() / 3600 {
             day.show();
         }
+        passed += step;
         day.advance(step);
         if options.speed > 0 {
             std::thread::sleep(step.div_f64(options.speed as f64));

@@ -2,36 +2,39 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use simulator::{Caller, Event, Leg, Phone, Plan, World};
 
-const DOMAIN: &str = "example.com";
-const RECEPTION: &str = "1001@example.com";
-const COLLEAGUES: [&str; 5] = ["Bob", "Carla", "Deniz", "Eva", "Finn"];
-const CALLERS: [&str; 12] = [
-    "Mr Chen",
-    "Ms Okafor",
-    "Mr Novak",
-    "Ms Silva",
-    "Mr Haddad",
-    "Ms Lindqvist",
-    "Mr Kim",
-    "Ms Rossi",
-    "Mr Dubois",
-    "Ms Petrova",
-    "Mr Nguyen",
-    "Ms Brown",
-];
+use crate::office_people::{CALLERS, COLLEAGUES, DOMAIN, Department, FETCHERS, LABELS, RECEPTION, SUPPORT, VIEWER};
+use crate::office_week;
+
+/// The office has been open for so long when the dashboard begins.
+const WARM_UP: Duration = Duration::from_secs(4 * 60);
 
 const CONFIGURATION: &str = r#"<configuration name="callpark.conf" description="Call parking">
-  <settings><param name="default-lot" value="main"/>@DASHBOARD@</settings>
+  <settings>
+    <param name="default-lot" value="main"/>
+    <param name="service-level" value="45"/>
+    @DASHBOARD@
+  </settings>
   <lots>
     <lot name="main" domain="$${domain}">
-      <param name="slots" value="701-710"/>
-      <param name="park-timeout" value="60"/>
+      <param name="slots" value="701-712"/>
+      <slot number="701" label="Front desk"/>
+      <slot number="705" label="Workshop"/>
+      <param name="park-timeout" value="75"/>
+      <param name="remind-after" value="40"/>
+      <param name="remind-every" value="20"/>
       <param name="ringback-timeout" value="20"/>
       <param name="fallback" value="600 XML default"/>
+      <param name="hold-music" value="local_stream://moh"/>
+    </lot>
+    <lot name="support" domain="$${domain}">
+      <param name="slots" value="801-804"/>
+      <param name="park-timeout" value="120"/>
+      <param name="remind-after" value="60"/>
+      <param name="remind-every" value="30"/>
       <param name="hold-music" value="local_stream://moh"/>
     </lot>
   </lots>
@@ -40,11 +43,13 @@ const CONFIGURATION: &str = r#"<configuration name="callpark.conf" description="
 fn dialplan(extension: &str) -> Option<Plan> {
     let run = |application: &str, data: &str| Some(vec![(application.to_owned(), data.to_owned())]);
     match extension {
-        "reception" => run("bridge", &format!("user/{RECEPTION}")),
+        "reception" => run("bridge", &format!("user/{}", RECEPTION.desk)),
+        "support" => run("bridge", &format!("user/{}", SUPPORT.desk)),
         "600" => run("playback", "voicemail.wav"),
-        "700" => run("callpark_park", "auto"),
-        slot if slot.starts_with('7') => run("callpark_slot", slot),
-        _ => None,
+        "700" => run("callpark_park", "auto main"),
+        "800" => run("callpark_park", "auto support"),
+        slot if slot.starts_with(['7', '8']) => run("callpark_slot", slot),
+        user => run("bridge", &format!("user/{user}@{DOMAIN}")),
     }
 }
 
@@ -52,6 +57,10 @@ fn dialplan(extension: &str) -> Option<Plan> {
 #[derive(Clone, Copy)]
 enum Step {
     CallIn,
+    /// Several customers call the support at the same time: its lot becomes full.
+    Rush,
+    /// Somebody calls the user of the dashboard's token.
+    CallViewer,
     /// The receptionist parks the caller, or handles the call.
     Decide(usize),
     /// A colleague retrieves the caller.
@@ -63,6 +72,7 @@ enum Step {
 struct OfficeCall {
     name: &'static str,
     leg: Leg,
+    department: Department,
 }
 
 pub(crate) struct OfficeDay {
@@ -74,22 +84,27 @@ pub(crate) struct OfficeDay {
     /// The number of events that were printed or skipped.
     printed: usize,
     tally: BTreeMap<String, usize>,
+    /// Nothing is printed of what happened before the dashboard begins.
+    quiet: bool,
     /// Kept until the end, because dropping it deletes the file.
     _token_file: Option<tempfile::NamedTempFile>,
 }
 
-/// Makes a token for this run, and prints the address of the dashboard.
+/// Makes tokens for this run, and prints the addresses of the dashboard and of the wallboard.
 fn show_dashboard(address: &str) -> Result<tempfile::NamedTempFile, String> {
-    let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
+    let token = || std::iter::repeat_with(fastrand::alphanumeric).take(24).collect::<String>();
+    let (acts, views) = (token(), token());
     // Only the owner can read it, as the module requires.
     let mut file = tempfile::NamedTempFile::new().map_err(|why| why.to_string())?;
-    writeln!(file, "{token} view,act *").map_err(|why| why.to_string())?;
-    println!("Dashboard: http://{address}/   token: {token}\n");
+    writeln!(file, "{acts} view,act * {VIEWER}\n{views} view *").map_err(|why| why.to_string())?;
+    println!("Dashboard: http://{address}/             token of Bob ({VIEWER}): {acts}");
+    println!("Wallboard: http://{address}/?view=wall   token that may only view:    {views}\n");
     Ok(file)
 }
 
 impl OfficeDay {
-    /// Loads the module. `dashboard` is the address at which the module serves its dashboard.
+    /// Loads the module. `dashboard` is the address at which the module serves its dashboard: the office then has a week of history, and has been open
+    /// for a while.
     pub(crate) fn begin(module: &str, seed: u64, dashboard: Option<&str>) -> Result<OfficeDay, String> {
         let world = World::new();
         world.set_global("domain", DOMAIN);
@@ -103,10 +118,20 @@ impl OfficeDay {
         };
         world.set_config("callpark.conf", &CONFIGURATION.replace("@DASHBOARD@", &settings));
         world.set_dialplan(|route| dialplan(&route.extension));
-        world.set_phone(RECEPTION, Phone::Answers(Duration::from_secs(4)));
+        for desk in [RECEPTION.desk, SUPPORT.desk] {
+            world.set_phone(desk, Phone::Answers(Duration::from_secs(6)));
+        }
+        for (name, extension, phone) in COLLEAGUES {
+            let address = format!("{extension}@{DOMAIN}");
+            world.set_phone(&address, phone);
+            world.set_user_var(&address, "effective_caller_id_name", name);
+        }
         world.set_length("voicemail.wav", Duration::from_secs(20));
         // Long frames, because audio does not matter here.
         world.set_frame(Duration::from_millis(100));
+        if dashboard.is_some() {
+            world.set_wall_clock(seconds_since_1970() - WARM_UP.as_secs() as i64);
+        }
         world.load(module)?;
         let mut day = OfficeDay {
             world,
@@ -116,10 +141,28 @@ impl OfficeDay {
             calls: Vec::new(),
             printed: 0,
             tally: BTreeMap::new(),
+            quiet: false,
             _token_file: token_file,
         };
         day.plan(5, Step::CallIn);
+        day.plan(40, Step::CallViewer);
+        day.plan(150, Step::Rush);
+        if dashboard.is_some() {
+            day.open_before()?;
+        }
         Ok(day)
+    }
+
+    /// Adds the week before, and lets the first minutes of the day pass.
+    fn open_before(&mut self) -> Result<(), String> {
+        // The module makes its tables on a thread of its own.
+        self.world.advance(Duration::from_secs(2));
+        let now = self.world.wall_clock();
+        self.world.execute_sql(&office_week::statements(now, local_offset(now), &mut self.rng))?;
+        self.quiet = true;
+        self.advance(WARM_UP.saturating_sub(self.world.now()));
+        self.quiet = false;
+        Ok(())
     }
 
     /// Advances the time, and takes the steps that are planned for it.
@@ -147,60 +190,87 @@ impl OfficeDay {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::CallIn => self.call_in(),
+            Step::CallIn => {
+                let department = if self.rng.u8(..5) == 0 { SUPPORT } else { RECEPTION };
+                self.call_in(department);
+                let seconds = self.between(5, 17);
+                self.plan(seconds, Step::CallIn);
+            }
+            Step::Rush => {
+                for _ in 0..7 {
+                    self.call_in(SUPPORT);
+                }
+                let seconds = self.between(200, 400);
+                self.plan(seconds, Step::Rush);
+            }
+            Step::CallViewer => self.call_viewer(),
             Step::Decide(call) => self.decide(call),
             Step::Fetch(call) => self.fetch(call),
             Step::HangUp(call) => self.hang_up(call),
         }
     }
 
-    fn call_in(&mut self) {
+    fn new_caller(&mut self, department: Department, extension: &str) -> usize {
         let name = CALLERS[self.rng.usize(..CALLERS.len())];
         let number = format!("030{:06}", self.rng.u32(100_000..999_999));
-        let leg = self.world.call(&Caller::outside(name, &number), "reception");
-        self.say(&format!("{name} calls the reception."));
-        self.calls.push(OfficeCall { name, leg });
-        let (talk, next) = (self.between(15, 40), self.between(60, 240));
-        self.plan(talk, Step::Decide(self.calls.len() - 1));
-        self.plan(next, Step::CallIn);
+        let leg = self.world.call(&Caller::outside(name, &number), extension);
+        self.calls.push(OfficeCall { name, leg, department });
+        self.calls.len() - 1
+    }
+
+    fn call_in(&mut self, department: Department) {
+        let call = self.new_caller(department, department.name);
+        self.say(&format!("{} calls the {}.", self.calls[call].name, department.name));
+        let talk = self.between(9, 30);
+        self.plan(talk, Step::Decide(call));
+    }
+
+    /// A conversation of the token's user, which the dashboard offers to park.
+    fn call_viewer(&mut self) {
+        let extension = VIEWER.split('@').next().unwrap_or(VIEWER);
+        let call = self.new_caller(RECEPTION, extension);
+        self.say(&format!("{} calls Bob.", self.calls[call].name));
+        let (talk, next) = (self.between(60, 150), self.between(40, 120));
+        self.plan(talk, Step::HangUp(call));
+        self.plan(next, Step::CallViewer);
     }
 
     fn decide(&mut self, call: usize) {
-        let OfficeCall { name, leg } = &self.calls[call];
+        let OfficeCall { name, leg, department } = &self.calls[call];
         if !leg.is_up() || leg.partner().is_none() {
             return;
         }
-        if self.rng.u8(..4) == 0 {
+        if self.rng.u8(..5) == 0 {
             let seconds = self.between(20, 120);
             return self.plan(seconds, Step::HangUp(call));
         }
-        let (name, leg) = (*name, leg.clone());
-        self.say(&format!("The reception parks {name}."));
-        if let Some(reception) = leg.partner() {
-            reception.blind_transfer("700", RECEPTION);
+        let (name, leg, department) = (*name, leg.clone(), *department);
+        self.say(&format!("The {} parks {name}.", department.name));
+        leg.set_var("callpark_label", LABELS[self.rng.usize(..LABELS.len())]);
+        if let Some(desk) = leg.partner() {
+            desk.blind_transfer(department.park_extension, department.desk);
         }
         match self.rng.u8(..10) {
             0..=5 => {
-                let seconds = self.between(8, 55);
+                let seconds = self.between(8, 70);
                 self.plan(seconds, Step::Fetch(call));
             }
-            6..=7 => {
+            6 => {
                 let seconds = self.between(20, 75);
                 self.plan(seconds, Step::HangUp(call));
             }
-            // Nobody retrieves the caller: the module rings the reception.
-            _ => self.plan(240, Step::HangUp(call)),
+            // Nobody retrieves the caller: the module rings the parker.
+            _ => self.plan(300, Step::HangUp(call)),
         }
     }
 
     fn fetch(&mut self, call: usize) {
         let (name, leg) = (self.calls[call].name, self.calls[call].leg.clone());
         let Some(slot) = leg.var("callpark_slot").filter(|_| leg.is_up() && leg.partner().is_none()) else { return };
-        let at = self.rng.usize(..COLLEAGUES.len());
-        let colleague = COLLEAGUES[at];
+        let (colleague, extension, _) = COLLEAGUES[self.rng.usize(..FETCHERS)];
         self.say(&format!("{colleague} dials {slot} for {name}."));
-        self.world.call(&Caller::user(&format!("{}@{DOMAIN}", 1002 + at), colleague), &slot);
-        let seconds = self.between(30, 180);
+        self.world.call(&Caller::user(&format!("{extension}@{DOMAIN}"), colleague), &slot);
+        let seconds = self.between(30, 120);
         self.plan(seconds, Step::HangUp(call));
     }
 
@@ -213,7 +283,17 @@ impl OfficeDay {
     }
 
     fn say(&self, what: &str) {
-        say_at(self.world.now(), what);
+        self.say_at(self.world.now(), what);
+    }
+
+    /// Prints a line with the time of day.
+    fn say_at(&self, time: Duration, what: &str) {
+        if self.quiet {
+            return;
+        }
+        let now = self.world.wall_clock() - (self.world.now().saturating_sub(time)).as_secs() as i64;
+        let seconds = (now + local_offset(now)).rem_euclid(86_400);
+        println!("{:02}:{:02}:{:02}  {what}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     }
 
     fn print_events(&mut self) {
@@ -221,7 +301,7 @@ impl OfficeDay {
         self.printed += events.len();
         for event in events.iter().filter(|event| event.subclass == "callpark::info") {
             *self.tally.entry(event.get("CallPark-Action").unwrap_or_default().to_owned()).or_default() += 1;
-            say_at(event.at, &format!("    {}", in_words(event)));
+            self.say_at(event.at, &format!("    {}", in_words(event)));
         }
     }
 
@@ -250,10 +330,18 @@ impl OfficeDay {
     }
 }
 
-/// Prints a line with the time of day. The day begins at 08:00.
-fn say_at(time: Duration, what: &str) {
-    let seconds = 8 * 3600 + time.as_secs();
-    println!("{:02}:{:02}:{:02}  {what}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+fn seconds_since_1970() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64)
+}
+
+/// The offset of the local time at this time, in seconds.
+fn local_offset(at: i64) -> i64 {
+    // SAFETY: both are this function's own, and all fields of `tm` may be zero.
+    unsafe {
+        let mut local = std::mem::zeroed();
+        libc::localtime_r(&at, &mut local);
+        local.tm_gmtoff
+    }
 }
 
 fn in_words(event: &Event) -> String {
@@ -268,6 +356,9 @@ fn in_words(event: &Event) -> String {
         "return" => format!("{parker} answers the recall and has {who} after {waited} s."),
         "fallback" => format!("{who} goes from {slot} to the fallback after {waited} s."),
         "abandon" => format!("{who} hangs up in {slot} after {waited} s."),
+        "remind" => format!("{who} is late: {waited} s in {slot}."),
+        "no-slot" => format!("{who} waits for a free slot."),
+        "full" => "The lot is full.".to_owned(),
         other => format!("{other}: {who}, slot {slot}."),
     }
 }

@@ -189,6 +189,11 @@ impl World {
         self.core.state().frame = micros(frame).max(1000);
     }
 
+    /// Executes statements on the database of all modules, for example to add rows of earlier days.
+    pub fn execute_sql(&self, sql: &str) -> Result<(), String> {
+        self.core.state().database.execute(sql)
+    }
+
     // The module.
 
     /// Loads a module, as `load mod_callpark` does. The error is the text that FreeSWITCH would log.
