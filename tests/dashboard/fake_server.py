@@ -49,7 +49,8 @@ class Board:
             Lot("branch", ["901", "902"], domain="*"),
         ]
         self.calls, self.ended, self.full = {}, [], 0
-        self.channels = []
+        self.channels, self.requests = [], []
+        self.users = []  # as of a directory that cannot be listed
         # What the phones of users do when they are rung: "answers", "is silent" (for a while), or "is busy".
         self.phones, self.rings_for = {}, 0.5
         self.listeners, self.lock = set(), threading.Lock()
@@ -82,6 +83,11 @@ class Board:
         self.channels.append({"uuid": str(uuid.uuid4()), "user": f"{user}@{DOMAIN}", "caller_name": name, "caller_number": number,
                               "direction": "incoming", "held": held, "talking_ms": ago * 1000, "node": "pbx1"})
         return self.channels[-1]["uuid"]
+
+    def directory(self, *rows):
+        """Sets the users of the directory: extension, name, registered, talking."""
+        self.users = [{"user": f"{extension}@{DOMAIN}", "extension": extension, "name": name, "registered": registered, "talking": talking}
+                      for extension, name, registered, talking in rows]
 
     def remind(self, slot):
         self.calls[slot]["late"] = True
@@ -127,6 +133,7 @@ class Board:
         if call is None:
             return 404, {"error": f"slot {slot} is empty"}
         if verb == "retrieve":
+            self.requests.append(body)
             return self.retrieve(call, body.get("to", user))
         if verb == "label":
             call["label"] = body["text"]
@@ -285,7 +292,8 @@ class Handler(BaseHTTPRequestHandler):
             csv = status == 200 and self.headers.get("Accept") == "text/csv"
             return self.answer(status, as_csv(report).encode() if csv else report, "text/csv" if csv else "application/json")
         answers = {"me": lambda: {"rights": rights, "domain": "*", **({"user": f"{user}@{DOMAIN}"} if user else {})}, "calls": self.board.listing, "lots": self.board.lot_listing,
-                   "stats": self.board.stats, "history": lambda: self.board.ended[:50], "channels": lambda: self.board.channels}
+                   "stats": self.board.stats, "history": lambda: self.board.ended[:50], "channels": lambda: self.board.channels,
+                   "users": lambda: self.board.users}
         return self.answer(200, answers[path.removeprefix("/api/v1/")]())
 
     def do_POST(self):
@@ -337,6 +345,7 @@ class FakeServer:
         self.up()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.park, self.end, self.talk, self.remind = self.board.park, self.board.end, self.board.talk, self.board.remind
+        self.directory = self.board.directory
 
     def up(self):
         tokens = {self.token: (["view", "act"], "1002"), self.view_token: (["view"], None), self.no_user_token: (["view", "act"], None)}

@@ -14,6 +14,7 @@ LOTS = """
 <lot name="main" domain="callpark.test">
   <param name="slots" value="701-720"/><slot number="701" label="Front desk"/>
   <param name="ringback" value="loopback/rings/default"/><param name="hold-music" value="silence_stream://-1"/>
+  <param name="ringback-timeout" value="6"/><param name="remind-after" value="@REMIND@"/>
 </lot>
 <lot name="big" domain="callpark.test">
   <param name="slots" value="*5901-*5999"/>
@@ -30,24 +31,27 @@ def is_installed():
 class RealFreeswitch:
     """The module in a FreeSWITCH, with the methods that the fixture `site` needs."""
 
-    token, view_token = "view-and-act-0123456789", "view-only-0123456789"
+    token, view_token, user_token = "view-and-act-0123456789", "view-only-0123456789", "of-user-1002-0123456789"
 
     def __init__(self):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.switch = Switch(os.environ.get("CALLPARK_MODULE", ROOT / "target/debug/libmod_callpark.so"), find_prefix())
         self.tokens = self.switch.dir / "tokens"
-        self.tokens.write_text(f"{self.token} view,act *\n{self.view_token} view *\n")
+        self.tokens.write_text(f"{self.token} view,act *\n{self.view_token} view *\n{self.user_token} view,act callpark.test 1002\n")
         self.tokens.chmod(0o600)
         self._configure(True)
         self.switch.start()
 
-    def _configure(self, listening):
+    def _configure(self, listening, remind=0):
         listen = f'<param name="http-listen" value="127.0.0.1:{self.port}"/><param name="http-token-file" value="{self.tokens}"/>'
-        self.switch.configure(LOTS, listen if listening else "", extensions=RINGS)
+        self.switch.configure(LOTS.replace("@REMIND@", str(remind)), listen if listening else "", extensions=RINGS)
 
-    def _apply(self, listening):
-        self._configure(listening)
+    def remind_after(self, seconds):
+        self._apply(True, seconds)
+
+    def _apply(self, listening, remind=0):
+        self._configure(listening, remind)
         self.switch.api("reloadxml")
         assert self.switch.api("callpark reload").startswith("+OK")
 

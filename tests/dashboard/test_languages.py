@@ -43,10 +43,16 @@ def test_plural_forms_are_those_of_the_language(page):
             assert isinstance(entry, str) or set(entry) == needed, (language, key)
 
 
-def test_each_text_that_the_page_names_exists(page):
+def test_each_text_is_used_and_each_used_text_exists(page):
     sources = "\n".join(file.read_text() for file in PAGE.iterdir() if file.suffix in (".js", ".html") and not file.name.startswith("text_"))
+    # A key that the page builds, such as `state.${call.state}`, covers all texts with that beginning or end.
+    quoted = set(re.findall(r'"([a-z0-9.-]+)"', sources))
+    built = [re.compile(re.escape(built).replace(r"\$\{\}", "[a-z0-9-]+")) for built in
+             {re.sub(r"\$\{[^}]*\}", "${}", key) for key in re.findall(r"`([a-z0-9.-]*\$\{[^`]+\}[a-z0-9.-]*)`", sources)}]
+    keys = set(all_texts(page)["en"])
+    assert [key for key in keys if key not in quoted and not any(pattern.fullmatch(key) for pattern in built)] == []
     used = set(re.findall(r'\b(?:t|pieces)\("([^"]+)"', sources)) | set(re.findall(r'data-(?:text|name)="([^"]+)"', sources))
-    assert used - set(all_texts(page)["en"]) == set() and len(used) > 40
+    assert used - keys == set() and len(used) > 40
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -89,14 +95,19 @@ def test_without_a_known_language_the_page_is_english(page):
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 def test_right_to_left_does_not_break_the_layout(page, site, size):
-    """A browser in Hebrew turns the page around: the beginning of a card is then on the right."""
+    """A browser in Hebrew turns the page around: the beginning of a card is then on the right. Numbers stay as they are."""
     site.busy_day()
     page.run("document.documentElement.dir = 'rtl'")
     page.sign_in().shows("702", "Lyon")
+    assert page.run("return getComputedStyle(document.body).direction") == "rtl"
     until(lambda: page.all("#history tbody tr"), 6, "the history is shown")
     page.size(size)
     assert faults(page) == []
     number, wait = (page.one(f'[data-slot="702"] {part}').rect for part in (".number", ".wait"))
     assert number["x"] > wait["x"]
+    plus, last = page.run("""
+      const text = document.querySelector('[data-slot="702"] .phone').firstChild, range = document.createRange();
+      return [0, text.length - 1].map((at) => { range.setStart(text, at); range.setEnd(text, at + 1); return range.getBoundingClientRect().left; });""")
+    assert plus < last, "the number is read from left to right"
     page.choose("702")
     assert faults(page, within="dialog") == []

@@ -86,6 +86,18 @@ def test_colleagues_are_suggested_where_an_extension_is_typed(talking):
     assert talking.run("return [...document.querySelector('form[data-verb=transfer] input').list.options].map((option) => option.value)") == ["1001", "1003"]
 
 
+def test_colleagues_come_from_the_directory_with_their_presence(page, site):
+    site.directory(("1001", "Ann", True, False), ("1002", "Bob", True, True), ("1003", "Carla", True, True), ("1004", "1004", False, False))
+    site.park("Anna Berg", "+49 30 901820", "703")
+    page.sign_in().shows("703", "Anna Berg")
+    until(lambda: len(page.all(".colleague")) == 3, 6, "colleagues are shown, without oneself")
+    texts = page.run("return [...document.querySelectorAll('.colleague')].map((one) => one.innerText.split(/\\s+/).join(' '))")
+    assert texts == ["1001 Ann free", "1003 Carla busy", "1004 not signed in"]
+    page.drag('#boards [data-slot="703"]', '.colleague[data-extension="1003"]')
+    page.shows("703", "free", 3)
+    assert site.board.ended[0]["outcome"] == "transferred"
+
+
 def test_an_error_is_shown_in_plain_words(talking, site):
     site.board.channels[0]["uuid"] = "gone"
     talking.one("#mine .park").click()

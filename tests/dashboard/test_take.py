@@ -85,6 +85,15 @@ def test_for_a_colleague(parked, site):
     assert site.board.ended[0]["retriever"] == "1003@example.com"
 
 
+def test_the_phone_may_answer_by_itself(parked, site):
+    parked.one("#auto-answer").click()
+    take(parked)
+    until(lambda: site.board.requests, 3, "the server is asked")
+    assert site.board.requests == [{"auto_answer": True}]
+    parked.driver.refresh()
+    until(lambda: parked.run("return document.querySelector('#auto-answer').checked"), 3, "it is remembered")
+
+
 def test_a_token_without_a_user_is_asked_for_a_phone(page, site):
     site.park("Anna Berg", "+49 30 901820", "703")
     page.sign_in(site.no_user_token).shows("703", "Anna Berg")

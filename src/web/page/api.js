@@ -38,6 +38,7 @@ export class Api {
     (await this.#fetch(`report?${query}`, { headers: { Accept: "text/csv" }, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) })).blob();
 
   channels = () => this.#json("channels");
+  users = () => this.#json("users");
 
   act = (call, verb, body) => this.#post(`calls/${part(call.domain)}/${part(call.slot)}/${verb}`, body);
   park = (body) => this.#post("park", body);

@@ -44,7 +44,8 @@ export class Board {
     else delete this.element.dataset.drop;
     this.element.dataset.lot = `${lot.lot}@${lot.domain}`;
     this.element.hidden = Boolean(wanted) && found.length === 0;
-    this.#free.hidden = !compact || Boolean(wanted);
+    // A lot that a new configuration has dropped has calls, and no slots.
+    this.#free.hidden = !compact || Boolean(wanted) || lot.slots.length + lot.free === 0;
     write(this.#free, t(calls.length ? "lot.more-free" : "lot.free", { n: lot.free }));
     this.#keep(this.#paged(listed));
     for (const [number, slot] of this.#slots) {

@@ -27,7 +27,7 @@ export class Dashboard {
   #totals = new Totals();
   #today = new Today(at("charts"));
   #history = new History(at("history"));
-  #colleagues = new Colleagues(at("colleagues"), at("extensions"));
+  #colleagues;
   #alerts = new Alerts(at("alerts"), this.#notices, (uuid) => this.#open(uuid));
   #takes;
   #desk = null;
@@ -45,10 +45,14 @@ export class Dashboard {
       take: (call, card) => this.#take(call, card),
       words: (call) => this.#takes.words(call),
     };
+    this.#colleagues = new Colleagues(at("colleagues"), at("extensions"), me.user);
     const acts = me.rights.includes("act");
     this.#boards = new Boards(at("boards"), acts ? hands : null);
     this.#feed = new Feed(api, this, leave);
-    if (acts) this.#desk = new Desk(api, me, { notices: this.#notices, take: hands.take, changed: () => this.#feed.ask() });
+    if (acts) this.#desk = new Desk(api, me, {
+      colleagues: this.#colleagues, notices: this.#notices, take: hands.take, changed: () => this.#feed.ask(),
+    });
+    at("wall-link").href = `?${new URLSearchParams([...new URLSearchParams(location.search).getAll("lot").map((lot) => ["lot", lot]), ["view", "wall"]])}`;
     at("find").oninput = () => this.#boards.find(at("find").value.trim());
   }
 
@@ -82,7 +86,7 @@ export class Dashboard {
     this.#totals.showToday(stats);
     this.#today.show(stats);
     this.#history.show(history);
-    this.#colleagues.show(this.#me.rights.includes("act") ? seenUsers(history, this.#calls, this.#me.user) : []);
+    this.#colleagues.seen(seenUsers(history, this.#calls));
   }
 
   event(change) {

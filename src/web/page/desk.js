@@ -4,28 +4,33 @@ import { callerOf } from "./calls.js";
 import { Drags } from "./drags.js";
 import { Mine } from "./mine.js";
 import { Refresher } from "./refresher.js";
+import { rememberIn } from "./takes.js";
 import { inWords, t } from "./text.js";
 
 const POLL_MS = 3_000;
+const USERS_EVERY_MS = 15_000;
 
 const at = (id) => document.getElementById(id);
 
 export class Desk {
   #api;
   #me;
+  #colleagues;
   #notices;
   #take;
   #changed;
   #calls = new Map();
   #mine = new Mine(at("mine"), (channel, slot, lot) => this.#park(channel, slot, lot));
   #channels = new Refresher(() => this.#fetch(), { soon: 150, every: 500 });
+  #users = new Refresher(() => this.#fetchUsers(), { soon: 0, every: USERS_EVERY_MS });
   #drags;
   #poll;
 
   /** `take(call)` rings the own phone; `changed()` is called after an action. */
-  constructor(api, me, { notices, take, changed }) {
+  constructor(api, me, { colleagues, notices, take, changed }) {
     this.#api = api;
     this.#me = me;
+    this.#colleagues = colleagues;
     this.#notices = notices;
     this.#take = take;
     this.#changed = changed;
@@ -41,15 +46,16 @@ export class Desk {
     const hasUser = Boolean(this.#me.user);
     at("desk").hidden = false;
     at("mine-section").hidden = !hasUser;
-    if (!hasUser) return;
-    this.#channels.now();
-    // No event tells that a call begins or ends; a page that nobody sees does not ask.
-    this.#poll = setInterval(() => document.visibilityState === "visible" && this.#channels.ask(), POLL_MS);
+    rememberIn(at("auto-answer"));
+    this.#ask();
+    // No event tells that a call begins or ends, or that a phone registers; a page that nobody sees does not ask.
+    this.#poll = setInterval(() => document.visibilityState === "visible" && this.#ask(), POLL_MS);
   }
 
   stop() {
     clearInterval(this.#poll);
     this.#channels.stop();
+    this.#users.stop();
     this.#drags.stop();
     this.#mine.clear();
     at("desk").hidden = true;
@@ -60,6 +66,7 @@ export class Desk {
     this.#mine.offer(lots, calls);
   }
 
+  /** A change may have begun or ended a call of the user. */
   ask() {
     if (this.#me.user) this.#channels.ask();
   }
@@ -69,6 +76,19 @@ export class Desk {
   }
 
   #callIn = ({ dataset: { slot, lot } }) => this.#calls.get(`${slot} ${lot}`);
+
+  #ask() {
+    this.ask();
+    this.#users.ask();
+  }
+
+  async #fetchUsers() {
+    try {
+      this.#colleagues.known(await this.#api.users());
+    } catch {
+      // As below. Those who are seen with parked calls are shown in any case.
+    }
+  }
 
   async #fetch() {
     try {

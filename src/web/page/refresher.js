@@ -1,3 +1,7 @@
+/** A fetch that takes long, because there is much to fetch and to show, leaves this multiple of its time to everything else. */
+const REST = 2;
+const LONGEST_REST_MS = 5_000;
+
 /**
  * Fetches again after changes: soon after the first one, never more often than `every` allows, never twice at once.
  * It does not wait for the changes to stop: in a busy hour they never do.
@@ -10,6 +14,7 @@ export class Refresher {
   #busy = false;
   #again = false;
   #last = -Infinity;
+  #rest = 0;
 
   constructor(fetch, { soon, every }) {
     this.#fetch = fetch;
@@ -19,7 +24,7 @@ export class Refresher {
 
   ask() {
     if (this.#busy) this.#again = true;
-    else this.#timer ??= setTimeout(() => this.#run(), Math.max(this.#soon, this.#last + this.#every - performance.now()));
+    else this.#timer ??= setTimeout(() => this.#run(), Math.max(this.#soon, this.#last + Math.max(this.#every, this.#rest) - performance.now()));
   }
 
   /** At once, whatever was asked before: for a new connection. */
@@ -43,6 +48,7 @@ export class Refresher {
       await this.#fetch();
     } finally {
       this.#busy = false;
+      this.#rest = Math.min(LONGEST_REST_MS, REST * (performance.now() - this.#last));
       if (this.#again) {
         this.#again = false;
         this.ask();

@@ -3,6 +3,17 @@
 import { callerOf } from "./calls.js";
 import { t } from "./text.js";
 
+const KEY = "callpark-auto-answer";
+
+/** Whether the phone is asked to answer by itself, which this browser remembers. */
+const answersByItself = () => localStorage.getItem(KEY) === "on";
+
+/** Lets a checkbox say whether the phone is asked to answer by itself. */
+export function rememberIn(checkbox) {
+  checkbox.checked = answersByItself();
+  checkbox.onchange = () => (checkbox.checked ? localStorage.setItem(KEY, "on") : localStorage.removeItem(KEY));
+}
+
 export class Takes {
   #api;
   #notices;
@@ -19,12 +30,15 @@ export class Takes {
   /** Rings `phone`, or the phone of the token's user. Throws if that is refused. */
   async take(call, phone = "") {
     if (this.#ringing.has(call.uuid)) return;
-    const ringing = { call, phone, rings: false };
+    const ringing = { call, phone, rings: false, asked: false, failed: false };
     this.#ringing.set(call.uuid, ringing);
     this.#changed();
     try {
-      const { state } = await this.#api.act(call, "retrieve", phone ? { to: phone } : {});
+      const body = { ...(phone && { to: phone }), ...(answersByItself() && { auto_answer: true }) };
+      const { state } = await this.#api.act(call, "retrieve", body);
       ringing.rings = state === "retrieving";
+      ringing.asked = true;
+      if (ringing.failed) this.#unanswered(call);
     } catch (error) {
       this.#end(call.uuid);
       throw error;
@@ -42,7 +56,9 @@ export class Takes {
 
   event({ action, call }) {
     if (!this.#ringing.has(call?.uuid)) return;
-    if (action === "retrieve-failed") this.#unanswered(call);
+    // What fails at once is told by the answer to the request, with the reason.
+    if (action === "retrieve-failed" && this.#ringing.get(call.uuid).asked) this.#unanswered(call);
+    else if (action === "retrieve-failed") this.#ringing.get(call.uuid).failed = true;
     if (action === "retrieve") this.#notices.tell(t("take.done", { caller: callerOf(call) }));
     if (["retrieve", "return", "fallback", "transfer", "abandon"].includes(action)) this.#end(call.uuid);
     this.#changed();
@@ -52,10 +68,10 @@ export class Takes {
   follow(calls) {
     if (this.#ringing.size === 0) return;
     const now = new Map(calls.map((call) => [call.uuid, call]));
-    for (const [uuid, { rings }] of this.#ringing) {
+    for (const [uuid, { rings, asked }] of this.#ringing) {
       const call = now.get(uuid);
       if (call?.state === "retrieving") this.#ringing.get(uuid).rings = true;
-      else if (call && rings) this.#unanswered(call);
+      else if (call && rings && asked) this.#unanswered(call);
       else if (!call) this.#end(uuid);
     }
   }

@@ -85,6 +85,7 @@ export const texts = {
   "take.rings-at": "{phone} klingelt …",
   "take.unanswered": "Das Telefon wurde nicht abgehoben. {caller} wartet weiter auf {slot}.",
   "take.done": "{caller} ist verbunden",
+  "take.auto": "Mein Telefon hebt von selbst ab, wenn ich einen Anrufer annehme",
 
   "label": "Notiz",
   "label.save": "Speichern",
@@ -110,8 +111,6 @@ export const texts = {
   "mine.park": "Parken",
   "mine.park-name": "{caller} parken",
   "mine.done": "{caller} ist auf {slot} geparkt",
-  "mine.taken": "Platz {slot} ist belegt.",
-  "mine.ringing": "klingelt",
   "mine.active": "im Gespräch",
   "mine.held": "gehalten",
 
@@ -119,7 +118,6 @@ export const texts = {
   "colleagues.drag": "Ziehen Sie einen geparkten Anrufer auf einen Kollegen, um zu verbinden.",
   "colleagues.free": "frei",
   "colleagues.busy": "besetzt",
-  "colleagues.ringing": "klingelt",
   "colleagues.away": "nicht angemeldet",
 
   "alerts.on": "Hinweise sind an",

@@ -85,6 +85,7 @@ export const texts = {
   "take.rings-at": "rings at {phone}…",
   "take.unanswered": "The phone did not answer. {caller} waits on in {slot}.",
   "take.done": "{caller} is connected",
+  "take.auto": "My phone answers by itself when I take a caller",
 
   "label": "Label",
   "label.save": "Save",
@@ -110,8 +111,6 @@ export const texts = {
   "mine.park": "Park",
   "mine.park-name": "Park {caller}",
   "mine.done": "{caller} is parked on {slot}",
-  "mine.taken": "Slot {slot} is taken.",
-  "mine.ringing": "ringing",
   "mine.active": "talking",
   "mine.held": "on hold",
 
@@ -119,7 +118,6 @@ export const texts = {
   "colleagues.drag": "Drag a parked caller onto a colleague to transfer.",
   "colleagues.free": "free",
   "colleagues.busy": "busy",
-  "colleagues.ringing": "ringing",
   "colleagues.away": "not signed in",
 
   "alerts.on": "Alerts are on",

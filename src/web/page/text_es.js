@@ -85,6 +85,7 @@ export const texts = {
   "take.rings-at": "suena {phone}…",
   "take.unanswered": "El teléfono no contestó. {caller} sigue esperando en {slot}.",
   "take.done": "{caller} está en línea",
+  "take.auto": "Mi teléfono contesta solo cuando atiendo una llamada",
 
   "label": "Nota",
   "label.save": "Guardar",
@@ -110,8 +111,6 @@ export const texts = {
   "mine.park": "Aparcar",
   "mine.park-name": "Aparcar a {caller}",
   "mine.done": "{caller} está en la plaza {slot}",
-  "mine.taken": "La plaza {slot} está ocupada.",
-  "mine.ringing": "sonando",
   "mine.active": "en conversación",
   "mine.held": "retenida",
 
@@ -119,7 +118,6 @@ export const texts = {
   "colleagues.drag": "Arrastre una llamada aparcada a un compañero para transferirla.",
   "colleagues.free": "libre",
   "colleagues.busy": "ocupado",
-  "colleagues.ringing": "sonando",
   "colleagues.away": "no conectado",
 
   "alerts.on": "Avisos activados",

@@ -85,6 +85,7 @@ export const texts = {
   "take.rings-at": "{phone} sonne…",
   "take.unanswered": "Le poste n’a pas répondu. {caller} attend toujours en {slot}.",
   "take.done": "{caller} est en ligne",
+  "take.auto": "Mon poste décroche tout seul quand je prends un appel",
 
   "label": "Note",
   "label.save": "Enregistrer",
@@ -110,8 +111,6 @@ export const texts = {
   "mine.park": "Parquer",
   "mine.park-name": "Parquer {caller}",
   "mine.done": "{caller} est parqué en {slot}",
-  "mine.taken": "La place {slot} est occupée.",
-  "mine.ringing": "sonne",
   "mine.active": "en communication",
   "mine.held": "en garde",
 
@@ -119,7 +118,6 @@ export const texts = {
   "colleagues.drag": "Glissez un appel parqué sur un collègue pour le transférer.",
   "colleagues.free": "libre",
   "colleagues.busy": "occupé",
-  "colleagues.ringing": "sonne",
   "colleagues.away": "non connecté",
 
   "alerts.on": "Alertes activées",

@@ -85,6 +85,7 @@ export const texts = {
   "take.rings-at": "tocando em {phone}…",
   "take.unanswered": "O telefone não atendeu. {caller} continua na vaga {slot}.",
   "take.done": "{caller} está na linha",
+  "take.auto": "Meu telefone atende sozinho quando pego uma chamada",
 
   "label": "Nota",
   "label.save": "Salvar",
@@ -110,8 +111,6 @@ export const texts = {
   "mine.park": "Estacionar",
   "mine.park-name": "Estacionar {caller}",
   "mine.done": "{caller} está na vaga {slot}",
-  "mine.taken": "A vaga {slot} está ocupada.",
-  "mine.ringing": "tocando",
   "mine.active": "em conversa",
   "mine.held": "retida",
 
@@ -119,7 +118,6 @@ export const texts = {
   "colleagues.drag": "Arraste uma chamada estacionada para um colega para transferi-la.",
   "colleagues.free": "livre",
   "colleagues.busy": "ocupado",
-  "colleagues.ringing": "tocando",
   "colleagues.away": "desconectado",
 
   "alerts.on": "Alertas ativados",

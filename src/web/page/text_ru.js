@@ -87,6 +87,7 @@ export const texts = {
   "take.rings-at": "звонит {phone}…",
   "take.unanswered": "Телефон не ответил. {caller}: ожидание на {slot} продолжается.",
   "take.done": "{caller}: соединено",
+  "take.auto": "Мой телефон отвечает сам, когда я принимаю вызов",
 
   "label": "Заметка",
   "label.save": "Сохранить",
@@ -112,8 +113,6 @@ export const texts = {
   "mine.park": "Парковать",
   "mine.park-name": "Парковать: {caller}",
   "mine.done": "{caller}: вызов припаркован на {slot}",
-  "mine.taken": "Место {slot} занято.",
-  "mine.ringing": "звонит",
   "mine.active": "разговор",
   "mine.held": "на удержании",
 
@@ -121,7 +120,6 @@ export const texts = {
   "colleagues.drag": "Перетащите припаркованный вызов на коллегу, чтобы перевести его.",
   "colleagues.free": "свободен",
   "colleagues.busy": "занят",
-  "colleagues.ringing": "звонит",
   "colleagues.away": "не в сети",
 
   "alerts.on": "Оповещения включены",

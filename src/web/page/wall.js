@@ -71,7 +71,7 @@ export class Wall {
     const missing = lots.length > 0 ? this.#chosen.filter((name) => !names.includes(name)) : [];
     write(at("wall-lots"), missing.length > 0 ? t("wall.no-lot", { lot: missing.join(", ") }) : shown.map(({ lot }) => lot).join(" · "));
     write(at("wall-waiting"), number(this.#calls.length));
-    write(at("wall-free"), `${number(sum(shown, "free"))} / ${number(sum(shown, "size"))}`);
+    write(at("wall-free"), number(sum(shown, "free")));
     const level = shown.length > 0 ? Math.max(...shown.map((lot) => lot.service_level)) : 0;
     write(at("wall-in-time-title"), t("wall.in-time", { seconds: level }));
     document.title = this.#calls.length > 0 ? t("title.waiting", { n: this.#calls.length }) : t("title");
