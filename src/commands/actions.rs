@@ -5,7 +5,7 @@ use super::{CommandContext, CommandError};
 use crate::applications::{parse_lot_name, parse_park_order, parse_slot, quote_argument};
 use crate::config;
 use crate::parking::{Call, Destination, LotName};
-use crate::service::{ParkingService, TargetLeg};
+use crate::service::{CallAction, ParkingService, TargetLeg};
 
 pub(super) fn park(handles: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
     let service = &handles.service;
@@ -58,7 +58,7 @@ pub(super) fn ringback(handles: &CommandContext, words: Arguments<'_>) -> Result
     if !rest.is_empty() {
         return Err(CommandError::Usage);
     }
-    service.recall_now(&call, None)?;
+    service.act(&call, CallAction::Recall, None)?;
     Ok(done(&call))
 }
 
@@ -79,7 +79,7 @@ pub(super) fn transfer(handles: &CommandContext, words: Arguments<'_>) -> Result
     };
     let to = Destination::parse(&to.join(" ")).ok_or(CommandError::Usage)?;
     let call = service.call_in(&slot, lot.as_ref())?;
-    service.transfer(&call, &to, None)?;
+    service.act(&call, CallAction::Transfer(to), None)?;
     Ok(done(&call))
 }
 
@@ -93,7 +93,7 @@ pub(super) fn label(handles: &CommandContext, words: Arguments<'_>) -> Result<St
         words => words.join(" "),
     };
     let call = one_call(service, slot)?;
-    service.label(&call, &text, None)?;
+    service.act(&call, CallAction::Label { text }, None)?;
     Ok(done(&call))
 }
 
@@ -104,7 +104,8 @@ pub(super) fn extend(handles: &CommandContext, words: Arguments<'_>) -> Result<S
     let more =
         config::seconds(seconds, 1).map_err(|why| CommandError::Value { given: quote_argument(seconds), why })?;
     let call = one_call(service, slot)?;
-    Ok(done(&service.extend(&call, more, None)?))
+    service.act(&call, CallAction::Extend { seconds: more.as_secs() }, None)?;
+    Ok(done(&call))
 }
 
 /// Finds the call in `<slot>`, or in `<slot>@<domain>` because this verb has no argument for the lot.

@@ -48,7 +48,7 @@ fn answer(request: &[u8]) -> Vec<u8> {
         runtime.block_on(async {
             let (mut ours, theirs) = duplex(MAX_ANSWER_BYTES);
             let (stop, stopped) = watch::channel(false);
-            let tokens = TokenFile::parse(TOKENS).expect("tokens");
+            let tokens = TokenFile::parse(TOKENS, None).expect("tokens");
             let service = TowerToHyperService::new(router(loaded().http.sources().clone(), tokens, false, stopped));
             let served =
                 tokio::spawn(http1::Builder::new().half_close(true).serve_connection(TokioIo::new(theirs), service));

@@ -7,7 +7,7 @@ use crate::web::TokenFile;
 pub fn tokens(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let tokens = match TokenFile::parse(&text) {
+    let tokens = match TokenFile::parse(&text, None) {
         Ok(tokens) => tokens,
         Err(why) => {
             // The type of the error can contain no token, only texts of the program and a number.

@@ -74,6 +74,8 @@ pub(super) const STREAM_ONLY: &[(&str, &str)] = &[
         "hand-over",
         "Another leg took the place of the leg that was parked, as after an attended transfer of the caller.",
     ),
+    ("retrieving", "A phone rings for a user who takes the call by a click, and the call is held for that user."),
+    ("other-node", "A call of another node of the cluster has changed."),
 ];
 
 const HEADERS: &[(&str, &str)] = &[
@@ -257,6 +259,8 @@ fn what_is_display_only_is_in_the_stream_alone() {
         EventKind::Reserve,
         EventKind::Release,
         EventKind::HandOver,
+        EventKind::Retrieving,
+        EventKind::OtherNode,
         EventKind::Park,
         EventKind::Extend,
         EventKind::Label,

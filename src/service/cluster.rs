@@ -6,7 +6,7 @@ use super::call_log::{About, log_call};
 use super::ending::Ending;
 use super::identity::{PARKER_VARIABLE, Parker};
 use super::template::{call_field, fill_in, percent_encoded};
-use super::{AppResult, ParkOrder, ParkingService, Retriever, identity};
+use super::{AppResult, EventKind, ParkEvent, ParkOrder, ParkingService, Retriever, identity};
 use crate::config::is_node_name;
 use crate::freeswitch::{CancelToken, Dial, HangupCause, Leg};
 use crate::parking::{
@@ -26,6 +26,16 @@ pub(crate) struct RetrieveTicket {
     pub(crate) retriever: String,
 }
 
+/// A message from one node to another: a request, or the answer to one, which has the same id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct NodeMessage {
+    pub(crate) id: String,
+    /// The node that receives it.
+    pub(crate) to: String,
+    pub(crate) is_answer: bool,
+    pub(crate) body: String,
+}
+
 /// The slot store that the nodes of a cluster share. No function takes longer than a caller can wait.
 pub(crate) trait SlotStore: Send + Sync {
     /// Saves the calls in slots that have changed, for the next start and for the other nodes, and does not wait for that. A call whose slot is
@@ -40,6 +50,12 @@ pub(crate) trait SlotStore: Send + Sync {
     fn issue(&self, code: &str, node: &str, ticket: RetrieveTicket) -> bool;
     /// Redeems a ticket. Returns `None` if it is not valid for this node, or not any more.
     fn redeem(&self, code: &str) -> Option<RetrieveTicket>;
+    /// Sends a message to another node, which reads it within a second. Returns false if the store does not answer.
+    fn send(&self, message: NodeMessage) -> bool;
+    /// Returns the names of the other nodes that are alive.
+    fn live_nodes(&self) -> Vec<String>;
+    /// Takes the answer to a request of this node, if there is one yet.
+    fn take_answer(&self, id: &str) -> Option<String>;
 }
 
 /// The variable of a leg to another node whose retriever is gone. Its far end has not dialled the extension to which it is sent.
@@ -64,9 +80,16 @@ impl ParkingService {
         });
     }
 
-    /// Replaces the calls of all other nodes.
+    /// Replaces the calls of all other nodes. Phones stop ringing that this node rings for a call which has ended.
     pub(crate) fn replace_remote_calls(&self, calls: &[StoredCall]) {
-        self.change(|table, now| table.replace_remote_calls(calls, now));
+        let ((), mut changed) = self.change_slots(|table, now| table.replace_remote_calls(calls, now));
+        self.cancel_rings_for_ended_calls();
+        // One event for each lot is enough for displays, which read all calls again.
+        changed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        changed.dedup_by(|(one, _), (other, _)| one == other);
+        for (lot, slot) in &changed {
+            self.publish(&ParkEvent { lot: Some(lot), slot: Some(slot), ..ParkEvent::of(EventKind::OtherNode) });
+        }
     }
 
     /// Gives up a call whose caller another node has recovered, because this node seemed to be dead. The leg here has no far end any more.
@@ -89,13 +112,14 @@ impl ParkingService {
         self.end_call(&ended, Ending { cause: Some(Ended::NOT_RECOVERED), ..Ending::default() });
     }
 
-    /// Connects a leg with a call on another node, by a call to that node with a ticket.
+    /// Connects a leg with a call on another node, by a call to that node with a ticket. `code` is that of a ticket for which the node holds the call.
     pub(super) fn retrieve_from_node(
         &self,
         leg: &Leg<'_>,
         call: &Call,
         node: &str,
         retriever: &Retriever,
+        code: Option<String>,
     ) -> AppResult {
         let gone = || AppResult::Refused(Refusal::Gone(call.info.slot.clone()));
         let out_of_reach = || AppResult::Refused(Refusal::OnOtherNode(call.info.slot.clone(), node.into()));
@@ -109,7 +133,7 @@ impl ParkingService {
             log_call!(Error, call, node = node; "call cannot be retrieved from its node, cluster-dial is not set");
             return out_of_reach();
         }
-        let Some(code) = random_secret() else { return out_of_reach() };
+        let Some(code) = code.or_else(random_secret) else { return out_of_reach() };
         let ticket = RetrieveTicket { uuid: call.info.uuid.to_string(), retriever: retriever.user.clone() };
         if !self.slot_store.issue(&code, node, ticket) {
             log_call!(Error, call, node = node; "call cannot be retrieved from its node, the slot store does not answer");
@@ -182,11 +206,12 @@ impl ParkingService {
         self.clustered() && leg.var(TICKET_VARIABLE).is_some()
     }
 
-    /// Redeems the ticket of a leg from another node. Returns `None` if the leg has none.
-    pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<RetrieveTicket, Refusal>> {
+    /// Redeems the ticket of a leg from another node. Returns the ticket and its code, or `None` if the leg has none.
+    pub(super) fn redeem(&self, leg: &Leg<'_>) -> Option<Result<(RetrieveTicket, String), Refusal>> {
         let code = leg.var(TICKET_VARIABLE).filter(|_| self.clustered())?;
         leg.unset_var(TICKET_VARIABLE);
-        Some(self.slot_store.redeem(&code).ok_or(Denial::InvalidTicket.into()))
+        let ticket = self.slot_store.redeem(&code).ok_or(Denial::InvalidTicket.into());
+        Some(ticket.map(|ticket| (ticket, code)))
     }
 }
 

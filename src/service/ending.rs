@@ -60,7 +60,8 @@ impl ParkingService {
             guard::fence("slot store", (), || self.slot_store.forget_leg(uuid));
         }
         let kind = EventKind::Ended(ended.outcome);
-        let (actor, causer) = self.take_actors(uuid, kind);
+        let connected = ending.retriever.map(|retriever| retriever.uuid.as_str());
+        let (actor, causer) = self.take_actors(uuid, kind, connected);
         log_outcome(ended, &ending, causer.as_deref());
         self.tell_history(|history| {
             let node = ended.call.node().map_or_else(|| self.node_name(), |node| node.to_string());

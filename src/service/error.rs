@@ -1,5 +1,6 @@
 //! The errors of actions on calls, and of recalls.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::freeswitch::{OriginateError, UnreachableError};
@@ -34,6 +35,53 @@ pub(crate) enum ActionError {
     NotReached { user: String, cause: String },
     #[error("the phones cannot be called now, there is no thread")]
     NoThread,
+    /// Another node has refused the action.
+    #[error("{text}")]
+    OnOtherNode { kind: ErrorKind, text: String },
+    #[error("node {0}, which has the call, does not answer")]
+    NodeDoesNotAnswer(String),
+}
+
+/// What is wrong with a request, so that HTTP can say it with a status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ErrorKind {
+    /// There is no such call, lot, slot or channel.
+    NotFound,
+    /// The user may not do this.
+    Denied,
+    /// A value of the request is wrong.
+    Invalid,
+    /// It cannot be done now.
+    Conflict,
+    /// The node of the call cannot be asked.
+    Unavailable,
+}
+
+impl ActionError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            ActionError::Refused(Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_)) | ActionError::NoSuchChannel(_) => {
+                ErrorKind::NotFound
+            }
+            ActionError::Refused(Refusal::NotAllowed(_)) => ErrorKind::Denied,
+            ActionError::Refused(refusal) if refusal.is_about_nothing() => ErrorKind::NotFound,
+            ActionError::NoSuchUser(_) => ErrorKind::Invalid,
+            ActionError::OnOtherNode { kind, .. } => *kind,
+            ActionError::NodeDoesNotAnswer(_) => ErrorKind::Unavailable,
+            ActionError::Refused(_)
+            | ActionError::NotBridged(_)
+            | ActionError::IsParked { .. }
+            | ActionError::NotAnswered(_)
+            | ActionError::CallerGone
+            | ActionError::Unreachable(_)
+            | ActionError::TransferRefused(_)
+            | ActionError::CannotMove(_)
+            | ActionError::NobodyAnswered(_)
+            | ActionError::NotReached { .. }
+            | ActionError::NoThread => ErrorKind::Conflict,
+        }
+    }
 }
 
 /// Why a recall failed. The text is the value of `callpark_ringback_cause` and `CallPark-Cause`: a hangup cause, if there is one.

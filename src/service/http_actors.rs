@@ -18,6 +18,8 @@ struct ActorNote {
     last: Arc<str>,
     /// Who has caused an event that is not published yet. There is at most one of each kind.
     expected: Vec<(EventKind, Arc<str>)>,
+    /// The UUID of the leg that has answered for the actor and is to be connected.
+    retriever: Option<String>,
 }
 
 impl ActorNote {
@@ -38,7 +40,7 @@ impl ParkingService {
     pub(super) fn note_actor(&self, uuid: &str, actor: Option<&str>, causes: EventKind) {
         if let Some(actor) = actor {
             let actor = Arc::from(actor);
-            let new = || ActorNote { last: Arc::clone(&actor), expected: Vec::new() };
+            let new = || ActorNote { last: Arc::clone(&actor), expected: Vec::new(), retriever: None };
             self.http_actors.0.lock().entry(uuid.to_owned()).or_insert_with(new).add(&actor, causes);
         }
     }
@@ -53,10 +55,23 @@ impl ParkingService {
         self.withdraw_actor(uuid, kind)
     }
 
-    /// Forgets a call that has ended. Returns who acted last on it, and who has caused its end.
-    pub(super) fn take_actors(&self, uuid: &str, end: EventKind) -> (Option<Arc<str>>, Option<Arc<str>>) {
+    /// Notes which leg has answered for an actor who retrieves. Another leg may be connected in the end.
+    pub(super) fn note_retriever(&self, uuid: &str, leg: &str) {
+        if let Some(note) = self.http_actors.0.lock().get_mut(uuid) {
+            note.retriever = Some(leg.to_owned());
+        }
+    }
+
+    /// Forgets a call that has ended. Returns who acted last on it, and who has caused its end. `retriever` is the UUID of the leg that was connected.
+    pub(super) fn take_actors(
+        &self,
+        uuid: &str,
+        end: EventKind,
+        retriever: Option<&str>,
+    ) -> (Option<Arc<str>>, Option<Arc<str>>) {
         let Some(mut note) = self.http_actors.0.lock().remove(uuid) else { return (None, None) };
-        let causer = note.take(end);
+        let is_theirs = end != EventKind::RETRIEVED || note.retriever.as_deref() == retriever;
+        let causer = note.take(end).filter(|_| is_theirs);
         (Some(note.last), causer)
     }
 

@@ -19,17 +19,19 @@
 //! | `recovery` | the snapshot of a parked call, and the call that is restored from it |
 //! | `timers`, `ending`, `actions`, `http_actors` | what is due; the one end of each call; what others may do to a parked call, and who did it |
 //! | `allocation` | a slot that the rules chose, allocated for all nodes of a cluster |
-//! | `cluster` | the slots of other nodes, and tickets |
+//! | `cluster`, `call_action`, `remote_actions` | the slots of other nodes, and tickets; actions on calls of other nodes |
 //! | `configuration` | reads the configuration at load and at a reload |
 //! | `park_event`, `notify`, `pages`, `page_phones`, `prompts`, `speech`, `call_log` | who is told: observers, `notify`, the user on the line, the log |
 //! | `collect_digits`, `template` | the digits that a user enters; `${name}` in dial strings and commands |
-//! | `numbers`, `queries`, `views` | what a dialled number does; calls and lots for listings, and their rows |
+//! | `numbers`, `queries`, `views`, `colleagues` | what a dialled number does; calls, lots and users for listings, and their rows |
 //! | `error`, `lock_stats` | the errors of actions; how long the slot table is locked |
 
 mod actions;
 mod allocation;
+mod call_action;
 mod call_log;
 mod cluster;
+mod colleagues;
 mod collect_digits;
 mod configuration;
 mod ending;
@@ -49,6 +51,7 @@ mod prompts;
 mod queries;
 mod recall;
 mod recovery;
+mod remote_actions;
 mod retrieve;
 mod speech;
 mod template;
@@ -69,24 +72,26 @@ use crate::freeswitch::{self, OutgoingCalls, guard};
 use crate::moh::SharedMusic;
 use crate::parking::{Call, ChangedSlot, LotId, LotSelector, MonotonicTime, Refusal, Table};
 
+pub(crate) use call_action::{CallAction, CallsOf, ParkChoice, RingOrder};
 pub(crate) use call_log::{About, log_call};
-pub(crate) use cluster::{RetrieveTicket, SlotStore};
+pub(crate) use cluster::{NodeMessage, RetrieveTicket, SlotStore};
+pub(crate) use colleagues::UserRow;
 pub(crate) use collect_digits::{ask_digits, collect_digits};
 pub(crate) use configuration::{log_config_errors, read_config};
 pub(crate) use ending::History;
-pub(crate) use error::ActionError;
+pub(crate) use error::{ActionError, ErrorKind};
 pub(crate) use feature_code::{FeatureCodeHooks, hook_digits};
 pub(crate) use identity::last_peer::on_answer;
 pub(crate) use lock_stats::LockTimes;
 pub(crate) use park::announce::DATA as PARKED_ANNOUNCEMENT;
-pub(crate) use park::conversations::{CallsOf, Conversation};
+pub(crate) use park::conversations::Conversation;
 pub(crate) use park::talking_legs::{on_bridge, on_hangup};
 pub(crate) use park::{ParkOrder, TargetLeg};
 pub(crate) use park_event::{EventKind, Observer, ParkEvent, Retriever, Subscription};
 pub(crate) use prompts::AppResult;
 pub(crate) use recall::intercept::{on_core_park, on_execute};
 pub(crate) use retrieve::RetrieveOrder;
-pub(crate) use retrieve::ringing::RingOrder;
+pub(crate) use retrieve::ringing::EARLY_FAILURE_TIME;
 pub(crate) use speech::Prompt;
 pub(crate) use template::{for_xml, is_part_of_address};
 pub(crate) use transfer_dialplan::on_new_leg;
@@ -118,6 +123,7 @@ pub(crate) struct ParkingService {
     verto_legs: verto_variables::VertoLegs,
     feature_codes: feature_code::FeatureCodes,
     http_actors: http_actors::HttpActors,
+    node_holds: retrieve::hold::NodeHolds,
     observers: Vec<Box<dyn Observer>>,
     slot_store: Arc<dyn SlotStore>,
     allocations: allocation::Allocations,
@@ -159,6 +165,7 @@ impl ParkingService {
             verto_legs: verto_variables::VertoLegs::default(),
             feature_codes: feature_code::FeatureCodes::default(),
             http_actors: http_actors::HttpActors::default(),
+            node_holds: retrieve::hold::NodeHolds::default(),
             observers,
             slot_store,
             allocations: allocation::Allocations::default(),
@@ -183,6 +190,12 @@ impl ParkingService {
     /// Takes the lock, decides, and releases it. Then the slots that changed are written, and the observers get them.
     #[track_caller]
     fn change<T>(&self, decide: impl FnOnce(&mut Table, MonotonicTime) -> T) -> T {
+        self.change_slots(decide).0
+    }
+
+    /// As [`ParkingService::change`]. Also returns the slots that changed.
+    #[track_caller]
+    fn change_slots<T>(&self, decide: impl FnOnce(&mut Table, MonotonicTime) -> T) -> (T, Vec<ChangedSlot>) {
         let now = freeswitch::now();
         let (answer, changed) = {
             let mut table = self.table.lock();
@@ -194,7 +207,7 @@ impl ParkingService {
             self.each_observer(|observer| observer.on_slots_changed(self, &changed));
             self.save_changed(&changed);
         }
-        answer
+        (answer, changed)
     }
 
     /// Has the slot store write what is in these slots.

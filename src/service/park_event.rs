@@ -28,6 +28,10 @@ pub(crate) enum EventKind {
     Release,
     /// Another leg has replaced the parked one.
     HandOver,
+    /// A phone rings for a user, for whom the call is held.
+    Retrieving,
+    /// A call of another node has changed.
+    OtherNode,
     Ended(Outcome),
     /// A transferred caller waits for a slot.
     NoSlot,
@@ -57,6 +61,8 @@ impl EventKind {
             EventKind::Reserve => "reserve",
             EventKind::Release => "release",
             EventKind::HandOver => "hand-over",
+            EventKind::Retrieving => "retrieving",
+            EventKind::OtherNode => "other-node",
             EventKind::Ended(Outcome::Retrieved) => "retrieve",
             EventKind::Ended(Outcome::Returned) => "return",
             EventKind::Ended(Outcome::Fallback) => "fallback",
@@ -72,7 +78,8 @@ impl EventKind {
 
     /// Whether it concerns only displays of slots, and is no event of a call.
     pub(crate) fn is_display_only(self) -> bool {
-        matches!(self, EventKind::Reserve | EventKind::Release | EventKind::HandOver)
+        use EventKind::{HandOver, OtherNode, Release, Reserve, Retrieving};
+        matches!(self, Reserve | Release | HandOver | Retrieving | OtherNode)
     }
 }
 

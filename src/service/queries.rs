@@ -80,8 +80,12 @@ impl ParkingService {
 
     /// Returns the row of the call of a leg.
     pub(crate) fn row_of(&self, uuid: &str) -> Option<CallRow> {
-        let call = self.call_of(uuid)?;
-        Some(CallRow::new(&call, &self.node_name(), freeswitch::now(), freeswitch::epoch_ms()))
+        self.call_of(uuid).map(|call| self.row(&call))
+    }
+
+    /// Returns the row of a call.
+    pub(crate) fn row(&self, call: &Call) -> CallRow {
+        CallRow::new(call, &self.node_name(), freeswitch::now(), freeswitch::epoch_ms())
     }
 
     /// Returns the slots of a lot, with their labels.

@@ -23,6 +23,7 @@ impl ParkingService {
         self.release_unclaimed();
         self.release_due_digits();
         self.forget_actors_of_gone_legs();
+        self.release_overdue_holds();
         self.each_observer(|observer| observer.on_tick(self));
     }
 

@@ -16,6 +16,7 @@ mod cycle;
 mod history;
 mod history_queue;
 mod history_writer;
+mod messages;
 mod nodes;
 mod pending_history;
 mod pending_slots;
@@ -93,6 +94,8 @@ pub(crate) struct Storage {
     backoff: Mutex<Backoff>,
     /// Whether the slot store does not answer, or accepts no writes.
     slots_away: AtomicBool,
+    /// The names of the other nodes that are alive.
+    live_nodes: Mutex<Vec<String>>,
     history_away: AtomicBool,
     ticks: AtomicU32,
     dropped: AtomicU64,
@@ -123,6 +126,7 @@ impl Storage {
             reader: Reader::default(),
             backoff: Mutex::default(),
             slots_away: AtomicBool::new(false),
+            live_nodes: Mutex::default(),
             history_away: AtomicBool::new(false),
             ticks: AtomicU32::new(0),
             dropped: AtomicU64::new(0),

@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 
 use super::slot_row::{SlotKey, SlotRow};
 use crate::parking::StoredCall;
-use crate::service::RetrieveTicket;
+use crate::service::{NodeMessage, RetrieveTicket};
 
 /// The maximum number of callers who wait for a ticket.
 const MAX_TICKET_REQUESTS: usize = 1_000;
@@ -65,6 +65,8 @@ impl Allocation {
 pub(super) enum TicketRequest {
     Issue { code: String, node: String, ticket: RetrieveTicket, done: SyncSender<bool> },
     Redeem { code: String, done: SyncSender<Option<RetrieveTicket>> },
+    Send { message: NodeMessage, done: SyncSender<bool> },
+    TakeAnswer { id: String, done: SyncSender<Option<String>> },
 }
 
 /// The rows of this node's calls that must be in the slot store, and those that wait to be written.

@@ -41,6 +41,8 @@ impl WorkerState {
         let beats = nodes::beats(&cycle.connection)?;
         let now = freeswitch::now();
         self.monitor.update(&beats, now);
+        let is_live_other = |node: &String| *node != cycle.node && !self.monitor.is_silent(node, now);
+        *cycle.storage.live_nodes.lock() = beats.iter().map(|(node, _)| node.clone()).filter(is_live_other).collect();
         for (dead, beat) in
             self.monitor.dead_nodes(cycle.window(), now).into_iter().filter(|(dead, _)| *dead != cycle.node)
         {

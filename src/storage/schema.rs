@@ -31,7 +31,7 @@ pub(super) const RECORD_COLUMNS: &str = "uuid, parked_at, wait_ms, lot, domain, 
 pub(super) const SLOT_COLUMNS: &str = "domain, slot, uuid, node, lot, state, parked_at, since, due, caller_name, caller_number, \
                                        parker, label, attempt";
 
-const DB_TABLES: [DbTable; 6] = [
+const DB_TABLES: [DbTable; 7] = [
     DbTable {
         name: "callpark_schema",
         columns: "version",
@@ -78,6 +78,14 @@ const DB_TABLES: [DbTable; 6] = [
         columns: "node, beat",
         create: &[
             "CREATE TABLE IF NOT EXISTS callpark_nodes (node VARCHAR(255) NOT NULL PRIMARY KEY, beat BIGINT NOT NULL)",
+        ],
+    },
+    DbTable {
+        name: "callpark_messages",
+        columns: "id, node, answer, body, expires",
+        create: &[
+            "CREATE TABLE IF NOT EXISTS callpark_messages (id VARCHAR(64) NOT NULL, node VARCHAR(255) NOT NULL, \
+                   answer INTEGER NOT NULL, body TEXT NOT NULL, expires BIGINT NOT NULL, PRIMARY KEY (node, answer, id))",
         ],
     },
     DbTable {

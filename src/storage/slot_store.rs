@@ -8,7 +8,7 @@ use super::pending_slots::TicketRequest;
 use super::recovery_rows;
 use super::slot_row::SlotRow;
 use crate::parking::{Call, ChangedSlot, StoredCall};
-use crate::service::{ParkingService, RetrieveTicket, SlotStore};
+use crate::service::{NodeMessage, ParkingService, RetrieveTicket, SlotStore};
 
 /// How long a caller waits for the database before this node decides alone.
 const ALLOCATION_TIMEOUT: Duration = Duration::from_secs(1);
@@ -71,5 +71,17 @@ impl SlotStore for Storage {
 
     fn redeem(&self, code: &str) -> Option<RetrieveTicket> {
         self.request_ticket(|done| TicketRequest::Redeem { code: code.into(), done }).flatten()
+    }
+
+    fn send(&self, message: NodeMessage) -> bool {
+        self.request_ticket(|done| TicketRequest::Send { message: message.clone(), done }).unwrap_or(false)
+    }
+
+    fn live_nodes(&self) -> Vec<String> {
+        self.live_nodes.lock().clone()
+    }
+
+    fn take_answer(&self, id: &str) -> Option<String> {
+        self.request_ticket(|done| TicketRequest::TakeAnswer { id: id.into(), done }).flatten()
     }
 }

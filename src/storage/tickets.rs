@@ -1,6 +1,7 @@
 //! Issues and redeems tickets: the one-time right to retrieve a call from another node.
 
 use super::connection::{Connection, StorageError, number_at, text_at, truncated};
+use super::messages;
 use super::pending_slots::TicketRequest;
 use super::schema::width;
 use crate::service::RetrieveTicket;
@@ -23,6 +24,12 @@ pub(super) fn execute(
         }
         TicketRequest::Redeem { code, done } => {
             let _ = done.try_send(redeem(connection, &code, own_node, clock)?);
+        }
+        TicketRequest::Send { message, done } => {
+            let _ = done.try_send(messages::send(connection, &message, clock)?);
+        }
+        TicketRequest::TakeAnswer { id, done } => {
+            let _ = done.try_send(messages::take_answer(connection, &id, own_node)?);
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::connection::{Connection, StorageError, unless_away};
 use super::cycle::Cycle;
 use super::history_writer::HistoryWriter;
+use super::messages;
 use super::nodes::{self, Heartbeat, NodeMonitor};
 use super::recovery_rows;
 use super::schema::{self, TablesState};
@@ -90,6 +91,17 @@ impl Storage {
     }
 }
 
+/// Hands the requests of other nodes to the service, which carries them out on other threads.
+fn execute_requests(cycle: &Cycle<'_>, service: &Arc<ParkingService>) -> Result<(), StorageError> {
+    let mut requests = Vec::new();
+    let read = messages::take_requests(&cycle.connection, &cycle.node, cycle.clock());
+    unless_away(read.map(|read| requests = read))?;
+    for (id, body) in requests {
+        service.execute_request(&id, &body);
+    }
+    Ok(())
+}
+
 impl WorkerState {
     fn run(&mut self, storage: &Storage, service: &Arc<ParkingService>, closing: bool) -> Result<(), StorageError> {
         let mut cycle = self.begin(storage, service, closing)?;
@@ -107,6 +119,9 @@ impl WorkerState {
             unless_away(self.heartbeat.beat(&cycle.connection, &cycle.node, service::entropy(), now))?;
         }
         self.write_slots_and_tickets(&cycle)?;
+        if clustered {
+            execute_requests(&cycle, service)?;
+        }
         if due || (clustered && freeswitch::now() >= self.next_comparison) {
             self.compare_with_slot_store(&mut cycle)?;
         }

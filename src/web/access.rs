@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use crate::freeswitch;
 use crate::parking::is_name;
 use crate::service::is_part_of_address;
 
@@ -85,13 +86,16 @@ impl Tokens {
         if mode & 0o077 != 0 {
             return Err(TokenFileError::Mode(mode));
         }
-        Ok(Tokens::parse(&fs::read_to_string(file).map_err(unreadable)?)?)
+        let text = fs::read_to_string(file).map_err(unreadable)?;
+        Ok(Tokens::parse(&text, freeswitch::usual_domain().as_deref())?)
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Tokens, TokenError> {
+    /// Parses the file. `usual_domain` is the domain of a user for whom neither the user nor the token names one.
+    pub(crate) fn parse(text: &str, usual_domain: Option<&str>) -> Result<Tokens, TokenError> {
         let lines =
             text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-        let tokens = lines.map(|(line, number)| read_line(line).map_err(|why| TokenError { line: number, why }));
+        let tokens =
+            lines.map(|(line, number)| read_line(line, usual_domain).map_err(|why| TokenError { line: number, why }));
         tokens.collect::<Result<_, _>>().map(Tokens)
     }
 
@@ -117,7 +121,7 @@ fn hash(token: &str) -> Hash {
 }
 
 /// Parses a line: `<token or sha256:hex> <rights> <domain or *> [<user>]`.
-fn read_line(line: &str) -> Result<(Hash, Rights), TokenLineError> {
+fn read_line(line: &str, usual_domain: Option<&str>) -> Result<(Hash, Rights), TokenLineError> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (token, rights, domain, user) = match *words.as_slice() {
         [token, rights, domain] => (token, rights, domain, None),
@@ -133,7 +137,7 @@ fn read_line(line: &str) -> Result<(Hash, Rights), TokenLineError> {
     if domain.as_deref().is_some_and(|domain| !is_name(domain)) {
         return Err(TokenLineError::Domain);
     }
-    let user = user.map(|user| user_of_token(user, domain.as_deref())).transpose()?;
+    let user = user.map(|user| user_of_token(user, domain.as_deref(), usual_domain)).transpose()?;
     let fingerprint = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
     let mut read = Rights { domain, user, fingerprint, ..Rights::default() };
     for right in rights.split(',') {
@@ -146,8 +150,8 @@ fn read_line(line: &str) -> Result<(Hash, Rights), TokenLineError> {
     Ok((hash, read))
 }
 
-/// Parses the user of a token: `1002`, or `1002@example.com` of the token's domain.
-fn user_of_token(user: &str, domain: Option<&str>) -> Result<String, TokenLineError> {
+/// Parses the user of a token: `1002` of the token's domain or of the usual one, or `1002@example.com`.
+fn user_of_token(user: &str, domain: Option<&str>, usual_domain: Option<&str>) -> Result<String, TokenLineError> {
     let (name, own) = user.split_once('@').map_or((user, None), |(name, own)| (name, Some(own.to_ascii_lowercase())));
     if !is_user_name(name) || own.as_deref().is_some_and(|own| !is_name(own)) {
         return Err(TokenLineError::User);
@@ -155,7 +159,10 @@ fn user_of_token(user: &str, domain: Option<&str>) -> Result<String, TokenLineEr
     match (own.as_deref(), domain) {
         (Some(own), Some(domain)) if own != domain => Err(TokenLineError::UserOfOtherDomain),
         (Some(domain), _) | (None, Some(domain)) => Ok(format!("{name}@{domain}")),
-        (None, None) => Err(TokenLineError::UserWithoutDomain),
+        (None, None) => match usual_domain.filter(|domain| is_name(domain)) {
+            Some(domain) => Ok(format!("{name}@{}", domain.to_ascii_lowercase())),
+            None => Err(TokenLineError::UserWithoutDomain),
+        },
     }
 }
 
@@ -183,7 +190,7 @@ mod tests {
     fn a_token_has_its_rights_in_its_domain() {
         let text = "# desk\nreception-0123456789 view,act Example.com\nsha256:\
                     e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 view *\n";
-        let tokens = Tokens::parse(text).unwrap();
+        let tokens = Tokens::parse(text, None).unwrap();
         let desk = tokens.rights("reception-0123456789").unwrap();
         assert!(desk.view && desk.act && desk.may_see("example.com") && !desk.may_see("other.com"));
         let empty = tokens.rights("").unwrap();
@@ -193,18 +200,22 @@ mod tests {
 
     #[test]
     fn a_token_may_have_a_user() {
-        let user = |line: &str| Tokens::parse(line).unwrap().rights("secret-secret-secret").unwrap().user.unwrap();
+        let user =
+            |line: &str| Tokens::parse(line, None).unwrap().rights("secret-secret-secret").unwrap().user.unwrap();
         assert_eq!(user("secret-secret-secret view,act A.test 1002"), "1002@a.test");
         assert_eq!(user("secret-secret-secret view,act a.test 1002@A.TEST"), "1002@a.test");
         assert_eq!(user("secret-secret-secret view,act * 1002@b.test"), "1002@b.test");
-        let without = Tokens::parse("secret-secret-secret act *").unwrap().rights("secret-secret-secret").unwrap();
+        let usual = Tokens::parse("secret-secret-secret act * 1002", Some("Usual.test")).unwrap();
+        assert_eq!(usual.rights("secret-secret-secret").unwrap().user.as_deref(), Some("1002@usual.test"));
+        let without =
+            Tokens::parse("secret-secret-secret act *", None).unwrap().rights("secret-secret-secret").unwrap();
         assert_eq!(without.actor().len(), "token:12345678".len());
         assert!(without.actor().starts_with("token:"));
     }
 
     #[test]
     fn a_domain_is_the_same_in_capitals() {
-        let tokens = Tokens::parse("reception-0123456789 view B\u{fc}RO.test").unwrap();
+        let tokens = Tokens::parse("reception-0123456789 view B\u{fc}RO.test", None).unwrap();
         let rights = tokens.rights("reception-0123456789").unwrap();
         assert!(rights.may_see("b\u{fc}ro.test") && rights.may_see("B\u{fc}RO.TEST") && !rights.may_see("buro.test"));
     }
@@ -223,7 +234,7 @@ mod tests {
             ("secret-secret-secret view a.test 1002@", "line 1: invalid user"),
             ("secret-secret-secret view a.test 1002 more", "line 1: got 5 words, expected <token"),
         ] {
-            let error = Tokens::parse(text).unwrap_err().to_string();
+            let error = Tokens::parse(text, None).unwrap_err().to_string();
             assert!(error.starts_with(why) && !error.contains("secret"), "{error}");
         }
     }

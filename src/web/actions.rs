@@ -1,7 +1,6 @@
 //! The actions on a parked call, for tokens with the right to act.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -15,15 +14,13 @@ use super::error::{ApiError, quoted};
 use super::fields::Fields;
 use super::state::{Actor, HttpState};
 use crate::freeswitch::{self, guard};
-use crate::parking::{Call, Destination, Extension, Slot};
-use crate::service::{ActionError, CallRow, ParkingService, RingOrder, log_call};
+use crate::parking::{Call, Extension, Slot};
+use crate::service::{ActionError, CallAction, CallRow, EARLY_FAILURE_TIME, ParkingService, RingOrder, log_call};
 
 /// The maximum length of a label. The dashboard has the same limit.
 const MAX_LABEL_CHARS: usize = 200;
 const MAX_EXTEND_SECS: u64 = 86_400;
 const USER_FORM: &str = "the name of a user, such as 1002 or 1002@example.com";
-/// How long the answer to `retrieve` waits, because a phone that is not registered, is busy or rejects the call says so at once.
-const EARLY_FAILURE_TIME: Duration = Duration::from_secs(1);
 
 /// One action on a parked call, for the manual and for the description of the API.
 #[derive(Clone, Copy)]
@@ -53,9 +50,10 @@ struct ActionRequest<'a> {
 
 /// How far an action is.
 enum ActionProgress {
-    Done,
-    /// A phone is rung; the result follows.
-    Rings(oneshot::Receiver<Result<(), ActionError>>),
+    /// It is done. If another node did it, that node says how the call is now.
+    Done(Option<Value>),
+    /// A phone is rung; the result follows. If the call is on another node, that node says how it is now.
+    Rings(oneshot::Receiver<Result<(), ActionError>>, Option<Value>),
 }
 
 /// The body of `retrieve`.
@@ -107,10 +105,7 @@ pub(super) const ACTIONS: &[Action] = &[
     Action {
         row: ActionRow { name: "ringback", does: "Starts the recall at once.", request: None },
         fields: &[],
-        run: |request| {
-            request.service.recall_now(request.call, Some(request.actor))?;
-            Ok(ActionProgress::Done)
-        },
+        run: |request| request.act(CallAction::Recall),
     },
     Action {
         row: ActionRow {
@@ -121,9 +116,7 @@ pub(super) const ACTIONS: &[Action] = &[
         fields: &["extension", "destination"],
         run: |request| {
             let Transfer { extension } = request.fields.transfer()?;
-            let to = Destination::of_lot(&extension, &request.call.info.settings);
-            request.service.transfer(request.call, &to, Some(request.actor))?;
-            Ok(ActionProgress::Done)
+            request.act(CallAction::SendTo { extension: extension.as_str().to_owned(), as_lot: true })
         },
     },
     Action {
@@ -133,10 +126,7 @@ pub(super) const ACTIONS: &[Action] = &[
             request: Some(("Label", r#"{"text": "Mr Chen"}"#)),
         },
         fields: &["text"],
-        run: |request| {
-            request.service.label(request.call, request.fields.label()?.text, Some(request.actor))?;
-            Ok(ActionProgress::Done)
-        },
+        run: |request| request.act(CallAction::Label { text: request.fields.label()?.text.to_owned() }),
     },
     Action {
         row: ActionRow {
@@ -147,13 +137,16 @@ pub(super) const ACTIONS: &[Action] = &[
         fields: &["seconds"],
         run: |request| {
             let Extend { seconds } = request.fields.extend()?;
-            request.service.extend(request.call, Duration::from_secs(seconds), Some(request.actor))?;
-            Ok(ActionProgress::Done)
+            request.act(CallAction::Extend { seconds })
         },
     },
 ];
 
 impl ActionRequest<'_> {
+    fn act(&self, action: CallAction) -> Result<ActionProgress, ApiError> {
+        Ok(ActionProgress::Done(self.service.act(self.call, action, Some(self.actor))?))
+    }
+
     /// Rings the phones of the user whom the request or the token names.
     fn ring(&self) -> Result<ActionProgress, ApiError> {
         let RetrieveBody { to, auto_answer } = self.fields.retrieve()?;
@@ -175,8 +168,8 @@ impl ActionRequest<'_> {
         let (done, result) = oneshot::channel();
         // The client may have disconnected.
         let report = |result| drop(done.send(result));
-        self.service.retrieve_by_ringing(self.call, order, Some(self.actor), report)?;
-        Ok(ActionProgress::Rings(result))
+        let row = self.service.retrieve_by_ringing(self.call, order, Some(self.actor), report)?;
+        Ok(ActionProgress::Rings(result, row))
     }
 }
 
@@ -185,7 +178,7 @@ pub(super) async fn act(
     Actor(rights): Actor,
     path: Result<Path<(String, String, String)>, PathRejection>,
     body: Result<Option<Json<Value>>, JsonRejection>,
-) -> Result<Json<CallRow>, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let Path((domain, slot, action)) = path?;
     if !rights.may_see(&domain) {
         return Err(ApiError::OtherDomain);
@@ -198,7 +191,7 @@ pub(super) async fn act(
         })
     };
     let (progress, row) = tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)??;
-    if let ActionProgress::Rings(result) = progress {
+    if let ActionProgress::Rings(result, _) = progress {
         match tokio::time::timeout(EARLY_FAILURE_TIME, result).await {
             Ok(Ok(result)) => result?,
             // The caller hung up before the phone could be called.
@@ -216,7 +209,7 @@ fn carry_out(
     slot: &str,
     action: &str,
     body: Option<Value>,
-) -> Result<(ActionProgress, CallRow), ApiError> {
+) -> Result<(ActionProgress, Value), ApiError> {
     let not_a_slot =
         || ApiError::OutOfRange { field: "slot", value: quoted(slot), expected: "1 to 20 digits, * and #" };
     let slot = Slot::parse_with_names(slot).ok_or_else(not_a_slot)?;
@@ -226,12 +219,16 @@ fn carry_out(
         return Err(ApiError::NoSuchAction(names.join(", ")));
     };
     let (fields, actor) = (Fields::read(body, found.fields)?, rights.actor());
-    let progress = (found.run)(&ActionRequest { service, call: &call, fields: &fields, rights, actor: &actor })?;
+    let mut progress = (found.run)(&ActionRequest { service, call: &call, fields: &fields, rights, actor: &actor })?;
     log_call!(Info, &call, action = action, actor = actor; "changed call by HTTP");
+    let (ActionProgress::Done(row) | ActionProgress::Rings(_, row)) = &mut progress;
+    if let Some(row) = row.take() {
+        return Ok((progress, row));
+    }
     // Shows the call as it is now, or as it was if it has just left.
     let call = service.call_at(domain, &slot).ok().filter(|now| now.id == call.id).unwrap_or(call);
     let row = CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms());
-    Ok((progress, row))
+    Ok((progress, serde_json::to_value(row).map_err(|_| ApiError::Panicked)?))
 }
 
 impl Fields {

@@ -1,7 +1,7 @@
 //! The live calls that can be parked, and parking one of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -15,13 +15,9 @@ use super::access::Rights;
 use super::error::{ApiError, quoted};
 use super::fields::Fields;
 use super::state::{Actor, HttpState};
-use crate::freeswitch::{self, guard};
-use crate::parking::{LotName, Slot, SlotRequest};
-use crate::service::{self, CallRow, CallsOf, Conversation, ParkOrder, ParkingService, log_call};
-
-/// How long the answer waits until the caller is in the slot.
-const ARRIVAL_TIME: Duration = Duration::from_secs(1);
-const ARRIVAL_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+use crate::freeswitch::guard;
+use crate::parking::{LotName, Slot};
+use crate::service::{self, About, CallsOf, Conversation, ParkChoice, ParkingService, UserRow, log_call};
 
 /// A conversation of a user, who can park the other party.
 #[derive(Serialize, ToSchema)]
@@ -73,16 +69,15 @@ pub(super) struct ParkBody<'a> {
     /// The leg of the user, as `channels` lists it, or that of the other party, who is parked in both cases.
     uuid: &'a str,
     /// The slot; a free one is chosen, if it is left out or `auto`.
-    #[schema(value_type = Option<String>)]
-    slot: SlotRequest,
+    slot: Option<&'a str>,
     /// The lot (`main`, or `main@example.com`); that of the slot or the default lot, if it is left out.
-    #[schema(value_type = Option<String>)]
-    lot: Option<LotName>,
+    lot: Option<&'a str>,
 }
 
 /// Whose calls a token may see and park.
-fn calls_of(rights: &Rights) -> CallsOf<'_> {
-    rights.user.as_deref().map_or(CallsOf::Domain(rights.domain.as_deref()), CallsOf::User)
+fn calls_of(rights: &Rights) -> CallsOf {
+    let of_domain = || rights.domain.clone().map_or(CallsOf::Everybody, CallsOf::Domain);
+    rights.user.clone().map_or_else(of_domain, CallsOf::User)
 }
 
 pub(super) async fn channels(
@@ -94,8 +89,25 @@ pub(super) async fn channels(
         guard::fence("http work", Err(ApiError::Panicked), || {
             let service = &state.sources.service;
             let node = service.node_name();
-            let found = service.conversations(calls_of(&rights));
+            let found = service.conversations(&calls_of(&rights));
             Ok(found.into_iter().map(|conversation| ChannelRow::new(conversation, &node)).collect())
+        })
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)?.map(Json)
+}
+
+/// The users of the token's domain; of all domains that have lots, for a token of all domains.
+pub(super) async fn users(
+    State(state): State<HttpState>,
+    Actor(rights): Actor,
+) -> Result<Json<Vec<UserRow>>, ApiError> {
+    let work = move || {
+        guard::fence("http work", Err(ApiError::Panicked), || {
+            let service = &state.sources.service;
+            let used =
+                || service.lots().into_iter().map(|lot| lot.id.domain.to_string()).filter(|domain| domain != "*");
+            let domains: BTreeSet<String> = rights.domain.map_or_else(|| used().collect(), |own| [own].into());
+            Ok(domains.iter().flat_map(|domain| service.users_of(domain)).collect())
         })
     };
     tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)?.map(Json)
@@ -105,27 +117,21 @@ pub(super) async fn park(
     State(state): State<HttpState>,
     Actor(rights): Actor,
     body: Result<Option<Json<Value>>, JsonRejection>,
-) -> Result<Json<CallRow>, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let body = body?.map(|Json(body)| body);
-    let service = Arc::clone(&state.sources.service);
     let work =
         move || guard::fence("http work", Err(ApiError::Panicked), || carry_out(&state.sources.service, &rights, body));
-    let mut row = tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)??;
-    let until = freeswitch::now().after(ARRIVAL_TIME);
-    while row.state == "reserved" && freeswitch::now() < until {
-        tokio::time::sleep(ARRIVAL_CHECK_INTERVAL).await;
-        row = service.row_of(&row.uuid).unwrap_or(row);
-    }
-    Ok(Json(row))
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)?.map(Json)
 }
 
-fn carry_out(service: &Arc<ParkingService>, rights: &Rights, body: Option<Value>) -> Result<CallRow, ApiError> {
+fn carry_out(service: &Arc<ParkingService>, rights: &Rights, body: Option<Value>) -> Result<Value, ApiError> {
     let fields = Fields::read(body, &["uuid", "slot", "lot"])?;
     let ParkBody { uuid, slot, lot } = fields.park(rights)?;
+    let choice = ParkChoice { slot: slot.map(str::to_owned), lot: lot.map(str::to_owned), of: calls_of(rights) };
     let actor = rights.actor();
-    let call = service.park_conversation(uuid, &ParkOrder::new(slot, lot), calls_of(rights), &actor)?;
-    log_call!(Info, &call, action = "park", actor = actor; "changed call by HTTP");
-    Ok(CallRow::new(&call, &service.node_name(), freeswitch::now(), freeswitch::epoch_ms()))
+    let row = service.park_anywhere(uuid, choice, &actor)?;
+    log_call!(Info, About::channel(uuid), action = "park", actor = actor; "changed call by HTTP");
+    Ok(row)
 }
 
 impl Fields {
@@ -133,21 +139,16 @@ impl Fields {
         const SLOT: &str = "1 to 20 digits, * and #, or auto";
         const LOT: &str = "the name of a lot, such as main or main@example.com";
         let uuid = self.get("uuid", "the UUID of a channel", Value::as_str)?;
-        let slot = match self.optional("slot", SLOT, Value::as_str)? {
-            None | Some("auto") => SlotRequest::Auto,
-            Some(text) => {
-                let wrong = || ApiError::OutOfRange { field: "slot", value: quoted(text), expected: SLOT };
-                SlotRequest::Slot(Slot::parse_with_names(text).ok_or_else(wrong)?)
-            }
-        };
-        let lot = match self.optional("lot", LOT, Value::as_str)? {
-            None => None,
-            Some(text) => {
-                let wrong = || ApiError::OutOfRange { field: "lot", value: quoted(text), expected: LOT };
-                Some(LotName::parse(text).ok_or_else(wrong)?)
-            }
-        };
-        let elsewhere = lot.as_ref().and_then(|lot| lot.domain.as_ref()).is_some_and(|domain| !rights.may_see(domain));
+        let slot = self.optional("slot", SLOT, Value::as_str)?.filter(|slot| *slot != "auto");
+        if let Some(text) = slot.filter(|text| Slot::parse_with_names(text).is_none()) {
+            return Err(ApiError::OutOfRange { field: "slot", value: quoted(text), expected: SLOT });
+        }
+        let lot = self.optional("lot", LOT, Value::as_str)?;
+        let named = lot.and_then(LotName::parse);
+        if let Some(text) = lot.filter(|_| named.is_none()) {
+            return Err(ApiError::OutOfRange { field: "lot", value: quoted(text), expected: LOT });
+        }
+        let elsewhere = named.and_then(|lot| lot.domain).is_some_and(|domain| !rights.may_see(&domain));
         if elsewhere { Err(ApiError::OtherDomain) } else { Ok(ParkBody { uuid, slot, lot }) }
     }
 }

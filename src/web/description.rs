@@ -17,7 +17,7 @@ use super::conversations::{ChannelRow, ParkBody};
 use super::error::ErrorBody;
 use super::event_stream::StreamEventData;
 use super::queries::{LotWithSlots, Me};
-use crate::service::CallRow;
+use crate::service::{CallRow, UserRow};
 use crate::storage::{Record, Report, Tally};
 
 /// One path: the router, the manual and the description are made from these rows.
@@ -75,7 +75,7 @@ const ERRORS: &[(u16, &str)] = &[
     (413, "The body is longer than 8 kB."),
     (415, "The body is not `application/json`."),
     (422, "A field of the body is unknown, or of another type."),
-    (503, "The database does not answer, or the request took more than 15 seconds."),
+    (503, "The database or the node of the call does not answer, or the request took more than 15 seconds."),
 ];
 const OF_TOKENS: &[u16] = &[401, 403, 503];
 const OF_QUERIES: &[u16] = &[400, 401, 403, 503];
@@ -114,6 +114,7 @@ pub(crate) fn describe(paths: &[PathRow], actions: &[ActionRow]) -> OpenApi {
     add::<Me>(&mut schemas);
     add::<ErrorBody>(&mut schemas);
     add::<ChannelRow>(&mut schemas);
+    add::<UserRow>(&mut schemas);
     add::<ParkBody<'static>>(&mut schemas);
     add::<RetrieveBody<'static>>(&mut schemas);
     add::<Transfer>(&mut schemas);

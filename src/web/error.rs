@@ -12,7 +12,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 use crate::parking::Refusal;
-use crate::service::ActionError;
+use crate::service::{ActionError, ErrorKind};
 use crate::storage::{ReportQueryError, StorageError};
 
 /// The maximum length of a value in an error text.
@@ -88,7 +88,6 @@ impl ApiError {
             | ApiError::OutOfRange { .. }
             | ApiError::LongText { .. }
             | ApiError::NoUser
-            | ApiError::Action(ActionError::NoSuchUser(_))
             | ApiError::Report(_)
             | ApiError::Destination => StatusCode::BAD_REQUEST,
             ApiError::NoToken | ApiError::UnknownToken => StatusCode::UNAUTHORIZED,
@@ -96,15 +95,16 @@ impl ApiError {
             | ApiError::MayNotAct
             | ApiError::OtherDomain
             | ApiError::NotAllDomains
-            | ApiError::Action(ActionError::Refused(Refusal::NotAllowed(_)))
             | ApiError::OtherSite => StatusCode::FORBIDDEN,
-            ApiError::Action(ActionError::Refused(Refusal::NoSuchLot(_) | Refusal::NoSuchSlot(_)))
-            | ApiError::Action(ActionError::NoSuchChannel(_))
-            | ApiError::NoSuchPath
-            | ApiError::NoSuchAction(_) => StatusCode::NOT_FOUND,
-            ApiError::Action(ActionError::Refused(refusal)) if refusal.is_about_nothing() => StatusCode::NOT_FOUND,
+            ApiError::NoSuchPath | ApiError::NoSuchAction(_) => StatusCode::NOT_FOUND,
             ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::Action(_) => StatusCode::CONFLICT,
+            ApiError::Action(error) => match error.kind() {
+                ErrorKind::NotFound => StatusCode::NOT_FOUND,
+                ErrorKind::Denied => StatusCode::FORBIDDEN,
+                ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+                ErrorKind::Conflict => StatusCode::CONFLICT,
+                ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            },
             ApiError::WrongType { .. } | ApiError::UnknownField { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::Path(rejection) => rejection.status(),
             ApiError::Query(rejection) => rejection.status(),

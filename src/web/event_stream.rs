@@ -88,6 +88,8 @@ fn action_names() -> Object {
         "reserve",
         "release",
         "hand-over",
+        "retrieving",
+        "other-node",
         "no-slot",
         "full",
         "denied",

@@ -188,6 +188,8 @@ impl Observer for MetricsObserver {
             | EventKind::Reserve
             | EventKind::Release
             | EventKind::HandOver
+            | EventKind::Retrieving
+            | EventKind::OtherNode
             | EventKind::ParkFailed
             | EventKind::Reload
             | EventKind::HookFailed => {}

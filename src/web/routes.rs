@@ -108,6 +108,13 @@ pub(super) const PATHS: &[ApiPath] = &[
         "The live calls that can be parked: those of the token's user, or of all users of its domain; see [below](#park-a-call).",
         || get(conversations::channels),
     ),
+    query_path(
+        "/api/v1/users",
+        "act",
+        AnswerBody::List("User"),
+        "The users of the token's domain, as far as the directory can be listed: to whom a caller can be transferred, or whose phone `retrieve` can ring.",
+        || get(conversations::users),
+    ),
     ApiPath {
         row: PathRow {
             method: "POST",

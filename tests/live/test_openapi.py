@@ -42,9 +42,9 @@ def test_every_response_conforms_to_the_description(switch, phones, site, descri
         check(f"/api/v1/{path.split('?')[0]}", *site.ask(f"/api/v1/{path}")[:2])
     for token in (None, ACT):
         check("/api/v1/events", *site.ask("/api/v1/events", token)[:2])
-    check("/api/v1/channels", *site.ask("/api/v1/channels")[:2])
-    for token in (None, LOOK):
-        check("/api/v1/channels", *site.ask("/api/v1/channels", token)[:2])
+    for path in ("channels", "users"):
+        for token in (ALL, None, LOOK):
+            check(f"/api/v1/{path}", *site.ask(f"/api/v1/{path}", token)[:2])
     for path in ("/healthz", "/api/v1/openapi.json", "/metrics"):
         check(path, *site.ask(path, token=None)[:2])
     heard, line = listen(site)

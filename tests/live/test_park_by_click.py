@@ -99,6 +99,20 @@ def test_each_error_says_what_is_wrong(switch, phones, desk):
     assert call.wait_over()
 
 
+def test_the_colleagues_are_listed_with_their_presence(switch, phones, desk):
+    """Before: 404, there was no such path."""
+    phones("1004").unregister()
+    caller, call = conversation(phones)
+    assert wait_for(lambda: channels(desk))
+    users = {row["extension"]: row for row in desk.get("users", FIRST)}
+    assert len(users) == len(desk.get("users", FIRST)) and users["1001"] == {
+        "user": f"1001@{DOMAIN}", "extension": "1001", "name": "1001", "registered": True, "talking": True}
+    assert (users["1004"]["registered"], users["1004"]["talking"]) == (False, False)
+    assert {row["user"].split("@")[1] for row in desk.get("users", OTHER)} == {"other.test"}
+    caller.hang_up()
+    assert call.wait_over() and wait_for(lambda: not {row["extension"]: row for row in desk.get("users", FIRST)}["1001"]["talking"])
+
+
 def test_a_token_without_a_user_also_parks_a_caller_who_talks_to_nobody(switch, phones, desk):
     caller = phones(says=600).call("tone-1300")
     assert caller.audio.hears(1300)

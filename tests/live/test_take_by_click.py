@@ -10,10 +10,12 @@ from conftest import LOTS, MUSIC
 from parking import lot, park_by_transfer
 from phone import DOMAIN
 from switch import free_port, wait_for
-from test_web import ALL, OTHER, Site
+from test_recover import crash_and_restart, crashable  # noqa: F401  (a fixture)
+from test_web import ALL, OTHER, Site, listen
 
+ANYWHERE = "of-user-1002-of-all-domains-0123456789"
 MINE, COLLEAGUE, TENANT = "of-user-1002-0123456789", "of-user-1003-0123456789", "of-the-domain-0123456789"
-TOKENS = f"{ALL} view,act *\n{MINE} view,act {DOMAIN} 1002\n{COLLEAGUE} view,act {DOMAIN} 1003@{DOMAIN}\n{TENANT} view,act {DOMAIN}\n{OTHER} view,act other.test\n"
+TOKENS = f"{ALL} view,act *\n{MINE} view,act {DOMAIN} 1002\n{COLLEAGUE} view,act {DOMAIN} 1003@{DOMAIN}\n{TENANT} view,act {DOMAIN}\n{OTHER} view,act other.test\n{ANYWHERE} view,act * 1002\n"
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def click(switch):
     tokens.write_text(TOKENS)
     tokens.chmod(0o600)
     switch.http = f'<param name="http-listen" value="127.0.0.1:{port}"/><param name="http-token-file" value="{tokens}"/>'
-    with_lot(switch, ("park-timeout", "0"), ("ringback-timeout", "3"))
+    with_lot(switch, ("park-timeout", "0"), ("ringback-timeout", "12"))
     yield Site(port)
     assert switch.reload(LOTS).startswith("+OK")
 
@@ -71,6 +73,7 @@ def test_the_phone_rings_and_its_user_gets_the_caller(switch, phones, click, how
 
 def test_without_a_user_the_request_must_name_one(switch, phones, click):
     caller, _ = park_by_transfer(phones, switch)
+    assert click.get("me", ANYWHERE) == {"rights": ["view", "act"], "domain": "*", "user": f"1002@{DOMAIN}"}
     assert click.get("me", MINE)["user"] == f"1002@{DOMAIN}" and "user" not in click.get("me", TENANT)
     status, answer = click.act("701", "retrieve", {}, TENANT)
     assert status == 400 and "no user" in answer["error"], answer
@@ -117,9 +120,13 @@ def test_the_caller_waits_on_if_nobody_answers(switch, phones, click, why):
 
 def test_nobody_else_gets_a_call_that_is_held(switch, phones, click):
     caller, row = park_by_transfer(phones, switch)
+    heard, line = listen(click)
     phone, other = phones("1002", says=900), phones("1003", says=1000)
     assert click.act("701", "retrieve", {}, MINE)[0] == 200
     ringing = phone.wait_call()
+    shown = wait_for(lambda: [event["call"] for _, event in heard if event["action"] == "retrieving"])
+    assert [(call["slot"], call["state"]) for call in shown] == [("701", "retrieving")], "the dashboards do not learn that the call is held"
+    line.close()
     for verb, body in [("retrieve", {}), ("ringback", {}), ("transfer", {"extension": "tone-1300"})]:
         status, answer = click.act("701", verb, body, COLLEAGUE)
         assert status == 409 and "somebody else" in answer["error"], (verb, answer)
@@ -221,6 +228,43 @@ def test_a_mailbox_or_a_forwarded_phone_does_not_take_the_caller(switch, phones,
     caller.hang_up()
 
 
+def test_phones_that_the_dialplan_wakes_ring_too(switch, phones, click):
+    """With `ringback-via` = `dialplan` the extension of the user is called, as for a recall."""
+    with_lot(switch, ("park-timeout", "0"), ("ringback-via", "dialplan"))
+    caller, row = park_by_transfer(phones, switch)
+    phone = phones("1002", says=900)
+    assert click.act("701", "retrieve", {}, MINE)[0] == 200
+    ringing = phone.wait_call()
+    assert state(switch) == ["retrieving"]
+    ringing.answer()
+    assert caller.audio.hears(900) and ringing.audio.hears(600)
+    assert switch.events.wait("retrieve")["CallPark-Actor"] == f"1002@{DOMAIN}"
+    caller.hang_up()
+
+
+def test_a_click_does_not_name_the_actor_of_a_later_retrieval(switch, phones, click):
+    """The phone answers and hangs up before it is connected, or does not answer; then another user dials the slot."""
+    caller, row = park_by_transfer(phones, switch)
+    phones("1002").on_ring = 603
+    assert click.act("701", "retrieve", {}, MINE)[0] == 409
+    taker = phones("1003", says=900).call("701")
+    assert caller.audio.hears(900) and "CallPark-Actor" not in switch.events.wait("retrieve")
+    record = wait_for(lambda: [one for one in click.get("history?count=5") if one["uuid"] == row["uuid"]])[0]
+    assert (record["retriever"], record["actor"]) == (f"1003@{DOMAIN}", f"1002@{DOMAIN}"), "the history has who acted last by HTTP"
+    taker.hang_up()
+    caller.hang_up()
+
+
+def test_the_command_reports_a_phone_that_does_not_answer(switch, phones, click):
+    caller, row = park_by_transfer(phones, switch)
+    phones("1002").on_ring = 486
+    assert switch.api(f"callpark retrieve 701 user/1002@{DOMAIN}") == "-ERR USER_BUSY\n"
+    failed = switch.events.wait("retrieve-failed")
+    assert failed["CallPark-Cause"] == "USER_BUSY" and "CallPark-Actor" not in failed
+    assert waits_on(switch, caller)
+    caller.hang_up()
+
+
 def test_a_reload_does_not_disturb_a_call_that_is_held(switch, phones, click):
     caller, _ = park_by_transfer(phones, switch)
     phone = phones("1002", says=900)
@@ -230,3 +274,24 @@ def test_a_reload_does_not_disturb_a_call_that_is_held(switch, phones, click):
     ringing.answer()
     assert caller.audio.hears(900)
     caller.hang_up()
+
+
+def test_a_caller_who_was_held_when_freeswitch_died_is_parked_again(crashable, phones_of):  # noqa: F811
+    port, tokens = free_port(), crashable.dir / "tokens"
+    tokens.write_text(TOKENS)
+    tokens.chmod(0o600)
+    lots, settings, phrases, extensions = crashable.written
+    settings += f'<param name="http-listen" value="127.0.0.1:{port}"/><param name="http-token-file" value="{tokens}"/>'
+    assert crashable.reload(lots, settings, phrases, extensions).startswith("+OK")
+    phones = phones_of(crashable)
+    caller, row = park_by_transfer(phones, crashable, "701")
+    phone = phones("1002")
+    assert Site(port).act("701", "retrieve", {}, MINE)[0] == 200 and phone.wait_call()
+    assert state(crashable) == ["retrieving"]
+    crash_and_restart(crashable)
+    crashable.api("sofia recover")
+    assert wait_for(lambda: state(crashable) == ["parked"], 8) and crashable.calls()[0]["uuid"] == row["uuid"]
+    assert caller.audio.hears(MUSIC, within=5)
+    taker = phones("1003", says=900).call("701")
+    assert caller.audio.hears(900)
+    taker.hang_up()

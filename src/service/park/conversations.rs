@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::ParkOrder;
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Arrival, Call, MonotonicTime, Party, Refusal};
+use crate::service::call_action::CallsOf;
 use crate::service::identity::{self, Parker};
-use crate::service::{ActionError, EventKind, ParkingService};
+use crate::service::{ActionError, CallRow, EventKind, ParkingService};
 
 /// A conversation of a user, who can park the other party.
 #[derive(Debug)]
@@ -25,41 +26,13 @@ pub(crate) struct Conversation {
     pub(crate) lasted: Duration,
 }
 
-/// Whose calls somebody may see and park.
-#[derive(Clone, Copy)]
-pub(crate) enum CallsOf<'a> {
-    /// Those of one user (`1002@example.com`).
-    User(&'a str),
-    /// Those of one domain, or of all domains.
-    Domain(Option<&'a str>),
-}
-
-impl CallsOf<'_> {
-    /// Whether the calls of a user are among them.
-    fn includes(self, user: &str) -> bool {
-        let domain = || user.rsplit_once('@').map_or("", |(_, domain)| domain);
-        match self {
-            _ if user.is_empty() => false,
-            CallsOf::User(own) => own.eq_ignore_ascii_case(user),
-            CallsOf::Domain(own) => own.is_none_or(|own| own.eq_ignore_ascii_case(domain())),
-        }
-    }
-
-    /// Whether a leg that belongs to no user is among them.
-    fn includes_nobodys(self, leg: &Leg<'_>) -> bool {
-        match self {
-            CallsOf::User(_) => false,
-            CallsOf::Domain(None) => true,
-            CallsOf::Domain(Some(own)) => {
-                identity::own_domain(leg).is_some_and(|domain| domain.eq_ignore_ascii_case(own))
-            }
-        }
-    }
-}
+/// How long a caller takes to the slot.
+const ARRIVAL_TIME: Duration = Duration::from_secs(1);
+const ARRIVAL_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl ParkingService {
     /// Returns the conversations of these users, the one that began first before the others.
-    pub(crate) fn conversations(&self, of: CallsOf<'_>) -> Vec<Conversation> {
+    pub(crate) fn conversations(&self, of: &CallsOf) -> Vec<Conversation> {
         let now = freeswitch::now();
         let legs = self.talking_legs.legs_of(|user| of.includes(user));
         let conversation = |(uuid, since): (String, MonotonicTime)| {
@@ -80,7 +53,7 @@ impl ParkingService {
         &self,
         uuid: &str,
         order: &ParkOrder,
-        of: CallsOf<'_>,
+        of: &CallsOf,
         actor: &str,
     ) -> Result<Call, ActionError> {
         let unknown = || ActionError::NoSuchChannel(uuid.to_owned());
@@ -91,8 +64,8 @@ impl ParkingService {
             (true, Some(caller), _) => self.park_for_user(caller, &leg, order, actor),
             (false, Some(user), _) if is_theirs(user) => self.park_for_user(&leg, user, order, actor),
             (true, None, CallsOf::User(_)) => Err(ActionError::NotBridged(uuid.to_owned())),
-            (true, None, CallsOf::Domain(_)) => self.park_alone(&leg, order, actor),
-            (false, None, _) if self.user_of(&leg).is_empty() && of.includes_nobodys(&leg) => {
+            (true, None, _) => self.park_alone(&leg, order, actor),
+            (false, None, _) if self.user_of(&leg).is_empty() && includes_nobodys(of, &leg) => {
                 self.park_alone(&leg, order, actor)
             }
             _ => Err(unknown()),
@@ -117,6 +90,19 @@ impl ParkingService {
         self.send_noted(leg, order, parker, None, Arrival::Moved, actor)
     }
 
+    /// Returns the row of a call when its caller has arrived in the slot.
+    pub(in crate::service) fn row_when_arrived(&self, call: &Call) -> CallRow {
+        let until = freeswitch::now().after(ARRIVAL_TIME);
+        loop {
+            let now = self.call_of(&call.info.uuid);
+            let is_there = now.as_ref().is_none_or(|call| !call.is_reserved());
+            if is_there || freeswitch::now() >= until {
+                return self.row(now.as_ref().unwrap_or(call));
+            }
+            std::thread::sleep(ARRIVAL_CHECK_INTERVAL);
+        }
+    }
+
     /// Sends a leg to a slot, and notes who did it for the event.
     fn send_noted(
         &self,
@@ -134,5 +120,14 @@ impl ParkingService {
         self.note_actor(&uuid, Some(actor), EventKind::Park);
         let sent = self.send_to_slot(&uuid, order, parker, by, arrival);
         Ok(sent.inspect_err(|_| drop(self.withdraw_actor(&uuid, EventKind::Park)))?)
+    }
+}
+
+/// Whether a leg that belongs to no user is among the calls that somebody may park: it must name the domain itself.
+fn includes_nobodys(of: &CallsOf, leg: &Leg<'_>) -> bool {
+    match of {
+        CallsOf::User(_) => false,
+        CallsOf::Domain(own) => identity::own_domain(leg).is_some_and(|domain| domain.eq_ignore_ascii_case(own)),
+        CallsOf::Everybody => true,
     }
 }

@@ -69,6 +69,14 @@ impl TalkingLegs {
     }
 }
 
+impl ParkingService {
+    /// Whether a user is in a conversation.
+    pub(in crate::service) fn is_talking(&self, user: &str) -> bool {
+        let legs = self.talking_legs.0.lock().by_name.get(user).cloned().unwrap_or_default();
+        legs.iter().filter_map(|uuid| SessionGuard::find(uuid)).any(|leg| leg.partner().is_some())
+    }
+}
+
 impl Legs {
     fn forget(&mut self, uuid: &str) {
         for name in self.names.remove(uuid).into_iter().flat_map(|(names, _)| names) {

@@ -17,11 +17,20 @@ const RETRIEVER_ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The parked calls by the UUID of the leg to which each is assigned, with the time of the assignment.
 #[derive(Debug, Default)]
-pub(in crate::service) struct Assigned(Mutex<HashMap<String, (Arc<str>, MonotonicTime)>>);
+pub(in crate::service) struct Assigned(Mutex<HashMap<String, (Assignment, MonotonicTime)>>);
+
+/// The parked call that is assigned to a leg.
+#[derive(Clone, Debug)]
+pub(super) struct Assignment {
+    /// The UUID of its leg.
+    pub(super) call: Arc<str>,
+    /// The code of the ticket for which another node holds it.
+    pub(super) held_by: Option<String>,
+}
 
 impl Assigned {
-    /// Removes an assignment, and returns the UUID of the parked call.
-    pub(in crate::service) fn take(&self, leg: &str) -> Option<Arc<str>> {
+    /// Removes an assignment.
+    pub(super) fn take(&self, leg: &str) -> Option<Assignment> {
         self.0.lock().remove(leg).map(|(call, _)| call)
     }
 
@@ -32,7 +41,7 @@ impl Assigned {
         };
         let gone: Vec<String> =
             legs.iter().filter(|(leg, (_, since))| late(leg, *since)).map(|(leg, _)| leg.clone()).collect();
-        gone.into_iter().filter_map(|leg| legs.remove(&leg).map(|(call, _)| (leg, call))).collect()
+        gone.into_iter().filter_map(|leg| legs.remove(&leg).map(|(assignment, _)| (leg, assignment.call))).collect()
     }
 }
 
@@ -48,13 +57,19 @@ impl ParkingService {
         }
         self.change(|table, _| table.claim_leg(&call.info.uuid, uuid))?;
         self.rings.cancel(&call.info.uuid);
-        self.send_to_caller(&leg, call)
+        self.send_to_caller(&leg, call, None)
     }
 
-    /// Assigns a parked call to a leg, and sends the leg there.
-    pub(super) fn send_to_caller(&self, leg: &Leg<'_>, call: &Call) -> Result<(), ActionError> {
+    /// Assigns a parked call to a leg, and sends the leg there. `held_by` is the code of the ticket for which another node holds the call.
+    pub(super) fn send_to_caller(
+        &self,
+        leg: &Leg<'_>,
+        call: &Call,
+        held_by: Option<String>,
+    ) -> Result<(), ActionError> {
         let uuid = leg.uuid();
-        self.assigned.0.lock().insert(uuid.clone(), (Arc::clone(&call.info.uuid), freeswitch::now()));
+        let assignment = Assignment { call: Arc::clone(&call.info.uuid), held_by };
+        self.assigned.0.lock().insert(uuid.clone(), (assignment, freeswitch::now()));
         let extension = format!("callpark_retrieve:{} {}", call.info.slot, call.info.lot);
         if leg.transfer(&extension, Some("inline"), None) {
             return Ok(());

@@ -2,6 +2,7 @@
 
 pub(super) mod assigned;
 pub(super) mod held_conversations;
+pub(super) mod hold;
 pub(super) mod ringing;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::wait::leg_commands::LegCommand;
 use super::{AppResult, ParkingService, RetrieveTicket, Retriever};
 use crate::freeswitch::{self, Leg};
 use crate::parking::{Call, LotName, LotSelector, Refusal, RetrieveTarget};
+use assigned::Assignment;
 
 /// How long a retriever waits until the thread of the parked leg begins to connect it. It takes up to 20 ms, unless the media of that leg is being
 /// changed, or something runs on that leg that cannot be interrupted.
@@ -27,6 +29,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct RetrieveOrder {
     pub(crate) target: RetrieveTarget,
     pub(crate) lot: Option<LotName>,
+}
+
+/// The claim of a leg.
+struct Claim {
+    retriever: Retriever,
+    call: Call,
+    /// The code of the ticket for which another node holds the call.
+    held_by: Option<String>,
 }
 
 impl ParkingService {
@@ -53,13 +63,19 @@ impl ParkingService {
                 Err(result) => refuse(result),
             };
         }
-        let (retriever, call) = match self.claim(leg, &place, &order.target) {
+        let Claim { retriever, call, held_by } = match self.claim(leg, &place, &order.target) {
             Ok(claim) => claim,
             Err(refusal) => return refuse(AppResult::Refused(refusal)),
         };
         if let Some(node) = call.node() {
-            let result = self.retrieve_from_node(leg, &call, node, &retriever);
-            return if matches!(result, AppResult::Retrieved) { result } else { refuse(result) };
+            let result = self.retrieve_from_node(leg, &call, node, &retriever, held_by.clone());
+            if matches!(result, AppResult::Retrieved) {
+                return result;
+            }
+            if let Some(code) = held_by {
+                self.release_on_node(&call, code, &retriever.user, result.name());
+            }
+            return refuse(result);
         }
         log_call!(Debug, leg, slot = call.info.slot, lot = call.info.lot, call = call.info.uuid; "claimed call");
         log_call!(Debug, &call, retriever = retriever.user, retriever_uuid = retriever.uuid; "call is claimed");
@@ -89,22 +105,26 @@ impl ParkingService {
         self.retrieve(leg, &RetrieveOrder { target: RetrieveTarget::OldestBy(self.user_of(leg)), lot })
     }
 
-    /// Claims a call. Returns the retriever and the call.
-    fn claim(&self, leg: &Leg<'_>, place: &LotSelector, target: &RetrieveTarget) -> Result<(Retriever, Call), Refusal> {
+    /// Claims a call.
+    fn claim(&self, leg: &Leg<'_>, place: &LotSelector, target: &RetrieveTarget) -> Result<Claim, Refusal> {
         let uuid = leg.uuid();
+        let claim = |user, call| Claim { retriever: Retriever { user, uuid: uuid.clone() }, call, held_by: None };
         // The other node has checked the permission of a leg with a ticket.
         if let Some(ticket) = self.redeem(leg) {
-            let RetrieveTicket { uuid: call, retriever } = ticket?;
-            let call = self.change(|table, _| table.claim_leg(&call, &uuid))?;
-            return Ok((Retriever { user: retriever, uuid }, call));
+            let (RetrieveTicket { uuid: call, retriever }, code) = ticket?;
+            return Ok(claim(retriever, self.claim_by_ticket(&call, &code, &uuid)?));
         }
-        if let Some(call) = self.assigned.take(&uuid) {
-            let call = self.change(|table, _| table.claim_leg(&call, &uuid))?;
-            return Ok((Retriever { user: self.user_of(leg), uuid }, call));
+        if let Some(Assignment { call, held_by }) = self.assigned.take(&uuid) {
+            let user = self.user_of(leg);
+            // The other node holds the call.
+            if held_by.is_some() {
+                let call = self.call_of(&call).filter(|call| call.node().is_some()).ok_or(Refusal::NoLongerParked)?;
+                return Ok(Claim { held_by, ..claim(user, call) });
+            }
+            return Ok(claim(user, self.change(|table, _| table.claim_leg(&call, &uuid))?));
         }
         let Permitted { user, settings, .. } = self.may_retrieve(leg, place, target)?;
-        let call = self.change(|table, _| table.claim_as_permitted(place, target, &settings, &uuid))?;
-        Ok((Retriever { user, uuid }, call))
+        Ok(claim(user, self.change(|table, _| table.claim_as_permitted(place, target, &settings, &uuid))?))
     }
 
     /// Takes a leg out of its conversation for a parked call that it may retrieve, because the core cannot connect a bridged leg. The application
