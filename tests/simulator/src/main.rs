@@ -1,6 +1,7 @@
 //! Simulates a day of calls in an office with the module, without FreeSWITCH, and prints what happens.
 
 mod office_day;
+mod office_hooks;
 mod office_people;
 mod office_week;
 

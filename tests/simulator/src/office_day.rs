@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use simulator::{Caller, Event, Leg, Phone, Plan, World};
 
 use crate::office_people::{CALLERS, COLLEAGUES, DOMAIN, Department, FETCHERS, LABELS, RECEPTION, SUPPORT, VIEWER};
-use crate::office_week;
+use crate::{office_hooks, office_week};
 
 /// The office has been open for so long when the dashboard begins.
 const WARM_UP: Duration = Duration::from_secs(4 * 60);
@@ -38,6 +40,7 @@ const CONFIGURATION: &str = r#"<configuration name="callpark.conf" description="
       <param name="hold-music" value="local_stream://moh"/>
     </lot>
   </lots>
+  @HOOKS@
 </configuration>"#;
 
 fn dialplan(extension: &str) -> Option<Plan> {
@@ -85,7 +88,7 @@ pub(crate) struct OfficeDay {
     printed: usize,
     tally: BTreeMap<String, usize>,
     /// Nothing is printed of what happened before the dashboard begins.
-    quiet: bool,
+    quiet: Arc<AtomicBool>,
     /// Kept until the end, because dropping it deletes the file.
     _token_file: Option<tempfile::NamedTempFile>,
 }
@@ -106,17 +109,26 @@ impl OfficeDay {
     /// Loads the module. `dashboard` is the address at which the module serves its dashboard: the office then has a week of history, and has been open
     /// for a while.
     pub(crate) fn begin(module: &str, seed: u64, dashboard: Option<&str>) -> Result<OfficeDay, String> {
+        let quiet = Arc::new(AtomicBool::new(dashboard.is_some()));
+        // Its threads are none of the simulated world, and so begin before that.
+        let receiver = dashboard.map(|_| office_hooks::receive(Arc::clone(&quiet))).transpose();
+        let receiver = receiver.map_err(|why| why.to_string())?;
         let world = World::new();
         world.set_global("domain", DOMAIN);
         let token_file = dashboard.map(show_dashboard).transpose()?;
         let settings = match (dashboard, &token_file) {
             (Some(address), Some(file)) => format!(
-                r#"<param name="http-listen" value="{address}"/><param name="http-token-file" value="{}"/>"#,
+                r#"<param name="http-listen" value="{address}"/><param name="http-url" value="http://{address}"/><param name="http-token-file" value="{}"/>"#,
                 file.path().display()
             ),
             _ => String::new(),
         };
-        world.set_config("callpark.conf", &CONFIGURATION.replace("@DASHBOARD@", &settings));
+        let hooks = receiver.map_or_else(String::new, |address| {
+            format!(
+                r#"<hooks><hook name="chat" url="http://{address}/chat" format="slack" events="remind,fallback,abandoned,no-slot"/></hooks>"#
+            )
+        });
+        world.set_config("callpark.conf", &CONFIGURATION.replace("@DASHBOARD@", &settings).replace("@HOOKS@", &hooks));
         world.set_dialplan(|route| dialplan(&route.extension));
         for desk in [RECEPTION.desk, SUPPORT.desk] {
             world.set_phone(desk, Phone::Answers(Duration::from_secs(6)));
@@ -141,7 +153,7 @@ impl OfficeDay {
             calls: Vec::new(),
             printed: 0,
             tally: BTreeMap::new(),
-            quiet: false,
+            quiet,
             _token_file: token_file,
         };
         day.plan(5, Step::CallIn);
@@ -159,9 +171,8 @@ impl OfficeDay {
         self.world.advance(Duration::from_secs(2));
         let now = self.world.wall_clock();
         self.world.execute_sql(&office_week::statements(now, local_offset(now), &mut self.rng))?;
-        self.quiet = true;
         self.advance(WARM_UP.saturating_sub(self.world.now()));
-        self.quiet = false;
+        self.quiet.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -288,7 +299,7 @@ impl OfficeDay {
 
     /// Prints a line with the time of day.
     fn say_at(&self, time: Duration, what: &str) {
-        if self.quiet {
+        if self.quiet.load(Ordering::Relaxed) {
             return;
         }
         let now = self.world.wall_clock() - (self.world.now().saturating_sub(time)).as_secs() as i64;
