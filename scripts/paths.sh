@@ -25,3 +25,13 @@ skip_without_freeswitch() {
     exit 0
   fi
 }
+
+# on_loopback_alone <command>: becomes the command, in a network of its own that has only the loopback interface; without root, in this network. With a
+# second interface a browser may send its media from that one, which FreeSWITCH 1.11 drops.
+on_loopback_alone() {
+  if [ "$(id -u)" = 0 ] && command -v ip >/dev/null && unshare --net true 2>/dev/null; then
+    # shellcheck disable=SC2016 # the inner shell expands it
+    exec unshare --net sh -c 'ip link set lo up && exec "$@"' sh "$@"
+  fi
+  exec "$@"
+}
