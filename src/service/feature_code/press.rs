@@ -11,6 +11,7 @@ use crate::freeswitch::{Leg, SessionGuard, VariableValues, Worker};
 use crate::parking::SlotRequest;
 use crate::service::call_log::log_call;
 use crate::service::park::ParkOrder;
+use crate::service::wait::AFTER_BRIDGE_VARIABLES;
 use crate::service::{AppResult, ParkingService};
 
 /// The application that parks the other party, on the thread of the user's leg.
@@ -18,8 +19,6 @@ const APPLICATION: &CStr = c"callpark_feature_code";
 
 /// The variable that tells the core where a leg goes after its conversation, and the value by which it is parked.
 const AFTER_BRIDGE: (&str, &str) = ("transfer_after_bridge", "callpark_park:inline");
-/// The variables to which the core listens after a conversation. The first two would come before [`AFTER_BRIDGE`].
-const AFTER_BRIDGE_VARIABLES: &[&CStr] = &[c"hangup_after_bridge", c"park_after_bridge", c"transfer_after_bridge"];
 
 /// The presses of the code that are being handled.
 #[derive(Debug, Default)]
@@ -57,7 +56,7 @@ impl Presses {
         let Some(leg) = SessionGuard::find(partner) else { return };
         let mut presses = self.by_partner.lock();
         presses.entry(partner.to_owned()).or_insert_with(|| {
-            let after_bridge = VariableValues::of(&leg, AFTER_BRIDGE_VARIABLES);
+            let after_bridge = VariableValues::of(&leg, &AFTER_BRIDGE_VARIABLES);
             after_bridge.remove(&leg);
             let (name, value) = AFTER_BRIDGE;
             leg.set_var(name, value);

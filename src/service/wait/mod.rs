@@ -19,9 +19,9 @@ use crate::parking::{Call, Claimant, LeaveReason, MonotonicTime, Outcome, Party}
 use hold_music::{Comfort, DEFAULT_MUSIC, Music, music_of_lot};
 use leg_commands::{LegCommand, LegCommands};
 
-/// The variables by which the core would hang up or move the caller when a bridge ends. They are removed while a retriever is being connected,
-/// because the caller waits on if that fails.
-const AFTER_BRIDGE_VARIABLES: [&CStr; 5] = [
+/// The variables by which the core would hang up or move a leg when a bridge ends. They are removed while a retriever is being connected, because the
+/// caller waits on if that fails, and while a leg is on the way to its slot.
+pub(in crate::service) const AFTER_BRIDGE_VARIABLES: [&CStr; 5] = [
     c"hangup_after_bridge",
     c"park_after_bridge",
     c"park_after_early_bridge",
