@@ -27,6 +27,7 @@ mod record;
 mod recovery_rows;
 mod report;
 mod schema;
+mod silence;
 mod slot_row;
 mod slot_store;
 mod slots;
@@ -61,6 +62,7 @@ use pending_history::PendingHistory;
 use pending_slots::{PendingWrites, TicketRequest};
 use reader::Reader;
 use recovery_rows::RecoveryCopies;
+use silence::Silence;
 use worker::WorkerState;
 
 /// How long loading waits to learn which slots must be reserved.
@@ -92,6 +94,7 @@ pub(crate) struct Storage {
     worker_state: Mutex<WorkerState>,
     reader: Reader,
     backoff: Mutex<Backoff>,
+    silence: Silence,
     /// Whether the slot store does not answer, or accepts no writes.
     slots_away: AtomicBool,
     /// The names of the other nodes that are alive.
@@ -125,6 +128,7 @@ impl Storage {
             worker_state: Mutex::default(),
             reader: Reader::default(),
             backoff: Mutex::default(),
+            silence: Silence::default(),
             slots_away: AtomicBool::new(false),
             live_nodes: Mutex::default(),
             history_away: AtomicBool::new(false),
@@ -161,6 +165,7 @@ impl Storage {
     /// Wakes the worker if something waits to be written or may be due. It is called once a second.
     pub(crate) fn on_tick(self: &Arc<Self>, service: &Arc<ParkingService>) {
         recovery_rows::on_tick(&self.recovery_copies);
+        self.notice_silence();
         self.start_worker(service);
         let tick = self.ticks.fetch_add(1, Ordering::Relaxed);
         let due = |every: u32| tick % every == 0;

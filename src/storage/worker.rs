@@ -67,6 +67,7 @@ impl Storage {
                 return;
             }
             if closing || self.backoff.lock().is_due(freeswitch::now()) {
+                self.silence.cycle_begins();
                 let cycle =
                     guard::fence("storage", Err(StorageError::Panicked), || worker_state.run(self, service, closing));
                 self.finish_cycle(cycle);
@@ -79,15 +80,34 @@ impl Storage {
 
     fn finish_cycle(&self, cycle: Result<(), StorageError>) {
         match cycle {
-            Ok(()) => self.backoff.lock().succeeded(),
-            Err(why) => {
-                self.backoff.lock().failed(freeswitch::now(), &why);
-                self.slots_fail(&why);
-                if self.backlog() > 0 {
-                    self.history_fails(&why);
+            Ok(()) => {
+                self.backoff.lock().succeeded();
+                if self.silence.cycle_ends() {
+                    // The silence may have been told after this cycle had written everything.
+                    if self.backlog() == 0 {
+                        self.history_succeeds();
+                    }
+                    self.wake();
                 }
             }
+            Err(why) => {
+                self.silence.cycle_ends();
+                self.backoff.lock().failed(freeswitch::now(), &why);
+                self.database_fails(&why);
+            }
         }
+    }
+
+    fn database_fails(&self, why: &StorageError) {
+        self.slots_fail(why);
+        if self.backlog() > 0 {
+            self.history_fails(why);
+        }
+    }
+
+    /// Says so if the database keeps silent. It is called once a second, by another thread.
+    pub(super) fn notice_silence(&self) {
+        self.silence.notice(|| self.database_fails(&StorageError::NoAnswer));
     }
 }
 

@@ -302,6 +302,26 @@ def test_no_row_is_lost_while_the_database_is_away(own, postgres):
     assert own.stop() == 0
 
 
+def test_a_database_that_only_keeps_silent_is_told(own, postgres):
+    """Before: the driver waits without an error, and the status said meanwhile that the slot store answers."""
+    own.configure('<lot name="main" domain="*"><param name="slots" value="701-760"/></lot>', f'<param name="db-dsn" value="{postgres.dsn}"/>')
+    own.start()
+    assert "+OK" in own.api("load mod_pgsql")
+    turns(own, 50)
+    assert wait_for(lambda: postgres.rows() == "50|50", 10)
+    status = lambda: own.api("callpark status")
+    for _ in range(2):
+        postgres.signal_all(signal.SIGSTOP)
+        assert re.search(r"slot store +answers", status())
+        turns(own, 50)
+        assert wait_for(lambda: re.search(r"slot store +does not answer", status()), 9, 0.5), status()
+        postgres.signal_all(signal.SIGCONT)
+        assert wait_for(lambda: re.search(r"slot store +answers", status()), 20, 0.5), status()
+    assert wait_for(lambda: postgres.rows() == "150|150", 30, 0.5), postgres.rows()
+    assert len(re.findall("slot store fails; .*the database does not answer", own.log())) == 2, own.log()
+    assert len(re.findall("its rows wait for it", own.log())) == 2 == len(re.findall("the database of the history is back", own.log()))
+
+
 # --- ODBC, if FreeSWITCH's core was built with it
 
 
