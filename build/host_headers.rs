@@ -98,6 +98,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_core_codec_encode",
     "switch_core_codec_destroy",
     "switch_core_session_get_media_handle",
+    "switch_core_media_get_mparams",
     "switch_core_session_get_write_codec",
     "switch_core_session_write_frame",
     "switch_core_session_read_frame",
@@ -109,6 +110,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_core_media_get_rtp_session",
     "switch_core_media_ready",
     "switch_rtp_get_jitter_buffer",
+    "switch_rtp_set_max_missed_packets",
     "switch_rtp_test_flag",
     "switch_channel_has_dtmf",
     "switch_channel_dequeue_dtmf",
@@ -201,6 +203,7 @@ const OPAQUE: &[&str] = &[
     "fspr_pool_t",
     "fspr_thread_rwlock_t",
     "fspr_thread_mutex_t",
+    "fspr_thread_t",
     // the lists of interfaces that this module does not have
     "switch_endpoint_interface",
     "switch_timer_interface",

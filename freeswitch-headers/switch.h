@@ -30,6 +30,7 @@ typedef struct switch_xml *switch_xml_t;
 typedef struct fspr_pool_t switch_memory_pool_t;
 typedef struct fspr_thread_rwlock_t switch_thread_rwlock_t;
 typedef struct fspr_thread_mutex_t switch_mutex_t;
+typedef struct fspr_thread_t switch_thread_t;
 
 typedef size_t switch_size_t;
 typedef int64_t switch_time_t;
@@ -42,6 +43,7 @@ typedef uint32_t switch_frame_flag_t;
 typedef uint32_t switch_codec_flag_t;
 typedef uint32_t switch_io_flag_t;
 typedef uint8_t switch_payload_t;
+typedef uint16_t switch_port_t;
 
 #define SWITCH_API_VERSION 5
 
@@ -260,13 +262,21 @@ typedef enum { SWITCH_CODEC_FLAG_ENCODE = 1, SWITCH_CODEC_FLAG_PASSTHROUGH = 128
 
 typedef enum { SWITCH_FILE_FLAG_READ = 1, SWITCH_FILE_DATA_SHORT = 8 } switch_file_flag_enum_t;
 
-typedef enum { SWITCH_IO_FLAG_NONE = 0 } switch_io_flag_enum_t;
+typedef enum { SWITCH_IO_FLAG_NONE = 0, SWITCH_IO_FLAG_NOBLOCK = 1 } switch_io_flag_enum_t;
 
 typedef enum { SFF_NOT_AUDIO = 256 } switch_frame_flag_enum_t;
 
 typedef enum { SWITCH_MEDIA_TYPE_AUDIO = 0 } switch_media_type_t;
 
 typedef enum { SWITCH_RTP_FLAG_NOBLOCK = 0, SWITCH_RTP_FLAG_AUTOADJ = 7, SWITCH_RTP_FLAG_PROXY_MEDIA = 20 } switch_rtp_flag_t;
+
+typedef enum { SM_NDLB_ALLOW_BAD_IANANAME = 1 } switch_core_media_NDLB_t;
+
+typedef enum { RTP_BUG_NONE = 0 } switch_rtp_bug_flag_t;
+
+typedef enum { VAD_IN = 1 } switch_core_media_vflag_t;
+
+typedef enum { DTMF_AUTO = 0 } switch_core_media_dtmf_t;
 
 typedef enum { SWITCH_CODEC_TYPE_AUDIO = 0, SWITCH_CODEC_TYPE_VIDEO = 1 } switch_codec_type_t;
 
@@ -607,6 +617,60 @@ typedef struct {
 	uint32_t read_count;
 } switch_rtp_stats_t;
 
+/* What an endpoint has set for the media of a leg. */
+typedef struct switch_core_media_params_s {
+	uint32_t rtp_timeout_sec;
+	uint32_t rtp_hold_timeout_sec;
+	uint32_t dtmf_delay;
+	uint32_t codec_flags;
+	switch_core_media_NDLB_t ndlb;
+	switch_rtp_bug_flag_t auto_rtp_bugs;
+	char *inbound_codec_string;
+	char *outbound_codec_string;
+	char *timer_name;
+	char *remote_sdp_str;
+	char *early_sdp;
+	char *local_sdp_str;
+	char *last_sdp_str;
+	char *last_sdp_response;
+	char *prev_sdp_str;
+	char *prev_sdp_response;
+	char *stun_ip;
+	switch_port_t stun_port;
+	uint32_t stun_flags;
+	char *jb_msec;
+	switch_core_media_vflag_t vflags;
+	switch_rtp_bug_flag_t manual_rtp_bugs;
+	switch_rtp_bug_flag_t manual_video_rtp_bugs;
+	switch_rtp_bug_flag_t manual_text_rtp_bugs;
+	char *rtcp_audio_interval_msec;
+	char *rtcp_video_interval_msec;
+	char *rtcp_text_interval_msec;
+	char *extrtpip;
+	char *rtpip;
+	char *rtpip4;
+	char *rtpip6;
+	char *remote_ip;
+	int remote_port;
+	char *extsipip;
+	char *local_network;
+	char *sipip;
+	char *sdp_username;
+	switch_payload_t te;
+	switch_payload_t recv_te;
+	unsigned long te_rate;
+	unsigned long cng_rate;
+	char *adv_sdp_audio_ip;
+	int num_codecs;
+	int hold_laps;
+	switch_core_media_dtmf_t dtmf_type;
+	switch_payload_t cng_pt;
+	switch_bool_t external_video_source;
+	uint32_t video_key_freq;
+	uint32_t video_key_first;
+	switch_thread_t *video_write_thread;
+} switch_core_media_params_t;
+
 /* What is asked and told while something plays. */
 typedef struct {
 	switch_input_callback_function_t input_callback;
@@ -801,6 +865,7 @@ switch_status_t switch_core_codec_encode(switch_codec_t *codec, switch_codec_t *
 	uint32_t *encoded_rate, unsigned int *flag);
 switch_status_t switch_core_codec_destroy(switch_codec_t *codec);
 switch_media_handle_t *switch_core_session_get_media_handle(switch_core_session_t *session);
+switch_core_media_params_t *switch_core_media_get_mparams(switch_media_handle_t *smh);
 switch_codec_t *switch_core_session_get_write_codec(switch_core_session_t *session);
 switch_status_t switch_core_session_write_frame(switch_core_session_t *session, switch_frame_t *frame,
 	switch_io_flag_t flags, int stream_id);
@@ -816,6 +881,7 @@ void switch_core_media_clear_rtp_flag(switch_core_session_t *session, switch_med
 switch_rtp_t *switch_core_media_get_rtp_session(switch_core_session_t *session, switch_media_type_t type);
 uint8_t switch_core_media_ready(switch_core_session_t *session, switch_media_type_t type);
 switch_jb_t *switch_rtp_get_jitter_buffer(switch_rtp_t *rtp_session);
+void switch_rtp_set_max_missed_packets(switch_rtp_t *rtp_session, uint32_t max);
 uint32_t switch_rtp_test_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flags);
 switch_size_t switch_channel_has_dtmf(switch_channel_t *channel);
 switch_status_t switch_channel_dequeue_dtmf(switch_channel_t *channel, switch_dtmf_t *dtmf);

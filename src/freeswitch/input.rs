@@ -14,10 +14,18 @@ impl Leg<'_> {
         self.send_indication(ffi::switch_core_session_message_types_t::SWITCH_MESSAGE_INDICATE_AUDIO_SYNC);
     }
 
-    /// Waits for the next packet from the far end, for about the duration of one, and drops it. The core counts the missing packets
-    /// (`rtp-timeout-sec`). Returns false if no packet can come.
+    /// Waits for the next packet from the far end, for about the duration of one, and drops it. Returns false if no packet can come.
     pub(crate) fn drop_packet(&self) -> bool {
-        let (how, mut frame) = (ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE, ptr::null_mut());
+        self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE)
+    }
+
+    /// Drops a packet if one has come. The core forgets how many it has missed.
+    pub(crate) fn forget_missed_packets(&self) {
+        self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NOBLOCK);
+    }
+
+    fn read(&self, how: ffi::switch_io_flag_enum_t) -> bool {
+        let mut frame = ptr::null_mut();
         // SAFETY: the session is kept, and this is its own thread; the frame is the core's, and not looked at.
         let status = unsafe { ffi::switch_core_session_read_frame(self.as_ptr(), &mut frame, how.0, 0) };
         status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK

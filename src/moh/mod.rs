@@ -4,19 +4,18 @@
 //! each packet to all legs that hear the same music in the same format. Music that must start at its beginning, or needs a thread of its own for
 //! another reason, is played by the leg itself.
 
+mod input_watch;
 mod sender;
 mod stream;
 
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::freeswitch::{Leg, Waker, Wakers};
+use input_watch::InputWatch;
 use sender::MohSenders;
 
-/// How often a leg wakes to read what its far end has sent, before the kernel's buffer is full.
-const READ_INTERVAL: Duration = Duration::from_secs(1);
 /// Streams that have no beginning and are read without waiting. Everything else starts from its beginning for each caller, or may block its reader.
 const SHARED_SCHEMES: [&str; 3] = ["local_stream://", "tone_stream://", "silence_stream://"];
 
@@ -74,30 +73,17 @@ impl SharedMusic {
             if !self.senders.subscribe(music, &format, writer) {
                 return false;
             }
-            let always = control.wants_keys() || leg.needs_each_packet();
-            // Each packet is read if the far end sends nothing, because the core counts the missing ones, or if its address is still to be learned.
-            let (mut closely, mut received) = (always, leg.received());
+            let mut watch = InputWatch::new(leg, control.wants_keys(), format.packet());
             while leg.ready() && writer.is_served() {
                 // This is checked before the first sleep, because what happened before the waker was registered does not wake the thread.
                 if std::iter::from_fn(|| leg.next_key()).any(|key| control.key(key))
                     || leg.has_pending_work()
                     || leg.has_media_bug()
+                    || control.sleep(watch.interval())
+                    || !watch.read()
                 {
                     break;
                 }
-                closely |= leg.is_learning_address() || leg.has_jitter_buffer();
-                if control.sleep(if closely { Duration::ZERO } else { READ_INTERVAL }) {
-                    break;
-                }
-                closely |= leg.is_learning_address();
-                if !closely {
-                    leg.drop_input();
-                }
-                if !leg.drop_packet() {
-                    break;
-                }
-                let before = mem::replace(&mut received, leg.received());
-                closely = always || received == before;
             }
             // A leg that is dropped with an unchanged format must play for itself: the music has ended, or the leg was too slow.
             writer.is_served() || leg.format().as_ref() != Some(&format)

@@ -45,6 +45,8 @@ not_without_rtp! {
     switch_core_media_get_rtp_session(*mut ffi::switch_core_session_t, ffi::switch_media_type_t) -> *mut ffi::switch_rtp_t;
     switch_core_media_clear_rtp_flag(*mut ffi::switch_core_session_t, ffi::switch_media_type_t, ffi::switch_rtp_flag_t);
     switch_rtp_get_jitter_buffer(*mut ffi::switch_rtp_t) -> *mut ffi::switch_jb_t;
+    switch_core_media_get_mparams(*mut ffi::switch_media_handle_t) -> *mut ffi::switch_core_media_params_t;
+    switch_rtp_set_max_missed_packets(*mut ffi::switch_rtp_t, u32);
     switch_rtp_test_flag(*mut ffi::switch_rtp_t, ffi::switch_rtp_flag_t) -> u32;
     switch_core_media_get_stats(*mut ffi::switch_core_session_t, ffi::switch_media_type_t, *mut ffi::switch_memory_pool_t) -> *mut ffi::switch_rtp_stats_t;
     switch_core_event_hook_add_kill_channel(*mut ffi::switch_core_session_t, ffi::switch_kill_channel_hook_t) -> Status;
