@@ -54,12 +54,13 @@ class Environment:
         self.switch.stop()
 
     @contextlib.contextmanager
-    def parked_callers(self, module, number, count, settle):
-        """Parks so many callers with this module, waits `settle` seconds, yields the EventLog, and ends all calls afterwards."""
+    def parked_callers(self, module, number, count, settle, silent=False):
+        """Parks so many callers with this module, waits `settle` seconds, yields the EventLog, and ends all calls afterwards. Silent callers send no
+        packet at all."""
         events, phones = EventLog(self.switch, module), None
         try:
             if count:
-                phones = _callers(self.switch, number, count)
+                phones = _callers(self.switch, number, count, silent)
                 if not wait_for(lambda: len(events.parked()) >= count, count / FILL + 30, 0.1):
                     file = phones.folder / "errors"
                     errors = file.read_text(errors="replace")[:500] if file.exists() else ""
@@ -83,13 +84,13 @@ class Environment:
         time.sleep(2)
 
 
-def _callers(switch, number, count):
-    """Starts SIPp with callers who each send a packet every 20 ms and discard what they receive."""
-    scenario = (HERE / "callers.xml").read_text().replace("@NUMBER@", number)
+def _callers(switch, number, count, silent):
+    """Starts SIPp with callers who discard what they receive, and each send a packet every 20 ms or, if they are silent, none."""
     voice = switch.dir / "voice.ulaw"
     if not voice.exists():
         voice.write_bytes(bytes(range(0x30, 0x80)) * 100)
-    scenario = scenario.replace("voice.ulaw", str(voice))
+    speaks = "" if silent else f'<nop><action><exec rtp_stream="{voice},-1,0"/></action></nop>'
+    scenario = (HERE / "callers.xml").read_text().replace("@NUMBER@", number).replace("@SPEAKS@", speaks)
     words = (f"127.0.0.1:{switch.outside_port}", "-r", FILL, "-m", count, "-l", count)
     return sipp.Sipp(switch, f"callers-{time.monotonic_ns()}", scenario, *words, media=FIRST_MEDIA)
 
