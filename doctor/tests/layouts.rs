@@ -707,3 +707,19 @@ fn what_a_lot_may_still_want_is_an_advice() {
     fs::write(sounds.join("en/us/callie/digits/8000/1.wav"), "").unwrap();
     assert!(!notes().contains("files in"));
 }
+
+/// Before: a FreeSWITCH that was built with --prefix was told to install packages, whose files it does not look for.
+#[test]
+fn missing_sounds_are_installed_in_the_way_of_the_layout() {
+    let built = System::new("/opt/fs", "/opt/fs/etc/freeswitch", "/opt/fs/lib/freeswitch/mod", "lang");
+    let layouts = [
+        (built, "/opt/fs/share/freeswitch/sounds", "make sounds-install"),
+        (System::debian(), "/usr/share/freeswitch/sounds", "apt-get install freeswitch-sounds-"),
+    ];
+    for (system, sounds, wanted) in layouts {
+        system.install();
+        fs::create_dir_all(system.at(sounds)).unwrap();
+        let (_, text) = system.doctor();
+        assert!(text.contains("note: there are no sound files in ") && text.contains(wanted), "{text}");
+    }
+}

@@ -18,7 +18,7 @@ use crate::hooks::Hooks;
 use crate::moh::SharedMusic;
 use crate::service::ParkingService;
 use crate::storage::Storage;
-use crate::web::HttpServer;
+use crate::web::{HttpServer, without_links};
 
 use error::CommandError;
 use parse::Arguments;
@@ -36,7 +36,7 @@ pub(crate) struct CommandContext {
 struct Verb {
     name: &'static str,
     syntax: &'static str,
-    /// What it does, in Markdown; `help` shows it without backticks.
+    /// What it does, in Markdown; `help` shows it without backticks and links.
     does: &'static str,
     /// What it answers if it succeeds, in Markdown, for the manual.
     #[cfg_attr(not(test), allow(dead_code))]
@@ -266,12 +266,19 @@ fn usage(verb: &Verb) -> String {
 }
 
 fn help(_: &CommandContext, words: Arguments<'_>) -> Result<String, CommandError> {
-    let line = |verb: &Verb| format!("{:<58} {}\n", usage(verb), verb.does.replace('`', ""));
     match words.rest() {
-        [] => Ok(VERBS.iter().map(line).collect()),
-        [name] => VERBS.iter().find(|verb| verb.name == *name).map(line).ok_or(CommandError::Usage),
+        [] => Ok(VERBS.iter().map(help_line).collect()),
+        [name] => VERBS.iter().find(|verb| verb.name == *name).map(help_line).ok_or(CommandError::Usage),
         _ => Err(CommandError::Usage),
     }
+}
+
+fn help_line(verb: &Verb) -> String {
+    format!("{:<58} {}\n", usage(verb), without_markup(verb.does))
+}
+
+fn without_markup(does: &str) -> String {
+    without_links(does).replace('`', "")
 }
 
 /// The rows of the manual: name, syntax, what it does, what it answers. They are a constant without the functions, which need FreeSWITCH.
@@ -286,3 +293,17 @@ pub(crate) const MANUAL: [[&str; 4]; VERBS.len()] = {
     }
     rows
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_has_no_markup() {
+        for [name, _, does, _] in MANUAL {
+            let text = without_markup(does);
+            assert!(!text.contains(['`', '[', ']']), "{name}: {text}");
+        }
+        assert_eq!(without_markup("Erases `it`; see [privacy](privacy.md)."), "Erases it; see privacy.");
+    }
+}

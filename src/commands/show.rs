@@ -84,11 +84,11 @@ pub(super) fn status(handles: &CommandContext, words: Arguments<'_>) -> Result<S
     ] {
         text.push_str(&format!("{name:<16} {value}\n"));
     }
-    for (name, status) in handles.hooks.status() {
-        text.push_str(&format!("{:<16} {}\n", format!("hook {name}"), hook_status(&status)));
-    }
     for error in errors {
         text.push_str(&format!("{:<16} {error}\n", ""));
+    }
+    for (name, status) in handles.hooks.status() {
+        text.push_str(&format!("{:<16} {}\n", format!("hook {name}"), hook_status(&status)));
     }
     Ok(text)
 }

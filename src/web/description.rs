@@ -206,7 +206,7 @@ fn answer(row: &PathRow, description: &str) -> Response {
 }
 
 /// Removes the links of Markdown, because they lead to pages of the manual.
-fn without_links(markdown: &str) -> String {
+pub(crate) fn without_links(markdown: &str) -> String {
     let mut pieces = markdown.split("](");
     let first = pieces.next().unwrap_or_default().to_owned();
     let rest = pieces.map(|piece| piece.split_once(')').map_or(piece, |(_, after)| after));

@@ -25,6 +25,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use thiserror::Error;
 
+pub(crate) use description::without_links;
 pub(crate) use event_stream::{StreamClients, StreamObserver};
 pub(crate) use metrics::{Counters, MetricsObserver};
 

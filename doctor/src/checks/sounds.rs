@@ -48,7 +48,10 @@ pub(super) fn installed(facts: &Facts) -> Vec<Finding> {
 fn folder(facts: &Facts) -> Option<PathBuf> {
     let conf = &facts.files.conf;
     let of_running = facts.running.as_ref().map(|running| PathBuf::from(&running.sounds_dir));
-    let usual = || [conf.join("../sounds"), conf.join("../../usr/share/freeswitch/sounds")];
+    let usual = || {
+        ["../sounds", "../../usr/share/freeswitch/sounds", "../../share/freeswitch/sounds"]
+            .map(|folder| conf.join(folder))
+    };
     let candidates = of_running.map_or_else(|| usual().to_vec(), |folder| vec![folder]);
     // One that another computer or another user has cannot be read here.
     candidates.into_iter().filter(|folder| folder.read_dir().is_ok()).find_map(|folder| folder.canonicalize().ok())
@@ -63,7 +66,10 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
 fn lacks(facts: &Facts, folder: &Path, sounds: &Sounds) -> Finding {
     let Sounds { files, heard, target, package } = sounds;
     let what = format!("there are no {files} in {}, so callers hear {heard}", folder.display());
-    let install = if facts.files.conf.ends_with("etc/freeswitch") {
+    // A FreeSWITCH that was built with --prefix has its configuration in etc/freeswitch too, but does not look where the packages put their files.
+    let is_packaged =
+        folder.ends_with("usr/share/freeswitch/sounds") || folder.ends_with("usr/share/freeswitch/sounds/music");
+    let install = if is_packaged {
         Fix::Run(format!("apt-get install {package}"))
     } else {
         Fix::Do(format!("in the folder of FreeSWITCH's source, run: make {target}"))

@@ -5,6 +5,7 @@ mod office_hooks;
 mod office_people;
 mod office_week;
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,6 +69,10 @@ fn main() -> ExitCode {
     if let Err(error) = ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)) {
         eprintln!("Ctrl-C will end the program immediately: {error}");
     }
+    if let Some(why) = options.dashboard.as_deref().and_then(why_not_served_at) {
+        eprintln!("{why}");
+        return ExitCode::FAILURE;
+    }
     println!("These calls are SIMULATED: the module is real; FreeSWITCH, the phones and the people are not.\n");
     let mut day = match OfficeDay::begin(&options.module, options.seed, options.dashboard.as_deref()) {
         Ok(day) => day,
@@ -96,4 +101,24 @@ fn main() -> ExitCode {
     }
     day.end();
     ExitCode::SUCCESS
+}
+
+/// Why there can be no dashboard at this address. The module would only log it and try again, and the browser would get the page of another program.
+fn why_not_served_at(address: &str) -> Option<String> {
+    let why = TcpListener::bind(address).err()?;
+    Some(format!("--dashboard {address}: {why}; end the program that uses the address, or choose another one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_use_is_refused() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap().to_string();
+        assert!(why_not_served_at(&address).is_some_and(|why| why.starts_with(&format!("--dashboard {address}: "))));
+        drop(other);
+        assert_eq!(why_not_served_at(&address), None);
+    }
 }
