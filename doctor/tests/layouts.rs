@@ -1,9 +1,9 @@
 //! `scripts/install` and the doctor on each layout of FreeSWITCH, with configurations in the shape of FreeSWITCH's own and of FusionPBX.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::{env, fs};
 
 use tempfile::TempDir;
 
@@ -110,10 +110,25 @@ impl System {
     fn script(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/install");
         let mut command = Command::new(script);
-        command.args(arguments).env("DESTDIR", self.root.path()).env("FREESWITCH_PREFIX", self.prefix);
+        let path = format!("{}:{}", self.without_pkg_config().display(), env::var("PATH").unwrap());
+        command
+            .args(arguments)
+            .env("DESTDIR", self.root.path())
+            .env("FREESWITCH_PREFIX", self.prefix)
+            .env("PATH", path);
         let output = command.envs(variables.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A folder with a pkg-config that knows nothing, because that of this machine tells where a FreeSWITCH with this prefix has its files here.
+    fn without_pkg_config(&self) -> PathBuf {
+        let folder = self.root.path().join("without-pkg-config");
+        fs::create_dir_all(&folder).unwrap();
+        let program = folder.join("pkg-config");
+        fs::write(&program, "#!/bin/sh\nexit 1\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        folder
     }
 
     /// Installs a program in place of the module, because only its format matters here.
