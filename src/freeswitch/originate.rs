@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::clock::now;
 use super::event::Event;
 use super::scheduler::TICK_TOLERANCE;
-use super::session::SessionGuard;
+use super::session::{HangupCause, SessionGuard};
 use super::text::{from_c, inert_to_c, to_c};
 use crate::ffi::{self, switch_call_cause_t as Cause};
 use crate::parking::MonotonicTime;
@@ -125,6 +125,8 @@ impl OutgoingCalls {
         let limit = u32::try_from((ring_timeout + CORE_TIMEOUT_MARGIN).as_secs()).unwrap_or(u32::MAX);
         // `user/` obeys this variable and ignores the time-out of the call (mod_dptools).
         variables.set("leg_timeout", &limit.to_string());
+        // The core takes early media, such as an announcement of a provider, for an answer.
+        variables.set("ignore_early_media", "true");
         let _ringing = self.begin(ring_timeout, cancel);
         let mut answered = ptr::null_mut();
         let mut cause = Cause::SWITCH_CAUSE_NONE;
@@ -150,6 +152,11 @@ impl OutgoingCalls {
             if status == ffi::switch_status_t::SWITCH_STATUS_SUCCESS { SessionGuard::locked(answered) } else { None }
         };
         let leg = leg.ok_or_else(|| OriginateError::of(cause))?;
+        // The dial string may ask for early media.
+        if leg.still_rings() {
+            leg.hang_up(HangupCause::NormalClearing);
+            return Err(OriginateError::of(Cause::SWITCH_CAUSE_NO_ANSWER));
+        }
         // A leg that answers at once may still be in the state CS_ROUTING, which a transfer sets too. The thread of the leg does not notice a state
         // that is set again, so the leg must have reached its next state before it is transferred.
         for _ in 0..200 {

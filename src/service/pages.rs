@@ -200,7 +200,6 @@ fn dial_page(
         ("callpark_label", &page.label),
         // mod_sofia writes the Call-Info that makes phones answer by themselves.
         ("sip_auto_answer", "true"),
-        ("ignore_early_media", "true"),
         ("execute_on_answer", &limit),
     ];
     let dial = Dial {

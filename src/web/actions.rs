@@ -63,7 +63,8 @@ enum ActionProgress {
 pub(super) struct RetrieveBody<'a> {
     /// The user whose phones ring (`1002`, or `1002@example.com`); the token's user, if it is left out.
     to: Option<&'a str>,
-    /// Whether phones that can answer by themselves are asked to do so (`Call-Info: answer-after=0`).
+    /// Whether phones that can answer by themselves are asked to do so (`Call-Info: answer-after=0`). A token of a user may ask the phones of that user
+    /// only.
     auto_answer: Option<bool>,
 }
 
@@ -164,7 +165,12 @@ impl ActionRequest<'_> {
             (None, Some(user)) => user.clone(),
             (None, None) => return Err(ApiError::NoUser),
         };
-        let order = RingOrder { user, auto_answer: auto_answer.unwrap_or_default() };
+        let auto_answer = auto_answer.unwrap_or_default();
+        // Otherwise a user could listen to the room of a colleague.
+        if auto_answer && self.rights.user.as_ref().is_some_and(|own| !own.eq_ignore_ascii_case(&user)) {
+            return Err(ApiError::NotOwnPhone);
+        }
+        let order = RingOrder { user, auto_answer };
         let (done, result) = oneshot::channel();
         // The client may have disconnected.
         let report = |result| drop(done.send(result));

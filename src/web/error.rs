@@ -30,6 +30,8 @@ pub(super) enum ApiError {
     MayNotAct,
     #[error("this token is of another domain")]
     OtherDomain,
+    #[error("auto_answer is for the phones of the token's own user")]
+    NotOwnPhone,
     #[error("metrics are of all domains, expected a token for the domain *")]
     NotAllDomains,
     #[error("a page of another site sent this request")]
@@ -94,6 +96,7 @@ impl ApiError {
             ApiError::MayNotView
             | ApiError::MayNotAct
             | ApiError::OtherDomain
+            | ApiError::NotOwnPhone
             | ApiError::NotAllDomains
             | ApiError::OtherSite => StatusCode::FORBIDDEN,
             ApiError::NoSuchPath | ApiError::NoSuchAction(_) => StatusCode::NOT_FOUND,

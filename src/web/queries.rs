@@ -101,7 +101,7 @@ pub(super) async fn stats(
 ) -> Result<Json<Vec<Tally>>, ApiError> {
     let days = number("days", asked?.0.days, 1, MAX_HTTP_DAYS)?;
     let filter = HistoryFilter { domain: rights.domain, ..HistoryFilter::default() };
-    from_storage(state.sources.storage, move |storage| storage.recent_tallies(days, filter)).await
+    from_storage(&state, move |storage| storage.recent_tallies(days, filter)).await
 }
 
 #[derive(Deserialize)]
@@ -116,7 +116,7 @@ pub(super) async fn history(
 ) -> Result<Json<Vec<Record>>, ApiError> {
     let count = usize::try_from(number("count", asked?.0.count, 50, MAX_HTTP_RECORDS)?).unwrap_or_default();
     let filter = HistoryFilter { domain: rights.domain, ..HistoryFilter::default() };
-    from_storage(state.sources.storage, move |storage| storage.records(0, filter, count)).await
+    from_storage(&state, move |storage| storage.records(0, filter, count)).await
 }
 
 /// A number from 1 to `most`; a larger one counts as `most`.
@@ -126,11 +126,17 @@ fn number(field: &'static str, given: Option<String>, usual: u32, most: u32) -> 
     Ok(given.parse::<u32>().map_err(wrong)?.clamp(1, most))
 }
 
-/// Runs a query on a thread that may wait for the database.
+/// Runs a query on a thread that may wait for the database. Further queries wait without a thread.
 pub(super) async fn from_storage<T: Send + 'static>(
-    storage: Arc<Storage>,
+    state: &HttpState,
     read: impl FnOnce(&Arc<Storage>) -> Result<T, StorageError> + Send + 'static,
 ) -> Result<Json<T>, ApiError> {
-    let work = move || guard::fence("http work", Err(ApiError::Panicked), || Ok(read(&storage)?));
+    let turn = Arc::clone(&state.reads).acquire_owned().await.map_err(|_| ApiError::Panicked)?;
+    let storage = Arc::clone(&state.sources.storage);
+    let work = move || {
+        // The thread may work longer than its request waits.
+        let _turn = turn;
+        guard::fence("http work", Err(ApiError::Panicked), || Ok(read(&storage)?))
+    };
     tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Panicked)?.map(Json)
 }

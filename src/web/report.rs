@@ -59,7 +59,7 @@ pub(super) async fn report(
     let filter = filter(rights, lot.as_deref())?;
     let words = ReportWords { from: &from, to: &to, by: &by, tz: &tz };
     let query = ReportQuery::parse(words, filter.clone(), freeswitch::epoch_ms(), quoted)?;
-    let Json(report) = from_storage(state.sources.storage, move |storage| storage.recent_report(query)).await?;
+    let Json(report) = from_storage(&state, move |storage| storage.recent_report(query)).await?;
     if report.total.parked == 0 && !is_known(&state.sources.service, &filter) {
         return Err(Refusal::NoSuchLot(lot.unwrap_or_default()).into());
     }

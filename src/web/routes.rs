@@ -16,7 +16,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use futures_util::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::access::Tokens;
 use super::description::{AnswerBody, NumberParam, PathRow, TextParam, describe};
@@ -30,6 +30,8 @@ pub(crate) type Router = axum::Router;
 
 /// The maximum size of a request's body, in bytes.
 const MAX_BODY_BYTES: usize = 8 * 1024;
+/// The maximum number of queries that wait for the database, on as many threads. The other threads are for actions, which do not need the database.
+const MAX_READS: usize = 4;
 /// The maximum time for a request, including its body. A stream counts until it begins.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// The page may run and load only its own files.
@@ -160,12 +162,13 @@ pub(crate) fn router(sources: Sources, tokens: Tokens, loopback: bool, stopped: 
     let description = Bytes::from(describe(&rows, &actions).to_json().unwrap_or_default());
     let paths = axum::Router::new().merge(page::routes());
     let paths = PATHS.iter().fold(paths, |router, path| router.route(path.row.path, (path.serve)()));
+    let reads = Arc::new(Semaphore::new(MAX_READS));
     paths
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
         .fallback(async || ApiError::NoSuchPath)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(guarded))
-        .with_state(HttpState { sources, tokens: Arc::new(tokens), loopback, stopped, description })
+        .with_state(HttpState { sources, tokens: Arc::new(tokens), loopback, stopped, description, reads })
 }
 
 /// Adds the headers of every answer, and refuses requests that a page of another site sends through a browser.

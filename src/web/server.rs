@@ -19,6 +19,8 @@ use super::access::Tokens;
 use super::routes::{self, Router};
 use crate::freeswitch::{guard, keep_libraries};
 
+/// The maximum number of threads for requests that may wait: for the database, another node, or a directory on another machine.
+const MAX_THREADS: usize = 16;
 /// The maximum number of connections. Others are closed when they come.
 const MAX_CONNECTIONS: usize = 256;
 /// How long a connection may take to send its headers, or be idle.
@@ -46,7 +48,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(4)
+            .max_blocking_threads(MAX_THREADS)
             .thread_name("callpark-http")
             .build()?;
         let (stop, stopped) = watch::channel(false);

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::Sources;
 use super::access::{Rights, Tokens};
@@ -25,6 +25,8 @@ pub(super) struct HttpState {
     pub(super) stopped: watch::Receiver<bool>,
     /// The description of the API, as JSON.
     pub(super) description: Bytes,
+    /// Limits the queries that wait for the database.
+    pub(super) reads: Arc<Semaphore>,
 }
 
 impl HttpState {

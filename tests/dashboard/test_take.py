@@ -94,6 +94,15 @@ def test_the_phone_may_answer_by_itself(parked, site):
     until(lambda: parked.run("return document.querySelector('#auto-answer').checked"), 3, "it is remembered")
 
 
+def test_the_phone_of_a_colleague_does_not_answer_by_itself(parked, site):
+    """Before: it was asked to, and the caller heard the room of a colleague who had not picked up."""
+    parked.one("#auto-answer").click()
+    parked.choose("703")
+    parked.act("retrieve", "1003")
+    until(lambda: site.board.requests, 3, "the server is asked")
+    assert site.board.requests == [{"to": "1003"}]
+
+
 def test_a_token_without_a_user_is_asked_for_a_phone(page, site):
     site.park("Anna Berg", "+49 30 901820", "703")
     page.sign_in(site.no_user_token).shows("703", "Anna Berg")

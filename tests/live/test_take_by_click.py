@@ -180,6 +180,20 @@ def test_phones_that_can_answer_by_themselves_are_asked_to(switch, phones, click
         assert ringing.wait_over()
 
 
+def test_the_phone_of_a_colleague_is_not_made_to_answer(switch, phones, click):
+    """Before: a user could listen to the room of a colleague, whose phone answered by itself."""
+    caller, _ = park_by_transfer(phones, switch)
+    phone = phones("1003", says=900)
+    status, answer = click.act("701", "retrieve", {"to": "1003", "auto_answer": True}, MINE)
+    assert status == 403 and "own user" in answer["error"] and phone.rang.empty() and waits_on(switch, caller)
+    assert click.act("701", "retrieve", {"to": "1003", "auto_answer": False}, MINE)[0] == 200
+    ringing = phone.wait_call()
+    assert "answer-after=0" not in ringing.invite_headers["call-info"]
+    ringing.answer()
+    assert caller.audio.hears(900)
+    caller.hang_up()
+
+
 def test_a_recall_that_is_due_while_the_call_is_held_follows(switch, phones, click):
     with_lot(switch, ("park-timeout", "2"), ("ringback-timeout", "4"))
     caller, row = park_by_transfer(phones, switch)

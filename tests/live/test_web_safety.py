@@ -93,3 +93,41 @@ def test_freeswitch_ends_while_a_request_waits_for_the_database(own, postgres): 
     # The database answers again while FreeSWITCH ends, after the module was unloaded.
     threading.Timer(4, lambda: postgres.signal_all(signal.SIGCONT)).start()
     assert own.stop() == 0, "FreeSWITCH did not end by itself"
+
+
+def test_no_action_waits_for_a_database_that_hangs(own, postgres, phones_of):  # noqa: F811
+    """Many dashboards ask for the history of a database that does not answer. Before: an action waited for 12 s and more, or failed."""
+    port, tokens = free_port(), own.dir / "tokens"
+    tokens.write_text(f"{ALL} view,act *\n")
+    tokens.chmod(0o600)
+    own.configure(LOTS, f'<param name="http-listen" value="127.0.0.1:{port}"/><param name="http-token-file" value="{tokens}"/>'
+                        f'<param name="db-dsn" value="{postgres.dsn}"/>')
+    own.start()
+    site = Site(port)  # noqa: F811
+    assert "+OK" in own.api("load mod_pgsql") and wait_for(lambda: site.ask("/api/v1/history")[0] == 200, 10)
+    caller = phones_of(own)(says=600).call("do-park-701")
+    assert wait_for(own.calls)
+    postgres.freeze()
+    answered = []
+
+    def ask(path):
+        try:
+            answered.append(site.ask(f"/api/v1/{path}")[0])
+        except OSError:
+            answered.append(None)  # the client has given up
+
+    paths = [path for number in range(2, 8) for path in (f"history?count={number}", f"stats?days={number}", f"report?from={number}d")]
+    waiting = [threading.Thread(target=ask, args=(path,), daemon=True) for path in paths]
+    for one in waiting:
+        one.start()
+    time.sleep(0.5)
+    assert any(one.is_alive() for one in waiting), "no request waits for the database"
+    for text in ("first", "second"):
+        began = time.monotonic()
+        assert site.act("701", "label", {"text": text})[0] == 200 and own.calls()[0]["label"] == text
+        assert time.monotonic() - began < 2, "the action waited for the database"
+    postgres.thaw()
+    for one in waiting:
+        one.join(20)
+    assert wait_for(lambda: site.ask("/api/v1/history")[0] == 200, 15), answered
+    caller.hang_up()

@@ -67,8 +67,6 @@ pub(in crate::service) fn call_phone(
         ("origination_caller_id_name", plain.as_str()),
         ("origination_caller_id_number", number),
         ("sip_from_display", &name),
-        // Early media is not an answer.
-        ("ignore_early_media", "true"),
     ];
     if phone.party.is_withheld() {
         variables.push(("origination_privacy", "hide_name:hide_number"));

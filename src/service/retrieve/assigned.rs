@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::answered::NOT_CONNECTED;
 use crate::freeswitch::{self, Leg, SessionGuard};
 use crate::parking::{Call, MonotonicTime};
 use crate::service::call_log::{About, log_call};
@@ -34,14 +35,14 @@ impl Assigned {
         self.0.lock().remove(leg).map(|(call, _)| call)
     }
 
-    fn overdue(&self, now: MonotonicTime) -> Vec<(String, Arc<str>)> {
+    fn overdue(&self, now: MonotonicTime) -> Vec<(String, Assignment)> {
         let mut legs = self.0.lock();
         let late = |leg: &str, since: MonotonicTime| {
             now.since(since) >= RETRIEVER_ARRIVAL_TIMEOUT || SessionGuard::find(leg).is_none()
         };
         let gone: Vec<String> =
             legs.iter().filter(|(leg, (_, since))| late(leg, *since)).map(|(leg, _)| leg.clone()).collect();
-        gone.into_iter().filter_map(|leg| legs.remove(&leg).map(|(assignment, _)| (leg, assignment.call))).collect()
+        gone.into_iter().filter_map(|leg| legs.remove(&leg).map(|(assignment, _)| (leg, assignment))).collect()
     }
 }
 
@@ -75,16 +76,22 @@ impl ParkingService {
             return Ok(());
         }
         self.assigned.take(&uuid);
-        self.change(|table, now| table.release(&call.info.uuid, &uuid, now));
+        self.release_retriever(&call.info.uuid, &uuid);
         Err(ActionError::CannotMove(uuid))
     }
 
     /// Releases the claims of legs that did not arrive.
     pub(in crate::service) fn release_unclaimed(&self) {
-        for (leg, call) in self.assigned.overdue(freeswitch::now()) {
-            if self.change(|table, now| table.release(&call, &leg, now)).is_some() {
+        for (leg, Assignment { call, held_by }) in self.assigned.overdue(freeswitch::now()) {
+            let on_node = held_by.zip(self.call_of(&call));
+            if let Some((code, call)) = &on_node {
+                let user = self.take_answered(&leg).unwrap_or_default();
+                self.release_on_node(call, code.clone(), &user, NOT_CONNECTED);
+            }
+            if on_node.is_some() || self.release_retriever(&call, &leg).is_some() {
                 log_call!(Warning, About::channel(&call), retriever_uuid = leg; "retriever did not come, the caller waits on");
             }
         }
+        self.forget_connected();
     }
 }

@@ -89,7 +89,7 @@ impl HeldCall {
 
     /// Sends the leg that has answered to the parked call.
     pub(super) fn connect(&mut self, leg: &SessionGuard) -> Result<(), ActionError> {
-        let HeldCall { service, call, .. } = self;
+        let HeldCall { service, call, user, .. } = self;
         let (is_ours, code) = match &self.hold {
             Hold::Here(holder) => {
                 (service.change(|table, _| table.hand_claim(&call.info.uuid, holder, &leg.uuid())), None)
@@ -102,6 +102,7 @@ impl HeldCall {
             return Err(Refusal::NoLongerParked.into());
         }
         service.note_retriever(&call.info.uuid, &leg.uuid());
+        service.note_answered(&leg.uuid(), call, user);
         let sent = service.send_to_caller(leg, call, code);
         if sent.is_ok() {
             self.end_ring();
@@ -214,7 +215,7 @@ impl ParkingService {
     }
 
     /// Claims a call for the leg with a ticket, for which it may be held.
-    pub(super) fn claim_by_ticket(&self, call: &str, code: &str, leg: &str) -> Result<Call, Refusal> {
+    pub(super) fn claim_by_ticket(&self, call: &str, code: &str, leg: &str, user: &str) -> Result<Call, Refusal> {
         let holder = holder_of(code);
         self.node_holds.held.lock().retain(|held| held.holder != holder);
         let (is_held, claimed) = self.change(|table, _| {
@@ -223,6 +224,9 @@ impl ParkingService {
         });
         if is_held {
             self.note_retriever(call, leg);
+        }
+        if let (true, Ok(call)) = (is_held, &claimed) {
+            self.note_answered(leg, call, user);
         }
         claimed
     }

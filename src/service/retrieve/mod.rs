@@ -1,5 +1,6 @@
 //! Retrieves parked calls: claims the call, and waits until the thread of the caller connects both legs.
 
+pub(super) mod answered;
 pub(super) mod assigned;
 pub(super) mod held_conversations;
 pub(super) mod hold;
@@ -85,12 +86,12 @@ impl ParkingService {
         leg.set_var("initial_callee_id_number", &call.info.caller.number);
         let uuid = &call.info.uuid;
         if !leg.answer_and_anchor_media() {
-            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
+            self.release_retriever(uuid, &retriever.uuid);
             leg.set_var("callpark_result", AppResult::LegGone.name());
             return AppResult::LegGone;
         }
         if !self.leg_commands.post(uuid, LegCommand::Connect(retriever.clone())) {
-            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
+            self.release_retriever(uuid, &retriever.uuid);
             return refuse(AppResult::Refused(Refusal::Gone(call.info.slot.clone())));
         }
         if self.wait_for_caller(leg, &call, &retriever) {
@@ -112,7 +113,8 @@ impl ParkingService {
         // The other node has checked the permission of a leg with a ticket.
         if let Some(ticket) = self.redeem(leg) {
             let (RetrieveTicket { uuid: call, retriever }, code) = ticket?;
-            return Ok(claim(retriever, self.claim_by_ticket(&call, &code, &uuid)?));
+            let call = self.claim_by_ticket(&call, &code, &uuid, &retriever)?;
+            return Ok(claim(retriever, call));
         }
         if let Some(Assignment { call, held_by }) = self.assigned.take(&uuid) {
             let user = self.user_of(leg);
@@ -152,7 +154,7 @@ impl ParkingService {
         let (began, uuid) = (freeswitch::now(), &call.info.uuid);
         let give_up = || {
             self.leg_commands.withdraw(uuid, &retriever.uuid);
-            self.change(|table, now| table.release(uuid, &retriever.uuid, now));
+            self.release_retriever(uuid, &retriever.uuid);
         };
         loop {
             if !leg.ready() {

@@ -110,7 +110,7 @@ impl ParkingService {
     /// Lets the caller wait on. The application of a retriever reports the failure there; a parker who answered a recall has no application and is
     /// hung up.
     fn give_up(&self, call: &Call, retriever: &Retriever, other: Option<&Leg<'_>>) {
-        let claimant = self.change(|table, now| table.release(&call.info.uuid, &retriever.uuid, now));
+        let claimant = self.release_retriever(&call.info.uuid, &retriever.uuid);
         if let (Some(Claimant::Parker), Some(other)) = (claimant, other) {
             other.hang_up(HangupCause::NormalClearing);
         }

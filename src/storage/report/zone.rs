@@ -52,10 +52,13 @@ impl Zone {
         self.local(at).format("%Y-%m-%d %H:%M").to_string()
     }
 
-    /// The first moment of a day, which is later than midnight if the clock is set forward then.
+    /// The first moment of a day, which is later than midnight if the clock is set forward then. A zone may also leave out a whole day, as Samoa did: then
+    /// it is the first moment of the next one.
     pub(super) fn day_began(self, day: NaiveDate) -> i64 {
-        let quarters = (0..96).filter_map(|quarter| day.and_hms_opt(quarter / 4, quarter % 4 * 15, 0));
-        quarters.filter_map(|local| self.earliest(local)).next().unwrap_or(0)
+        let days = [Some(day), day.checked_add_days(Days::new(1))].into_iter().flatten();
+        let mut quarters =
+            days.flat_map(|day| (0..96).filter_map(move |quarter| day.and_hms_opt(quarter / 4, quarter % 4 * 15, 0)));
+        quarters.find_map(|local| self.earliest(local)).unwrap_or(0)
     }
 
     /// The first moment after a day.
@@ -139,6 +142,12 @@ mod tests {
         assert_eq!(berlin.day_ended(day) - berlin.day_began(day), 25 * HOUR_MS);
         assert_eq!(berlin.day_of(berlin.day_began(day)), day);
         assert_eq!(berlin.day_of(berlin.day_began(day) - 1), day.pred_opt().unwrap());
+        // Samoa had no 30th of December 2011.
+        let apia = Zone::parse("Pacific/Apia").unwrap();
+        let [before, missing, after] = [29, 30, 31].map(|day| NaiveDate::from_ymd_opt(2011, 12, day).unwrap());
+        assert_eq!(apia.day_began(missing), apia.day_began(after));
+        assert_eq!(apia.day_ended(before), apia.day_began(after));
+        assert_eq!(apia.day_began(after) - apia.day_began(before), DAY_MS);
         // In Beirut the clock goes from midnight to one.
         let beirut = Zone::parse("Asia/Beirut").unwrap();
         let skipped = NaiveDate::from_ymd_opt(2026, 3, 29).unwrap();

@@ -34,7 +34,8 @@ export class Takes {
     this.#ringing.set(call.uuid, ringing);
     this.#changed();
     try {
-      const body = { ...(phone && { to: phone }), ...(answersByItself() && { auto_answer: true }) };
+      // The phone of a colleague is never asked to answer by itself.
+      const body = phone ? { to: phone } : { ...(answersByItself() && { auto_answer: true }) };
       const { state } = await this.#api.act(call, "retrieve", body);
       ringing.rings = state === "retrieving";
       ringing.asked = true;
