@@ -2,15 +2,13 @@
 //! [`query::MAX_REPORT_DAYS`] days and [`MAX_REPORT_GROUPS`] groups, and its queries return a number of rows that depends on these alone.
 
 mod counts;
-mod csv_rows;
 mod figures;
 mod findings;
 mod query;
 mod zone;
 
 pub(crate) use counts::MAX_REPORT_GROUPS;
-pub(crate) use csv_rows::REPORT_FIELDS;
-pub(crate) use figures::{Report, ReportGroup};
+pub(crate) use figures::{REPORT_FIELDS, Report, ReportGroup};
 pub(crate) use query::{ReportQuery, ReportQueryError, ReportWords};
 
 use chrono::DateTime;
