@@ -1,4 +1,4 @@
-//! Formats rows as a table for people, and as JSON, XML and CSV for programs, in which every text is unchanged.
+//! Formats rows as a table for people, and as JSON, XML and CSV for programs. Every text is unchanged, except for an apostrophe before a formula in CSV.
 
 use std::error::Error;
 use std::iter::repeat_n;
@@ -10,6 +10,7 @@ use super::parse::OutputFormat;
 use crate::freeswitch;
 use crate::parking::Call;
 use crate::service::{CallRow, LotRow};
+use crate::storage::{csv_rows, plain_text};
 
 /// A row of a listing.
 pub(super) trait ListingRow: Serialize {
@@ -76,15 +77,7 @@ fn format_rows<R: ListingRow>(rows: &[R], format: OutputFormat) -> FormatResult 
             let rows: FormatResult = rows.iter().map(|row| xml(one, row)).collect();
             Ok(format!("<{all}>{}</{all}>\n", rows?))
         }
-        OutputFormat::Csv => {
-            let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-            csv.write_record(R::FIELDS)?;
-            for row in rows {
-                let fields = serde_json::to_value(row)?;
-                csv.write_record(R::FIELDS.iter().map(|name| plain(&fields[*name])))?;
-            }
-            Ok(String::from_utf8(csv.into_inner()?)?)
-        }
+        OutputFormat::Csv => csv_rows(R::FIELDS, rows),
     }
 }
 
@@ -104,18 +97,8 @@ fn json<T: Serialize + ?Sized>(value: &T) -> FormatResult {
 /// Each field on a line of its own.
 fn fields<R: ListingRow>(row: &R) -> FormatResult {
     let values = serde_json::to_value(row)?;
-    let line = |name: &&str| format!("{name:<14} {}\n", printable(&plain(&values[*name])));
+    let line = |name: &&str| format!("{name:<14} {}\n", printable(&plain_text(&values[*name])));
     Ok(R::FIELDS.iter().map(line).collect())
-}
-
-/// Formats a value as text; the values of a list are separated by spaces.
-fn plain(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    }
 }
 
 pub(super) fn xml<R: Serialize>(element: &str, row: &R) -> FormatResult {
@@ -217,6 +200,16 @@ mod tests {
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         assert_eq!(reader.headers().unwrap(), CallRow::FIELDS.to_vec());
         assert_eq!(&reader.records().next().unwrap().unwrap()[8], NAME);
+    }
+
+    /// Before: a spreadsheet that opened `callpark history as csv` calculated what a caller had sent as a name.
+    #[test]
+    fn csv_has_no_formula() {
+        let hostile =
+            CallRow { caller_name: "=HYPERLINK(\"http://a.b\")".into(), caller_number: "+4930".into(), ..row() };
+        let csv = format_all(&[hostile], OutputFormat::Csv).ok().unwrap();
+        let line = csv::Reader::from_reader(csv.as_bytes()).records().next().unwrap().unwrap();
+        assert_eq!((&line[8], &line[9]), ("'=HYPERLINK(\"http://a.b\")", "+4930"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub enum Outcome {
 impl Outcome {
     /// The name of the outcome in variables, in the history and in metrics.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Outcome::Retrieved => "retrieved",
             Outcome::Returned => "returned",

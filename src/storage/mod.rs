@@ -12,6 +12,7 @@ mod answer_cache;
 mod backoff;
 mod caller_number;
 mod connection;
+mod csv_rows;
 mod cycle;
 mod history;
 mod history_queue;
@@ -43,6 +44,7 @@ use parking_lot::{Condvar, Mutex};
 
 pub(crate) use caller_number::CallerNumber;
 pub(crate) use connection::StorageError;
+pub(crate) use csv_rows::{csv_rows, plain_text};
 pub(crate) use record::{HistoryFilter, Record};
 pub(crate) use report::{
     MAX_REPORT_GROUPS, REPORT_FIELDS, Report, ReportGroup, ReportQuery, ReportQueryError, ReportWords,

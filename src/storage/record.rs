@@ -10,6 +10,15 @@ use crate::config::Privacy;
 use crate::parking::{Ended, Outcome};
 use crate::service::{self, Retriever};
 
+/// The outcomes in the order in which they are listed.
+pub(super) const OUTCOMES: [&str; 5] = [
+    Outcome::Retrieved.name(),
+    Outcome::Returned.name(),
+    Outcome::Fallback.name(),
+    Outcome::Transferred.name(),
+    Outcome::Abandoned.name(),
+];
+
 /// A call that has ended. The field names are those of the listings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub(crate) struct Record {
@@ -34,8 +43,7 @@ pub(crate) struct Record {
 }
 
 fn outcomes() -> Object {
-    use Outcome::{Abandoned, Fallback, Retrieved, Returned, Transferred};
-    service::text_enum(&[Retrieved, Returned, Fallback, Transferred, Abandoned].map(Outcome::name))
+    service::text_enum(&OUTCOMES)
 }
 
 /// What identifies a row: the leg's UUID, and when it was parked.

@@ -7,13 +7,12 @@ use chrono::{DateTime, Days, Local, NaiveDate, TimeZone, Timelike};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::connection::{Connection, DbRow, StorageError, number_at, text_at};
+use super::connection::{Connection, DbRow, StorageError, number_at, text_at, unsigned_at};
 use super::history::condition;
-use super::record::HistoryFilter;
+use super::record::{HistoryFilter, OUTCOMES};
 
 /// The upper ends, in seconds, of the classes in which waits are counted. The last class has none.
 const WAIT_CLASS_ENDS_SECS: [i64; 6] = [10, 30, 60, 120, 300, 600];
-const OUTCOME_COLUMNS: [&str; 5] = ["retrieved", "returned", "fallback", "transferred", "abandoned"];
 /// Local hours begin at multiples of this time in all time zones.
 const QUARTER_HOUR_MS: i64 = 900_000;
 
@@ -110,7 +109,7 @@ fn tallies_of_day(
     connection.query(&sql, &mut |row| {
         of(row, &mut |tally| {
             if let Some(count) = tally.by_hour.get_mut(local(number_at(row, 2)).hour() as usize) {
-                *count += unsigned(row, 3);
+                *count += unsigned_at(row, 3);
             }
         });
     })?;
@@ -118,7 +117,7 @@ fn tallies_of_day(
         "SELECT domain, lot, COUNT(*) FROM callpark_refused WHERE {} GROUP BY domain, lot",
         condition_on("refused_at")
     );
-    connection.query(&sql, &mut |row| of(row, &mut |tally| tally.full = unsigned(row, 2)))?;
+    connection.query(&sql, &mut |row| of(row, &mut |tally| tally.full = unsigned_at(row, 2)))?;
     let mut tallies: Vec<Tally> = tallies.into_values().collect();
     for tally in tallies.iter_mut().filter(|tally| tally.parked > 0) {
         let most = tally.by_hour.iter().max().copied().unwrap_or(0);
@@ -130,7 +129,7 @@ fn tallies_of_day(
 /// Counts the calls, outcomes and waits of each lot. The median and the 95th percentile are nearest-rank percentiles.
 fn counts_sql(meant: &str, service_level: u32) -> String {
     let count = |what: String| format!("SUM(CASE WHEN {what} THEN 1 ELSE 0 END)");
-    let outcomes = OUTCOME_COLUMNS.map(|outcome| count(format!("outcome = '{outcome}'"))).join(", ");
+    let outcomes = OUTCOMES.map(|outcome| count(format!("outcome = '{outcome}'"))).join(", ");
     let rank = |percent: i64| {
         format!(
             "MAX(CASE WHEN place * 100 >= many * {percent} AND (place - 1) * 100 < many * {percent} THEN wait_ms END)"
@@ -150,15 +149,15 @@ fn counts_sql(meant: &str, service_level: u32) -> String {
 
 /// Parses a row of that query.
 pub(crate) fn read(row: &DbRow, day: &str, service_level: u32) -> Tally {
-    let parked = unsigned(row, 2);
-    let [retrieved, returned, fallback, transferred, abandoned] = [3, 4, 5, 6, 7].map(|at| unsigned(row, at));
+    let parked = unsigned_at(row, 2);
+    let [retrieved, returned, fallback, transferred, abandoned] = [3, 4, 5, 6, 7].map(|at| unsigned_at(row, at));
     let sum: f64 = text_at(row, 8).parse().unwrap_or(0.0);
     let mut waits = [0; WAIT_CLASS_ENDS_SECS.len() + 1];
     let mut below = 0;
     for (class, wait) in waits.iter_mut().enumerate() {
         // Each count includes those of the previous classes. The last class has the rest.
         let up_to =
-            if class < WAIT_CLASS_ENDS_SECS.len() { unsigned(row, 13 + class).clamp(below, parked) } else { parked };
+            if class < WAIT_CLASS_ENDS_SECS.len() { unsigned_at(row, 13 + class).clamp(below, parked) } else { parked };
         *wait = up_to - below;
         below = up_to;
     }
@@ -178,15 +177,11 @@ pub(crate) fn read(row: &DbRow, day: &str, service_level: u32) -> Tally {
         wait_median_ms: number_at(row, 9),
         wait_p95_ms: number_at(row, 10),
         wait_longest_ms: number_at(row, 11),
-        in_time: (parked > 0).then(|| share(unsigned(row, 12))),
+        in_time: (parked > 0).then(|| share(unsigned_at(row, 12))),
         service_level,
         waits,
         ..Tally::default()
     }
-}
-
-fn unsigned(row: &DbRow, at: usize) -> u64 {
-    u64::try_from(number_at(row, at)).unwrap_or(0)
 }
 
 fn local(ms: i64) -> DateTime<Local> {

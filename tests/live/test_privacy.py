@@ -20,7 +20,8 @@ def test_a_caller_is_exported_and_erased_in_every_spelling(office, phones_of):  
     office.insert(rows)
     exported = office.json("export +49 30 901820")
     assert {row["uuid"] for row in exported} == {row["uuid"] for row in rows[:4]}
-    assert [row["caller_number"] for row in csv.DictReader(io.StringIO(office.api("callpark export 4930901820 as csv")))] == SPELLINGS[::-1]
+    # A spreadsheet would take a plus sign with more than digits for a formula.
+    assert [row["caller_number"] for row in csv.DictReader(io.StringIO(office.api("callpark export 4930901820 as csv")))] == [f"'{SPELLINGS[3]}", *SPELLINGS[2::-1]]
     assert office.json("export +1 555 0100") == [] and [row["uuid"] for row in office.json("export o'NEIL")] == [rows[-1]["uuid"]]
     assert office.api("callpark forget 0049 (30) 901820") == "+OK 4 rows of the history erased\n"
     assert {row["caller_number"] for row in history(office)} == set(others) and office.json("export +4930901820") == []

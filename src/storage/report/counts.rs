@@ -1,14 +1,17 @@
 //! Counts calls in the database. One query counts them in cells (group, class of the wait, outcome), which are few however many rows there are.
-//! From these follow all figures but the exact median, 95th percentile and longest wait. The class in which each of them lies is known, and its
-//! place there, so a second query asks for the rows at these places.
+//! From these follow all figures but the exact median and 95th percentile. The class in which each of them lies is known, and its place there, so
+//! a second query asks for the rows at these places.
+//!
+//! The queries are written for the slowest part of each database. SQLite sorts rows to group them, and compares numbers fastest, so a key that is a
+//! number and the code are one column, and the code is compared before a text. PostgreSQL may choose a nested loop for `(a, b) IN (VALUES ...)`, so
+//! one text is compared with a list of constants.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::figures::ReportFigures;
-use crate::storage::connection::{Connection, DbRow, Dialect, StorageError, number_at, text_at};
+use crate::storage::connection::{Connection, Dialect, StorageError, number_at, text_at, unsigned_at};
+use crate::storage::record::OUTCOMES;
 
-/// The outcomes, in the order of their codes from 1 on. Code 0 is any other text, which somebody else has written.
-const OUTCOMES: [&str; 5] = ["retrieved", "returned", "fallback", "transferred", "abandoned"];
 /// A cell is `wait class * CLASS_STEP + flag + outcome code`, and with a number as its key `key * KEY_STEP` more.
 const CLASS_STEP: i64 = 32;
 const KEY_STEP: i64 = 8192;
@@ -21,8 +24,8 @@ const WAIT_CLASSES: [(i64, i64); 4] =
 pub(crate) const MAX_REPORT_GROUPS: usize = 500;
 /// The number of cells up to which all groups are counted; with more, only the groups that are in the report.
 const MAX_CELLS: usize = 100_000;
-/// The number of classes up to which comparing the wait with each of them is cheaper than calculating its class.
-const MAX_CLASS_CONDITIONS: usize = 8;
+/// The maximum number of ranges of waits with which each row is compared before its class is calculated.
+const MAX_WAIT_RANGES: usize = 6;
 
 /// An SQL expression by which rows are grouped.
 pub(super) enum KeySql {
@@ -68,12 +71,13 @@ pub(super) struct GroupFigures {
 struct Cells {
     figures: ReportFigures,
     sum_ms: f64,
+    longest_ms: Option<i64>,
     answered_in_time: u64,
     by_class: BTreeMap<i64, u64>,
 }
 
 impl Cells {
-    fn add(&mut self, code: i64, count: u64, sum_ms: f64) {
+    fn add(&mut self, code: i64, count: u64, sum_ms: f64, longest_ms: i64) {
         let figures = &mut self.figures;
         figures.parked += count;
         match code % LONG_WAIT_FLAG {
@@ -90,7 +94,16 @@ impl Cells {
             figures.long_waits += count;
         }
         self.sum_ms += sum_ms;
+        self.longest_ms = self.longest_ms.max(Some(longest_ms));
         *self.by_class.entry(code / CLASS_STEP).or_default() += count;
+    }
+
+    fn add_all(&mut self, other: &Cells) {
+        self.figures.add(&other.figures);
+        self.sum_ms += other.sum_ms;
+        self.longest_ms = self.longest_ms.max(other.longest_ms);
+        self.answered_in_time += other.answered_in_time;
+        other.by_class.iter().for_each(|(class, count)| *self.by_class.entry(*class).or_default() += count);
     }
 
     /// The class and the place in it, from 1 on, of the wait at a nearest-rank percentile.
@@ -108,7 +121,7 @@ impl Cells {
 
     fn finish(mut self, waits: impl Fn(i64, u64) -> i64) -> ReportFigures {
         let at = |percent| self.place(percent).map_or(0, |(class, place)| waits(class, place));
-        let (median, p95, longest) = (at(50), at(95), at(100));
+        let (median, p95) = (at(50), at(95));
         let parked = self.figures.parked;
         if parked > 0 {
             self.figures.in_time = Some(self.answered_in_time as f64 / parked as f64);
@@ -117,7 +130,7 @@ impl Cells {
         }
         self.figures.wait_median_ms = median;
         self.figures.wait_p95_ms = p95;
-        self.figures.wait_longest_ms = longest;
+        self.figures.wait_longest_ms = self.longest_ms.unwrap_or(0);
         self.figures
     }
 }
@@ -137,12 +150,7 @@ impl Counting<'_> {
             cells = self.cells(key, Some(&self.largest_groups(key)?))?;
         }
         let mut all = Cells::default();
-        for group in cells.values() {
-            all.figures.add(&group.figures);
-            all.sum_ms += group.sum_ms;
-            all.answered_in_time += group.answered_in_time;
-            group.by_class.iter().for_each(|(class, count)| *all.by_class.entry(*class).or_default() += count);
-        }
+        cells.values().for_each(|group| all.add_all(group));
         let groups: BTreeMap<GroupKey, Cells> =
             cells.into_iter().filter_map(|(key, cells)| Some((key?, cells))).collect();
         let none = KeySql::Number("0".into());
@@ -158,17 +166,18 @@ impl Counting<'_> {
     fn cells(&self, key: &KeySql, largest: Option<&str>) -> Result<BTreeMap<Option<GroupKey>, Cells>, StorageError> {
         let (code, sql) = (self.code_sql(), key.sql());
         let (text, code, limit) = match (key, largest) {
-            (KeySql::Number(_), _) => ("0".to_owned(), format!("({sql}) * {KEY_STEP} + {code}"), String::new()),
-            (KeySql::Text(_), None) => (sql.to_owned(), code, format!(" LIMIT {}", MAX_CELLS + 1)),
+            (KeySql::Number(_), _) => (None, format!("({sql}) * {KEY_STEP} + {code}"), String::new()),
+            (KeySql::Text(_), None) => (Some(sql.to_owned()), code, format!(" LIMIT {}", MAX_CELLS + 1)),
             // Drivers do not tell NULL from an empty text, so the code says which rows are of no such group.
             (KeySql::Text(_), Some(largest)) => {
                 let among =
                     |then: &str, other: &str| format!("CASE WHEN {sql} IN ({largest}) THEN {then} ELSE {other} END");
-                (among(sql, "''"), format!("{} + {code}", among("0", &KEY_STEP.to_string())), String::new())
+                (Some(among(sql, "''")), format!("{} + {code}", among("0", &KEY_STEP.to_string())), String::new())
             }
         };
+        let (text, keys) = text.map_or(("0".into(), "2"), |text| (text, "2, 1"));
         let sql = format!(
-            "SELECT {text}, {code}, COUNT(*), SUM(wait_ms * 1.0) FROM callpark_records WHERE {} GROUP BY 1, 2{limit}",
+            "SELECT {text}, {code}, COUNT(*), SUM(wait_ms * 1.0), MAX(wait_ms) FROM callpark_records WHERE {} GROUP BY {keys}{limit}",
             self.rows
         );
         let mut cells: BTreeMap<Option<GroupKey>, Cells> = BTreeMap::new();
@@ -181,7 +190,7 @@ impl Counting<'_> {
                 KeySql::Text(_) => (code < KEY_STEP).then(|| GroupKey::Text(text_at(row, 0))),
             };
             let sum = text_at(row, 3).parse().unwrap_or(0.0);
-            cells.entry(group).or_default().add(code % KEY_STEP, unsigned(row, 2), sum);
+            cells.entry(group).or_default().add(code % KEY_STEP, unsigned_at(row, 2), sum, number_at(row, 4));
         })?;
         if !limit.is_empty() && count > MAX_CELLS {
             cells.entry(None).or_default();
@@ -209,7 +218,7 @@ impl Counting<'_> {
     ) -> Result<BTreeMap<GroupKey, ReportFigures>, StorageError> {
         let mut places: HashMap<(GroupKey, i64, u64), i64> = HashMap::new();
         for (group, cells) in &groups {
-            let of_group = [50, 95, 100].into_iter().filter_map(|percent| cells.place(percent));
+            let of_group = [50, 95].into_iter().filter_map(|percent| cells.place(percent));
             places.extend(of_group.map(|(class, place)| ((group.clone(), class, place), class_end(class))));
         }
         self.read_waits(key, &mut places)?;
@@ -228,35 +237,38 @@ impl Counting<'_> {
         if places.is_empty() {
             return Ok(());
         }
-        let literal = |group: &GroupKey| match group {
+        let name = |group: &GroupKey| match group {
             GroupKey::Number(number) => number.to_string(),
-            GroupKey::Text(text) => self.connection.text(text),
+            GroupKey::Text(text) => text.clone(),
         };
-        let classes: HashSet<String> =
-            places.keys().map(|(group, class, _)| format!("({}, {class})", literal(group))).collect();
-        let exact: Vec<String> =
-            places.keys().map(|(group, class, place)| format!("({}, {class}, {place})", literal(group))).collect();
+        let list = |names: BTreeSet<String>| {
+            names.iter().map(|name| self.connection.text(name)).collect::<Vec<String>>().join(", ")
+        };
+        let classes = places.keys().map(|(group, class, _)| format!("{} {class}", name(group))).collect();
+        let exact = places.keys().map(|(group, class, place)| format!("{} {class} {place}", name(group))).collect();
         let sql = format!(
             "SELECT k, c, place, wait_ms FROM (SELECT k, c, wait_ms, ROW_NUMBER() OVER (PARTITION BY k, c ORDER BY wait_ms) AS place \
-             FROM (SELECT {} AS k, {} AS c, wait_ms FROM callpark_records WHERE {}{}) keyed WHERE (k, c) IN (VALUES {})) ranked \
-             WHERE (k, c, place) IN (VALUES {})",
+             FROM (SELECT {} AS k, {} AS c, wait_ms FROM callpark_records WHERE {} AND ({})) keyed WHERE {} IN ({})) ranked WHERE {} IN ({})",
             key.sql(),
             self.class_sql(),
             self.rows,
-            only_classes(places.keys().map(|(_, class, _)| *class).collect()),
-            Vec::from_iter(classes).join(", "),
-            exact.join(", "),
+            only_classes(&places.keys().map(|(_, class, _)| *class).collect()),
+            spaced(self.connection, &["k", "c"]),
+            list(classes),
+            spaced(self.connection, &["k", "c", "place"]),
+            list(exact),
         );
         self.connection.query(&sql, &mut |row| {
             let group = match key {
                 KeySql::Number(_) => GroupKey::Number(number_at(row, 0)),
                 KeySql::Text(_) => GroupKey::Text(text_at(row, 0)),
             };
-            places.insert((group, number_at(row, 1), unsigned(row, 2)), number_at(row, 3));
+            places.insert((group, number_at(row, 1), unsigned_at(row, 2)), number_at(row, 3));
         })
     }
 
-    /// An expression for the class of a wait, flags and outcome.
+    /// An expression for the class of a wait, flags and outcome. The code of an outcome is its place in the list, from 1 on; 0 is any other text, which
+    /// somebody else has written.
     fn code_sql(&self) -> String {
         let outcomes: String = OUTCOMES
             .iter()
@@ -285,17 +297,32 @@ impl Counting<'_> {
     }
 }
 
-/// A condition for the waits of these classes, which spares the database to find the class of each row. Empty if there are many classes.
-fn only_classes(classes: BTreeSet<i64>) -> String {
-    if classes.len() > MAX_CLASS_CONDITIONS {
-        return String::new();
+/// A condition for the waits of these classes, which spares the database to calculate the class of each row. If they are far apart, it includes some
+/// of the classes between them.
+fn only_classes(classes: &BTreeSet<i64>) -> String {
+    let mut ranges: Vec<(i64, i64)> = classes.iter().map(|class| (*class, *class)).collect();
+    let gap = |ranges: &[(i64, i64)], at: usize| ranges[at + 1].0 - ranges[at].1;
+    while let Some(nearest) = (1..ranges.len()).map(|next| next - 1).min_by_key(|at| gap(&ranges, *at)) {
+        if gap(&ranges, nearest) > 1 && ranges.len() <= MAX_WAIT_RANGES {
+            break;
+        }
+        ranges[nearest].1 = ranges.remove(nearest + 1).1;
     }
-    let condition = |class| match class {
-        0 => "wait_ms <= 0".to_owned(),
-        _ if class_end(class) == class_end(class - 1) => format!("wait_ms > {}", class_end(class)),
-        _ => format!("(wait_ms > {} AND wait_ms <= {})", class_end(class - 1), class_end(class)),
+    let condition = |(first, last): (i64, i64)| {
+        let begin = (first > 0).then(|| format!("wait_ms > {}", class_end(first - 1)));
+        let end = (class_end(last) > class_end(last - 1)).then(|| format!("wait_ms <= {}", class_end(last)));
+        let both: Vec<String> = begin.into_iter().chain(end).collect();
+        if both.is_empty() { "1 = 1".into() } else { both.join(" AND ") }
     };
-    format!(" AND ({})", Vec::from_iter(classes.into_iter().map(condition)).join(" OR "))
+    Vec::from_iter(ranges.into_iter().map(condition)).join(" OR ")
+}
+
+/// An expression for the texts of these columns, separated by spaces.
+fn spaced(connection: &Connection, columns: &[&str]) -> String {
+    match connection.dialect() {
+        Dialect::Sqlite | Dialect::Postgres => format!("({})", columns.join(" || ' ' || ")),
+        Dialect::Other => format!("CONCAT({})", columns.join(", ' ', ")),
+    }
 }
 
 /// The end of a class in milliseconds; of the last class, its beginning.
@@ -319,10 +346,6 @@ pub(super) fn quotient(connection: &Connection, number: &str, divisor: i64) -> S
     }
 }
 
-pub(super) fn unsigned(row: &DbRow, at: usize) -> u64 {
-    u64::try_from(number_at(row, at)).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,16 +354,16 @@ mod tests {
     fn the_median_and_the_95th_percentile_are_at_their_nearest_rank() {
         let mut cells = Cells::default();
         for wait in 1..=21 {
-            cells.add(wait * CLASS_STEP + IN_TIME_FLAG + 1, 1, 1000.0);
+            cells.add(wait * CLASS_STEP + IN_TIME_FLAG + 1, 1, 1000.0, 1000 * wait);
         }
         assert_eq!((cells.place(50), cells.place(95), cells.place(100)), (Some((11, 1)), Some((20, 1)), Some((21, 1))));
         let mut one = Cells::default();
-        one.add(3 * CLASS_STEP + LONG_WAIT_FLAG + 5, 4, 12_000.0);
+        one.add(3 * CLASS_STEP + LONG_WAIT_FLAG + 5, 4, 12_000.0, 2500);
         assert_eq!((one.place(50), one.place(95)), (Some((3, 2)), Some((3, 4))));
         assert_eq!((one.figures.abandoned, one.figures.long_waits, one.answered_in_time), (4, 4, 0));
         assert_eq!(Cells::default().place(50), None);
         let figures = cells.finish(|class, place| class * 1000 + i64::try_from(place).unwrap());
-        assert_eq!((figures.wait_median_ms, figures.wait_longest_ms, figures.in_time), (11_001, 21_001, Some(1.0)));
+        assert_eq!((figures.wait_median_ms, figures.wait_longest_ms, figures.in_time), (11_001, 21_000, Some(1.0)));
     }
 
     #[test]
@@ -351,11 +374,21 @@ mod tests {
             assert_eq!(class_end(class), end, "{class}");
         }
         assert_eq!((class_end(170), class_end(191), class_end(192)), (10_800_000, 86_400_000, 86_400_000));
-        assert_eq!(
-            only_classes([0, 1, 61, 192].into()),
-            " AND (wait_ms <= 0 OR (wait_ms > 0 AND wait_ms <= 1000) OR (wait_ms > 60000 AND wait_ms <= 70000) OR wait_ms > 86400000)"
-        );
-        assert_eq!(only_classes((0..9).collect()), "");
         const { assert!(192 * CLASS_STEP + 31 < KEY_STEP) };
+    }
+
+    #[test]
+    fn only_the_waits_of_some_classes_are_read() {
+        let condition = |classes: &[i64]| only_classes(&classes.iter().copied().collect());
+        assert_eq!(
+            condition(&[0, 2, 61, 192]),
+            "wait_ms <= 0 OR wait_ms > 1000 AND wait_ms <= 2000 OR wait_ms > 60000 AND wait_ms <= 70000 OR wait_ms > 86400000"
+        );
+        // Neighbours are one range. Of many ranges, the nearest are joined.
+        assert_eq!(condition(&[2, 3, 4]), "wait_ms > 1000 AND wait_ms <= 4000");
+        let joined = condition(&[1, 10, 20, 23, 40, 50, 60]);
+        assert!(joined.contains("wait_ms > 19000 AND wait_ms <= 23000"), "{joined}");
+        assert_eq!(joined.matches(" OR ").count() + 1, MAX_WAIT_RANGES);
+        assert_eq!(condition(&Vec::from_iter(0..=192)), "1 = 1");
     }
 }

@@ -1,9 +1,29 @@
 //! The figures of a report.
 
+use std::error::Error;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::zone::Zone;
+use crate::storage::csv_rows::csv_rows;
+
+/// The fields of a group, in the order of listings.
+pub(crate) const REPORT_FIELDS: [&str; 13] = [
+    "group",
+    "parked",
+    "retrieved",
+    "returned",
+    "fallback",
+    "transferred",
+    "abandoned",
+    "long_waits",
+    "in_time",
+    "wait_mean_ms",
+    "wait_median_ms",
+    "wait_p95_ms",
+    "wait_longest_ms",
+];
 
 /// How many calls were parked, how they ended, and how long they waited.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, ToSchema)]
@@ -126,5 +146,26 @@ impl Report {
     /// Formats a time in the time zone of the report.
     pub(crate) fn local_time(&self, at: i64) -> String {
         self.zone.local_time(at)
+    }
+
+    /// Writes the report as CSV: a line for each group, and none for the total, so that a spreadsheet that adds the lines counts no call twice.
+    pub(crate) fn csv(&self) -> Result<String, Box<dyn Error>> {
+        csv_rows(&REPORT_FIELDS, &self.groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_those_of_a_group() {
+        let group = ReportGroup { group: "main@a.b".into(), figures: ReportFigures::default() };
+        let json = serde_json::to_value(&group).unwrap();
+        let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut listed = REPORT_FIELDS.to_vec();
+        fields.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(fields, listed);
     }
 }

@@ -2,22 +2,22 @@
 //! [`query::MAX_REPORT_DAYS`] days and [`MAX_REPORT_GROUPS`] groups, and its queries return a number of rows that depends on these alone.
 
 mod counts;
-mod csv_rows;
 mod figures;
 mod findings;
 mod query;
 mod zone;
 
 pub(crate) use counts::MAX_REPORT_GROUPS;
-pub(crate) use csv_rows::REPORT_FIELDS;
-pub(crate) use figures::{Report, ReportGroup};
+pub(crate) use figures::{REPORT_FIELDS, Report, ReportGroup};
 pub(crate) use query::{ReportQuery, ReportQueryError, ReportWords};
+
+use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
-use super::connection::{Connection, Dialect, StorageError, number_at};
+use super::connection::{Connection, Dialect, StorageError, number_at, unsigned_at};
 use super::history::condition;
-use counts::{Counting, GroupKey, KeySql, quotient, unsigned};
+use counts::{Counting, GroupKey, KeySql, quotient};
 use figures::PeriodBefore;
 use findings::{HOURS_OF_A_WEEK, WeekHour};
 use query::Grouping;
@@ -33,6 +33,15 @@ pub(super) fn report(
     now: i64,
     service_level: u32,
 ) -> Result<Report, StorageError> {
+    let make = || make(connection, query, now, service_level);
+    match connection.with_grouping_settings(make) {
+        // SQLite may have no folder for temporary files. The core's settings use none.
+        Err(StorageError::Refused(_)) if connection.dialect() == Dialect::Sqlite => make(),
+        made => made,
+    }
+}
+
+fn make(connection: &Connection, query: &ReportQuery, now: i64, service_level: u32) -> Result<Report, StorageError> {
     let long_wait_seconds = service_level.saturating_mul(LONG_WAIT_FACTOR);
     let counting = |from: i64, to: i64| Counting {
         connection,
@@ -98,12 +107,15 @@ fn week_hours(counting: &Counting<'_>, query: &ReportQuery) -> Result<Vec<WeekHo
     let week = HOURS_OF_A_WEEK * HOUR_MS;
     let hour = quotient(counting.connection, &format!("{local} % {week}"), HOUR_MS);
     let sql = format!(
-        "SELECT {hour}, COUNT(*), SUM(CASE WHEN wait_ms > {} THEN 1 ELSE 0 END) FROM callpark_records WHERE {} GROUP BY 1",
+        "SELECT ({hour}) * 2 + CASE WHEN wait_ms > {} THEN 1 ELSE 0 END, COUNT(*) FROM callpark_records WHERE {} GROUP BY 1",
         counting.long_wait_ms, counting.rows
     );
-    let mut hours = Vec::new();
+    let mut hours: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
     counting.connection.query(&sql, &mut |row| {
-        hours.push(WeekHour::new(number_at(row, 0), unsigned(row, 1), unsigned(row, 2)));
+        let (code, count) = (number_at(row, 0), unsigned_at(row, 1));
+        let (parked, long_waits) = hours.entry(code.div_euclid(2)).or_default();
+        *parked += count;
+        *long_waits += if code.rem_euclid(2) == 1 { count } else { 0 };
     })?;
-    Ok(hours)
+    Ok(hours.into_iter().map(|(hour, (parked, long_waits))| WeekHour::new(hour, parked, long_waits)).collect())
 }
