@@ -103,7 +103,7 @@ function table(report) {
   const line = (name, figures) => make("tr", { role: "row" }, make("th", { role: "rowheader", scope: "row" }, name),
     ...columnsOf.map(([title, value]) => make("td", { role: "cell", "data-name": title }, value(figures))));
   const heads = [t(by), ...columnsOf.map(([title]) => title)].map((title) => make("th", { role: "columnheader", scope: "col" }, title));
-  return make("div", { class: "report-table" }, make("table", { role: "table", "aria-label": t("report.figures") },
+  return make("div", { class: "report-table", "data-by": report.by }, make("table", { role: "table", "aria-label": t("report.figures") },
     make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)),
     make("tbody", { role: "rowgroup" }, ...report.groups.map((row) => line(theirs(names(report, row.group)[0]), row))),
     make("tfoot", { role: "rowgroup" }, line(t("report.total"), report.total), line(t("report.period-before"), report.before))));

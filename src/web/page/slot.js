@@ -1,6 +1,6 @@
 /** One slot on a board: dim while it is free, a card with a growing wait while it is taken. */
 
-import { callerOf, isWaiting, local, urgency, waiting } from "./calls.js";
+import { callerOf, isWaiting, local, timeoutOf, urgency, waiting } from "./calls.js";
 import { make, theirs, write } from "./dom.js";
 import { icon } from "./icons.js";
 import { pieces, t } from "./text.js";
@@ -43,7 +43,7 @@ export class Slot {
     const ms = waiting(call, now);
     const { wait, due, word, gauge, mark } = this.#parts;
     write(wait, duration(ms));
-    write(due, call.due === null ? "" : call.due > now ? t("slot.due", { time: duration(call.due - now) }) : t("slot.due-now"));
+    write(due, timeoutOf(call, now));
     const urgent = urgency(ms, this.serviceLevel, call.late);
     gauge.style.transform = `scaleX(${Math.min(1, ms / 1000 / this.serviceLevel)})`;
     if (this.item.dataset.urgency === urgent) return;
