@@ -73,6 +73,18 @@ def test_prefers_reduced_motion_is_respected(full):
     until(lambda: full.run(moving) > 0, 1, "a ringing slot is animated without that preference")
 
 
+def test_names_stand_beside_their_bars(full):
+    """Before: on a wall, "Zurückgegangen" reached into its bar."""
+    full.prefer_languages("de")
+    until(lambda: full.all("#charts .rows text"), 6, "the charts are shown")
+    for size in SIZES.values():
+        full.size(size)
+        assert full.run("""
+          const right = (nodes) => Math.max(...[...nodes].map((node) => node.getBoundingClientRect().right));
+          const rows = document.querySelector("#charts .rows");
+          return right(rows.querySelectorAll(".name")) < rows.querySelector("rect").getBoundingClientRect().left;""")
+
+
 def test_on_a_phone_the_callers_are_near(page, site):
     """Before: the header had three rows, and the first caller began 510 px below the first screen."""
     site.talk("Olga Petrova", "+7 495 123 4567")

@@ -85,7 +85,7 @@ export const texts = {
   "take.rings-at": "{phone} klingelt …",
   "take.unanswered": "Das Telefon wurde nicht abgehoben. {caller} wartet weiter auf {slot}.",
   "take.done": "{caller} ist verbunden",
-  "take.auto": "Mein Telefon hebt von selbst ab, wenn ich einen Anrufer annehme",
+  "take.auto": "Telefon hebt beim Annehmen von selbst ab",
 
   "label": "Notiz",
   "label.save": "Speichern",
@@ -104,13 +104,12 @@ export const texts = {
 
   "mine": "Meine Gespräche",
   "mine.none": "Sie haben kein Gespräch, das geparkt werden kann.",
-  "mine.drag": "Ziehen Sie ein Gespräch auf einen freien Platz, oder wählen Sie den Platz und drücken Sie Parken.",
+  "mine.drag": "Gespräch auf einen Platz ziehen, oder Platz wählen und Parken.",
   "mine.slot": "Platz für {caller}",
-  "mine.any-slot": "erster freier Platz",
+  "mine.any-slot": "erster freier",
   "mine.park": "Parken",
   "mine.park-name": "{caller} parken",
   "mine.done": "{caller} ist auf {slot} geparkt",
-  "mine.active": "im Gespräch",
   "mine.held": "gehalten",
 
   "colleagues": "Kollegen",

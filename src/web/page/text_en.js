@@ -81,7 +81,7 @@ export const texts = {
   "take.name": "Take {caller} from {slot}",
   "take.at": "Ring at",
   "take.my-phone": "your phone",
-  "take.rings": "rings at your phone…",
+  "take.rings": "your phone rings…",
   "take.rings-at": "rings at {phone}…",
   "take.unanswered": "The phone did not answer. {caller} waits on in {slot}.",
   "take.done": "{caller} is connected",
@@ -110,7 +110,6 @@ export const texts = {
   "mine.park": "Park",
   "mine.park-name": "Park {caller}",
   "mine.done": "{caller} is parked on {slot}",
-  "mine.active": "talking",
   "mine.held": "on hold",
 
   "colleagues": "Colleagues",

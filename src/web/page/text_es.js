@@ -85,7 +85,7 @@ export const texts = {
   "take.rings-at": "suena {phone}…",
   "take.unanswered": "El teléfono no contestó. {caller} sigue esperando en {slot}.",
   "take.done": "{caller} está en línea",
-  "take.auto": "Mi teléfono contesta solo cuando atiendo una llamada",
+  "take.auto": "Mi teléfono contesta solo al atender una llamada",
 
   "label": "Nota",
   "label.save": "Guardar",
@@ -104,13 +104,12 @@ export const texts = {
 
   "mine": "Mis llamadas",
   "mine.none": "No tiene ninguna llamada que se pueda aparcar.",
-  "mine.drag": "Arrastre una llamada a una plaza libre, o elija la plaza y pulse Aparcar.",
+  "mine.drag": "Arrastre la llamada a una plaza, o elija la plaza y pulse Aparcar.",
   "mine.slot": "Plaza para {caller}",
-  "mine.any-slot": "primera plaza libre",
+  "mine.any-slot": "primera libre",
   "mine.park": "Aparcar",
   "mine.park-name": "Aparcar a {caller}",
   "mine.done": "{caller} está en la plaza {slot}",
-  "mine.active": "en conversación",
   "mine.held": "retenida",
 
   "colleagues": "Compañeros",

@@ -85,7 +85,7 @@ export const texts = {
   "take.rings-at": "{phone} sonne…",
   "take.unanswered": "Le poste n’a pas répondu. {caller} attend toujours en {slot}.",
   "take.done": "{caller} est en ligne",
-  "take.auto": "Mon poste décroche tout seul quand je prends un appel",
+  "take.auto": "Mon poste décroche seul quand je prends un appel",
 
   "label": "Note",
   "label.save": "Enregistrer",
@@ -104,13 +104,12 @@ export const texts = {
 
   "mine": "Mes appels",
   "mine.none": "Vous n’avez aucun appel à parquer.",
-  "mine.drag": "Glissez un appel sur une place libre, ou choisissez la place et appuyez sur Parquer.",
+  "mine.drag": "Glissez l’appel sur une place, ou choisissez-la et pressez Parquer.",
   "mine.slot": "Place pour {caller}",
-  "mine.any-slot": "première place libre",
+  "mine.any-slot": "première libre",
   "mine.park": "Parquer",
   "mine.park-name": "Parquer {caller}",
   "mine.done": "{caller} est parqué en {slot}",
-  "mine.active": "en communication",
   "mine.held": "en garde",
 
   "colleagues": "Collègues",

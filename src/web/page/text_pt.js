@@ -85,7 +85,7 @@ export const texts = {
   "take.rings-at": "tocando em {phone}…",
   "take.unanswered": "O telefone não atendeu. {caller} continua na vaga {slot}.",
   "take.done": "{caller} está na linha",
-  "take.auto": "Meu telefone atende sozinho quando pego uma chamada",
+  "take.auto": "Meu telefone atende sozinho",
 
   "label": "Nota",
   "label.save": "Salvar",
@@ -104,13 +104,12 @@ export const texts = {
 
   "mine": "Minhas chamadas",
   "mine.none": "Você não tem chamada que possa ser estacionada.",
-  "mine.drag": "Arraste uma chamada para uma vaga livre, ou escolha a vaga e pressione Estacionar.",
+  "mine.drag": "Arraste a chamada a uma vaga, ou escolha-a e pressione Estacionar.",
   "mine.slot": "Vaga para {caller}",
-  "mine.any-slot": "primeira vaga livre",
+  "mine.any-slot": "primeira livre",
   "mine.park": "Estacionar",
   "mine.park-name": "Estacionar {caller}",
   "mine.done": "{caller} está na vaga {slot}",
-  "mine.active": "em conversa",
   "mine.held": "retida",
 
   "colleagues": "Colegas",
