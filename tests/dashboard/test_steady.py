@@ -42,6 +42,7 @@ def test_a_caller_does_not_move_the_rows_below(page, site):
     """Before: the first caller in a row made it higher, and moved the rows below."""
     page.size(DESK)
     page.sign_in()
+    page.one('[data-slot="719"]')
     before = top(page, '[data-slot="719"]')
     for slot in ("701", "703"):
         site.park("Sofía Núñez", "+34 91 555 01 13", slot, label="Invoice 4711")

@@ -6,6 +6,8 @@ import { icon } from "./icons.js";
 import { pieces, t } from "./text.js";
 import { duration } from "./time.js";
 
+/** A name of more characters has no room beside the button. */
+const LONGEST_BESIDE = 5;
 const STATES = ["ringing-back", "retrieving", "reserved", "waiting-for-slot"];
 
 export class Slot {
@@ -111,11 +113,12 @@ export class Slot {
     parts.gauge = make("span", { class: "gauge" });
     const words = rings || (STATES.includes(call.state) ? t(`state.${call.state}`) : "");
     const state = words ? [make("span", { class: "state" }, icon(rings ? "ringing-back" : call.state), words)] : [];
-    const parker = call.parker ? pieces("slot.by", { parker: theirs(local(call.parker, call.domain)) }) : [];
+    const parker = local(call.parker, call.domain);
+    const by = parker ? pieces("slot.by", { parker: theirs(parker) }) : [];
     return [
       make("span", { class: "foot" },
         make("span", { class: "urgency" }, parts.mark, parts.word), ...state,
-        make("span", { class: "parker" }, ...parker), parts.due),
+        make("span", { class: parker.length <= LONGEST_BESIDE ? "parker beside" : "parker" }, ...by), parts.due),
       parts.gauge,
     ];
   }

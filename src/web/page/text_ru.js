@@ -112,7 +112,7 @@ export const texts = {
   "mine.park": "Парковать",
   "mine.park-name": "Парковать: {caller}",
   "mine.done": "{caller}: вызов припаркован на {slot}",
-  "mine.held": "на удержании",
+  "mine.held": "удержание",
 
   "colleagues": "Коллеги",
   "colleagues.drag": "Перетащите припаркованный вызов на коллегу, чтобы перевести его.",
