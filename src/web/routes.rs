@@ -114,7 +114,7 @@ pub(super) const PATHS: &[ApiPath] = &[
         "/api/v1/users",
         "act",
         AnswerBody::List("User"),
-        "The users of the token's domain, as far as the directory can be listed: to whom a caller can be transferred, or whose phone `retrieve` can ring.",
+        "The colleagues: the users of the token's domain, each with whether a phone is registered and whether the user is talking. Empty if the directory cannot be listed.",
         || get(conversations::users),
     ),
     ApiPath {

@@ -65,7 +65,7 @@ class Page:
 
     def sign_in(self, token=None):
         self.one("#token").send_keys(token or self.site.token, Keys.ENTER)
-        until(lambda: self.run("return document.body.dataset.connection") == "live" and self.text("#refused"), 5, "the dashboard is shown")
+        until(lambda: self.run("return document.body.dataset.connection") == "live" and self.text("#refused") and self.all("#boards > *"), 5, "the dashboard is shown")
         return self
 
     def size(self, size):

@@ -3,6 +3,7 @@
 `python3 fake_server.py` serves the page with the calls of a busy day on http://127.0.0.1:8181/ (token `view-and-act`).
 """
 
+import collections
 import datetime
 import itertools
 import json
@@ -210,9 +211,13 @@ class Board:
         for row in rows:
             groups.setdefault(key(row), []).append(row)
         order = (lambda item: item[0]) if asked["by"] in ("hour", "day") else (lambda item: -len(item[1]))
-        late = sum(row["wait_ms"] > 120_000 for row in rows)
-        finding = {"kind": "long-waits-hour", "text": f"Monday 9 to 10: {late} of {len(rows)} callers waited longer than 2 minutes", "weekday": 1, "hour": 9,
-                   "group": None, "count": late, "of": len(rows), "count_before": None, "of_before": None}
+        hours = collections.defaultdict(list)
+        for row in rows:
+            hours[local(row).isoweekday(), local(row).hour].append(row["wait_ms"] > 120_000)
+        weekday, hour = max(hours, key=lambda at: sum(hours[at]), default=(1, 9))
+        late, of = sum(hours[weekday, hour]), len(hours[weekday, hour])
+        finding = {"kind": "long-waits-hour", "text": f"{weekday} {hour}: {late} of {of} callers waited longer than 2 minutes", "weekday": weekday,
+                   "hour": hour, "group": None, "count": late, "of": of, "count_before": None, "of_before": None}
         return 200, {"from": begin, "to": end, "tz": asked["tz"], "by": asked["by"], "service_level": 60, "long_wait_seconds": 120,
                      "total": figures(rows), "before": {"from": 2 * begin - end, "to": begin, **figures(before)}, "truncated": False,
                      "groups": [{"group": name, **figures(group)} for name, group in sorted(groups.items(), key=order)],

@@ -7,7 +7,7 @@ const pieces = [];
 const texts = document.createTreeWalker(within, NodeFilter.SHOW_TEXT);
 while (texts.nextNode()) {
   const node = texts.currentNode, element = node.parentElement;
-  if (!node.data.trim() || !element.checkVisibility() || element.closest('.unseen, .history thead')?.clientWidth <= 1) continue;
+  if (!node.data.trim() || !element.checkVisibility() || element.closest('.unseen, h1, .history thead')?.clientWidth <= 1) continue;
   const range = document.createRange();
   range.selectNodeContents(node);
   const lines = [...range.getClientRects()].filter((line) => line.width > 0.5);

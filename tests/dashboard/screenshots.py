@@ -1,5 +1,6 @@
 """Makes the screenshots of the documentation, with the stand-in for the server: `/usr/bin/python3 tests/dashboard/screenshots.py`."""
 
+import random
 import shutil
 import tempfile
 import time
@@ -15,7 +16,9 @@ PICTURES = [
     ("dashboard-desk-dark", DESK, "dark", "", FakeServer.token),
     ("dashboard-phone", PHONE, "dark", "", FakeServer.token),
     ("wallboard", WALL, "dark", "?view=wall", FakeServer.view_token),
+    ("report", DESK, "light", "", FakeServer.token),
 ]
+DAY_MS = 86_400_000
 
 
 def afternoon():
@@ -29,6 +32,15 @@ def afternoon():
     return site
 
 
+def week(site):
+    """Copies calls of the day to the days before, with other waits: a report shows a week and compares it with the one before."""
+    chance, today = random.Random(11), list(site.board.ended)
+    for days in range(1, 14):
+        share, slow = chance.uniform(0.5, 0.95), chance.uniform(0.6, 1.3)
+        site.board.ended += [{**row, "parked_at": row["parked_at"] - days * DAY_MS, "wait_ms": int(row["wait_ms"] * slow)}
+                             for row in today if chance.random() < share]
+
+
 def picture(page, name, size, scheme, query, token):
     page.size(size)
     page.prefer(scheme)
@@ -38,14 +50,21 @@ def picture(page, name, size, scheme, query, token):
     until(lambda: page.one("#token").is_displayed(), 5, "the sign-in is shown")
     page.one("#token").send_keys(token, "\n")
     until(lambda: page.all(".slot .wait, .wall-call .wait"), 5, "the calls are shown")
+    if name == "report":
+        page.one("#show-report").click()
+        until(lambda: page.all("#report .chart"), 5, "the report is shown")
+        page.run("document.activeElement.blur(); scrollTo(0, 0)")
     time.sleep(1)  # charts, colleagues, and the animation of new cards
     page.driver.save_screenshot(str(IMAGES / f"{name}.png"))
 
 
 def main():
     driver = start_browser(shutil.which("chromium"), shutil.which("chromedriver"), tempfile.mkdtemp())
-    for arguments in PICTURES:
-        picture(Page(driver, afternoon()), *arguments)
+    for name, *arguments in PICTURES:
+        site = afternoon()
+        if name == "report":
+            week(site)
+        picture(Page(driver, site), name, *arguments)
     driver.quit()
 
 

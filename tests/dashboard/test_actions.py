@@ -85,3 +85,23 @@ def test_without_the_right_to_act_there_are_no_controls(page, site):
     assert page.all("#boards button, #boards a, #boards [tabindex='0']") == []
     page.one('[data-slot="703"] .card').click()
     assert not page.dialog_open()
+
+
+@pytest.mark.stand_in
+def test_the_dialog_shows_how_long_the_caller_waits(page, site):
+    """Before: the dialog covered the card, and so hid how long the caller had waited and when the time-out comes."""
+    site.park("Anna Berg", "+49 30 901820", "703", ago=30)
+    page.sign_in().shows("703", "Anna Berg")
+    page.choose("703")
+    until(lambda: page.text("dialog .wait") == page.text('[data-slot="703"] .wait') >= "0:30", 2, "the wait is in the dialog")
+    until(lambda: page.text("dialog .due") == page.text('[data-slot="703"] .due') > "", 2, "the time-out is in the dialog")
+    page.later(90)
+    until(lambda: page.run("return document.querySelector('dialog .sheet').dataset.urgency") == "late", 2, "the caller is late")
+
+
+@pytest.mark.stand_in
+def test_what_was_done_is_shown(parked):
+    """Before: after a transfer from the dialog, the card was gone without a word."""
+    parked.choose("703")
+    parked.act("transfer", "1000")
+    until(lambda: "Anna Berg was transferred to 1000" in parked.text("#notices"), 3, "the transfer is told")

@@ -65,7 +65,7 @@ def test_urgency_is_shown_as_text(page, site):
     site.park("Anna Berg", "+49 30 901820", "703")
     page.sign_in().shows("703", "on time")
     page.later(35)
-    page.shows("703", "soon late")
+    page.shows("703", "almost late")
     page.later(65)
     until(lambda: page.text('[data-slot="703"] .urgency').strip() == "late", 1, "the call is late")
     assert len(page.all('[data-slot="703"] .icon-late')) == 1

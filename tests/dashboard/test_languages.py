@@ -105,6 +105,13 @@ def test_right_to_left_does_not_break_the_layout(page, site, size):
     assert faults(page) == []
     number, wait = (page.one(f'[data-slot="702"] {part}').rect for part in (".number", ".wait"))
     assert number["x"] > wait["x"]
+    title, figure = page.run("return ['dt', '.figure'].map((part) => { const range = document.createRange();"
+                             "range.selectNodeContents(document.querySelector(`.totals ${part}`)); return range.getBoundingClientRect().right; })")
+    assert abs(title - figure) < 2, "a figure stands below its title"
+    star = page.run("""
+      const cell = [...document.querySelectorAll('.history .where')].find((cell) => cell.textContent.startsWith('*')), range = document.createRange();
+      return [0, 1].map((at) => { range.setStart(cell.firstChild, at); range.setEnd(cell.firstChild, at + 1); return range.getBoundingClientRect().left; });""")
+    assert star[0] < star[1], "the star stands before the number of the slot"
     plus, last = page.run("""
       const text = document.querySelector('[data-slot="702"] .phone').firstChild, range = document.createRange();
       return [0, text.length - 1].map((at) => { range.setStart(text, at); range.setEnd(text, at + 1); return range.getBoundingClientRect().left; });""")

@@ -58,7 +58,7 @@ def test_contrast(full, site, scheme):
     full.prefer(scheme)
     ground = full.run("return getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(16, 22, 28)") == (scheme == "dark")
-    for seconds, urgency in [(0, "on time"), (48, "soon late"), (200, "late")]:
+    for seconds, urgency in [(0, "on time"), (48, "almost late"), (200, "late")]:
         full.later(seconds)
         full.shows("701", urgency)
         assert [row for row in contrasts(full) if row[1] < 4.5] == []
@@ -71,3 +71,30 @@ def test_prefers_reduced_motion_is_respected(full):
     assert full.run(moving) == 0
     full.prefer("light", motion="no-preference")
     until(lambda: full.run(moving) > 0, 1, "a ringing slot is animated without that preference")
+
+
+def test_names_stand_beside_their_bars(full):
+    """Before: on a wall, "Zurückgegangen" reached into its bar."""
+    full.prefer_languages("de")
+    until(lambda: full.all("#charts .rows text"), 6, "the charts are shown")
+    for size in SIZES.values():
+        full.size(size)
+        assert full.run("""
+          const right = (nodes) => Math.max(...[...nodes].map((node) => node.getBoundingClientRect().right));
+          const rows = document.querySelector("#charts .rows");
+          return right(rows.querySelectorAll(".name")) < rows.querySelector("rect").getBoundingClientRect().left;""")
+
+
+def test_on_a_phone_the_callers_are_near(page, site):
+    """Before: the header had three rows, and the first caller began 510 px below the first screen."""
+    site.talk("Olga Petrova", "+7 495 123 4567")
+    site.directory(*((str(1000 + n), f"Colleague {n}", True, False) for n in range(3, 10)))
+    site.park(*CALLERS[0][1:], "701")
+    page.size(PHONE)
+    page.sign_in().shows("701", "Anna Berg")
+    until(lambda: page.all(".mine-call"), 6, "my call is shown")
+    assert page.run("return document.querySelector('.bar').offsetHeight") < 80
+    assert page.run("return document.querySelector('[data-slot=\"701\"]').getBoundingClientRect().top") < PHONE[1] * 0.8
+    site.down()
+    until(lambda: "lost" in page.connection(), 5, "the loss is said")
+    assert faults(page) == []

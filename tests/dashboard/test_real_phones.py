@@ -39,7 +39,7 @@ def test_take_and_answer(desk, site, phone):
     mine = phone("1002", says=900)
     desk.one('#boards [data-slot="703"] .take').click()
     ringing = mine.wait_call()
-    desk.shows("703", "rings at your phone…")
+    desk.shows("703", "your phone rings…")
     assert states(site) == ["retrieving"] and ringing.caller_name == "Anna Berg"
     ringing.answer()
     until(lambda: "Anna Berg is connected" in desk.text("#notices"), 3, "the connection is told")
@@ -51,7 +51,7 @@ def test_take_and_answer(desk, site, phone):
 def test_take_and_do_not_answer(desk, site, phone):
     phone("1002").on_ring = None
     desk.one('#boards [data-slot="703"] .take').click()
-    desk.shows("703", "rings at your phone…", 2)
+    desk.shows("703", "your phone rings…", 2)
     until(lambda: "The phone did not answer. Anna Berg waits on in 703." in desk.text("#notices .alert"), 9, "it is told")
     assert states(site) == ["parked"]
     desk.shows("703", "Anna Berg")

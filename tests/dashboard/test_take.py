@@ -20,7 +20,7 @@ def take(page, number="703"):
 def test_the_phone_rings_and_is_answered(parked, site):
     site.board.rings_for = 2
     take(parked)
-    parked.shows("703", "rings at your phone…")
+    parked.shows("703", "your phone rings…")
     until(lambda: "Anna Berg is connected" in parked.text("#notices"), 3, "the connection is told")
     parked.shows("703", "free")
     assert site.board.ended[0]["retriever"] == "1002@example.com"
@@ -60,7 +60,7 @@ def test_the_lost_event_of_a_silent_phone_is_made_up_for(parked, site):
     """The stream may lose events; the listing then shows that the caller is parked again."""
     site.board.rings_for = 60
     take(parked)
-    parked.shows("703", "rings at your phone…")
+    parked.shows("703", "your phone rings…")
     site.board.calls["703"]["state"] = "parked"
     site.board.tell("label", site.board.calls["703"])
     until(lambda: "did not answer" in parked.text("#notices .alert"), 3, "it is told")
@@ -72,7 +72,7 @@ def test_by_keyboard(parked, site):
     assert parked.focused(".take") and parked.one(".take").accessible_name == "Take Anna Berg from 703"
     site.board.rings_for = 2
     parked.press(Keys.ENTER)
-    parked.shows("703", "rings at your phone…")
+    parked.shows("703", "your phone rings…")
     assert parked.focused(".take"), "the focus stays"
 
 

@@ -30,7 +30,6 @@ def test_all_lots_the_longest_waiting_first(wall, site):
     page = wall()
     assert slots(page)[0] == "712" and page.text("#wall-waiting") == "11"
     assert "1:02:" in page.text("#wall-longest") and page.text("#wall-in-time").endswith("%")
-    assert page.text("#wall-lots") == "main · support · big"
     site.remind("709")
     until(lambda: slots(page)[0] == "709", 2, "late callers are the first")
 
@@ -40,10 +39,27 @@ def test_one_lot_and_several(wall):
     assert slots(page) == ["803", "801"] and page.text("#wall-free") == "4"
     for query in ("lot=support,big", "lot=support&lot=big@example.com"):
         page.driver.get(f"{page.site.url}?{query}&view=wall")
-        until(lambda: page.text("#wall-lots") == "support · big", 3, "two lots are shown")
+        until(lambda: page.text("#wall-lots") == "support (120 s) · big (90 s)", 3, "two lots are shown")
         assert set(slots(page)) == {"803", "801", "*5904", "*5917"}
     page.driver.get(f"{page.site.url}?lot=nowhere&view=wall")
     until(lambda: "There is no lot nowhere." in page.text("#wall-lots"), 3, "the mistake is named")
+
+
+def test_each_lot_names_its_own_service_level(wall, site):
+    """Before: "Within 120 s" was said of all lots, although most of them are to be answered sooner."""
+    page = wall()
+    until(lambda: page.text("#wall-in-time-title") == "In time today (60–120 s)", 3, "the levels differ")
+    assert page.text("#wall-lots") == "main (60 s) · support (120 s) · big (90 s)"
+    page.driver.get(f"{page.site.url}?lot=support&view=wall")
+    until(lambda: page.text("#wall-in-time-title") == "Within 120 s today" and page.text("#wall-lots") == "support", 3, "one level is in the title")
+
+
+def test_a_phone_shows_the_names(wall):
+    """Before: on a phone the wait was so large that one letter of the name was left."""
+    page = wall()
+    page.size(PHONE)
+    assert page.run("return [...document.querySelectorAll('.wall-call .wait')].every((wait) => wait.getBoundingClientRect().right < innerWidth - 13)")
+    assert page.run("return document.querySelector('[data-slot=\"706\"] .name').scrollWidth <= document.querySelector('[data-slot=\"706\"] .name').clientWidth")
 
 
 def test_changes_are_shown(wall, site):

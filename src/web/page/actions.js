@@ -1,9 +1,9 @@
 /** What can be done with a parked call, in a dialog: label, ring back, transfer, a later time-out. */
 
-import { callerOf, local } from "./calls.js";
+import { callerOf, local, timeoutOf, urgency, waiting } from "./calls.js";
 import { make, theirs, write } from "./dom.js";
 import { inWords, pieces, t } from "./text.js";
-import { moment } from "./time.js";
+import { duration, moment } from "./time.js";
 
 const MOST_SECONDS = 86_400;
 
@@ -13,11 +13,16 @@ export class Actions {
   #takes;
   #done;
   #call = null;
+  /** The call as it is now; null once it has ended. */
+  #live = null;
+  #levels = new Map();
   #opener = null;
   #board = null;
   #error = make("p", { class: "error", role: "alert" });
+  #wait = make("span", { class: "wait" });
+  #due = make("span", { class: "due" });
 
-  /** `done(words)` is told what was done. */
+  /** `done(verb, words)` is told what was done. */
   constructor(dialog, api, takes, done) {
     this.#dialog = dialog;
     this.#api = api;
@@ -32,18 +37,33 @@ export class Actions {
 
   open(call, opener) {
     this.#call = call;
+    this.#live = call;
     this.#opener = opener;
     this.#board = opener.closest("section").querySelector("h2");
     write(this.#error, "");
     this.#dialog.replaceChildren(make("div", { class: "sheet" }, this.#head(), this.#facts(), ...this.#forms(), this.#error));
+    this.tick(performance.now());
     this.#dialog.showModal();
   }
 
   /** The calls are new: the one in hand may have ended meanwhile. */
-  follow(calls) {
-    if (!this.#dialog.open || calls.some((call) => call.uuid === this.#call.uuid)) return;
+  follow(calls, lots) {
+    this.#levels = new Map(lots.map(({ lot, domain, service_level }) => [`${lot}@${domain}`, service_level]));
+    if (!this.#dialog.open) return;
+    this.#live = calls.find((call) => call.uuid === this.#call.uuid) ?? null;
+    if (this.#live !== null) return;
     for (const button of this.#dialog.querySelectorAll("form button")) button.disabled = true;
     write(this.#error, t("error.gone"));
+  }
+
+  tick(now) {
+    const call = this.#live;
+    const sheet = this.#dialog.firstElementChild;
+    if (call === null || sheet === null) return;
+    const ms = waiting(call, now);
+    write(this.#wait, duration(ms));
+    write(this.#due, timeoutOf(call, now));
+    sheet.dataset.urgency = urgency(ms, this.#levels.get(`${call.lot}@${call.domain}`) ?? Infinity, call.late);
   }
 
   close() {
@@ -60,7 +80,7 @@ export class Actions {
     const close = make("button", { type: "button", class: "close", "aria-label": t("close") }, "×");
     close.onclick = () => this.close();
     const title = make("h2", { id: "actions-title" }, make("span", { class: "number" }, this.#call.slot), " ", theirs(callerOf(this.#call)));
-    return make("header", {}, title, close);
+    return make("header", {}, title, make("p", { class: "times" }, this.#wait, this.#due), close);
   }
 
   #facts() {
@@ -92,16 +112,17 @@ export class Actions {
     seconds.input.value = "60";
     const who = parker ? pieces("ringback.parker", { parker: theirs(local(parker, domain)) }) : [t("ringback.someone")];
     return [
+      // What is done most comes first: by keyboard, each control before it is one more key.
       this.#form("retrieve", "take", [phone.box], () => phone.input.value.trim()),
-      this.#form("label", "label.save", [text.box], () => ({ text: text.input.value })),
-      this.#form("ringback", "ringback", [make("p", {}, ...who)], () => ({})),
       this.#form("transfer", "transfer", [extension.box], () => ({ extension: extension.input.value.trim() })),
+      this.#form("label", "label.save", [text.box], () => ({ text: text.input.value })),
       this.#form("extend", "extend", [seconds.box], () => ({ seconds: seconds.input.valueAsNumber })),
+      this.#form("ringback", "ringback", [make("p", {}, ...who)], () => ({})),
     ];
   }
 
   #form(verb, title, content, body) {
-    const button = make("button", { type: "submit" }, t(title));
+    const button = make("button", { type: "submit", class: verb === "retrieve" ? "primary" : "" }, t(title));
     const form = make("form", { class: "action", "data-verb": verb }, ...content, button);
     form.onsubmit = (event) => {
       event.preventDefault();
@@ -120,13 +141,19 @@ export class Actions {
       if (verb === "retrieve") await this.#takes.take(call, body);
       else await this.#api.act(call, verb, body);
       if (this.#call === call) this.close();
-      this.#done(verb === "retrieve" ? t(body ? "take.rings-at" : "take.rings", { phone: body }) : t(`${verb}.done`, { slot: call.slot }));
+      this.#done(verb, words(verb, body, call));
     } catch (error) {
       write(this.#error, inWords(error));
     } finally {
       button.ariaBusy = "false";
     }
   }
+}
+
+function words(verb, body, call) {
+  if (verb === "retrieve") return t(body ? "take.rings-at" : "take.rings", { phone: body });
+  if (verb === "transfer") return t("transfer.done-to", { caller: callerOf(call), to: body.extension });
+  return t(`${verb}.done`, { slot: call.slot });
 }
 
 function field(title, attributes) {

@@ -6,6 +6,8 @@ import { Slot } from "./slot.js";
 import { t } from "./text.js";
 
 const MOST_SLOTS_SHOWN = 60;
+/** For so long after the mouse has moved on a board, its cards keep their places: whoever aims at one must not press another. */
+const STEADY_MS = 1_500;
 
 export class Board {
   #title = make("h2", { tabindex: "-1" });
@@ -17,6 +19,8 @@ export class Board {
   #page = 0;
   #shown = null;
   #slots = new Map();
+  #moved = -Infinity;
+  #held = false;
   element = make("section", { class: "board" }, make("header", {}, this.#title, this.#count), this.#list, this.#free);
 
   constructor(lot, domain) {
@@ -25,6 +29,9 @@ export class Board {
     this.#title.append(make("span", {}, lot));
     if (domain) this.#title.append(make("span", { class: "domain" }, `@${domain}`));
     this.#pager.append(this.#turn("lot.previous", -1), this.#range, this.#turn("lot.next", 1));
+    this.#list.onpointermove = ({ pointerType }) => {
+      if (pointerType !== "touch") this.#moved = performance.now();
+    };
   }
 
   /** Returns the number of calls that match what is looked for. */
@@ -36,7 +43,9 @@ export class Board {
     // A call stays parked when a new configuration drops its slot: such slots follow after the lot's own. So do callers who wait for a slot.
     const numbers = [...labels.keys(), ...[...taken.keys()].filter((slot) => !labels.has(slot))];
     const compact = lot.slots.length > MOST_SLOTS_SHOWN || lot.slots.length < lot.size || Boolean(wanted);
-    const listed = lateFirst(compact ? numbers.filter((slot) => taken.has(slot)) : numbers, taken);
+    const ordered = lateFirst(compact ? numbers.filter((slot) => taken.has(slot)) : numbers, taken);
+    const listed = this.#isSteady() ? this.#inPlace(ordered) : ordered;
+    this.#held = listed.some((slot, place) => slot !== ordered[place]);
 
     write(this.#count, t("lot.count", { used: lot.used, size: lot.size, seconds: lot.service_level }));
     this.element.dataset.compact = compact;
@@ -58,7 +67,22 @@ export class Board {
   }
 
   tick(now) {
+    if (this.#held && !this.#isSteady()) this.#again();
     for (const slot of this.#slots.values()) slot.tick(now);
+  }
+
+  #isSteady = () => performance.now() - this.#moved < STEADY_MS;
+
+  /** The slots in the places that they have now, and new ones after them. */
+  #inPlace(numbers) {
+    const wanted = new Set(numbers);
+    const kept = [...this.#list.children].map((item) => item.dataset.slot).filter((slot) => wanted.delete(slot));
+    return [...kept, ...wanted];
+  }
+
+  #again() {
+    const { lot, calls, hands, wanted } = this.#shown;
+    this.show(lot, calls, hands, wanted);
   }
 
   /** The cards of the page that is looked at. */
@@ -85,8 +109,8 @@ export class Board {
     button.onclick = () => {
       if (button.ariaDisabled === "true") return;
       this.#page += step;
-      const { lot, calls, hands, wanted } = this.#shown;
-      this.show(lot, calls, hands, wanted);
+      this.#moved = -Infinity;
+      this.#again();
       this.tick(performance.now());
     };
     return button;

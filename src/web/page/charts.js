@@ -8,6 +8,9 @@ import { number, t } from "./text.js";
 
 const LABEL_ROOM = 14;
 const HEAD_ROOM = 12;
+/** Of rows of bars: the longest name of an outcome, in any language, fits where the chart is narrowest. */
+const NAMES_WIDTH = 47;
+const BARS_WIDTH = 39;
 
 /**
  * `rows` are `{label, short, value, shown, tone}`. The text `shown` is for a value that is not just a number. A label without `short` is left
@@ -44,10 +47,10 @@ export function rowsOfBars(rows) {
   const svg = chart("rows");
   rows.forEach(({ short, value, shown = number(value), tone }, place) => {
     const middle = (place + 0.5) * step;
-    const width = (50 * value) / most;
+    const width = (BARS_WIDTH * value) / most;
     svg.append(text("name", 0, middle, short));
-    if (value > 0) svg.append(bar(tone, 36, place * step + step * 0.2, width, step * 0.6));
-    svg.append(text("value", 38 + width, middle, shown));
+    if (value > 0) svg.append(bar(tone, NAMES_WIDTH, place * step + step * 0.2, width, step * 0.6));
+    svg.append(text("value", NAMES_WIDTH + 2 + width, middle, shown));
   });
   return svg;
 }

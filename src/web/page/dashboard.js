@@ -39,7 +39,7 @@ export class Dashboard {
   constructor(api, me, leave) {
     this.#me = me;
     this.#takes = new Takes(api, this.#notices, () => this.#boards.redraw());
-    this.#actions = new Actions(at("actions"), api, this.#takes, (words) => this.#did(words));
+    this.#actions = new Actions(at("actions"), api, this.#takes, (verb, words) => this.#did(verb, words));
     const hands = {
       open: (call, opener) => this.#actions.open(call, opener),
       take: (call, card) => this.#take(call, card),
@@ -75,7 +75,7 @@ export class Dashboard {
     this.#alerts.follow(calls, lots);
     this.#boards.show(lots, calls);
     this.#totals.show(lots, calls);
-    this.#actions.follow(calls);
+    this.#actions.follow(calls, lots);
     this.#desk?.offer(lots, calls);
     if (this.#wanted !== null) this.#openWanted();
   }
@@ -100,6 +100,7 @@ export class Dashboard {
     this.#boards.tick(now);
     this.#totals.tick(now);
     this.#alerts.tick(now);
+    this.#actions.tick(now);
     this.#desk?.tick(now);
   }
 
@@ -114,8 +115,10 @@ export class Dashboard {
     this.#feed.ask();
   }
 
-  #did(words) {
-    this.#announcer.say(words);
+  /** The card shows what was done; only a caller who was transferred has no card any more. */
+  #did(verb, words) {
+    if (verb === "transfer") this.#notices.tell(words);
+    else this.#announcer.say(words);
     this.#feed.ask();
   }
 

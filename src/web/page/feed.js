@@ -19,6 +19,7 @@ export class Feed {
   #live = new Refresher(() => this.#fetchLive(), { soon: 100, every: 0 });
   #records = new Refresher(() => this.#fetchRecords(), { soon: 100, every: RECORDS_EVERY_MS });
   #timers;
+  #known = new Map();
   #stopped = false;
 
   /**
@@ -76,7 +77,9 @@ export class Feed {
     if (answers === null) return;
     const [calls, lots] = answers;
     const now = performance.now();
-    this.#view.live(calls.map((call) => anchor(call, now)), lots);
+    const anchored = calls.map((call) => anchor(call, now, this.#known.get(call.uuid) ?? null));
+    this.#known = new Map(anchored.map((call) => [call.uuid, call]));
+    this.#view.live(anchored, lots);
     this.#tick();
   }
 

@@ -41,7 +41,7 @@ export class Mine {
       const row = this.#rows.get(channel.uuid);
       row.channel = channel;
       row.since = now - channel.talking_ms;
-      write(row.state, t(channel.held ? "mine.held" : "mine.active"));
+      write(row.state, channel.held ? t("mine.held") : "");
     }
     this.#empty();
     this.tick(now);
@@ -78,7 +78,9 @@ export class Mine {
     const button = make("button", { type: "button", class: "park primary", "aria-label": t("mine.park-name", { caller }) }, t("mine.park"));
     const number = channel.caller_name && channel.caller_number ? [theirs(channel.caller_number, { class: "phone" })] : [];
     const item = make("li", { class: "mine-call", "data-drag": "mine", "data-drag-text": caller, "data-uuid": channel.uuid },
-      make("span", { class: "head" }, theirs(caller, { class: "name" }), time), ...number, state, choice, button);
+      make("span", { class: "about" },
+        make("span", { class: "line" }, theirs(caller, { class: "name" }), state), make("span", { class: "line" }, time, ...number)),
+      choice, button);
     const row = { item, channel, state, time, choice };
     button.onclick = () => {
       const { slot, lot } = JSON.parse(choice.value || "{}");

@@ -7,6 +7,8 @@ import { t, unit } from "./text.js";
 const GROUPINGS = [["hour", "today.hour"], ["day", "report.day"], ["lot", "call.lot"], ["parker", "history.parker"], ["retriever", "history.retriever"]];
 /** The range that the view begins with: the last seven days. */
 const FIRST_PRESET = 2;
+/** The presets before this one are a single day. */
+const FIRST_LONG_PRESET = 2;
 const DAY_MS = 86_400_000;
 
 const at = (id) => document.getElementById(id);
@@ -38,6 +40,12 @@ export class Report {
   #fields = {};
   #presets = [];
   #asked = 0;
+  /** What the fields had when the report was closed, and the preset, or -1. */
+  #kept = null;
+  #preset = FIRST_PRESET;
+  /** Whether a preset, and not a person, has chosen to group by hour. */
+  #byHour = false;
+  #watch = new AbortController();
 
   /** `refused(error)` is called when the server does not take the token any more. */
   constructor(api, refused) {
@@ -47,30 +55,44 @@ export class Report {
 
   start() {
     this.#button.hidden = false;
-    this.#button.onclick = () => this.#toggle();
+    // The browser's Back closes the report, and its reload keeps it open.
+    this.#button.onclick = () => {
+      if (!this.#root.hidden) return history.back();
+      history.pushState({ report: true }, "");
+      this.#set(true);
+    };
+    addEventListener("popstate", ({ state }) => this.#set(Boolean(state?.report)), { signal: this.#watch.signal });
     this.#label(false);
+    this.#set(Boolean(history.state?.report));
   }
 
   stop() {
     this.#asked += 1;
+    this.#watch.abort();
+    if (!this.#root.hidden) history.replaceState(null, "");
     this.#button.hidden = true;
     this.#root.hidden = true;
     this.#root.replaceChildren();
   }
 
-  #toggle() {
-    const open = this.#root.hidden;
+  #set(open) {
+    if (open !== this.#root.hidden) return;
     this.#root.hidden = !open;
     at("dashboard").hidden = open;
     this.#label(open);
     if (!open) {
       this.#asked += 1;
+      this.#kept = this.#values();
       return this.#root.replaceChildren();
     }
     this.#draw();
+    for (const [name, value] of Object.entries(this.#kept ?? {})) this.#fields[name].value = value;
     this.#root.querySelector("h2").focus();
-    this.#choose(FIRST_PRESET);
+    if (this.#preset >= 0) return this.#choose(this.#preset);
+    this.#show();
   }
+
+  #values = () => Object.fromEntries(Object.entries(this.#fields).map(([name, { value }]) => [name, value]));
 
   #label(open) {
     write(this.#button, t(open ? "report.back" : "report"));
@@ -94,14 +116,16 @@ export class Report {
     const print = make("button", { type: "button" }, t("report.print"));
     print.onclick = () => window.print();
     const form = make("form", { class: "report-form" },
-      make("div", { class: "presets", role: "group", "aria-label": t("report.range") }, ...this.#presets),
+      make("div", { class: "report-top" },
+        make("div", { class: "presets", role: "group", "aria-label": t("report.range") }, ...this.#presets),
+        make("div", { class: "report-buttons" }, save, print)),
       field("from", t("report.from"), make("input", { type: "date", required: "" })),
       field("to", t("report.to"), make("input", { type: "date", required: "" })),
       field("by", t("report.by"), make("select", {}, ...GROUPINGS.map(([by, key]) => option(by, t(key), by === "day")))),
-      field("lot", t("call.lot"), make("select", {}, option("", t("report.all-lots")))),
+      field("lot", t("call.lot"), make("select", {}, option("", t("report.all-lots")), ...(this.#kept?.lot ? [option(this.#kept.lot, this.#kept.lot)] : []))),
       field("tz", t("report.zone"), make("input", { list: "report-zones", spellcheck: "false", autocomplete: "off" })),
       zones,
-      make("div", { class: "report-buttons" }, make("button", { type: "submit", class: "primary" }, t("report.show")), save, print));
+      make("button", { type: "submit", class: "primary" }, t("report.show")));
     form.onsubmit = (event) => {
       event.preventDefault();
       this.#mark(-1);
@@ -110,6 +134,7 @@ export class Report {
     this.#fields.tz.value = ownZone();
     // A choice is shown at once; a date is typed digit by digit, and waits for the button.
     for (const name of ["by", "lot"]) this.#fields[name].onchange = () => this.#show();
+    this.#fields.by.addEventListener("change", () => { this.#byHour = false; });
     this.#root.replaceChildren(
       make("h2", { tabindex: "-1", id: "report-title" }, t("report")), form,
       make("p", { class: "error", role: "alert" }), make("p", { class: "report-range", role: "status" }), make("div", { class: "report-body" }));
@@ -119,10 +144,12 @@ export class Report {
   async #fillLots() {
     const lots = await this.#answer(this.#api.lots());
     const names = (lots ?? []).filter(({ domain }) => domain !== "*").map(({ lot, domain }) => `${lot}@${domain}`);
-    this.#fields.lot.append(...names.map((name) => make("option", { value: name }, name)));
+    const known = new Set([...this.#fields.lot.options].map(({ value }) => value));
+    this.#fields.lot.append(...names.filter((name) => !known.has(name)).map((name) => make("option", { value: name }, name)));
   }
 
   #mark(chosen) {
+    this.#preset = chosen;
     this.#presets.forEach((button, place) => button.setAttribute("aria-pressed", String(place === chosen)));
   }
 
@@ -132,7 +159,16 @@ export class Report {
     this.#fields.from.value = daysBefore(day, first);
     this.#fields.to.value = daysBefore(day, last);
     this.#mark(place);
+    this.#fitGrouping(place < FIRST_LONG_PRESET);
     this.#show();
+  }
+
+  /** A single day by day is one bar; so its hours are shown, unless somebody has chosen otherwise. */
+  #fitGrouping(isOneDay) {
+    const { by } = this.#fields;
+    if (isOneDay ? by.value !== "day" : !this.#byHour) return;
+    by.value = isOneDay ? "hour" : "day";
+    this.#byHour = isOneDay;
   }
 
   #query() {

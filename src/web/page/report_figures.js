@@ -34,7 +34,7 @@ function range(from, to, report, within = false) {
 /** The name of a group: in full, and for the axis of a chart. */
 function names({ by }, group) {
   if (by === "hour") return [hours(Number(group.slice(0, 2))), group.slice(0, 2)];
-  if (by === "day") return [day(group, { weekday: "short", day: "numeric", month: "short" }), day(group, { day: "numeric", month: "numeric" })];
+  if (by === "day") return [capital(day(group, { weekday: "short", day: "numeric", month: "short" })), day(group, { day: "numeric", month: "numeric" })];
   return group === "" ? [t("report.nobody"), t("report.nobody")] : [group, group.split("@")[0]];
 }
 
@@ -76,7 +76,7 @@ function totals({ total, before }) {
 /** A finding in the viewer's language; the text of the server is English. */
 function sentence(finding, report) {
   const { kind, weekday, hour, group, count, of, count_before, of_before } = finding;
-  const weekHour = () => `${day(MONDAY_MS + (weekday - 1) * DAY_MS, { weekday: "long" })} ${hours(hour)}`;
+  const weekHour = () => `${capital(day(MONDAY_MS + (weekday - 1) * DAY_MS, { weekday: "long" }))} ${hours(hour)}`;
   const compared = { count, of, share: percent(count / of), count_before, of_before, share_before: percent(count_before / of_before) };
   const waitedLong = (name) => t("report.long-waits", { name, count, of, time: seconds(report.long_wait_seconds) });
   return {
@@ -103,7 +103,7 @@ function table(report) {
   const line = (name, figures) => make("tr", { role: "row" }, make("th", { role: "rowheader", scope: "row" }, name),
     ...columnsOf.map(([title, value]) => make("td", { role: "cell", "data-name": title }, value(figures))));
   const heads = [t(by), ...columnsOf.map(([title]) => title)].map((title) => make("th", { role: "columnheader", scope: "col" }, title));
-  return make("div", { class: "report-table" }, make("table", { role: "table", "aria-label": t("report.figures") },
+  return make("div", { class: "report-table", "data-by": report.by }, make("table", { role: "table", "aria-label": t("report.figures") },
     make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)),
     make("tbody", { role: "rowgroup" }, ...report.groups.map((row) => line(theirs(names(report, row.group)[0]), row))),
     make("tfoot", { role: "rowgroup" }, line(t("report.total"), report.total), line(t("report.period-before"), report.before))));

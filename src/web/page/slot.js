@@ -1,11 +1,13 @@
 /** One slot on a board: dim while it is free, a card with a growing wait while it is taken. */
 
-import { callerOf, isWaiting, local, urgency, waiting } from "./calls.js";
+import { callerOf, isWaiting, local, timeoutOf, urgency, waiting } from "./calls.js";
 import { make, theirs, write } from "./dom.js";
 import { icon } from "./icons.js";
 import { pieces, t } from "./text.js";
 import { duration } from "./time.js";
 
+/** A name of more characters has no room beside the button. */
+const LONGEST_BESIDE = 5;
 const STATES = ["ringing-back", "retrieving", "reserved", "waiting-for-slot"];
 
 export class Slot {
@@ -43,7 +45,7 @@ export class Slot {
     const ms = waiting(call, now);
     const { wait, due, word, gauge, mark } = this.#parts;
     write(wait, duration(ms));
-    write(due, call.due === null ? "" : call.due > now ? t("slot.due", { time: duration(call.due - now) }) : t("slot.due-now"));
+    write(due, timeoutOf(call, now));
     const urgent = urgency(ms, this.serviceLevel, call.late);
     gauge.style.transform = `scaleX(${Math.min(1, ms / 1000 / this.serviceLevel)})`;
     if (this.item.dataset.urgency === urgent) return;
@@ -111,11 +113,12 @@ export class Slot {
     parts.gauge = make("span", { class: "gauge" });
     const words = rings || (STATES.includes(call.state) ? t(`state.${call.state}`) : "");
     const state = words ? [make("span", { class: "state" }, icon(rings ? "ringing-back" : call.state), words)] : [];
-    const parker = call.parker ? pieces("slot.by", { parker: theirs(local(call.parker, call.domain)) }) : [];
+    const parker = local(call.parker, call.domain);
+    const by = parker ? pieces("slot.by", { parker: theirs(parker) }) : [];
     return [
       make("span", { class: "foot" },
         make("span", { class: "urgency" }, parts.mark, parts.word), ...state,
-        make("span", { class: "parker" }, ...parker), parts.due),
+        make("span", { class: parker.length <= LONGEST_BESIDE ? "parker beside" : "parker" }, ...by), parts.due),
       parts.gauge,
     ];
   }

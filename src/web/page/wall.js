@@ -26,6 +26,14 @@ export function shareInTime(stats) {
   return counted.length === 0 ? null : counted.reduce((total, { share, count }) => total + share * count, 0) / sum(counted, "count");
 }
 
+/** The names of the lots, and within which time callers are to be answered. Where the lots differ, each name has its own time. */
+export function namesAndLevel(lots) {
+  const levels = lots.map((lot) => lot.service_level);
+  const [from, to] = lots.length === 0 ? [0, 0] : [Math.min(...levels), Math.max(...levels)];
+  if (from === to) return [lots.map(({ lot }) => lot).join(" · "), t("wall.in-time", { seconds: to })];
+  return [lots.map(({ lot, service_level: seconds }) => t("wall.lot", { lot, seconds })).join(" · "), t("wall.in-own-time", { from, to })];
+}
+
 export class Wall {
   historyRows = 0;
   #feed;
@@ -69,11 +77,11 @@ export class Wall {
     this.#levels = new Map(shown.map((lot) => [`${lot.lot}@${lot.domain}`, lot.service_level]));
     const names = lots.flatMap(({ lot, domain }) => [lot, `${lot}@${domain}`]);
     const missing = lots.length > 0 ? this.#chosen.filter((name) => !names.includes(name)) : [];
-    write(at("wall-lots"), missing.length > 0 ? t("wall.no-lot", { lot: missing.join(", ") }) : shown.map(({ lot }) => lot).join(" · "));
+    const [title, level] = namesAndLevel(shown);
+    write(at("wall-lots"), missing.length > 0 ? t("wall.no-lot", { lot: missing.join(", ") }) : title);
     write(at("wall-waiting"), number(this.#calls.length));
     write(at("wall-free"), number(sum(shown, "free")));
-    const level = shown.length > 0 ? Math.max(...shown.map((lot) => lot.service_level)) : 0;
-    write(at("wall-in-time-title"), t("wall.in-time", { seconds: level }));
+    write(at("wall-in-time-title"), level);
     document.title = this.#calls.length > 0 ? t("title.waiting", { n: this.#calls.length }) : t("title");
     this.#draw();
   }

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use office_day::OfficeDay;
 
@@ -85,6 +85,7 @@ fn main() -> ExitCode {
     let step =
         if options.speed > 0 && options.speed <= 10 { Duration::from_millis(100) } else { Duration::from_secs(1) };
     let mut passed = Duration::ZERO;
+    let begin = Instant::now();
     while passed < Duration::from_secs(options.hours * 3600) {
         if stop.load(Ordering::Relaxed) {
             println!("\nThe simulation was interrupted.");
@@ -96,7 +97,8 @@ fn main() -> ExitCode {
         passed += step;
         day.advance(step);
         if options.speed > 0 {
-            std::thread::sleep(step.div_f64(options.speed as f64));
+            // Until the time that the clock on the wall shows: what a step costs must not make the office slow.
+            std::thread::sleep(passed.div_f64(options.speed as f64).saturating_sub(begin.elapsed()));
         }
     }
     day.end();

@@ -130,8 +130,9 @@ impl OfficeDay {
         });
         world.set_config("callpark.conf", &CONFIGURATION.replace("@DASHBOARD@", &settings).replace("@HOOKS@", &hooks));
         world.set_dialplan(|route| dialplan(&route.extension));
-        for desk in [RECEPTION.desk, SUPPORT.desk] {
+        for (desk, name) in [(RECEPTION.desk, "Reception"), (SUPPORT.desk, "Support")] {
             world.set_phone(desk, Phone::Answers(Duration::from_secs(6)));
+            world.set_user_var(desk, "effective_caller_id_name", name);
         }
         for (name, extension, phone) in COLLEAGUES {
             let address = format!("{extension}@{DOMAIN}");
