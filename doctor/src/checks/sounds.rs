@@ -36,10 +36,10 @@ pub(super) fn installed(facts: &Facts) -> Vec<Finding> {
     let has = |wanted: bool| files(&folder).any(|file| is_music(&file) == wanted);
     let mut found = Vec::new();
     if !has(false) {
-        found.push(lacks(facts, &folder, &ANNOUNCEMENTS));
+        found.push(lacks(&folder, &ANNOUNCEMENTS));
     }
     if !has(true) {
-        found.push(lacks(facts, &music, &MUSIC));
+        found.push(lacks(&music, &MUSIC));
     }
     found
 }
@@ -63,7 +63,7 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     found.filter(|path| path.is_file())
 }
 
-fn lacks(facts: &Facts, folder: &Path, sounds: &Sounds) -> Finding {
+fn lacks(folder: &Path, sounds: &Sounds) -> Finding {
     let Sounds { files, heard, target, package } = sounds;
     let what = format!("there are no {files} in {}, so callers hear {heard}", folder.display());
     // A FreeSWITCH that was built with --prefix has its configuration in etc/freeswitch too, but does not look where the packages put their files.
