@@ -100,7 +100,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_core_session_get_media_handle",
     "switch_core_media_get_mparams",
     "switch_core_session_get_write_codec",
-    "switch_core_session_write_frame",
+    "switch_core_media_write_frame",
     "switch_core_session_read_frame",
     "switch_core_session_perform_receive_message",
     "switch_core_session_private_event_count",

@@ -867,8 +867,8 @@ switch_status_t switch_core_codec_destroy(switch_codec_t *codec);
 switch_media_handle_t *switch_core_session_get_media_handle(switch_core_session_t *session);
 switch_core_media_params_t *switch_core_media_get_mparams(switch_media_handle_t *smh);
 switch_codec_t *switch_core_session_get_write_codec(switch_core_session_t *session);
-switch_status_t switch_core_session_write_frame(switch_core_session_t *session, switch_frame_t *frame,
-	switch_io_flag_t flags, int stream_id);
+switch_status_t switch_core_media_write_frame(switch_core_session_t *session, switch_frame_t *frame,
+	switch_io_flag_t flags, int stream_id, switch_media_type_t type);
 switch_status_t switch_core_session_read_frame(switch_core_session_t *session, switch_frame_t **frame,
 	switch_io_flag_t flags, int stream_id);
 switch_status_t switch_core_session_perform_receive_message(switch_core_session_t *session,

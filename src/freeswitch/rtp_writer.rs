@@ -274,12 +274,13 @@ impl RtpWriter {
                 timestamp: timestamp.max(1),
                 ..Default::default()
             };
-            ffi::switch_core_session_write_frame(
-                session,
-                &mut frame,
-                ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE.0,
-                0,
-            );
+            // This is what an endpoint with RTP does in the end. The layers above it serve media bugs and transcoding, which such a leg has not, and cost
+            // more than the packet. The core would wait for media that is not ready.
+            let (how, audio) =
+                (ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE, ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO);
+            if ffi::switch_core_media_ready(session, audio) != 0 {
+                ffi::switch_core_media_write_frame(session, &mut frame, how.0, 0, audio);
+            }
             self.watch_address(session);
         }
         SendResult::Yes

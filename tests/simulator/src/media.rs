@@ -36,7 +36,7 @@ not_without_rtp! {
     switch_core_codec_encode(*mut ffi::switch_codec_t, *mut ffi::switch_codec_t, *mut c_void, u32, u32, *mut c_void, *mut u32, *mut u32, *mut c_uint) -> Status;
     switch_core_codec_destroy(*mut ffi::switch_codec_t) -> Status;
     switch_core_session_get_write_codec(*mut ffi::switch_core_session_t) -> *mut ffi::switch_codec_t;
-    switch_core_session_write_frame(*mut ffi::switch_core_session_t, *mut ffi::switch_frame_t, ffi::switch_io_flag_t, c_int) -> Status;
+    switch_core_media_write_frame(*mut ffi::switch_core_session_t, *mut ffi::switch_frame_t, ffi::switch_io_flag_t, c_int, ffi::switch_media_type_t) -> Status;
     switch_core_session_read_frame(*mut ffi::switch_core_session_t, *mut *mut ffi::switch_frame_t, ffi::switch_io_flag_t, c_int) -> Status;
     switch_core_session_perform_receive_message(*mut ffi::switch_core_session_t, *mut ffi::switch_core_session_message_t, *const c_char, *const c_char, c_int) -> Status;
     switch_core_session_private_event_count(*mut ffi::switch_core_session_t) -> u32;
