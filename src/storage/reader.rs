@@ -19,6 +19,9 @@ pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long shutdown waits for a query.
 const READER_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// After how long a query that was refused is tried again.
+const REFUSED_RETRY_DELAY: Duration = Duration::from_millis(200);
+
 type QueryJob = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
@@ -28,16 +31,27 @@ pub(super) struct Reader {
     pub(super) reports: AnswerCache<ReportQuery, Report>,
 }
 
+/// Tries a query that was refused once more. SQLite says that a table does not exist if the handle read the schema before the table was made, and another
+/// handle writes just now.
+fn again_after<T>(why: StorageError, query: impl FnOnce() -> Result<T, StorageError>) -> Result<T, StorageError> {
+    if !matches!(why, StorageError::Refused(_)) {
+        return Err(why);
+    }
+    std::thread::sleep(REFUSED_RETRY_DELAY);
+    query()
+}
+
 impl Reader {
     /// Executes a query on the thread of the reader, and waits for its answer.
     pub(super) fn read<T: Send + 'static>(
         &self,
         dsn: String,
-        query: impl FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+        query: impl Fn(&Connection) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let (done, answer) = mpsc::sync_channel(1);
         let job = move || {
-            let read = || Connection::open(&dsn).and_then(|connection| query(&connection));
+            let once = || Connection::open(&dsn).and_then(|connection| query(&connection));
+            let read = || once().or_else(|why| again_after(why, once));
             let bug = Err(StorageError::Panicked);
             // The requester may have given up.
             let _ = done.try_send(guard::fence("history query", bug, read));

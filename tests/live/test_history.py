@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -320,6 +321,26 @@ def test_a_database_that_only_keeps_silent_is_told(own, postgres):
     assert wait_for(lambda: postgres.rows() == "150|150", 30, 0.5), postgres.rows()
     assert len(re.findall("slot store fails; .*the database does not answer", own.log())) == 2, own.log()
     assert len(re.findall("its rows wait for it", own.log())) == 2 == len(re.findall("the database of the history is back", own.log()))
+
+
+def test_a_query_during_a_write_finds_a_table_that_was_made_after_its_handle(own):
+    """Before: SQLite told a handle that had read the schema before that there is no such table while another handle wrote."""
+    file = own.dir / "db/made-later.db"
+    own.configure('<lot name="main" domain="*"><param name="slots" value="701-760"/></lot>', f'<param name="db-dsn" value="sqlite://{file}"/>')
+    own.start()
+    turns(own, 50)
+    assert wait_for(lambda: len(history(own, "100")) == 50, 5)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as other:
+        columns = other.execute("select sql from sqlite_master where name = 'callpark_records'").fetchone()[0]
+        other.execute("alter table callpark_records rename to kept")
+        assert "-ERR" in own.api("callpark history")  # the handle has read the schema without the table
+        other.execute(columns)
+        other.execute("begin exclusive")
+        with ThreadPoolExecutor() as pool:
+            answer = pool.submit(own.api, "callpark history as json")
+            time.sleep(0.1)
+            other.execute("rollback")
+    assert answer.result() == "[]\n"
 
 
 # --- ODBC, if FreeSWITCH's core was built with it
