@@ -300,7 +300,8 @@ def test_a_reload_keeps_what_waits_and_removed_hooks_send_it(switch, hooked, rec
     assert hooked(f'name="chat" url="{receiver.url}" events="park"') == "+OK\n"
     receiver.wait(2)
     assert time.monotonic() - began < 1.5, "new settings are used only after the pause of the old ones"
-    assert [slot for _, slot in receiver.events()] == ["701", "702"] and status(switch, "old") is None
+    # Two calls that are parked at the same time may be told in either order.
+    assert sorted(slot for _, slot in receiver.events()) == ["701", "702"] and status(switch, "old") is None
     back = Receiver(port)
     back.wait(2, 12)
     assert [slot for _, slot in back.events()] == ["701", "702"], "what waited for the removed hook is lost"
