@@ -64,7 +64,8 @@ class Page:
             raise AssertionError(f"{error}\n{state}\n{loaded}\n{before + self.driver.get_log('browser')}") from None
 
     def sign_in(self, token=None):
-        self.one("#token").send_keys(token or self.site.token, Keys.ENTER)
+        # After a reload the page first fetches its texts.
+        until(lambda: self.one("#token").send_keys(token or self.site.token, Keys.ENTER) or True, 5, "the sign-in is shown")
         until(lambda: self.run("return document.body.dataset.connection") == "live" and self.text("#refused") and self.all("#boards > *"), 5, "the dashboard is shown")
         return self
 
