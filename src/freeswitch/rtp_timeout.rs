@@ -9,9 +9,9 @@ use super::session::Leg;
 use crate::ffi::{self, switch_channel_flag_t as Flag};
 
 impl Leg<'_> {
-    /// After how much silence of the far end the leg is to end. `None` if it is not, because nothing is set or the far end has said that it only listens,
-    /// or if the core measures the time itself.
-    pub(crate) fn rtp_timeout(&self) -> Option<Duration> {
+    /// The time-out of the leg, if its far end has been silent for so long. `None` before, or if the leg is not to end, because nothing is set or the far end
+    /// has said that it only listens, or if the core measures the time itself.
+    pub(crate) fn due_rtp_timeout(&self, silent: Duration) -> Option<Duration> {
         // SAFETY: the session is kept, and its media handle with it, which has parameters from its beginning on.
         let (usual, in_hold) = unsafe {
             let media = ffi::switch_core_session_get_media_handle(self.as_ptr());
@@ -21,7 +21,9 @@ impl Leg<'_> {
         let seconds = if in_hold > 0 && self.flag(Flag::CF_PROTO_HOLD) { in_hold } else { usual };
         let only_listens = || self.var("remote_audio_media_flow").as_deref() == Some("recvonly");
         let by_clock = || self.var("media_timeout").or_else(|| self.var("media_timeout_audio")).is_some();
-        (seconds > 0 && !only_listens() && !by_clock()).then(|| Duration::from_secs(seconds.into()))
+        let timeout = Duration::from_secs(seconds.into());
+        // The variables are looked up only once the time is over, and not each second.
+        (seconds > 0 && silent >= timeout && !only_listens() && !by_clock()).then_some(timeout)
     }
 
     /// Makes the next read that finds no packet end the leg, in the way in which the core does that (`execute_on_media_timeout`). The core warns if it has

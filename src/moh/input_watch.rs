@@ -49,7 +49,8 @@ impl<'a> InputWatch<'a> {
         if !counted_by_core && !self.leg.is_learning_address() {
             self.leg.drop_input();
         }
-        let timeout = if self.hears || counted_by_core { None } else { self.due_timeout() };
+        let timeout =
+            if self.hears || counted_by_core { None } else { self.leg.due_rtp_timeout(self.silent_since.elapsed()) };
         let can_come = match timeout {
             Some(timeout) => self.time_out(timeout),
             None => self.leg.drop_packet(),
@@ -72,10 +73,5 @@ impl<'a> InputWatch<'a> {
         let goes_on = self.leg.drop_packet();
         self.leg.let_rtp_continue(timeout, self.packet);
         goes_on
-    }
-
-    /// The time-out of the leg, if it is over.
-    fn due_timeout(&self) -> Option<Duration> {
-        self.leg.rtp_timeout().filter(|timeout| self.silent_since.elapsed() >= *timeout)
     }
 }
