@@ -54,6 +54,17 @@ fn request(uuid: &str, wanted: SlotRequest) -> ParkRequest {
     }
 }
 
+/// A call whose request names no lot goes to the first lot of the configuration, whatever the names of the lots are.
+#[test]
+fn the_lot_that_nobody_names_is_the_first_of_the_configuration() {
+    let lot = |name, slots| plan(name, DOMAIN, slots, LotSettings::default());
+    let template = |name, slots| plan(name, "*", slots, LotSettings::default());
+    let first = |plans: &[LotPlan]| park(&mut Table::new(plans, None), "one");
+    assert_eq!(first(&[lot("main", "701-720"), lot("big", "5901-5999")]), "701");
+    assert_eq!(first(&[template("main", "701-720"), template("big", "5901-5999")]), "701");
+    assert_eq!(first(&[template("main", "701-720"), lot("big", "5901-5999")]), "5901");
+}
+
 /// Parks `uuid` in any slot, and returns the slot.
 fn park(table: &mut Table, uuid: &str) -> String {
     table.park(&request(uuid, SlotRequest::Auto), false, at(0)).unwrap().info.slot.to_string()

@@ -33,7 +33,7 @@ const fn row(
 pub const SETTINGS: &[Setting] = &[
     row(
         "default-lot",
-        "the first lot",
+        "the first lot of the domain in the file",
         "The lot that is used when neither the lot nor the slot is named, or when the slot does not identify the lot.",
         |config, value| {
             config.default_lot = Some(value.to_owned()).filter(|name| !name.is_empty());

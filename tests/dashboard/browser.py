@@ -8,6 +8,7 @@ try:
                                             StaleElementReferenceException)
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 except ImportError:  # without selenium the tests are skipped and counted
@@ -172,7 +173,12 @@ class Page:
                                     "buttons": int(kind != "mouseReleased"), "clickCount": 1})
 
     def press(self, *keys):
-        self.driver.switch_to.active_element.send_keys(*keys)
+        """Presses keys, which reach whatever has the focus, as those of a keyboard do."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def replace(self, text):
+        """Types over the text of the field that has the focus."""
+        ActionChains(self.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).send_keys(text).perform()
 
     def focused(self, selector):
         return self.run("return document.activeElement.matches(arguments[0])", selector)

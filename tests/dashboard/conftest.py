@@ -73,3 +73,19 @@ def page(browser, site):
     page.open()
     yield page
     assert page.log_errors() == []
+
+
+@pytest.fixture
+def phone(site):
+    """Makes registered phones, which are closed at the end; with FreeSWITCH alone."""
+    from phone import Phone
+    made = []
+
+    def make(user="", **more):
+        made.append(Phone(site.switch, user=user, **more))
+        if user:
+            made[-1].register()
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()

@@ -8,22 +8,6 @@ pytestmark = pytest.mark.skipif(not real_freeswitch.is_installed(), reason="Free
 
 
 @pytest.fixture
-def phone(site):
-    """Makes registered phones, which are closed at the end."""
-    from phone import Phone
-    made = []
-
-    def make(user="", **more):
-        made.append(Phone(site.switch, user=user, **more))
-        if user:
-            made[-1].register()
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
 def desk(page, site):
     """The page of user 1002."""
     site.park("Anna Berg", "+49 30 901820", "703")

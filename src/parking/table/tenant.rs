@@ -13,6 +13,8 @@ use crate::parking::names::Slot;
 #[derive(Debug, Default)]
 pub(super) struct Tenant {
     pub(super) lots: BTreeMap<Arc<str>, Lot>,
+    /// The first lot of the configuration that has slots.
+    first: Option<Arc<str>>,
     /// The lot of each slot, and the index of the slot in it.
     pub(super) slots: HashMap<Slot, (Arc<str>, u32)>,
     /// Calls that are not in [`Lot::held`]: in slots that no lot has any more, without a slot, or in a slot that another call occupies because
@@ -25,6 +27,9 @@ impl Tenant {
         self.slots.reserve(plan.slots.len());
         for (slot, index) in plan.slots.iter().zip(0..) {
             self.slots.insert(slot.clone(), (Arc::clone(&plan.id.name), index));
+        }
+        if !plan.slots.is_empty() {
+            self.first.get_or_insert_with(|| Arc::clone(&plan.id.name));
         }
         self.lots.insert(Arc::clone(&plan.id.name), Lot::new(plan));
     }
@@ -40,10 +45,9 @@ impl Tenant {
         self.calls_in(slot).next()
     }
 
-    /// The name of the first lot, which is one with slots if there is any.
+    /// The lot that is used when none is named.
     pub(super) fn first_lot(&self) -> Option<&Arc<str>> {
-        let with_slots = self.lots.iter().find(|(_, lot)| lot.size() > 0).map(|(name, _)| name);
-        with_slots.or_else(|| self.lots.keys().next())
+        self.first.as_ref().or_else(|| self.lots.keys().next())
     }
 
     pub(super) fn in_use(&self) -> bool {
