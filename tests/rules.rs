@@ -62,7 +62,8 @@ fn the_lot_that_nobody_names_is_the_first_of_the_configuration() {
     let first = |plans: &[LotPlan]| park(&mut Table::new(plans, None), "one");
     assert_eq!(first(&[lot("main", "701-720"), lot("big", "5901-5999")]), "701");
     assert_eq!(first(&[template("main", "701-720"), template("big", "5901-5999")]), "701");
-    assert_eq!(first(&[template("main", "701-720"), lot("big", "5901-5999")]), "5901");
+    assert_eq!(first(&[template("main", "701-720"), lot("big", "5901-5999")]), "701");
+    assert_eq!(first(&[template("main", "701-720"), lot("big", "5901-5999"), lot("main", "601-620")]), "5901");
 }
 
 /// Parks `uuid` in any slot, and returns the slot.

@@ -23,6 +23,16 @@ pub struct LotPlan {
 }
 
 impl LotPlan {
+    /// Whether each domain has a copy of this lot, unless it has a lot of that name of its own.
+    pub(super) fn is_template(&self) -> bool {
+        &*self.id.domain == "*"
+    }
+
+    /// The copy of a template for a domain.
+    pub(super) fn copy_for(&self, domain: &Arc<str>) -> LotPlan {
+        LotPlan { id: LotId { name: Arc::clone(&self.id.name), domain: Arc::clone(domain) }, ..self.clone() }
+    }
+
     /// A lot that is not in the configuration.
     pub(super) fn without_slots(id: LotId, settings: Arc<LotSettings>) -> LotPlan {
         LotPlan { id, slots: Arc::from([]), labels: Arc::default(), settings }

@@ -1,6 +1,6 @@
 //! Prepares a new configuration outside the table, because making thousands of slots takes longer than the table may be locked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{LotPlan, Table, Tenant, slot_of};
@@ -18,17 +18,26 @@ impl Layout {
     /// Makes a layout. `in_use` are the domains that have calls, and so need their copies of the template lots.
     #[must_use]
     pub fn new(plans: &[LotPlan], default_lot: Option<&str>, in_use: &[Arc<str>]) -> Layout {
-        let (templates, own): (Vec<LotPlan>, Vec<LotPlan>) =
-            plans.iter().cloned().partition(|plan| &*plan.id.domain == "*");
-        let mut layout = Layout { templates, default_lot: default_lot.map(str::to_owned), ..Layout::default() };
-        for plan in own {
-            layout.tenants.entry(Arc::clone(&plan.id.domain)).or_default().add(plan);
-        }
-        for domain in in_use {
-            layout.tenants.entry(Arc::clone(domain)).or_default();
-        }
-        for (domain, tenant) in &mut layout.tenants {
-            tenant.add_copies(&layout.templates, domain);
+        let (templates, own): (Vec<&LotPlan>, Vec<&LotPlan>) = plans.iter().partition(|plan| plan.is_template());
+        let own: HashSet<&LotId> = own.into_iter().map(|plan| &plan.id).collect();
+        let domains = in_use.iter().chain(own.iter().map(|id| &id.domain));
+        let mut layout = Layout {
+            tenants: domains.map(|domain| (Arc::clone(domain), Tenant::default())).collect(),
+            templates: templates.into_iter().cloned().collect(),
+            default_lot: default_lot.map(str::to_owned),
+        };
+        // In the order of the configuration, because the first lot of a domain is the one that is used when none is named.
+        for plan in plans {
+            if !plan.is_template() {
+                layout.tenants.entry(Arc::clone(&plan.id.domain)).or_default().add(plan.clone());
+                continue;
+            }
+            for (domain, tenant) in &mut layout.tenants {
+                let copy = plan.copy_for(domain);
+                if !own.contains(&copy.id) {
+                    tenant.add(copy);
+                }
+            }
         }
         layout
     }
@@ -66,15 +75,5 @@ impl Table {
             self.changed_slots.push(slot_of(call));
         }
         before
-    }
-}
-
-impl Tenant {
-    /// Adds copies of the template lots, except those of whose name the domain has a lot of its own.
-    pub(super) fn add_copies(&mut self, templates: &[LotPlan], domain: &Arc<str>) {
-        for plan in templates.iter().filter(|plan| !self.lots.contains_key(&plan.id.name)).collect::<Vec<_>>() {
-            let id = LotId { name: Arc::clone(&plan.id.name), domain: Arc::clone(domain) };
-            self.add(LotPlan { id, ..plan.clone() });
-        }
     }
 }

@@ -105,9 +105,10 @@ impl Table {
         std::mem::take(&mut self.changed_slots)
     }
 
-    /// Gives a domain its own copies of the template lots.
+    /// Gives a domain without lots its own copies of the template lots.
     fn add_templates(&mut self, domain: &Arc<str>) {
-        self.tenants.entry(Arc::clone(domain)).or_default().add_copies(&self.templates, domain);
+        let tenant = self.tenants.entry(Arc::clone(domain)).or_default();
+        self.templates.iter().for_each(|plan| tenant.add(plan.copy_for(domain)));
     }
 
     /// Changes the label of a call.
