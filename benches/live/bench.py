@@ -2,7 +2,7 @@
 docs/performance.md.
 
 Environment variables and their defaults: PAIRS (5), the number of pairs; ONLY, a list of measurements (all of cpu, memory, latency, rate,
-listing, timeouts, dialplan, report); SIZES (50,200,500), the numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5)
+listing, timeouts, dialplan, report); CASES, some of the kinds of callers of cpu; SIZES (50,200,500), the numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5)
 seconds after the calls were parked; TAKES (10), the transfers and retrievals of one measurement; MUSIC (file), `file` or `tone`.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from environment import Environment, Window
-from measures import ALL
+from measures import ALL, cpu
 from modules import MODULES
 from results import Results, table
 from switch import ROOT, find_prefix
@@ -25,6 +25,7 @@ from switch import ROOT, find_prefix
 class Settings:
     pairs: int
     only: list[str]
+    cases: list[str]
     sizes: list[int]
     window: float
     settle: float
@@ -37,11 +38,14 @@ class Settings:
             return variables.get(name) or default
 
         settings = Settings(
-            int(get("PAIRS", "5")), get("ONLY", ",".join(ALL)).split(","), sorted(int(n) for n in get("SIZES", "50,200,500").split(",")),
+            int(get("PAIRS", "5")), get("ONLY", ",".join(ALL)).split(","), [case for case in get("CASES", "").split(",") if case], sorted(int(n) for n in get("SIZES", "50,200,500").split(",")),
             float(get("WINDOW", "10")), float(get("SETTLE", "5")), int(get("TAKES", "10")), get("MUSIC", "file"))
         unknown = [name for name in settings.only if name not in ALL]
         if unknown:
             raise SystemExit(f"ONLY: unknown measurement {', '.join(unknown)}, expected some of {', '.join(ALL)}")
+        unknown = [case for case in settings.cases if case not in cpu.CASES]
+        if unknown:
+            raise SystemExit(f"CASES: unknown {', '.join(unknown)}, expected some of {', '.join(cpu.CASES)}")
         if settings.music not in ("file", "tone"):
             raise SystemExit(f"MUSIC: unknown value {settings.music}, expected file or tone")
         return settings

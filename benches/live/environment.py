@@ -8,27 +8,27 @@ import time
 import wave
 from pathlib import Path
 
-import sipp
+from callers import FILL, Callers, far_freeswitch
 from event_log import EventLog
 from modules import COMMON, LOT, MODULES
-from switch import FIRST_RTP, RTP_PORTS, Switch, cpu_seconds, wait_for
+from switch import Switch, cpu_seconds, wait_for
 
-HERE = Path(__file__).parent
 MUSIC = """
 <configuration name="local_stream.conf"><directory name="bench" path="@FOLDER@">
   <param name="rate" value="8000"/><param name="channels" value="1"/><param name="interval" value="20"/><param name="timer-name" value="soft"/>
 </directory></configuration>"""
 TONE = "tone_stream://%(1000,0,440);loops=-1"
-FILL = 50  # calls per second
-# SIPp uses four ports for each caller from here on, and ends if one is in use. They are above the RTP ports of two FreeSWITCHes.
-FIRST_MEDIA = FIRST_RTP + 2 * RTP_PORTS
+# What the callers of both FreeSWITCHes may speak.
+PROFILE = '<param name="codec-prefs" value="PCMU,G722,opus@48000h@20i"/>'
 
 
 class Environment:
     """One FreeSWITCH, which runs inside `with`."""
 
     def __init__(self, library, prefix, music, fine_clock=False):
+        self.library, self.prefix, self._far = library, prefix, None
         self.switch = Switch(library, prefix)
+        self.switch.profile = PROFILE
         self.switch.fine_clock = fine_clock
         folder = self.switch.dir / "music"
         folder.mkdir()
@@ -52,19 +52,35 @@ class Environment:
 
     def __exit__(self, *_):
         self.switch.stop()
+        if self._far:
+            self._far.stop()
+
+    def far(self):
+        """The second FreeSWITCH, from which calls come that SIPp cannot make."""
+        if self._far is None:
+            self._far = far_freeswitch(self.library, self.prefix, PROFILE)
+        return self._far
+
+    def speaks(self, codec):
+        """Whether both FreeSWITCHes have this codec."""
+        return all(self._loads(switch, codec) for switch in (self.switch, self.far()))
+
+    @staticmethod
+    def _loads(switch, codec):
+        module = {"opus": "mod_opus", "G722": "mod_spandsp"}.get(codec)
+        return module is None or "true" in switch.api(f"module_exists {module}") or "+OK" in switch.api(f"load {module}")
 
     @contextlib.contextmanager
-    def parked_callers(self, module, number, count, settle, silent=False):
-        """Parks so many callers with this module, waits `settle` seconds, yields the EventLog, and ends all calls afterwards. Silent callers send no
-        packet at all."""
+    def parked_callers(self, module, number, count, settle, callers=Callers()):
+        """Parks so many callers with this module, waits `settle` seconds, yields the EventLog, and ends all calls afterwards."""
         events, phones = EventLog(self.switch, module), None
         try:
             if count:
-                phones = _callers(self.switch, number, count, silent)
+                phones = callers.dial(self, number, count)
                 if not wait_for(lambda: len(events.parked()) >= count, count / FILL + 30, 0.1):
                     file = phones.folder / "errors"
                     errors = file.read_text(errors="replace")[:500] if file.exists() else ""
-                    raise RuntimeError(f"{len(events.parked())} of {count} calls are parked by {module.name}; SIPp ({phones.process.poll()}): {errors}")
+                    raise RuntimeError(f"{len(events.parked())} of {count} calls are parked by {module.name}: {errors}")
                 time.sleep(settle)
             events.phones = phones
             yield events
@@ -72,7 +88,7 @@ class Environment:
             self.clear()
             events.close()
             if phones:
-                phones.end(5)
+                phones.end()
 
     def clear(self):
         """Ends all calls, and waits until FreeSWITCH has destroyed the sessions."""
@@ -82,17 +98,6 @@ class Environment:
         if not wait_for(lambda: self.switch.sessions() == 0, 60, 0.1):
             raise RuntimeError(f"{self.switch.sessions()} sessions are left after hupall")
         time.sleep(2)
-
-
-def _callers(switch, number, count, silent):
-    """Starts SIPp with callers who discard what they receive, and each send a packet every 20 ms or, if they are silent, none."""
-    voice = switch.dir / "voice.ulaw"
-    if not voice.exists():
-        voice.write_bytes(bytes(range(0x30, 0x80)) * 100)
-    speaks = "" if silent else f'<nop><action><exec rtp_stream="{voice},-1,0"/></action></nop>'
-    scenario = (HERE / "callers.xml").read_text().replace("@NUMBER@", number).replace("@SPEAKS@", speaks)
-    words = (f"127.0.0.1:{switch.outside_port}", "-r", FILL, "-m", count, "-l", count)
-    return sipp.Sipp(switch, f"callers-{time.monotonic_ns()}", scenario, *words, media=FIRST_MEDIA)
 
 
 def _write_music(path, seconds=30, rate=8000):
@@ -124,7 +129,7 @@ class Window:
     @staticmethod
     def _read(switch, phones):
         idle = int(Path("/proc/stat").read_text().split()[4]) / os.sysconf("SC_CLK_TCK")
-        return switch.cpu_seconds(), cpu_seconds(phones.process.pid) if phones else 0, idle
+        return switch.cpu_seconds(), cpu_seconds(phones.pid) if phones else 0, idle
 
 
 def _packets(switch, legs):

@@ -20,7 +20,7 @@ ROOT = HERE.parent.parent
 MODULES = """logfile event_socket commands dptools dialplan_xml sofia loopback tone_stream sndfile native_file local_stream hash
 say_en""".split()
 # Tests load these with `load` when they need them.
-LATER = ["valet_parking", "pgsql", "fifo", "conference", "callcenter", "voicemail", "lua", "cdr_csv", "verto", "rtc"]
+LATER = ["valet_parking", "pgsql", "fifo", "conference", "callcenter", "voicemail", "lua", "cdr_csv", "verto", "rtc", "opus", "spandsp"]
 PLACES = ["/usr/local/freeswitch", "/usr", "/opt/freeswitch"]
 
 

@@ -4,7 +4,7 @@ A call is transferred to a number that only the XML dialplan knows, with a list 
 call without those questions is subtracted."""
 
 import sipp
-from environment import HERE
+from callers import HERE
 from modules import QUESTIONS
 from results import Row
 from switch import wait_for
