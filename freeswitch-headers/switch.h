@@ -21,6 +21,7 @@ typedef struct switch_codec_implementation switch_codec_implementation_t;
 typedef struct switch_file_handle switch_file_handle_t;
 typedef struct switch_media_handle_s switch_media_handle_t;
 typedef struct switch_rtp switch_rtp_t;
+typedef struct fspr_socket_t switch_socket_t;
 typedef struct switch_jb_s switch_jb_t;
 typedef union switch_codec_settings switch_codec_settings_t;
 typedef struct switch_ivr_dmachine switch_ivr_dmachine_t;
@@ -262,13 +263,19 @@ typedef enum { SWITCH_CODEC_FLAG_ENCODE = 1, SWITCH_CODEC_FLAG_PASSTHROUGH = 128
 
 typedef enum { SWITCH_FILE_FLAG_READ = 1, SWITCH_FILE_DATA_SHORT = 8 } switch_file_flag_enum_t;
 
-typedef enum { SWITCH_IO_FLAG_NONE = 0, SWITCH_IO_FLAG_NOBLOCK = 1 } switch_io_flag_enum_t;
-
-typedef enum { SFF_NOT_AUDIO = 256 } switch_frame_flag_enum_t;
+typedef enum { SWITCH_IO_FLAG_NONE = 0, SWITCH_IO_FLAG_NOBLOCK = 1, SWITCH_IO_FLAG_SINGLE_READ = 2 } switch_io_flag_enum_t;
 
 typedef enum { SWITCH_MEDIA_TYPE_AUDIO = 0 } switch_media_type_t;
 
-typedef enum { SWITCH_RTP_FLAG_NOBLOCK = 0, SWITCH_RTP_FLAG_AUTOADJ = 7, SWITCH_RTP_FLAG_PROXY_MEDIA = 20 } switch_rtp_flag_t;
+typedef enum { SWITCH_MEDIA_FLOW_SENDRECV = 0, SWITCH_MEDIA_FLOW_SENDONLY = 1 } switch_media_flow_t;
+
+typedef enum {
+	SWITCH_RTP_FLAG_NOBLOCK = 0,
+	SWITCH_RTP_FLAG_USE_TIMER = 3,
+	SWITCH_RTP_FLAG_AUTOADJ = 7,
+	SWITCH_RTP_FLAG_UDPTL = 13,
+	SWITCH_RTP_FLAG_PROXY_MEDIA = 20
+} switch_rtp_flag_t;
 
 typedef enum { SM_NDLB_ALLOW_BAD_IANANAME = 1 } switch_core_media_NDLB_t;
 
@@ -867,8 +874,7 @@ switch_status_t switch_core_codec_destroy(switch_codec_t *codec);
 switch_media_handle_t *switch_core_session_get_media_handle(switch_core_session_t *session);
 switch_core_media_params_t *switch_core_media_get_mparams(switch_media_handle_t *smh);
 switch_codec_t *switch_core_session_get_write_codec(switch_core_session_t *session);
-switch_status_t switch_core_media_write_frame(switch_core_session_t *session, switch_frame_t *frame,
-	switch_io_flag_t flags, int stream_id, switch_media_type_t type);
+switch_media_flow_t switch_core_session_media_flow(switch_core_session_t *session, switch_media_type_t type);
 switch_status_t switch_core_session_read_frame(switch_core_session_t *session, switch_frame_t **frame,
 	switch_io_flag_t flags, int stream_id);
 switch_status_t switch_core_session_perform_receive_message(switch_core_session_t *session,
@@ -882,7 +888,12 @@ switch_rtp_t *switch_core_media_get_rtp_session(switch_core_session_t *session, 
 uint8_t switch_core_media_ready(switch_core_session_t *session, switch_media_type_t type);
 switch_jb_t *switch_rtp_get_jitter_buffer(switch_rtp_t *rtp_session);
 void switch_rtp_set_max_missed_packets(switch_rtp_t *rtp_session, uint32_t max);
+int switch_rtp_write_frame(switch_rtp_t *rtp_session, switch_frame_t *frame);
 uint32_t switch_rtp_test_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flags);
+void switch_rtp_set_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flag);
+void switch_rtp_clear_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flag);
+switch_socket_t *switch_rtp_get_rtp_socket(switch_rtp_t *rtp_session);
+int switch_socket_fd_get(switch_socket_t *sock);
 switch_size_t switch_channel_has_dtmf(switch_channel_t *channel);
 switch_status_t switch_channel_dequeue_dtmf(switch_channel_t *channel, switch_dtmf_t *dtmf);
 switch_status_t switch_channel_queue_dtmf(switch_channel_t *channel, const switch_dtmf_t *dtmf);

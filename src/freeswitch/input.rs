@@ -24,7 +24,7 @@ impl Leg<'_> {
         self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NOBLOCK);
     }
 
-    fn read(&self, how: ffi::switch_io_flag_enum_t) -> bool {
+    pub(super) fn read(&self, how: ffi::switch_io_flag_enum_t) -> bool {
         let mut frame = ptr::null_mut();
         // SAFETY: the session is kept, and this is its own thread; the frame is the core's, and not looked at.
         let status = unsafe { ffi::switch_core_session_read_frame(self.as_ptr(), &mut frame, how.0, 0) };
@@ -67,19 +67,20 @@ impl Leg<'_> {
         }
     }
 
-    /// Whether each packet from the far end must be read when it comes, because of STUN or because heartbeats are counted in packets.
-    pub(crate) fn needs_each_packet(&self) -> bool {
-        self.flag(Flag::CF_ICE) || self.var("enable_heartbeat_events").is_some()
+    /// Whether packets from the far end may be STUN, which the core must answer.
+    pub(crate) fn uses_ice(&self) -> bool {
+        self.flag(Flag::CF_ICE)
+    }
+
+    /// Whether the core counts reads, one for each packet, to send heartbeat events.
+    pub(crate) fn has_heartbeat(&self) -> bool {
+        self.var("enable_heartbeat_events").is_some()
     }
 
     /// Whether the leg has a jitter buffer, whose packets cannot be dropped at once (`do_flush` in switch_rtp.c).
     pub(crate) fn has_jitter_buffer(&self) -> bool {
-        let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
-        // SAFETY: the session is kept, and its RTP session, if it has one, with it.
-        unsafe {
-            let rtp = ffi::switch_core_media_get_rtp_session(self.as_ptr(), audio);
-            !rtp.is_null() && !ffi::switch_rtp_get_jitter_buffer(rtp).is_null()
-        }
+        // SAFETY: an RTP session lives as long as its leg.
+        self.rtp_session().is_some_and(|rtp| unsafe { !ffi::switch_rtp_get_jitter_buffer(rtp.as_ptr()).is_null() })
     }
 
     /// Whether the leg has a media bug (a recording or an eavesdropper), which must see each packet.

@@ -100,8 +100,8 @@ impl Leg<'_> {
 
     /// Whether RTP still learns the address from which the far end sends (`rtp-auto-adjust`).
     pub(crate) fn is_learning_address(&self) -> bool {
-        // SAFETY: the session is kept.
-        unsafe { is_learning_address(self.as_ptr()) }
+        // SAFETY: an RTP session lives as long as its leg.
+        self.rtp_session().is_some_and(|rtp| unsafe { is_learning_address(rtp.as_ptr()) })
     }
 
     /// Plays `music` to this leg while the other leg of its bridge holds. The core ends it when the other leg resumes.
@@ -135,14 +135,8 @@ impl Leg<'_> {
 /// Does what [`Leg::is_learning_address`] does, for a thread that has no [`Leg`]. The core counts only packets that are read.
 ///
 /// # Safety
-/// `session` is kept.
-pub(super) unsafe fn is_learning_address(session: *mut ffi::switch_core_session_t) -> bool {
-    let (audio, flag) =
-        (ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO, ffi::switch_rtp_flag_t::SWITCH_RTP_FLAG_AUTOADJ);
-    // SAFETY: by this function's contract. An RTP session lives in the memory of the session, also after it has ended; what is read is
-    // one number.
-    unsafe {
-        let rtp = ffi::switch_core_media_get_rtp_session(session, audio);
-        !rtp.is_null() && ffi::switch_rtp_test_flag(rtp, flag) != 0
-    }
+/// `rtp` is an RTP session whose session is kept.
+pub(super) unsafe fn is_learning_address(rtp: *mut ffi::switch_rtp_t) -> bool {
+    // SAFETY: by this function's contract; what is read is one number.
+    unsafe { ffi::switch_rtp_test_flag(rtp, ffi::switch_rtp_flag_t::SWITCH_RTP_FLAG_AUTOADJ) != 0 }
 }

@@ -33,6 +33,7 @@ mod output_stream;
 mod playback;
 mod recovery;
 mod routing;
+mod rtp_input;
 mod rtp_timeout;
 mod rtp_writer;
 mod scheduler;

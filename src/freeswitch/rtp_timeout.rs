@@ -39,13 +39,9 @@ impl Leg<'_> {
     }
 
     fn set_max_missed_packets(&self, packets: u32) {
-        let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
-        // SAFETY: the session is kept, and its RTP session, if it has one, with it; the core checks whether it is ready.
-        unsafe {
-            let rtp = ffi::switch_core_media_get_rtp_session(self.as_ptr(), audio);
-            if !rtp.is_null() {
-                ffi::switch_rtp_set_max_missed_packets(rtp, packets);
-            }
+        if let Some(rtp) = self.rtp_session() {
+            // SAFETY: an RTP session lives as long as its leg; the core checks whether it is ready.
+            unsafe { ffi::switch_rtp_set_max_missed_packets(rtp.as_ptr(), packets) };
         }
     }
 }

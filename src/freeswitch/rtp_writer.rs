@@ -5,6 +5,7 @@
 //! session exists during each send.
 
 use std::ffi::c_void;
+use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use super::media::is_learning_address;
 use super::session::{FILE, Leg};
 use super::text::{from_c, to_c};
 use super::waker::{WakeGuard, Waker, Wakers};
-use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
+use crate::ffi::{self, switch_channel_flag_t as Flag, switch_media_flow_t as Flow, switch_status_t as HostStatus};
 
 /// The maximum length of a packet and of a decoded frame (SWITCH_RECOMMENDED_BUFFER_SIZE in `switch_types.h`).
 const MAX_PACKET_BYTES: usize = 8192;
@@ -198,6 +199,22 @@ impl Encoder {
         self.length > 0 && self.length <= MAX_PACKET_BYTES
     }
 
+    /// The last packet that was encoded. `timestamp` is its RTP time.
+    pub(crate) fn packet(&mut self, timestamp: u32) -> Packet<'_> {
+        let frame = ffi::switch_frame_t {
+            data: self.data.as_mut_ptr().cast(),
+            datalen: u32::try_from(self.length).unwrap_or(0),
+            buflen: MAX_PACKET_BYTES as u32,
+            samples: self.format.samples() as u32,
+            rate: self.format.rate,
+            channels: self.format.channels,
+            // With 0, the core would wait for the timer of the leg (`get_next_write_ts` in switch_rtp.c).
+            timestamp: timestamp.max(1),
+            ..Default::default()
+        };
+        Packet { frame, data: PhantomData }
+    }
+
     fn copy_sound(&mut self) -> usize {
         let bytes = self.sound.iter().flat_map(|sample| sample.to_ne_bytes());
         self.data.iter_mut().zip(bytes).map(|(place, byte)| *place = byte).count()
@@ -208,6 +225,22 @@ impl Drop for Encoder {
     fn drop(&mut self) {
         // SAFETY: made in `new`, destroyed only here.
         unsafe { ffi::switch_core_codec_destroy(&mut *self.codec) };
+    }
+}
+
+/// An encoded packet, which is sent to many legs.
+pub(crate) struct Packet<'a> {
+    frame: ffi::switch_frame_t,
+    /// The frame points into the encoder.
+    data: PhantomData<&'a mut Encoder>,
+}
+
+impl Packet<'_> {
+    /// The packet for a leg with this codec.
+    fn for_codec(&mut self, codec: *mut ffi::switch_codec_t) -> *mut ffi::switch_frame_t {
+        self.frame.codec = codec;
+        self.frame.flags = 0; // the core may have set some for the leg before
+        &mut self.frame
     }
 }
 
@@ -242,13 +275,13 @@ struct RtpTarget {
 unsafe impl Send for RtpTarget {}
 
 impl RtpWriter {
-    /// Sends the last packet of the encoder to the leg. The core sends without waiting.
-    pub(crate) fn send(&self, encoder: &mut Encoder, timestamp: u32) -> SendResult {
+    /// Sends a packet to the leg. The core sends without waiting.
+    pub(crate) fn send(&self, packet: &mut Packet<'_>) -> SendResult {
         let target = self.target.lock();
         let Some(target) = target.as_ref() else { return SendResult::Gone };
-        let session = target.session.as_ptr();
-        // SAFETY: the session is kept while it is the target, and the target is locked. The frame and what it points to live
-        // through the call; the core copies what it sends and leaves the data alone.
+        let (session, audio) = (target.session.as_ptr(), ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO);
+        // SAFETY: the session is kept while it is the target, and the target is locked. An RTP session lives in the memory of its session, also after it
+        // has ended; the core checks whether it is ready. The packet lives through the call; the core copies what it sends and leaves the data alone.
         unsafe {
             let codec = ffi::switch_core_session_get_write_codec(session);
             let channel = ffi::switch_core_session_get_channel(session);
@@ -256,32 +289,15 @@ impl RtpWriter {
             if !same || ffi::switch_channel_test_flag(channel, Flag::CF_PROXY_MODE) != 0 {
                 return SendResult::Misfit;
             }
-            let length = u32::try_from(encoder.length).unwrap_or(0);
-            let mut frame = ffi::switch_frame_t {
-                codec,
-                data: encoder.data.as_mut_ptr().cast(),
-                datalen: length,
-                buflen: MAX_PACKET_BYTES as u32,
-                samples: encoder.format.samples() as u32,
-                rate: encoder.format.rate,
-                channels: encoder.format.channels,
-                payload: target.implementation.as_ref().map_or(0, |implementation| implementation.ianacode),
-                // With this flag, the core sends the packet unchanged. Otherwise it would transcode the first packet of a leg that is recorded, and
-                // wait for a thread that waits for this one during a re-INVITE, so that all listeners would hear nothing
-                // (`switch_core_session_write_frame` in switch_core_media.c). Media bugs hear nothing of it; a leg with one plays for itself.
-                flags: ffi::switch_frame_flag_enum_t::SFF_NOT_AUDIO.0,
-                // With 0, the core would wait for the timer of the leg (`get_next_write_ts` in switch_rtp.c).
-                timestamp: timestamp.max(1),
-                ..Default::default()
-            };
-            // This is what an endpoint with RTP does in the end. The layers above it serve media bugs and transcoding, which such a leg has not, and cost
-            // more than the packet. The core would wait for media that is not ready.
-            let (how, audio) =
-                (ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE, ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO);
-            if ffi::switch_core_media_ready(session, audio) != 0 {
-                ffi::switch_core_media_write_frame(session, &mut frame, how.0, 0, audio);
+            let rtp = ffi::switch_core_media_get_rtp_session(session, audio);
+            let flow = ffi::switch_core_session_media_flow(session, audio);
+            if rtp.is_null() || !matches!(flow, Flow::SWITCH_MEDIA_FLOW_SENDRECV | Flow::SWITCH_MEDIA_FLOW_SENDONLY) {
+                return SendResult::Yes;
             }
-            self.watch_address(session);
+            // This is what an endpoint with RTP does in the end. The layers above it serve media bugs and transcoding, which such a leg has not (a leg with a
+            // media bug plays for itself), and would wait for media that is not ready.
+            ffi::switch_rtp_write_frame(rtp, packet.for_codec(codec));
+            self.watch_address(rtp);
         }
         SendResult::Yes
     }
@@ -289,10 +305,10 @@ impl RtpWriter {
     /// Wakes the thread of the leg when a re-INVITE makes the core learn the address of the far end again, for which that thread must read.
     ///
     /// # Safety
-    /// `session` is kept.
-    unsafe fn watch_address(&self, session: *mut ffi::switch_core_session_t) {
+    /// `rtp` is an RTP session whose session is kept.
+    unsafe fn watch_address(&self, rtp: *mut ffi::switch_rtp_t) {
         // SAFETY: by this function's contract.
-        let seeks = unsafe { is_learning_address(session) };
+        let seeks = unsafe { is_learning_address(rtp) };
         if seeks != self.address_unknown.load(Ordering::Relaxed) {
             self.address_unknown.store(seeks, Ordering::Relaxed);
             if seeks {

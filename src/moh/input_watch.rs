@@ -9,58 +9,114 @@ use crate::freeswitch::Leg;
 const READ_INTERVAL: Duration = Duration::from_secs(1);
 /// As [`READ_INTERVAL`], while the address of a far end that sends nothing is still to be learned. Its first packets say where the music must go.
 const LEARN_INTERVAL: Duration = Duration::from_millis(200);
+/// As [`READ_INTERVAL`], for a leg whose packets may be STUN or keys, which may wait for so long.
+const BURST_INTERVAL: Duration = Duration::from_millis(200);
+/// For how long each packet of a leg with ICE is read when it comes, so that its media can begin at once.
+const ICE_BEGINNING: Duration = Duration::from_secs(3);
+
+/// How the packets of a leg are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum ReadPlan {
+    /// All are dropped at once, and nothing but keys is found in them.
+    Dropped,
+    /// Each is looked at by the core, several at a time.
+    InBursts,
+    /// Each when it comes.
+    OneByOne,
+}
 
 /// How closely a leg is read, and since when its far end has sent nothing.
 pub(super) struct InputWatch<'a> {
     leg: &'a Leg<'a>,
     /// The duration of a packet.
     packet: Duration,
-    /// Whether each packet must be read when it comes.
-    each_packet: bool,
+    wants_keys: bool,
+    uses_ice: bool,
+    has_heartbeat: bool,
+    began: Instant,
     received: usize,
     /// Whether the last read found something.
     hears: bool,
     silent_since: Instant,
+    /// When the leg was last read in a way that waits for a packet.
+    waited_at: Instant,
 }
 
 impl<'a> InputWatch<'a> {
     pub(super) fn new(leg: &'a Leg<'a>, wants_keys: bool, packet: Duration) -> InputWatch<'a> {
-        let each_packet = wants_keys || leg.needs_each_packet();
-        InputWatch { leg, packet, each_packet, received: leg.received(), hears: true, silent_since: Instant::now() }
+        let began = Instant::now();
+        InputWatch {
+            leg,
+            packet,
+            wants_keys,
+            uses_ice: leg.uses_ice(),
+            has_heartbeat: leg.has_heartbeat(),
+            began,
+            received: leg.received(),
+            hears: true,
+            silent_since: began,
+            waited_at: began,
+        }
+    }
+
+    fn reading(&self) -> ReadPlan {
+        let begins = self.uses_ice && self.began.elapsed() < ICE_BEGINNING;
+        if begins || self.has_heartbeat || self.leg.has_jitter_buffer() {
+            ReadPlan::OneByOne
+        } else if self.uses_ice || self.wants_keys {
+            ReadPlan::InBursts
+        } else {
+            ReadPlan::Dropped
+        }
     }
 
     /// How long the leg may sleep before it reads again. The core learns the address of the far end from ten packets that it reads in a row.
     pub(super) fn interval(&self) -> Duration {
-        match self.leg.is_learning_address() {
-            _ if self.reads_each_packet() => Duration::ZERO,
-            true if self.hears => Duration::ZERO,
-            true => LEARN_INTERVAL,
-            false => READ_INTERVAL,
+        match (self.reading(), self.leg.is_learning_address()) {
+            (ReadPlan::OneByOne, _) => Duration::ZERO,
+            (ReadPlan::InBursts, _) => BURST_INTERVAL,
+            (ReadPlan::Dropped, true) if self.hears => Duration::ZERO,
+            (ReadPlan::Dropped, true) => LEARN_INTERVAL,
+            (ReadPlan::Dropped, false) => READ_INTERVAL,
         }
     }
 
-    fn reads_each_packet(&self) -> bool {
-        self.each_packet || self.leg.has_jitter_buffer()
-    }
-
-    /// Reads a packet, and drops those that are waiting behind it if nothing is learned from them. Returns false if no packet can come.
+    /// Reads what has come. Returns false if no packet can come.
     pub(super) fn read(&mut self) -> bool {
-        let counted_by_core = self.reads_each_packet();
-        if !counted_by_core && !self.leg.is_learning_address() {
+        let reading = self.reading();
+        if reading == ReadPlan::InBursts {
+            let can_come = self.leg.read_burst();
+            self.notice();
+            // The core does more than read, such as sending RTCP, when it waits for a packet.
+            if !can_come || self.waited_at.elapsed() < READ_INTERVAL {
+                return can_come;
+            }
+        }
+        self.waited_at = Instant::now();
+        if reading == ReadPlan::Dropped && !self.leg.is_learning_address() {
             self.leg.drop_input();
         }
-        let timeout =
-            if self.hears || counted_by_core { None } else { self.leg.due_rtp_timeout(self.silent_since.elapsed()) };
+        // The core counts packets that are missing, which is a time only if each is waited for.
+        let counted_by_core = self.hears || reading == ReadPlan::OneByOne;
+        let timeout = if counted_by_core { None } else { self.leg.due_rtp_timeout(self.silent_since.elapsed()) };
         let can_come = match timeout {
             Some(timeout) => self.time_out(timeout),
             None => self.leg.drop_packet(),
         };
-        let before = mem::replace(&mut self.received, self.leg.received());
-        self.hears = self.received != before;
-        if self.hears || timeout.is_some() {
+        self.notice();
+        if timeout.is_some() {
             self.silent_since = Instant::now();
         }
         can_come
+    }
+
+    /// Notices whether something has come since the last time.
+    fn notice(&mut self) {
+        let before = mem::replace(&mut self.received, self.leg.received());
+        self.hears = self.received != before;
+        if self.hears {
+            self.silent_since = Instant::now();
+        }
     }
 
     /// Has the core end the leg, or execute what it is to execute instead, unless a packet has come in the last moment.

@@ -56,10 +56,10 @@ impl MohStream {
             return false;
         }
         self.skip(1);
-        let (encoder, timestamp) = (&mut self.encoder, self.timestamp);
+        let mut packet = self.encoder.packet(self.timestamp);
         let mut began = Instant::now();
         self.listeners.retain_mut(|listener| {
-            let sent = listener.writer.send(encoder, timestamp);
+            let sent = listener.writer.send(&mut packet);
             let ended = Instant::now();
             listener.slow = if ended - began > SLOW_SEND { listener.slow + 1 } else { 0 };
             began = ended;

@@ -36,7 +36,8 @@ not_without_rtp! {
     switch_core_codec_encode(*mut ffi::switch_codec_t, *mut ffi::switch_codec_t, *mut c_void, u32, u32, *mut c_void, *mut u32, *mut u32, *mut c_uint) -> Status;
     switch_core_codec_destroy(*mut ffi::switch_codec_t) -> Status;
     switch_core_session_get_write_codec(*mut ffi::switch_core_session_t) -> *mut ffi::switch_codec_t;
-    switch_core_media_write_frame(*mut ffi::switch_core_session_t, *mut ffi::switch_frame_t, ffi::switch_io_flag_t, c_int, ffi::switch_media_type_t) -> Status;
+    switch_core_session_media_flow(*mut ffi::switch_core_session_t, ffi::switch_media_type_t) -> ffi::switch_media_flow_t;
+    switch_rtp_write_frame(*mut ffi::switch_rtp_t, *mut ffi::switch_frame_t) -> c_int;
     switch_core_session_read_frame(*mut ffi::switch_core_session_t, *mut *mut ffi::switch_frame_t, ffi::switch_io_flag_t, c_int) -> Status;
     switch_core_session_perform_receive_message(*mut ffi::switch_core_session_t, *mut ffi::switch_core_session_message_t, *const c_char, *const c_char, c_int) -> Status;
     switch_core_session_private_event_count(*mut ffi::switch_core_session_t) -> u32;
@@ -48,6 +49,10 @@ not_without_rtp! {
     switch_core_media_get_mparams(*mut ffi::switch_media_handle_t) -> *mut ffi::switch_core_media_params_t;
     switch_rtp_set_max_missed_packets(*mut ffi::switch_rtp_t, u32);
     switch_rtp_test_flag(*mut ffi::switch_rtp_t, ffi::switch_rtp_flag_t) -> u32;
+    switch_rtp_set_flag(*mut ffi::switch_rtp_t, ffi::switch_rtp_flag_t);
+    switch_rtp_clear_flag(*mut ffi::switch_rtp_t, ffi::switch_rtp_flag_t);
+    switch_rtp_get_rtp_socket(*mut ffi::switch_rtp_t) -> *mut ffi::switch_socket_t;
+    switch_socket_fd_get(*mut ffi::switch_socket_t) -> c_int;
     switch_core_media_get_stats(*mut ffi::switch_core_session_t, ffi::switch_media_type_t, *mut ffi::switch_memory_pool_t) -> *mut ffi::switch_rtp_stats_t;
     switch_core_event_hook_add_kill_channel(*mut ffi::switch_core_session_t, ffi::switch_kill_channel_hook_t) -> Status;
     switch_core_event_hook_remove_kill_channel(*mut ffi::switch_core_session_t, ffi::switch_kill_channel_hook_t) -> Status;

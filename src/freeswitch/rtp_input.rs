@@ -1,0 +1,71 @@
+//! Reads all packets that have come to a leg at once, for a leg of which each packet must be looked at, but none at its time.
+
+use std::ptr::NonNull;
+
+use super::session::Leg;
+use crate::ffi::{self, switch_io_flag_enum_t as IoFlag, switch_rtp_flag_t as RtpFlag};
+
+/// The maximum number of packets that are read at once, if more come while they are read.
+const MAX_BURST: usize = 64;
+
+impl Leg<'_> {
+    /// Reads everything that has come from the far end, packet by packet, without waiting: the core answers STUN, decrypts, and finds keys in it. Returns
+    /// false if no packet can come.
+    pub(crate) fn read_burst(&self) -> bool {
+        let Some(rtp) = self.rtp_session() else { return self.ready() };
+        let _untimed = Untimed::new(rtp);
+        // With the second flag, the core does not wait for another packet after one of STUN.
+        let how = IoFlag(IoFlag::SWITCH_IO_FLAG_NOBLOCK.0 | IoFlag::SWITCH_IO_FLAG_SINGLE_READ.0);
+        // A read fails also when the packet was not audio.
+        (0..MAX_BURST).take_while(|_| has_packet(rtp)).all(|_| self.read(how) || self.ready())
+    }
+
+    /// The leg's RTP session, if it has one. It lives as long as the leg.
+    pub(super) fn rtp_session(&self) -> Option<NonNull<ffi::switch_rtp_t>> {
+        let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
+        // SAFETY: the session is kept.
+        NonNull::new(unsafe { ffi::switch_core_media_get_rtp_session(self.as_ptr(), audio) })
+    }
+}
+
+/// Whether a packet waits to be read.
+fn has_packet(rtp: NonNull<ffi::switch_rtp_t>) -> bool {
+    // SAFETY: the RTP session lives as long as its leg, and so does its socket.
+    let file = unsafe {
+        let socket = ffi::switch_rtp_get_rtp_socket(rtp.as_ptr());
+        if socket.is_null() { return false } else { ffi::switch_socket_fd_get(socket) }
+    };
+    let mut poll = libc::pollfd { fd: file, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, which lives through the call. A file that another thread has just closed is answered with POLLNVAL.
+    unsafe { libc::poll(&mut poll, 1, 0) > 0 && poll.revents & libc::POLLIN != 0 }
+}
+
+/// Has an RTP session not wait for its timer with each read (`rtp_common_read` in switch_rtp.c), until this is dropped.
+///
+/// Nothing else depends on the timer meanwhile: what is sent has times of its own. Only when a re-INVITE makes the session one for fax (UDPTL), it must lose
+/// its timer for ever. Another thread does that; if it does that at this very moment, the next read corrects it.
+struct Untimed(Option<NonNull<ffi::switch_rtp_t>>);
+
+impl Untimed {
+    fn new(rtp: NonNull<ffi::switch_rtp_t>) -> Untimed {
+        // SAFETY: an RTP session lives as long as its leg.
+        let timed = unsafe { ffi::switch_rtp_test_flag(rtp.as_ptr(), RtpFlag::SWITCH_RTP_FLAG_USE_TIMER) != 0 };
+        if timed {
+            // SAFETY: as above.
+            unsafe { ffi::switch_rtp_clear_flag(rtp.as_ptr(), RtpFlag::SWITCH_RTP_FLAG_USE_TIMER) };
+        }
+        Untimed(timed.then_some(rtp))
+    }
+}
+
+impl Drop for Untimed {
+    fn drop(&mut self) {
+        let Some(rtp) = self.0 else { return };
+        // SAFETY: as in `new`.
+        unsafe {
+            if ffi::switch_rtp_test_flag(rtp.as_ptr(), RtpFlag::SWITCH_RTP_FLAG_UDPTL) == 0 {
+                ffi::switch_rtp_set_flag(rtp.as_ptr(), RtpFlag::SWITCH_RTP_FLAG_USE_TIMER);
+            }
+        }
+    }
+}
