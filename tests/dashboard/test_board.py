@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from browser import until
 
 
@@ -77,6 +78,19 @@ def test_labels_of_slots_are_on_the_board(page, site):
     site.park("Anna Berg", "+49 30 901820", "701")
     page.shows("701", "Anna Berg")
     assert "Front desk" in page.slot("701")
+
+
+@pytest.mark.stand_in
+def test_the_label_of_a_slot_is_on_its_card_once(page, site):
+    """Before: a call that has its label from the slot, as calls without one of their own have, showed it twice."""
+    site.park("Anna Berg", "+49 30 901820", "701", label="Front desk")
+    page.sign_in().shows("701", "Anna Berg")
+    assert page.slot("701").count("Front desk") == 1
+    page.choose("701")
+    assert page.one('form[data-verb="label"] input').get_attribute("value") == "Front desk"
+    page.act("label", "Invoice 4711")
+    page.shows("701", "Invoice 4711")
+    assert page.slot("701").count("Front desk") == 1
 
 
 def test_a_large_lot_shows_occupied_slots_and_the_number_of_free_ones(page, site):
