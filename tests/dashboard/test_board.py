@@ -113,6 +113,19 @@ def test_ended_calls_are_in_the_history_and_the_charts(page, site):
     assert len(page.all("#charts svg rect")) >= 3
 
 
+@pytest.mark.stand_in
+def test_who_has_left_last_is_first_in_the_history(page, site):
+    """Before: a caller who had waited long was below those who were parked later, although "Ended" is the first column."""
+    for slot, name, ago in (("701", "Anna Berg", 300), ("702", "Mr Chen", 200), ("703", "Olga Petrova", 100)):
+        site.park(name, "+49 30 901820", slot, ago=ago)
+    for slot in ("703", "701", "702"):
+        site.end(slot, "retrieved")
+        time.sleep(0.05)
+    page.sign_in()
+    until(lambda: [name.text for name in page.all("#history tbody .name")] == ["Mr Chen", "Anna Berg", "Olga Petrova"], 6,
+          "they are in the order in which they left")
+
+
 def test_parks_and_ends_are_announced_to_screen_readers(page, site):
     page.sign_in()
     site.park("Anna Berg", "+49 30 901820", "703")
