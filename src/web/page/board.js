@@ -6,7 +6,7 @@ import { Slot } from "./slot.js";
 import { t } from "./text.js";
 
 const MOST_SLOTS_SHOWN = 60;
-/** For so long after the mouse has moved on a board, its cards keep their places: whoever aims at one must not press another. */
+/** For so long after the mouse has moved on a board, or something was pressed there, its cards keep their places: whoever aims at one must not press another. */
 const STEADY_MS = 1_500;
 
 export class Board {
@@ -29,6 +29,7 @@ export class Board {
     this.#title.append(make("span", {}, lot));
     if (domain) this.#title.append(make("span", { class: "domain" }, `@${domain}`));
     this.#pager.append(this.#turn("lot.previous", -1), this.#range, this.#turn("lot.next", 1));
+    this.#list.onpointerdown = () => { this.#moved = performance.now(); };
     this.#list.onpointermove = ({ pointerType }) => {
       if (pointerType !== "touch") this.#moved = performance.now();
     };
