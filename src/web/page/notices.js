@@ -33,7 +33,7 @@ export class Notices {
   #add(words, role) {
     const notice = make("div", { class: `notice ${role}`, role }, make("p", {}, words));
     this.#root.append(notice);
-    while (this.#root.childElementCount > MOST_AT_ONCE) this.#root.firstElementChild.remove();
+    while (this.#root.childElementCount > MOST_AT_ONCE) (this.#root.querySelector(".status") ?? this.#root.firstElementChild).remove();
     return notice;
   }
 }
