@@ -57,6 +57,7 @@ export class Board {
     // A lot that a new configuration has dropped has calls, and no slots.
     this.#free.hidden = !compact || Boolean(wanted) || lot.slots.length + lot.free === 0;
     write(this.#free, t(calls.length ? "lot.more-free" : "lot.free", { n: lot.free }));
+    const focused = this.#list.contains(document.activeElement);
     this.#keep(this.#paged(listed));
     for (const [number, slot] of this.#slots) {
       slot.show({
@@ -64,6 +65,8 @@ export class Board {
         serviceLevel: lot.service_level, hands,
       });
     }
+    // The card of a caller who has gone takes the focus with it.
+    if (focused && !this.#list.contains(document.activeElement)) this.#title.focus({ preventScroll: true });
     return found.length;
   }
 
