@@ -60,6 +60,17 @@ def test_a_success_does_not_push_out_an_error(talking):
     """) == ["A c d", "E F G"]
 
 
+def test_the_same_error_is_shown_once(talking, site):
+    """Before: while the server did not answer, each press added the same error, and the three covered the callers."""
+    site.down()
+    for _ in range(3):
+        talking.one("#mine .park").click()
+        until(lambda: talking.all("#notices .alert:not([data-seen])"), 5, "the error is told")
+        talking.run("for (const alert of document.querySelectorAll('#notices .alert')) alert.dataset.seen = true")
+    assert talking.run("return [...document.querySelectorAll('#notices p')].map((text) => text.innerText)") == [
+        "Olga Petrova: The server does not answer. Try again."]
+
+
 def test_park_in_a_chosen_slot_by_keyboard(talking):
     assert not talking.run("return [...document.querySelectorAll('#mine option')].some((option) => option.text === '703')"), "703 is taken"
     talking.run("document.querySelector('#mine select').focus()")
