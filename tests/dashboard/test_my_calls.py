@@ -37,6 +37,20 @@ def test_park_in_the_first_free_slot_by_keyboard(talking):
     until(lambda: "Olga" not in talking.text("#mine"), 3, "the call is not mine any more")
 
 
+def test_that_there_is_no_call_is_said_when_it_is_known(talking):
+    """Before: after each reload, "You have no call" was there until the first answer."""
+    assert talking.module("""
+      const { Mine } = await import('./mine.js');
+      const list = document.createElement("ul");
+      const mine = new Mine(list, () => {});
+      const texts = [list.textContent];
+      mine.show([]);
+      texts.push(list.textContent);
+      mine.clear();
+      return [...texts, list.textContent];
+    """) == ["", "You have no call that can be parked.", ""]
+
+
 def test_a_call_that_has_ended_cannot_be_parked(talking, site):
     """Before: "This call is not parked any more", of a call that had never been parked."""
     site.board.channels.clear()
