@@ -79,6 +79,10 @@ class Board:
         kept = ("lot", "domain", "slot", "caller_name", "caller_number", "parker", "label", "parked_at", "node", "uuid")
         return {**{key: call[key] for key in kept}, "retriever": f"{retriever}@{DOMAIN}", "attempts": call["attempt"]}
 
+    def history(self):
+        """Those who were parked last come first, as in the module."""
+        return sorted(self.ended, key=lambda call: -call["parked_at"])[:50]
+
     def talk(self, name, number, *, user="1002", held=False, ago=0):
         """A conversation of a user, which can be parked."""
         self.channels.append({"uuid": str(uuid.uuid4()), "user": f"{user}@{DOMAIN}", "caller_name": name, "caller_number": number,
@@ -297,7 +301,7 @@ class Handler(BaseHTTPRequestHandler):
             csv = status == 200 and self.headers.get("Accept") == "text/csv"
             return self.answer(status, as_csv(report).encode() if csv else report, "text/csv" if csv else "application/json")
         answers = {"me": lambda: {"rights": rights, "domain": "*", **({"user": f"{user}@{DOMAIN}"} if user else {})}, "calls": self.board.listing, "lots": self.board.lot_listing,
-                   "stats": self.board.stats, "history": lambda: self.board.ended[:50], "channels": lambda: self.board.channels,
+                   "stats": self.board.stats, "history": self.board.history, "channels": lambda: self.board.channels,
                    "users": lambda: self.board.users}
         return self.answer(200, answers[path.removeprefix("/api/v1/")]())
 

@@ -1,7 +1,7 @@
 """Tests the actions on a parked call, which need a token with the right `act`."""
 
 import pytest
-from browser import until
+from browser import PHONE, until
 
 
 @pytest.fixture
@@ -77,6 +77,44 @@ def test_the_end_of_the_call_is_shown_in_the_dialog(parked, site):
     assert not any(button.is_enabled() for button in parked.all("dialog form button"))
     parked.one("dialog .close").click()
     until(lambda: parked.focused("#boards h2"), 1, "the focus is on the lot")
+
+
+@pytest.mark.stand_in
+@pytest.mark.parametrize("outcome, words", [
+    ("abandoned", "Anna Berg hung up on 703."), ("retrieved", "Anna Berg was retrieved from 703."),
+    ("returned", "Anna Berg went back from 703 to the parker."), ("fallback", "Anna Berg went from 703 to the fallback."),
+    ("transferred", "Anna Berg was transferred from 703."),
+])
+def test_the_dialog_says_how_the_call_ended(parked, site, outcome, words):
+    """Before: whoever was typing could not know whether the caller had hung up or was talking to somebody."""
+    site.park("Mr Chen", "+44 20 7946 0991", "705")
+    parked.shows("705", "Mr Chen")
+    parked.choose("703")
+    site.end("705", "abandoned")
+    site.end("703", outcome)
+    until(lambda: parked.text("dialog .error") == f"This call is not parked any more. {words}", 2, "the dialog says it")
+    parked.one("dialog .close").click()
+    site.park("Olga Petrova", "+7 495 123 4567", "703")
+    parked.shows("703", "Olga Petrova")
+    parked.choose("703")
+    assert parked.text("dialog .error") == ""
+
+
+@pytest.mark.stand_in
+def test_an_error_in_the_dialog_is_seen_on_a_phone(parked, site):
+    """Before: the error was below the edge of the screen, and Take seemed to do nothing."""
+    site.board.phones["1003"] = "is busy"
+    parked.size(PHONE)
+    parked.choose("703")
+    parked.act("retrieve", "1003")
+    until(lambda: "USER_BUSY" in parked.text("dialog .error"), 3, "the error is in the dialog")
+    seen = "const box = document.querySelector('dialog .error').getBoundingClientRect(); return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight"
+    until(lambda: parked.run(seen), 1, "the error is on the screen")
+    parked.one("dialog .close").click()
+    parked.choose("703")
+    site.end("703", "abandoned")
+    until(lambda: "not parked any more" in parked.text("dialog .error"), 3, "the end is in the dialog")
+    until(lambda: parked.run(seen), 1, "the end is on the screen")
 
 
 def test_without_the_right_to_act_there_are_no_controls(page, site):

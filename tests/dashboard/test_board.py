@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from browser import until
 
 
@@ -79,6 +80,19 @@ def test_labels_of_slots_are_on_the_board(page, site):
     assert "Front desk" in page.slot("701")
 
 
+@pytest.mark.stand_in
+def test_the_label_of_a_slot_is_on_its_card_once(page, site):
+    """Before: a call that has its label from the slot, as calls without one of their own have, showed it twice."""
+    site.park("Anna Berg", "+49 30 901820", "701", label="Front desk")
+    page.sign_in().shows("701", "Anna Berg")
+    assert page.slot("701").count("Front desk") == 1
+    page.choose("701")
+    assert page.one('form[data-verb="label"] input').get_attribute("value") == "Front desk"
+    page.act("label", "Invoice 4711")
+    page.shows("701", "Invoice 4711")
+    assert page.slot("701").count("Front desk") == 1
+
+
 def test_a_large_lot_shows_occupied_slots_and_the_number_of_free_ones(page, site):
     page.sign_in()
     assert page.slot("*5903") == "" and "99 slots are free" in page.text("#boards")
@@ -97,6 +111,19 @@ def test_ended_calls_are_in_the_history_and_the_charts(page, site):
     page.run("for (const table of document.querySelectorAll('#charts details')) table.open = true")
     until(lambda: "Abandoned\t1" in page.text("#charts .chart:nth-child(3) table"), 6, "the end is in the chart's table")
     assert len(page.all("#charts svg rect")) >= 3
+
+
+@pytest.mark.stand_in
+def test_who_has_left_last_is_first_in_the_history(page, site):
+    """Before: a caller who had waited long was below those who were parked later, although "Ended" is the first column."""
+    for slot, name, ago in (("701", "Anna Berg", 300), ("702", "Mr Chen", 200), ("703", "Olga Petrova", 100)):
+        site.park(name, "+49 30 901820", slot, ago=ago)
+    for slot in ("703", "701", "702"):
+        site.end(slot, "retrieved")
+        time.sleep(0.05)
+    page.sign_in()
+    until(lambda: [name.text for name in page.all("#history tbody .name")] == ["Mr Chen", "Anna Berg", "Olga Petrova"], 6,
+          "they are in the order in which they left")
 
 
 def test_parks_and_ends_are_announced_to_screen_readers(page, site):

@@ -45,6 +45,35 @@ def test_sign_in_and_an_action_by_keyboard(page, site):
     assert page.focused('[data-slot="706"] button')
 
 
+@pytest.mark.parametrize("focus", [".card", ".take"])
+def test_when_the_caller_has_gone_the_focus_is_on_the_lot(page, site, focus):
+    """Before: it was nowhere, and a screen reader began at the top of the page."""
+    site.park("Anna Berg", "+49 30 901820", "703")
+    site.park("Mr Chen", "+44 20 7946 0991", "706")
+    page.sign_in().shows("706", "Mr Chen")
+    page.run("document.querySelector(arguments[0]).focus()", f'[data-slot="703"] {focus}')
+    site.end("703", "abandoned")
+    page.shows("703", "free")
+    assert page.focused("#boards h2")
+    page.press(Keys.TAB)
+    assert page.focused('[data-slot="706"] .card')
+    page.run("document.querySelector('#find').focus()")
+    site.end("706", "abandoned")
+    page.shows("706", "free")
+    assert page.focused("#find")
+
+
+def test_after_a_transfer_the_focus_is_on_the_lot(page, site):
+    site.park("Anna Berg", "+49 30 901820", "703")
+    page.sign_in().shows("703", "Anna Berg")
+    page.run("document.querySelector('[data-slot=\"703\"] .card').focus()")
+    page.press(Keys.ENTER)
+    until(page.dialog_open, 1, "the dialog is open")
+    page.act("transfer", "1000")
+    page.shows("703", "free", 3)
+    until(lambda: page.focused("#boards h2"), 1, "the focus is on the lot")
+
+
 def test_every_control_has_a_name(page, site):
     site.park("Anna Berg", "+49 30 901820", "703")
     assert page.one("#token").accessible_name == "Access token"

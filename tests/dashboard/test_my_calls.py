@@ -37,6 +37,54 @@ def test_park_in_the_first_free_slot_by_keyboard(talking):
     until(lambda: "Olga" not in talking.text("#mine"), 3, "the call is not mine any more")
 
 
+def test_that_there_is_no_call_is_said_when_it_is_known(talking):
+    """Before: after each reload, "You have no call" was there until the first answer."""
+    assert talking.module("""
+      const { Mine } = await import('./mine.js');
+      const list = document.createElement("ul");
+      const mine = new Mine(list, () => {});
+      const texts = [list.textContent];
+      mine.show([]);
+      texts.push(list.textContent);
+      mine.clear();
+      return [...texts, list.textContent];
+    """) == ["", "You have no call that can be parked.", ""]
+
+
+def test_a_call_that_has_ended_cannot_be_parked(talking, site):
+    """Before: "This call is not parked any more", of a call that had never been parked."""
+    site.board.channels.clear()
+    talking.one("#mine .park").click()
+    until(lambda: "Olga Petrova: This call has ended." in talking.text("#notices .alert"), 3, "it is told")
+    until(lambda: "You have no call" in talking.text("#mine"), 3, "the call is not offered any more")
+
+
+def test_a_success_does_not_push_out_an_error(talking):
+    """Before: the third success removed an error that nobody had closed."""
+    assert talking.module("""
+      const { Notices } = await import('./notices.js');
+      const root = document.createElement("div");
+      const notices = new Notices(root);
+      const shown = () => [...root.children].map((notice) => notice.querySelector("p").textContent).join(" ");
+      notices.fail("A");
+      for (const words of ["b", "c", "d"]) notices.tell(words);
+      const before = shown();
+      for (const words of ["E", "F", "G"]) notices.fail(words);
+      return [before, shown()];
+    """) == ["A c d", "E F G"]
+
+
+def test_the_same_error_is_shown_once(talking, site):
+    """Before: while the server did not answer, each press added the same error, and the three covered the callers."""
+    site.down()
+    for _ in range(3):
+        talking.one("#mine .park").click()
+        until(lambda: talking.all("#notices .alert:not([data-seen])"), 5, "the error is told")
+        talking.run("for (const alert of document.querySelectorAll('#notices .alert')) alert.dataset.seen = true")
+    assert talking.run("return [...document.querySelectorAll('#notices p')].map((text) => text.innerText)") == [
+        "Olga Petrova: The server does not answer. Try again."]
+
+
 def test_park_in_a_chosen_slot_by_keyboard(talking):
     assert not talking.run("return [...document.querySelectorAll('#mine option')].some((option) => option.text === '703')"), "703 is taken"
     talking.run("document.querySelector('#mine select').focus()")

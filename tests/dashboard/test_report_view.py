@@ -85,6 +85,16 @@ def test_a_single_day_is_shown_by_hour(busy):
 
 
 @pytest.mark.stand_in
+def test_an_hour_has_one_line(busy):
+    """Before: on a desktop, "10:00–11:00" was broken, and the table of a day was nearly twice as high."""
+    open_report(busy)
+    choose(busy, "by", "hour")
+    until(lambda: busy.all(".report-table[data-by=hour] tbody th"), 3, "the hours are shown")
+    assert busy.run("""return [...document.querySelectorAll('.report-table tbody th bdi')].every((hour) => hour.getClientRects().length === 1)""")
+    assert faults(busy, within="#report") == []
+
+
+@pytest.mark.stand_in
 def test_what_was_chosen_is_kept_and_the_browser_goes_back(busy):
     """Before: a look at the lots lost the range, and the browser's Back left the page."""
     open_report(busy)
@@ -192,10 +202,13 @@ def test_the_report_is_saved_as_csv(busy):
 
 @pytest.mark.stand_in
 def test_the_report_is_printed_without_the_controls(busy):
+    """Before: an error that nobody had closed was printed over the figures."""
+    busy.module("const { Notices } = await import('./notices.js'); new Notices(document.getElementById('notices')).fail('An error');")
+    assert busy.one("#notices .alert").is_displayed()
     open_report(busy)
     busy.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
-        assert not [part for part in ("#report .report-form", "#show-report", "#sign-out", "#dashboard") if busy.one(part).is_displayed()]
+        assert not [part for part in ("#report .report-form", "#show-report", "#sign-out", "#dashboard", "#notices") if busy.one(part).is_displayed()]
         assert busy.one(".report-table").is_displayed() and busy.one("#report .chart svg").is_displayed()
         printed = base64.b64decode(busy.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
     finally:

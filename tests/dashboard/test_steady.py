@@ -66,6 +66,37 @@ def test_cards_keep_their_places_while_the_mouse_moves(page, site):
     until(lambda: order(page)[0] == "706", 2, "the late caller is the first once the mouse rests")
 
 
+def press(page, selector):
+    page.one(selector)
+    page.at = page.run("const box = document.querySelector(arguments[0]).getBoundingClientRect(); return [box.left + 8, box.top + 8]", selector)
+    page.mouse("mousePressed", *page.at)
+
+
+def test_a_press_counts_although_the_card_changes_meanwhile(page, site):
+    """Before: the card did not open if its caller was given a label, or became late, between press and release."""
+    site.park("Anna Berg", "+49 30 901820", "703")
+    page.sign_in().shows("703", "Anna Berg")
+    press(page, '[data-slot="703"] .name')
+    site.board.act("703", "label", {"text": "Invoice 4711"})
+    page.shows("703", "Invoice 4711")
+    page.release()
+    until(page.dialog_open, 2, "the dialog is open")
+
+
+def test_a_press_counts_although_another_caller_becomes_late_meanwhile(page, site):
+    """Before: while the mouse rested on Take, the late caller moved to the front between press and release, and nothing happened."""
+    for slot, name in [("702", "Anna Berg"), ("704", "Mr Chen"), ("706", "Olga Petrova")]:
+        site.park(name, "+49 30 901820", slot)
+    page.sign_in().shows("706", "Olga Petrova")
+    site.board.rings_for = 60
+    press(page, '[data-slot="704"] .take')
+    site.remind("706")
+    page.shows("706", "late")
+    page.release()
+    page.shows("704", "your phone rings")
+    until(lambda: order(page)[0] == "706", 3, "the late caller is the first afterwards")
+
+
 def test_a_wait_does_not_step_back(page):
     """Before: an answer that took longer than the one before set the wait back by a second."""
     assert page.module("""

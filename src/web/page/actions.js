@@ -6,6 +6,8 @@ import { inWords, pieces, t } from "./text.js";
 import { duration, moment } from "./time.js";
 
 const MOST_SECONDS = 86_400;
+/** The events with which a parked call ends. */
+const ENDS = ["retrieve", "return", "fallback", "transfer", "abandon"];
 
 export class Actions {
   #dialog;
@@ -15,6 +17,8 @@ export class Actions {
   #call = null;
   /** The call as it is now; null once it has ended. */
   #live = null;
+  /** How the call has ended, in words, where an event has told it. */
+  #end = "";
   #levels = new Map();
   #opener = null;
   #board = null;
@@ -38,6 +42,7 @@ export class Actions {
   open(call, opener) {
     this.#call = call;
     this.#live = call;
+    this.#end = "";
     this.#opener = opener;
     this.#board = opener.closest("section").querySelector("h2");
     write(this.#error, "");
@@ -53,7 +58,11 @@ export class Actions {
     this.#live = calls.find((call) => call.uuid === this.#call.uuid) ?? null;
     if (this.#live !== null) return;
     for (const button of this.#dialog.querySelectorAll("form button")) button.disabled = true;
-    write(this.#error, t("error.gone"));
+    this.#fail(`${t("error.gone")} ${this.#end}`.trim());
+  }
+
+  event({ action, slot, call }) {
+    if (call?.uuid === this.#call?.uuid && ENDS.includes(action)) this.#end = `${t(`said.${action}`, { caller: callerOf(call), slot })}.`;
   }
 
   tick(now) {
@@ -68,6 +77,13 @@ export class Actions {
 
   close() {
     this.#dialog.close();
+  }
+
+  /** On a phone, the place of the error is below the edge of the screen. */
+  #fail(why) {
+    if (this.#error.textContent === why) return;
+    write(this.#error, why);
+    this.#error.scrollIntoView({ block: "nearest" });
   }
 
   #closed() {
@@ -143,7 +159,7 @@ export class Actions {
       if (this.#call === call) this.close();
       this.#done(verb, words(verb, body, call));
     } catch (error) {
-      write(this.#error, inWords(error));
+      this.#fail(inWords(error));
     } finally {
       button.ariaBusy = "false";
     }

@@ -6,7 +6,7 @@ import { Slot } from "./slot.js";
 import { t } from "./text.js";
 
 const MOST_SLOTS_SHOWN = 60;
-/** For so long after the mouse has moved on a board, its cards keep their places: whoever aims at one must not press another. */
+/** For so long after the mouse has moved on a board, or something was pressed there, its cards keep their places: whoever aims at one must not press another. */
 const STEADY_MS = 1_500;
 
 export class Board {
@@ -29,6 +29,7 @@ export class Board {
     this.#title.append(make("span", {}, lot));
     if (domain) this.#title.append(make("span", { class: "domain" }, `@${domain}`));
     this.#pager.append(this.#turn("lot.previous", -1), this.#range, this.#turn("lot.next", 1));
+    this.#list.onpointerdown = () => { this.#moved = performance.now(); };
     this.#list.onpointermove = ({ pointerType }) => {
       if (pointerType !== "touch") this.#moved = performance.now();
     };
@@ -56,6 +57,7 @@ export class Board {
     // A lot that a new configuration has dropped has calls, and no slots.
     this.#free.hidden = !compact || Boolean(wanted) || lot.slots.length + lot.free === 0;
     write(this.#free, t(calls.length ? "lot.more-free" : "lot.free", { n: lot.free }));
+    const focused = this.#list.contains(document.activeElement);
     this.#keep(this.#paged(listed));
     for (const [number, slot] of this.#slots) {
       slot.show({
@@ -63,6 +65,8 @@ export class Board {
         serviceLevel: lot.service_level, hands,
       });
     }
+    // The card of a caller who has gone takes the focus with it.
+    if (focused && !this.#list.contains(document.activeElement)) this.#title.focus({ preventScroll: true });
     return found.length;
   }
 

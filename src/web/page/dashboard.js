@@ -92,6 +92,7 @@ export class Dashboard {
   event(change) {
     this.#announcer.event(change);
     this.#takes.event(change);
+    this.#actions.event(change);
     this.#alerts.event(change);
     this.#desk?.ask();
   }

@@ -103,7 +103,7 @@ export class Desk {
     await this.#try(channel, async () => {
       const call = await this.#api.park({ uuid: channel.uuid, ...(slot && { slot }), ...(lot && { lot }) });
       return t("mine.done", { caller: callerOf(channel), slot: call.slot });
-    });
+    }, "mine.gone");
     this.#channels.ask();
   }
 
@@ -115,11 +115,12 @@ export class Desk {
     });
   }
 
-  async #try(call, act) {
+  /** `gone` is the text for a call that the server does not know any more. */
+  async #try(call, act, gone = "error.gone") {
     try {
       this.#notices.tell(await act());
     } catch (error) {
-      this.#notices.fail(`${callerOf(call)}: ${inWords(error)}`);
+      this.#notices.fail(`${callerOf(call)}: ${error.status === 404 ? t(gone) : inWords(error)}`);
     }
     this.#changed();
   }

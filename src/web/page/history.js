@@ -5,8 +5,10 @@ import { make, theirs } from "./dom.js";
 import { t } from "./text.js";
 import { duration, moment } from "./time.js";
 
+const endOf = ({ parked_at, wait_ms }) => parked_at + wait_ms;
+
 const COLUMNS = [
-  ["ended", "history.ended", (row) => moment(row.parked_at + row.wait_ms)],
+  ["ended", "history.ended", (row) => moment(endOf(row))],
   ["where", "history.slot", (row) => row.slot],
   ["caller", "history.caller", caller],
   ["label", "history.label", (row) => theirs(row.label)],
@@ -41,10 +43,12 @@ export class History {
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     if (rows.length === 0) return this.#root.replaceChildren(make("p", { class: "empty" }, t("history.none")));
+    // The server lists first who was parked last, which is not who left last.
+    const last = [...rows].sort((a, b) => endOf(b) - endOf(a));
     const heads = COLUMNS.map(([kind, title]) => make("th", { role: "columnheader", scope: "col", class: kind }, t(title)));
     this.#root.replaceChildren(make("table", { role: "table", "aria-labelledby": "history-title" },
       make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)),
-      make("tbody", { role: "rowgroup" }, ...rows.map(line))));
+      make("tbody", { role: "rowgroup" }, ...last.map(line))));
   }
 
   clear() {

@@ -26,7 +26,6 @@ export class Mine {
   constructor(list, park) {
     this.#list = list;
     this.#park = park;
-    this.#empty();
   }
 
   show(channels, now = performance.now()) {

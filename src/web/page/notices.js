@@ -30,10 +30,12 @@ export class Notices {
     this.#root.replaceChildren();
   }
 
+  /** What is said again replaces what was said before: three times the same error would only cover the callers. */
   #add(words, role) {
+    for (const notice of [...this.#root.children]) if (notice.querySelector("p").textContent === words) notice.remove();
     const notice = make("div", { class: `notice ${role}`, role }, make("p", {}, words));
     this.#root.append(notice);
-    while (this.#root.childElementCount > MOST_AT_ONCE) this.#root.firstElementChild.remove();
+    while (this.#root.childElementCount > MOST_AT_ONCE) (this.#root.querySelector(".status") ?? this.#root.firstElementChild).remove();
     return notice;
   }
 }

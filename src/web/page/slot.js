@@ -87,7 +87,7 @@ export class Slot {
     const title = make("span", { class: "number" }, this.call?.slot === "" ? t("slot.none") : number);
     const place = label ? [theirs(label, { class: "place" })] : [];
     if (this.call === null) this.#card.replaceChildren(title, ...place, make("span", { class: "state" }, t("slot.free")));
-    else this.#card.replaceChildren(make("span", { class: "head" }, title, this.#wait()), ...place, ...this.#caller(), ...this.#foot(rings));
+    else this.#card.replaceChildren(make("span", { class: "head" }, title, this.#wait()), ...place, ...this.#caller(label), ...this.#foot(rings));
   }
 
   #wait() {
@@ -95,12 +95,13 @@ export class Slot {
     return this.#parts.wait;
   }
 
-  #caller() {
+  /** A call without a label of its own has that of its slot, which is on the card already. */
+  #caller(place) {
     const { call } = this;
     if (!isWaiting(call)) return [];
     const name = theirs(callerOf(call), { class: "name" });
     const number = call.caller_name && call.caller_number ? [theirs(call.caller_number, { class: "phone" })] : [];
-    const label = call.label ? [theirs(call.label, { class: "label" })] : [];
+    const label = call.label && call.label !== place ? [theirs(call.label, { class: "label" })] : [];
     return [name, ...number, ...label];
   }
 

@@ -111,6 +111,7 @@ export const texts = {
   "mine.park-name": "{caller} parken",
   "mine.done": "{caller} ist auf {slot} geparkt",
   "mine.held": "gehalten",
+  "mine.gone": "Dieses Gespräch ist beendet.",
 
   "colleagues": "Kollegen",
   "colleagues.drag": "Ziehen Sie einen geparkten Anrufer auf einen Kollegen, um zu verbinden.",

@@ -111,6 +111,7 @@ export const texts = {
   "mine.park-name": "Park {caller}",
   "mine.done": "{caller} is parked on {slot}",
   "mine.held": "on hold",
+  "mine.gone": "This call has ended.",
 
   "colleagues": "Colleagues",
   "colleagues.drag": "Drag a parked caller onto a colleague to transfer.",

@@ -111,6 +111,7 @@ export const texts = {
   "mine.park-name": "Aparcar a {caller}",
   "mine.done": "{caller} está en la plaza {slot}",
   "mine.held": "retenida",
+  "mine.gone": "Esta llamada ha terminado.",
 
   "colleagues": "Compañeros",
   "colleagues.drag": "Arrastre una llamada aparcada a un compañero para transferirla.",

@@ -111,6 +111,7 @@ export const texts = {
   "mine.park-name": "Parquer {caller}",
   "mine.done": "{caller} est parqué en {slot}",
   "mine.held": "en garde",
+  "mine.gone": "Cet appel est terminé.",
 
   "colleagues": "Collègues",
   "colleagues.drag": "Glissez un appel parqué sur un collègue pour le transférer.",

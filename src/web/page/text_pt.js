@@ -111,6 +111,7 @@ export const texts = {
   "mine.park-name": "Estacionar {caller}",
   "mine.done": "{caller} está na vaga {slot}",
   "mine.held": "retida",
+  "mine.gone": "Esta chamada terminou.",
 
   "colleagues": "Colegas",
   "colleagues.drag": "Arraste uma chamada estacionada para um colega para transferi-la.",

@@ -113,6 +113,7 @@ export const texts = {
   "mine.park-name": "Парковать: {caller}",
   "mine.done": "{caller}: вызов припаркован на {slot}",
   "mine.held": "удержание",
+  "mine.gone": "Этот вызов завершён.",
 
   "colleagues": "Коллеги",
   "colleagues.drag": "Перетащите припаркованный вызов на коллегу, чтобы перевести его.",

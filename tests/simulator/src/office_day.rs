@@ -93,16 +93,18 @@ pub(crate) struct OfficeDay {
     _token_file: Option<tempfile::NamedTempFile>,
 }
 
-/// Makes tokens for this run, and prints the addresses of the dashboard and of the wallboard.
-fn show_dashboard(address: &str) -> Result<tempfile::NamedTempFile, String> {
+/// Makes tokens for this run. Returns their file, and the addresses of the dashboard and of the wallboard in words.
+fn make_tokens(address: &str) -> Result<(tempfile::NamedTempFile, String), String> {
     let token = || std::iter::repeat_with(fastrand::alphanumeric).take(24).collect::<String>();
     let (acts, views) = (token(), token());
     // Only the owner can read it, as the module requires.
     let mut file = tempfile::NamedTempFile::new().map_err(|why| why.to_string())?;
     writeln!(file, "{acts} view,act * {VIEWER}\n{views} view *").map_err(|why| why.to_string())?;
-    println!("Dashboard: http://{address}/             token of Bob ({VIEWER}): {acts}");
-    println!("Wallboard: http://{address}/?view=wall   token that may only view:    {views}\n");
-    Ok(file)
+    let addresses = format!(
+        "Dashboard: http://{address}/             token of Bob ({VIEWER}): {acts}\n\
+         Wallboard: http://{address}/?view=wall   token that may only view:    {views}\n"
+    );
+    Ok((file, addresses))
 }
 
 impl OfficeDay {
@@ -115,9 +117,9 @@ impl OfficeDay {
         let receiver = receiver.map_err(|why| why.to_string())?;
         let world = World::new();
         world.set_global("domain", DOMAIN);
-        let token_file = dashboard.map(show_dashboard).transpose()?;
-        let settings = match (dashboard, &token_file) {
-            (Some(address), Some(file)) => format!(
+        let tokens = dashboard.map(make_tokens).transpose()?;
+        let settings = match (dashboard, &tokens) {
+            (Some(address), Some((file, _))) => format!(
                 r#"<param name="http-listen" value="{address}"/><param name="http-url" value="http://{address}"/><param name="http-token-file" value="{}"/>"#,
                 file.path().display()
             ),
@@ -155,13 +157,17 @@ impl OfficeDay {
             printed: 0,
             tally: BTreeMap::new(),
             quiet,
-            _token_file: token_file,
+            _token_file: None,
         };
         day.plan(5, Step::CallIn);
         day.plan(40, Step::CallViewer);
         day.plan(150, Step::Rush);
-        if dashboard.is_some() {
+        if let Some((file, addresses)) = tokens {
+            day._token_file = Some(file);
+            // Whoever opened the dashboard before would see the first minutes rush by, with a clock that is slow by them.
+            println!("The office opens; its first minutes take some seconds.");
             day.open_before()?;
+            println!("{addresses}");
         }
         Ok(day)
     }
@@ -278,10 +284,15 @@ impl OfficeDay {
 
     fn fetch(&mut self, call: usize) {
         let (name, leg) = (self.calls[call].name, self.calls[call].leg.clone());
-        let Some(slot) = leg.var("callpark_slot").filter(|_| leg.is_up() && leg.partner().is_none()) else { return };
-        let (colleague, extension, _) = COLLEAGUES[self.rng.usize(..FETCHERS)];
-        self.say(&format!("{colleague} dials {slot} for {name}."));
-        self.world.call(&Caller::user(&format!("{extension}@{DOMAIN}"), colleague), &slot);
+        if !leg.is_up() {
+            return;
+        }
+        // A caller who talks has been taken or transferred on the dashboard, or was sent back: that conversation ends, too.
+        if let Some(slot) = leg.var("callpark_slot").filter(|_| leg.partner().is_none()) {
+            let (colleague, extension, _) = COLLEAGUES[self.rng.usize(..FETCHERS)];
+            self.say(&format!("{colleague} dials {slot} for {name}."));
+            self.world.call(&Caller::user(&format!("{extension}@{DOMAIN}"), colleague), &slot);
+        }
         let seconds = self.between(30, 120);
         self.plan(seconds, Step::HangUp(call));
     }
