@@ -2,7 +2,7 @@
 docs/performance.md.
 
 Environment variables and their defaults: PAIRS (5), the number of pairs; ONLY, a list of measurements (all of cpu, memory, latency, rate,
-listing, timeouts, dialplan, report); CASES, some of the kinds of callers of cpu; SIZES (50,200,500), the numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5)
+listing, timeouts, dialplan, report, startup); CASES, some of the kinds of callers of cpu; SIZES (50,200,500), the numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5)
 seconds after the calls were parked; TAKES (10), the transfers and retrievals of one measurement; MUSIC (file), `file` or `tone`.
 """
 

@@ -29,6 +29,7 @@ class Environment:
         self.library, self.prefix, self._far = library, prefix, None
         self.switch = Switch(library, prefix)
         self.switch.profile = PROFILE
+        self.switch.all_rtp_ports = True
         self.switch.fine_clock = fine_clock
         folder = self.switch.dir / "music"
         folder.mkdir()

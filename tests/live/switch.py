@@ -105,6 +105,8 @@ class Switch:
         (self.dir / "mod/mod_callpark.so").symlink_to(self.module.resolve())
         self.written, self.process, self.keep = None, None, False
         self.rtp_half = next(_made) % 2
+        # Whether it has the RTP ports of both ranges, for more than 1,300 calls.
+        self.all_rtp_ports = False
         # The DSN of a PostgreSQL database for the core's own tables; and the configurations of further modules.
         self.core_dsn, self.more = "", ""
         # The contents of <hooks>.
@@ -134,7 +136,7 @@ class Switch:
         postgres = ["pgsql"] if "pgsql://" in settings else []
         modules = "".join(f'<load module="mod_{name}"/>' for name in [*postgres, *MODULES, "callpark"])
         core = f'<param name="core-db-dsn" value="{self.core_dsn}"/>' if self.core_dsn else ""
-        first_rtp, rtp_ports = (FIRST_RTP, 2 * RTP_PORTS) if core else (FIRST_RTP + self.rtp_half * RTP_PORTS, RTP_PORTS)
+        first_rtp, rtp_ports = (FIRST_RTP, 2 * RTP_PORTS) if core or self.all_rtp_ports else (FIRST_RTP + self.rtp_half * RTP_PORTS, RTP_PORTS)
         for name, value in {
             "MODULES": modules, "CORE": core, "MORE": self.more, "LANGUAGES": self.languages, "LAMPS_OUTSIDE": str(self.lamps_outside).lower(), "FINE_CLOCK": str(self.fine_clock).lower(), "MONOTONIC": str(self.monotonic).lower(),
             "LOG_LEVEL": self.log_level, "LOGGED": "debug," if self.log_level == "debug" else "",
