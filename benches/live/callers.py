@@ -1,5 +1,6 @@
 """The callers of a measurement: phones of SIPp, or legs of a second FreeSWITCH for what SIPp does not speak."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -50,15 +51,13 @@ class Phones:
 
 
 class Noise:
-    """Phones of SIPp whose media is sent from here: a packet of comfort noise now and then, to the address from which the music comes. The music is left
-    unread."""
+    """Phones of SIPp whose media is sent from here: a packet of comfort noise now and then, to the address from which the music comes."""
 
     def __init__(self, switch, number, count):
         self._sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
         for one in self._sockets:
             one.bind(("127.0.0.1", 0))
             one.setblocking(False)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         ports = switch.dir / "ports.csv"
         ports.write_text("SEQUENTIAL\n" + "".join(f"{one.getsockname()[1]}\n" for one in self._sockets))
         self._sipp = _sipp(switch, number, count, "[field0]", "", "-inf", ports)
@@ -73,12 +72,11 @@ class Noise:
             sent += 1
             packet = struct.pack("!BBHII", 0x80, COMFORT_NOISE, sent & 0xFFFF, int(8000 * NOISE_EVERY) * sent, 7) + b"\x40"
             for one in self._sockets:
-                try:
-                    if one not in peers:
+                with contextlib.suppress(BlockingIOError):
+                    while True:
                         peers[one] = one.recvfrom(2048)[1]
+                if one in peers:
                     one.sendto(packet, peers[one])
-                except BlockingIOError:
-                    continue
 
     def end(self):
         self._sipp.end(5)

@@ -17,7 +17,8 @@ impl Leg<'_> {
         // With the second flag, the core does not wait for another packet after one of STUN.
         let how = IoFlag(IoFlag::SWITCH_IO_FLAG_NOBLOCK.0 | IoFlag::SWITCH_IO_FLAG_SINGLE_READ.0);
         // A read fails also when the packet was not audio.
-        (0..MAX_BURST).take_while(|_| has_packet(rtp)).all(|_| self.read(how) || self.ready())
+        // SAFETY: an RTP session lives as long as its leg.
+        (0..MAX_BURST).take_while(|_| unsafe { has_packet(rtp.as_ptr()) }).all(|_| self.read(how) || self.ready())
     }
 
     /// The leg's RTP session, if it has one. It lives as long as the leg.
@@ -29,10 +30,13 @@ impl Leg<'_> {
 }
 
 /// Whether a packet waits to be read.
-fn has_packet(rtp: NonNull<ffi::switch_rtp_t>) -> bool {
-    // SAFETY: the RTP session lives as long as its leg, and so does its socket.
+///
+/// # Safety
+/// `rtp` is an RTP session whose session is kept.
+pub(super) unsafe fn has_packet(rtp: *mut ffi::switch_rtp_t) -> bool {
+    // SAFETY: by this function's contract; the socket lives as long as the RTP session.
     let file = unsafe {
-        let socket = ffi::switch_rtp_get_rtp_socket(rtp.as_ptr());
+        let socket = ffi::switch_rtp_get_rtp_socket(rtp);
         if socket.is_null() { return false } else { ffi::switch_socket_fd_get(socket) }
     };
     let mut poll = libc::pollfd { fd: file, events: libc::POLLIN, revents: 0 };

@@ -8,12 +8,13 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::media::is_learning_address;
+use super::rtp_input::has_packet;
 use super::session::{FILE, Leg};
 use super::text::{from_c, to_c};
 use super::waker::{WakeGuard, Waker, Wakers};
@@ -21,6 +22,8 @@ use crate::ffi::{self, switch_channel_flag_t as Flag, switch_media_flow_t as Flo
 
 /// The maximum length of a packet and of a decoded frame (SWITCH_RECOMMENDED_BUFFER_SIZE in `switch_types.h`).
 const MAX_PACKET_BYTES: usize = 8192;
+/// While the address of the far end is to be learned, its first packet is looked for with each of so many packets that are sent.
+const LOOK_EVERY: u32 = 5;
 
 /// What legs must have in common to get the same packets.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -259,8 +262,10 @@ pub(crate) struct RtpWriter {
     /// The leg, while it shares. It is locked during a send.
     target: Mutex<Option<RtpTarget>>,
     served: AtomicBool,
-    /// Whether the thread was woken because the address of the far end is to be learned.
+    /// Whether the address of the far end is to be learned.
     address_unknown: AtomicBool,
+    /// How many packets were sent while it was.
+    sent: AtomicU32,
     waker: Arc<Waker>,
 }
 
@@ -302,18 +307,20 @@ impl RtpWriter {
         SendResult::Yes
     }
 
-    /// Wakes the thread of the leg when a re-INVITE makes the core learn the address of the far end again, for which that thread must read.
+    /// Wakes the thread of the leg, which alone may read, when the address of the far end is to be learned: when a re-INVITE has made the core learn it
+    /// again, and when a packet has come from a far end that has sent nothing.
     ///
     /// # Safety
     /// `rtp` is an RTP session whose session is kept.
     unsafe fn watch_address(&self, rtp: *mut ffi::switch_rtp_t) {
         // SAFETY: by this function's contract.
         let seeks = unsafe { is_learning_address(rtp) };
-        if seeks != self.address_unknown.load(Ordering::Relaxed) {
-            self.address_unknown.store(seeks, Ordering::Relaxed);
-            if seeks {
-                self.waker.wake();
-            }
+        let begins = seeks && !self.address_unknown.load(Ordering::Relaxed);
+        self.address_unknown.store(seeks, Ordering::Relaxed);
+        let looks = seeks && self.sent.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0;
+        // SAFETY: as above.
+        if begins || (looks && unsafe { has_packet(rtp) }) {
+            self.waker.wake();
         }
     }
 
@@ -384,6 +391,7 @@ impl Leg<'_> {
             target: Mutex::new(target),
             served: AtomicBool::new(true),
             address_unknown: AtomicBool::new(false),
+            sent: AtomicU32::new(0),
             waker: Arc::clone(waker),
         });
         let _end_sharing = EndSharing(&writer);

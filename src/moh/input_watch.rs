@@ -7,8 +7,6 @@ use crate::freeswitch::Leg;
 
 /// How often a leg wakes to read what its far end has sent, before the kernel's buffer is full.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
-/// As [`READ_INTERVAL`], while the address of a far end that sends nothing is still to be learned. Its first packets say where the music must go.
-const LEARN_INTERVAL: Duration = Duration::from_millis(200);
 /// As [`READ_INTERVAL`], for a leg whose packets may be STUN or keys, which may wait for so long.
 const BURST_INTERVAL: Duration = Duration::from_millis(200);
 /// For how long each packet of a leg with ICE is read when it comes, so that its media can begin at once.
@@ -59,7 +57,7 @@ impl<'a> InputWatch<'a> {
         }
     }
 
-    fn reading(&self) -> ReadPlan {
+    fn plan(&self) -> ReadPlan {
         let begins = self.uses_ice && self.began.elapsed() < ICE_BEGINNING;
         if begins || self.has_heartbeat || self.leg.has_jitter_buffer() {
             ReadPlan::OneByOne
@@ -70,34 +68,34 @@ impl<'a> InputWatch<'a> {
         }
     }
 
-    /// How long the leg may sleep before it reads again. The core learns the address of the far end from ten packets that it reads in a row.
+    /// How long the leg may sleep before it reads again. The core learns the address of the far end from ten packets that it reads in a row; the first of
+    /// them wakes the leg ([`crate::freeswitch::RtpWriter`]).
     pub(super) fn interval(&self) -> Duration {
-        match (self.reading(), self.leg.is_learning_address()) {
-            (ReadPlan::OneByOne, _) => Duration::ZERO,
-            (ReadPlan::InBursts, _) => BURST_INTERVAL,
-            (ReadPlan::Dropped, true) if self.hears => Duration::ZERO,
-            (ReadPlan::Dropped, true) => LEARN_INTERVAL,
-            (ReadPlan::Dropped, false) => READ_INTERVAL,
+        match self.plan() {
+            ReadPlan::OneByOne => Duration::ZERO,
+            ReadPlan::InBursts => BURST_INTERVAL,
+            ReadPlan::Dropped if self.hears && self.leg.is_learning_address() => Duration::ZERO,
+            ReadPlan::Dropped => READ_INTERVAL,
         }
     }
 
     /// Reads what has come. Returns false if no packet can come.
     pub(super) fn read(&mut self) -> bool {
-        let reading = self.reading();
-        if reading == ReadPlan::InBursts {
+        let plan = self.plan();
+        if plan == ReadPlan::InBursts || (plan == ReadPlan::Dropped && !self.leg.is_learning_address()) {
+            if plan == ReadPlan::Dropped {
+                self.leg.drop_input();
+            }
             let can_come = self.leg.read_burst();
             self.notice();
-            // The core does more than read, such as sending RTCP, when it waits for a packet.
-            if !can_come || self.waited_at.elapsed() < READ_INTERVAL {
+            if !can_come || self.hears || self.waited_at.elapsed() < READ_INTERVAL {
                 return can_come;
             }
         }
+        // The core does more than read, such as sending RTCP, also when no packet comes.
         self.waited_at = Instant::now();
-        if reading == ReadPlan::Dropped && !self.leg.is_learning_address() {
-            self.leg.drop_input();
-        }
         // The core counts packets that are missing, which is a time only if each is waited for.
-        let counted_by_core = self.hears || reading == ReadPlan::OneByOne;
+        let counted_by_core = self.hears || plan == ReadPlan::OneByOne;
         let timeout = if counted_by_core { None } else { self.leg.due_rtp_timeout(self.silent_since.elapsed()) };
         let can_come = match timeout {
             Some(timeout) => self.time_out(timeout),

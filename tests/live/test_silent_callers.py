@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from audio import Audio
-from parking import MUSIC
+from parking import MUSIC, with_lot
 from switch import wait_for
 
 
@@ -46,6 +46,18 @@ def test_silent_callers_wake_no_thread_for_each_packet(switch, phones):
     time.sleep(2)
     assert busy_threads(switch) <= idle + 2  # one sends the music, and one reads it
     assert all(call.audio.hears(MUSIC) for call in calls)
+
+
+def test_callers_who_may_press_a_key_wake_no_thread_for_each_packet(switch, phones):
+    """Before: each packet was read when it came, because it might be a key."""
+    with_lot(switch, ("park-timeout", "0"), ("exit-key", "#"), ("exit-destination", "tone-1300 XML default"), slots="701-720")
+    idle = busy_threads(switch)
+    calls = [call_out(switch, phones, f"Key{n}", says=600 if n % 2 else 0)[0] for n in range(8)]
+    time.sleep(2)
+    assert busy_threads(switch) <= idle + 2
+    assert all(call.audio.hears(MUSIC) for call in calls)
+    calls[1].press("1#")
+    assert calls[1].audio.hears(1300), "the key has no effect"
 
 
 def test_a_time_out_that_executes_something_does_not_end_the_call(switch, phones):
