@@ -315,8 +315,7 @@ impl RtpWriter {
     unsafe fn watch_address(&self, rtp: *mut ffi::switch_rtp_t) {
         // SAFETY: by this function's contract.
         let seeks = unsafe { is_learning_address(rtp) };
-        let begins = seeks && !self.address_unknown.load(Ordering::Relaxed);
-        self.address_unknown.store(seeks, Ordering::Relaxed);
+        let begins = !self.address_unknown.swap(seeks, Ordering::Relaxed) && seeks;
         let looks = seeks && self.sent.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0;
         // SAFETY: as above.
         if begins || (looks && unsafe { has_packet(rtp) }) {
