@@ -331,6 +331,8 @@ def test_a_query_during_a_write_finds_a_table_that_was_made_after_its_handle(own
     turns(own, 50)
     assert wait_for(lambda: len(history(own, "100")) == 50, 5)
     with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as other:
+        # All are written, and not only kept for the database, so that nothing makes the table again.
+        assert wait_for(lambda: other.execute("select count(*) from callpark_records").fetchone() == (50,), 5)
         columns = other.execute("select sql from sqlite_master where name = 'callpark_records'").fetchone()[0]
         other.execute("alter table callpark_records rename to kept")
         assert "-ERR" in own.api("callpark history")  # the handle has read the schema without the table
