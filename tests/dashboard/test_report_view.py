@@ -67,8 +67,10 @@ def test_a_call_that_has_ended_is_in_the_report(page, site):
 
 
 @pytest.mark.stand_in
-def test_a_single_day_is_shown_by_hour(busy):
+def test_a_single_day_is_shown_by_hour(busy, site):
     """Before: "Today" was one bar as wide as the chart."""
+    site.park("Anna Berg", "+49 30 901820", "718")  # also soon after midnight, today has a call
+    site.end("718", "retrieved")
     open_report(busy)
     press = lambda name: next(button for button in busy.all("#report .presets button") if button.text == name).click()
     grouped = lambda: busy.run("return document.querySelector('#report [name=by]').value")
