@@ -1,4 +1,4 @@
-//! Reads all packets that have come to a leg at once, for a leg of which each packet must be looked at, but none at its time.
+//! Reads all packets that have come to a leg at once, for a leg that may be read later than its packets come.
 
 use std::ptr::NonNull;
 
@@ -9,8 +9,8 @@ use crate::ffi::{self, switch_io_flag_enum_t as IoFlag, switch_rtp_flag_t as Rtp
 const MAX_BURST: usize = 64;
 
 impl Leg<'_> {
-    /// Reads everything that has come from the far end, packet by packet, without waiting: the core answers STUN, decrypts, and finds keys in it. Returns
-    /// false if no packet can come.
+    /// Reads everything that has come from the far end, packet by packet, without waiting: the core answers STUN, decrypts, and finds keys in it. After
+    /// [`Leg::drop_input`], the core drops all packets behind the first, except keys. Returns false if no packet can come.
     pub(crate) fn read_burst(&self) -> bool {
         let Some(rtp) = self.rtp_session() else { return self.ready() };
         let _untimed = Untimed::new(rtp);

@@ -86,7 +86,7 @@ def test_the_end_of_the_call_is_shown_in_the_dialog(parked, site):
     ("transferred", "Anna Berg was transferred from 703."),
 ])
 def test_the_dialog_says_how_the_call_ended(parked, site, outcome, words):
-    """Before: whoever was typing could not know whether the caller had hung up or was talking to somebody."""
+    """Before: the dialog did not say whether the caller had hung up or was talking to somebody."""
     site.park("Mr Chen", "+44 20 7946 0991", "705")
     parked.shows("705", "Mr Chen")
     parked.choose("703")

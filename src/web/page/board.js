@@ -6,7 +6,7 @@ import { Slot } from "./slot.js";
 import { t } from "./text.js";
 
 const MOST_SLOTS_SHOWN = 60;
-/** For so long after the mouse has moved on a board, or something was pressed there, its cards keep their places: whoever aims at one must not press another. */
+/** How long the cards of a board keep their places after the mouse has moved or pressed there, so that a user presses the card aimed at. */
 const STEADY_MS = 1_500;
 
 export class Board {

@@ -164,7 +164,7 @@ impl OfficeDay {
         day.plan(150, Step::Rush);
         if let Some((file, addresses)) = tokens {
             day._token_file = Some(file);
-            // Whoever opened the dashboard before would see the first minutes rush by, with a clock that is slow by them.
+            // A user who opened the dashboard earlier would see the first minutes pass too fast, with a clock that is late by them.
             println!("The office opens; its first minutes take some seconds.");
             day.open_before()?;
             println!("{addresses}");
