@@ -72,9 +72,15 @@ impl ParkingService {
         noted(leg).or_else(late)
     }
 
-    /// Writes to the variables of a leg who `peer` is, with which it is bridged. This runs on the core's event thread, so it does not ask the
-    /// directory, which may be slow.
-    pub(in crate::service) fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
+    /// Writes to the variables of two bridged legs who the other is.
+    pub(in crate::service) fn note_peers(&self, one: &Leg<'_>, other: &Leg<'_>) {
+        self.note_peer(one, other);
+        self.note_peer(other, one);
+    }
+
+    /// Writes to the variables of a leg who `peer` is, with which it is bridged. This runs on the core's event thread and when a bridge begins, so it does
+    /// not ask the directory, which may be slow.
+    fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
         let (mut user, mut vouched, mut external) = (None, None, None);
         match self.leg_user(peer) {
             LegUser::User(name) => user = Some(name),

@@ -142,8 +142,7 @@ impl OnEvent for OnBridge {
     fn on_event(service: &Arc<ParkingService>, event: &EventRef<'_>) {
         let leg = |header| event.get(header).and_then(|uuid: String| SessionGuard::find(&uuid));
         if let (Some(one), Some(other)) = (leg("Bridge-A-Unique-ID"), leg("Bridge-B-Unique-ID")) {
-            service.note_peer(&one, &other);
-            service.note_peer(&other, &one);
+            service.note_peers(&one, &other);
             service.extend_transfers(&one, &other);
             service.end_press_of_others(&one, &other);
             service.end_press_of_others(&other, &one);
