@@ -15,6 +15,7 @@ mod core;
 mod database;
 mod dialplan;
 mod digits;
+mod encoder;
 mod event;
 mod extension;
 #[cfg(feature = "fault-injection")]
@@ -59,6 +60,7 @@ pub(crate) use core::{queue_sql, run_uuid, switch_name, usual_domain, usual_lang
 pub(crate) use database::{Database, DatabaseError, DatabaseKind};
 pub(crate) use dialplan::UnreachableError;
 pub(crate) use digits::{Digit, DigitAction, DigitHook, DigitHooks, OnDigit};
+pub(crate) use encoder::{AudioFormat, AudioSource, Encoder};
 pub(crate) use event::{Binding, CoreEvent, Event, EventRef, OnEvent, Subclass};
 pub(crate) use image::is_replaced;
 pub(crate) use log::{LogLevel, UUID, log_line};
@@ -68,7 +70,7 @@ pub(crate) use originate::{CancelToken, Dial, OriginateError, OutgoingCalls, PIC
 pub(crate) use playback::{PhraseResult, PlayResult, PlayToEnd, PlaybackControl};
 pub(crate) use recovery::Recoverer;
 pub(crate) use routing::{Dialplan, DialplanStep, add_dialplan};
-pub(crate) use rtp_writer::{AudioFormat, AudioSource, Encoder, RtpWriter, SendResult};
+pub(crate) use rtp_writer::{RtpWriter, SendResult};
 pub(crate) use scheduler::{OnTick, TICK_TOLERANCE, Ticker, Ticks};
 pub(crate) use session::{HangupCause, Leg, SessionGuard, all_legs};
 pub(crate) use state_lookup::StateLookup;

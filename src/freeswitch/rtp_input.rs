@@ -1,5 +1,6 @@
 //! Reads all packets that have come to a leg at once, for a leg that may be read later than its packets come.
 
+use std::ffi::c_int;
 use std::ptr::NonNull;
 
 use super::session::Leg;
@@ -7,6 +8,9 @@ use crate::ffi::{self, switch_io_flag_enum_t as IoFlag, switch_rtp_flag_t as Rtp
 
 /// The maximum number of packets that are read at once, if more come while they are read.
 const MAX_BURST: usize = 64;
+/// The bits of the second byte of a packet with the payload type (RFC 3550, 5.1), and that of comfort noise (RFC 3389, 4).
+const PAYLOAD_TYPE: u8 = 0x7f;
+const COMFORT_NOISE: u8 = 13;
 
 impl Leg<'_> {
     /// Reads everything that has come from the far end, packet by packet, without waiting: the core answers STUN, decrypts, and finds keys in it. After
@@ -33,15 +37,37 @@ impl Leg<'_> {
 ///
 /// # Safety
 /// `rtp` is an RTP session whose session is kept.
-pub(super) unsafe fn has_packet(rtp: *mut ffi::switch_rtp_t) -> bool {
-    // SAFETY: by this function's contract; the socket lives as long as the RTP session.
-    let file = unsafe {
-        let socket = ffi::switch_rtp_get_rtp_socket(rtp);
-        if socket.is_null() { return false } else { ffi::switch_socket_fd_get(socket) }
-    };
+unsafe fn has_packet(rtp: *mut ffi::switch_rtp_t) -> bool {
+    // SAFETY: by this function's contract.
+    let Some(file) = (unsafe { file_of(rtp) }) else { return false };
     let mut poll = libc::pollfd { fd: file, events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry, which lives through the call. A file that another thread has just closed is answered with POLLNVAL.
     unsafe { libc::poll(&mut poll, 1, 0) > 0 && poll.revents & libc::POLLIN != 0 }
+}
+
+/// Whether a packet waits to be read that is not comfort noise, from which the core learns no address.
+///
+/// # Safety
+/// `rtp` is an RTP session whose session is kept.
+pub(super) unsafe fn has_sound(rtp: *mut ffi::switch_rtp_t) -> bool {
+    // SAFETY: by this function's contract.
+    let Some(file) = (unsafe { file_of(rtp) }) else { return false };
+    let (mut begin, how) = ([0_u8; 2], libc::MSG_PEEK | libc::MSG_DONTWAIT);
+    // SAFETY: `begin` has room for its length, and a longer packet is cut off. A file that another thread has just closed is answered with an error.
+    let length = unsafe { libc::recv(file, begin.as_mut_ptr().cast(), begin.len(), how) };
+    length >= 0 && begin[1] & PAYLOAD_TYPE != COMFORT_NOISE
+}
+
+/// The file of the socket by which a session receives.
+///
+/// # Safety
+/// `rtp` is an RTP session whose session is kept.
+unsafe fn file_of(rtp: *mut ffi::switch_rtp_t) -> Option<c_int> {
+    // SAFETY: by this function's contract; the socket lives as long as the RTP session.
+    unsafe {
+        let socket = ffi::switch_rtp_get_rtp_socket(rtp);
+        (!socket.is_null()).then(|| ffi::switch_socket_fd_get(socket))
+    }
 }
 
 /// Has an RTP session not wait for its timer with each read (`rtp_common_read` in switch_rtp.c), until this is dropped.

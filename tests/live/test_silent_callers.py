@@ -1,11 +1,15 @@
 """Callers who send nothing: muted trunks, one-way paths, announcements. They cost no more than others, and RTP time-outs are as before."""
 
+import struct
+import threading
 import time
 from pathlib import Path
 
-from audio import Audio
+from audio import RATE, Audio
 from parking import MUSIC, with_lot
 from switch import wait_for
+
+COMFORT_NOISE, NOISE_EVERY = 13, 0.2  # the payload type, and the seconds between two packets
 
 
 def call_out(switch, phones, name, says=0, **variables):
@@ -29,11 +33,11 @@ def wakeups(switch):
     return counts
 
 
-def busy_threads(switch, seconds=3):
-    """The number of threads that wake for each packet or more often."""
+def busy_threads(switch, seconds=3, rate=40):
+    """The number of threads that wake so many times a second or more: with the default, for each packet."""
     before = wakeups(switch)
     time.sleep(seconds)
-    return sum(count - before[thread] >= 40 * seconds for thread, count in wakeups(switch).items() if thread in before)
+    return sum(count - before[thread] >= rate * seconds for thread, count in wakeups(switch).items() if thread in before)
 
 
 def test_silent_callers_wake_no_thread_for_each_packet(switch, phones):
@@ -45,6 +49,31 @@ def test_silent_callers_wake_no_thread_for_each_packet(switch, phones):
         call.audio.peer = None
     time.sleep(2)
     assert busy_threads(switch) <= idle + 2  # one sends the music, and one reads it
+    assert all(call.audio.hears(MUSIC) for call in calls)
+
+
+def test_callers_who_send_only_comfort_noise_wake_no_thread_for_each_packet_of_it(switch, phones):
+    """The core learns no address from comfort noise, so it learned for ever. Before: each packet of comfort noise woke the caller's thread."""
+    idle = busy_threads(switch, rate=4)
+    calls = [call_out(switch, phones, f"Noise{n}")[0] for n in range(8)]
+    over = threading.Event()
+
+    def make_noise():
+        sent = 0
+        while not over.wait(NOISE_EVERY):
+            sent += 1
+            packet = struct.pack("!BBHII", 0x80, COMFORT_NOISE, sent, int(RATE * NOISE_EVERY) * sent, 7) + b"\x40"
+            for call in calls:
+                call.audio.socket.sendto(packet, call.audio.peer)
+
+    sender = threading.Thread(target=make_noise)
+    sender.start()
+    try:
+        time.sleep(2)
+        assert busy_threads(switch, rate=4) <= idle + 2  # one sends the music, and one reads it
+    finally:
+        over.set()
+        sender.join()
     assert all(call.audio.hears(MUSIC) for call in calls)
 
 
