@@ -17,8 +17,10 @@ use super::session::Leg;
 use super::waker::{WakeGuard, Waker, Wakers};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_media_flow_t as Flow};
 
-/// While the address of the far end is to be learned, its first packet is looked for with each of so many packets that are sent.
+/// The state of a leg is looked at with each of so many packets: whether it listens, and whether the address of its far end is to be learned. To look with
+/// each packet would cost a twentieth more.
 const LOOK_EVERY: u32 = 5;
+const AUDIO: ffi::switch_media_type_t = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
 
 /// The result of sending a packet to one leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +39,8 @@ pub(crate) struct RtpWriter {
     served: AtomicBool,
     /// Whether the address of the far end is to be learned.
     address_unknown: AtomicBool,
-    /// How many packets were sent while it was.
+    /// Whether the far end wants to receive: it does not hold.
+    listens: AtomicBool,
     sent: AtomicU32,
     waker: Arc<Waker>,
 }
@@ -57,25 +60,29 @@ impl RtpWriter {
     pub(crate) fn send(&self, packet: &mut Packet<'_>) -> SendResult {
         let target = self.target.lock();
         let Some(target) = target.as_ref() else { return SendResult::Gone };
-        let (session, audio) = (target.session.as_ptr(), ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO);
+        let session = target.session.as_ptr();
+        let looks = self.sent.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0;
         // SAFETY: the session is kept while it is the target, and the target is locked. An RTP session lives in the memory of its session, also after it
         // has ended; the core checks whether it is ready. The packet lives through the call; the core copies what it sends and leaves the data alone.
         unsafe {
             let codec = ffi::switch_core_session_get_write_codec(session);
-            let channel = ffi::switch_core_session_get_channel(session);
             let same = codec.as_ref().is_some_and(|codec| ptr::eq(codec.implementation, target.implementation));
-            if !same || ffi::switch_channel_test_flag(channel, Flag::CF_PROXY_MODE) != 0 {
+            if !same || (looks && is_bypassed(session)) {
                 return SendResult::Misfit;
             }
-            let rtp = ffi::switch_core_media_get_rtp_session(session, audio);
-            let flow = ffi::switch_core_session_media_flow(session, audio);
-            if rtp.is_null() || !matches!(flow, Flow::SWITCH_MEDIA_FLOW_SENDRECV | Flow::SWITCH_MEDIA_FLOW_SENDONLY) {
+            if looks {
+                self.listens.store(listens(session), Ordering::Relaxed);
+            }
+            let rtp = ffi::switch_core_media_get_rtp_session(session, AUDIO);
+            if rtp.is_null() || !self.listens.load(Ordering::Relaxed) {
                 return SendResult::Yes;
             }
             // This is what an endpoint with RTP does in the end. The layers above it serve media bugs and transcoding, which such a leg has not (a leg with a
             // media bug plays for itself), and would wait for media that is not ready.
             ffi::switch_rtp_write_frame(rtp, packet.for_codec(codec));
-            self.watch_address(rtp);
+            if looks {
+                self.watch_address(rtp);
+            }
         }
         SendResult::Yes
     }
@@ -87,11 +94,10 @@ impl RtpWriter {
     /// `rtp` is an RTP session whose session is kept.
     unsafe fn watch_address(&self, rtp: *mut ffi::switch_rtp_t) {
         // SAFETY: by this function's contract.
-        let seeks = unsafe { is_learning_address(rtp) };
-        let begins = !self.address_unknown.swap(seeks, Ordering::Relaxed) && seeks;
-        let looks = seeks && self.sent.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0;
+        let learns = unsafe { is_learning_address(rtp) };
+        let begins = !self.address_unknown.swap(learns, Ordering::Relaxed) && learns;
         // SAFETY: as above.
-        if begins || (looks && unsafe { has_sound(rtp) }) {
+        if begins || (learns && unsafe { has_sound(rtp) }) {
             self.waker.wake();
         }
     }
@@ -105,6 +111,25 @@ impl RtpWriter {
     pub(crate) fn is_served(&self) -> bool {
         self.served.load(Ordering::Acquire)
     }
+}
+
+/// Whether the media of a leg does not come to this server any more.
+///
+/// # Safety
+/// The session is kept.
+unsafe fn is_bypassed(session: *mut ffi::switch_core_session_t) -> bool {
+    // SAFETY: by this function's contract.
+    unsafe { ffi::switch_channel_test_flag(ffi::switch_core_session_get_channel(session), Flag::CF_PROXY_MODE) != 0 }
+}
+
+/// Whether the far end of a leg wants to receive.
+///
+/// # Safety
+/// The session is kept.
+unsafe fn listens(session: *mut ffi::switch_core_session_t) -> bool {
+    // SAFETY: by this function's contract.
+    let flow = unsafe { ffi::switch_core_session_media_flow(session, AUDIO) };
+    matches!(flow, Flow::SWITCH_MEDIA_FLOW_SENDRECV | Flow::SWITCH_MEDIA_FLOW_SENDONLY)
 }
 
 /// Ends the sharing of a leg, also after a panic.
@@ -135,6 +160,7 @@ impl Leg<'_> {
             target: Mutex::new(target),
             served: AtomicBool::new(true),
             address_unknown: AtomicBool::new(false),
+            listens: AtomicBool::new(true),
             sent: AtomicU32::new(0),
             waker: Arc::clone(waker),
         });
