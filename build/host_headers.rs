@@ -112,6 +112,7 @@ const FUNCTIONS: &[&str] = &[
     "switch_rtp_get_jitter_buffer",
     "switch_rtp_set_max_missed_packets",
     "switch_rtp_write_frame",
+    "switch_rtp_get_default_payload",
     "switch_rtp_test_flag",
     "switch_rtp_set_flag",
     "switch_rtp_clear_flag",

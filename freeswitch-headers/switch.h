@@ -889,6 +889,7 @@ uint8_t switch_core_media_ready(switch_core_session_t *session, switch_media_typ
 switch_jb_t *switch_rtp_get_jitter_buffer(switch_rtp_t *rtp_session);
 void switch_rtp_set_max_missed_packets(switch_rtp_t *rtp_session, uint32_t max);
 int switch_rtp_write_frame(switch_rtp_t *rtp_session, switch_frame_t *frame);
+uint32_t switch_rtp_get_default_payload(switch_rtp_t *rtp_session);
 uint32_t switch_rtp_test_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flags);
 void switch_rtp_set_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flag);
 void switch_rtp_clear_flag(switch_rtp_t *rtp_session, switch_rtp_flag_t flag);

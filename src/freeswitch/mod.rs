@@ -70,6 +70,7 @@ pub(crate) use originate::{CancelToken, Dial, OriginateError, OutgoingCalls, PIC
 pub(crate) use playback::{PhraseResult, PlayResult, PlayToEnd, PlaybackControl};
 pub(crate) use recovery::Recoverer;
 pub(crate) use routing::{Dialplan, DialplanStep, add_dialplan};
+pub(crate) use rtp_timeout::RtpTimeout;
 pub(crate) use rtp_writer::{RtpWriter, SendResult};
 pub(crate) use scheduler::{OnTick, TICK_TOLERANCE, Ticker, Ticks};
 pub(crate) use session::{HangupCause, Leg, SessionGuard, all_legs};

@@ -8,22 +8,33 @@ use std::time::Duration;
 use super::session::Leg;
 use crate::ffi::{self, switch_channel_flag_t as Flag};
 
+/// For how long the far end of a leg may be silent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RtpTimeout {
+    pub(crate) after: Duration,
+    /// Whether the far end holds, for which there is a time of its own (`rtp-hold-timeout-sec`).
+    holds: bool,
+}
+
 impl Leg<'_> {
-    /// The time-out of the leg, if its far end has been silent for so long. `None` before, or if the leg is not to end, because nothing is set or the far end
-    /// has said that it only listens, or if the core measures the time itself.
-    pub(crate) fn due_rtp_timeout(&self, silent: Duration) -> Option<Duration> {
+    /// The time-out that applies to the leg now. `None` if it is not to end, because nothing is set or the far end has said that it only listens.
+    pub(crate) fn rtp_timeout(&self) -> Option<RtpTimeout> {
         // SAFETY: the session is kept, and its media handle with it, which has parameters from its beginning on.
         let (usual, in_hold) = unsafe {
             let media = ffi::switch_core_session_get_media_handle(self.as_ptr());
             let params = if media.is_null() { return None } else { ffi::switch_core_media_get_mparams(media) };
             params.as_ref().map(|params| (params.rtp_timeout_sec, params.rtp_hold_timeout_sec))?
         };
-        let seconds = if in_hold > 0 && self.flag(Flag::CF_PROTO_HOLD) { in_hold } else { usual };
+        let holds = self.flag(Flag::CF_PROTO_HOLD);
+        let seconds = if in_hold > 0 && holds { in_hold } else { usual };
         let only_listens = || self.var("remote_audio_media_flow").as_deref() == Some("recvonly");
-        let by_clock = || self.var("media_timeout").or_else(|| self.var("media_timeout_audio")).is_some();
-        let timeout = Duration::from_secs(seconds.into());
-        // The variables are looked up only once the time is over, and not each second.
-        (seconds > 0 && silent >= timeout && !only_listens() && !by_clock()).then_some(timeout)
+        let after = Duration::from_secs(seconds.into());
+        (seconds > 0 && !only_listens()).then_some(RtpTimeout { after, holds })
+    }
+
+    /// Whether the core itself measures the time by the clock.
+    pub(crate) fn has_media_timeout(&self) -> bool {
+        self.var("media_timeout").or_else(|| self.var("media_timeout_audio")).is_some()
     }
 
     /// Makes the next read that finds no packet end the leg, in the way in which the core does that (`execute_on_media_timeout`). The core warns if it has

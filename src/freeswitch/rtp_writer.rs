@@ -6,7 +6,7 @@
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -17,8 +17,8 @@ use super::session::Leg;
 use super::waker::{WakeGuard, Waker, Wakers};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_media_flow_t as Flow};
 
-/// The state of a leg is looked at with each of so many packets: whether it listens, and whether the address of its far end is to be learned. To look with
-/// each packet would cost a twentieth more.
+/// The state of a leg is looked at with each of so many packets: whether it listens, and whether it must be read. To look with each packet would cost a
+/// twentieth more.
 const LOOK_EVERY: u32 = 5;
 const AUDIO: ffi::switch_media_type_t = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
 
@@ -41,7 +41,9 @@ pub(crate) struct RtpWriter {
     address_unknown: AtomicBool,
     /// Whether the far end wants to receive: it does not hold.
     listens: AtomicBool,
-    sent: AtomicU32,
+    /// How many packets were given to the core, and how many of the leg's packets the core had sent at the last look.
+    given: AtomicU32,
+    sent: AtomicUsize,
     waker: Arc<Waker>,
 }
 
@@ -49,6 +51,8 @@ struct RtpTarget {
     session: NonNull<ffi::switch_core_session_t>,
     /// The codec of the leg at the start, which is only compared.
     implementation: *const ffi::switch_codec_implementation_t,
+    /// Its payload type. A re-INVITE changes it at once, and the codec with the next read.
+    payload_type: Option<u32>,
 }
 
 // SAFETY: the core lets any thread write to a session that is kept, as each leg of a bridge does to the other; `Leg::share_media` keeps it
@@ -61,44 +65,53 @@ impl RtpWriter {
         let target = self.target.lock();
         let Some(target) = target.as_ref() else { return SendResult::Gone };
         let session = target.session.as_ptr();
-        let looks = self.sent.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0;
+        let looks = self.given.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0;
         // SAFETY: the session is kept while it is the target, and the target is locked. An RTP session lives in the memory of its session, also after it
         // has ended; the core checks whether it is ready. The packet lives through the call; the core copies what it sends and leaves the data alone.
         unsafe {
             let codec = ffi::switch_core_session_get_write_codec(session);
             let same = codec.as_ref().is_some_and(|codec| ptr::eq(codec.implementation, target.implementation));
-            if !same || (looks && is_bypassed(session)) {
+            if !same {
                 return SendResult::Misfit;
             }
             if looks {
+                if is_bypassed(session) {
+                    return SendResult::Misfit;
+                }
                 self.listens.store(listens(session), Ordering::Relaxed);
             }
             let rtp = ffi::switch_core_media_get_rtp_session(session, AUDIO);
             if rtp.is_null() || !self.listens.load(Ordering::Relaxed) {
                 return SendResult::Yes;
             }
+            if Some(ffi::switch_rtp_get_default_payload(rtp)) != target.payload_type {
+                return SendResult::Misfit;
+            }
             // This is what an endpoint with RTP does in the end. The layers above it serve media bugs and transcoding, which such a leg has not (a leg with a
             // media bug plays for itself), and would wait for media that is not ready.
             ffi::switch_rtp_write_frame(rtp, packet.for_codec(codec));
-            if looks {
-                self.watch_address(rtp);
+            if looks && self.needs_read(session, rtp) {
+                self.waker.wake();
             }
         }
         SendResult::Yes
     }
 
-    /// Wakes the thread of the leg, which alone may read, when the address of the far end is to be learned: when a re-INVITE has made the core learn it
-    /// again, and when a packet has come from a far end that has sent nothing.
+    /// Whether the thread of the leg, which alone may read, must do that now. The address of the far end is to be learned: a re-INVITE has made the core learn
+    /// it again, or a packet has come from a far end that has sent nothing. Or the core has sent none of the last packets, because it sends a digit, which
+    /// goes on with each read.
     ///
     /// # Safety
-    /// `rtp` is an RTP session whose session is kept.
-    unsafe fn watch_address(&self, rtp: *mut ffi::switch_rtp_t) {
-        // SAFETY: by this function's contract.
-        let learns = unsafe { is_learning_address(rtp) };
-        let begins = !self.address_unknown.swap(learns, Ordering::Relaxed) && learns;
-        // SAFETY: as above.
-        if begins || (learns && unsafe { has_sound(rtp) }) {
-            self.waker.wake();
+    /// `session` is kept, and `rtp` is its RTP session.
+    unsafe fn needs_read(&self, session: *mut ffi::switch_core_session_t, rtp: *mut ffi::switch_rtp_t) -> bool {
+        // SAFETY: by this function's contract; without a pool the core's own numbers are lent, which live as long as the RTP session.
+        unsafe {
+            let numbers = ffi::switch_core_media_get_stats(session, AUDIO, ptr::null_mut()).as_ref();
+            let sent = numbers.map_or(0, |numbers| numbers.outbound.media_packet_count);
+            let stuck = self.sent.swap(sent, Ordering::Relaxed) == sent;
+            let learns = is_learning_address(rtp);
+            let begins = !self.address_unknown.swap(learns, Ordering::Relaxed) && learns;
+            stuck || begins || (learns && has_sound(rtp))
         }
     }
 
@@ -142,6 +155,12 @@ impl Drop for EndSharing<'_> {
 }
 
 impl Leg<'_> {
+    /// The RTP payload type of the audio that is sent to the leg, if it has RTP.
+    pub(crate) fn payload_type(&self) -> Option<u32> {
+        // SAFETY: an RTP session lives as long as its leg.
+        self.rtp_session().map(|rtp| unsafe { ffi::switch_rtp_get_default_payload(rtp.as_ptr()) })
+    }
+
     /// Lets another thread send to the leg while `meanwhile` runs, on this thread, which is that of the leg. In that time nobody else may send to
     /// it, including `meanwhile`. `waker` wakes this thread when something is done to the leg, or nothing is sent any more.
     pub(crate) fn share_media<T>(
@@ -155,13 +174,15 @@ impl Leg<'_> {
         let target = NonNull::new(self.as_ptr()).map(|session| RtpTarget {
             session,
             implementation: codec.map_or(ptr::null(), |codec| codec.implementation),
+            payload_type: self.payload_type(),
         });
         let writer = Arc::new(RtpWriter {
             target: Mutex::new(target),
             served: AtomicBool::new(true),
             address_unknown: AtomicBool::new(false),
             listens: AtomicBool::new(true),
-            sent: AtomicU32::new(0),
+            given: AtomicU32::new(0),
+            sent: AtomicUsize::new(0),
             waker: Arc::clone(waker),
         });
         let _end_sharing = EndSharing(&writer);

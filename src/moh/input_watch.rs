@@ -1,8 +1,8 @@
 //! Reads what the far end of a listening leg sends, no more often than necessary: each read is a wake-up of the leg's thread.
 
-use std::mem;
 use std::time::{Duration, Instant};
 
+use super::far_end::FarEnd;
 use crate::freeswitch::Leg;
 
 /// How often a leg wakes to read what its far end has sent, before the kernel's buffer is full.
@@ -23,43 +23,42 @@ enum ReadPlan {
     OneByOne,
 }
 
-/// How closely a leg is read, and since when its far end has sent nothing.
+/// How closely a leg is read.
 pub(super) struct InputWatch<'a> {
     leg: &'a Leg<'a>,
+    far_end: &'a mut FarEnd,
     /// The duration of a packet.
     packet: Duration,
     wants_keys: bool,
     uses_ice: bool,
     has_heartbeat: bool,
     began: Instant,
-    received: usize,
     /// Whether the last read found something.
     hears: bool,
-    silent_since: Instant,
     /// When the leg was last read in a way that waits for a packet.
     waited_at: Instant,
 }
 
 impl<'a> InputWatch<'a> {
-    pub(super) fn new(leg: &'a Leg<'a>, wants_keys: bool, packet: Duration) -> InputWatch<'a> {
+    pub(super) fn new(leg: &'a Leg<'a>, far_end: &'a mut FarEnd, wants_keys: bool, packet: Duration) -> InputWatch<'a> {
         let began = Instant::now();
+        far_end.look_again(leg);
         InputWatch {
             leg,
+            far_end,
             packet,
             wants_keys,
             uses_ice: leg.uses_ice(),
             has_heartbeat: leg.has_heartbeat(),
             began,
-            received: leg.received(),
             hears: true,
-            silent_since: began,
             waited_at: began,
         }
     }
 
     fn plan(&self) -> ReadPlan {
         let begins = self.uses_ice && self.began.elapsed() < ICE_BEGINNING;
-        if begins || self.has_heartbeat || self.leg.has_jitter_buffer() {
+        if begins || self.far_end.is_attended() || self.has_heartbeat || self.leg.has_jitter_buffer() {
             ReadPlan::OneByOne
         } else if self.uses_ice || self.wants_keys {
             ReadPlan::InBursts
@@ -68,9 +67,20 @@ impl<'a> InputWatch<'a> {
         }
     }
 
+    /// Lets the thread sleep by `sleep` until the leg is to be read again. `sleep` returns true to stop, and so does this.
+    pub(super) fn wait(&mut self, sleep: impl FnOnce(Duration) -> bool) -> bool {
+        let (interval, began) = (self.interval(), Instant::now());
+        let stops = sleep(interval);
+        if began.elapsed() < interval {
+            // Somebody has woken the thread.
+            self.far_end.attend();
+        }
+        stops
+    }
+
     /// How long the leg may sleep before it reads again. The core learns the address of the far end from ten packets that it reads in a row; the first of
     /// them wakes the leg ([`crate::freeswitch::RtpWriter`]).
-    pub(super) fn interval(&self) -> Duration {
+    fn interval(&self) -> Duration {
         match self.plan() {
             ReadPlan::OneByOne => Duration::ZERO,
             ReadPlan::InBursts => BURST_INTERVAL,
@@ -87,7 +97,7 @@ impl<'a> InputWatch<'a> {
                 self.leg.drop_input();
             }
             let can_come = self.leg.read_burst();
-            self.notice();
+            self.hears = self.far_end.notice(self.leg);
             if !can_come || self.hears || self.waited_at.elapsed() < READ_INTERVAL {
                 return can_come;
             }
@@ -96,31 +106,22 @@ impl<'a> InputWatch<'a> {
         self.waited_at = Instant::now();
         // The core counts packets that are missing, which is a time only if each is waited for.
         let counted_by_core = self.hears || plan == ReadPlan::OneByOne;
-        let timeout = if counted_by_core { None } else { self.leg.due_rtp_timeout(self.silent_since.elapsed()) };
+        let timeout = if counted_by_core { None } else { self.far_end.due_timeout(self.leg) };
         let can_come = match timeout {
             Some(timeout) => self.time_out(timeout),
             None => self.leg.drop_packet(),
         };
-        self.notice();
+        self.hears = self.far_end.notice(self.leg);
         if timeout.is_some() {
-            self.silent_since = Instant::now();
+            self.far_end.forgive();
         }
         can_come
-    }
-
-    /// Notices whether something has come since the last time.
-    fn notice(&mut self) {
-        let before = mem::replace(&mut self.received, self.leg.received());
-        self.hears = self.received != before;
-        if self.hears {
-            self.silent_since = Instant::now();
-        }
     }
 
     /// Has the core end the leg, or execute what it is to execute instead, unless a packet has come in the last moment.
     fn time_out(&self, timeout: Duration) -> bool {
         self.leg.forget_missed_packets();
-        if self.leg.received() != self.received {
+        if !self.far_end.is_still_silent(self.leg) {
             return self.leg.ready();
         }
         self.leg.let_rtp_time_out();

@@ -4,6 +4,7 @@
 //! each packet to all legs that hear the same music in the same format. Music that must start at its beginning, or needs a thread of its own for
 //! another reason, is played by the leg itself.
 
+mod far_end;
 mod input_watch;
 mod sender;
 mod stream;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::freeswitch::{Leg, Waker, Wakers};
+pub(crate) use far_end::FarEnd;
 use input_watch::InputWatch;
 use sender::MohSenders;
 
@@ -65,28 +67,40 @@ impl SharedMusic {
     }
 
     /// Plays music to a leg, on its own thread, until `control` has a reason to stop or the channel is not ready any more.
-    pub(crate) fn listen(&self, leg: &Leg<'_>, music: &str, control: &mut dyn WaitControl) -> ListenResult {
+    pub(crate) fn listen(
+        &self,
+        leg: &Leg<'_>,
+        music: &str,
+        far_end: &mut FarEnd,
+        control: &mut dyn WaitControl,
+    ) -> ListenResult {
         let format = leg.format().filter(|_| can_be_shared(music) && !leg.has_media_bug());
         let Some(format) = format else { return ListenResult::NotShareable };
         let waker = Arc::clone(control.waker());
+        let payload_type = leg.payload_type();
         let heard = leg.share_media(&self.wakers, &waker, |writer| {
             if !self.senders.subscribe(music, &format, writer) {
                 return false;
             }
-            let mut watch = InputWatch::new(leg, control.wants_keys(), format.packet());
+            let mut watch = InputWatch::new(leg, far_end, control.wants_keys(), format.packet());
             while leg.ready() && writer.is_served() {
                 // This is checked before the first sleep, because what happened before the waker was registered does not wake the thread.
                 if std::iter::from_fn(|| leg.next_key()).any(|key| control.key(key))
                     || leg.has_pending_work()
                     || leg.has_media_bug()
-                    || control.sleep(watch.interval())
+                    || watch.wait(|time| control.sleep(time))
                     || !watch.read()
                 {
                     break;
                 }
             }
             // A leg that is dropped with an unchanged format must play for itself: the music has ended, or the leg was too slow.
-            writer.is_served() || leg.format().as_ref() != Some(&format)
+            let misfits = leg.format().as_ref() != Some(&format) || leg.payload_type() != payload_type;
+            if !writer.is_served() && misfits {
+                // The codec changes with the next packet that is read.
+                leg.sleep(format.packet());
+            }
+            writer.is_served() || misfits
         });
         if heard && leg.has_pending_work() {
             leg.sleep(Duration::from_millis(20));

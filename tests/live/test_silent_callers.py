@@ -5,7 +5,9 @@ import threading
 import time
 from pathlib import Path
 
-from audio import RATE, Audio
+import pytest
+
+from audio import RATE, Audio, SoundMeter
 from parking import MUSIC, with_lot
 from switch import wait_for
 
@@ -133,3 +135,41 @@ def test_a_silent_caller_behind_nat_hears_music_with_the_first_words(switch, pho
     outside.peer = call.audio.peer
     assert outside.hears(MUSIC, within=2)
     outside.close()
+
+
+@pytest.mark.parametrize("how", ["sendonly", "inactive", "recvonly"])
+def test_a_caller_who_resumes_after_a_long_silent_hold_has_the_whole_time_again(switch, phones, how):
+    """Before: the silence of the hold counted after it too, and the caller was hung up at once."""
+    call, uuid = call_out(switch, phones, "Resumes", says=600, rtp_timeout_sec=3, rtp_hold_timeout_sec=60)
+    assert call.audio.hears(MUSIC)
+    call.audio.muted = True
+    call.hold(how)
+    time.sleep(6)
+    call.resume()
+    time.sleep(2)
+    call.audio.muted = False
+    time.sleep(2)
+    assert [row["uuid"] for row in switch.calls()] == [uuid] and call.audio.hears(MUSIC)
+
+
+def test_a_time_out_comes_though_comfort_messages_are_played(switch, phones):
+    """Before: the time began anew with each message."""
+    with_lot(switch, ("park-timeout", "0"), ("comfort-interval", "2"), ("comfort-file", "tone_stream://%(300,0,1300)"), slots="701-720")
+    call, _ = call_out(switch, phones, "Dead", says=600, rtp_timeout_sec=5)
+    assert call.audio.hears(MUSIC)
+    call.audio.muted = True
+    assert call.wait_over(12)
+
+
+@pytest.mark.parametrize("says", [600, 0], ids=["talks", "silent"])
+def test_digits_that_are_sent_to_a_caller_interrupt_the_music_no_longer_than_they_last(switch, phones, says):
+    """The core sends no audio during a digit, which goes on with each packet that is read. Before: a silent caller heard nothing for six seconds a digit."""
+    call, uuid = call_out(switch, phones, "Digits", says=says)
+    assert call.audio.hears(MUSIC)
+    time.sleep(3)
+    call.audio.meter = SoundMeter()
+    since = time.monotonic()
+    switch.api(f"uuid_send_dtmf {uuid} 12@250")
+    assert wait_for(lambda: len(call.audio.events) == 2, 5), call.audio.events
+    assert call.audio.hears(MUSIC)
+    assert call.audio.meter.longest_silence(since) < 1

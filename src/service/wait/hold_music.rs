@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::leg_commands::LegCommands;
 use crate::freeswitch::{self, Leg, PlayResult, PlaybackControl, SuspendedVariables, Waker};
-use crate::moh::{self, ListenResult, SharedMusic, WaitControl};
+use crate::moh::{self, FarEnd, ListenResult, SharedMusic, WaitControl};
 use crate::parking::{LotSettings, MonotonicTime};
 use crate::service::call_log::log_call;
 use crate::service::template::fill_in_from_leg;
@@ -59,6 +59,7 @@ impl MusicChoice {
 pub(in crate::service) struct Music<'a> {
     shared: &'a SharedMusic,
     choices: Vec<MusicChoice>,
+    far_end: FarEnd,
     exit_key: Option<char>,
     pressed: bool,
     /// When media is asked for again, if there is none.
@@ -73,7 +74,8 @@ impl<'a> Music<'a> {
         choices.push(LAST_RESORT_TONES.into());
         choices.dedup();
         let choices = choices.into_iter().map(MusicChoice::new).collect();
-        Music { shared, choices, exit_key: settings.exit_key, pressed: false, fetch_at: None }
+        let far_end = FarEnd::new();
+        Music { shared, choices, far_end, exit_key: settings.exit_key, pressed: false, fetch_at: None }
     }
 
     pub(super) fn key_pressed(&mut self) -> bool {
@@ -98,7 +100,7 @@ impl<'a> Music<'a> {
         // A better choice is tried again, if that does not interrupt what is heard now.
         let end = end.into_iter().chain(better.filter(|_| moh::can_be_shared(&choice.music))).min();
         let mut waiting = Waiting { commands, end, exit_key: self.exit_key, pressed: false };
-        let played = play_shared_or_alone(self.shared, leg, &choice.music, &mut waiting);
+        let played = play_shared_or_alone(self.shared, leg, &choice.music, &mut self.far_end, &mut waiting);
         self.pressed = waiting.pressed;
         let too_short = played == PlayResult::Finished && freeswitch::now().since(began) < MIN_PLAY_TIME;
         if self.pressed || commands.has_command() || !leg.ready() || !leg.has_media() {
@@ -132,8 +134,14 @@ pub(super) fn music_of_lot(leg: &Leg<'_>, settings: &LotSettings) -> Option<Stri
 }
 
 /// Plays to one leg, together with others if possible.
-fn play_shared_or_alone(shared: &SharedMusic, leg: &Leg<'_>, music: &str, waiting: &mut Waiting<'_>) -> PlayResult {
-    if shared.listen(leg, music, waiting) == ListenResult::Heard {
+fn play_shared_or_alone(
+    shared: &SharedMusic,
+    leg: &Leg<'_>,
+    music: &str,
+    far_end: &mut FarEnd,
+    waiting: &mut Waiting<'_>,
+) -> PlayResult {
+    if shared.listen(leg, music, far_end, waiting) == ListenResult::Heard {
         return PlayResult::Stopped;
     }
     let _limits = SuspendedVariables::take(leg, &PLAYBACK_LIMIT_VARIABLES);

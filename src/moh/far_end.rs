@@ -1,0 +1,73 @@
+//! What is known of the far end of a waiting leg: since when it has sent nothing, and whether something is happening to it. This outlives the
+//! music: a comfort message or a change of the codec begins the music anew.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use crate::freeswitch::{Leg, RtpTimeout};
+
+/// For how long each packet is read when it comes after something has happened to the leg. The core learns the address of the far end, changes the codec and
+/// sends digits with each packet that it reads.
+const ATTENTION: Duration = Duration::from_secs(1);
+
+pub(crate) struct FarEnd {
+    received: usize,
+    silent_since: Instant,
+    /// When this was looked at last. While nobody looks, the core measures the time-out itself.
+    seen_at: Instant,
+    timeout: Option<RtpTimeout>,
+    attentive_until: Instant,
+}
+
+impl FarEnd {
+    pub(crate) fn new() -> FarEnd {
+        let now = Instant::now();
+        FarEnd { received: 0, silent_since: now, seen_at: now, timeout: None, attentive_until: now }
+    }
+
+    /// Begins to look at the leg again.
+    pub(super) fn look_again(&mut self, leg: &Leg<'_>) {
+        self.silent_since += self.seen_at.elapsed();
+        self.notice(leg);
+    }
+
+    /// Notices whether something has come since the last time.
+    pub(super) fn notice(&mut self, leg: &Leg<'_>) -> bool {
+        let before = mem::replace(&mut self.received, leg.received());
+        let now = Instant::now();
+        self.seen_at = now;
+        if self.received != before {
+            self.silent_since = now;
+        }
+        self.received != before
+    }
+
+    /// Whether nothing has come since the last time.
+    pub(super) fn is_still_silent(&self, leg: &Leg<'_>) -> bool {
+        leg.received() == self.received
+    }
+
+    /// The time-out of the leg, if its far end has been silent for so long. A hold that begins or ends begins the time anew.
+    pub(super) fn due_timeout(&mut self, leg: &Leg<'_>) -> Option<Duration> {
+        let timeout = leg.rtp_timeout();
+        if mem::replace(&mut self.timeout, timeout) != timeout {
+            self.silent_since = Instant::now();
+        }
+        let after = timeout?.after;
+        (self.silent_since.elapsed() >= after && !leg.has_media_timeout()).then_some(after)
+    }
+
+    /// Begins the time of silence anew.
+    pub(super) fn forgive(&mut self) {
+        self.silent_since = Instant::now();
+    }
+
+    /// Has each packet be read when it comes, for a while: something is happening to the leg.
+    pub(super) fn attend(&mut self) {
+        self.attentive_until = Instant::now() + ATTENTION;
+    }
+
+    pub(super) fn is_attended(&self) -> bool {
+        Instant::now() < self.attentive_until
+    }
+}
