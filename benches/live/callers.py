@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sipp
-from switch import FIRST_RTP, RTP_PORTS, Switch
+from switch import FIRST_RTP, RTP_PORTS
 
 HERE = Path(__file__).parent
 FILL = 50  # calls per second
@@ -100,17 +100,6 @@ class FarLegs:
 
     def end(self):
         """The legs end with those that they are connected to."""
-
-
-def far_freeswitch(library, prefix, profile):
-    """Starts the second FreeSWITCH."""
-    switch = Switch(library, prefix)
-    switch.profile = profile
-    switch.configure("")
-    switch.start()
-    switch.events.close()
-    switch.api("fsctl loglevel warning")
-    return switch
 
 
 def _sipp(switch, number, count, port, speaks, *more):

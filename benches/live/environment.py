@@ -8,7 +8,7 @@ import time
 import wave
 from pathlib import Path
 
-from callers import FILL, Callers, far_freeswitch
+from callers import FILL, Callers
 from event_log import EventLog
 from modules import COMMON, LOT, MODULES
 from switch import Switch, cpu_seconds, wait_for
@@ -41,14 +41,11 @@ class Environment:
         self.switch.configure(LOT, settings, extensions=COMMON + "".join(module.extensions(sounds) for module in MODULES))
 
     def __enter__(self):
-        switch = self.switch
-        switch.start()
-        switch.events.close()
-        answer = switch.api("load mod_valet_parking")
+        _start(self.switch)
+        answer = self.switch.api("load mod_valet_parking")
         if "-ERR" in answer:
             self.__exit__()
             raise RuntimeError(f"mod_valet_parking does not load: {answer}")
-        switch.api("fsctl loglevel warning")
         return self
 
     def __exit__(self, *_):
@@ -59,7 +56,10 @@ class Environment:
     def far(self):
         """The second FreeSWITCH, from which calls come that SIPp cannot make."""
         if self._far is None:
-            self._far = far_freeswitch(self.library, self.prefix, PROFILE)
+            self._far = Switch(self.library, self.prefix)
+            self._far.profile = PROFILE
+            self._far.configure("")
+            _start(self._far)
         return self._far
 
     def speaks(self, codec):
@@ -99,6 +99,12 @@ class Environment:
         if not wait_for(lambda: self.switch.sessions() == 0, 60, 0.1):
             raise RuntimeError(f"{self.switch.sessions()} sessions are left after hupall")
         time.sleep(2)
+
+
+def _start(switch):
+    switch.start()
+    switch.events.close()
+    switch.api("fsctl loglevel warning")
 
 
 def _write_music(path, seconds=30, rate=8000):

@@ -20,7 +20,7 @@ class Row:
     more: bool = False
     # A row that explains the others and has no ratio.
     note: bool = False
-    # For a figure that should not depend on the number of calls: its name and this row's number of calls.
+    # For a figure that should not depend on the number of calls: its name, with its goal if it has one, and this row's number of calls.
     per_call: tuple[str, int] | None = None
 
     def figure(self, values):
@@ -51,8 +51,8 @@ class Results:
         for kind, sizes in kinds.items():
             few, most = min(sizes), max(sizes)
             if few < most:
-                of = {module: [[statistics.median(b) / statistics.median(a)] for a, b in zip(sizes[few][module], sizes[most][module])] for module in self.modules}
-                if summed := _sum_up(Row(f"{kind}: a caller of {most} against one of {few}", "times", note=True), of, self.modules):
+                of = {module: [[statistics.median(b) / statistics.median(a)] for a, b in zip(sizes[few][module], sizes[most][module]) if a and b] for module in self.modules}
+                if summed := _sum_up(Row(f"{kind}: {most} parked against {few}", "times", note=True), of, self.modules):
                     yield summed
 
     def write(self, file, about):
