@@ -31,18 +31,6 @@ impl Leg<'_> {
         status == HostStatus::SWITCH_STATUS_SUCCESS || status == HostStatus::SWITCH_STATUS_BREAK
     }
 
-    /// The number of bytes that have come from the far end, dropped or not. The result of a read does not show it, because the core returns comfort noise
-    /// if nothing came, and also if it has dropped what came.
-    pub(crate) fn received(&self) -> usize {
-        let audio = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
-        // SAFETY: the session is kept, and this is its own thread, which alone takes in what comes; without a pool the core's own
-        // numbers are lent, that live as long as its RTP session, which only this thread ends.
-        unsafe {
-            let numbers = ffi::switch_core_media_get_stats(self.as_ptr(), audio, ptr::null_mut());
-            numbers.as_ref().map_or(0, |numbers| numbers.inbound.raw_bytes)
-        }
-    }
-
     /// Returns the next key that the far end has pressed.
     pub(crate) fn next_key(&self) -> Option<char> {
         let mut dtmf = MaybeUninit::<ffi::switch_dtmf_t>::zeroed();

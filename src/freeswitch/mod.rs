@@ -34,6 +34,7 @@ mod output_stream;
 mod playback;
 mod recovery;
 mod routing;
+mod rtp_counters;
 mod rtp_input;
 mod rtp_timeout;
 mod rtp_writer;
@@ -70,6 +71,7 @@ pub(crate) use originate::{CancelToken, Dial, OriginateError, OutgoingCalls, PIC
 pub(crate) use playback::{PhraseResult, PlayResult, PlayToEnd, PlaybackControl};
 pub(crate) use recovery::Recoverer;
 pub(crate) use routing::{Dialplan, DialplanStep, add_dialplan};
+pub(crate) use rtp_counters::RtpCounters;
 pub(crate) use rtp_timeout::RtpTimeout;
 pub(crate) use rtp_writer::{RtpWriter, SendResult};
 pub(crate) use scheduler::{OnTick, TICK_TOLERANCE, Ticker, Ticks};

@@ -2,12 +2,15 @@
 
 use std::ffi::c_int;
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use super::session::Leg;
 use crate::ffi::{self, switch_io_flag_enum_t as IoFlag, switch_rtp_flag_t as RtpFlag};
 
-/// The maximum number of packets that are read at once, if more come while they are read.
+/// The maximum number of packets that are read at once, and the longest time for that. More may come meanwhile, and the core takes the duration of a packet
+/// to read from a leg that holds.
 const MAX_BURST: usize = 64;
+const MAX_BURST_TIME: Duration = Duration::from_millis(10);
 /// The bits of the second byte of a packet with the payload type (RFC 3550, 5.1), and that of comfort noise (RFC 3389, 4).
 const PAYLOAD_TYPE: u8 = 0x7f;
 const COMFORT_NOISE: u8 = 13;
@@ -20,9 +23,11 @@ impl Leg<'_> {
         let _untimed = Untimed::new(rtp);
         // With the second flag, the core does not wait for another packet after one of STUN.
         let how = IoFlag(IoFlag::SWITCH_IO_FLAG_NOBLOCK.0 | IoFlag::SWITCH_IO_FLAG_SINGLE_READ.0);
-        // A read fails also when the packet was not audio.
+        let began = Instant::now();
         // SAFETY: an RTP session lives as long as its leg.
-        (0..MAX_BURST).take_while(|_| unsafe { has_packet(rtp.as_ptr()) }).all(|_| self.read(how) || self.ready())
+        let goes_on = |_: &usize| began.elapsed() < MAX_BURST_TIME && unsafe { has_packet(rtp.as_ptr()) };
+        // A read fails also when the packet was not audio.
+        (0..MAX_BURST).take_while(goes_on).all(|_| self.read(how) || self.ready())
     }
 
     /// The leg's RTP session, if it has one. It lives as long as the leg.

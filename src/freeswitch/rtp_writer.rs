@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::encoder::Packet;
 use super::media::is_learning_address;
+use super::rtp_counters::RtpCounters;
 use super::rtp_input::has_sound;
 use super::session::Leg;
 use super::waker::{WakeGuard, Waker, Wakers};
@@ -20,16 +21,37 @@ use crate::ffi::{self, switch_channel_flag_t as Flag, switch_media_flow_t as Flo
 /// The state of a leg is looked at with each of so many packets: whether it listens, and whether it must be read. To look with each packet would cost a
 /// twentieth more.
 const LOOK_EVERY: u32 = 5;
+/// A leg is woken to be read at so many looks in a row, ten seconds long. Then nothing helps: it is paused, say.
+const MAX_NEEDED: u32 = 100;
 const AUDIO: ffi::switch_media_type_t = ffi::switch_media_type_t::SWITCH_MEDIA_TYPE_AUDIO;
 
 /// The result of sending a packet to one leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SendResult {
+    /// The leg shares on. It may hold, so that nothing was sent.
     Yes,
     /// The leg does not share any more.
     Gone,
     /// The format of the leg has changed.
     Misfit,
+}
+
+/// The RTP by which audio is sent to a leg: its RTP session, and the payload type. A re-INVITE changes the payload type at once, and the codec with one of the
+/// next packets that are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RtpStream {
+    /// The address of the RTP session, which is only compared.
+    session: usize,
+    payload_type: u32,
+}
+
+impl RtpStream {
+    /// # Safety
+    /// `rtp` is an RTP session whose session is kept.
+    unsafe fn of(rtp: *mut ffi::switch_rtp_t) -> RtpStream {
+        // SAFETY: by this function's contract.
+        RtpStream { session: rtp.addr(), payload_type: unsafe { ffi::switch_rtp_get_default_payload(rtp) } }
+    }
 }
 
 /// Sends packets to one leg.
@@ -41,9 +63,11 @@ pub(crate) struct RtpWriter {
     address_unknown: AtomicBool,
     /// Whether the far end wants to receive: it does not hold.
     listens: AtomicBool,
-    /// How many packets were given to the core, and how many of the leg's packets the core had sent at the last look.
+    /// How many packets there were for the leg, and how many packets the core had sent to it at the last look.
     given: AtomicU32,
     sent: AtomicUsize,
+    /// At how many looks in a row the leg needed to be read.
+    needed: AtomicU32,
     waker: Arc<Waker>,
 }
 
@@ -51,8 +75,9 @@ struct RtpTarget {
     session: NonNull<ffi::switch_core_session_t>,
     /// The codec of the leg at the start, which is only compared.
     implementation: *const ffi::switch_codec_implementation_t,
-    /// Its payload type. A re-INVITE changes it at once, and the codec with the next read.
-    payload_type: Option<u32>,
+    /// Its RTP at the start.
+    stream: Option<RtpStream>,
+    counters: RtpCounters<'static>,
 }
 
 // SAFETY: the core lets any thread write to a session that is kept, as each leg of a bridge does to the other; `Leg::share_media` keeps it
@@ -84,35 +109,36 @@ impl RtpWriter {
             if rtp.is_null() || !self.listens.load(Ordering::Relaxed) {
                 return SendResult::Yes;
             }
-            if Some(ffi::switch_rtp_get_default_payload(rtp)) != target.payload_type {
+            if Some(RtpStream::of(rtp)) != target.stream {
                 return SendResult::Misfit;
             }
             // This is what an endpoint with RTP does in the end. The layers above it serve media bugs and transcoding, which such a leg has not (a leg with a
             // media bug plays for itself), and would wait for media that is not ready.
             ffi::switch_rtp_write_frame(rtp, packet.for_codec(codec));
-            if looks && self.needs_read(session, rtp) {
+            if looks && self.needs_read(rtp, target.counters) {
                 self.waker.wake();
             }
         }
         SendResult::Yes
     }
 
-    /// Whether the thread of the leg, which alone may read, must do that now. The address of the far end is to be learned: a re-INVITE has made the core learn
-    /// it again, or a packet has come from a far end that has sent nothing. Or the core has sent none of the last packets, because it sends a digit, which
-    /// goes on with each read.
+    /// Whether the thread of the leg, which alone may read, should do that now. The address of the far end is to be learned: a re-INVITE has made the core learn
+    /// it again, or a packet has come from a far end that has sent nothing. Or the core has sent none of the last packets, mostly because it sends a digit,
+    /// which goes on with each read.
     ///
     /// # Safety
-    /// `session` is kept, and `rtp` is its RTP session.
-    unsafe fn needs_read(&self, session: *mut ffi::switch_core_session_t, rtp: *mut ffi::switch_rtp_t) -> bool {
-        // SAFETY: by this function's contract; without a pool the core's own numbers are lent, which live as long as the RTP session.
-        unsafe {
-            let numbers = ffi::switch_core_media_get_stats(session, AUDIO, ptr::null_mut()).as_ref();
-            let sent = numbers.map_or(0, |numbers| numbers.outbound.media_packet_count);
-            let stuck = self.sent.swap(sent, Ordering::Relaxed) == sent;
-            let learns = is_learning_address(rtp);
-            let begins = !self.address_unknown.swap(learns, Ordering::Relaxed) && learns;
-            stuck || begins || (learns && has_sound(rtp))
-        }
+    /// `rtp` is an RTP session whose session is kept.
+    unsafe fn needs_read(&self, rtp: *mut ffi::switch_rtp_t, counters: RtpCounters<'_>) -> bool {
+        let sent = counters.sent();
+        let stuck = self.sent.swap(sent, Ordering::Relaxed) == sent;
+        // SAFETY: by this function's contract.
+        let learns = unsafe { is_learning_address(rtp) };
+        let begins = !self.address_unknown.swap(learns, Ordering::Relaxed) && learns;
+        // SAFETY: as above.
+        let needs = stuck || begins || (learns && unsafe { has_sound(rtp) });
+        let times = if needs { self.needed.load(Ordering::Relaxed).saturating_add(1) } else { 0 };
+        self.needed.store(times, Ordering::Relaxed);
+        needs && times <= MAX_NEEDED
     }
 
     /// Tells the leg that nothing is sent to it any more.
@@ -155,10 +181,9 @@ impl Drop for EndSharing<'_> {
 }
 
 impl Leg<'_> {
-    /// The RTP payload type of the audio that is sent to the leg, if it has RTP.
-    pub(crate) fn payload_type(&self) -> Option<u32> {
+    pub(crate) fn rtp_stream(&self) -> Option<RtpStream> {
         // SAFETY: an RTP session lives as long as its leg.
-        self.rtp_session().map(|rtp| unsafe { ffi::switch_rtp_get_default_payload(rtp.as_ptr()) })
+        self.rtp_session().map(|rtp| unsafe { RtpStream::of(rtp.as_ptr()) })
     }
 
     /// Lets another thread send to the leg while `meanwhile` runs, on this thread, which is that of the leg. In that time nobody else may send to
@@ -174,7 +199,9 @@ impl Leg<'_> {
         let target = NonNull::new(self.as_ptr()).map(|session| RtpTarget {
             session,
             implementation: codec.map_or(ptr::null(), |codec| codec.implementation),
-            payload_type: self.payload_type(),
+            stream: self.rtp_stream(),
+            // SAFETY: they are read while the session is the target.
+            counters: unsafe { self.rtp_counters().unbound() },
         });
         let writer = Arc::new(RtpWriter {
             target: Mutex::new(target),
@@ -183,6 +210,7 @@ impl Leg<'_> {
             listens: AtomicBool::new(true),
             given: AtomicU32::new(0),
             sent: AtomicUsize::new(0),
+            needed: AtomicU32::new(0),
             waker: Arc::clone(waker),
         });
         let _end_sharing = EndSharing(&writer);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +29,13 @@ impl Waker {
         self.sleeper.notify_one();
     }
 
-    /// Sleeps until it is woken, and no longer than `time`; not at all if it was woken since the last sleep.
-    pub(crate) fn sleep(&self, time: Duration) {
+    /// Sleeps until it is woken, and no longer than `time`; not at all if it was woken since the last sleep. Returns whether it was woken.
+    pub(crate) fn sleep(&self, time: Duration) -> bool {
         let mut woken = self.woken.lock();
-        if !*woken {
+        if !*woken && !time.is_zero() {
             self.sleeper.wait_for(&mut woken, time);
         }
-        *woken = false;
+        mem::take(&mut woken)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::freeswitch::{Leg, RtpTimeout};
+use crate::freeswitch::{Leg, RtpCounters, RtpTimeout};
 
 /// For how long each packet is read when it comes after something has happened to the leg. The core learns the address of the far end, changes the codec and
 /// sends digits with each packet that it reads.
@@ -13,7 +13,7 @@ const ATTENTION: Duration = Duration::from_secs(1);
 pub(crate) struct FarEnd {
     received: usize,
     silent_since: Instant,
-    /// When this was looked at last. While nobody looks, the core measures the time-out itself.
+    /// When this was looked at last. The time in which nobody looks, because the leg plays something for itself, does not count: the core measures it.
     seen_at: Instant,
     timeout: Option<RtpTimeout>,
     attentive_until: Instant,
@@ -26,14 +26,14 @@ impl FarEnd {
     }
 
     /// Begins to look at the leg again.
-    pub(super) fn look_again(&mut self, leg: &Leg<'_>) {
+    pub(super) fn look_again(&mut self, counters: &RtpCounters<'_>) {
         self.silent_since += self.seen_at.elapsed();
-        self.notice(leg);
+        self.notice(counters);
     }
 
     /// Notices whether something has come since the last time.
-    pub(super) fn notice(&mut self, leg: &Leg<'_>) -> bool {
-        let before = mem::replace(&mut self.received, leg.received());
+    pub(super) fn notice(&mut self, counters: &RtpCounters<'_>) -> bool {
+        let before = mem::replace(&mut self.received, counters.received());
         let now = Instant::now();
         self.seen_at = now;
         if self.received != before {
@@ -43,8 +43,8 @@ impl FarEnd {
     }
 
     /// Whether nothing has come since the last time.
-    pub(super) fn is_still_silent(&self, leg: &Leg<'_>) -> bool {
-        leg.received() == self.received
+    pub(super) fn is_still_silent(&self, counters: &RtpCounters<'_>) -> bool {
+        counters.received() == self.received
     }
 
     /// The time-out of the leg, if its far end has been silent for so long. A hold that begins or ends begins the time anew.
@@ -58,7 +58,7 @@ impl FarEnd {
     }
 
     /// Begins the time of silence anew.
-    pub(super) fn forgive(&mut self) {
+    pub(super) fn begin_anew(&mut self) {
         self.silent_since = Instant::now();
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::far_end::FarEnd;
-use crate::freeswitch::Leg;
+use crate::freeswitch::{Leg, RtpCounters};
 
 /// How often a leg wakes to read what its far end has sent, before the kernel's buffer is full.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,6 +26,7 @@ enum ReadPlan {
 /// How closely a leg is read.
 pub(super) struct InputWatch<'a> {
     leg: &'a Leg<'a>,
+    counters: RtpCounters<'a>,
     far_end: &'a mut FarEnd,
     /// The duration of a packet.
     packet: Duration,
@@ -35,16 +36,18 @@ pub(super) struct InputWatch<'a> {
     began: Instant,
     /// Whether the last read found something.
     hears: bool,
-    /// When the leg was last read in a way that waits for a packet.
+    /// When the leg was last read in a way that waits for a packet, if not all reads do.
     waited_at: Instant,
 }
 
 impl<'a> InputWatch<'a> {
     pub(super) fn new(leg: &'a Leg<'a>, far_end: &'a mut FarEnd, wants_keys: bool, packet: Duration) -> InputWatch<'a> {
-        let began = Instant::now();
-        far_end.look_again(leg);
+        let (began, counters) = (Instant::now(), leg.rtp_counters());
+        far_end.look_again(&counters);
+        leg.forget_missed_packets();
         InputWatch {
             leg,
+            counters,
             far_end,
             packet,
             wants_keys,
@@ -58,30 +61,28 @@ impl<'a> InputWatch<'a> {
 
     fn plan(&self) -> ReadPlan {
         let begins = self.uses_ice && self.began.elapsed() < ICE_BEGINNING;
-        if begins || self.far_end.is_attended() || self.has_heartbeat || self.leg.has_jitter_buffer() {
+        if begins || self.has_heartbeat || self.leg.has_jitter_buffer() {
             ReadPlan::OneByOne
         } else if self.uses_ice || self.wants_keys {
-            ReadPlan::InBursts
+            // The core takes the duration of a packet for each read of a leg that holds.
+            if self.leg.holding() { ReadPlan::OneByOne } else { ReadPlan::InBursts }
         } else {
             ReadPlan::Dropped
         }
     }
 
-    /// Lets the thread sleep by `sleep` until the leg is to be read again. `sleep` returns true to stop, and so does this.
-    pub(super) fn wait(&mut self, sleep: impl FnOnce(Duration) -> bool) -> bool {
-        let (interval, began) = (self.interval(), Instant::now());
-        let stops = sleep(interval);
-        if began.elapsed() < interval {
-            // Somebody has woken the thread.
+    /// Lets the thread sleep by `sleep`, which returns whether somebody has woken it, until the leg is to be read again.
+    pub(super) fn wait(&mut self, sleep: impl FnOnce(Duration) -> bool) {
+        if sleep(self.interval()) {
             self.far_end.attend();
         }
-        stops
     }
 
     /// How long the leg may sleep before it reads again. The core learns the address of the far end from ten packets that it reads in a row; the first of
     /// them wakes the leg ([`crate::freeswitch::RtpWriter`]).
     fn interval(&self) -> Duration {
         match self.plan() {
+            _ if self.far_end.is_attended() => Duration::ZERO,
             ReadPlan::OneByOne => Duration::ZERO,
             ReadPlan::InBursts => BURST_INTERVAL,
             ReadPlan::Dropped if self.hears && self.leg.is_learning_address() => Duration::ZERO,
@@ -92,28 +93,32 @@ impl<'a> InputWatch<'a> {
     /// Reads what has come. Returns false if no packet can come.
     pub(super) fn read(&mut self) -> bool {
         let plan = self.plan();
-        if plan == ReadPlan::InBursts || (plan == ReadPlan::Dropped && !self.leg.is_learning_address()) {
+        let one_by_one = plan == ReadPlan::OneByOne || self.far_end.is_attended();
+        if !one_by_one && (plan == ReadPlan::InBursts || !self.leg.is_learning_address()) {
             if plan == ReadPlan::Dropped {
                 self.leg.drop_input();
             }
             let can_come = self.leg.read_burst();
-            self.hears = self.far_end.notice(self.leg);
+            self.hears = self.far_end.notice(&self.counters);
             if !can_come || self.hears || self.waited_at.elapsed() < READ_INTERVAL {
                 return can_come;
             }
         }
-        // The core does more than read, such as sending RTCP, also when no packet comes.
-        self.waited_at = Instant::now();
         // The core counts packets that are missing, which is a time only if each is waited for.
         let counted_by_core = self.hears || plan == ReadPlan::OneByOne;
         let timeout = if counted_by_core { None } else { self.far_end.due_timeout(self.leg) };
+        if !one_by_one {
+            self.waited_at = Instant::now();
+            self.leg.forget_missed_packets();
+        }
+        // The core does more than read, such as sending RTCP, also when no packet comes.
         let can_come = match timeout {
             Some(timeout) => self.time_out(timeout),
             None => self.leg.drop_packet(),
         };
-        self.hears = self.far_end.notice(self.leg);
+        self.hears = self.far_end.notice(&self.counters);
         if timeout.is_some() {
-            self.far_end.forgive();
+            self.far_end.begin_anew();
         }
         can_come
     }
@@ -121,7 +126,7 @@ impl<'a> InputWatch<'a> {
     /// Has the core end the leg, or execute what it is to execute instead, unless a packet has come in the last moment.
     fn time_out(&self, timeout: Duration) -> bool {
         self.leg.forget_missed_packets();
-        if !self.far_end.is_still_silent(self.leg) {
+        if !self.far_end.is_still_silent(&self.counters) {
             return self.leg.ready();
         }
         self.leg.let_rtp_time_out();

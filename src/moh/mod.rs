@@ -34,8 +34,10 @@ pub(crate) struct SharedMusic {
 pub(crate) trait WaitControl {
     /// Wakes the leg when something happens.
     fn waker(&self) -> &Arc<Waker>;
-    /// Sleeps until the waker wakes the thread, and no longer than `time`. Returns true to stop listening.
+    /// Sleeps until the waker wakes the thread, and no longer than `time`. Returns whether it was woken.
     fn sleep(&mut self, time: Duration) -> bool;
+    /// Whether there is a reason to stop listening.
+    fn is_over(&self) -> bool;
     /// Whether keys of the far end have a meaning.
     fn wants_keys(&self) -> bool;
     /// Handles a key. Returns true to stop listening.
@@ -77,7 +79,7 @@ impl SharedMusic {
         let format = leg.format().filter(|_| can_be_shared(music) && !leg.has_media_bug());
         let Some(format) = format else { return ListenResult::NotShareable };
         let waker = Arc::clone(control.waker());
-        let payload_type = leg.payload_type();
+        let stream = leg.rtp_stream();
         let heard = leg.share_media(&self.wakers, &waker, |writer| {
             if !self.senders.subscribe(music, &format, writer) {
                 return false;
@@ -88,14 +90,16 @@ impl SharedMusic {
                 if std::iter::from_fn(|| leg.next_key()).any(|key| control.key(key))
                     || leg.has_pending_work()
                     || leg.has_media_bug()
-                    || watch.wait(|time| control.sleep(time))
-                    || !watch.read()
                 {
+                    break;
+                }
+                watch.wait(|time| control.sleep(time));
+                if control.is_over() || !watch.read() {
                     break;
                 }
             }
             // A leg that is dropped with an unchanged format must play for itself: the music has ended, or the leg was too slow.
-            let misfits = leg.format().as_ref() != Some(&format) || leg.payload_type() != payload_type;
+            let misfits = leg.format().as_ref() != Some(&format) || leg.rtp_stream() != stream;
             if !writer.is_served() && misfits {
                 // The codec changes with the next packet that is read.
                 leg.sleep(format.packet());

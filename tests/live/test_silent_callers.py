@@ -173,3 +173,43 @@ def test_digits_that_are_sent_to_a_caller_interrupt_the_music_no_longer_than_the
     assert wait_for(lambda: len(call.audio.events) == 2, 5), call.audio.events
     assert call.audio.hears(MUSIC)
     assert call.audio.meter.longest_silence(since) < 1
+
+
+class Lossy:
+    """The socket of a phone, of which a few packets are lost at first."""
+
+    def __init__(self, audio, lost):
+        self._socket, self.lost, audio.socket = audio.socket, lost, self
+
+    def __getattr__(self, name):
+        return getattr(self._socket, name)
+
+    def sendto(self, packet, peer):
+        if self.lost > 0:
+            self.lost -= 1
+        else:
+            self._socket.sendto(packet, peer)
+
+
+def test_the_quality_in_the_call_record_does_not_get_worse_while_a_caller_waits(switch, phones):
+    """The core judges a leg each time it is asked for its counters. Asked ten times a second, it counted two flaws a second, if there was one before."""
+    phone = phones(says=600)
+    phone.on_ring = 0
+    switch.api(f"originate sofia/external/x@127.0.0.1:{phone.port} &echo")
+    call = phone.wait_call()
+    uuid = wait_for(lambda: [leg["uuid"] for leg in switch.legs()])[0]
+    time.sleep(3)
+    lossy = Lossy(call.audio, 3)
+    assert wait_for(lambda: lossy.lost == 0)
+    time.sleep(3)
+
+    def flaws():
+        switch.api(f"uuid_set_media_stats {uuid}")
+        return float(switch.var(uuid, "rtp_audio_in_flaw_total") or 0)
+
+    before = flaws()
+    assert before > 0, "no packet is missed"
+    assert "+OK" in switch.api(f"callpark park {uuid} auto")
+    assert call.audio.hears(MUSIC)
+    time.sleep(10)
+    assert flaws() < before + 8, (before, flaws())

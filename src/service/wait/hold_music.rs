@@ -156,12 +156,6 @@ struct Waiting<'a> {
     pressed: bool,
 }
 
-impl Waiting<'_> {
-    fn is_over(&self) -> bool {
-        self.commands.has_command() || self.end.is_some_and(|end| freeswitch::now() >= end)
-    }
-}
-
 impl PlaybackControl for Waiting<'_> {
     fn frame(&mut self) -> ControlFlow<()> {
         if self.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -181,10 +175,11 @@ impl WaitControl for Waiting<'_> {
 
     fn sleep(&mut self, time: Duration) -> bool {
         let time = self.end.map_or(time, |end| time.min(end.since(freeswitch::now())));
-        if !time.is_zero() && !self.commands.has_command() {
-            self.waker().sleep(time);
-        }
-        self.is_over()
+        !self.commands.has_command() && self.waker().sleep(time)
+    }
+
+    fn is_over(&self) -> bool {
+        self.commands.has_command() || self.end.is_some_and(|end| freeswitch::now() >= end)
     }
 
     fn wants_keys(&self) -> bool {
