@@ -18,8 +18,8 @@ use super::session::Leg;
 use super::waker::{WakeGuard, Waker, Wakers};
 use crate::ffi::{self, switch_channel_flag_t as Flag, switch_media_flow_t as Flow};
 
-/// The state of a leg is looked at with each of so many packets: whether it listens, and whether it must be read. To look with each packet would cost a
-/// twentieth more.
+/// The state of a leg is looked at with each of so many packets: its codec, whether it listens, and whether it must be read. Each look touches memory that is
+/// in no cache. A re-INVITE changes the payload type first, which is looked at with each packet.
 const LOOK_EVERY: u32 = 5;
 /// A leg is woken to be read at so many looks in a row, ten seconds long. Then nothing helps: it is paused, say.
 const MAX_NEEDED: u32 = 100;
@@ -40,8 +40,7 @@ pub(crate) enum SendResult {
 /// next packets that are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RtpStream {
-    /// The address of the RTP session, which is only compared.
-    session: usize,
+    rtp: *mut ffi::switch_rtp_t,
     payload_type: u32,
 }
 
@@ -50,7 +49,7 @@ impl RtpStream {
     /// `rtp` is an RTP session whose session is kept.
     unsafe fn of(rtp: *mut ffi::switch_rtp_t) -> RtpStream {
         // SAFETY: by this function's contract.
-        RtpStream { session: rtp.addr(), payload_type: unsafe { ffi::switch_rtp_get_default_payload(rtp) } }
+        RtpStream { rtp, payload_type: unsafe { ffi::switch_rtp_get_default_payload(rtp) } }
     }
 }
 
@@ -73,9 +72,10 @@ pub(crate) struct RtpWriter {
 
 struct RtpTarget {
     session: NonNull<ffi::switch_core_session_t>,
-    /// The codec of the leg at the start, which is only compared.
+    /// The codec of the leg at the start, and its implementation, which is only compared.
+    codec: *mut ffi::switch_codec_t,
     implementation: *const ffi::switch_codec_implementation_t,
-    /// Its RTP at the start.
+    /// Its RTP at the start; `None` if it had none yet.
     stream: Option<RtpStream>,
     counters: RtpCounters<'static>,
 }
@@ -89,33 +89,26 @@ impl RtpWriter {
     pub(crate) fn send(&self, packet: &mut Packet<'_>) -> SendResult {
         let target = self.target.lock();
         let Some(target) = target.as_ref() else { return SendResult::Gone };
-        let session = target.session.as_ptr();
         let looks = self.given.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0;
         // SAFETY: the session is kept while it is the target, and the target is locked. An RTP session lives in the memory of its session, also after it
         // has ended; the core checks whether it is ready. The packet lives through the call; the core copies what it sends and leaves the data alone.
         unsafe {
-            let codec = ffi::switch_core_session_get_write_codec(session);
-            let same = codec.as_ref().is_some_and(|codec| ptr::eq(codec.implementation, target.implementation));
-            if !same {
-                return SendResult::Misfit;
-            }
             if looks {
-                if is_bypassed(session) {
+                if !target.fits() {
                     return SendResult::Misfit;
                 }
-                self.listens.store(listens(session), Ordering::Relaxed);
+                self.listens.store(listens(target.session.as_ptr()), Ordering::Relaxed);
             }
-            let rtp = ffi::switch_core_media_get_rtp_session(session, AUDIO);
-            if rtp.is_null() || !self.listens.load(Ordering::Relaxed) {
+            let Some(stream) = target.stream.filter(|_| self.listens.load(Ordering::Relaxed)) else {
                 return SendResult::Yes;
-            }
-            if Some(RtpStream::of(rtp)) != target.stream {
+            };
+            if RtpStream::of(stream.rtp) != stream {
                 return SendResult::Misfit;
             }
             // This is what an endpoint with RTP does in the end. The layers above it serve media bugs and transcoding, which such a leg has not (a leg with a
             // media bug plays for itself), and would wait for media that is not ready.
-            ffi::switch_rtp_write_frame(rtp, packet.for_codec(codec));
-            if looks && self.needs_read(rtp, target.counters) {
+            ffi::switch_rtp_write_frame(stream.rtp, packet.for_codec(target.codec));
+            if looks && self.needs_read(stream.rtp, target.counters) {
                 self.waker.wake();
             }
         }
@@ -152,13 +145,24 @@ impl RtpWriter {
     }
 }
 
-/// Whether the media of a leg does not come to this server any more.
-///
-/// # Safety
-/// The session is kept.
-unsafe fn is_bypassed(session: *mut ffi::switch_core_session_t) -> bool {
-    // SAFETY: by this function's contract.
-    unsafe { ffi::switch_channel_test_flag(ffi::switch_core_session_get_channel(session), Flag::CF_PROXY_MODE) != 0 }
+impl RtpTarget {
+    /// Whether the leg has the codec and the RTP that it had at the start, and its media still comes to this server.
+    ///
+    /// # Safety
+    /// The session is kept.
+    unsafe fn fits(&self) -> bool {
+        let session = self.session.as_ptr();
+        // SAFETY: by this function's contract; a codec and what it points to stay while its session does.
+        unsafe {
+            let codec = ffi::switch_core_session_get_write_codec(session);
+            let same = ptr::eq(codec, self.codec)
+                && codec.as_ref().is_some_and(|codec| ptr::eq(codec.implementation, self.implementation));
+            let rtp = ffi::switch_core_media_get_rtp_session(session, AUDIO);
+            let channel = ffi::switch_core_session_get_channel(session);
+            same && ptr::eq(rtp, self.stream.map_or(ptr::null_mut(), |stream| stream.rtp))
+                && ffi::switch_channel_test_flag(channel, Flag::CF_PROXY_MODE) == 0
+        }
+    }
 }
 
 /// Whether the far end of a leg wants to receive.
@@ -194,11 +198,13 @@ impl Leg<'_> {
         waker: &Arc<Waker>,
         meanwhile: impl FnOnce(&Arc<RtpWriter>) -> T,
     ) -> T {
-        // SAFETY: as in `format`.
-        let codec = unsafe { ffi::switch_core_session_get_write_codec(self.as_ptr()).as_ref() };
+        // SAFETY: the session is kept.
+        let codec = unsafe { ffi::switch_core_session_get_write_codec(self.as_ptr()) };
         let target = NonNull::new(self.as_ptr()).map(|session| RtpTarget {
             session,
-            implementation: codec.map_or(ptr::null(), |codec| codec.implementation),
+            codec,
+            // SAFETY: a codec stays while its session does.
+            implementation: unsafe { codec.as_ref() }.map_or(ptr::null(), |codec| codec.implementation),
             stream: self.rtp_stream(),
             // SAFETY: they are read while the session is the target.
             counters: unsafe { self.rtp_counters().unbound() },

@@ -56,7 +56,7 @@ def test_silent_callers_wake_no_thread_for_each_packet(switch, phones):
 
 def test_callers_who_send_only_comfort_noise_wake_no_thread_for_each_packet_of_it(switch, phones):
     """The core learns no address from comfort noise, so it learned for ever. Before: each packet of comfort noise woke the caller's thread."""
-    idle = busy_threads(switch, rate=4)
+    idle = busy_threads(switch, rate=8)
     calls = [call_out(switch, phones, f"Noise{n}")[0] for n in range(8)]
     over = threading.Event()
 
@@ -72,7 +72,7 @@ def test_callers_who_send_only_comfort_noise_wake_no_thread_for_each_packet_of_i
     sender.start()
     try:
         time.sleep(4)  # each packet of a new caller is read at once
-        assert busy_threads(switch, rate=4) <= idle + 2  # one sends the music, and one reads it
+        assert busy_threads(switch, rate=8) <= idle + 2  # one sends the music, and one reads it
     finally:
         over.set()
         sender.join()
