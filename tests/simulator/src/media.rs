@@ -48,6 +48,7 @@ not_without_rtp! {
     switch_rtp_get_jitter_buffer(*mut ffi::switch_rtp_t) -> *mut ffi::switch_jb_t;
     switch_core_media_get_mparams(*mut ffi::switch_media_handle_t) -> *mut ffi::switch_core_media_params_t;
     switch_rtp_set_max_missed_packets(*mut ffi::switch_rtp_t, u32);
+    switch_rtp_get_default_payload(*mut ffi::switch_rtp_t) -> u32;
     switch_rtp_test_flag(*mut ffi::switch_rtp_t, ffi::switch_rtp_flag_t) -> u32;
     switch_rtp_set_flag(*mut ffi::switch_rtp_t, ffi::switch_rtp_flag_t);
     switch_rtp_clear_flag(*mut ffi::switch_rtp_t, ffi::switch_rtp_flag_t);
