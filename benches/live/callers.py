@@ -2,20 +2,19 @@
 
 import contextlib
 import socket
-import struct
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import sipp
+from audio import comfort_noise
 from switch import FIRST_RTP, RTP_PORTS
 
 HERE = Path(__file__).parent
 FILL = 50  # calls per second
 # SIPp uses four ports for each caller from here on, and ends if one is in use. They are above the RTP ports of two FreeSWITCHes.
 FIRST_MEDIA = FIRST_RTP + 2 * RTP_PORTS
-COMFORT_NOISE = 13
 NOISE_EVERY = 0.2  # seconds between two packets of comfort noise
 
 
@@ -70,7 +69,7 @@ class Noise:
         peers, sent = {}, 0
         while not self._over.wait(NOISE_EVERY):
             sent += 1
-            packet = struct.pack("!BBHII", 0x80, COMFORT_NOISE, sent & 0xFFFF, int(8000 * NOISE_EVERY) * sent, 7) + b"\x40"
+            packet = comfort_noise(sent, NOISE_EVERY)
             for one in self._sockets:
                 with contextlib.suppress(BlockingIOError):
                     while True:

@@ -64,7 +64,7 @@ pub(crate) struct AudioSource {
 unsafe impl Send for AudioSource {}
 
 impl AudioSource {
-    /// Opens a file or stream. Returns `None` if there is none of that name, or it cannot be played.
+    /// Opens a file or stream. Returns `None` if it does not exist or cannot be played.
     pub(crate) fn open(name: &str, format: &AudioFormat) -> Option<AudioSource> {
         let mut handle = Box::new(FileHandle([0; FILE_HANDLE_BYTES]));
         let name = to_c(name);

@@ -12,7 +12,7 @@ use crate::ffi::{self, switch_channel_flag_t as Flag};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RtpTimeout {
     pub(crate) after: Duration,
-    /// Whether the far end holds, for which there is a time of its own (`rtp-hold-timeout-sec`).
+    /// Whether the far end holds. A hold has a time-out of its own (`rtp-hold-timeout-sec`).
     holds: bool,
 }
 

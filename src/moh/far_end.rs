@@ -1,5 +1,5 @@
-//! What is known of the far end of a waiting leg: since when it has sent nothing, and whether something is happening to it. This outlives the
-//! music: a comfort message or a change of the codec begins the music anew.
+//! What is known of the far end of a waiting leg: since when it has sent nothing, and whether something is happening to it. It is kept
+//! while the music stops for a comfort message or a change of the codec.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ impl FarEnd {
         counters.received() == self.received
     }
 
-    /// The time-out of the leg, if its far end has been silent for so long. A hold that begins or ends begins the time anew.
+    /// The time-out of the leg, if its far end has been silent for so long. The begin and the end of a hold restart the time.
     pub(super) fn due_timeout(&mut self, leg: &Leg<'_>) -> Option<Duration> {
         let timeout = leg.rtp_timeout();
         if mem::replace(&mut self.timeout, timeout) != timeout {
@@ -57,8 +57,8 @@ impl FarEnd {
         (self.silent_since.elapsed() >= after && !leg.has_media_timeout()).then_some(after)
     }
 
-    /// Begins the time of silence anew.
-    pub(super) fn begin_anew(&mut self) {
+    /// Restarts the time of silence.
+    pub(super) fn restart(&mut self) {
         self.silent_since = Instant::now();
     }
 

@@ -109,6 +109,8 @@ impl<'a> InputWatch<'a> {
         let timeout = if counted_by_core { None } else { self.far_end.due_timeout(self.leg) };
         if !one_by_one {
             self.waited_at = Instant::now();
+        }
+        if !one_by_one || timeout.is_some() {
             self.leg.forget_missed_packets();
         }
         // The core does more than read, such as sending RTCP, also when no packet comes.
@@ -118,14 +120,13 @@ impl<'a> InputWatch<'a> {
         };
         self.hears = self.far_end.notice(&self.counters);
         if timeout.is_some() {
-            self.far_end.begin_anew();
+            self.far_end.restart();
         }
         can_come
     }
 
     /// Has the core end the leg, or execute what it is to execute instead, unless a packet has come in the last moment.
     fn time_out(&self, timeout: Duration) -> bool {
-        self.leg.forget_missed_packets();
         if !self.far_end.is_still_silent(&self.counters) {
             return self.leg.ready();
         }

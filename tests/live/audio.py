@@ -12,6 +12,7 @@ from typing import Callable
 RATE = 8000
 FRAME = 160
 TELEPHONE_EVENT = 101  # the payload type of RFC 2833
+COMFORT_NOISE = 13
 
 
 def _encode(sample):
@@ -69,6 +70,11 @@ def tone(frequency, seconds=1.0, amplitude=8000):
     """A sine tone in mu-law. It can be repeated without a step if `frequency * seconds` is a whole number."""
     step = 2 * math.pi * frequency / RATE
     return bytes(_encode(int(amplitude * math.sin(step * n))) for n in range(int(RATE * seconds)))
+
+
+def comfort_noise(number, every):
+    """The packet of comfort noise with this number, if one is sent each so many seconds (RFC 3389)."""
+    return struct.pack("!BBHII", 0x80, COMFORT_NOISE, number & 0xFFFF, int(RATE * every) * number, 7) + b"\x40"
 
 
 def strength(samples, frequency, rate=RATE):

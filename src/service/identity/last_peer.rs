@@ -78,8 +78,8 @@ impl ParkingService {
         self.note_peer(other, one);
     }
 
-    /// Writes to the variables of a leg who `peer` is, with which it is bridged. This runs on the core's event thread and when a bridge begins, so it does
-    /// not ask the directory, which may be slow.
+    /// Writes to the variables of a leg who `peer` is, with which it is bridged. This runs on the core's event thread, so it does not ask the
+    /// directory, which may be slow.
     fn note_peer(&self, leg: &Leg<'_>, peer: &Leg<'_>) {
         let (mut user, mut vouched, mut external) = (None, None, None);
         match self.leg_user(peer) {
