@@ -137,6 +137,8 @@ impl ParkingService {
                 return false;
             }
             set_aside.give_back();
+            // The core's event of the bridge may come when the retriever has transferred the caller and hung up.
+            self.note_peers(leg, other);
             connected();
             Self::save_joined(leg, other);
             true
