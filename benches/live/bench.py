@@ -2,21 +2,22 @@
 docs/performance.md.
 
 Environment variables and their defaults: PAIRS (5), the number of pairs; ONLY, a list of measurements (all of cpu, memory, latency, rate,
-listing, timeouts, dialplan, report, startup); CASES, some of the kinds of callers of cpu; SIZES (50,200,500), the numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5)
-seconds after the calls were parked; TAKES (10), the transfers and retrievals of one measurement; MUSIC (file), `file` or `tone`.
+listing, timeouts, dialplan, report, startup); CASES, some of the kinds of callers of cpu; MODULES (callpark,valet), the modules; SIZES (50,200,500), the
+numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5) seconds after the calls were parked; TAKES (10), the transfers and retrievals of one measurement; MUSIC (file), `file` or `tone`.
 """
 
 import contextlib
 import datetime
 import os
 import platform
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from environment import Environment, Window
 from measures import ALL, cpu
-from modules import MODULES
+from modules import MODULES, ParkingModule
 from results import Results, table
 from switch import ROOT, find_prefix
 
@@ -26,6 +27,7 @@ class Settings:
     pairs: int
     only: list[str]
     cases: list[str]
+    modules: list[ParkingModule]
     sizes: list[int]
     window: float
     settle: float
@@ -37,8 +39,14 @@ class Settings:
         def get(name, default):
             return variables.get(name) or default
 
+        names = [module.name for module in MODULES]
+        wanted = get("MODULES", ",".join(names)).split(",")
+        unknown = [name for name in wanted if name not in names]
+        if unknown:
+            raise SystemExit(f"MODULES: unknown {', '.join(unknown)}, expected some of {', '.join(names)}")
         settings = Settings(
-            int(get("PAIRS", "5")), get("ONLY", ",".join(ALL)).split(","), [case for case in get("CASES", "").split(",") if case], sorted(int(n) for n in get("SIZES", "50,200,500").split(",")),
+            int(get("PAIRS", "5")), get("ONLY", ",".join(ALL)).split(","), [case for case in get("CASES", "").split(",") if case],
+            [module for module in MODULES if module.name in wanted], sorted(int(n) for n in get("SIZES", "50,200,500").split(",")),
             float(get("WINDOW", "10")), float(get("SETTLE", "5")), int(get("TAKES", "10")), get("MUSIC", "file"))
         unknown = [name for name in settings.only if name not in ALL]
         if unknown:
@@ -84,7 +92,7 @@ class Bench:
 
     def run(self):
         """Makes all measurements. Yields the results of each after each pair."""
-        names = [module.name for module in MODULES]
+        names = [module.name for module in self.settings.modules]
         results = {name: Results(names) for name in self.settings.only}
         with self.running:
             for pair in range(1, self.settings.pairs + 1):
@@ -96,11 +104,17 @@ class Bench:
 
     def _pair(self, pair, name, point, results):
         self.remarks = results.remarks
-        for module in MODULES:
+        for module in self.settings.modules:
             rows = ALL[name].take(self, module, point)
             results.add(module.name, rows)
-            figures = "; ".join(f"{row.what}{'' if row.of == 'median' else ' (99th)'} {row.figure(values):.3g} {row.unit}" for row, values in rows.items() if values)
+            figures = "; ".join(f"{row.name} {row.figure(values):.3g} {row.unit}" for row, values in rows.items() if values)
             print(f"{pair}/{self.settings.pairs} {module.name}: {figures}", flush=True)
+
+
+def _commit():
+    """The commit of the sources, as git describes it."""
+    told = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return told.stdout.strip() or "unknown"
 
 
 def main():
@@ -113,7 +127,7 @@ def main():
     last = {}
     for name, results, pair in bench.run():
         about = {
-            "measure": name, "at": datetime.datetime.now().isoformat(timespec="minutes"), "pairs": pair, "modules": results.modules,
+            "measure": name, "module": _commit(), "at": datetime.datetime.now().isoformat(timespec="minutes"), "pairs": pair, "modules": results.modules,
             "FreeSWITCH": next((environment.switch.api("version").split(" ")[2] for environment in bench.shared.values()), str(prefix)),
             "machine": f"{os.cpu_count()} x {platform.machine()}", "music": settings.music,
             "window s": settings.window, "settle s": settings.settle,

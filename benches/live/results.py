@@ -1,7 +1,6 @@
 """Keeps the results of measurements, and writes them as a table and as JSON."""
 
 import json
-import math
 import statistics
 import sys
 from dataclasses import dataclass
@@ -10,23 +9,27 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: a figure of each module, and the ratio of the first to the second."""
+    """One row of the table: a figure of each module, and if there are two, the ratio of the first to the second."""
 
     what: str
     unit: str
-    of: str = "median"  # or 99th
+    of: str = "median"  # of the values of one pair, or "slowest"
     # The highest ratio that reaches the goal, or the lowest if `more` is better.
     goal: float | None = None
     more: bool = False
+    # The highest figure of the first module that reaches the goal.
+    limit: float | None = None
     # A row that explains the others and has no ratio.
     note: bool = False
-    # For a figure that should not depend on the number of calls: its name, with its goal if it has one, and this row's number of calls.
-    per_call: tuple[str, int] | None = None
+    # For a figure that should not depend on the number of calls: its name, this row's number of calls, and the highest growth that reaches the goal.
+    per_call: tuple[str, int, float | None] | None = None
+
+    @property
+    def name(self):
+        return self.what if self.of == "median" else f"{self.what}, {self.of}"
 
     def figure(self, values):
-        if self.of == "99th":
-            return sorted(values)[math.ceil(0.99 * len(values)) - 1]
-        return statistics.median(values)
+        return max(values) if self.of == "slowest" else statistics.median(values)
 
 
 class Results:
@@ -47,12 +50,13 @@ class Results:
         kinds = {}
         for row, of in self.rows.items():
             if row.per_call:
-                kinds.setdefault(row.per_call[0], {})[row.per_call[1]] = of
-        for kind, sizes in kinds.items():
+                kind, count, limit = row.per_call
+                kinds.setdefault((kind, limit), {})[count] = of
+        for (kind, limit), sizes in kinds.items():
             few, most = min(sizes), max(sizes)
             if few < most:
                 of = {module: [[statistics.median(b) / statistics.median(a)] for a, b in zip(sizes[few][module], sizes[most][module]) if a and b] for module in self.modules}
-                if summed := _sum_up(Row(f"{kind}: {most} parked against {few}", "times", note=True), of, self.modules):
+                if summed := _sum_up(Row(f"{kind}: {most} parked against {few}", "times", limit=limit, note=True), of, self.modules):
                     yield summed
 
     def write(self, file, about):
@@ -66,20 +70,25 @@ def _sum_up(row, of, modules):
     if not any(figures.values()) or not (row.note or all(figures.values())):
         return None
     modules = [module for module in modules if figures[module]]
-    # The 99th percentile is of the values of all pairs together, because that of a few values is their maximum.
-    middle = {module: row.figure([value for values in of[module] for value in values]) if row.of == "99th" else statistics.median(figures[module]) for module in modules}
-    summed = {"what": row.what if row.of == "median" else f"{row.what}, 99th percentile", "unit": row.unit, "pairs": len(figures[modules[0]])}
+    summed = {"what": row.name, "unit": row.unit, "pairs": len(figures[modules[0]])}
     for module in modules:
-        summed[module] = {"figure": middle[module], "least": min(figures[module]), "most": max(figures[module])}
-    if not row.note:
+        summed[module] = _spread(figures[module])
+    if row.limit is not None:
+        summed["goal"] = f"<= {row.limit}"
+        summed["reached"] = summed[modules[0]]["figure"] <= row.limit
+    if not row.note and len(modules) == 2:
         ratios = [a / b for a, b in zip(*figures.values()) if b > 0]
         if ratios:
-            middle_ratio = middle[modules[0]] / middle[modules[1]] if row.of == "99th" else statistics.median(ratios)
-            summed["ratio"] = {"figure": middle_ratio, "least": min(ratios), "most": max(ratios)}
+            summed["ratio"] = _spread(ratios)
             if row.goal is not None:
+                ratio = summed["ratio"]["figure"]
                 summed["goal"] = f"{'>=' if row.more else '<='} {row.goal}"
-                summed["reached"] = middle_ratio >= row.goal if row.more else middle_ratio <= row.goal
+                summed["reached"] = ratio >= row.goal if row.more else ratio <= row.goal
     return summed
+
+
+def _spread(values):
+    return {"figure": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def table(summary, modules):
@@ -103,7 +112,7 @@ def _shown(figure):
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         results = json.loads(Path(name).read_text())
-        print(f"{results['measure']}: {results['pairs']} pairs, {results['FreeSWITCH']}, {results['machine']}, {results['at']}\n")
+        print(f"{results['measure']}: {results['pairs']} pairs, module {results['module']}, FreeSWITCH {results['FreeSWITCH']}, {results['machine']}, {results['at']}\n")
         print(table(results["summary"], results["modules"]), end="\n\n")
         for remark in results["remarks"]:
             print(f"- {remark}")

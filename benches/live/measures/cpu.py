@@ -57,12 +57,11 @@ def take(bench, module, point):
         legs = [event.leg for event in events.parked()[:LISTENERS]]
         busy = Window(environment.switch, events.phones, settings.window, legs)
     lowest = floor(count, settings.window / 2)
-    floors = f" (goal {CASES[case].floors})" if CASES[case].floors else ""
     named, used = f"{case}, {count} parked", 100 * (busy.freeswitch - rest) / count
     return {
-        Row(f"CPU per caller, {named}", "% of a core", goal=CASES[case].goal, per_call=(f"CPU, {case}", count)): [used],
+        Row(f"CPU per caller, {named}", "% of a core", goal=CASES[case].goal, per_call=(f"CPU, {case}", count, None)): [used],
+        Row(f"CPU per caller against the floor, {named}", "times", limit=CASES[case].floors, note=True): [used / lowest],
         Row(f"floor, {named}", "% of a core", note=True): [lowest],
-        Row(f"CPU in floors, {named}{floors}", "times", note=True): [used / lowest],
         Row(f"packets to a caller, {named}", "a second", note=True): [busy.sent],
         Row(f"packets from a caller, {named}", "a second", note=True): [busy.received],
         Row(f"machine idle, {named}", "%", note=True): [100 * busy.idle],

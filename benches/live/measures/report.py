@@ -94,7 +94,7 @@ def take(bench, module, point):
     switch, used = archive.switch, lambda: archive.switch.cpu_seconds() + archive.database.cpu_seconds()
     for by in GROUPINGS:
         name = f"report of 30 days by {by}, a million calls in {days} days, {database}"
-        took = results[Row(name, "ms", note=True)] = []
+        took = results[Row(name, "ms", limit=GOAL, note=True)] = []
         # Other load of the machine does not add to the processor time.
         work = results[Row(f"{name}, processor time", "ms", note=True)] = []
         for _ in range(REQUESTS):
@@ -104,6 +104,4 @@ def take(bench, module, point):
             work.append(1000 * (used() - before))
         if not 0.9 < parked / (ROWS * 30 / days) < 1.1:
             bench.remark(f"the report by {by} has {parked} calls of {ROWS} in {days} days")
-        if min(took) > GOAL:
-            bench.remark(f"a report by {by} takes {min(took):.0f} ms on {database} with a million calls in {days} days, more than {GOAL}")
     return results

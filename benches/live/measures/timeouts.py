@@ -26,8 +26,8 @@ def take(bench, module, count):
         bench.remark(f"{module.name}: {count - len(late)} of {count} time-outs did not come")
     named = f"{count} parked"
     return {
-        Row(f"CPU per caller, a time-out pending, {named}", "% of a core", goal=0.4, per_call=("CPU, a time-out pending", count)):
+        Row(f"CPU per caller, a time-out pending, {named}", "% of a core", goal=0.4, per_call=("CPU, a time-out pending", count, None)):
             [100 * (busy.freeswitch - rest) / count],
         Row(f"time-out late by, {named}", "ms", note=True): late,
-        Row(f"time-out late by, {named}", "ms", of="99th", note=True): late,
+        Row(f"time-out late by, {named}", "ms", of="slowest", note=True): late,
     }
