@@ -2,8 +2,9 @@
 docs/performance.md.
 
 Environment variables and their defaults: PAIRS (5), the number of pairs; ONLY, a list of measurements (all of cpu, memory, latency, rate,
-listing, timeouts, dialplan, report, startup); CASES, some of the kinds of callers of cpu; MODULES (callpark,valet), the modules; SIZES (50,200,500), the
-numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5) seconds after the calls were parked; TAKES (10), the transfers and retrievals of one measurement; MUSIC (file), `file` or `tone`.
+listing, timeouts, dialplan, report, startup); CASES, some of the kinds of callers of cpu; MODULES (callpark,valet), the modules; SIZES (50,200,500),
+the numbers of parked calls; WINDOW (10), the seconds of one measurement, which begins SETTLE (5) seconds after the calls were parked; TAKES (10), the
+transfers and retrievals of one measurement; MUSIC (file), `file` or `tone`.
 """
 
 import contextlib
@@ -39,21 +40,17 @@ class Settings:
         def get(name, default):
             return variables.get(name) or default
 
-        names = [module.name for module in MODULES]
-        wanted = get("MODULES", ",".join(names)).split(",")
-        unknown = [name for name in wanted if name not in names]
-        if unknown:
-            raise SystemExit(f"MODULES: unknown {', '.join(unknown)}, expected some of {', '.join(names)}")
+        def chosen(name, known):
+            wanted = get(name, ",".join(known)).split(",")
+            if unknown := [word for word in wanted if word not in known]:
+                raise SystemExit(f"{name}: unknown {', '.join(unknown)}, expected some of {', '.join(known)}")
+            return wanted
+
+        modules = chosen("MODULES", [module.name for module in MODULES])
         settings = Settings(
-            int(get("PAIRS", "5")), get("ONLY", ",".join(ALL)).split(","), [case for case in get("CASES", "").split(",") if case],
-            [module for module in MODULES if module.name in wanted], sorted(int(n) for n in get("SIZES", "50,200,500").split(",")),
-            float(get("WINDOW", "10")), float(get("SETTLE", "5")), int(get("TAKES", "10")), get("MUSIC", "file"))
-        unknown = [name for name in settings.only if name not in ALL]
-        if unknown:
-            raise SystemExit(f"ONLY: unknown measurement {', '.join(unknown)}, expected some of {', '.join(ALL)}")
-        unknown = [case for case in settings.cases if case not in cpu.CASES]
-        if unknown:
-            raise SystemExit(f"CASES: unknown {', '.join(unknown)}, expected some of {', '.join(cpu.CASES)}")
+            int(get("PAIRS", "5")), chosen("ONLY", ALL), chosen("CASES", cpu.CASES), [module for module in MODULES if module.name in modules],
+            sorted(int(n) for n in get("SIZES", "50,200,500").split(",")), float(get("WINDOW", "10")), float(get("SETTLE", "5")), int(get("TAKES", "10")),
+            get("MUSIC", "file"))
         if settings.music not in ("file", "tone"):
             raise SystemExit(f"MUSIC: unknown value {settings.music}, expected file or tone")
         return settings
@@ -124,10 +121,10 @@ def main():
     library = Path(os.environ.get("CALLPARK_MODULE", target / "release/libmod_callpark.so"))
     folder = target / "bench"
     bench = Bench(settings, library, prefix)
-    last = {}
+    last, commit = {}, _commit()
     for name, results, pair in bench.run():
         about = {
-            "measure": name, "module": _commit(), "at": datetime.datetime.now().isoformat(timespec="minutes"), "pairs": pair, "modules": results.modules,
+            "measure": name, "commit": commit, "at": datetime.datetime.now().isoformat(timespec="minutes"), "pairs": pair, "modules": results.modules,
             "FreeSWITCH": next((environment.switch.api("version").split(" ")[2] for environment in bench.shared.values()), str(prefix)),
             "machine": f"{os.cpu_count()} x {platform.machine()}", "music": settings.music,
             "window s": settings.window, "settle s": settings.settle,

@@ -112,7 +112,7 @@ def _shown(figure):
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         results = json.loads(Path(name).read_text())
-        print(f"{results['measure']}: {results['pairs']} pairs, module {results['module']}, FreeSWITCH {results['FreeSWITCH']}, {results['machine']}, {results['at']}\n")
+        print(f"{results['measure']}: {results['pairs']} pairs, commit {results['commit']}, FreeSWITCH {results['FreeSWITCH']}, {results['machine']}, {results['at']}\n")
         print(table(results["summary"], results["modules"]), end="\n\n")
         for remark in results["remarks"]:
             print(f"- {remark}")

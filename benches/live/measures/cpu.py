@@ -40,9 +40,8 @@ CASES = {
 
 
 def points(settings):
-    chosen = settings.cases or CASES
-    near = [(case, count) for case in chosen if not CASES[case].callers.codec for count in settings.sizes]
-    return near + [(case, min(MOST_FAR, settings.sizes[-1])) for case in chosen if CASES[case].callers.codec]
+    near = [(case, count) for case in settings.cases if not CASES[case].callers.codec for count in settings.sizes]
+    return near + [(case, min(MOST_FAR, settings.sizes[-1])) for case in settings.cases if CASES[case].callers.codec]
 
 
 def take(bench, module, point):
