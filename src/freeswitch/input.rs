@@ -2,10 +2,14 @@
 
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::time::Duration;
 
 use super::output_stream::collect;
 use super::session::Leg;
-use crate::ffi::{self, switch_channel_flag_t as Flag, switch_status_t as HostStatus};
+use crate::ffi::{self, switch_channel_flag_t as Flag, switch_io_flag_enum_t as IoFlag, switch_status_t as HostStatus};
+
+/// For how long a leg without an RTP timer is waited for: the duration of most packets.
+const UNTIMED_WAIT: Duration = Duration::from_millis(20);
 
 impl Leg<'_> {
     /// Makes the next read drop everything that the far end has sent since the last one, except keys. The core does this at once when its read buffer
@@ -16,15 +20,21 @@ impl Leg<'_> {
 
     /// Waits for the next packet from the far end, for about the duration of one, and drops it. Returns false if no packet can come.
     pub(crate) fn drop_packet(&self) -> bool {
-        self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NONE)
+        if self.has_rtp_timer() {
+            return self.read(IoFlag::SWITCH_IO_FLAG_NONE);
+        }
+        // The core itself would wait for up to five seconds (`poll_sec` in switch_rtp.c).
+        self.await_packet(UNTIMED_WAIT);
+        // Such a read fails also when nothing has come.
+        self.read(IoFlag::SWITCH_IO_FLAG_NOBLOCK) || self.ready()
     }
 
     /// Drops a packet if one has come. The core forgets how many it has missed.
     pub(crate) fn forget_missed_packets(&self) {
-        self.read(ffi::switch_io_flag_enum_t::SWITCH_IO_FLAG_NOBLOCK);
+        self.read(IoFlag::SWITCH_IO_FLAG_NOBLOCK);
     }
 
-    pub(super) fn read(&self, how: ffi::switch_io_flag_enum_t) -> bool {
+    pub(super) fn read(&self, how: IoFlag) -> bool {
         let mut frame = ptr::null_mut();
         // SAFETY: the session is kept, and this is its own thread; the frame is the core's, and not looked at.
         let status = unsafe { ffi::switch_core_session_read_frame(self.as_ptr(), &mut frame, how.0, 0) };

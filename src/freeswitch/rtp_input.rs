@@ -25,9 +25,27 @@ impl Leg<'_> {
         let how = IoFlag(IoFlag::SWITCH_IO_FLAG_NOBLOCK.0 | IoFlag::SWITCH_IO_FLAG_SINGLE_READ.0);
         let began = Instant::now();
         // SAFETY: an RTP session lives as long as its leg.
-        let goes_on = |_: &usize| began.elapsed() < MAX_BURST_TIME && unsafe { has_packet(rtp.as_ptr()) };
+        let goes_on =
+            |_: &usize| began.elapsed() < MAX_BURST_TIME && unsafe { has_packet(rtp.as_ptr(), Duration::ZERO) };
         // A read fails also when the packet was not audio.
         (0..MAX_BURST).take_while(goes_on).all(|_| self.read(how) || self.ready())
+    }
+
+    /// Whether the core waits for a timer with each read (`rtp-timer-name`), not for the next packet, however late that comes.
+    pub(crate) fn has_rtp_timer(&self) -> bool {
+        // SAFETY: an RTP session lives as long as its leg.
+        let has_timer = |rtp: NonNull<_>| unsafe {
+            ffi::switch_rtp_test_flag(rtp.as_ptr(), RtpFlag::SWITCH_RTP_FLAG_USE_TIMER) != 0
+        };
+        self.rtp_session().is_none_or(has_timer)
+    }
+
+    /// Waits until the far end has sent something, and no longer than `time`.
+    pub(super) fn await_packet(&self, time: Duration) {
+        if let Some(rtp) = self.rtp_session() {
+            // SAFETY: an RTP session lives as long as its leg.
+            unsafe { has_packet(rtp.as_ptr(), time) };
+        }
     }
 
     /// The leg's RTP session, if it has one. It lives as long as the leg.
@@ -38,16 +56,16 @@ impl Leg<'_> {
     }
 }
 
-/// Whether a packet waits to be read.
+/// Whether a packet waits to be read, or comes within this time.
 ///
 /// # Safety
 /// `rtp` is an RTP session whose session is kept.
-unsafe fn has_packet(rtp: *mut ffi::switch_rtp_t) -> bool {
+unsafe fn has_packet(rtp: *mut ffi::switch_rtp_t, within: Duration) -> bool {
     // SAFETY: by this function's contract.
     let Some(file) = (unsafe { file_of(rtp) }) else { return false };
     let mut poll = libc::pollfd { fd: file, events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry, which lives through the call. A file that another thread has just closed is answered with POLLNVAL.
-    unsafe { libc::poll(&mut poll, 1, 0) > 0 && poll.revents & libc::POLLIN != 0 }
+    unsafe { libc::poll(&mut poll, 1, within.as_millis() as c_int) > 0 && poll.revents & libc::POLLIN != 0 }
 }
 
 /// Whether a packet waits to be read that is not comfort noise, from which the core learns no address.

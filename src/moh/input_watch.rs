@@ -105,7 +105,7 @@ impl<'a> InputWatch<'a> {
             }
         }
         // The core counts packets that are missing, which is a time only if each is waited for.
-        let counted_by_core = self.hears || plan == ReadPlan::OneByOne;
+        let counted_by_core = self.hears || (plan == ReadPlan::OneByOne && self.leg.has_rtp_timer());
         let timeout = if counted_by_core { None } else { self.far_end.due_timeout(self.leg) };
         if !one_by_one {
             self.waited_at = Instant::now();
