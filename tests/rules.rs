@@ -640,9 +640,10 @@ fn a_consultation_reserves_its_slot_for_the_following_call() {
         table.claim(&place(DOMAIN), &RetrieveTarget::Slot(slot("701")), "r").is_err(),
         "a reserved slot was claimed"
     );
-    // The parker's leg ends when the transfer begins, and the caller arrives a moment later.
+    // The parker's leg ends when the transfer begins, its thread notices that later, and the caller arrives at any moment.
+    assert!(table.legs_on_the_way().is_empty(), "the slot of a consultation is given up as soon as its leg has ended");
     table.expect_replacement("consulting", at(5));
-    assert!(table.reserved_legs().is_empty(), "a reservation for a leg that has ended");
+    assert!(table.legs_on_the_way().is_empty(), "a reservation for a leg that has ended");
     let call = table.take_over("consulting", &request("caller", SlotRequest::Auto), at(6)).unwrap();
     assert_eq!((call.info.slot.as_str(), call.state, call.parked_at), ("701", State::Parked, at(6)));
     table.check().unwrap();

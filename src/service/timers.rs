@@ -14,7 +14,7 @@ impl ParkingService {
     pub(crate) fn on_tick(self: &Arc<Self>) {
         self.execute_due();
         // A caller who hangs up on the way to a slot never runs the application, so the reservation is ended here.
-        let coming = self.table.lock().reserved_legs();
+        let coming = self.table.lock().legs_on_the_way();
         for uuid in coming.into_iter().filter(|uuid| SessionGuard::find(uuid).is_none()) {
             self.end_on_the_way(&uuid);
         }

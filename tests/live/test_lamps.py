@@ -308,7 +308,7 @@ def test_a_consultation_lights_the_lamp_until_it_ends(switch, phones, watcher):
     parker.on_ring = 0.1
     caller = phones(says=600).call("1001")
     call = parker.wait_call()
-    assert call.answered.wait(5)
+    assert call.answered.wait(5) and caller.audio.hears(700)
     call.hold()
     consultation = parker.call("703")
     assert lamp.shows(ON)

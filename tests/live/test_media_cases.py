@@ -203,6 +203,7 @@ def test_a_retriever_whose_retrieval_failed_is_not_connected_later(switch, phone
     caller, uuid, slot = park(phones)
     assert caller.audio.hears(MUSIC)
     switch.api(f"uuid_broadcast {uuid} system::sleep\\s13 aleg")
+    assert wait_for(lambda: switch.var(uuid, "current_application") == "system")
     began = time.monotonic()
     taker = retrieve(phones, slot, timeout=20)
     assert taker.audio.hears(1700, within=14), "the retriever's dialplan did not continue"

@@ -196,7 +196,7 @@ def test_reservations_are_in_the_event_stream_only(switch, phones, site):
     parker.on_ring = 0.1
     second = phones(says=800).call("1001")
     call = parker.wait_call()
-    assert call.answered.wait(5)
+    assert call.answered.wait(5) and second.audio.hears(700)
     call.hold()
     consultation = parker.call("703")
     assert wait_for(lambda: actions() == ["extend", "reserve"], 2), heard

@@ -94,10 +94,11 @@ impl Table {
         Ok(call)
     }
 
-    /// The legs for which slots are reserved. Only FreeSWITCH knows whether they still exist.
+    /// The legs that are to come to a reserved slot. Only FreeSWITCH knows whether they still exist. A consulting leg is not among them: its own thread
+    /// sees how it ends, and has the slot kept for the caller ([`Table::expect_replacement`]).
     #[must_use]
-    pub fn reserved_legs(&self) -> Vec<String> {
-        let coming = self.calls.values().filter(|call| call.state == State::Reserved);
+    pub fn legs_on_the_way(&self) -> Vec<String> {
+        let coming = self.calls.values().filter(|call| call.state == State::Reserved && call.deadline.is_some());
         coming.map(|call| call.info.uuid.to_string()).collect()
     }
 
