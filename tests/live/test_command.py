@@ -216,8 +216,8 @@ def leave_nothing_behind(switch):
         turns(switch, 100)
         memory.append(switch.memory_kb())
     print(f"memory after each 100 turns: {memory} kB")
-    # A single value may be higher, while something of another thread is in use.
-    assert min(memory[2:]) - memory[0] < 1000, f"memory grows with every turn: {memory}"
+    # A single value may be higher or lower, by what another thread uses or what malloc has given back.
+    assert min(memory[3:]) - max(memory[:2]) < 1000, f"memory grows with every turn: {memory}"
     # The core keeps the threads of ended sessions for five seconds, to use them again.
     assert wait_for(lambda: switch.threads() <= threads + 2, 20, 0.5), f"{threads} threads before, {switch.threads()} after"
     assert switch.channels() == 0
