@@ -34,10 +34,7 @@ impl Leg<'_> {
     /// Whether the core waits for a timer with each read (`rtp-timer-name`), not for the next packet, however late that comes.
     pub(crate) fn has_rtp_timer(&self) -> bool {
         // SAFETY: an RTP session lives as long as its leg.
-        let has_timer = |rtp: NonNull<_>| unsafe {
-            ffi::switch_rtp_test_flag(rtp.as_ptr(), RtpFlag::SWITCH_RTP_FLAG_USE_TIMER) != 0
-        };
-        self.rtp_session().is_none_or(has_timer)
+        self.rtp_session().is_none_or(|rtp| unsafe { has_timer(rtp.as_ptr()) })
     }
 
     /// Waits until the far end has sent something, and no longer than `time`.
@@ -54,6 +51,15 @@ impl Leg<'_> {
         // SAFETY: the session is kept.
         NonNull::new(unsafe { ffi::switch_core_media_get_rtp_session(self.as_ptr(), audio) })
     }
+}
+
+/// Whether the core waits for a timer with each read.
+///
+/// # Safety
+/// `rtp` is an RTP session whose session is kept.
+unsafe fn has_timer(rtp: *mut ffi::switch_rtp_t) -> bool {
+    // SAFETY: by this function's contract.
+    unsafe { ffi::switch_rtp_test_flag(rtp, RtpFlag::SWITCH_RTP_FLAG_USE_TIMER) != 0 }
 }
 
 /// Whether a packet waits to be read, or comes within this time.
@@ -102,7 +108,7 @@ struct Untimed(Option<NonNull<ffi::switch_rtp_t>>);
 impl Untimed {
     fn new(rtp: NonNull<ffi::switch_rtp_t>) -> Untimed {
         // SAFETY: an RTP session lives as long as its leg.
-        let timed = unsafe { ffi::switch_rtp_test_flag(rtp.as_ptr(), RtpFlag::SWITCH_RTP_FLAG_USE_TIMER) != 0 };
+        let timed = unsafe { has_timer(rtp.as_ptr()) };
         if timed {
             // SAFETY: as above.
             unsafe { ffi::switch_rtp_clear_flag(rtp.as_ptr(), RtpFlag::SWITCH_RTP_FLAG_USE_TIMER) };

@@ -38,7 +38,7 @@ pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Returns a caller from outside, whom the receptionist (1001) has parked with a blind transfer.
+/// Lets the receptionist (1001) park a caller from outside by a blind transfer, and returns the leg of the caller.
 pub(crate) fn parked_caller(world: &World) -> Leg {
     let caller = world.call(&Caller::outside("Mr Chen", "030123"), "1001");
     world.advance(seconds(10));
